@@ -1,0 +1,40 @@
+# Everything needs only Python >= 3.11 and make; the environment is built on first use and again when its recipe changes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.PHONY: help demo test test-slow lint bench
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "motionlift needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1). Try: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (a few minutes the first time)"
+# torch first and alone: pip then takes the build this machine is set up for (docs/decisions/0009).
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) -e ".[dev]" -c constraints.txt
+	@touch $@
+
+demo: $(READY) ## transfer motion to new prompts, into demo-output/
+	$(BIN)/motionlift demo
+
+test: $(READY) ## the quick tests
+	$(BIN)/pytest -q -m "not slow"
+
+test-slow: $(READY) ## the tests that take their time
+	$(BIN)/pytest -q -m slow
+
+lint: $(READY) ## style, types, and which floor imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+bench: $(READY) ## time and memory, one table for each file of benchmarks/
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

@@ -1,0 +1,109 @@
+"""Lifted motions kept by content, so that lifting the same clip again costs nothing.
+
+The folder is the user's cache folder, or ``MOTIONLIFT_CACHE``; the oldest-used files go when it outgrows its cap, or
+``MOTIONLIFT_CACHE_BYTES``.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from motionlift.errors import MotionError, OutputError, SettingError
+from motionlift.motion import SUFFIX, Motion
+
+MOST_BYTES = 4 * 2**30
+"""Cap of the folder's size (ours)."""
+
+
+@dataclass(frozen=True)
+class CacheState:
+    """What the cache holds."""
+
+    folder: Path
+    """Where it is."""
+    files: int
+    """Number of motions."""
+    bytes: int
+    """Their size together."""
+    most_bytes: int
+    """The cap."""
+
+
+def folder() -> Path:
+    """Where motions are kept."""
+    named = os.environ.get("MOTIONLIFT_CACHE")
+    return (Path(named) if named else user_cache_path("motionlift", appauthor=False)) / "motions"
+
+
+def most_bytes() -> int:
+    """The cap in bytes.
+
+    Raises:
+        SettingError: ``MOTIONLIFT_CACHE_BYTES`` is not a whole number of at least zero.
+    """
+    named = os.environ.get("MOTIONLIFT_CACHE_BYTES", str(MOST_BYTES))
+    if not named.isdecimal():
+        raise SettingError(f"MOTIONLIFT_CACHE_BYTES is {named!r}; allowed is a whole number of bytes")
+    return int(named)
+
+
+def key(content: Mapping[str, Any]) -> str:
+    """Hash of all that a lifted motion depends on."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def find(name: str) -> Motion | None:
+    """A kept motion, or None; a damaged file counts as none."""
+    path = folder() / (name + SUFFIX)
+    try:
+        motion = Motion.load(path)
+        os.utime(path)
+    except (MotionError, OSError):
+        return None
+    return motion
+
+
+def keep(name: str, motion: Motion) -> None:
+    """Keep a motion if the folder can be written; a cache that cannot is no reason to fail."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        motion.save(folder() / (name + SUFFIX))
+        _shrink()
+    except (OSError, OutputError):
+        return
+
+
+def _files() -> list[Path]:
+    found = [path for path in folder().glob("*" + SUFFIX) if path.is_file()] if folder().is_dir() else []
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def _shrink() -> None:
+    """Remove the oldest-used motions until the rest fit the cap."""
+    files = _files()
+    total = sum(path.stat().st_size for path in files)
+    for path in files:
+        if total <= most_bytes():
+            return
+        total -= path.stat().st_size
+        path.unlink(missing_ok=True)
+
+
+def state() -> CacheState:
+    """What the cache holds now."""
+    files = _files()
+    return CacheState(folder(), len(files), sum(path.stat().st_size for path in files), most_bytes())
+
+
+def clear() -> CacheState:
+    """Remove every motion; returns what there was."""
+    before = state()
+    for path in _files():
+        path.unlink(missing_ok=True)
+    return before

@@ -1,0 +1,298 @@
+"""What loops, methods and backbones share, and nothing that computes.
+
+Legend of axes: ``b`` batch, ``c`` latent channels, ``f`` latent frames, ``h w`` latent rows and columns, ``tokens`` the
+video tokens of a backbone in frame-row-column order, ``heads`` attention heads, ``d`` the size of one head.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+Latents = Float[Tensor, "b c f h w"]
+Pixels = Float[Tensor, "frames 3 height width"]
+"""Video frames, RGB in -1..1."""
+Text = Float[Tensor, "b text width"]
+"""An encoded prompt."""
+Tensors = Mapping[str, Tensor]
+"""The tensors of a motion by name."""
+Positions = Mapping[str, Tensor]
+"""A backbone's positional tensors by name, every one of them open to optimisation."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The lattice of video tokens."""
+
+    frames: int
+    """Latent frames."""
+    height: int
+    """Token rows in a frame."""
+    width: int
+    """Token columns in a frame."""
+
+    @property
+    def area(self) -> int:
+        """Tokens in one frame."""
+        return self.height * self.width
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in the whole video."""
+        return self.frames * self.area
+
+    def __str__(self) -> str:
+        return f"{self.frames}x{self.height}x{self.width}"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of a video in pixels."""
+
+    frames: int
+    """Number of frames."""
+    height: int
+    """Rows of pixels."""
+    width: int
+    """Columns of pixels."""
+
+    def __str__(self) -> str:
+        return f"{self.frames} frames of {self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a probe saw of one layer in one pass: video tokens only, in frame-row-column order."""
+
+    query: Float[Tensor, "b heads tokens d"]
+    """Queries, after normalisation and rotary positions."""
+    key: Float[Tensor, "b heads tokens d"]
+    """Keys, after normalisation and rotary positions."""
+    value: Float[Tensor, "b heads tokens d"]
+    """Values."""
+    features: Float[Tensor, "b tokens channels"]
+    """Output of the layer's block."""
+
+
+Record = Mapping[int, Recorded]
+"""Recorded layers by block number."""
+
+
+@dataclass
+class Passes:
+    """How often a network ran, counted per video: a batch of two counts twice; a pass stopped early counts as one."""
+
+    forward: int = 0
+    """Forward passes."""
+    backward: int = 0
+    """Backward passes."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a loop, as it is yielded."""
+
+    phase: str
+    """What is being done: ``"lift"``, ``"guide"`` or ``"sample"``."""
+    index: int
+    """Number of this step in its phase, from zero."""
+    total: int
+    """Steps in this phase."""
+    loss: float | None = None
+    """Loss after this step, where there is one."""
+    latents: Latents | None = None
+    """Latents after this step, where there are any."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a motion came from."""
+
+    sha256: str
+    """Hash of the reference file, or of its frames when it came from memory."""
+    fps: float
+    """Frames a second of the frames that were read."""
+    shape: Shape
+    """Size of the clip as the model saw it."""
+
+
+def setting(default: Any, *, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
+    """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them."""
+    return field(default=default, metadata={"low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Guided:
+    """Settings shared by every method that guides sampling; each method adds its own."""
+
+    steps: int = setting(50, low=1, high=1000)
+    """Denoising steps (DiTFlow, released)."""
+    cfg: float = setting(7.0, low=0, high=100)
+    """Weight of the prompt against the empty prompt (DiTFlow, paper)."""
+    dynamic_cfg: bool = setting(False)
+    """Let the weight of the prompt grow over the steps, as published for CogVideoX-5B."""
+    share: float = setting(0.2, low=0, high=1)
+    """Share of the steps that are guided, from the noisy end (DiTFlow, released)."""
+    inner: int = setting(5, low=0, high=1000)
+    """Optimiser steps in each guided step (DiTFlow, released)."""
+    optimizer: str = setting("adam", choices=("adam", "rms"))
+    """``adam`` (released), or ``rms``: the gradient scaled to the learning rate as its root mean square (ours)."""
+    lr: float = setting(0.002, low=0, high=100)
+    """Learning rate in the first guided step, in units of the latents (DiTFlow, released)."""
+    lr_end: float = setting(0.001, low=0, high=100)
+    """Learning rate in the last guided step (DiTFlow, released)."""
+    target: str = setting("latents", choices=("latents", "positions", "saved"))
+    """What is optimised: ``latents`` or ``positions`` (DiTFlow, paper); ``saved`` reuses the positions that an earlier run
+    left in the motion and optimises nothing (DiTFlow's zero-shot)."""
+    inject: bool = setting(True)
+    """Replace keys and values of the first block by the reference's in the guided steps (DiTFlow, released)."""
+
+
+class Backbone(Protocol):
+    """A text-to-video model, its parts behind one set of words."""
+
+    name: str
+    """Bundled name, hub name, or folder."""
+    identity: str
+    """Hash of the configuration: a motion carries that of the model it was lifted with."""
+    fingerprint: str
+    """Hash of configuration and a sample of the weights, for caching."""
+    variant: str
+    """Which published model this is, as the tables of defaults name it; else the family."""
+    family: str
+    """Name of the file in ``backbones`` that serves it."""
+    shape: Shape
+    """Size of the videos it makes by default."""
+    fps: float
+    """Frames a second of the videos it makes."""
+    blocks: int
+    """Number of blocks that can be recorded."""
+    defaults: Mapping[str, Any]
+    """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
+    passes: Passes
+    """How often the network ran so far."""
+
+    def fitting(self, frames: int | None) -> Shape:
+        """The size of a video of so many frames, checked."""
+        ...
+
+    def grid(self, shape: Shape) -> Grid:
+        """The lattice of a video."""
+        ...
+
+    def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
+        """Latent sizes ``b c f h w`` of a video, with ``b`` one."""
+        ...
+
+    def frame_times(self, frames: int) -> list[float]:
+        """For each latent frame, the place of the pixel frames it stands for, as a fractional frame number."""
+        ...
+
+    def encode(self, pixels: Pixels) -> Latents:
+        """Latents of a video."""
+        ...
+
+    def decode(self, latents: Latents) -> Pixels:
+        """The video of latents."""
+        ...
+
+    def text(self, prompt: str) -> Text:
+        """Encode a prompt; an empty one is allowed."""
+        ...
+
+    def timesteps(self, steps: int) -> Sequence[int]:
+        """Timesteps of a run, noisiest first."""
+        ...
+
+    def predict(
+        self, latents: Latents, timestep: int, text: Text, positions: Positions | None = None
+    ) -> Latents:
+        """The network's output, in its own parameterisation."""
+        ...
+
+    def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
+        """Latents one denoising step on, from the network's output."""
+        ...
+
+    def add_noise(self, latents: Latents, noise: Latents, timestep: int) -> Latents:
+        """Latents noised to a timestep."""
+        ...
+
+    def positions(self, shape: Shape) -> Positions:
+        """The positional tensors for a video, as leaves that can be optimised."""
+        ...
+
+    def record(
+        self,
+        latents: Latents,
+        timestep: int,
+        text: Text,
+        blocks: Sequence[int],
+        positions: Positions | None = None,
+    ) -> Record:
+        """Run the network up to the last of the given blocks and return what it saw there."""
+        ...
+
+    def injecting(self, recorded: Mapping[int, Recorded]) -> AbstractContextManager[None]:
+        """Replace the video keys and values of blocks, in every pass until left (backward passes too)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference as a method lifts it."""
+
+    latents: Latents
+    """Clean latents."""
+    pixels: Pixels
+    """Frames at the model's size."""
+    wide: Pixels
+    """The same frames at the reader's larger size, for readers that work on pixels."""
+    shape: Shape
+    """Size at the model."""
+
+
+Advance = Callable[[Step], None]
+
+
+class Method(Protocol):
+    """A way to take motion and to give it; one file in ``methods``."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    Settings: ClassVar[type[Guided]]
+
+    def settings(self, backbone: Backbone) -> Guided:
+        """Defaults for a model."""
+        ...
+
+    def check(self, settings: Any, backbone: Backbone) -> None:
+        """Raise ``SettingError`` where settings and model do not go together."""
+        ...
+
+    def lift(self, reference: Reference, backbone: Backbone, settings: Any) -> Generator[Step, None, Tensors]:
+        """Yield steps and return the tensors of the motion."""
+        ...
+
+    def blocks(self, settings: Any) -> Sequence[int]:
+        """Blocks whose record the loss needs; none where nothing is optimised."""
+        ...
+
+    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: Any) -> Float[Tensor, ""]:
+        """How far the video being made is from the motion."""
+        ...
+
+
+@dataclass
+class Phase:
+    """Seconds and passes of a phase, for the closing table."""
+
+    name: str
+    """Name of the phase."""
+    seconds: float = 0.0
+    """Wall-clock seconds."""
+    passes: Passes = field(default_factory=Passes)
+    """Passes of the network."""

@@ -1,0 +1,187 @@
+"""The guided sampling loop: denoise, and in the first steps pull what is being made toward a motion.
+
+One loop for every guided method: the method says which blocks it reads and how far their record is from the motion.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import math
+
+import torch
+from torch import Tensor
+
+from motionlift.core import Backbone, Guided, Latents, Method, Positions, Shape, Step, Tensors, Text
+from motionlift.errors import DivergenceError, MotionError
+
+SAVED = "positions"
+"""Prefix of saved positions among the tensors of a motion: ``positions.<guided step>.<name>``."""
+
+
+@dataclass(frozen=True)
+class Casting:
+    """One video to be made."""
+
+    backbone: Backbone
+    """The model."""
+    method: Method
+    """The method."""
+    settings: Guided
+    """Settings of the method."""
+    motion: Tensors
+    """Tensors of the motion, on any device."""
+    shape: Shape
+    """Size of the video."""
+    prompt: str
+    """What the video shows."""
+    seed: int
+    """Seed of the starting noise."""
+
+
+@dataclass
+class Cast:
+    """What a run of the loop leaves behind."""
+
+    latents: Latents
+    """Latents of the finished video."""
+    losses: list[float] = field(default_factory=list)
+    """Loss of every inner step."""
+    positions: dict[str, Tensor] = field(default_factory=dict)
+    """Optimised positions of every guided step, named as a motion saves them."""
+
+
+def starting_noise(casting: Casting) -> Latents:
+    """The noise that sampling starts from; drawn on the CPU, so that a seed means the same everywhere."""
+    generator = torch.Generator().manual_seed(casting.seed)
+    return torch.randn(casting.backbone.latent_shape(casting.shape), generator=generator)
+
+
+def guided_steps(settings: Guided) -> int:
+    """How many of the steps are guided."""
+    return round(settings.share * settings.steps)
+
+
+def cast(casting: Casting) -> Generator[Step, None, Cast]:
+    """Make one video; yields a step for every optimiser step and every denoising step.
+
+    Raises:
+        DivergenceError: a loss or the latents stopped being finite.
+        MotionError: saved positions are asked for and the motion has none for these steps.
+    """
+    backbone, settings = casting.backbone, casting.settings
+    text, empty = backbone.text(casting.prompt), backbone.text("")
+    noise = starting_noise(casting).to(text.device)
+    result = Cast(noise)
+    count = guided_steps(settings)
+    positions: Positions | None = None
+    for index, timestep in enumerate(backbone.timesteps(settings.steps)):
+        guided = index < count
+        with _injection(casting, noise, timestep, text) if guided and settings.inject else nullcontext():
+            if guided and settings.target == "saved":
+                positions = _saved_positions(casting.motion, index)
+            elif guided and casting.method.blocks(settings):
+                positions = yield from _optimise(casting, result, index, timestep, text, positions)
+            result.latents = _denoise(casting, result.latents, timestep, (empty, text), positions if guided else None)
+        if not result.latents.isfinite().all():
+            raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr or cfg")
+        yield Step("sample", index, settings.steps, latents=result.latents)
+    return result
+
+
+def _injection(casting: Casting, noise: Latents, timestep: int, text: Text) -> AbstractContextManager[None]:
+    """Hold the first block's keys and values at those of the reference, noised with the starting noise."""
+    backbone = casting.backbone
+    reference = casting.motion["latents"].to(noise)
+    with torch.no_grad():
+        seen = backbone.record(backbone.add_noise(reference, noise, timestep), timestep, text, [0])
+    return backbone.injecting(seen)
+
+
+def _saved_positions(motion: Tensors, index: int) -> Positions:
+    prefix = f"{SAVED}.{index}."
+    found = {name.removeprefix(prefix): tensor for name, tensor in motion.items() if name.startswith(prefix)}
+    if not found:
+        raise MotionError(
+            f"the motion holds no saved positions for guided step {index + 1}; make them with target=positions and the same "
+            "steps and share, and keep that run's motion"
+        )
+    return found
+
+
+def learning_rate(settings: Guided, index: int) -> float:
+    """Learning rate of a guided step: falls on a line from ``lr`` to ``lr_end``."""
+    last = max(guided_steps(settings) - 1, 1)
+    return settings.lr + (settings.lr_end - settings.lr) * index / last
+
+
+def _optimise(
+    casting: Casting, result: Cast, index: int, timestep: int, text: Text, positions: Positions | None
+) -> Generator[Step, None, Positions | None]:
+    """The inner steps of one guided step; changes the latents in ``result``, or returns new positions."""
+    settings, backbone = casting.settings, casting.backbone
+    moving = settings.target == "positions"
+    start = (positions or backbone.positions(casting.shape)) if moving else {"latents": result.latents}
+    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
+    update = _Update(settings.optimizer, list(leaves.values()), learning_rate(settings, index))
+    for inner in range(settings.inner):
+        with torch.enable_grad():
+            latents = result.latents if moving else leaves["latents"]
+            record = backbone.record(
+                latents, timestep, text, casting.method.blocks(settings), leaves if moving else None
+            )
+            loss = casting.method.loss(record, casting.motion, backbone.grid(casting.shape), settings)
+            gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        backbone.passes.backward += 1
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise DivergenceError(f"the loss is {value} in guided step {index + 1}: lower lr, or use another block")
+        update(gradients)
+        result.losses.append(value)
+        yield Step("guide", index * settings.inner + inner, guided_steps(settings) * settings.inner, value)
+    finished = {name: leaf.detach() for name, leaf in leaves.items()}
+    if not moving:
+        result.latents = finished["latents"]
+        return None
+    result.positions |= {f"{SAVED}.{index}.{name}": tensor for name, tensor in finished.items()}
+    return finished
+
+
+class _Update:
+    """One optimiser over the leaves of one guided step."""
+
+    def __init__(self, kind: str, leaves: Sequence[Tensor], rate: float):
+        self.leaves = leaves
+        self.rate = rate
+        self.adam = torch.optim.Adam(leaves, lr=rate) if kind == "adam" else None
+
+    @torch.no_grad()
+    def __call__(self, gradients: Sequence[Tensor | None]) -> None:
+        for leaf, gradient in zip(self.leaves, gradients, strict=True):
+            if gradient is None:
+                continue
+            leaf.grad = gradient
+            if self.adam is None:
+                leaf -= self.rate * gradient / gradient.square().mean().sqrt().clamp(min=1e-12)
+        if self.adam is not None:
+            self.adam.step()
+
+
+def prompt_weight(settings: Guided, timestep: int) -> float:
+    """Weight of the prompt at a timestep; the growing form is that of the published CogVideoX pipeline."""
+    if not settings.dynamic_cfg:
+        return settings.cfg
+    progress = ((settings.steps - timestep) / settings.steps) ** 5.0
+    return 1 + settings.cfg * (1 - math.cos(math.pi * progress)) / 2
+
+
+@torch.no_grad()
+def _denoise(
+    casting: Casting, latents: Latents, timestep: int, texts: tuple[Text, Text], positions: Positions | None
+) -> Latents:
+    """One denoising step with the prompt weighted against the empty one, both in one batch."""
+    backbone, settings = casting.backbone, casting.settings
+    weight = prompt_weight(settings, timestep)
+    output = backbone.predict(torch.cat([latents, latents]), timestep, torch.cat(texts), positions)
+    plain, prompted = output.chunk(2)
+    return backbone.step(plain + weight * (prompted - plain), timestep, latents)

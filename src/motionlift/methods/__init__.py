@@ -1,0 +1,28 @@
+"""Methods, one file each.
+
+A file joins by defining ``METHOD``: an object that follows :class:`motionlift.core.Method`.
+"""
+
+import importlib
+import pkgutil
+
+from motionlift.core import Method
+from motionlift.errors import SettingError
+
+
+def methods() -> dict[str, Method]:
+    """Every method by its name."""
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    return {module.METHOD.name: module.METHOD for module in modules}
+
+
+def method(name: str) -> Method:
+    """The method of a name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    known = methods()
+    if name not in known:
+        raise SettingError(f"unknown method {name!r}; allowed are {', '.join(sorted(known))}")
+    return known[name]

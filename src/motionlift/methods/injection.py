@@ -1,0 +1,41 @@
+"""Injection only: the first block's keys and values of the reference in the guided steps, nothing optimised.
+
+DiTFlow's ablation (2412.07776): it keeps layout and place, and says little of motion.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.core import Backbone, Grid, Guided, Record, Reference, Step, Tensors
+
+
+class Injection:
+    """The :class:`motionlift.core.Method` that only injects."""
+
+    name = "injection"
+    summary = "keys and values of the reference in the first block, nothing optimised (baseline)"
+    Settings = Guided
+
+    def settings(self, backbone: Backbone) -> Guided:
+        """The model's sampling with injection."""
+        return replace(Guided(), **backbone.defaults)
+
+    def lift(self, reference: Reference, backbone: Backbone, settings: Guided) -> Generator[Step, None, Tensors]:
+        """The clean latents."""
+        yield Step("lift", 0, 1)
+        return {"latents": reference.latents}
+
+    def blocks(self, settings: Guided) -> Sequence[int]:
+        """None: nothing is optimised."""
+        return ()
+
+    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: Guided) -> Float[Tensor, ""]:
+        """Zero."""
+        return torch.zeros(())
+
+
+METHOD = Injection()

@@ -1,0 +1,71 @@
+"""SMM: match how the spatial mean of a block's features changes from frame to frame.
+
+The baseline of DiTFlow (2412.07776) after Yatim et al. (2311.17009). The released program takes the anchor of the video being
+made from the reference, so that its gradient misses the anchor; here it is the video's own.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.core import Backbone, Grid, Guided, Record, Reference, Step, Tensors, setting
+from motionlift.signals.features import smm_loss, spatial_mean_differences
+
+
+@dataclass(frozen=True)
+class SMMSettings(Guided):
+    """Settings of SMM; those of the loop are DiTFlow's."""
+
+    block: tuple[int, ...] = setting((20,), low=0)
+    """Blocks whose features are read (DiTFlow compares at the same block)."""
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "cogvideox-2b": {"block": (15,)},
+    "cogvideox-5b": {"block": (20,)},
+    "tiny-dit": {"block": (4,)},
+}
+"""Defaults per model: DiTFlow's blocks."""
+
+
+class SMM:
+    """The :class:`motionlift.core.Method` of SMM."""
+
+    name = "smm"
+    summary = "match frame-to-frame changes of spatially averaged features (baseline)"
+    Settings = SMMSettings
+
+    def settings(self, backbone: Backbone) -> SMMSettings:
+        """The table's row for a known model; else the middle block."""
+        preset = PRESETS.get(backbone.variant, {"block": (backbone.blocks // 2,)})
+        return replace(SMMSettings(), **backbone.defaults, **preset)
+
+    def lift(self, reference: Reference, backbone: Backbone, settings: SMMSettings) -> Generator[Step, None, Tensors]:
+        """Differences of spatial means of each block (clean latents, timestep 0, empty prompt)."""
+        grid = backbone.grid(reference.shape)
+        with torch.no_grad():
+            record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
+        yield Step("lift", 0, 1)
+        return {"latents": reference.latents} | {
+            f"differences.{number}": spatial_mean_differences(record[number].features[0], grid)
+            for number in settings.block
+        }
+
+    def blocks(self, settings: SMMSettings) -> Sequence[int]:
+        """The blocks whose features are read."""
+        return settings.block
+
+    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: SMMSettings) -> Float[Tensor, ""]:
+        """Mean over the blocks of the SMM loss."""
+        losses = [
+            smm_loss(record[number].features[0], motion[f"differences.{number}"].to(record[number].features), grid)
+            for number in settings.block
+        ]
+        return torch.stack(losses).mean()
+
+
+METHOD = SMM()

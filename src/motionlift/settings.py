@@ -1,0 +1,100 @@
+"""Settings from outside: names and values checked against a method's settings dataclass."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from motionlift.errors import SettingError
+
+Settings = TypeVar("Settings")
+
+
+def described(settings: type) -> dict[str, str]:
+    """Every setting of a class with what it allows, in words."""
+    return {field.name: _allowed(field, _kind(settings, field)) for field in dataclasses.fields(settings)}
+
+
+def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """A copy with some values changed; strings are read as the setting's type.
+
+    Raises:
+        SettingError: an unknown name, a value of the wrong type, or one out of range.
+    """
+    known = {field.name: field for field in dataclasses.fields(settings)}  # pyright: ignore[reportArgumentType]
+    for name in values:
+        if name not in known:
+            raise SettingError(f"unknown setting {name!r}; allowed are {', '.join(known)}")
+    read = {name: _value(known[name], _kind(type(settings), known[name]), value) for name, value in values.items()}
+    return dataclasses.replace(settings, **read)  # pyright: ignore[reportArgumentType]
+
+
+def assignments(pairs: Sequence[str]) -> dict[str, str]:
+    """``["name=value", ...]`` as a mapping.
+
+    Raises:
+        SettingError: a pair without ``=``, or a name given twice.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise SettingError(f"{pair!r} is not a setting; write name=value, such as lr=0.01")
+        if name.strip() in values:
+            raise SettingError(f"the setting {name.strip()!r} is given twice; give it once")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def _kind(settings: type, field: dataclasses.Field) -> Any:
+    return typing.get_type_hints(settings)[field.name]
+
+
+def _allowed(field: dataclasses.Field, kind: Any) -> str:
+    low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
+    if choices:
+        return " or ".join(map(str, choices))
+    if kind is bool:
+        return "true or false"
+    words = "whole numbers with commas between" if isinstance(kind, types.GenericAlias) else ""
+    words = words or ("a whole number" if kind is int else "a number")
+    if low is not None:
+        words += f" from {low:g}"
+    if high is not None:
+        words += f" to {high:g}"
+    return words
+
+
+def _value(field: dataclasses.Field, kind: Any, value: Any) -> Any:
+    """One value, read and checked."""
+    try:
+        read = _read(kind, value)
+    except (TypeError, ValueError):
+        read = None
+    low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
+    numbers = [number for number in (read if isinstance(read, tuple) else [read]) if isinstance(number, (int, float))]
+    fits = read is not None and (not choices or read in choices) and read != ()
+    fits = fits and all(
+        math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
+        for number in numbers
+    )
+    if not fits:
+        raise SettingError(f"{field.name} is {value!r}; allowed is {_allowed(field, kind)}")
+    return read
+
+
+def _read(kind: Any, value: Any) -> Any:
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        return {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}.get(str(value).lower())
+    if isinstance(kind, types.GenericAlias):
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+        return tuple(_read(int, part) for part in parts)
+    if kind is str:
+        return value if isinstance(value, str) else None
+    if isinstance(value, bool) or (kind is int and isinstance(value, float) and not value.is_integer()):
+        return None
+    return kind(value)

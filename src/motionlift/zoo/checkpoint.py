@@ -1,0 +1,55 @@
+"""Training state on disk: modules, optimiser moments and step, as safetensors, written whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+def save_checkpoint(
+    path: Path, step: int, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> None:
+    """Write modules, optimisers and the step to one file; a reader sees the old file or the new one, never a part.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"module.{name}.{key}": value for key, value in module.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for number, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{name}.{number}.{key}": torch.as_tensor(value) for key, value in state.items()}
+    partial = path.with_suffix(".partial")
+    save_file({key: value.clone().contiguous() for key, value in tensors.items()}, partial, {"step": json.dumps(step)})
+    os.replace(partial, path)
+
+
+def load_checkpoint(
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> int:
+    """Restore modules and optimisers in place; returns the number of steps already done.
+
+    Raises:
+        RuntimeError: the tensors do not fit the modules.
+    """
+    with safe_open(path, framework="pt") as file:
+        step = json.loads(file.metadata()["step"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    for name, module in modules.items():
+        prefix = f"module.{name}."
+        module.load_state_dict({key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)})
+    for name, optimizer in optimizers.items():
+        prefix = f"optimizer.{name}."
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(prefix):
+                number, field = key[len(prefix) :].split(".", 1)
+                state.setdefault(int(number), {})[field] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return step

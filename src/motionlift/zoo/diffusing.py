@@ -1,0 +1,168 @@
+"""Training the bundled transformers on latents of the world: v-prediction, single frames first, then videos."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
+from diffusers.models.embeddings import get_3d_rotary_pos_embed
+from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from motionlift.zoo import world
+
+EMPTY_PROMPT_SHARE = 0.1
+"""Share of training captions replaced by the empty one, for guidance by text (common practice)."""
+TIME_SPREAD, TIME_SHIFT = 1.2, 0.4
+"""Noise levels are drawn at ``sigmoid(spread * normal + shift)`` of the schedule: toward the noisy middle (ours)."""
+EMA_DECAY = 0.999
+"""Decay of the averaged weights that are shipped (ours)."""
+
+BANKS = {1: 20_000, 17: 5_000}
+"""Clips of each frame count that are rendered and encoded once and then drawn from (ours)."""
+FRAME_STEPS, VIDEO_STEPS = 5500, 3500
+"""Steps on single frames only, then on videos with every fourth step still on frames (ours)."""
+FRAME_BATCH, VIDEO_BATCH = 16, 8
+"""Clips a step (ours)."""
+LEARNING_RATE = 1.5e-3
+"""Peak learning rate of both optimisers; Muon's is matched to AdamW's by its update's root mean square (ours)."""
+
+
+def schedule(step: int) -> tuple[int, int]:
+    """Frames a clip and clips a batch of a training step."""
+    if step < FRAME_STEPS or step % 4 == 0:
+        return 1, FRAME_BATCH
+    return 17, VIDEO_BATCH
+
+
+@dataclass(frozen=True)
+class LatentBank:
+    """Encoded clips of the world, drawn from during training."""
+
+    latents: Float[Tensor, "clips frames channels height width"]
+    """Scaled latents."""
+    tokens: Int[Tensor, "clips tokens"]
+    """Caption tokens."""
+
+
+def fill_bank(pipeline: CogVideoXPipeline, seed: int, first: int, count: int, frames: int) -> LatentBank:
+    """Render, encode and tokenise clips ``first .. first + count`` of the stream ``seed``."""
+    latents, captions = [], []
+    size = pipeline.vae.config.sample_height
+    chunk = 64 if frames == 1 else 4
+    for start in range(first, first + count, chunk):
+        scenes = [world.sample(seed, index, frames) for index in range(start, min(start + chunk, first + count))]
+        pixels = world.render(scenes, size, size, pipeline.device).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+        latents.append(encode(pipeline.vae, pixels).half().cpu())
+        captions += [scene.caption() for scene in scenes]
+    return LatentBank(torch.cat(latents), tokenize(pipeline, captions))
+
+
+def cached_bank(path: Path, pipeline: CogVideoXPipeline, seed: int, frames: int) -> LatentBank:
+    """The bank kept at ``path``, made first where it is missing."""
+    if not path.exists():
+        bank = fill_bank(pipeline, seed, 0, BANKS[frames], frames)
+        save_file({"latents": bank.latents, "tokens": bank.tokens}, path.with_suffix(".partial"))
+        os.replace(path.with_suffix(".partial"), path)
+    tensors = load_file(path)
+    return LatentBank(tensors["latents"], tensors["tokens"])
+
+
+@torch.no_grad()
+def encode(
+    vae: AutoencoderKLCogVideoX, pixels: Float[Tensor, "b 3 f h w"]
+) -> Float[Tensor, "b latent_frames c latent_h latent_w"]:
+    """Mean latents, scaled, frames before channels."""
+    with torch.autocast(pixels.device.type, torch.bfloat16):
+        mean = vae.encode(pixels).latent_dist.mode()
+    return (mean.float() * vae.config.scaling_factor).permute(0, 2, 1, 3, 4)
+
+
+def tokenize(pipeline: CogVideoXPipeline, captions: Sequence[str]) -> Int[Tensor, "b tokens"]:
+    """Padded token numbers."""
+    window = pipeline.tokenizer.model_max_length
+    return pipeline.tokenizer(
+        list(captions), padding="max_length", max_length=window, truncation=True, return_tensors="pt"
+    ).input_ids
+
+
+def rotary(
+    transformer: CogVideoXTransformer3DModel, latents: Float[Tensor, "b f c h w"]
+) -> tuple[Float[Tensor, "tokens d"], Float[Tensor, "tokens d"]]:
+    """Rotary cosines and sines of the whole lattice, as the pipeline builds them at the model's own size."""
+    height, width = (side // transformer.config.patch_size for side in latents.shape[-2:])
+    cosine, sine = get_3d_rotary_pos_embed(
+        embed_dim=transformer.config.attention_head_dim,
+        crops_coords=((0, 0), (height, width)),
+        grid_size=(height, width),
+        temporal_size=latents.shape[1],
+        device=latents.device,
+    )
+    return cosine, sine
+
+
+class Denoiser(nn.Module):
+    """Text encoder and transformer as one module, for one optimiser and one checkpoint."""
+
+    def __init__(self, text_encoder: nn.Module, transformer: CogVideoXTransformer3DModel):
+        super().__init__()
+        self.text_encoder = text_encoder
+        self.transformer = transformer
+
+    def forward(
+        self, noisy: Float[Tensor, "b f c h w"], time: Int[Tensor, " b"], tokens: Int[Tensor, "b n"]
+    ) -> Float[Tensor, "b f c h w"]:
+        """Predicted velocity."""
+        text = self.text_encoder(tokens)[0]
+        positions = rotary(self.transformer, noisy)
+        return self.transformer(noisy, text, time, image_rotary_emb=positions, return_dict=False)[0]
+
+
+def draw_batch(bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Latents and tokens of one batch, some captions emptied."""
+    chosen = torch.randint(len(bank.latents), (size,), generator=generator)
+    tokens = bank.tokens[chosen].clone()
+    tokens[torch.rand(size, generator=generator) < EMPTY_PROMPT_SHARE] = empty
+    return bank.latents[chosen].float(), tokens
+
+
+def velocity_loss(
+    denoiser: nn.Module,
+    alphas: Float[Tensor, " steps"],
+    latents: Float[Tensor, "b f c h w"],
+    tokens: Int[Tensor, "b n"],
+    generator: torch.Generator,
+) -> Float[Tensor, ""]:
+    """Mean squared error of the predicted velocity ``sqrt(a) eps - sqrt(1 - a) x0`` at drawn noise levels."""
+    batch = len(latents)
+    time = torch.sigmoid(TIME_SPREAD * torch.randn(batch, generator=generator) + TIME_SHIFT)
+    time = (time * len(alphas)).long().clamp(max=len(alphas) - 1)
+    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+    time = time.to(latents.device)
+    signal = alphas.float()[time].sqrt()[:, None, None, None, None]
+    spread = (1 - alphas.float()[time]).sqrt()[:, None, None, None, None]
+    predicted = denoiser(signal * latents + spread * noise, time, tokens.to(latents.device))
+    return (predicted.float() - (signal * noise - spread * latents)).square().mean()
+
+
+def optimizers(denoiser: nn.Module) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices inside the transformer's blocks, AdamW for everything else."""
+    matrices, rest = [], []
+    for name, parameter in denoiser.named_parameters():
+        inside = "transformer_blocks" in name and parameter.ndim == 2
+        (matrices if inside else rest).append(parameter)
+    return {
+        "muon": torch.optim.Muon(matrices, lr=1e-3, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        "adamw": torch.optim.AdamW(rest, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01),
+    }
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, step: int) -> None:
+    """Move the averaged weights toward the current ones; early steps forget faster."""
+    decay = min(EMA_DECAY, (step + 1) / (step + 10))
+    for kept, new in zip(average.parameters(), model.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)

@@ -1,0 +1,221 @@
+"""Train the bundled models: ``python -m motionlift.zoo.train tiny-dit``.
+
+First the autoencoder, then the denoiser on single frames, then on videos. Every step draws from its own seeded generator, so a
+run that was stopped and started again ends in the same weights as one that was not.
+"""
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import CogVideoXPipeline
+from PIL import Image
+from torch import Tensor, nn
+
+from motionlift.zoo import autoencoding, diffusing, tiny_dit, world
+from motionlift.zoo.checkpoint import load_checkpoint, save_checkpoint
+
+SEED = 1
+"""Names the stream of training scenes; held-out scenes have captions that no stream of training gives."""
+CHECKPOINT_EVERY = 250
+"""Steps between checkpoints and lines of the log."""
+GRID_CAPTIONS = (
+    "a red star on a blue striped background",
+    "a yellow circle on a purple checkered background",
+    "a white cross on a green plain background",
+    "a cyan triangle on a brown gradient background",
+    "a green ring on a grey plain background",
+    "an orange square and a blue bar on a grey striped background",
+)
+"""Captions of the sample grid."""
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What one step reports."""
+
+    step: int
+    """Steps done."""
+    figures: Mapping[str, float]
+    """Loss and other figures."""
+
+
+def optimise(
+    steps: int,
+    loss_at: Callable[[int], tuple[Tensor, Mapping[str, float]]],
+    rate_at: Callable[[int], float],
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    checkpoint: Path,
+    after: Callable[[int], None] = lambda step: None,
+) -> Iterator[TrainingStep]:
+    """Train from the checkpoint, or from the start, to ``steps``; yields after every step."""
+    done = load_checkpoint(checkpoint, modules, optimizers) if checkpoint.exists() else 0
+    parameters = [value for optimizer in optimizers.values() for group in optimizer.param_groups for value in group["params"]]
+    for step in range(done, steps):
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate_at(step)
+            optimizer.zero_grad()
+        loss, figures = loss_at(step)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimizer in optimizers.values():
+            optimizer.step()
+        after(step)
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
+            save_checkpoint(checkpoint, step + 1, modules, optimizers)
+        yield TrainingStep(step + 1, {"loss": float(loss.detach()), **figures})
+
+
+def trapezoid(steps: int, peak: float, warm: int, flat: float) -> Callable[[int], float]:
+    """A learning rate that rises over ``warm`` steps, stays until the share ``flat``, and falls on a line to a fiftieth."""
+
+    def rate(step: int) -> float:
+        left = (steps - step) / (steps * (1 - flat))
+        return peak * min(1.0, (step + 1) / warm, max(0.02, left))
+
+    return rate
+
+
+def train_autoencoder(folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+    """Train the autoencoder; its checkpoint is ``autoencoder.safetensors``."""
+    torch.manual_seed(0)
+    vae = tiny_dit.autoencoder().to(device)
+    steps = sum(stage.steps for stage in autoencoding.STAGES)
+    optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
+
+    def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        stage = autoencoding.stage_of(step)
+        pixels = autoencoding.batch_pixels(SEED, step, stage, tiny_dit.FRAME_SIZE).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            return autoencoding.autoencoder_loss(vae, pixels, torch.Generator().manual_seed(step))
+
+    rate = trapezoid(steps, autoencoding.LEARNING_RATE, warm=50, flat=0.5)
+    checkpoint = folder / "autoencoder.safetensors"
+    yield from optimise(steps, loss_at, rate, {"vae": vae}, {"adamw": optimizer}, checkpoint)
+
+
+def assemble(folder: Path, device: torch.device) -> CogVideoXPipeline:
+    """A pipeline with the trained autoencoder, its latents scaled to unit variance, and new other parts."""
+    torch.manual_seed(0)
+    vae = tiny_dit.autoencoder()
+    load_checkpoint(folder / "autoencoder.safetensors", {"vae": vae}, {})
+    scenes = [world.sample(SEED, index) for index in range(32)]
+    pixels = world.render(scenes).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+    scale = 1 / float(torch.cat([diffusing.encode(vae, clip[None]) for clip in pixels]).std())
+    vae.register_to_config(scaling_factor=round(scale, 4))
+    return CogVideoXPipeline(
+        tokenizer=tiny_dit.tokenizer(),
+        text_encoder=tiny_dit.text_encoder(),
+        vae=vae,
+        transformer=tiny_dit.transformer(),
+        scheduler=tiny_dit.scheduler(),
+    ).to(device)
+
+
+def train_denoiser(folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+    """Train text encoder and transformer; their checkpoint, averages included, is ``denoiser.safetensors``."""
+    pipeline = assemble(folder, device)
+    pipeline.text_encoder.train()
+    denoiser = diffusing.Denoiser(pipeline.text_encoder, pipeline.transformer)
+    torch.manual_seed(0)
+    twin = assemble(folder, device)
+    average = diffusing.Denoiser(twin.text_encoder, twin.transformer).requires_grad_(False)
+    average.load_state_dict(denoiser.state_dict())
+    banks: dict[int, diffusing.LatentBank] = {}
+    empty = diffusing.tokenize(pipeline, [""])[0]
+    alphas = pipeline.scheduler.alphas_cumprod.float().to(device)
+
+    compiled = torch.compile(denoiser)
+
+    def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        frames, batch = diffusing.schedule(step)
+        network = denoiser if frames == 1 else compiled
+        if frames not in banks:
+            banks[frames] = diffusing.cached_bank(folder / f"bank-{frames}.safetensors", pipeline, SEED, frames)
+        generator = torch.Generator().manual_seed(step)
+        latents, tokens = diffusing.draw_batch(banks[frames], empty, batch, generator)
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = diffusing.velocity_loss(network, alphas, latents.to(device), tokens.to(device), generator)
+        return loss, {"frame_loss" if frames == 1 else "video_loss": float(loss.detach())}
+
+    yield from optimise(
+        diffusing.FRAME_STEPS + diffusing.VIDEO_STEPS,
+        loss_at,
+        trapezoid(diffusing.FRAME_STEPS + diffusing.VIDEO_STEPS, diffusing.LEARNING_RATE, warm=200, flat=0.7),
+        {"denoiser": denoiser, "average": average},
+        diffusing.optimizers(denoiser),
+        folder / "denoiser.safetensors",
+        lambda step: diffusing.update_average(average, denoiser, step),
+    )
+
+
+def trained(folder: Path) -> CogVideoXPipeline:
+    """The pipeline with the averaged weights of the last checkpoint."""
+    pipeline = assemble(folder, torch.device("cpu"))
+    average = diffusing.Denoiser(pipeline.text_encoder, pipeline.transformer)
+    load_checkpoint(folder / "denoiser.safetensors", {"average": average}, {})
+    pipeline.text_encoder.eval()
+    return pipeline
+
+
+def export(folder: Path, weights: Path) -> None:
+    """Write the shipped pipeline in half precision."""
+    trained(folder).to(torch.float16).save_pretrained(weights, safe_serialization=True)
+
+
+def sample_grid(pipeline: CogVideoXPipeline, path: Path, frames: int) -> None:
+    """A picture of what the model makes of :data:`GRID_CAPTIONS`: a row a caption, frames from left to right."""
+    rows = []
+    for seed, caption in enumerate(GRID_CAPTIONS):
+        video = pipeline(
+            caption,
+            num_frames=frames,
+            num_inference_steps=25,
+            guidance_scale=4.0,
+            max_sequence_length=tiny_dit.TEXT_TOKENS,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="np",
+        ).frames[0]
+        rows.append(np.hstack(list(video[:: max(1, frames // 6)])))
+    Image.fromarray((np.vstack(rows) * 255).round().astype(np.uint8)).save(path)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=["tiny-dit"])
+    parser.add_argument("--folder", type=Path, default=Path("runs/tiny-dit"), help="checkpoints, log and sample grids")
+    parser.add_argument("--export", type=Path, help="write the trained pipeline here and do not train")
+    arguments = parser.parse_args()
+    folder = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    if arguments.export:
+        export(folder, arguments.export)
+        return
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for name, stage in (("autoencoder", train_autoencoder), ("denoiser", train_denoiser)):
+        started, recent = time.time(), []
+        for report in stage(folder, device):
+            recent.append(report.figures)
+            if report.step % CHECKPOINT_EVERY:
+                continue
+            figures = {
+                key: round(float(np.mean([each[key] for each in recent if key in each])), 5)
+                for key in sorted({key for each in recent for key in each})
+            }
+            with (folder / "log.csv").open("a", newline="") as file:
+                csv.writer(file).writerow([name, report.step, round(time.time() - started), json.dumps(figures)])
+            print(name, report.step, f"{time.time() - started:.0f} s", figures, flush=True)
+            recent = []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Checks every shape annotation of the package while tests run; keeps tests off the network and out of the home."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Before anything imports torch: two threads alone, one in each of several test processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+# Before anything imports motionlift.
+install_import_hook("motionlift", "tests.check")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One home folder for the whole run, so that libraries build their own caches there once."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+            patch.setenv(name, str(home))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def motion_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that lifted motions are cached in during one test; empty at its start."""
+    folder = tmp_path / "motion-cache"
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(folder))
+    return folder
