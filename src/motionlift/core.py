@@ -7,7 +7,7 @@ video tokens of a backbone in frame-row-column order, ``heads`` attention heads,
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -151,6 +151,7 @@ class Guided:
     """Replace keys and values of the first block by the reference's in the guided steps (DiTFlow, released)."""
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """A text-to-video model, its parts behind one set of words."""
 
@@ -258,6 +259,7 @@ class Reference:
 Advance = Callable[[Step], None]
 
 
+@runtime_checkable
 class Method(Protocol):
     """A way to take motion and to give it; one file in ``methods``."""
 
@@ -267,10 +269,6 @@ class Method(Protocol):
 
     def settings(self, backbone: Backbone) -> Guided:
         """Defaults for a model."""
-        ...
-
-    def check(self, settings: Any, backbone: Backbone) -> None:
-        """Raise ``SettingError`` where settings and model do not go together."""
         ...
 
     def lift(self, reference: Reference, backbone: Backbone, settings: Any) -> Generator[Step, None, Tensors]:

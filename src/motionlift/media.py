@@ -167,6 +167,20 @@ class Clip:
         """Frames as float32 in -1..1; :meth:`from_pixels` gives back the same frames."""
         return self.frames.permute(0, 3, 1, 2).to(torch.float32).contiguous() / 127.5 - 1
 
+    def fitted(self, frames: int, aspect: tuple[int, int]) -> "Clip":
+        """The clip with so many frames and the shape of ``aspect`` (height, width): the middle of each frame.
+
+        The first frames are kept; too few are spread evenly, some of them repeated.
+        """
+        height, width = self.frames.shape[1:3]
+        kept_height = min(height, max(1, round(width * aspect[0] / aspect[1])))
+        kept_width = min(width, max(1, round(height * aspect[1] / aspect[0])))
+        top, left = (height - kept_height) // 2, (width - kept_width) // 2
+        index = torch.arange(frames)
+        if len(self.frames) < frames:
+            index = torch.linspace(0, len(self.frames) - 1, frames).round().long()
+        return replace(self, frames=self.frames[index, top : top + kept_height, left : left + kept_width])
+
     def resized(self, height: int, width: int) -> "Clip":
         """The clip at another size in pixels: area averages when shrinking, cubic when growing.
 

@@ -130,8 +130,19 @@ def _largest(
     queries, keys = _end_to_end(q, places.dtype), _end_to_end(k, places.dtype)
     reached = places.new_empty(frames, len(queries), 2)
     for frame, run, own in _blocks(len(queries), len(places)):
-        reached[frame, run] = places[(queries[run] @ keys[own].T).argmax(dim=-1)]
+        reached[frame, run] = places[_product(queries[run], keys[own]).argmax(dim=-1)]
     return reached
+
+
+def _product(left: Float[Tensor, "m n"], right: Float[Tensor, "k n"]) -> Float[Tensor, "m k"]:
+    """``left @ right.T``.
+
+    On a CPU by the operator of oneDNN that ``torch.compile`` emits: exact single precision like ``@``, which PyTorch leaves to
+    MKL, but at twice its speed on AMD processors.
+    """
+    if left.device.type == "cpu" and left.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        return torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
+    return left @ right.T
 
 
 class _Expected(torch.autograd.Function):
@@ -141,12 +152,12 @@ class _Expected(torch.autograd.Function):
     def forward(
         context: Any, q: Tensor, k: Tensor, places: Float[Tensor, "token 2"], frames: int, scale: float
     ) -> Float[Tensor, "key_frame tokens 2"]:
-        queries, keys = _end_to_end(q, places.dtype), _end_to_end(k, places.dtype)
+        queries, keys = _end_to_end(q, places.dtype) * scale, _end_to_end(k, places.dtype)
         expected = places.new_empty(frames, len(queries), 2)
         logsums = places.new_empty(frames, len(queries), 1)
         weighed = torch.cat([places, torch.ones_like(places[:, :1])], dim=-1)
         for frame, run, own in _blocks(len(queries), len(places)):
-            logits = (queries[run] @ keys[own].T).mul_(scale)
+            logits = _product(queries[run], keys[own])
             largest = logits.amax(dim=-1, keepdim=True)
             sums = logits.sub_(largest).exp_() @ weighed
             expected[frame, run] = sums[:, :2] / sums[:, 2:]
@@ -159,17 +170,17 @@ class _Expected(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         q, k, places, expected, logsums = context.saved_tensors
+        # The slope of a logit before its weight P, g.(c - e), is one product of three columns.
+        slopes = torch.cat([gradient, -(gradient * expected).sum(dim=-1, keepdim=True)], dim=-1)
+        weighed = torch.cat([places, torch.ones_like(places[:, :1])], dim=-1)
         with torch.autocast(q.device.type, enabled=False):
-            queries, keys = _end_to_end(q, places.dtype), _end_to_end(k, places.dtype)
+            queries, keys = _end_to_end(q, places.dtype) * context.scale, _end_to_end(k, places.dtype)
             to_queries, to_keys = torch.zeros_like(queries), torch.zeros_like(keys)
-            # Slope of a logit before its weight P, g.(c - e), as one product of three columns.
-            slopes = torch.cat([gradient, -(gradient * expected).sum(dim=-1, keepdim=True)], dim=-1) * context.scale
-            weighed = torch.cat([places, torch.ones_like(places[:, :1])], dim=-1)
             for frame, run, own in _blocks(len(queries), len(places)):
-                weights = (queries[run] @ keys[own].T).mul_(context.scale).sub_(logsums[frame, run]).exp_()
+                weights = _product(queries[run], keys[own]).sub_(logsums[frame, run]).exp_()
                 weights *= slopes[frame, run] @ weighed.T
-                to_queries[run].addmm_(weights, keys[own])
-                to_keys[own].addmm_(weights.T, queries[run])
+                to_queries[run] += _product(weights, keys[own].T)
+                to_keys[own] += _product(weights.T, queries[run].T)
         heads, _, size = q.shape
-        grads = [grad.unflatten(1, (heads, size)).transpose(0, 1) for grad in (to_queries, to_keys)]
+        grads = [x.unflatten(1, (heads, size)).transpose(0, 1) for x in (to_queries.mul_(context.scale), to_keys)]
         return grads[0].to(q.dtype), grads[1].to(k.dtype), None, None, None

@@ -102,11 +102,35 @@ def train_autoencoder(folder: Path, device: torch.device) -> Iterator[TrainingSt
     yield from optimise(steps, loss_at, rate, {"vae": vae}, {"adamw": optimizer}, checkpoint)
 
 
+def train_decoder(folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+    """Train the decoder alone on fixed latents; its checkpoint is ``decoder.safetensors``."""
+    pipeline = assemble(folder, device)
+    vae, scale = pipeline.vae, pipeline.vae.config.scaling_factor
+    bank = diffusing.cached_bank(folder / "bank-17.safetensors", pipeline, SEED, tiny_dit.FRAMES)
+    optimizer = torch.optim.AdamW(vae.decoder.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
+
+    def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        generator = torch.Generator().manual_seed(step)
+        chosen = torch.randint(len(bank.latents), (autoencoding.DECODER_CLIPS,), generator=generator)
+        scenes = [world.sample(SEED, int(index), tiny_dit.FRAMES) for index in chosen]
+        latents = bank.latents[chosen].float().transpose(1, 2).to(device) / scale
+        with torch.autocast(device.type, torch.bfloat16):
+            return autoencoding.decoder_loss(vae, latents, scenes, tiny_dit.FRAME_SIZE, generator)
+
+    rate = trapezoid(autoencoding.DECODER_STEPS, autoencoding.LEARNING_RATE, warm=50, flat=0.4)
+    checkpoint = folder / "decoder.safetensors"
+    yield from optimise(
+        autoencoding.DECODER_STEPS, loss_at, rate, {"decoder": vae.decoder}, {"adamw": optimizer}, checkpoint
+    )
+
+
 def assemble(folder: Path, device: torch.device) -> CogVideoXPipeline:
     """A pipeline with the trained autoencoder, its latents scaled to unit variance, and new other parts."""
     torch.manual_seed(0)
     vae = tiny_dit.autoencoder()
     load_checkpoint(folder / "autoencoder.safetensors", {"vae": vae}, {})
+    if (folder / "decoder.safetensors").exists():
+        load_checkpoint(folder / "decoder.safetensors", {"decoder": vae.decoder}, {})
     scenes = [world.sample(SEED, index) for index in range(32)]
     pixels = world.render(scenes).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     scale = 1 / float(torch.cat([diffusing.encode(vae, clip[None]) for clip in pixels]).std())
@@ -193,6 +217,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=["tiny-dit"])
     parser.add_argument("--folder", type=Path, default=Path("runs/tiny-dit"), help="checkpoints, log and sample grids")
+    parser.add_argument(
+        "--stages", nargs="*", help="autoencoder, decoder, denoiser; all by default; the last two may run side by side"
+    )
     parser.add_argument("--export", type=Path, help="write the trained pipeline here and do not train")
     arguments = parser.parse_args()
     folder = arguments.folder
@@ -201,7 +228,9 @@ def main() -> None:
         export(folder, arguments.export)
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for name, stage in (("autoencoder", train_autoencoder), ("denoiser", train_denoiser)):
+    stages = {"autoencoder": train_autoencoder, "decoder": train_decoder, "denoiser": train_denoiser}
+    for name in arguments.stages or stages:
+        stage = stages[name]
         started, recent = time.time(), []
         for report in stage(folder, device):
             recent.append(report.figures)

@@ -1,0 +1,106 @@
+"""The displacement that attention tells, against the true one: every block, three noise levels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionlift.bench.references import REFERENCE_STREAM, bundled, clip_of
+from motionlift.bench.tables import table
+from motionlift.core import Backbone, Grid
+from motionlift.signals.displacement import displacement
+from motionlift.signals.optical_flow import flow_displacement
+from motionlift.zoo import world
+
+NAME = "signal"
+COUNT = 64
+LEVELS = (0.0, 0.3, 0.6)
+"""Noise levels, as shares of the timesteps."""
+LEAST_COVER = 0.5
+"""Share of a token's cell that the object must cover (ours)."""
+LEAST_MOTION = 0.25
+"""Least true displacement in tokens of the pairs that count: direction means nothing below (ours)."""
+
+
+def cells(count: int) -> list[dict[str, Any]]:
+    """One for each clip."""
+    return [{"index": index} for index in range(count)]
+
+
+def true_displacement(scene: world.Scene, times: Sequence[float], grid: Grid) -> tuple[Tensor, Tensor]:
+    """True displacement of the first object at its tokens.
+
+    Returns:
+        ``(frames, frames, tokens, 2)`` in tokens, and the tokens ``(frames, tokens)`` that the object covers.
+    """
+    size = 64
+    frames = [int(time) for time in times]
+    masks = world.render([scene], size, size).masks[0, 0].float()
+    share = torch.nn.functional.adaptive_avg_pool2d(masks[frames], (grid.height, grid.width)).flatten(1)
+    field = torch.zeros(grid.frames, grid.frames, grid.area, 2)
+    scale = torch.tensor([grid.width / size, grid.height / size])
+    for one, start in enumerate(frames):
+        weight = masks[start][..., None]
+        for other, end in enumerate(frames):
+            moved = (world.displacement(scene, start, end, size, size) * weight).permute(2, 0, 1)
+            pooled = torch.nn.functional.adaptive_avg_pool2d(moved, (grid.height, grid.width)).flatten(1).T
+            field[one, other] = pooled / share[one].clamp(min=1e-6)[:, None] * scale
+    return field, share >= LEAST_COVER
+
+
+def agreement(read: Tensor, true: Tensor, tokens: Tensor) -> dict[str, float]:
+    """Mean cosine, and error as a share of the true length, over the tokens and pairs that count."""
+    counts = tokens[:, None] & (true.norm(dim=-1) > LEAST_MOTION) & ~read.isnan().any(dim=-1)
+    one, other = read[counts].double(), true[counts].double()
+    if not len(other):
+        return {"cosine": float("nan"), "error": float("nan"), "entries": 0}
+    cosine = torch.nn.functional.cosine_similarity(one, other, dim=-1).mean()
+    return {
+        "cosine": float(cosine),
+        "error": float((one - other).norm(dim=-1).mean() / other.norm(dim=-1).mean()),
+        "entries": int(counts.sum()),
+    }
+
+
+@torch.no_grad()
+def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Agreement for every block and noise level, and for the optical flow of the pixels."""
+    backbone: Backbone = bundled(model)
+    scene = world.sample(REFERENCE_STREAM, cell["index"], objects=1, unseen=True)
+    clip = clip_of(scene, backbone.fps)
+    grid, times = backbone.grid(backbone.fitting(None)), backbone.frame_times(len(clip.frames))
+    true, tokens = true_displacement(scene, times, grid)
+    latents = backbone.encode(clip.pixels())
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(cell["index"]))
+    figures: dict[str, Any] = {"motion": scene.motion, "camera": scene.camera}
+    for level in LEVELS:
+        timestep = int(level * 1000)
+        noised = backbone.add_noise(latents, noise, timestep) if level else latents
+        record = backbone.record(noised, timestep, backbone.text(""), range(backbone.blocks))
+        for block, seen in record.items():
+            hard = displacement(seen.query[0], seen.key[0], grid, hard=True)
+            figures[f"{level:g}/{block}"] = agreement(hard, true, tokens)
+    figures["flow"] = agreement(flow_displacement(clip.frames, times, grid), true, tokens)
+    return figures
+
+
+def _pooled(records: Sequence[Mapping[str, Any]], key: str) -> tuple[str, str]:
+    """Means over all entries of all clips."""
+    parts = [record[key] for record in records if record[key]["entries"]]
+    total = sum(part["entries"] for part in parts)
+    return tuple(f"{sum(part[name] * part['entries'] for part in parts) / total:.2f}" for name in ("cosine", "error"))  # type: ignore[return-value]
+
+
+def section(records: Sequence[Mapping[str, Any]]) -> str:
+    """A row for every block, a pair of columns for every noise level."""
+    blocks = sorted({int(key.split("/")[1]) for key in records[0] if "/" in key})
+    rows = [[f"block {block}", *[figure for level in LEVELS for figure in _pooled(records, f"{level:g}/{block}")]] for block in blocks]
+    rows.append(["optical flow", *_pooled(records, "flow"), *["-"] * (2 * (len(LEVELS) - 1))])
+    head = ["read from", *[f"{name}, noise {level:g}" for level in LEVELS for name in ("cosine", "error")]]
+    text = (
+        f"## What attention knows of motion\n\nHard displacement against the truth on {len(records)} held-out clips, at the tokens that the "
+        f"object covers by at least {LEAST_COVER:.0%}, for pairs of frames between which it truly moves more than {LEAST_MOTION} tokens. "
+        "Cosine, and error as a share of the true length.\n\n"
+    )
+    return text + table(head, rows)

@@ -1,0 +1,61 @@
+"""Tiny random twins of the models: the real classes with sizes that run in milliseconds."""
+
+import torch
+from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXPipeline, CogVideoXTransformer3DModel
+from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+WORDS = ("a", "red", "star", "blue", "on", "field", "the", "dog", "ring")
+WINDOW = 8
+
+
+def cogvideox(rotary: bool = True) -> CogVideoXPipeline:
+    """A CogVideoX pipeline of random weights: nine frames of 32x32, a lattice of 3x4x4; rotary or with a position table."""
+    torch.manual_seed(0)
+    tokenizer = T5Tokenizer(
+        vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0), *[(f"▁{word}", -2.0) for word in WORDS]],
+        extra_ids=0,
+        model_max_length=WINDOW,
+    )
+    text = T5Config(vocab_size=len(WORDS) + 3, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    vae = AutoencoderKLCogVideoX(
+        down_block_types=("CogVideoXDownBlock3D",) * 3,
+        up_block_types=("CogVideoXUpBlock3D",) * 3,
+        block_out_channels=(8, 8, 8),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=2,
+        temporal_compression_ratio=4,
+        sample_height=32,
+        sample_width=32,
+        scaling_factor=1.0,
+    )
+    transformer = CogVideoXTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=4,
+        out_channels=4,
+        time_embed_dim=16,
+        text_embed_dim=16,
+        num_layers=3,
+        sample_width=8,
+        sample_height=8,
+        sample_frames=9,
+        patch_size=2,
+        max_text_seq_length=WINDOW,
+        use_rotary_positional_embeddings=rotary,
+        spatial_interpolation_scale=1.0,
+    )
+    scheduler = CogVideoXDDIMScheduler(
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        snr_shift_scale=1.0,
+        clip_sample=False,
+    )
+    pipeline = CogVideoXPipeline(tokenizer, T5EncoderModel(text), vae, transformer, scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+TWINS = {"cogvideox-rotary": lambda: cogvideox(True), "cogvideox-table": lambda: cogvideox(False)}
+"""Every twin by name."""
