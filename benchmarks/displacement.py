@@ -1,7 +1,7 @@
 """Time and peak memory of forward and backward of the displacement, against the plain form, as a Markdown table.
 
-The plain form makes every head's logits, takes their mean, and then the softmax. Each form runs in a process of its own; its peak is
-the highest resident memory of the first pass, less what was resident once the inputs were there. Linux only.
+The plain form makes every head's logits, takes their mean, and then the softmax. Each form runs in a process of its
+own; its peak is the highest resident memory of the first pass, less what was resident once the inputs were there. Linux only.
 """
 
 import argparse
@@ -85,7 +85,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7, help="passes of each form; the best counts (default 7)")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default 1)")
-    parser.add_argument("--large", action="store_true", help="also one streamed pass at the size of CogVideoX-5B (minutes)")
+    parser.add_argument(
+        "--large", action="store_true", help="also one streamed pass at the size of CogVideoX-5B (minutes)"
+    )
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:

@@ -22,6 +22,7 @@ _HOMES = {
     "cast": "workflow",
     "lift": "workflow",
     "load": "workflow",
+    "transfer": "workflow",
 }
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def most_bytes() -> int:
         SettingError: ``MOTIONLIFT_CACHE_BYTES`` is not a whole number of at least zero.
     """
     named = os.environ.get("MOTIONLIFT_CACHE_BYTES", str(MOST_BYTES))
-    if not named.isdecimal():
-        raise SettingError(f"MOTIONLIFT_CACHE_BYTES is {named!r}; allowed is a whole number of bytes")
+    if not named.isdecimal() or len(named) > 18:
+        raise SettingError(f"MOTIONLIFT_CACHE_BYTES is {named[:40]!r}; allowed is a whole number of bytes")
     return int(named)
 
 
@@ -70,40 +71,69 @@ def find(name: str) -> Motion | None:
 
 
 def keep(name: str, motion: Motion) -> None:
-    """Keep a motion if the folder can be written; a cache that cannot is no reason to fail."""
+    """Keep a motion if the folder can be written; a cache that cannot is no reason to fail.
+
+    Raises:
+        SettingError: ``MOTIONLIFT_CACHE_BYTES`` is not a number.
+    """
+    most = most_bytes()
     try:
         folder().mkdir(parents=True, exist_ok=True)
         motion.save(folder() / (name + SUFFIX))
-        _shrink()
+        _shrink(most)
     except (OSError, OutputError):
         return
 
 
-def _files() -> list[Path]:
-    found = [path for path in folder().glob("*" + SUFFIX) if path.is_file()] if folder().is_dir() else []
-    return sorted(found, key=lambda path: path.stat().st_mtime)
+@dataclass(frozen=True)
+class _Kept:
+    path: Path
+    bytes: int
+    used: int
 
 
-def _shrink() -> None:
+def _files() -> list[_Kept]:
+    """Kept motions, the longest unused first; other runs may remove some meanwhile."""
+    found = []
+    for path in folder().glob("*" + SUFFIX):
+        with suppress(OSError):
+            about = path.stat()
+            found.append(_Kept(path, about.st_size, about.st_mtime_ns))
+    return sorted(found, key=lambda kept: kept.used)
+
+
+def _shrink(most: int) -> None:
     """Remove the oldest-used motions until the rest fit the cap."""
     files = _files()
-    total = sum(path.stat().st_size for path in files)
-    for path in files:
-        if total <= most_bytes():
+    total = sum(kept.bytes for kept in files)
+    for kept in files:
+        if total <= most:
             return
-        total -= path.stat().st_size
-        path.unlink(missing_ok=True)
+        total -= kept.bytes
+        kept.path.unlink(missing_ok=True)
 
 
 def state() -> CacheState:
-    """What the cache holds now."""
+    """What the cache holds now.
+
+    Raises:
+        SettingError: ``MOTIONLIFT_CACHE_BYTES`` is not a number.
+    """
     files = _files()
-    return CacheState(folder(), len(files), sum(path.stat().st_size for path in files), most_bytes())
+    return CacheState(folder(), len(files), sum(kept.bytes for kept in files), most_bytes())
 
 
 def clear() -> CacheState:
-    """Remove every motion; returns what there was."""
+    """Remove every motion; returns what there was.
+
+    Raises:
+        OutputError: one cannot be removed.
+        SettingError: ``MOTIONLIFT_CACHE_BYTES`` is not a number.
+    """
     before = state()
-    for path in _files():
-        path.unlink(missing_ok=True)
+    for kept in _files():
+        try:
+            kept.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove {kept.path}: {error.strerror}; remove the folder by hand") from error
     return before

@@ -208,9 +208,7 @@ class Backbone(Protocol):
         """Timesteps of a run, noisiest first."""
         ...
 
-    def predict(
-        self, latents: Latents, timestep: int, text: Text, positions: Positions | None = None
-    ) -> Latents:
+    def predict(self, latents: Latents, timestep: int, text: Text, positions: Positions | None = None) -> Latents:
         """The network's output, in its own parameterisation."""
         ...
 

@@ -31,10 +31,11 @@ from motionlift.zoo.judge import Judge, Verdict, judge_video, load_judge
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of the whole work that is done, 0..1."""
 
-REFERENCE = (1, "circle")
+REFERENCE = (3, "arc")
 """Stream of the world's scenes and motion class of the reference (ours, chosen by looking)."""
 SEED = 0
 """Seed of every result's starting noise (ours)."""
+PASSES = ("forward", "backward")
 PAGE = "index.html"
 PICTURE = "demo.webp"
 REFERENCE_FILE = "reference.mp4"
@@ -58,11 +59,19 @@ class Look:
         """The look in the words that the bundled model knows."""
         return f"a {self.colour} {self.shape} on a {self.ground} {self.pattern} background"
 
+    def seen_in(self, verdict: Verdict) -> dict[str, bool]:
+        """Whether the judge sees the colour, the shape, and the background (its colour and its pattern) asked for."""
+        return {
+            "colour": verdict.colour == self.colour,
+            "shape": verdict.shape == self.shape,
+            "background": (verdict.ground, verdict.pattern) == (self.ground, self.pattern),
+        }
+
 
 LOOKS = (
     Look("yellow", "star", "red", "gradient"),
     Look("cyan", "circle", "blue", "checkered"),
-    Look("purple", "ring", "green", "plain"),
+    Look("white", "cross", "grey", "striped"),
 )
 """The prompts: captions that are held out from training (ours)."""
 
@@ -118,13 +127,6 @@ class Result:
     cosine: float
     """Cosine of its steps with the true ones, -1..1."""
 
-    @property
-    def right(self) -> dict[str, bool]:
-        """Whether colour, shape and background are those asked for."""
-        look, seen = self.look, self.verdict
-        ground = (seen.ground, seen.pattern) == (look.ground, look.pattern)
-        return {"colour": seen.colour == look.colour, "shape": seen.shape == look.shape, "background": ground}
-
     def save(self, folder: Path) -> None:
         """Write the video and its record."""
         self.video.save(folder / self.file)
@@ -164,7 +166,9 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
     track = scene.tracks()[0]
     bar = _Bar(advance, len(WAYS) * (1 + len(LOOKS)))
     lifted = {way.name: _lifted(way, folder, backbone, bar) for way in WAYS}
-    results = [_result(look, way, lifted[way.name].motion, backbone, judge, track, bar) for look in LOOKS for way in WAYS]
+    results = [
+        _result(look, way, lifted[way.name].motion, backbone, judge, track, bar) for look in LOOKS for way in WAYS
+    ]
     advance("writing the page", 1.0)
     for result in results:
         result.save(folder)
@@ -303,7 +307,7 @@ def _cost(lifted: Lifted) -> str:
 
 def _card(result: Result, folder: Path, track: Float[np.ndarray, "frames 2"], aspect: float) -> str:
     """One result: video, paths, figures, looks."""
-    seen, right, passes = result.verdict, result.right, result.video.record["passes"]
+    seen, right, record = result.verdict, result.look.seen_in(result.verdict), result.video.record
     words = {"colour": seen.colour, "shape": seen.shape, "background": f"{seen.ground} {seen.pattern} background"}
     looks = [
         _filled("look", verdict="right" if right[name] else "wrong", seen=word or f"no {name} seen")
@@ -321,10 +325,9 @@ def _card(result: Result, folder: Path, track: Float[np.ndarray, "frames 2"], as
         true_x=f"{true[-1, 0]:.1f}",
         true_y=f"{true[-1, 1]:.1f}",
         aligned=f"{result.aligned:.3f}",
-        cosine=f"{result.cosine:.2f}",
-        seconds=f"{result.video.record['seconds']:.1f}",
-        forward=passes["forward"],
-        backward=passes["backward"],
+        cosine=f"{result.cosine:z.2f}",
+        seconds=f"{record['seconds']:.1f}",
+        passes=" + ".join(str(record["passes"][kind]) for kind in PASSES),
     )
 
 
@@ -338,23 +341,24 @@ def _made_marks(path: Float[np.ndarray, "frames 2"]) -> dict[str, str]:
     breaks = np.flatnonzero(np.diff(seen.astype(int))) + 1
     runs = [run for run in np.split(path, breaks) if not np.isnan(run).any()]
     lines = "".join(f'<polyline class="made" points="{_points(run)}"/>' for run in runs)
-    end = "".join(f'<circle class="made-end" cx="{run[-1, 0]:.1f}" cy="{run[-1, 1]:.1f}" r="3.5"/>' for run in runs[-1:])
+    end = "".join(
+        f'<circle class="made-end" cx="{run[-1, 0]:.1f}" cy="{run[-1, 1]:.1f}" r="3.5"/>' for run in runs[-1:]
+    )
     return {"made_paths": lines, "made_end": end}
 
 
 def _mean_line(way: Way, results: Sequence[Result]) -> str:
     """One way's means, as a line of the table."""
-    counts = {name: sum(result.right[name] for result in results) for name in ("colour", "shape", "background")}
+    right = [result.look.seen_in(result.verdict) for result in results]
     records = [result.video.record for result in results]
     return _line(
         [
             way.title,
             f"{statistics.fmean(result.aligned for result in results):.3f}",
-            f"{statistics.fmean(result.cosine for result in results):.2f}",
-            *(f"{count} of {len(results)}" for count in counts.values()),
+            f"{statistics.fmean(result.cosine for result in results):z.2f}",
+            *(f"{sum(each[name] for each in right)} of {len(right)}" for name in ("colour", "shape", "background")),
             f"{statistics.fmean(record['seconds'] for record in records):.1f}",
-            f"{statistics.fmean(record['passes']['forward'] for record in records):.0f}",
-            f"{statistics.fmean(record['passes']['backward'] for record in records):.0f}",
+            " + ".join(f"{statistics.fmean(each['passes'][kind] for each in records):.0f}" for kind in PASSES),
         ]
     )
 
@@ -366,10 +370,14 @@ def _line(cells: Sequence[str]) -> str:
 def _about(backbone: Backbone, results: Sequence[Result], seconds: float) -> list[tuple[str, str]]:
     """What it takes to repeat the demo, and what it took."""
     guided = next(result for result in results if result.way == WAYS[1])
-    settings, record = guided.video.record["settings"], guided.video.record
+    record = guided.video.record
     return [
         ("model", f"{Path(backbone.name).name}, {backbone.shape}, lattice {backbone.grid(backbone.shape)}"),
-        ("method", f"{record['method']}; " + ", ".join(f"{name} {_plain(value)}" for name, value in settings.items())),
+        (
+            "method",
+            f"{record['method']}; "
+            + ", ".join(f"{name} {_plain(value)}" for name, value in record["settings"].items()),
+        ),
         ("seed", str(SEED)),
         ("device", f"{record['device']}, {record['threads']} threads"),
         ("seconds in all", f"{seconds:.0f}"),

@@ -44,7 +44,7 @@ def draw_motion(motion: Motion, clip: Clip, scale: int | None = None) -> Clip:
 
     Each token gets an arrow from its place to where it is in the next lattice frame, in the colour of its direction
     (a wheel in the corner says which); in the last lattice frame, from where it was in the frame before to its place.
-    Tokens that stand still get nothing, those whose motion is unknown a grey dot. Of several blocks the lowest is drawn.
+    Tokens that stand still get nothing, those of unknown motion a grey dot. Of several blocks the lowest is drawn.
 
     Args:
         motion: a motion with a displacement, as DiTFlow lifts it.
@@ -142,7 +142,14 @@ def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 
     shown[-1] += HELD
     with replacing(path, (".webp",)) as partial:
         pictures[0].save(
-            partial, format="WEBP", save_all=True, append_images=pictures[1:], duration=shown, loop=0, quality=80, method=6
+            partial,
+            format="WEBP",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=shown,
+            loop=0,
+            quality=80,
+            method=6,
         )
 
 
@@ -166,7 +173,7 @@ def _displacement(motion: Motion) -> Float[Tensor, "query_frame key_frame token 
 def _arrows(
     field: Float[Tensor, "query_frame key_frame token 2"], grid: Grid
 ) -> tuple[Float[Array, "frame token 2"], Float[Array, "frame token 2"]]:
-    """Where the arrows of each lattice frame begin, and their extent, in tokens: zero where still, NaN where unknown."""
+    """Where each lattice frame's arrows begin, and their extent, in tokens: zero where still, NaN where unknown."""
     rows, columns = np.divmod(np.arange(grid.area), grid.width)
     centres = np.stack([columns, rows], axis=-1) + 0.5
     moves = np.zeros((grid.frames, grid.area, 2))

@@ -3,11 +3,10 @@
 One loop for every guided method: the method says which blocks it reads and how far their record is from the motion.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+import math
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-
-import math
 
 import torch
 from torch import Tensor

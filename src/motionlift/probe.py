@@ -40,7 +40,7 @@ def catching(module: nn.Module, change: Callable[[Attention], Attention]) -> Ite
     """Pass the attention of every call of a module through ``change`` until left.
 
     ``change`` may return what it was given, having looked at it. Gradients flow through what it returns; leave this
-    context only after the backward pass.
+    context only after the backward pass. Of two catches of one module the inner one gets what the outer one returned.
 
     Raises:
         ModelError: the module did not call ``scaled_dot_product_attention``, so nothing was seen or changed.
@@ -61,12 +61,18 @@ def catching(module: nn.Module, change: Callable[[Attention], Attention]) -> Ite
                 "read; switch the model back to its default attention processors"
             )
 
-    handles = [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
+    # The mode entered last gets the call first, so that an inner catch must enter before an outer one.
+    handles = [
+        module.register_forward_pre_hook(enter, prepend=True),
+        module.register_forward_hook(leave, always_call=True),
+    ]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+        while opened:  # PyTorch skips its hooks on Ctrl-C
+            opened.pop().__exit__(None, None, None)
 
 
 @contextmanager

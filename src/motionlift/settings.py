@@ -71,30 +71,36 @@ def _value(field: dataclasses.Field, kind: Any, value: Any) -> Any:
     """One value, read and checked."""
     try:
         read = _read(kind, value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         read = None
-    low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
-    numbers = [number for number in (read if isinstance(read, tuple) else [read]) if isinstance(number, (int, float))]
-    fits = read is not None and (not choices or read in choices) and read != ()
-    fits = fits and all(
-        math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
-        for number in numbers
-    )
-    if not fits:
-        raise SettingError(f"{field.name} is {value!r}; allowed is {_allowed(field, kind)}")
+    if read is None or not _fits(field, read):
+        came = " ".join(repr(value).split())[:80]
+        raise SettingError(f"{field.name} is {came}; allowed is {_allowed(field, kind)}")
     return read
 
 
+def _fits(field: dataclasses.Field, read: Any) -> bool:
+    """Whether a value of the right type is one of the choices, or every number of it lies in the range."""
+    low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
+    if choices:
+        return read in choices
+    numbers = read if isinstance(read, tuple) else (read,)
+    # No math.isfinite, which fails on long whole numbers; NaN is in no range.
+    lowest, highest = -math.inf if low is None else low, math.inf if high is None else high
+    return len(numbers) > 0 and all(lowest <= number <= highest and abs(number) != math.inf for number in numbers)
+
+
 def _read(kind: Any, value: Any) -> Any:
+    """A value as a type, or None; raises what Python raises for what it cannot convert."""
     if kind is bool:
         if isinstance(value, bool):
             return value
         return {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}.get(str(value).lower())
     if isinstance(kind, types.GenericAlias):
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
-        return tuple(_read(int, part) for part in parts)
+        numbers = tuple(_read(int, part) for part in parts)
+        return None if None in numbers else numbers
     if kind is str:
         return value if isinstance(value, str) else None
-    if isinstance(value, bool) or (kind is int and isinstance(value, float) and not value.is_integer()):
-        return None
-    return kind(value)
+    number = None if isinstance(value, bool) else kind(value)
+    return number if isinstance(value, str) or number == value or kind is float else None

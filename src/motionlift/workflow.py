@@ -3,11 +3,12 @@
 import hashlib
 import json
 import platform
+import re
 import resource
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -17,9 +18,9 @@ import torch
 
 from motionlift import cache, guide
 from motionlift.backbones import serving
-from motionlift.core import Advance, Backbone, Guided, Method, Passes, Phase, Reference, Shape, Source, Step
+from motionlift.core import Advance, Backbone, Guided, Method, Passes, Phase, Reference, Source, Step, Tensors
 from motionlift.errors import InputError, ModelError, MotionError, SettingError
-from motionlift.media import Clip, replacing
+from motionlift.media import FRAMES, Clip, replacing
 from motionlift.methods import method as method_named
 from motionlift.motion import Motion
 from motionlift.settings import with_values
@@ -27,11 +28,18 @@ from motionlift.settings import with_values
 BUNDLED = Path(__file__).parent / "zoo" / "weights"
 """Folder of the models that come with the package."""
 BUNDLED_MODELS = ("tiny-dit",)
+INDEX = "model_index.json"
+"""File by which a folder is known as a diffusers pipeline."""
+HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
+"""A name on the Hugging Face hub: owner and model."""
 LONGEST_SIDE = 512
 """Longest side, in pixels, at which a reference is read for optical flow (ours)."""
 MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
+MOST_LOOKED_AT = 2**28
+"""Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 SEEDS = (0, 2**63 - 1)
+"""Least and greatest seed: what PyTorch's generators take."""
 
 Result = TypeVar("Result")
 
@@ -55,9 +63,9 @@ class Video:
         Raises:
             OutputError: one of them cannot be written.
         """
-        self.clip.save(path)
-        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         with replacing(Path(path).with_suffix(".json"), (".json",)) as partial:
+            self.clip.save(path)
+            digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
             partial.write_text(json.dumps({**self.record, "output": {"path": str(path), "sha256": digest}}, indent=2))
 
 
@@ -69,6 +77,10 @@ class Run:
     """The model that works."""
     phases: list[Phase] = field(default_factory=list)
     """Phases so far."""
+    reference: Clip | None = None
+    """The reference at the model's size, once it was read."""
+    from_cache: bool = False
+    """Whether the motion came from the cache."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -98,7 +110,7 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Backbone:
     if not isinstance(model, (str, Path)):
         return serving(type(model).__name__)(model, getattr(model, "name_or_path", "") or type(model).__name__, place)
     name = str(model)
-    source = BUNDLED / name if name in BUNDLED_MODELS else name
+    source = _source(name)
     backbone = serving(_pipeline_class(name, source))
     return backbone(_read_pipeline(name, source, place), name, place)
 
@@ -108,22 +120,36 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(name)
-        torch.zeros(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingError(f"device {name!r} is not there; allowed are auto, cpu, and cuda where PyTorch finds one") from error
+        torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise SettingError(
+            f"device {name!r} is not there; allowed are auto, cpu, and cuda where PyTorch finds one"
+        ) from error
     return place
 
 
-def _pipeline_class(name: str, source: str | Path) -> str:
+def _source(name: str) -> str:
+    """Where a model is read from: a folder that holds a pipeline, or a hub name."""
+    try:
+        folder = BUNDLED / name if name in BUNDLED_MODELS else Path(name).expanduser()
+        if (folder / INDEX).is_file():
+            return str(folder)
+        there = folder.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"model {name[:200]!r} is not to be had; allowed: {_allowed_models()}") from error
+    if name in BUNDLED_MODELS or there or not HUB_NAME.fullmatch(name):
+        problem = f"is there, but holds no diffusers pipeline (no {INDEX})" if there else "is not to be had"
+        raise ModelError(f"model {name[:200]!r} {problem}; allowed: {_allowed_models()}")
+    return name
+
+
+def _pipeline_class(name: str, source: str) -> str:
     """Name of the pipeline class a model was saved with."""
     from diffusers import DiffusionPipeline
 
-    looks_local = isinstance(source, Path) or name.startswith((".", "/", "~")) or Path(name).exists()
-    if looks_local and not (Path(source) / "model_index.json").is_file():
-        raise ModelError(f"{name} is no diffusers pipeline (no model_index.json there); allowed: {_allowed_models()}")
     try:
-        return str(DiffusionPipeline.load_config(str(source))["_class_name"])
-    except (OSError, ValueError, KeyError) as error:
+        return str(DiffusionPipeline.load_config(source)["_class_name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"model {name!r} is not to be had; allowed: {_allowed_models()}") from error
 
 
@@ -131,17 +157,21 @@ def _allowed_models() -> str:
     return f"{', '.join(BUNDLED_MODELS)}, a folder of a diffusers pipeline, or a hub name such as zai-org/CogVideoX-5b"
 
 
-def _read_pipeline(name: str, source: str | Path, device: torch.device) -> Any:
+def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
     """The pipeline itself: safetensors only, half precision on a GPU."""
     import diffusers
 
     kind = torch.float32 if device.type == "cpu" else torch.bfloat16
     cls = getattr(diffusers, _pipeline_class(name, source))
     try:
-        return cls.from_pretrained(str(source), torch_dtype=kind, use_safetensors=True)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        pipeline = cls.from_pretrained(source, torch_dtype=kind, use_safetensors=True)
+        # Where its files are missing, transformers makes a tokenizer that knows no words.
+        if pipeline.tokenizer.unk_token_id in pipeline.tokenizer("a").input_ids:
+            raise ModelError("its tokenizer is empty")
+    except Exception as error:  # damaged files make the libraries raise errors of every kind
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"model {name!r} is incomplete or damaged: {reason}") from error
+    return pipeline
 
 
 def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] | None) -> Guided:
@@ -168,6 +198,7 @@ def lift(
     settings: Mapping[str, Any] | None = None,
     cached: bool = True,
     advance: Advance = ignore,
+    run: Run | None = None,
 ) -> Motion:
     """Lift the motion out of a reference.
 
@@ -179,16 +210,43 @@ def lift(
         settings: the method's settings by name.
         cached: use and fill the cache of lifted motions.
         advance: called with every step.
+        run: where seconds and passes are kept, if they are wanted; its model is then the one that lifts.
 
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
     """
-    backbone = _loaded(model)
-    return _lift(Run(backbone), reference, method_named(method), frames, settings, cached, advance)[0]
+    chosen = _checked(method, settings)
+    run = run or Run(_loaded(model))
+    return _lift(run, reference, chosen, frames, settings, cached, advance)[0]
 
 
 def _loaded(model: Any) -> Backbone:
     return model if isinstance(model, Backbone) else load(model)
+
+
+def _checked(name: str, values: Mapping[str, Any] | None) -> Method:
+    """The method of a name, its settings checked as far as that goes before a model is loaded."""
+    method = method_named(name)
+    with_values(method.Settings(), values or {})
+    return method
+
+
+def check_reference(path: str | Path) -> None:
+    """Refuse what is plainly no video before a model is loaded, by reading two frames.
+
+    A file of more than :data:`MOST_LOOKED_AT` bytes is let through: reading it means hashing it, once is enough.
+
+    Raises:
+        InputError: it cannot be read, or shows one frame only in its first ten seconds.
+    """
+    file = Path(path)
+    with suppress(OSError, ValueError):  # reading says what is wrong
+        if file.stat().st_size > MOST_LOOKED_AT:
+            return
+    try:
+        Clip.read(file, frames=2, fps=8, aspect=(64, 64), longest=64)
+    except InputError:  # or a video that rests at first
+        Clip.read(file, frames=2, fps=0.1, aspect=(64, 64), longest=64)
 
 
 def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int | None) -> Clip:
@@ -198,12 +256,19 @@ def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int
         InputError: it cannot be read.
         SettingError: the model cannot make so many frames.
     """
+    if frames is not None and (type(frames) is not int or not FRAMES[0] <= frames <= FRAMES[1]):
+        raise SettingError(f"frames is {str(frames)[:40]}; allowed is a whole number from {FRAMES[0]} to {FRAMES[1]}")
     shape = backbone.fitting(frames)
     aspect = (shape.height, shape.width)
-    if isinstance(reference, Clip):
-        return reference.fitted(shape.frames, aspect)
     longest = max(LONGEST_SIDE, *aspect)
-    return Clip.read(reference, frames=shape.frames, fps=backbone.fps, aspect=aspect, longest=longest)
+    if not isinstance(reference, Clip):
+        return Clip.read(reference, frames=shape.frames, fps=backbone.fps, aspect=aspect, longest=longest)
+    if len(reference.frames) < 2:
+        raise InputError("the clip holds one frame; a motion needs at least two: give a longer clip")
+    clip = reference.fitted(shape.frames, aspect)
+    height, width = clip.frames.shape[1:3]
+    scale = min(1, longest / max(height, width))
+    return clip.resized(max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def _lift(
@@ -217,14 +282,17 @@ def _lift(
 ) -> tuple[Motion, Clip]:
     backbone = run.backbone
     settings = settings_for(method, backbone, values)
+    if cached:
+        cache.most_bytes()  # refuses a bad cap now, not once the work is done
     with run.phase("read"):
         wide = read_reference(reference, backbone, frames)
     shape = backbone.fitting(frames)
-    clip = wide.resized(shape.height, shape.width)
+    clip = run.reference = wide.resized(shape.height, shape.width)
     source = Source(wide.sha256, float(wide.fps), shape)
     name = cache.key(
         {
             "source": asdict(source),
+            "frames": Clip.of(wide.frames, wide.fps).sha256,  # clips of one file may be cut out of it differently
             "method": method.name,
             "settings": asdict(settings),
             "model": backbone.fingerprint,
@@ -234,7 +302,8 @@ def _lift(
     with run.phase("lift"):
         kept = cache.find(name) if cached else None
         if kept is not None:
-            return kept, clip
+            run.from_cache = True
+            return replace(kept, model=backbone.name), clip
         pixels = clip.pixels()
         given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
         tensors = _finished(method.lift(given, backbone, settings), advance)
@@ -255,11 +324,13 @@ def _lift(
 
 def _finished(steps: Generator[Step, None, Result], advance: Advance) -> Result:
     """Run a loop to its end, passing its steps on; returns what the loop returns."""
-    while True:
-        try:
-            advance(next(steps))
-        except StopIteration as stop:
-            return stop.value
+    with closing(steps):  # on Ctrl-C too, so that nothing stays injected into the model
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            advance(step)
 
 
 def cast(
@@ -284,37 +355,63 @@ def cast(
     Raises:
         MotionliftError: one of its kinds.
     """
-    run = Run(_loaded(model))
-    return _cast(run, motion, prompt, seed, settings, advance)
+    _checked(motion.method, settings)
+    check_prompt(prompt)
+    check_seed(seed)
+    return _cast(Run(_loaded(model)), motion, prompt, seed, settings, advance)
 
 
-def check_prompt(prompt: str, backbone: Backbone) -> None:
-    """Refuse a prompt before long work.
+def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
+    """Refuse a prompt before long work; without a model, for what needs none to be seen.
 
     Raises:
         InputError: it is empty or longer than the model's text window.
     """
     if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError("the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'")
+        raise InputError(
+            "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
+        )
     if len(prompt) > MOST_PROMPT:
         raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")
-    backbone.text(prompt)
+    if backbone is not None:
+        backbone.text(prompt)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that PyTorch does not take.
+
+    Raises:
+        SettingError: it is no whole number, or out of range.
+    """
+    if type(seed) is not int or not SEEDS[0] <= seed <= SEEDS[1]:
+        raise SettingError(f"seed is {str(seed)[:40]}; allowed is a whole number from {SEEDS[0]} to {SEEDS[1]}")
 
 
 def check_fit(motion: Motion, backbone: Backbone) -> None:
     """Refuse a motion that is not for this model.
 
     Raises:
-        MotionError: another model, or another lattice.
+        MotionError: another model, another lattice, or no latents.
     """
     if motion.identity != backbone.identity:
         raise MotionError(
             f"the motion was lifted with {motion.model} (lattice {motion.grid}) and does not fit {backbone.name}: "
             "cast it with that model, or lift it again with this one"
         )
-    grid = backbone.grid(backbone.fitting(motion.source.shape.frames))
+    shape = backbone.fitting(motion.source.shape.frames)
+    grid, latents = backbone.grid(shape), motion.tensors.get("latents")
     if grid != motion.grid:
         raise MotionError(f"the motion has the lattice {motion.grid} and {backbone.name} {grid}: lift it again")
+    if latents is None or tuple(latents.shape) != backbone.latent_shape(shape):
+        raise MotionError(f"the motion does not hold the latents of {shape} that {backbone.name} needs: lift it again")
+
+
+def _check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
+    """Refuse blocks that were not lifted: tensors are named ``what.block``, or ``what`` where they serve every block."""
+    held = {name.partition(".")[2] for name in motion.tensors if name != "latents"}
+    lacking = [str(number) for number in blocks if not {"", str(number)} & held]
+    if lacking:
+        raise MotionError(f"the motion holds nothing of block {', '.join(lacking)}: lift it again with that block")
 
 
 def _cast(
@@ -322,18 +419,25 @@ def _cast(
 ) -> Video:
     backbone, method = run.backbone, method_named(motion.method)
     check_fit(motion, backbone)
-    check_prompt(prompt, backbone)
-    if not isinstance(seed, int) or not SEEDS[0] <= seed <= SEEDS[1]:
-        raise SettingError(f"seed is {seed!r}; allowed is a whole number from {SEEDS[0]} to {SEEDS[1]}")
     settings = settings_for(method, backbone, {**motion.settings, **(values or {})})
+    _check_blocks(motion, method.blocks(settings))
     shape = backbone.fitting(motion.source.shape.frames)
     job = guide.Casting(backbone, method, settings, motion.tensors, shape, prompt, seed)
     with run.phase("cast"):
         result = _finished(guide.cast(job), advance)
     with run.phase("decode"):
         clip = Clip.from_pixels(backbone.decode(result.latents), backbone.fps)
-    kept = replace(motion, tensors={**motion.tensors, **{name: t.cpu() for name, t in result.positions.items()}})
-    return Video(clip, _record(run, motion, settings, prompt, seed, result.losses), kept)
+    record = _record(run, motion, settings, prompt, seed, result.losses)
+    return Video(clip, record, _with_positions(motion, result.positions, settings))
+
+
+def _with_positions(motion: Motion, positions: Tensors, settings: Guided) -> Motion:
+    """The motion with a run's positions in the place of older ones, and that run's settings, which say their steps."""
+    if not positions:
+        return motion
+    others = {name: tensor for name, tensor in motion.tensors.items() if name.split(".")[0] != guide.SAVED}
+    saved = {name: tensor.cpu() for name, tensor in positions.items()}
+    return replace(motion, tensors={**others, **saved}, settings=asdict(settings))
 
 
 def transfer(
@@ -353,16 +457,17 @@ def transfer(
     Raises:
         MotionliftError: one of its kinds.
     """
+    chosen = _checked(method, settings)
+    check_prompt(prompt)
+    check_seed(seed)
     run = Run(_loaded(model))
     check_prompt(prompt, run.backbone)
-    motion, clip = _lift(run, reference, method_named(method), frames, settings, cached, advance)
+    motion, clip = _lift(run, reference, chosen, frames, settings, cached, advance)
     video = _cast(run, motion, prompt, seed, settings, advance)
     return replace(video, reference=clip, record={**video.record, "reference_notices": list(clip.notices)})
 
 
-def _record(
-    run: Run, motion: Motion, settings: Guided, prompt: str, seed: int, losses: list[float]
-) -> dict[str, Any]:
+def _record(run: Run, motion: Motion, settings: Guided, prompt: str, seed: int, losses: list[float]) -> dict[str, Any]:
     """All that it takes to repeat a run, and what it cost."""
     backbone = run.backbone
     return {
@@ -377,14 +482,21 @@ def _record(
         "device": str(getattr(backbone, "device", "cpu")),
         "threads": torch.get_num_threads(),
         "versions": versions(),
+        **costs(run),
+        "losses": losses,
+    }
+
+
+def costs(run: Run) -> dict[str, Any]:
+    """Seconds, passes and memory of a run, as its record says them."""
+    return {
         "seconds": round(sum(phase.seconds for phase in run.phases), 3),
         "passes": {
             "forward": sum(phase.passes.forward for phase in run.phases),
             "backward": sum(phase.passes.backward for phase in run.phases),
         },
         "phases": [asdict(phase) for phase in run.phases],
-        "peak_memory_bytes": peak_memory(),
-        "losses": losses,
+        "peak_memory_bytes": peak_memory(str(getattr(run.backbone, "device", "cpu"))),
     }
 
 
@@ -397,11 +509,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def peak_memory() -> int:
-    """Most bytes held so far: on the GPU where there is one, else by this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
+def peak_memory(device: str = "cpu") -> int:
+    """Most bytes held so far: by tensors on a GPU, or by this process where the device is none."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-

@@ -87,7 +87,8 @@ def test_motion_channels_refuse_a_share_out_of_range(share):
 
 def test_moft_loss_averages_over_the_tokens_that_move():
     reference = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
-    generated = torch.tensor([[3.0, 3.0], [0.0, -1.0], [1.0, 1.0]])  # at 45 degrees, opposite, and nothing to compare with
+    # At 45 degrees, opposite, and with nothing to compare with.
+    generated = torch.tensor([[3.0, 3.0], [0.0, -1.0], [1.0, 1.0]])
     assert moft_loss(generated, reference).item() == pytest.approx((1 - math.sqrt(0.5) + 2) / 2)
 
 

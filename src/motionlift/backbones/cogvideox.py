@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from motionlift import probe
 from motionlift.core import Grid, Latents, Passes, Pixels, Positions, Recorded, Shape, Text
-from motionlift.errors import InputError, ModelError, SettingError
+from motionlift.errors import InputError, SettingError
 from motionlift.noise import NoiseSchedule
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -36,6 +36,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Sampling and guiding per model: the published models' own (2B: model card; 5B: DiTFlow), the bundled one's by our sweep."""
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward (ours)."""
+SAMPLED_VALUES = 64
+"""About so many values of every weight, evenly spread, tell models of one configuration apart (ours)."""
 
 
 class RotaryAttention:
@@ -259,7 +261,7 @@ class CogVideoX:
             if self.transformer.config.use_rotary_positional_embeddings:
                 rotary = self._rotary(latents.shape) if positions is None else _four(positions)
             elif positions is not None:
-                shift = positions["table"] - self._table(latents.shape)
+                shift = positions["table"].to(self.device) - self._table(latents.shape)
                 stack.enter_context(_shifted_embedding(self.transformer.patch_embed, shift, text.shape[1]))
             return self.transformer(
                 hidden_states=latents.transpose(1, 2).to(self.device, kind),
@@ -365,9 +367,12 @@ def _digest(*parts: Any) -> str:
 
 
 def _sample_of(part: nn.Module) -> str:
-    """Hash of the last parameter of a module."""
-    parameter = list(part.parameters())[-1].detach().float().cpu().contiguous()
-    return hashlib.sha256(parameter.numpy().tobytes()).hexdigest()
+    """Hash of some values of every weight of a module: even a fine-tuning of a few layers changes it."""
+    hashed = hashlib.sha256()
+    for weights in part.state_dict().values():
+        values = weights.detach().reshape(-1)
+        hashed.update(values[:: max(1, len(values) // SAMPLED_VALUES)].float().cpu().numpy().tobytes())
+    return hashed.hexdigest()
 
 
 def _variant(name: str, config: Mapping[str, Any]) -> str:

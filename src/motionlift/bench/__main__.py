@@ -42,7 +42,9 @@ def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, A
     return [cell for cell in cells if not any(cell.items() <= record.items() for record in records)]
 
 
-def run(name: str, path: Path, model: str, jobs: int, count: int, told: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def run(
+    name: str, path: Path, model: str, jobs: int, count: int, told: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
     """Measure the missing cells in ``jobs`` processes, appending each to the file as it comes."""
     cells = missing(EXPERIMENTS[name].cells(count), read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,17 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         backward = sum(record["passes"]["backward"] for record in group) / len(group)
         seconds = sum(record["seconds"] for record in group) / len(group)
         rows.append([run, *motion, *looks, f"{forward:.0f} + {backward:.0f}", f"{seconds:.1f}"])
-    head = ["", "aligned error", "absolute error", "direction", "colour, %", "background, %", "shape, %", "passes", "seconds"]
+    head = [
+        "",
+        "aligned error",
+        "absolute error",
+        "direction",
+        "colour, %",
+        "background, %",
+        "shape, %",
+        "passes",
+        "seconds",
+    ]
     text = (
         f"## Methods\n\n{len(groups['none'])} held-out references, each cast onto one new held-out prompt (another object, colour and background), "
         "one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's mean removed; "

@@ -51,11 +51,26 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         ("true renderings through the autoencoder", lambda record: record["decoded"]),
         ("true renderings", lambda record: record["true_rendering"]),
     ):
-        rows.append([title, *[interval([pick(record)[key] for record in records], 100) for key in ("colour", "background", "shape")]])
-    text = f"## Looks\n\n{len(records)} held-out captions of one object, one seed each; share of right answers in percent"
+        rows.append(
+            [
+                title,
+                *[
+                    interval([pick(record)[key] for record in records], 100)
+                    for key in ("colour", "background", "shape")
+                ],
+            ]
+        )
+    text = (
+        f"## Looks\n\n{len(records)} held-out captions of one object, one seed each; share of right answers in percent"
+    )
     text += " with the bootstrap 95 % interval.\n\n"
     by_shape = []
     for name in sorted({record["shape_name"] for record in records}):
         shown = [record["shape"] for record in records if record["shape_name"] == name]
         by_shape.append([name, str(len(shown)), f"{100 * sum(shown) / len(shown):.0f}"])
-    return text + table(["videos", "colour", "background", "shape"], rows) + "\n" + table(["shape", "captions", "right, %"], by_shape)
+    return (
+        text
+        + table(["videos", "colour", "background", "shape"], rows)
+        + "\n"
+        + table(["shape", "captions", "right, %"], by_shape)
+    )

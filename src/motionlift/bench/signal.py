@@ -95,7 +95,10 @@ def _pooled(records: Sequence[Mapping[str, Any]], key: str) -> tuple[str, str]:
 def section(records: Sequence[Mapping[str, Any]]) -> str:
     """A row for every block, a pair of columns for every noise level."""
     blocks = sorted({int(key.split("/")[1]) for key in records[0] if "/" in key})
-    rows = [[f"block {block}", *[figure for level in LEVELS for figure in _pooled(records, f"{level:g}/{block}")]] for block in blocks]
+    rows = [
+        [f"block {block}", *[figure for level in LEVELS for figure in _pooled(records, f"{level:g}/{block}")]]
+        for block in blocks
+    ]
     rows.append(["optical flow", *_pooled(records, "flow"), *["-"] * (2 * (len(LEVELS) - 1))])
     head = ["read from", *[f"{name}, noise {level:g}" for level in LEVELS for name in ("cosine", "error")]]
     text = (

@@ -39,9 +39,7 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Lift, cast, measure."""
     backbone = bundled(model)
     scene, wanted = reference(cell["index"]), prompt_scene(cell["index"])
-    motion = lift(
-        clip_of(scene, backbone.fps), backbone, cell["method"], settings=cell["settings"], cached=False
-    )
+    motion = lift(clip_of(scene, backbone.fps), backbone, cell["method"], settings=cell["settings"], cached=False)
     video = cast(motion, wanted.caption(), backbone, seed=cell["index"])
     frames = video.clip.frames
     return {**motion_figures(frames, scene), **asdict(likeness(frames, wanted)), "losses": video.record["losses"][-1:]}
@@ -58,7 +56,10 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
             method = "none" if name == "plain sampling" else "ditflow"
             chosen = [record for record in records if record["method"] == method and record["settings"] == change]
             if chosen:
-                motion = [interval([record["aligned"] for record in chosen]), interval([record["direction"] for record in chosen], digits=2)]
+                motion = [
+                    interval([record["aligned"] for record in chosen]),
+                    interval([record["direction"] for record in chosen], digits=2),
+                ]
                 looks = [interval([record[key] for record in chosen], 100) for key in ("colour", "background", "shape")]
                 rows.append([_title(change) or name, *motion, *looks])
         text += f"### {name.capitalize()}\n\n{table(head, rows)}\n"

@@ -75,9 +75,7 @@ class DiTFlow:
         """The blocks whose attention is read."""
         return settings.block
 
-    def loss(
-        self, record: Record, motion: Tensors, grid: Grid, settings: DiTFlowSettings
-    ) -> Float[Tensor, ""]:
+    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: DiTFlowSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the displacement loss."""
         losses = []
         for number in settings.block:

@@ -7,9 +7,9 @@ al., arXiv 2405.14864): features less their mean over time; motion is what remai
 import math
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from motionlift.errors import SettingError
 from motionlift.signals import Lattice
@@ -50,7 +50,7 @@ def smm_loss(
         SettingError: the features do not fill the lattice.
     """
     differences = spatial_mean_differences(generated_features, grid)
-    distances = 1 - F.cosine_similarity(differences, reference_differences.detach().to(differences), dim=-1)
+    distances = 1 - cosine_similarity(differences, reference_differences.detach().to(differences), dim=-1)
     return distances.sum() / max(1, len(distances))
 
 
@@ -98,7 +98,7 @@ def moft_loss(
     """
     reference = reference.detach().to(generated)
     moving = reference.norm(dim=-1) > 0
-    distances = 1 - F.cosine_similarity(generated, reference, dim=-1)
+    distances = 1 - cosine_similarity(generated, reference, dim=-1)
     return torch.where(moving, distances, 0).sum() / moving.sum().clamp(min=1)
 
 
@@ -106,5 +106,7 @@ def _frames(features: Tensor, grid: Lattice) -> Float[Tensor, "frames area chann
     sizes = (grid.frames, grid.height, grid.width)
     if len(features) != math.prod(sizes):
         lattice = "x".join(map(str, sizes))
-        raise SettingError(f"features of {len(features)} tokens do not fill a lattice of {lattice}; give its video tokens alone")
+        raise SettingError(
+            f"features of {len(features)} tokens do not fill a lattice of {lattice}; give its video tokens alone"
+        )
     return features.unflatten(0, (grid.frames, grid.height * grid.width))

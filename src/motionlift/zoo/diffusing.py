@@ -121,7 +121,9 @@ class Denoiser(nn.Module):
         return self.transformer(noisy, text, time, image_rotary_emb=positions, return_dict=False)[0]
 
 
-def draw_batch(bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_batch(
+    bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Latents and tokens of one batch, some captions emptied."""
     chosen = torch.randint(len(bank.latents), (size,), generator=generator)
     tokens = bank.tokens[chosen].clone()

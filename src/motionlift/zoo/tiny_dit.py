@@ -58,7 +58,7 @@ def text_encoder() -> T5EncoderModel:
 
 
 def transformer() -> CogVideoXTransformer3DModel:
-    """A new transformer of eight blocks, six heads of 32, rotary positions."""
+    """A new transformer of seven blocks, six heads of 32, rotary positions."""
     return CogVideoXTransformer3DModel(
         num_attention_heads=6,
         attention_head_dim=32,
@@ -66,7 +66,7 @@ def transformer() -> CogVideoXTransformer3DModel:
         out_channels=8,
         time_embed_dim=64,
         text_embed_dim=128,
-        num_layers=8,
+        num_layers=7,
         sample_width=FRAME_SIZE // 4,
         sample_height=FRAME_SIZE // 4,
         sample_frames=FRAMES,

@@ -57,7 +57,9 @@ def optimise(
 ) -> Iterator[TrainingStep]:
     """Train from the checkpoint, or from the start, to ``steps``; yields after every step."""
     done = load_checkpoint(checkpoint, modules, optimizers) if checkpoint.exists() else 0
-    parameters = [value for optimizer in optimizers.values() for group in optimizer.param_groups for value in group["params"]]
+    parameters = [
+        value for optimizer in optimizers.values() for group in optimizer.param_groups for value in group["params"]
+    ]
     for step in range(done, steps):
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:

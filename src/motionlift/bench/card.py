@@ -1,0 +1,73 @@
+"""Pictures of the model card: ``python -m motionlift.bench.card`` draws the training curve and the sample grid."""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from motionlift.media import Clip
+from motionlift.workflow import cast, lift, load
+from motionlift.zoo import world
+from motionlift.zoo.train import GRID_CAPTIONS
+
+FRAME_STRIDE, ENLARGED, STRIP = 4, 2, 16
+"""Frames between those shown, enlargement, and height of a caption in pixels."""
+
+
+def draw_curve(log: Path, path: Path) -> None:
+    """Figures of every stage over its steps, from the log of the training."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    with log.open(newline="") as file:
+        for stage, step, _seconds, figures in csv.reader(file):
+            for name, value in json.loads(figures).items():
+                curves.setdefault((stage, name), []).append((int(step), value))
+    shown = [("autoencoder", ("psnr",)), ("decoder", ("psnr",)), ("denoiser", ("frame_loss", "video_loss"))]
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(4 * len(shown), 3), constrained_layout=True)
+    for axis, (stage, names) in zip(axes, shown, strict=True):
+        for name in names:
+            points = curves.get((stage, name), [])
+            axis.plot(*zip(*points, strict=True) if points else ([], []), label=name.replace("_", " "))
+        axis.set(title=stage, xlabel="step")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def draw_grid(model: str, path: Path) -> None:
+    """What the model makes of a few captions, a row a caption, frames from left to right."""
+    backbone = load(model)
+    blank = Clip.of(world.render([world.sample(0, 0)]).frames[0], backbone.fps)
+    motion = lift(blank, backbone, "none", cached=False)
+    rows = []
+    for seed, caption in enumerate(GRID_CAPTIONS):
+        frames = cast(motion, caption, backbone, seed=seed).clip.frames[::FRAME_STRIDE].numpy()
+        row = np.hstack(list(frames)).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+        strip = Image.new("RGB", (row.shape[1], STRIP), "white")
+        ImageDraw.Draw(strip).text((2, 2), caption, fill="black")
+        rows += [np.asarray(strip), row]
+    Image.fromarray(np.vstack(rows)).save(path)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="tiny-dit")
+    parser.add_argument("--log", type=Path, default=Path("docs/results/tiny-dit-training.csv"))
+    parser.add_argument("--images", type=Path, default=Path("docs/images"))
+    arguments = parser.parse_args()
+    arguments.images.mkdir(parents=True, exist_ok=True)
+    draw_curve(arguments.log, arguments.images / "tiny-dit-curve.png")
+    draw_grid(arguments.model, arguments.images / "tiny-dit-grid.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,418 @@
+"""The commands of the command line. Heavy imports wait inside them, so that ``motionlift --help`` answers at once."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motionlift.errors import OutputError, SettingError
+
+if TYPE_CHECKING:
+    from motionlift.core import Backbone
+    from motionlift.progress import Live
+    from motionlift.workflow import Video
+
+SHOWN_HEIGHT = 256
+"""Least height of a video that shows reference and result, pixels (ours)."""
+
+COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE")
+"""The words of the command line that runs, for the records."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    """A reader of whole numbers in a range, whose refusal names what came and what is allowed."""
+
+    def read(given: Any) -> int:
+        with suppress(ValueError):
+            if low <= int(given) <= high:
+                return int(given)
+        raise typer.BadParameter(f"{str(given)[:40]!r} came; allowed is a whole number from {low} to {high}")
+
+    return read
+
+
+MOST_SEED = 2**63 - 1
+FRAMES = (2, 1025)
+"""Fewest and most frames, as :mod:`motionlift.media` has them."""
+
+Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
+Prompt = Annotated[str, typer.Option("--prompt", help="What the new video shows.", show_default=False)]
+MethodName = Annotated[str, typer.Option("--method", help="How motion is taken and given; see motionlift methods.")]
+Model = Annotated[
+    str, typer.Option("--model", help="A bundled model, a folder of a diffusers pipeline, or a hub name.")
+]
+VideoOutput = Annotated[Path, typer.Option("--output", help="The MP4 to write; its record goes beside it, as .json.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", parser=_whole(0, MOST_SEED), help="Seed of the starting noise.")
+]
+Frames = Annotated[
+    int | None,
+    typer.Option("--frames", metavar="N", parser=_whole(*FRAMES), help="Length; by default the model's own."),
+]
+Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoising steps; short for --set steps=N.")]
+Read = Annotated[
+    str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A setting of the method, again and again; see motionlift methods."
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
+
+
+def say(message: str) -> None:
+    """One line on standard error, whatever characters a file's name or a message brings."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
+    print(line, file=sys.stderr)
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        from importlib import metadata
+
+        print("motionlift", metadata.version("motionlift"))
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _shared(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Lift the motion out of a reference video and cast it onto new content."""
+
+
+@app.command()
+def transfer(
+    reference: Reference,
+    prompt: Prompt,
+    method: MethodName = "ditflow",
+    model: Model = "tiny-dit",
+    output: VideoOutput = Path("out.mp4"),
+    seed: Seed = 0,
+    frames: Frames = None,
+    steps: Steps = None,
+    read: Read = None,
+    settings: Set = None,
+    device: Device = "auto",
+    side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Show the reference beside the result.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a video that shows the prompt and moves like the reference."""
+    values = _values(settings, steps=steps, read=read)
+    from motionlift import truth, workflow
+    from motionlift.progress import Live
+
+    _check_output(output, (".json",), reference)
+    workflow.check_prompt(prompt)
+    _check_settings(method, values)
+    workflow.check_reference(reference)
+    track = truth.true_track(reference)
+    with Live(as_json) as live:
+        backbone = _load(model, device, live, prompt)
+        live.show("lift", 0, None)
+        video = workflow.transfer(
+            reference, prompt, backbone, method=method, seed=seed, frames=frames, settings=values, advance=live.step
+        )
+    added: dict[str, Any] = {"reference": str(reference)}
+    if track is not None:
+        added["motion_error"] = truth.motion_error(track, video.motion.source, video.clip)
+    _notice(video.record["reference_notices"])
+    _finish(_beside(video) if side_by_side else video, output, added, as_json)
+
+
+@app.command()
+def lift(
+    reference: Reference,
+    output: Annotated[Path, typer.Option("--output", help="The motion file to write.")] = Path("motion.safetensors"),
+    method: MethodName = "ditflow",
+    model: Model = "tiny-dit",
+    frames: Frames = None,
+    steps: Steps = None,
+    read: Read = None,
+    settings: Set = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Lift the motion of a reference into a file, to be cast later, and often."""
+    values = _values(settings, steps=steps, read=read)
+    from motionlift import workflow
+    from motionlift.media import check_output
+    from motionlift.motion import SUFFIX
+    from motionlift.progress import Live
+
+    check_output(output, (SUFFIX,))
+    _check_settings(method, values)
+    workflow.check_reference(reference)
+    with Live(as_json) as live:
+        backbone = _load(model, device, live)
+        work = workflow.Run(backbone)
+        live.show("lift", 0, None)
+        motion = workflow.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
+    motion.save(output)
+    record = {
+        "command": COMMAND_LINE.get(),
+        "reference": str(reference),
+        "reference_notices": list(work.reference.notices) if work.reference else [],
+        "method": motion.method,
+        "settings": dict(motion.settings),
+        "model": {"name": backbone.name, "identity": backbone.identity, "fingerprint": backbone.fingerprint},
+        "source": asdict(motion.source),
+        "grid": asdict(motion.grid),
+        "from_cache": work.from_cache,
+        "versions": workflow.versions(),
+        **workflow.costs(work),
+        "output": str(output),
+    }
+    _notice(record["reference_notices"])
+    if work.from_cache:
+        _notice(["this motion was lifted before and came from the cache"])
+    _report(record, [output], as_json)
+
+
+@app.command()
+def cast(
+    motion: Annotated[
+        Path, typer.Argument(metavar="MOTION", help="A motion file, made by motionlift lift.", show_default=False)
+    ],
+    prompt: Prompt,
+    model: Model = "tiny-dit",
+    output: VideoOutput = Path("out.mp4"),
+    seed: Seed = 0,
+    steps: Steps = None,
+    settings: Set = None,
+    device: Device = "auto",
+    keep_motion: Annotated[
+        Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cast a lifted motion onto a prompt."""
+    values = _values(settings, steps=steps)
+    from motionlift import workflow
+    from motionlift.media import check_output
+    from motionlift.motion import SUFFIX, Motion
+    from motionlift.progress import Live
+
+    _check_output(output, (".json",))
+    if keep_motion is not None:
+        check_output(keep_motion, (SUFFIX,))
+    workflow.check_prompt(prompt)
+    lifted = Motion.load(motion)
+    _check_settings(lifted.method, {**lifted.settings, **values})
+    with Live(as_json) as live:
+        backbone = _load(model, device, live, prompt)
+        video = workflow.cast(lifted, prompt, backbone, seed=seed, settings=values, advance=live.step)
+    if keep_motion is not None:
+        video.motion.save(keep_motion)
+    added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
+    _finish(video, output, added, as_json)
+
+
+@app.command()
+def inspect(
+    reference: Reference,
+    output: Annotated[Path, typer.Option("--output", help="The MP4 to write; a PNG goes beside it.")] = Path(
+        "inspect.mp4"
+    ),
+    method: MethodName = "ditflow",
+    model: Model = "tiny-dit",
+    frames: Frames = None,
+    read: Read = None,
+    settings: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Draw the motion that is lifted from a reference, as arrows over its frames."""
+    values = _values(settings, read=read)
+    from motionlift import workflow
+    from motionlift.drawing import contact_sheet, draw_motion
+    from motionlift.progress import Live
+
+    _check_output(output, (".png",), reference)
+    _check_settings(method, values)
+    workflow.check_reference(reference)
+    with Live() as live:
+        backbone = _load(model, device, live)
+        work = workflow.Run(backbone)
+        live.show("lift", 0, None)
+        motion = workflow.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
+        live.show("draw", 0, None)
+        assert work.reference is not None
+        drawn = draw_motion(motion, work.reference)
+    _notice(work.reference.notices)
+    drawn.save(output)
+    contact_sheet(drawn, output.with_suffix(".png"))
+    _wrote([output, output.with_suffix(".png")])
+
+
+@app.command()
+def world(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder to fill, made if need be.", show_default=False)
+    ],
+    count: Annotated[int, typer.Option("--count", metavar="N", parser=_whole(1, 10000), help="How many clips.")] = 8,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", parser=_whole(0, MOST_SEED), help="Names the stream of clips.")
+    ] = 0,
+    frames: Annotated[
+        int, typer.Option("--frames", metavar="N", parser=_whole(*FRAMES), help="Frames of each clip.")
+    ] = 17,
+    size: Annotated[
+        int, typer.Option("--size", metavar="N", parser=_whole(16, 512), help="Height and width in pixels, even.")
+    ] = 64,
+) -> None:
+    """Write clips whose motion is known exactly: 0000.mp4 and its truth 0000.json, and so on."""
+    from motionlift.progress import Live
+    from motionlift.truth import write_world
+
+    with Live() as live:
+        write_world(folder, count, seed, frames, size, lambda done: live.show("world", done, count))
+    print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
+
+
+@app.command()
+def models() -> None:
+    """List the bundled models and the pipelines that are served."""
+    from motionlift.listing import print_models
+
+    print_models()
+
+
+@app.command()
+def methods(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
+    """List the methods, their settings, and what these allow. A model may bring defaults of its own."""
+    from motionlift.listing import listed_methods, print_methods
+
+    if as_json:
+        print(json.dumps(listed_methods(), indent=2))
+    else:
+        print_methods()
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept.")] = False,
+) -> None:
+    """Show or clear the cache of lifted motions."""
+    from motionlift import cache as kept
+    from motionlift.progress import readable_bytes
+
+    state = kept.clear() if clear else kept.state()
+    verb = "removed" if clear else "kept"
+    cap = "" if clear else f", of at most {readable_bytes(state.most_bytes)}"
+    motions = f"{state.files} {'motion' if state.files == 1 else 'motions'}"
+    print(f"{verb}: {motions} of {readable_bytes(state.bytes)}{cap}, in {state.folder}")
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", help="The folder to fill, made if need be.")] = Path(
+        "demo-output"
+    ),
+) -> None:
+    """Transfer a motion to three prompts, and write a page that shows it all."""
+    from motionlift.demo import make_demo
+    from motionlift.progress import Live
+
+    with Live() as live:
+        page = make_demo(output, advance=live.doing)
+    _wrote([page])
+
+
+def _values(pairs: Sequence[str] | None, **shorthands: str | None) -> dict[str, Any]:
+    """Settings from ``--set`` and from the options that are short for one."""
+    from motionlift.settings import assignments
+
+    values: dict[str, Any] = dict(assignments(pairs or ()))
+    for name, value in shorthands.items():
+        if value is None:
+            continue
+        if name in values:
+            raise SettingError(f"{name} is given by --{name} and by --set {name}={values[name]}; give it once")
+        values[name] = value
+    return values
+
+
+def _check_settings(method: str, values: Mapping[str, Any]) -> None:
+    """Refuse settings before a model is loaded; with the model they are checked again, for its blocks."""
+    from motionlift.methods import method as method_named
+    from motionlift.settings import with_values
+
+    with_values(method_named(method).Settings(), values)
+
+
+def _check_output(video: Path, companions: Sequence[str], reference: Path | None = None) -> None:
+    """Make sure that a video and the files beside it can be written, and that it is not the reference itself."""
+    from motionlift.media import check_output
+
+    check_output(video)
+    for suffix in companions:
+        check_output(video.with_suffix(suffix), (suffix,))
+    if reference is not None and video.exists() and reference.exists() and video.samefile(reference):
+        raise OutputError(f"cannot write {video}: it is the reference; choose another name")
+
+
+def _load(model: str, device: str, live: "Live", prompt: str = "") -> "Backbone":
+    """Load a model; says which words of the prompt it does not know."""
+    from motionlift import workflow
+
+    live.show("load", 0, None)
+    backbone = workflow.load(model, device)
+    unknown = backbone.unknown_words(prompt) if prompt and hasattr(backbone, "unknown_words") else []  # pyright: ignore
+    if unknown:
+        _notice([f"{backbone.name} does not know the word(s) {', '.join(unknown)}"])
+    return backbone
+
+
+def _beside(video: "Video") -> "Video":
+    """The video with its reference to the left, frame by frame."""
+    from motionlift.media import side_by_side
+
+    assert video.reference is not None
+    reference = replace(video.reference, fps=video.clip.fps)
+    clip = side_by_side([reference, video.clip], max(SHOWN_HEIGHT, video.clip.frames.shape[1]))
+    return replace(video, clip=clip, record={**video.record, "side_by_side": True})
+
+
+def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool) -> None:
+    """Save a video with its record and report."""
+    replace(video, record={"command": COMMAND_LINE.get(), **video.record, **added}).save(output)
+    record = output.with_suffix(".json")
+    _report(json.loads(record.read_text(encoding="utf-8")), [output, record], as_json)
+
+
+def _notice(notices: Sequence[str]) -> None:
+    for notice in notices:
+        say(f"note: {notice}")
+
+
+def _report(record: Mapping[str, Any], files: Sequence[Path], as_json: bool) -> None:
+    """The record alone, or a table of the costs and the files that were written."""
+    if as_json:
+        print(json.dumps(record, indent=2))
+        return
+    from rich.console import Console
+
+    from motionlift.progress import closing_lines, closing_table
+
+    Console().print(closing_table(record))
+    for line in closing_lines(record):
+        print(line)
+    _wrote(files)
+
+
+def _wrote(files: Sequence[Path]) -> None:
+    print(f"wrote {' and '.join(map(str, files))}")

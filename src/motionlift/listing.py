@@ -1,0 +1,70 @@
+"""What there is to choose from: the models, the methods and their settings."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from motionlift.backbones import families
+from motionlift.core import Guided
+from motionlift.methods import methods
+from motionlift.settings import described
+from motionlift.workflow import BUNDLED, BUNDLED_MODELS
+from motionlift.zoo.world import vocabulary
+
+CARD = "figures.json"
+"""File beside a bundled model's weights: what was measured of it, names to values."""
+
+
+def print_models() -> None:
+    """The bundled models with their words and figures, and the pipelines that are served."""
+    for name in BUNDLED_MODELS:
+        print(f"{name}: bundled; its words are {', '.join(vocabulary())}")
+        card = BUNDLED / name / CARD
+        for figure, value in json.loads(card.read_text(encoding="utf-8")).items() if card.is_file() else ():
+            print(f"  {figure}: {value}")
+    for family in families().values():
+        print(f"{', '.join(family.pipelines)}: a folder or hub name of any such pipeline (family {family.family})")
+
+
+def listed_methods() -> list[dict[str, Any]]:
+    """Every method's name, summary and settings: each one's default and what it allows."""
+    return [
+        {"name": name, "summary": method.summary, "settings": _listed_settings(method.Settings)}
+        for name, method in methods().items()
+    ]
+
+
+def print_methods() -> None:
+    """The settings that all methods share, then every method with its own."""
+    shared = _listed_settings(Guided)
+    _print_settings("settings of every method", shared)
+    for method in listed_methods():
+        own = {name: about for name, about in method["settings"].items() if name not in shared}
+        _print_settings(f"{method['name']}: {method['summary']}", own)
+    print("Defaults are the published ones; a model may bring its own. The record beside a video says what was used.")
+
+
+def _listed_settings(settings: type[Guided]) -> dict[str, dict[str, Any]]:
+    defaults = settings()
+    return {name: {"default": getattr(defaults, name), "allowed": words} for name, words in described(settings).items()}
+
+
+def _print_settings(title: str, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    print(title)
+    if settings:
+        table = Table("setting", "default", "allowed")
+        for name, about in settings.items():
+            table.add_row(name, Text(_as_typed(about["default"])), Text(about["allowed"]))
+        Console().print(table)
+    print()
+
+
+def _as_typed(value: Any) -> str:
+    """A value as ``--set`` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

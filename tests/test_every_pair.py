@@ -1,0 +1,88 @@
+"""Every method, every target, every model: all run, all finish finite, and all do what they count."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from motionlift import guide
+from motionlift.backbones import serving
+from motionlift.core import Reference
+from motionlift.errors import MotionError
+from motionlift.methods import methods
+from tests.twins import TWINS
+
+VARIANTS = {**{name: {} for name in methods()}, "ditflow by flow": {"read": "flow"}}
+GUIDED, STEPS, INNER = 2, 4, 2
+
+
+@pytest.fixture(scope="module", params=[(name, kind) for name in sorted(TWINS) for kind in ("float32", "bfloat16")])
+def backbone(request):
+    name, kind = request.param
+    pipeline = TWINS[name]().to(getattr(torch, kind))
+    return serving(type(pipeline).__name__)(pipeline, name, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def reference(backbone):
+    shape = backbone.fitting(8)
+    generator = torch.Generator().manual_seed(0)
+    pattern = torch.rand(1, 3, 4, 12, generator=generator)
+    pattern = torch.nn.functional.interpolate(pattern, size=(32, 96), mode="bilinear") * 2 - 1
+    pixels = torch.cat([pattern[..., 3 * frame : 3 * frame + 32] for frame in range(8)])
+    return Reference(backbone.encode(pixels), pixels, pixels, shape)
+
+
+def finished(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+def prepared(name, backbone, target):
+    method = methods()[name.split()[0]]
+    changes = {"steps": STEPS, "inner": INNER, "target": target, **VARIANTS[name]}
+    if name != "none":
+        changes["share"] = GUIDED / STEPS
+    return method, replace(method.settings(backbone), **changes)
+
+
+def job_for(name, backbone, reference, target, motion=None):
+    method, settings = prepared(name, backbone, target)
+    motion = motion or finished(method.lift(reference, backbone, settings))
+    return guide.Casting(backbone, method, settings, motion, reference.shape, "a red star on the field", 0)
+
+
+@pytest.mark.parametrize("target", ["latents", "positions"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_method_guides_every_target_of_every_model(backbone, reference, name, target):
+    job = job_for(name, backbone, reference, target)
+    before = backbone.passes.forward, backbone.passes.backward
+    result = finished(guide.cast(job))
+    optimised = bool(job.method.blocks(job.settings))
+    guided = 0 if name == "none" else GUIDED
+    assert result.latents.shape == backbone.latent_shape(reference.shape)
+    assert result.latents.dtype == torch.float32
+    assert result.latents.isfinite().all()
+    assert len(result.losses) == guided * INNER * optimised
+    assert backbone.passes.backward - before[1] == guided * INNER * optimised
+    assert backbone.passes.forward - before[0] == 2 * STEPS + guided * (INNER * optimised + 1)
+    moved = {key.split(".")[1] for key in result.positions}
+    assert moved == ({str(index) for index in range(guided)} if optimised and target == "positions" else set())
+    plain = finished(guide.cast(job_for("none", backbone, reference, target))).latents
+    assert torch.equal(result.latents, plain) == (name == "none")
+    assert backbone.decode(result.latents).shape == reference.pixels.shape
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_method_reuses_saved_positions_or_says_that_it_has_none(backbone, reference, name):
+    first = job_for(name, backbone, reference, "positions")
+    made = finished(guide.cast(first))
+    again = guide.cast(job_for(name, backbone, reference, "saved", {**first.motion, **made.positions}))
+    if name == "injection":  # it optimises nothing, so that there is nothing to save
+        with pytest.raises(MotionError, match="no saved positions for guided step 1"):
+            finished(again)
+    else:
+        torch.testing.assert_close(finished(again).latents, made.latents, atol=0, rtol=0)
