@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import diffusers
 import numpy as np
 import pytest
 import torch
+import transformers
 import typer.main
 from safetensors.torch import save_file
 
@@ -24,6 +27,16 @@ from tests import twins
 PROMPT = "a red star on the blue field"
 QUICK = ("--steps", "2", "--set", "share=0.5", "--set", "inner=1")
 HEAVY = ("torch", "diffusers", "transformers", "cv2", "av", "matplotlib", "numpy")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_progress_bars() -> Iterator[None]:
+    """As ``cli.main`` has it, which tests cannot call: it changes the whole process."""
+    for log in (diffusers.utils.logging, transformers.utils.logging):
+        log.disable_progress_bar()
+    yield
+    for log in (diffusers.utils.logging, transformers.utils.logging):
+        log.enable_progress_bar()
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +199,15 @@ def test_side_by_side_shows_the_reference_and_the_same_result(clips: Path, model
     arguments = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK]
     assert run([*arguments, "--output", "alone.mp4"]) == 0
     assert run([*arguments, "--output", "both.mp4", "--side-by-side"]) == 0
-    both = Clip.read("both.mp4", frames=9, fps=8, aspect=(256, 520), longest=520).frames.float()
-    assert both.shape == (9, 256, 520, 3)
-    shown = {"reference": both[:, :, :256], "result": both[:, :, 264:]}
-    for name, path in (("reference", clips / "one.mp4"), ("result", Path("alone.mp4"))):
-        alone = Clip.read(path, frames=9, fps=8, aspect=(1, 1)).resized(256, 256).frames.float()
-        assert (shown[name] - alone).abs().mean() < 12, name
+    both = Clip.read("both.mp4", frames=9, fps=8, aspect=(256, 520), longest=520)
+    assert both.frames.shape == (9, 256, 520, 3)
+    given, made = (
+        Clip.read(path, frames=9, fps=8, aspect=(1, 1)).resized(16, 16).pixels()
+        for path in (clips / "one.mp4", "alone.mp4")
+    )
+    for own, other, half in ((given, made, slice(0, 256)), (made, given, slice(264, 520))):
+        shown = Clip.of(both.frames[:, :, half], 8.0).resized(16, 16).pixels()
+        assert (shown - own).abs().mean() < 0.2 * (shown - other).abs().mean()
     record = json.loads(Path("both.json").read_text())
     assert record["side_by_side"] is True
     assert record["motion_error"] == json.loads(Path("alone.json").read_text())["motion_error"]
@@ -364,7 +380,7 @@ def test_bad_words_and_settings_are_refused_before_a_model_is_loaded(clips: Path
     prompted = [*start, "--prompt", PROMPT]
     assert "given twice" in refused(capsys, 1, *prompted, "--set", "lr=1", "--set", "lr=2")
     assert "steps is given by --steps and by --set" in refused(capsys, 1, *prompted, "--steps", "3", "--set", "steps=4")
-    assert "steps is 5000" in refused(capsys, 1, *prompted, "--steps", "5000")
+    assert "steps is '5000'" in refused(capsys, 1, *prompted, "--steps", "5000")
     assert "read is 'tea leaves'; allowed is attention or flow" in refused(capsys, 1, *prompted, "--read", "tea leaves")
     told = refused(capsys, 1, *prompted, "--method", "magic")
     assert "'magic'" in told

@@ -43,7 +43,9 @@ class Pull:
         return settings.block
 
     def loss(self, record, motion, grid, settings):
-        return self.scale * sum((record[number].features - motion["features"]).square().mean() for number in settings.block)
+        return self.scale * sum(
+            (record[number].features - motion["features"]).square().mean() for number in settings.block
+        )
 
 
 class Plain(Pull):
@@ -196,9 +198,7 @@ def test_the_other_optimiser_moves_by_the_learning_rate_as_root_mean_square(back
 
 def denoised(backbone, latents, timestep, positions=None):
     """One step of guidance by its definition, in two passes of one."""
-    empty, prompted = (
-        backbone.predict(latents, timestep, backbone.text(prompt), positions) for prompt in ("", PROMPT)
-    )
+    empty, prompted = (backbone.predict(latents, timestep, backbone.text(prompt), positions) for prompt in ("", PROMPT))
     return backbone.step(empty + 3.0 * (prompted - empty), timestep, latents)
 
 
@@ -367,6 +367,16 @@ def test_a_motion_with_positions_for_fewer_steps_is_refused(backbone):
     motion = {**job.motion, **run(job).positions}
     with pytest.raises(MotionError, match="no saved positions for guided step 2"):
         run(casting(backbone, motion=motion, target="saved", share=0.5))
+
+
+def test_positions_that_do_not_fit_the_model_are_refused(backbone):
+    job = casting(backbone, target="positions")
+    saved = run(job).positions
+    name = next(iter(saved))
+    others = {key: tensor for key, tensor in saved.items() if key != name}
+    for wrong in ({**others, name: saved[name][..., :-1]}, {**others, "positions.0.foreign": saved[name]}):
+        with pytest.raises(MotionError, match="saved positions of guided step 1 do not fit"):
+            run(casting(backbone, motion={**job.motion, **wrong}, target="saved"))
 
 
 # What goes wrong

@@ -186,7 +186,8 @@ def test_missing_folder_and_impossible_names(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", bytes(8), b"\xff" * 8, b"\x00\x00\x00\x7f" + bytes(60), np.random.default_rng(0).bytes(4096)]
+    "content",
+    [b"", b"{}", bytes(8), b"\xff" * 8, b"\x00\x00\x00\x7f" + bytes(60), np.random.default_rng(0).bytes(4096)],
 )
 def test_not_safetensors(target: Path, content: bytes):
     target.write_bytes(content)

@@ -10,6 +10,9 @@ from torch.utils.checkpoint import checkpoint
 from motionlift.errors import ModelError
 from motionlift.probe import catching, only_first
 
+MASK = torch.linspace(-2, 2, 25).view(5, 5)
+"""Added to the logits: the arguments after query, key and value must arrive too."""
+
 
 class SelfAttention(nn.Module):
     """Attention of two heads with a nonlinear layer before it, so that gradients depend on what is kept."""
@@ -24,9 +27,9 @@ class SelfAttention(nn.Module):
             part.unflatten(-1, (2, -1)).transpose(1, 2) for part in torch.tanh(self.mix(tokens)).chunk(3, dim=-1)
         )
         if self.named:
-            mixed = functional.scaled_dot_product_attention(value=value, query=query, key=key)
+            mixed = functional.scaled_dot_product_attention(value=value, query=query, attn_mask=MASK, key=key)
         else:
-            mixed = functional.scaled_dot_product_attention(query, key, value, None, 0.0)
+            mixed = functional.scaled_dot_product_attention(query, key, value, MASK, 0.0)
         return mixed.transpose(1, 2).flatten(2)
 
 
@@ -84,7 +87,7 @@ def halving_values(attention):
 
 
 def plain_attention(query, key, value):
-    weights = torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]), dim=-1)
+    weights = torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]) + MASK, dim=-1)
     return (weights @ value).transpose(1, 2).flatten(2)
 
 
@@ -132,7 +135,9 @@ def gradients_through_what_was_seen(checkpointed):
     model, kept, given = network(checkpointed=checkpointed), [], tokens()
     with catching(model.blocks[0], looking(kept)), catching(model.blocks[2], looking(kept)):
         model(given)
-    loss = sum((tensor * torch.linspace(-1, 1, tensor.numel()).view_as(tensor)).sum() for seen in kept for tensor in seen)
+    loss = sum(
+        (tensor * torch.linspace(-1, 1, tensor.numel()).view_as(tensor)).sum() for seen in kept for tensor in seen
+    )
     return torch.autograd.grad(loss, [given, *model.blocks[0].parameters()])
 
 
@@ -160,9 +165,9 @@ def test_gradients_of_a_change_are_those_of_the_changed_network():
 
 def test_a_module_that_attends_by_other_means_is_refused():
     module = ByHand()
-    with pytest.raises(ModelError, match="ByHand does not use PyTorch's scaled_dot_product_attention"):
-        with catching(module, looking([])):
-            module(tokens())
+    refusal = "ByHand does not use PyTorch's scaled_dot_product_attention"
+    with pytest.raises(ModelError, match=refusal), catching(module, looking([])):
+        module(tokens())
     assert hooks(module) == 0
     assert _len_torch_function_stack() == 0
 
@@ -170,9 +175,8 @@ def test_a_module_that_attends_by_other_means_is_refused():
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt()], ids=["error", "interrupt"])
 def test_nothing_stays_behind_when_the_forward_fails(error):
     module = Broken(error)
-    with pytest.raises(type(error)):
-        with catching(module, looking([])), catching(module, halving_values):
-            module(tokens())
+    with pytest.raises(type(error)), catching(module, looking([])), catching(module, halving_values):
+        module(tokens())
     assert hooks(module) == 0
     assert _len_torch_function_stack() == 0
 
@@ -183,9 +187,8 @@ def test_nothing_stays_behind_when_a_change_fails(error):
         raise error
 
     model = network(checkpointed=True)
-    with pytest.raises(type(error)):
-        with catching(model.blocks[1], change):
-            model(tokens())
+    with pytest.raises(type(error)), catching(model.blocks[1], change):
+        model(tokens())
     assert hooks(model.blocks[1]) == 0
     assert _len_torch_function_stack() == 0
 

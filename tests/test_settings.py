@@ -77,7 +77,10 @@ NOT_NUMBERS = (None, "", "two", True, False, [], {}, "nan", math.nan, math.inf, 
     ("name", "given"),
     [
         *[(name, given) for name in ("count", "any_count", "rate", "any_rate") for given in NOT_NUMBERS],
-        *[("count", given) for given in (0, 11, -1, "0", "11", 2.5, "2.5", np.float32(2.5), torch.tensor(2.5), 10**400)],
+        *[
+            ("count", given)
+            for given in (0, 11, -1, "0", "11", 2.5, "2.5", np.float32(2.5), torch.tensor(2.5), 10**400)
+        ],
         *[("count", given) for given in ("9" * 400, "9" * 5000, 1e300, "7 8", "0x7", 1j)],
         *[("rate", given) for given in (-0.001, 1.001, "1.001", 10**400, "0,5", "1e400")],
         ("any_rate", 10**400),
@@ -131,7 +134,9 @@ def test_defaults_of_every_method_are_allowed(settings: type[Guided]):
     default = settings()
     values = {field.name: getattr(default, field.name) for field in fields(default)}
     assert with_values(default, values) == default
-    texts = {name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in values.items()}
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in values.items()
+    }
     assert with_values(default, texts) == default
     assert described(settings).keys() == values.keys()
 

@@ -248,7 +248,7 @@ class Reference:
     """Clean latents."""
     pixels: Pixels
     """Frames at the model's size."""
-    wide: Pixels
+    wide: Float[Tensor, "frames 3 wide_height wide_width"]
     """The same frames at the reader's larger size, for readers that work on pixels."""
     shape: Shape
     """Size at the model."""

@@ -66,7 +66,7 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
 
     Raises:
         DivergenceError: a loss or the latents stopped being finite.
-        MotionError: saved positions are asked for and the motion has none for these steps.
+        MotionError: saved positions are asked for and the motion has none for these steps, or none that fit.
     """
     backbone, settings = casting.backbone, casting.settings
     text, empty = backbone.text(casting.prompt), backbone.text("")
@@ -78,7 +78,7 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
         guided = index < count
         with _injection(casting, noise, timestep, text) if guided and settings.inject else nullcontext():
             if guided and settings.target == "saved":
-                positions = _saved_positions(casting.motion, index)
+                positions = _saved_positions(casting, index)
             elif guided and casting.method.blocks(settings):
                 positions = yield from _optimise(casting, result, index, timestep, text, positions)
             result.latents = _denoise(casting, result.latents, timestep, (empty, text), positions if guided else None)
@@ -97,13 +97,19 @@ def _injection(casting: Casting, noise: Latents, timestep: int, text: Text) -> A
     return backbone.injecting(seen)
 
 
-def _saved_positions(motion: Tensors, index: int) -> Positions:
+def _saved_positions(casting: Casting, index: int) -> Positions:
     prefix = f"{SAVED}.{index}."
-    found = {name.removeprefix(prefix): tensor for name, tensor in motion.items() if name.startswith(prefix)}
+    found = {name.removeprefix(prefix): saved for name, saved in casting.motion.items() if name.startswith(prefix)}
     if not found:
         raise MotionError(
             f"the motion holds no saved positions for guided step {index + 1}; make them with target=positions and the same "
             "steps and share, and keep that run's motion"
+        )
+    needed = {name: tensor.shape for name, tensor in casting.backbone.positions(casting.shape).items()}
+    if {name: saved.shape for name, saved in found.items()} != needed:
+        raise MotionError(
+            f"the saved positions of guided step {index + 1} do not fit {casting.backbone.name}: it needs "
+            f"{', '.join(f'{name} {tuple(shape)}' for name, shape in needed.items())}; make them anew with target=positions"
         )
     return found
 

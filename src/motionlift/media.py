@@ -46,6 +46,8 @@ SQUARE = 0.01
 """How far from square a file's pixels may be and count as square (ours: files exist that say 4319:4320)."""
 CRF = "10"
 """x264's quality of written videos, visually lossless (ours: 64x64 videos of saturated shapes show any loss)."""
+X264 = "mbtree=0:rc-lookahead=0"
+"""Without looking ahead: with it, x264 gave different bytes for the same small frames from run to run (ours)."""
 ENCODER_THREADS = 4
 """Fixed, as x264's output depends on the number of its threads, and the same clip is to give the same bytes (ours)."""
 CLOCKLESS = ("avi", "h264", "hevc", "m4v", "mpegvideo")
@@ -591,7 +593,9 @@ def _encode(path: Path, frames: np.ndarray, fps: float) -> None:
     frames = np.pad(frames, [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)], mode="edge")
     rate = Fraction(fps).limit_denominator(1001)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": CRF, "preset": "medium"})
+        stream = container.add_stream(
+            "libx264", rate=rate, options={"crf": CRF, "preset": "medium", "x264-params": X264}
+        )
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = ENCODER_THREADS

@@ -164,7 +164,7 @@ def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
     kind = torch.float32 if device.type == "cpu" else torch.bfloat16
     cls = getattr(diffusers, _pipeline_class(name, source))
     try:
-        pipeline = cls.from_pretrained(source, torch_dtype=kind, use_safetensors=True)
+        pipeline = cls.from_pretrained(source, dtype=kind, use_safetensors=True)
         # Where its files are missing, transformers makes a tokenizer that knows no words.
         if pipeline.tokenizer.unk_token_id in pipeline.tokenizer("a").input_ids:
             raise ModelError("its tokenizer is empty")

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as functional
 from diffusers import CogVideoXDPMScheduler
 from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0
+from tests.twins import TWINS, WINDOW, cogvideox
 
 import motionlift
 from motionlift.backbones import serving
 from motionlift.backbones.cogvideox import CogVideoX, RotaryAttention
 from motionlift.core import Backbone, Grid, Shape
 from motionlift.errors import InputError, ModelError, SettingError
-from tests.twins import TWINS, WINDOW, cogvideox
 
 CPU = torch.device("cpu")
 PROMPT = "a red star on the blue field"
@@ -203,7 +203,9 @@ def test_changed_rotary_tensors_turn_queries_and_keys_apart():
 
 def recorded_loss(backbone, latents, positions, blocks=(0, 2)):
     record = backbone.record(latents, 600, backbone.text(PROMPT), blocks, positions)
-    seen = [tensor for number in blocks for tensor in (record[number].query, record[number].key, record[number].features)]
+    seen = [
+        tensor for number in blocks for tensor in (record[number].query, record[number].key, record[number].features)
+    ]
     return sum((tensor * random(*tensor.shape, seed=n, dtype=tensor.dtype)).sum() for n, tensor in enumerate(seen))
 
 

@@ -1,10 +1,10 @@
 """A twin and a reference for the tests of methods."""
 
 import torch
+from tests.twins import cogvideox
 
 from motionlift.backbones.cogvideox import CogVideoX
 from motionlift.core import Reference
-from tests.twins import cogvideox
 
 
 def backbone() -> CogVideoX:

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.methods.references import backbone, lifted, reference
 
 from motionlift.core import Recorded
 from motionlift.methods.ditflow import METHOD, DiTFlowSettings
-from tests.methods.references import backbone, lifted, reference
 
 
 @pytest.fixture(scope="module")

@@ -207,7 +207,7 @@ class CogVideoX:
             embedding, _ = self.pipeline.encode_prompt(
                 prompt, do_classifier_free_guidance=False, max_sequence_length=window, device=self.device
             )
-        return embedding.float()
+        return embedding.float()  # pyright: ignore[reportOptionalMemberAccess]
 
     def unknown_words(self, prompt: str) -> list[str]:
         """Words that the tokenizer has no piece for."""

@@ -83,9 +83,9 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "seconds",
     ]
     text = (
-        f"## Methods\n\n{len(groups['none'])} held-out references, each cast onto one new held-out prompt (another object, colour and background), "
-        "one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's mean removed; "
-        "*direction* is the mean cosine of its steps; looks are judged by the classifier; means with bootstrap 95 % intervals; "
-        "passes are forward and backward; seconds on one core.\n\n"
+        f"## Methods\n\n{len(groups['none'])} held-out references, each cast onto one new held-out prompt (another object, "
+        "colour and background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each "
+        "track's mean removed; *direction* is the mean cosine of its steps; looks are judged by the classifier; means with "
+        "bootstrap 95 % intervals; passes are forward and backward; seconds on one core.\n\n"
     )
     return text + table(head, rows)

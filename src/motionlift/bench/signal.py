@@ -86,10 +86,13 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def _pooled(records: Sequence[Mapping[str, Any]], key: str) -> tuple[str, str]:
-    """Means over all entries of all clips."""
+    """Means over all entries of all clips; dashes where there are none."""
     parts = [record[key] for record in records if record[key]["entries"]]
     total = sum(part["entries"] for part in parts)
-    return tuple(f"{sum(part[name] * part['entries'] for part in parts) / total:.2f}" for name in ("cosine", "error"))  # type: ignore[return-value]
+    if not total:
+        return "-", "-"
+    cosine, error = (sum(part[name] * part["entries"] for part in parts) / total for name in ("cosine", "error"))
+    return f"{cosine:.2f}", f"{error:.2f}"
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:
@@ -102,8 +105,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     rows.append(["optical flow", *_pooled(records, "flow"), *["-"] * (2 * (len(LEVELS) - 1))])
     head = ["read from", *[f"{name}, noise {level:g}" for level in LEVELS for name in ("cosine", "error")]]
     text = (
-        f"## What attention knows of motion\n\nHard displacement against the truth on {len(records)} held-out clips, at the tokens that the "
-        f"object covers by at least {LEAST_COVER:.0%}, for pairs of frames between which it truly moves more than {LEAST_MOTION} tokens. "
-        "Cosine, and error as a share of the true length.\n\n"
+        f"## What attention knows of motion\n\nHard displacement against the truth on {len(records)} held-out clips, at the tokens "
+        f"that the object covers by at least {LEAST_COVER:.0%}, for pairs of frames between which it truly moves more than "
+        f"{LEAST_MOTION} tokens. Cosine, and error as a share of the true length.\n\n"
     )
     return text + table(head, rows)

@@ -47,7 +47,8 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:
     """A table for every setting."""
-    text = f"## Sweep\n\n{len({record['index'] for record in records})} references apart from those above; one setting changed at a time.\n\n"
+    references = len({record["index"] for record in records})
+    text = f"## Sweep\n\n{references} references apart from those above; one setting changed at a time.\n\n"
     head = ["", "aligned error", "direction", "colour, %", "background, %", "shape, %"]
     groups: dict[str, Sequence[Mapping[str, Any]]] = {"plain sampling": [{}], **CHANGES}
     for name, changes in groups.items():

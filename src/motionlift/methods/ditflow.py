@@ -81,8 +81,9 @@ class DiTFlow:
         for number in settings.block:
             seen = record[number]
             soft = displacement(seen.query[0], seen.key[0], grid, settings.temperature)
-            reference = motion.get(f"displacement.{number}", motion.get("displacement"))
-            losses.append(displacement_loss(soft, reference.to(soft), settings.threshold))
+            name = f"displacement.{number}"
+            reference = motion[name if name in motion else "displacement"].to(soft)
+            losses.append(displacement_loss(soft, reference, settings.threshold))
         return torch.stack(losses).mean()
 
 

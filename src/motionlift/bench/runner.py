@@ -1,0 +1,88 @@
+"""Run experiments and write the results: ``python -m motionlift.bench [NAME ...] [--jobs N]``."""
+
+import argparse
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from motionlift.bench import comparison, looks, signal, sweep
+from motionlift.workflow import load, versions
+
+EXPERIMENTS: Mapping[str, ModuleType] = {module.NAME: module for module in (looks, signal, comparison, sweep)}
+HEAD = """# Results
+
+Measured by `make results` (`python -m motionlift.bench`) with the bundled model on the bundled world, whose motion is
+known exactly. Every figure below was written by that command; the records it was made from lie in `docs/results/`.
+
+"""
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Finished cells; a line cut off by a kill counts as not finished."""
+    records = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+def measure_cell(name: str, cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """One record: the cell and its figures."""
+    return {**cell, **EXPERIMENTS[name].measure(cell, model)}
+
+
+def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Cells without a record."""
+    return [cell for cell in cells if not any(cell.items() <= record.items() for record in records)]
+
+
+def run(
+    name: str, path: Path, model: str, jobs: int, count: int, told: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """Measure the missing cells in ``jobs`` processes, appending each to the file as it comes."""
+    cells = missing(EXPERIMENTS[name].cells(count), read_records(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        futures = [pool.submit(measure_cell, name, cell, model) for cell in cells]
+        for number, future in enumerate(as_completed(futures), 1):
+            record = future.result()
+            with path.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            told(f"{name}: {number} of {len(cells)}")
+            yield record
+
+
+def write_results(folder: Path, page: Path, model: str) -> None:
+    """The page, from the records that there are."""
+    text = HEAD
+    for name, experiment in EXPERIMENTS.items():
+        records = read_records(folder / f"{name}.jsonl")
+        if records:
+            text += experiment.section(records) + "\n"
+    backbone = load(model)
+    about = ", ".join(f"{name} {value}" for name, value in versions().items())
+    page.write_text(f"{text}Model `{model}`, fingerprint `{backbone.fingerprint[:12]}`; {about}.\n")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), help=f"experiments: {', '.join(EXPERIMENTS)}")
+    parser.add_argument("--model", default="tiny-dit")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--count", type=int, help="clips; by default each experiment's own")
+    parser.add_argument("--records", type=Path, default=Path("docs/results"), help="folder of the records")
+    parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        count = arguments.count or EXPERIMENTS[name].COUNT
+        for _ in run(name, arguments.records / f"{name}.jsonl", arguments.model, arguments.jobs, count, print):
+            pass
+        write_results(arguments.records, arguments.page, arguments.model)

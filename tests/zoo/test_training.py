@@ -1,0 +1,210 @@
+"""Training the bundled model: a run that was killed ends as one that was not, and what it ships loads."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from motionlift.core import Grid
+from motionlift.workflow import load
+from motionlift.zoo import autoencoding, diffusing, tiny_dit, train, world
+from motionlift.zoo.autoencoding import AutoencoderStage
+
+CPU = torch.device("cpu")
+STEPS = {"autoencoder": 4, "decoder": 3, "denoiser": 5}
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch):
+    """A checkpoint every two steps, tiny batches and banks, and no compiler."""
+    stages = tuple(AutoencoderStage(steps=2, clips=1, frames=frames, crop=16) for frames in (1, 5))
+    monkeypatch.setattr(autoencoding, "STAGES", stages)
+    monkeypatch.setattr(autoencoding, "DECODER_STEPS", 3)
+    monkeypatch.setattr(autoencoding, "DECODER_CLIPS", 1)
+    monkeypatch.setattr(diffusing, "BANKS", {1: 6, 17: 2})
+    monkeypatch.setattr(diffusing, "FRAME_STEPS", 3)
+    monkeypatch.setattr(diffusing, "VIDEO_STEPS", 2)
+    monkeypatch.setattr(diffusing, "FRAME_BATCH", 2)
+    monkeypatch.setattr(diffusing, "VIDEO_BATCH", 1)
+    monkeypatch.setattr(train, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(torch, "compile", lambda module: module)
+
+
+def stage(name: str, folder: Path) -> Iterator[train.TrainingStep]:
+    return getattr(train, f"train_{name}")(folder, CPU)
+
+
+def killed_after(steps: int, name: str, folder: Path) -> None:
+    training = stage(name, folder)
+    assert [next(training).step for _ in range(steps)] == list(range(1, steps + 1))
+
+
+def run_whole(name: str, folder: Path) -> list[train.TrainingStep]:
+    torch.manual_seed(len(name))  # nothing may depend on what happened to be drawn before
+    return list(stage(name, folder))
+
+
+def assert_same_checkpoints(one: Path, other: Path, name: str):
+    first, second = (load_file(folder / f"{name}.safetensors") for folder in (one, other))
+    assert first.keys() == second.keys()
+    for key, tensor in first.items():
+        assert torch.equal(tensor, second[key]), key
+
+
+def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path):
+    unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
+    for folder in (unbroken, killed):
+        folder.mkdir()
+    for name, steps in STEPS.items():
+        if name == "decoder":
+            for folder in (unbroken, killed):  # as the denoiser's bank is there when the decoder is trained again
+                assert not (folder / "decoder.safetensors").exists()
+        whole = run_whole(name, unbroken)
+        assert [report.step for report in whole] == list(range(1, steps + 1))
+        assert all(torch.tensor(list(report.figures.values())).isfinite().all() for report in whole)
+        killed_after(3 if steps > 3 else 1, name, killed)
+        rest = run_whole(name, killed)
+        done = 2 if steps > 3 else 0
+        assert [(report.step, report.figures) for report in rest] == [
+            (report.step, report.figures) for report in whole[done:]
+        ]
+        assert_same_checkpoints(unbroken, killed, name)
+        assert run_whole(name, killed) == [], "a finished stage is not trained again"
+    exported_model_loads(killed, tmp_path / "weights")
+
+
+def exported_model_loads(folder: Path, weights: Path) -> None:
+    """Part of the test above, whose training it needs."""
+    train.export(folder, weights)
+    backbone = load(weights, "cpu")
+    assert (backbone.shape.frames, backbone.shape.height, backbone.shape.width) == (17, 64, 64)
+    assert backbone.grid(backbone.shape) == Grid(5, 8, 8)
+    average = load_file(folder / "denoiser.safetensors")
+    shipped = backbone.transformer.state_dict()
+    for name, tensor in shipped.items():
+        trained = average[f"module.average.transformer.{name}"]
+        assert torch.equal(tensor, trained.half().float()), name
+    decoder = load_file(folder / "decoder.safetensors")
+    for name, tensor in backbone.vae.decoder.state_dict().items():
+        assert torch.equal(tensor, decoder[f"module.decoder.{name}"].half().float()), name
+    scene = world.sample(1, 0, unseen=True)
+    assert backbone.unknown_words(scene.caption()) == []
+    assert backbone.text(scene.caption()).isfinite().all()
+    suffixes = {path.suffix for path in weights.rglob("*") if path.is_file()}
+    assert suffixes == {".json", ".safetensors"}
+    assert sum(path.stat().st_size for path in weights.rglob("*.safetensors")) < 12e6
+
+
+def test_latents_have_unit_variance(tmp_path: Path):
+    """However the autoencoder happens to scale them."""
+    run_whole("autoencoder", tmp_path)
+    pipeline = train.assemble(tmp_path, CPU)
+    bank = diffusing.fill_bank(pipeline, train.SEED, 0, 6, 1)
+    assert bank.latents.shape == (6, 1, 8, 16, 16)
+    assert 0.5 < float(bank.latents.float().std()) < 2
+    assert bank.tokens.shape == (6, tiny_dit.TEXT_TOKENS)
+    assert (
+        pipeline.tokenizer.decode(bank.tokens[0], skip_special_tokens=True) == world.sample(train.SEED, 0, 1).caption()
+    )
+
+
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        sys, "argv", ["train", "tiny-dit", "--folder", str(tmp_path / "run"), "--stages", "autoencoder"]
+    )
+    train.main()
+    lines = [line.split(",", 3) for line in (tmp_path / "run" / "log.csv").read_text().splitlines()]
+    assert [(name, step) for name, step, *_ in lines] == [("autoencoder", "2"), ("autoencoder", "4")]
+    figures = json.loads(lines[-1][3].strip('"').replace('""', '"'))
+    assert figures.keys() == {"psnr", "kl", "loss"}
+    train.main()
+    assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 2
+
+
+# What the parts promise
+
+
+def test_captions_fit_the_text_window():
+    """Every word is known and no caption is cut."""
+    tokenizer = tiny_dit.tokenizer()
+    captions = {
+        world.sample(17, index, 1, unseen=index % 2 == 1).caption(name_motion=index % 3 == 0) for index in range(2000)
+    }
+    assert len(captions) > 1000
+    for caption in captions:
+        tokens = tokenizer(caption).input_ids
+        assert tokenizer.unk_token_id not in tokens, caption
+        assert len(tokens) == len(caption.split()) + 1 <= tiny_dit.TEXT_TOKENS, caption
+        assert tokenizer.decode(tokens, skip_special_tokens=True) == caption
+    assert tokenizer.unk_token_id in tokenizer("a dog").input_ids
+
+
+def test_different_captions_have_different_tokens():
+    tokenizer = tiny_dit.tokenizer()
+    words = world.vocabulary()
+    assert len(set(words)) == len(words)
+    assert len({tuple(tokenizer(word).input_ids) for word in words}) == len(words)
+
+
+def test_stages_follow_each_other():
+    first, second = autoencoding.STAGES
+    assert [autoencoding.stage_of(step) for step in (0, 1, 2, 3, 4, 400)] == [first, first] + [second] * 4
+
+
+def test_batches_are_the_same_each_time_and_never_alike():
+    chosen = autoencoding.STAGES[1]
+    one, same, next_one = (autoencoding.batch_pixels(1, step, chosen, 64) for step in (3, 3, 4))
+    assert one.shape == (1, 3, 5, 16, 16)
+    assert torch.equal(one, same) and not torch.equal(one, next_one)
+    assert one.min() >= -1 and one.max() <= 1
+
+
+def test_the_learning_rate():
+    rate = train.trapezoid(100, 2.0, warm=10, flat=0.5)
+    assert rate(0) == pytest.approx(0.2) and rate(9) == rate(50) == 2.0
+    assert rate(75) == pytest.approx(1.0)
+    assert rate(99) == rate(100) == pytest.approx(0.04)
+
+
+def test_the_average_follows():
+    """With early steps forgotten: after one step it is mostly the new weights."""
+    model, average = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(model.weight)
+    torch.nn.init.zeros_(average.weight)
+    diffusing.update_average(average, model, 0)
+    assert float(average.weight) == pytest.approx(0.9)
+    torch.nn.init.zeros_(average.weight)
+    diffusing.update_average(average, model, 10**6)
+    assert float(average.weight) == pytest.approx(0.001, rel=1e-3)
+
+
+def test_a_perfect_prediction_costs_nothing():
+    """The velocity of the loss is the one that the scheduler's own formula gives."""
+    scheduler = tiny_dit.scheduler()
+    latents = torch.randn(4, 1, 8, 4, 4)
+    tokens = torch.zeros(4, 3, dtype=torch.int64)
+    seen: dict[str, torch.Tensor] = {}
+
+    class Oracle(torch.nn.Module):
+        def forward(self, noisy: torch.Tensor, time: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+            seen["time"] = time
+            alpha = scheduler.alphas_cumprod[time][:, None, None, None, None]
+            noise = (noisy - alpha.sqrt() * latents) / (1 - alpha).sqrt()
+            return scheduler.get_velocity(latents, noise, time)
+
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        loss = diffusing.velocity_loss(Oracle(), scheduler.alphas_cumprod, latents, tokens, generator)
+        assert float(loss) < 1e-9
+    assert seen["time"].min() >= 0 and seen["time"].max() <= 999
+
+
+def test_some_captions_are_emptied():
+    bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None])
+    _, tokens = diffusing.draw_batch(bank, torch.zeros(1, dtype=torch.int64), 4000, torch.Generator().manual_seed(0))
+    assert 0.07 < float((tokens == 0).float().mean()) < 0.13
+    assert bank.tokens.min() == 1, "the bank stays whole"
