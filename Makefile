@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test test-slow lint bench
+.PHONY: help demo test test-slow lint bench results
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,3 +38,6 @@ lint: $(READY) ## style, types, and which floor imports which
 
 bench: $(READY) ## time and memory, one table for each file of benchmarks/
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+results: $(READY) ## measure what docs/results.md shows, and write it (hours; goes on where it was stopped)
+	$(BIN)/python -m motionlift.bench

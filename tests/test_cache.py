@@ -86,7 +86,7 @@ def test_a_motion_larger_than_the_cap(most_bytes):
 def test_caps_that_are_no_numbers(most_bytes, cap: str):
     most_bytes(cap)
     for act in (cache.most_bytes, cache.state, cache.clear, lambda: cache.keep("walk", a_motion())):
-        with pytest.raises(SettingError, match="MOTIONLIFT_CACHE_BYTES is .*; allowed is a whole number") as caught:
+        with pytest.raises(SettingError, match=r"MOTIONLIFT_CACHE_BYTES is .*; allowed is a whole number") as caught:
             act()
         assert len(str(caught.value)) < 150
     assert not cache.folder().exists()
@@ -133,7 +133,7 @@ def test_a_full_disk_is_no_failure(monkeypatch: pytest.MonkeyPatch):
     assert kept_names() == set()
 
 
-def test_files_that_vanish_meanwhile(monkeypatch: pytest.MonkeyPatch):
+def test_files_that_vanish_meanwhile():
     """Two runs may clear one cache."""
     cache.keep("walk", a_motion())
     (cache.folder() / "gone.safetensors").symlink_to(cache.folder() / "nowhere")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -18,6 +18,7 @@ import transformers
 import typer.main
 from safetensors.torch import save_file
 
+import motionlift.demo
 from motionlift.cli import run
 from motionlift.commands import app
 from motionlift.media import Clip
@@ -129,7 +130,7 @@ def test_the_command_line_is_frozen():
 
 
 def test_nothing_heavy_is_imported_before_a_command_needs_it():
-    program = f"import sys, motionlift.cli; print(sorted({{*{HEAVY}}} & {{*sys.modules}}))"
+    program = f"import sys, motionlift.cli, motionlift.commands; print(sorted({{*{HEAVY}}} & {{*sys.modules}}))"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout == "[]\n"
 
@@ -301,6 +302,16 @@ def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert "CogVideoXPipeline" in told
 
 
+def test_demo_makes_its_page_in_the_folder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def page(folder: Path, advance: Callable[[str, float], None]) -> Path:
+        advance("making it", 0.5)
+        return folder / "index.html"
+
+    monkeypatch.setattr(motionlift.demo, "make_demo", page)
+    assert run(["demo", "--output", "shown"]) == 0
+    assert capsys.readouterr().out == "wrote shown/index.html\n"
+
+
 # What it refuses
 
 
@@ -437,6 +448,7 @@ def test_a_model_that_gives_no_numbers_is_refused(clips: Path, tmp_path: Path, c
         (["transfer", "a.mp4", "--prompt", "x", "--seed", "-1"], ["--seed", "-1"]),
         (["transfer", "a.mp4", "--prompt", "x", "--frames", "one"], ["--frames", "'one'"]),
         (["transfer", "a.mp4", "--prompt", "x", "--frames", "1"], ["--frames", "1", "1025"]),
+        (["transfer", "a.mp4", "--set"], ["--set", "see motionlift transfer --help"]),
         (["world", "a", "--count", "0"], ["--count", "0", "10000"]),
         (["world", "a", "--frames", "2000"], ["--frames", "2000", "1025"]),
         (["world", "a", "--size", "8"], ["--size", "8", "16", "512"]),

@@ -10,16 +10,18 @@ from motionlift.backbones import serving
 from motionlift.core import Reference
 from motionlift.errors import MotionError
 from motionlift.methods import methods
-from tests.twins import TWINS
+from tests.twins import EVERY_TWIN
 
 VARIANTS = {**{name: {} for name in methods()}, "ditflow by flow": {"read": "flow"}}
 GUIDED, STEPS, INNER = 2, 4, 2
 
 
-@pytest.fixture(scope="module", params=[(name, kind) for name in sorted(TWINS) for kind in ("float32", "bfloat16")])
+@pytest.fixture(
+    scope="module", params=[(name, kind) for name in sorted(EVERY_TWIN) for kind in ("float32", "bfloat16")]
+)
 def backbone(request):
     name, kind = request.param
-    pipeline = TWINS[name]().to(getattr(torch, kind))
+    pipeline = EVERY_TWIN[name]().to(getattr(torch, kind))
     return serving(type(pipeline).__name__)(pipeline, name, torch.device("cpu"))
 
 

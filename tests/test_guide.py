@@ -258,6 +258,17 @@ def test_optimising_positions_is_torchs_adam_kept_from_step_to_step_and_dropped_
     torch.testing.assert_close(dict(result.positions), kept, atol=2e-4, rtol=0)
 
 
+@pytest.mark.parametrize("target", ["latents", "positions"])
+def test_a_run_is_the_same_when_activations_are_recomputed(backbone, target):
+    """Backward runs the network again: a change of its attention that is gone by then gives gradients that are 3 % off."""
+    job = casting(backbone, inject=True, target=target)
+    plain = run(job)
+    backbone.transformer.enable_gradient_checkpointing()
+    recomputed = run(job)
+    torch.testing.assert_close(recomputed.latents, plain.latents, atol=1e-5, rtol=0)
+    assert recomputed.losses == pytest.approx(plain.losses, abs=1e-6)
+
+
 def test_every_positional_tensor_is_moved(backbone):
     result = run(casting(backbone, target="positions"))
     names = FOUR if backbone.name == "cogvideox-rotary" else ("table",)
@@ -269,8 +280,8 @@ def test_every_positional_tensor_is_moved(backbone):
 
 def test_only_the_prompt_is_optimised_and_only_guided_steps_change_positions(backbone, monkeypatch):
     text, spy = backbone.text(PROMPT), Spy(backbone, monkeypatch)
-    run(casting(backbone, target="positions", inject=False))
-    assert [(len(asked[1]), asked[5]) for asked in spy.of("record")] == [(1, (1,))] * 4
+    run(casting(backbone, target="positions", inject=True))
+    assert [(len(asked[1]), list(asked[5])) for asked in spy.of("record")] == [(1, [0]), (1, [1]), (1, [1])] * 2
     for asked in spy.of("record"):
         torch.testing.assert_close(asked[3], text, atol=0, rtol=0)
     assert [bool(asked[4]) for asked in spy.of("predict")] == [True, True, False, False]
@@ -447,13 +458,14 @@ def test_the_result_carries_no_graph(backbone):
         assert not any(tensor.requires_grad for tensor in (result.latents, *result.positions.values()))
 
 
-def test_a_positional_tensor_that_the_loss_does_not_see_stays():
+@pytest.mark.parametrize("optimizer", ["adam", "rms"])
+def test_a_positional_tensor_that_the_loss_does_not_see_stays(optimizer):
     class Queries(Pull):
         def loss(self, record, motion, grid, settings):
             return record[0].query.square().mean() * 1e3
 
     backbone = rotary()
-    result = run(casting(backbone, Queries(), block=(0,), target="positions", inject=False))
+    result = run(casting(backbone, Queries(), block=(0,), target="positions", inject=False, optimizer=optimizer))
     start = backbone.positions(backbone.shape)
     for name in FOUR:
         moved = (result.positions[f"positions.1.{name}"] - start[name]).abs().max() > 0

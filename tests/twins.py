@@ -8,8 +8,11 @@ WORDS = ("a", "red", "star", "blue", "on", "field", "the", "dog", "ring")
 WINDOW = 8
 
 
-def cogvideox(rotary: bool = True) -> CogVideoXPipeline:
-    """A CogVideoX pipeline of random weights: nine frames of 32x32, a lattice of 3x4x4; rotary or with a position table."""
+def cogvideox(rotary: bool = True, temporal_patch: int | None = None) -> CogVideoXPipeline:
+    """A CogVideoX pipeline of random weights: nine frames of 32x32, a lattice of 3x4x4; rotary or with a position table.
+
+    With a temporal patch of two it is a CogVideoX 1.5: sixteen frames, a lattice of 2x4x4.
+    """
     torch.manual_seed(0)
     tokenizer = T5Tokenizer(
         vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0), *[(f"▁{word}", -2.0) for word in WORDS]],
@@ -41,6 +44,7 @@ def cogvideox(rotary: bool = True) -> CogVideoXPipeline:
         sample_height=8,
         sample_frames=9,
         patch_size=2,
+        patch_size_t=temporal_patch,
         max_text_seq_length=WINDOW,
         use_rotary_positional_embeddings=rotary,
         spatial_interpolation_scale=1.0,
@@ -58,4 +62,6 @@ def cogvideox(rotary: bool = True) -> CogVideoXPipeline:
 
 
 TWINS = {"cogvideox-rotary": lambda: cogvideox(True), "cogvideox-table": lambda: cogvideox(False)}
+"""Every kind of positions by name, at one size."""
+EVERY_TWIN = {**TWINS, "cogvideox-1.5": lambda: cogvideox(True, temporal_patch=2)}
 """Every twin by name."""

@@ -1,24 +1,32 @@
 """The entry of the command line: runs a command, and turns whatever goes wrong into one line and an exit code."""
 
+import _thread
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
-import typer
-
-from motionlift.commands import COMMAND_LINE, app, say
 from motionlift.errors import MotionliftError
+from motionlift.terminal import say
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
+INSIST_AFTER = 1.0
+"""Seconds (ours: far more than it takes to remove a temporary file)."""
 
 
 def main() -> None:
     """The console script."""
     _silence()
-    sys.exit(run(sys.argv[1:]))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -27,15 +35,10 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 1 for a :class:`motionlift.errors.MotionliftError`, 2 for wrong usage, 130 after Ctrl-C.
     """
-    COMMAND_LINE.set(("motionlift", *arguments))
     try:
-        code = app(list(arguments) or ["--help"], prog_name="motionlift", standalone_mode=False)
-        sys.stdout.flush()
+        code = _invoke(arguments)
     except MotionliftError as error:
         return _failed(str(error), 1)
-    except typer.TyperException as error:
-        command = getattr(getattr(error, "ctx", None), "command_path", "motionlift")
-        return _failed(f"{error.format_message().rstrip('.')}; see {command} --help", 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush on leaving
         return 1
@@ -51,6 +54,23 @@ def run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         kept = arguments and arguments[0] in ("world", "demo")
         return _failed("stopped; finished files stay" if kept else "stopped; nothing was written", INTERRUPTED)
+    return code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Find and run the command; wrong usage is told in one line."""
+    import typer  # here, so that Ctrl-C at once finds run() ready for it
+
+    from motionlift.commands import COMMAND_LINE, app
+
+    COMMAND_LINE.set(("motionlift", *arguments))
+    try:
+        code = app(list(arguments) or ["--help"], prog_name="motionlift", standalone_mode=False)
+    except typer.TyperException as error:
+        named = " ".join(["motionlift", *[word for word in arguments[:1] if not word.startswith("-")]])
+        command = getattr(getattr(error, "ctx", None), "command_path", named)
+        return _failed(f"{error.format_message().rstrip('.')}; see {command} --help", 2)
+    sys.stdout.flush()
     return code or 0
 
 
@@ -59,6 +79,14 @@ def _silence() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _interrupt(_signal: int, _frame: Any) -> None:
+    """Stop at Ctrl-C, and insist: while modules are imported or objects deleted the first may be swallowed."""
+    again = threading.Timer(INSIST_AFTER, _thread.interrupt_main)
+    again.daemon = True
+    again.start()
+    raise KeyboardInterrupt
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

@@ -1,8 +1,7 @@
 """The commands of the command line. Heavy imports wait inside them, so that ``motionlift --help`` answers at once."""
 
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import asdict, replace
@@ -12,6 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionlift.errors import OutputError, SettingError
+from motionlift.options import (
+    FRAMES,
+    MOST_SEED,
+    AsJson,
+    Device,
+    Frames,
+    MethodName,
+    Model,
+    Prompt,
+    Read,
+    Reference,
+    Seed,
+    Set,
+    Steps,
+    VideoOutput,
+    whole,
+)
+from motionlift.terminal import say
 
 if TYPE_CHECKING:
     from motionlift.core import Backbone
@@ -25,56 +42,6 @@ COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE")
 """The words of the command line that runs, for the records."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-def _whole(low: int, high: int) -> Callable[[Any], int]:
-    """A reader of whole numbers in a range, whose refusal names what came and what is allowed."""
-
-    def read(given: Any) -> int:
-        with suppress(ValueError):
-            if low <= int(given) <= high:
-                return int(given)
-        raise typer.BadParameter(f"{str(given)[:40]!r} came; allowed is a whole number from {low} to {high}")
-
-    return read
-
-
-MOST_SEED = 2**63 - 1
-FRAMES = (2, 1025)
-"""Fewest and most frames, as :mod:`motionlift.media` has them."""
-
-Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
-Prompt = Annotated[str, typer.Option("--prompt", help="What the new video shows.", show_default=False)]
-MethodName = Annotated[str, typer.Option("--method", help="How motion is taken and given; see motionlift methods.")]
-Model = Annotated[
-    str, typer.Option("--model", help="A bundled model, a folder of a diffusers pipeline, or a hub name.")
-]
-VideoOutput = Annotated[Path, typer.Option("--output", help="The MP4 to write; its record goes beside it, as .json.")]
-Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", parser=_whole(0, MOST_SEED), help="Seed of the starting noise.")
-]
-Frames = Annotated[
-    int | None,
-    typer.Option("--frames", metavar="N", parser=_whole(*FRAMES), help="Length; by default the model's own."),
-]
-Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoising steps; short for --set steps=N.")]
-Read = Annotated[
-    str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="A setting of the method, again and again; see motionlift methods."
-    ),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
-
-
-def say(message: str) -> None:
-    """One line on standard error, whatever characters a file's name or a message brings."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
-    print(line, file=sys.stderr)
 
 
 def _print_version(asked: bool) -> bool:
@@ -263,15 +230,15 @@ def world(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="The folder to fill, made if need be.", show_default=False)
     ],
-    count: Annotated[int, typer.Option("--count", metavar="N", parser=_whole(1, 10000), help="How many clips.")] = 8,
+    count: Annotated[int, typer.Option("--count", metavar="N", parser=whole(1, 10000), help="How many clips.")] = 8,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", parser=_whole(0, MOST_SEED), help="Names the stream of clips.")
+        int, typer.Option("--seed", metavar="N", parser=whole(0, MOST_SEED), help="Names the stream of clips.")
     ] = 0,
     frames: Annotated[
-        int, typer.Option("--frames", metavar="N", parser=_whole(*FRAMES), help="Frames of each clip.")
+        int, typer.Option("--frames", metavar="N", parser=whole(*FRAMES), help="Frames of each clip.")
     ] = 17,
     size: Annotated[
-        int, typer.Option("--size", metavar="N", parser=_whole(16, 512), help="Height and width in pixels, even.")
+        int, typer.Option("--size", metavar="N", parser=whole(16, 512), help="Height and width in pixels, even.")
     ] = 64,
 ) -> None:
     """Write clips whose motion is known exactly: 0000.mp4 and its truth 0000.json, and so on."""
@@ -361,8 +328,9 @@ def _check_output(video: Path, companions: Sequence[str], reference: Path | None
     check_output(video)
     for suffix in companions:
         check_output(video.with_suffix(suffix), (suffix,))
-    if reference is not None and video.exists() and reference.exists() and video.samefile(reference):
-        raise OutputError(f"cannot write {video}: it is the reference; choose another name")
+    with suppress(OSError):  # one of them is not there, or cannot be: reading says so
+        if reference is not None and video.samefile(reference):
+            raise OutputError(f"cannot write {video}: it is the reference; choose another name")
 
 
 def _load(model: str, device: str, live: "Live", prompt: str = "") -> "Backbone":

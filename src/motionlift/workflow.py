@@ -148,7 +148,8 @@ def _pipeline_class(name: str, source: str) -> str:
     from diffusers import DiffusionPipeline
 
     try:
-        return str(DiffusionPipeline.load_config(source)["_class_name"])
+        index: Any = DiffusionPipeline.load_config(source)
+        return str(index["_class_name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"model {name!r} is not to be had; allowed: {_allowed_models()}") from error
 

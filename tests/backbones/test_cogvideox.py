@@ -484,3 +484,21 @@ def test_other_weights_have_another_fingerprint_and_the_same_identity(part, para
     plain, changed = (CogVideoX(pipeline, "same", CPU) for pipeline in (plain, changed))
     assert plain.identity == changed.identity
     assert plain.fingerprint != changed.fingerprint
+
+
+def test_a_temporal_patch_takes_only_frames_that_it_divides_and_predicts_what_diffusers_predicts():
+    pipeline = cogvideox(True, temporal_patch=2)
+    backbone = CogVideoX(pipeline, "patched", CPU)
+    assert backbone.fitting(None).frames == 16
+    assert (backbone.grid(backbone.fitting(None)).frames, backbone.variant) == (2, "cogvideox")
+    assert backbone.frame_times(16) == [3.5, 11.5]
+    with pytest.raises(SettingError, match="9 frames do not fit patched"):
+        backbone.fitting(9)
+    latents = torch.randn(backbone.latent_shape(backbone.fitting(None)))
+    text = backbone.text("a red star")
+    stock = cogvideox(True, temporal_patch=2)
+    positions = stock._prepare_rotary_positional_embeddings(32, 32, latents.shape[2], CPU)
+    expected = stock.transformer(
+        latents.transpose(1, 2), text, torch.tensor([500]), image_rotary_emb=positions, return_dict=False
+    )[0].transpose(1, 2)
+    torch.testing.assert_close(backbone.predict(latents, 500, text), expected, atol=1e-6, rtol=1e-5)

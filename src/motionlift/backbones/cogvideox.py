@@ -116,8 +116,13 @@ class CogVideoX:
         self.shape = self._default_shape()
 
     def _default_shape(self) -> Shape:
+        """The configured size, with the next frame count that whole temporal patches can give."""
         config, stride = self.transformer.config, self.pipeline.vae_scale_factor_spatial
-        return Shape(config.sample_frames, config.sample_height * stride, config.sample_width * stride)
+        frames, patch = config.sample_frames, config.patch_size_t or 1
+        if self._latent_frames(frames) % patch:
+            latent = -(-self._latent_frames(frames) // patch) * patch
+            frames = self._pixel_frames(latent)
+        return Shape(frames, config.sample_height * stride, config.sample_width * stride)
 
     def fitting(self, frames: int | None) -> Shape:
         """The default size with so many frames.
@@ -127,10 +132,9 @@ class CogVideoX:
                 groups gives ``4 n - 3`` frames and an even one ``4 n``.
         """
         count = self.shape.frames if frames is None else frames
-        stride, patch = self.pipeline.vae_scale_factor_temporal, self.transformer.config.patch_size_t or 1
+        patch = self.transformer.config.patch_size_t or 1
         latent = self._latent_frames(count)
-        given_back = stride * latent - (stride - 1 if latent % 2 else 0)
-        if count < 2 or given_back != count or latent % patch:
+        if count < 2 or self._pixel_frames(latent) != count or latent % patch:
             raise SettingError(
                 f"{count} frames do not fit {self.name}: allowed are 8n and 8n+1 (8, 9, 16, 17, 24, ...; "
                 f"with a temporal patch of {patch} only those whose latent frames it divides); "
@@ -141,6 +145,11 @@ class CogVideoX:
     def _latent_frames(self, frames: int) -> int:
         stride = self.pipeline.vae_scale_factor_temporal
         return (frames + stride - 1) // stride
+
+    def _pixel_frames(self, latent: int) -> int:
+        """Frames that the autoencoder makes of so many latent ones."""
+        stride = self.pipeline.vae_scale_factor_temporal
+        return stride * latent - (stride - 1 if latent % 2 else 0)
 
     def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
         """Latent sizes ``(1, c, f, h, w)``."""
@@ -377,8 +386,9 @@ def _sample_of(part: nn.Module) -> str:
 
 def _variant(name: str, config: Mapping[str, Any]) -> str:
     """Which published model a configuration is."""
-    published = {(30, False): "cogvideox-2b", (42, True): "cogvideox-5b"}
-    found = published.get((config["num_layers"], config["use_rotary_positional_embeddings"]))
+    published = {(30, False, None): "cogvideox-2b", (42, True, None): "cogvideox-5b"}
+    names = ("num_layers", "use_rotary_positional_embeddings", "patch_size_t")
+    found = published.get(tuple(config[name] for name in names))
     return found or (name if name == "tiny-dit" else CogVideoX.family)
 
 

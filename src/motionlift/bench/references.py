@@ -50,11 +50,14 @@ def reference(index: int) -> world.Scene:
 
 
 def prompt_scene(index: int, turn: int = 0) -> world.Scene:
-    """The scene whose held-out caption is the prompt for a reference; another object and background than there."""
-    shown = reference(index)
+    """The scene whose held-out caption is the prompt for a reference.
+
+    It shows another object and background than the reference, and than the prompts of earlier turns.
+    """
+    others = [reference(index), *[prompt_scene(index, earlier) for earlier in range(turn)]]
     for attempt in range(1000):
         scene = world.sample(PROMPT_STREAM, (2 * index + turn) * 1000 + attempt, objects=1, unseen=True)
-        if _differs(scene, shown):
+        if all(_differs(scene, other) for other in others):
             return scene
     raise AssertionError("a thousand captions are all alike")
 

@@ -1,6 +1,7 @@
 """Run experiments and write the results: ``python -m motionlift.bench [NAME ...] [--jobs N]``."""
 
 import argparse
+import functools
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,15 +22,28 @@ known exactly. Every figure below was written by that command; the records it wa
 """
 
 
+@functools.cache
+def fingerprint(model: str) -> str:
+    """Start of the model's fingerprint: every record carries it, so that weights trained anew are measured anew."""
+    return load(model).fingerprint[:12]
+
+
 def read_records(path: Path) -> list[dict[str, Any]]:
     """Finished cells; a line cut off by a kill counts as not finished."""
     records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             records.append(json.loads(line))
         except json.JSONDecodeError:
             continue
     return records
+
+
+def append_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Add a line to the file; one that a kill cut off before it is closed first."""
+    cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" * cut_off + json.dumps(record) + "\n")
 
 
 def measure_cell(name: str, cell: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -46,29 +60,33 @@ def run(
     name: str, path: Path, model: str, jobs: int, count: int, told: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
     """Measure the missing cells in ``jobs`` processes, appending each to the file as it comes."""
-    cells = missing(EXPERIMENTS[name].cells(count), read_records(path))
+    cells = [{**cell, "model": fingerprint(model)} for cell in EXPERIMENTS[name].cells(count)]
+    cells = missing(cells, read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = [pool.submit(measure_cell, name, cell, model) for cell in cells]
-        for number, future in enumerate(as_completed(futures), 1):
-            record = future.result()
-            with path.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            told(f"{name}: {number} of {len(cells)}")
-            yield record
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                record = future.result()
+                append_record(path, record)
+                told(f"{name}: {number} of {len(cells)}")
+                yield record
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # where one failed, the rest need not run
 
 
 def write_results(folder: Path, page: Path, model: str) -> None:
-    """The page, from the records that there are."""
+    """The page, from the records that there are of this model."""
     text = HEAD
     for name, experiment in EXPERIMENTS.items():
-        records = read_records(folder / f"{name}.jsonl")
+        found = read_records(folder / f"{name}.jsonl")
+        records = [record for record in found if record.get("model") == fingerprint(model)]
         if records:
             text += experiment.section(records) + "\n"
-    backbone = load(model)
     about = ", ".join(f"{name} {value}" for name, value in versions().items())
-    page.write_text(f"{text}Model `{model}`, fingerprint `{backbone.fingerprint[:12]}`; {about}.\n")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(f"{text}Model `{model}`, fingerprint `{fingerprint(model)}`; {about}.\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -81,6 +99,11 @@ def main() -> None:
     parser.add_argument("--records", type=Path, default=Path("docs/results"), help="folder of the records")
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
     arguments = parser.parse_args()
+    unknown = set(arguments.names) - EXPERIMENTS.keys()
+    if unknown:
+        parser.error(f"unknown experiment {', '.join(sorted(unknown))}; allowed are {', '.join(EXPERIMENTS)}")
+    if arguments.jobs < 1 or (arguments.count is not None and arguments.count < 1):
+        parser.error("--jobs and --count are at least 1")
     for name in arguments.names:
         count = arguments.count or EXPERIMENTS[name].COUNT
         for _ in run(name, arguments.records / f"{name}.jsonl", arguments.model, arguments.jobs, count, print):

@@ -1,9 +1,12 @@
 """The displacement that attention tells, against the true one: every block, three noise levels."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as functional
+from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.bench.references import REFERENCE_STREAM, bundled, clip_of
@@ -31,22 +34,30 @@ def cells(count: int) -> list[dict[str, Any]]:
 def true_displacement(scene: world.Scene, times: Sequence[float], grid: Grid) -> tuple[Tensor, Tensor]:
     """True displacement of the first object at its tokens.
 
+    A latent frame that stands for an even number of frames lies between two of them: there the mean of both is taken, at the
+    tokens that the object covers in both.
+
     Returns:
         ``(frames, frames, tokens, 2)`` in tokens, and the tokens ``(frames, tokens)`` that the object covers.
     """
     size = 64
-    frames = [int(time) for time in times]
     masks = world.render([scene], size, size).masks[0, 0].float()
-    share = torch.nn.functional.adaptive_avg_pool2d(masks[frames], (grid.height, grid.width)).flatten(1)
+    tokens = torch.ones(grid.frames, grid.area, dtype=torch.bool)
     field = torch.zeros(grid.frames, grid.frames, grid.area, 2)
-    scale = torch.tensor([grid.width / size, grid.height / size])
-    for one, start in enumerate(frames):
-        weight = masks[start][..., None]
-        for other, end in enumerate(frames):
-            moved = (world.displacement(scene, start, end, size, size) * weight).permute(2, 0, 1)
-            pooled = torch.nn.functional.adaptive_avg_pool2d(moved, (grid.height, grid.width)).flatten(1).T
-            field[one, other] = pooled / share[one].clamp(min=1e-6)[:, None] * scale
-    return field, share >= LEAST_COVER
+    for places in ([math.floor(time) for time in times], [math.ceil(time) for time in times]):
+        shares = _cell_means(masks[places], grid)
+        tokens &= shares[:, 0] >= LEAST_COVER
+        for one, start in enumerate(places):
+            moved = [world.displacement(scene, start, end, size, size) for end in places]
+            means = _cell_means(torch.stack(moved).permute(0, 3, 1, 2) * masks[start], grid)
+            field[one] += (means / shares[one].clamp(min=1e-6)).transpose(1, 2) / 2
+    return field * torch.tensor([grid.width / size, grid.height / size]), tokens
+
+
+def _cell_means(pictures: Tensor, grid: Grid) -> Float[Tensor, "pictures channels tokens"]:
+    """Means over the cells of the lattice of pictures ``([channels,] height, width)``."""
+    flat = pictures.reshape(len(pictures), -1, *pictures.shape[-2:])
+    return functional.adaptive_avg_pool2d(flat, (grid.height, grid.width)).flatten(2)
 
 
 def agreement(read: Tensor, true: Tensor, tokens: Tensor) -> dict[str, float]:

@@ -1,0 +1,52 @@
+"""The options that several commands share, each declared once."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """A reader of whole numbers in a range, whose refusal names what came and what is allowed."""
+
+    def read(given: Any) -> int:
+        with suppress(ValueError):
+            if low <= int(given) <= high:
+                return int(given)
+        raise typer.BadParameter(f"{str(given)[:40]!r} came; allowed is a whole number from {low} to {high}")
+
+    return read
+
+
+MOST_SEED = 2**63 - 1
+FRAMES = (2, 1025)
+"""Fewest and most frames, as :mod:`motionlift.media` has them."""
+
+Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
+Prompt = Annotated[str, typer.Option("--prompt", help="What the new video shows.", show_default=False)]
+MethodName = Annotated[str, typer.Option("--method", help="How motion is taken and given; see motionlift methods.")]
+Model = Annotated[
+    str, typer.Option("--model", help="A bundled model, a folder of a diffusers pipeline, or a hub name.")
+]
+VideoOutput = Annotated[Path, typer.Option("--output", help="The MP4 to write; its record goes beside it, as .json.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", parser=whole(0, MOST_SEED), help="Seed of the starting noise.")
+]
+Frames = Annotated[
+    int | None,
+    typer.Option("--frames", metavar="N", parser=whole(*FRAMES), help="Length; by default the model's own."),
+]
+Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoising steps; short for --set steps=N.")]
+Read = Annotated[
+    str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A setting of the method, again and again; see motionlift methods."
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]

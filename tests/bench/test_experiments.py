@@ -1,0 +1,178 @@
+"""Every experiment measures one cell on a random model of the bundled one's form, and its records make a section."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
+from PIL import Image
+
+from motionlift.bench import card, comparison, looks, references, runner, signal, sweep
+from motionlift.metrics.tracks import aligned_error
+from motionlift.workflow import load
+from motionlift.zoo import tiny_dit, world
+
+MODULES = (looks, signal, comparison, sweep)
+
+
+@pytest.fixture(scope="module")
+def twin() -> Any:
+    """Seventeen frames of 64x64 and the world's words, with two narrow blocks; two steps, one of them guided."""
+    torch.manual_seed(0)
+    narrow = {"block_out_channels": (8, 8, 8), "norm_num_groups": 2}
+    vae = AutoencoderKLCogVideoX.from_config({**tiny_dit.autoencoder().config, **narrow})
+    shallow = {"num_layers": 7, "num_attention_heads": 1}
+    transformer = CogVideoXTransformer3DModel.from_config({**tiny_dit.transformer().config, **shallow})
+    pipeline = CogVideoXPipeline(tiny_dit.tokenizer(), tiny_dit.text_encoder(), vae, transformer, tiny_dit.scheduler())
+    backbone = load(pipeline, "cpu")
+    backbone.defaults = {"steps": 2, "share": 0.5, "inner": 1}
+    return backbone
+
+
+@pytest.fixture(autouse=True)
+def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
+    for module in MODULES:
+        monkeypatch.setattr(module, "bundled", lambda _model: twin)
+    monkeypatch.setattr(card, "load", lambda _model: twin)
+
+
+def measured(module: Any, cell: dict[str, Any]) -> dict[str, Any]:
+    """A record as the file gives it back."""
+    return json.loads(json.dumps(runner.measure_cell(module.NAME, cell, "twin")))
+
+
+def assert_table(text: str, rows: int):
+    """So many lines under the first table's head, all of one width."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) >= rows + 2
+    assert len({line.count("|") for line in lines[: rows + 2]}) == 1
+
+
+def test_cells_are_all_different():
+    for module in MODULES:
+        cells = module.cells(3)
+        assert len({json.dumps(cell, sort_keys=True) for cell in cells}) == len(cells) >= 3
+        assert json.loads(json.dumps(cells)) == cells, "else a record would never match its cell"
+        assert runner.EXPERIMENTS[module.NAME] is module
+
+
+def test_looks():
+    record = measured(looks, {"index": 1})
+    assert record["true_rendering"] == {"colour": True, "shape": True, "background": True}
+    assert record["caption"] == world.sample(references.LOOKS_STREAM, 1, objects=1, unseen=True).caption()
+    text = looks.section([record, record])
+    assert_table(text, 4)
+    assert "| true renderings | 100 (100 to 100) | 100 (100 to 100) | 100 (100 to 100) |" in text
+
+
+def test_signal(twin: Any):
+    moving = next(
+        index for index in range(50)
+        if world.sample(references.REFERENCE_STREAM, index, objects=1, unseen=True).motion == "line"
+    )  # fmt: skip
+    record = measured(signal, {"index": moving})
+    assert {f"{level:g}/{block}" for level in signal.LEVELS for block in range(twin.blocks)} <= record.keys()
+    assert record["flow"]["cosine"] > 0.9, "the flow needs no training"
+    assert record["flow"]["error"] < 0.4
+    assert record["0/0"]["entries"] >= record["flow"]["entries"] > 0
+    assert -1 <= record["0/0"]["cosine"] < 0.9, "random weights know nothing"
+    assert_table(signal.section([record]), twin.blocks + 1)
+
+
+@pytest.mark.parametrize("name", ["none", "DiTFlow, latents, optical flow", "DiTFlow, positions"])
+def test_comparison(name: str):
+    record = measured(comparison, {"index": 1, "run": name})
+    assert 0 <= record["aligned"] <= record["absolute"] + 1e-6
+    assert record["seconds"] > 0 and record["passes"]["forward"] >= 4
+    assert record["passes"]["backward"] == (0 if name == "none" else 1)
+    assert ("zero_shot" in record) == (name == "DiTFlow, positions")
+    if "zero_shot" in record:
+        assert record["zero_shot"]["prompt"] != record["prompt"]
+        assert record["zero_shot"]["passes"]["backward"] == 0
+    assert_table(comparison.section([record]), 1 + ("zero_shot" in record))
+    assert name in comparison.section([record])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(comparison.RUNS))
+def test_every_run_of_the_comparison(name: str):
+    assert math.isfinite(measured(comparison, {"index": 0, "run": name})["aligned"])
+
+
+def test_sweep():
+    change = {"block": 3}
+    records = [
+        measured(sweep, {"index": sweep.FIRST, "method": "ditflow", "settings": change}),
+        measured(sweep, {"index": sweep.FIRST, "method": "none", "settings": {}}),
+    ]
+    text = sweep.section(records)
+    assert "block=3" in text and "plain sampling" in text and "1 references" in text
+
+
+def test_sweeps_are_of_settings_that_exist(twin: Any):
+    from motionlift.methods import method
+    from motionlift.workflow import settings_for
+
+    for group in sweep.CHANGES.values():
+        for change in group:
+            settings_for(method("ditflow"), twin, change)
+    for name, settings in comparison.RUNS.values():
+        settings_for(method(name), twin, settings)
+
+
+# References
+
+
+def test_references_move_and_prompts_differ():
+    for index in range(12):
+        shown, wanted, third = (
+            references.reference(index),
+            references.prompt_scene(index),
+            references.prompt_scene(index, 1),
+        )
+        assert len(shown.objects) == len(wanted.objects) == 1
+        assert shown.motion in references.MOVING
+        assert np.ptp(shown.objects[0].centre, axis=0).max() > 0.1
+        for other in (wanted, third):
+            assert world.held_out(other.caption()) and world.held_out(shown.caption())
+            assert other.objects[0].colour != shown.objects[0].colour
+            assert other.objects[0].shape != shown.objects[0].shape
+            assert other.background.colour != shown.background.colour
+        assert wanted.caption() != third.caption()
+        assert references.prompt_scene(index).caption() == wanted.caption()
+
+
+def test_true_renderings_score_nearly_perfectly():
+    scene = references.reference(0)
+    frames = world.render([scene]).frames[0]
+    figures = references.motion_figures(frames, scene)
+    assert figures["aligned"] < 0.02 and figures["absolute"] < 0.03 and figures["direction"] > 0.9
+    assert references.likeness(frames, scene) == references.Likeness(True, True, True)
+    standing = frames[:1].expand(len(frames), -1, -1, -1)
+    track = torch.tensor(scene.tracks()[0]).float()
+    still = aligned_error(track[:1].expand(len(track), -1).clone(), track)
+    assert references.motion_figures(standing, scene)["aligned"] == pytest.approx(still, abs=0.02)
+
+
+# The model card's pictures
+
+
+def test_the_curve(tmp_path: Path):
+    log = tmp_path / "log.csv"
+    log.write_text(
+        'autoencoder,250,10,"{""psnr"": 20.5}"\ndenoiser,250,10,"{""frame_loss"": 0.5, ""video_loss"": 0.7}"\n'
+    )
+    card.draw_curve(log, tmp_path / "curve.png")
+    with Image.open(tmp_path / "curve.png") as picture:
+        assert picture.size == (1200, 300)
+
+
+def test_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(card, "GRID_CAPTIONS", card.GRID_CAPTIONS[:2])
+    card.draw_grid("twin", tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.size == (5 * 64 * card.ENLARGED, 2 * (64 * card.ENLARGED + card.STRIP))

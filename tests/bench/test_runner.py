@@ -1,0 +1,138 @@
+"""Experiments go on where they were stopped, and the page shows what was measured of this model."""
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from motionlift.bench import runner
+from motionlift.bench.runner import append_record, main, missing, read_records, run, write_results
+
+
+class Experiment:
+    """Squares numbers, and counts how often it was asked."""
+
+    NAME = "squares"
+    COUNT = 4
+
+    def __init__(self):
+        self.measured: list[int] = []
+        self.broken: set[int] = set()
+
+    def cells(self, count: int) -> list[dict[str, Any]]:
+        return [{"index": index, "settings": {"places": [index]}} for index in range(count)]
+
+    def measure(self, cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+        if cell["index"] in self.broken:
+            raise RuntimeError("broken")
+        self.measured.append(cell["index"])
+        return {"square": cell["index"] ** 2, "with": model}
+
+    def section(self, records: list[dict[str, Any]]) -> str:
+        return f"## Squares\n\n{sorted(record['square'] for record in records)}\n"
+
+
+@pytest.fixture
+def experiment(monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    """In place of the real ones, in this process."""
+    fake = Experiment()
+    monkeypatch.setattr(runner, "EXPERIMENTS", {"squares": fake})
+    monkeypatch.setattr(runner, "ProcessPoolExecutor", lambda jobs, mp_context: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(runner, "load", lambda model: SimpleNamespace(fingerprint=f"{model}-fingerprint"))
+    runner.fingerprint.cache_clear()
+    yield fake
+    runner.fingerprint.cache_clear()
+
+
+def squares(path: Path, count: int = 4, model: str = "new", jobs: int = 1) -> list[int]:
+    """Which cells a run measured."""
+    return sorted(record["index"] for record in run("squares", path, model, jobs, count, lambda _line: None))
+
+
+def test_all_cells_are_measured_once(tmp_path: Path, experiment: Experiment):
+    path = tmp_path / "results" / "squares.jsonl"
+    assert squares(path, 2) == [0, 1]
+    assert squares(path, 4, jobs=2) == [2, 3]
+    assert squares(path, 4) == []
+    assert sorted(experiment.measured) == [0, 1, 2, 3]
+    records = read_records(path)
+    assert sorted(record["square"] for record in records) == [0, 1, 4, 9]
+    assert records[0] == {
+        "index": 0, "settings": {"places": [0]}, "model": "new-fingerpr", "square": 0, "with": "new"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [1, 2, 10, 40])
+def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path, experiment: Experiment, cut: int):
+    path = tmp_path / "squares.jsonl"
+    squares(path, 3)
+    path.write_bytes(path.read_bytes()[:-cut])
+    lost = [] if cut == 1 else [2]
+    assert squares(path, 4) == [*lost, 3]
+    assert squares(path, 4) == [], "the line after the cut was kept whole"
+    assert sorted(record["square"] for record in read_records(path)) == [0, 1, 4, 9]
+
+
+def test_weights_trained_anew_are_measured_anew(tmp_path: Path, experiment: Experiment):
+    path, page = tmp_path / "squares.jsonl", tmp_path / "docs" / "results.md"
+    squares(path, 3, "old")
+    assert squares(path, 2, "new") == [0, 1]
+    write_results(tmp_path, page, "new")
+    text = page.read_text()
+    assert text.startswith("# Results") and "[0, 1]" in text and "fingerprint `new-fingerpr`" in text
+    write_results(tmp_path, page, "old")
+    assert "[0, 1, 4]" in page.read_text()
+
+
+def test_a_page_without_records(tmp_path: Path, experiment: Experiment):
+    write_results(tmp_path, tmp_path / "results.md", "new")
+    assert "Squares" not in (tmp_path / "results.md").read_text()
+
+
+def test_a_failed_cell_loses_nothing_that_was_measured(tmp_path: Path, experiment: Experiment):
+    path = tmp_path / "squares.jsonl"
+    experiment.broken = {2}
+    with pytest.raises(RuntimeError, match="broken"):
+        squares(path, 4)
+    assert {record["index"] for record in read_records(path)} >= {0, 1}
+    experiment.broken = set()
+    assert 2 in squares(path, 4)
+    assert len(read_records(path)) == 4
+
+
+def test_missing_cells():
+    cells = [{"index": 0, "settings": {"lr": 0.1}}, {"index": 0, "settings": {"lr": 0.2}}, {"index": 1, "settings": {}}]
+    records = [{"index": 0, "settings": {"lr": 0.2}, "error": 3.0}, {"index": 1}]
+    assert missing(cells, records) == [cells[0], cells[2]]
+    assert missing(cells, []) == cells
+    assert missing([], records) == []
+
+
+def test_records_are_read_line_by_line(tmp_path: Path):
+    path = tmp_path / "records.jsonl"
+    assert read_records(path) == []
+    append_record(path, {"one": 1})
+    with path.open("a") as file:
+        file.write('{"two": ')
+    append_record(path, {"three": float("nan")})
+    first, second = read_records(path)
+    assert first == {"one": 1} and second["three"] != second["three"]
+
+
+def test_the_command_line(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    page = tmp_path / "page.md"
+    places = ["--records", str(tmp_path / "records"), "--page", str(page), "--model", "new"]
+    monkeypatch.setattr(sys, "argv", ["bench", "--count", "3", *places])
+    main()
+    assert "[0, 1, 4]" in page.read_text()
+    assert "squares: 3 of 3" in capsys.readouterr().out
+    assert len((tmp_path / "records" / "squares.jsonl").read_text().splitlines()) == 3
+    for wrong in (["cubes"], ["--count", "0"], ["--jobs", "0"], ["--count", "many"]):
+        monkeypatch.setattr(sys, "argv", ["bench", *wrong, *places])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 2

@@ -1,0 +1,107 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from motionlift import truth
+from motionlift.core import Shape, Source
+from motionlift.media import Clip
+from motionlift.zoo import world
+
+LINE = torch.stack([torch.arange(17) / 20, torch.full((17,), 0.5)], dim=-1)
+"""A track that moves by a twentieth of the width a frame."""
+
+
+def source(frames: int, fps: float, height: int = 64, width: int = 64) -> Source:
+    return Source("", fps, Shape(frames, height, width))
+
+
+def test_the_first_frames_of_a_longer_clip_are_taken():
+    torch.testing.assert_close(truth.track_as_read(LINE, source(9, 8.0)), LINE[:9])
+
+
+def test_every_other_frame_is_taken_at_half_the_rate():
+    torch.testing.assert_close(truth.track_as_read(LINE, source(9, 4.0)), LINE[::2])
+
+
+def test_a_shorter_clip_is_followed_as_it_was_spread(tmp_path: Path):
+    # Frames whose grey says their number, read by the same reader as any reference.
+    grey = (torch.arange(9) * 20).to(torch.uint8)[:, None, None, None].expand(9, 32, 32, 3)
+    Clip.of(grey, truth.FPS).save(tmp_path / "short.mp4")
+    clip = Clip.read(tmp_path / "short.mp4", frames=17, fps=8, aspect=(32, 32))
+    numbers = (clip.frames.float().mean(dim=(1, 2, 3)) / 20).round().long()
+    torch.testing.assert_close(truth.track_as_read(LINE[:9], source(17, clip.fps)), LINE[numbers])
+
+
+@pytest.mark.parametrize(("height", "width", "expected"), [(60, 90, [0.25, 0.125]), (90, 60, [0.125, 0.25])])
+def test_the_middle_of_the_square_becomes_the_whole_frame(height: int, width: int, expected: list[float]):
+    track = torch.tensor([[0.25, 0.25], [0.5, 0.5]])
+    read = truth.track_as_read(track, source(2, 8.0, height, width))
+    assert torch.allclose(read, torch.tensor([expected, [0.5, 0.5]]))
+
+
+def test_what_a_world_clip_shows_is_where_its_truth_says(tmp_path: Path):
+    truth.write_world(tmp_path / "clips", 12, 3, 17, 64)
+    measured = 0
+    for path in sorted((tmp_path / "clips").glob("*.mp4")):
+        track = truth.true_track(path)
+        if track is None:
+            continue
+        measured += 1
+        clip = Clip.read(path, frames=17, fps=8, aspect=(64, 64))
+        error = truth.motion_error(track, source(17, clip.fps), clip)
+        assert error["aligned_error"] < 0.02
+        assert error["seen_share"] == 1
+        told = json.loads(path.with_suffix(".json").read_text())
+        if told["motion"] == "line" and told["camera"] == "still":
+            assert error["direction_cosine"] > 0.9
+        backwards = truth.motion_error(track.flip(0), source(17, clip.fps), clip)
+        assert backwards["aligned_error"] >= error["aligned_error"]
+    assert measured >= 6
+
+
+def test_a_resting_object_has_no_direction():
+    scene = world.sample(1, 0, 17, objects=1, motion="rest", camera="still")
+    clip = Clip.of(world.render([scene]).frames[0], 8.0)
+    error = truth.motion_error(torch.from_numpy(scene.tracks()[0]).float(), source(17, 8.0), clip)
+    assert error["direction_cosine"] is None
+
+
+def test_long_clips_are_drawn_in_pieces_that_show_no_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    scene = world.sample(0, 0, 17)
+    whole = world.render([scene], 32, 32).frames[0]
+    monkeypatch.setattr(truth, "PIXELS_AT_ONCE", 5 * 32**2)
+    assert torch.equal(truth._rendered(scene, 32).frames, whole)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"objects": []}',
+        '{"objects": [{"track": [[0, 0]]}]}',
+        '{"objects": [{"track": [[0, 0], [1]]}]}',
+        '{"objects": [{"track": [[0, 0], [1, NaN]]}]}',
+        '{"objects": [{"track": [[0, 0], [1, 1e999]]}]}',
+        '{"objects": [{"track": [[0, 0], [1, ' + "9" * 400 + "]]}]}",
+        '{"objects": [{"track": "up"}]}',
+        '{"objects": [{"track": [[0, 0, 0], [1, 1, 1]]}]}',
+        "[" * 100_000,
+        "\xff",
+    ],
+)
+def test_a_foreign_file_beside_a_reference_is_no_truth(tmp_path: Path, told: str):
+    (tmp_path / "clip.json").write_text(told, encoding="latin-1")
+    assert truth.true_track(tmp_path / "clip.mp4") is None
+
+
+def test_a_huge_file_is_not_opened(tmp_path: Path):
+    good = json.dumps({"objects": [{"track": np.zeros((9, 2)).tolist()}]})
+    (tmp_path / "clip.json").write_text(good)
+    assert truth.true_track(tmp_path / "clip.mp4") is not None
+    (tmp_path / "clip.json").write_text(good + " " * truth.MOST_BYTES)
+    assert truth.true_track(tmp_path / "clip.mp4") is None
