@@ -570,3 +570,11 @@ def test_stopping_leaves_the_model_as_it_was(model: Any, motion: Motion):
     hooks = [module for module in model.transformer.modules() if module._forward_pre_hooks]
     assert held.value.__traceback__ is not None and hooks == []
     assert torch.equal(cast(motion, PROMPT, model).clip.frames, before)
+
+
+def test_what_was_settled_when_lifting_cannot_be_changed_when_casting(model: Any, motion: Motion):
+    with pytest.raises(SettingError, match="read is 'flow', but the motion was lifted with 'attention': lift it again"):
+        cast(motion, PROMPT, model, settings={"read": "flow"})
+    channels = lift(a_clip(), model, "moft", settings=QUICK, cached=False)
+    with pytest.raises(SettingError, match=r"channel_share is 0\.5, but the motion was lifted with 0\.04"):
+        cast(channels, PROMPT, model, settings={"channel_share": 0.5})

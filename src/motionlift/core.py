@@ -119,9 +119,14 @@ class Source:
     """Size of the clip as the model saw it."""
 
 
-def setting(default: Any, *, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
-    """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them."""
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices})
+def setting(
+    default: Any, *, low: float | None = None, high: float | None = None, choices: tuple = (), lifted: bool = False
+) -> Any:
+    """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them.
+
+    One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another.
+    """
+    return field(default=default, metadata={"low": low, "high": high, "choices": choices, "lifted": lifted})
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ CRF = "10"
 """x264's quality of written videos, visually lossless (ours: 64x64 videos of saturated shapes show any loss)."""
 X264 = "mbtree=0:rc-lookahead=0"
 """Without looking ahead: with it, x264 gave different bytes for the same small frames from run to run (ours)."""
-ENCODER_THREADS = 4
-"""Fixed, as x264's output depends on the number of its threads, and the same clip is to give the same bytes (ours)."""
+ENCODER_THREADS = 1
+"""Threads of the encoder (ours): x264's output depends on their number, and the same clip is to give the same bytes."""
 CLOCKLESS = ("avi", "h264", "hevc", "m4v", "mpegvideo")
 """Formats that keep a rate but no presentation times; what libavformat makes up for them is wrong for reordered frames,
 so their frames are counted."""

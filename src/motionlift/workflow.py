@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -415,6 +415,17 @@ def _check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
         raise MotionError(f"the motion holds nothing of block {', '.join(lacking)}: lift it again with that block")
 
 
+def _check_lifted(motion: Motion, settings: Guided) -> None:
+    """Refuse to change what was settled when the motion was lifted."""
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if item.metadata.get("lifted") and motion.settings.get(item.name, value) != value:
+            raise SettingError(
+                f"{item.name} is {value!r}, but the motion was lifted with {motion.settings[item.name]!r}: "
+                f"lift it again with {item.name}={value}"
+            )
+
+
 def _cast(
     run: Run, motion: Motion, prompt: str, seed: int, values: Mapping[str, Any] | None, advance: Advance
 ) -> Video:
@@ -422,6 +433,7 @@ def _cast(
     check_fit(motion, backbone)
     settings = settings_for(method, backbone, {**motion.settings, **(values or {})})
     _check_blocks(motion, method.blocks(settings))
+    _check_lifted(motion, settings)
     shape = backbone.fitting(motion.source.shape.frames)
     job = guide.Casting(backbone, method, settings, motion.tensors, shape, prompt, seed)
     with run.phase("cast"):

@@ -27,14 +27,14 @@ class DiTFlowSettings(Guided):
     """Factor on the attention logits of the video being made (released)."""
     threshold: float = setting(0.0, low=-1, high=1e4)
     """Reference displacements of at most this many tokens are left out of the loss (released); negative keeps all."""
-    read: str = setting("attention", choices=("attention", "flow"))
+    read: str = setting("attention", choices=("attention", "flow"), lifted=True)
     """Where the reference's displacement is read: ``attention`` (paper) or ``flow``, dense optical flow of its pixels (ours)."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
-    "tiny-dit": {"block": (4,), "temperature": 4.0},
+    "tiny-dit": {"block": (6,), "temperature": 4.0},
 }
 """Defaults per model: the paper's for the published ones, our sweep's for the bundled one."""
 

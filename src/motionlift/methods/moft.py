@@ -22,14 +22,14 @@ class MOFTSettings(Guided):
 
     block: tuple[int, ...] = setting((20,), low=0)
     """Blocks whose features are read (DiTFlow compares at the same block)."""
-    channel_share: float = setting(0.04, low=0, high=1)
+    channel_share: float = setting(0.04, low=0, high=1, lifted=True)
     """Share of the channels that are kept (paper)."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
-    "tiny-dit": {"block": (4,)},
+    "tiny-dit": {"block": (6,)},
 }
 """Defaults per model: DiTFlow's blocks."""
 
