@@ -26,8 +26,13 @@ def save_checkpoint(
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{name}.{number}.{key}": torch.as_tensor(value) for key, value in state.items()}
     partial = path.with_suffix(".partial")
-    save_file({key: value.clone().contiguous() for key, value in tensors.items()}, partial, {"step": json.dumps(step)})
-    os.replace(partial, path)
+    try:
+        save_file(
+            {key: value.clone().contiguous() for key, value in tensors.items()}, partial, {"step": json.dumps(step)}
+        )
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(
