@@ -84,7 +84,7 @@ def write_results(folder: Path, page: Path, model: str) -> None:
         records = [record for record in found if record.get("model") == fingerprint(model)]
         if records:
             text += experiment.section(records) + "\n"
-    about = ", ".join(f"{name} {value}" for name, value in versions().items())
+    about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{text}Model `{model}`, fingerprint `{fingerprint(model)}`; {about}.\n", encoding="utf-8")
 
