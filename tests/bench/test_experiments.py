@@ -11,12 +11,14 @@ import torch
 from diffusers import AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
 from PIL import Image
 
-from motionlift.bench import card, comparison, looks, references, runner, signal, sweep
+from motionlift.bench import card, comparison, footage, looks, references, runner, signal, sweep
+from motionlift.media import Clip
 from motionlift.metrics.tracks import aligned_error
 from motionlift.workflow import load
 from motionlift.zoo import tiny_dit, world
 
 MODULES = (looks, signal, comparison, sweep)
+"""Those whose extent is a count."""
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +37,14 @@ def twin() -> Any:
 
 @pytest.fixture(autouse=True)
 def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
-    for module in MODULES:
+    for module in (*MODULES, footage):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
 
 
-def measured(module: Any, cell: dict[str, Any]) -> dict[str, Any]:
+def measured(module: Any, cell: dict[str, Any], extent: int | Path = 1) -> dict[str, Any]:
     """A record as the file gives it back."""
-    return json.loads(json.dumps(runner.measure_cell(module.NAME, cell, "twin")))
+    return json.loads(json.dumps(runner.measure_cell(module.NAME, cell, "twin", extent)))
 
 
 def assert_table(text: str, rows: int):
@@ -122,6 +124,38 @@ def test_sweeps_are_of_settings_that_exist(twin: Any):
             settings_for(method("ditflow"), twin, change)
     for name, settings in comparison.RUNS.values():
         settings_for(method(name), twin, settings)
+
+
+# Footage
+
+
+@pytest.mark.parametrize("name", list(footage.RUNS))
+def test_footage(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(footage, "VIDEOS", tmp_path / "videos")
+    Clip.of(world.render([references.reference(0)], 48, 80).frames[0], 12).save(tmp_path / "street.mp4")
+    (tmp_path / "notes.txt").write_text("no clip")
+    cells = footage.cells(tmp_path)
+    assert [cell["clip"] for cell in cells] == ["street.mp4"] * len(footage.RUNS) * len(footage.PROMPTS)
+    record = measured(footage, next(cell for cell in cells if cell["run"] == name), tmp_path)
+    assert record["frames"] == 17 and record["change"] > 0 and record["entries"] >= 0
+    made = list((tmp_path / "videos").iterdir())
+    assert [path.name for path in made] == [f"street-{name.replace(' ', '-')}-0.mp4"]
+    assert len(Clip.read(made[0], frames=17, fps=8, aspect=(64, 128), longest=128).frames) == 17
+    others = [{**record, "run": run} for run in footage.RUNS]
+    assert_table(footage.section(others), 2)
+    assert "| street |" in footage.section(others)
+
+
+def test_agreement_of_flows():
+    """Known answers; what stands still in the reference, or is unknown in either, does not count."""
+    right = torch.tensor([1.0, 0.0]).expand(2, 2, 4, 2).clone()
+    assert footage.flow_agreement(right, 3 * right) == {"cosine": pytest.approx(1), "entries": 16}
+    assert footage.flow_agreement(right, -right)["cosine"] == pytest.approx(-1)
+    assert footage.flow_agreement(right, right.flip(-1))["cosine"] == pytest.approx(0)
+    assert footage.flow_agreement(0.1 * right, right)["entries"] == 0
+    reference, generated = right.clone(), right.clone()
+    reference[0, 0, 0], generated[1, 1, 1] = float("nan"), float("nan")
+    assert footage.flow_agreement(reference, generated)["entries"] == 14
 
 
 # References

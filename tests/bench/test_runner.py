@@ -123,6 +123,33 @@ def test_records_are_read_line_by_line(tmp_path: Path):
     assert first == {"one": 1} and second["three"] != second["three"]
 
 
+def test_footage_needs_a_folder(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    """Without one it is left out, and one without videos is refused."""
+    asked: list[Path] = []
+    footage = SimpleNamespace(
+        NAME="footage",
+        cells=lambda folder: asked.append(folder) or [{"clip": path.name} for path in folder.glob("*.mp4")],
+        measure=lambda cell, model, folder: {"bytes": (folder / cell["clip"]).stat().st_size},
+        section=lambda records: f"## Footage\n\n{records[0]['bytes']} bytes\n",
+    )
+    monkeypatch.setattr(runner, "EXPERIMENTS", {"footage": footage, "squares": experiment})
+    page = tmp_path / "page.md"
+    places = ["--records", str(tmp_path / "records"), "--page", str(page), "--model", "new"]
+    monkeypatch.setattr(sys, "argv", ["bench", "footage", "squares", *places])
+    main()
+    assert not asked and "Footage" not in page.read_text() and "Squares" in page.read_text()
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    monkeypatch.setattr(sys, "argv", ["bench", "footage", "--clips", str(clips), *places])
+    with pytest.raises(SystemExit):
+        main()
+    assert "holds no MP4 file" in capsys.readouterr().err
+    (clips / "street.mp4").write_bytes(b"12345")
+    main()
+    assert asked == [clips] and "5 bytes" in page.read_text()
+    assert str(tmp_path) not in (tmp_path / "records" / "footage.jsonl").read_text(), "no path of this machine is kept"
+
+
 def test_the_command_line(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: Any):
     page = tmp_path / "page.md"
     places = ["--records", str(tmp_path / "records"), "--page", str(page), "--model", "new"]

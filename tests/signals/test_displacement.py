@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 from motionlift.core import Grid
 from motionlift.errors import SettingError
-from motionlift.signals.displacement import displacement, displacement_loss
+from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 
 GRIDS = [Grid(3, 3, 5), Grid(1, 4, 2), Grid(2, 1, 6)]
 
@@ -211,3 +211,35 @@ def test_loss_gives_the_reference_no_gradient():
 def test_loss_refuses_a_threshold_that_is_no_number():
     with pytest.raises(SettingError, match="threshold"):
         displacement_loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), math.nan)
+
+
+def test_what_leads_back_is_confirmed():
+    """A shift round the edges, whose way back is known, is kept whole; broken entries alone are left out."""
+    grid = Grid(3, 4, 5)
+    tokens = one_hot_tokens(grid, (1, 2))[None] * 50
+    field = displacement(tokens, tokens, grid, hard=True)
+    assert torch.equal(confirmed(field, grid), field)
+    broken = field.clone()
+    broken[0, 2, 7] += torch.tensor([2.0, 0.0])  # token 7 is column 2, row 1; its way back now begins elsewhere
+    kept = confirmed(broken, grid)
+    assert kept[0, 2, 7].isnan().all()
+    assert torch.equal(kept[0, 1], field[0, 1]) and torch.equal(kept[1], field[1])
+
+
+def test_a_miss_of_one_token_is_confirmed_and_of_more_is_not():
+    grid = Grid(2, 1, 6)
+    field = torch.zeros(2, 2, 6, 2)
+    field[0, 1, 0, 0], field[1, 0, 3, 0] = 3, -2  # one short of home
+    field[0, 1, 1, 0], field[1, 0, 4, 0] = 3, -1  # two short
+    kept = confirmed(field, grid)
+    assert kept[0, 1, 0].tolist() == [3, 0]
+    assert kept[0, 1, 1].isnan().all()
+    assert confirmed(field, grid, tolerance=2)[0, 1, 1].tolist() == [3, 0]
+
+
+def test_chance_is_seldom_confirmed():
+    grid = Grid(4, 8, 8)
+    q, k = random_attention(grid)
+    apart = ~torch.eye(4, dtype=torch.bool)
+    share = (~confirmed(displacement(q, k, grid, hard=True), grid).isnan().any(dim=-1))[apart].double().mean()
+    assert share < 0.25

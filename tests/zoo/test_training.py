@@ -1,6 +1,7 @@
 """Training the bundled model: a run that was killed ends as one that was not, and what it ships loads."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from motionlift.core import Grid
 from motionlift.workflow import load
 from motionlift.zoo import autoencoding, diffusing, tiny_dit, train, world
 from motionlift.zoo.autoencoding import AutoencoderStage
+from motionlift.zoo.shapes import SHAPES
 
 CPU = torch.device("cpu")
 STEPS = {"autoencoder": 4, "decoder": 4, "denoiser": 5}
@@ -110,6 +112,7 @@ def test_latents_have_unit_variance(tmp_path: Path):
     assert bank.latents.shape == (6, 1, 8, 16, 16)
     assert 0.5 < float(bank.latents.float().std()) < 2
     assert bank.tokens.shape == (6, tiny_dit.TEXT_TOKENS)
+    assert bank.truth.shape == (6, 64, 25)
     assert (
         pipeline.tokenizer.decode(bank.tokens[0], skip_special_tokens=True) == world.sample(train.SEED, 0, 1).caption()
     )
@@ -206,8 +209,65 @@ def test_a_perfect_prediction_costs_nothing():
     assert seen["time"].min() >= 0 and seen["time"].max() <= 999
 
 
+@pytest.mark.parametrize("index", range(6))
+def test_the_truth_of_tokens(index: int):
+    """Against the rendered masks, the scene's own tracks and its caption, for the frame that stands for itself."""
+    scene = world.sample(1, index, 5)
+    truth = diffusing.token_truth([scene], 8, 4)[0].unflatten(0, (2, 64))[0]
+    mask = world.render([scene]).masks[0, :, 0].any(dim=0).float()
+    for token in range(64):
+        row, column = divmod(token, 8)
+        cell = mask[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+        assert torch.allclose(truth[token, :16], cell.reshape(4, 2, 4, 2).mean(dim=(1, 3)).flatten())
+        if cell.mean() > 0.3:
+            name = list(SHAPES)[int(truth[token, 16:23].argmax())]
+            pairs = zip(scene.objects, scene.tracks(), strict=True)
+            item, track = next((item, track[0]) for item, track in pairs if item.shape == name)
+            reached = (torch.tensor([column, row]) + 0.5) / 8 + truth[token, -2:] * float(item.radius[0] * scene.zoom[0])
+            assert truth[token, 16:23].sum() == 1 and name in scene.caption()
+            assert reached.tolist() == pytest.approx(track.tolist(), abs=1e-5)
+    outside = truth[:, 16:23].sum(dim=-1) == 0
+    assert outside.any() and not truth[outside, -2:].any()
+
+
+def test_the_truth_of_a_latent_frame_is_the_mean_over_its_frames():
+    scene = world.sample(1, 3, 9, motion="line", objects=1)
+    truth = diffusing.token_truth([scene], 8, 4).unflatten(1, (3, 64))[0]
+    masks = world.render([scene]).masks[0, 0].float()
+    for latent, frames in enumerate((slice(0, 1), slice(1, 5), slice(5, 9))):
+        coarse = masks[frames].mean(dim=0).reshape(8, 8, 8, 8).mean(dim=(1, 3)).flatten()
+        assert torch.allclose(truth[latent, :, :16].mean(dim=-1), coarse, atol=1e-6)
+
+
+def test_truth_well_told_costs_nothing_and_shapes_count_inside_objects_alone():
+    truth = diffusing.token_truth([world.sample(1, 0, 1), world.sample(1, 1, 1)], 8, 4)
+    told = truth.clone()
+    told[..., 16:23] = 100 * truth[..., 16:23]
+    assert float(diffusing.truth_loss(told, truth)) == pytest.approx(0, abs=1e-6)
+    inside = truth[..., 16:23].sum(dim=-1) == 1
+    told[~inside] += torch.randn_like(told[~inside]) * torch.tensor([0.0] * 16 + [1.0] * 9)
+    assert float(diffusing.truth_loss(told, truth)) == pytest.approx(0, abs=1e-6)
+    unsure = truth.clone()
+    unsure[..., 16:23] = 0
+    assert float(diffusing.truth_loss(unsure, truth)) == pytest.approx(diffusing.SHAPE_WEIGHT * math.log(7), rel=1e-5)
+    astray = told.clone()
+    astray[..., -1] += 2
+    assert float(diffusing.truth_loss(astray, truth)) == pytest.approx(diffusing.CENTRE_WEIGHT * 4, rel=1e-5)
+
+
+def test_the_denoiser_keeps_the_tokens_that_leave_the_block():
+    denoiser = diffusing.Denoiser(tiny_dit.text_encoder(), tiny_dit.transformer())
+    left: list[torch.Tensor] = []
+    block = denoiser.transformer.transformer_blocks[diffusing.TRUTH_BLOCK]
+    block.register_forward_hook(lambda _block, _inputs, output: left.append(output[0]))
+    denoiser(torch.randn(2, 2, 8, 16, 16), torch.tensor([5, 900]), torch.zeros(2, 24, dtype=torch.int64))
+    assert denoiser.hidden is left[0] and left[0].shape == (2, 128, 192)
+    assert diffusing.truth_head(192)(left[0]).shape == (2, 128, 25)
+
+
 def test_some_captions_are_emptied():
-    bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None])
-    _, tokens = diffusing.draw_batch(bank, torch.zeros(1, dtype=torch.int64), 4000, torch.Generator().manual_seed(0))
+    truth = torch.zeros(50, 1, 25)
+    bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None], truth)
+    _, tokens, _ = diffusing.draw_batch(bank, torch.zeros(1, dtype=torch.int64), 4000, torch.Generator().manual_seed(0))
     assert 0.07 < float((tokens == 0).float().mean()) < 0.13
     assert bank.tokens.min() == 1, "the bank stays whole"

@@ -29,7 +29,11 @@ def draw_curve(log: Path, path: Path) -> None:
         for stage, step, _seconds, figures in csv.reader(file):
             for name, value in json.loads(figures).items():
                 curves.setdefault((stage, name), []).append((int(step), value))
-    shown = [("autoencoder", ("psnr",)), ("decoder", ("psnr",)), ("denoiser", ("frame_loss", "video_loss"))]
+    shown = [
+        ("autoencoder", ("psnr",)),
+        ("decoder", ("psnr",)),
+        ("denoiser", ("frame_loss", "video_loss", "frame_truth_loss", "video_truth_loss")),
+    ]
     figure, axes = pyplot.subplots(1, len(shown), figsize=(4 * len(shown), 3), constrained_layout=True)
     for axis, (stage, names) in zip(axes, shown, strict=True):
         for name in names:

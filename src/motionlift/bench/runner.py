@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from motionlift.bench import comparison, looks, signal, sweep
+from motionlift.bench import comparison, footage, looks, signal, sweep
 from motionlift.workflow import load, versions
 
-EXPERIMENTS: Mapping[str, ModuleType] = {module.NAME: module for module in (looks, signal, comparison, sweep)}
+EXPERIMENTS: Mapping[str, ModuleType] = {module.NAME: module for module in (looks, signal, comparison, sweep, footage)}
 HEAD = """# Results
 
 Measured by `make results` (`python -m motionlift.bench`) with the bundled model on the bundled world, whose motion is
@@ -46,9 +46,10 @@ def append_record(path: Path, record: Mapping[str, Any]) -> None:
         file.write("\n" * cut_off + json.dumps(record) + "\n")
 
 
-def measure_cell(name: str, cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+def measure_cell(name: str, cell: Mapping[str, Any], model: str, extent: int | Path) -> dict[str, Any]:
     """One record: the cell and its figures."""
-    return {**cell, **EXPERIMENTS[name].measure(cell, model)}
+    where = (extent,) if isinstance(extent, Path) else ()
+    return {**cell, **EXPERIMENTS[name].measure(cell, model, *where)}
 
 
 def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -57,15 +58,18 @@ def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, A
 
 
 def run(
-    name: str, path: Path, model: str, jobs: int, count: int, told: Callable[[str], None]
+    name: str, path: Path, model: str, jobs: int, extent: int | Path, told: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
-    """Measure the missing cells in ``jobs`` processes, appending each to the file as it comes."""
-    cells = [{**cell, "model": fingerprint(model)} for cell in EXPERIMENTS[name].cells(count)]
+    """Measure the missing cells in ``jobs`` processes, appending each to the file as it comes.
+
+    The extent of an experiment is how many clips of the world it takes, or the folder of its videos.
+    """
+    cells = [{**cell, "model": fingerprint(model)} for cell in EXPERIMENTS[name].cells(extent)]
     cells = missing(cells, read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = [pool.submit(measure_cell, name, cell, model) for cell in cells]
+        futures = [pool.submit(measure_cell, name, cell, model, extent) for cell in cells]
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 record = future.result()
@@ -95,6 +99,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), help=f"experiments: {', '.join(EXPERIMENTS)}")
     parser.add_argument("--model", default="tiny-dit")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--clips", type=Path, help="folder of MP4 files for footage, which is left out without it")
     parser.add_argument("--count", type=int, help="clips; by default each experiment's own")
     parser.add_argument("--records", type=Path, default=Path("docs/results"), help="folder of the records")
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
@@ -104,8 +109,12 @@ def main() -> None:
         parser.error(f"unknown experiment {', '.join(sorted(unknown))}; allowed are {', '.join(EXPERIMENTS)}")
     if arguments.jobs < 1 or (arguments.count is not None and arguments.count < 1):
         parser.error("--jobs and --count are at least 1")
+    if arguments.clips is not None and not any(arguments.clips.glob("*.mp4")):
+        parser.error(f"{arguments.clips} holds no MP4 file")
     for name in arguments.names:
-        count = arguments.count or EXPERIMENTS[name].COUNT
-        for _ in run(name, arguments.records / f"{name}.jsonl", arguments.model, arguments.jobs, count, print):
+        extent = arguments.clips if name == footage.NAME else arguments.count or EXPERIMENTS[name].COUNT
+        if extent is None:
+            continue
+        for _ in run(name, arguments.records / f"{name}.jsonl", arguments.model, arguments.jobs, extent, print):
             pass
         write_results(arguments.records, arguments.page, arguments.model)

@@ -19,6 +19,7 @@ CHANGES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "temperature": [{"temperature": value} for value in (1.0, 2.0, 4.0, 8.0)],
     "block": [{"block": value} for value in (2, 3, 4, 5, 6)],
     "threshold": [{"threshold": value} for value in (-1.0, 0.0)],
+    "entries that lead back alone": [{"mutual": value} for value in (False, True)],
     "injection": [{"inject": value} for value in (True, False)],
 }
 """What is varied."""

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core import Backbone, Grid, Guided, Record, Reference, Step, Tensors, setting
-from motionlift.signals.displacement import displacement, displacement_loss
+from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 from motionlift.signals.optical_flow import flow_displacement
 
 
@@ -27,6 +27,9 @@ class DiTFlowSettings(Guided):
     """Factor on the attention logits of the video being made (released)."""
     threshold: float = setting(0.0, low=-1, high=1e4)
     """Reference displacements of at most this many tokens are left out of the loss (released); negative keeps all."""
+    mutual: bool = setting(False, lifted=True)
+    """Leave out what attention tells of the reference where the way there and back does not end within one token of its beginning
+    (ours; the paper keeps all). Optical flow is always checked so."""
     read: str = setting("attention", choices=("attention", "flow"), lifted=True)
     """Where the reference's displacement is read: ``attention`` (paper) or ``flow``, dense optical flow of its pixels (ours)."""
 
@@ -67,6 +70,8 @@ class DiTFlow:
                     displacement(record[number].query[0], record[number].key[0], grid, settings.temperature, hard=True)
                     for number in settings.block
                 ]
+            if settings.mutual:
+                fields = [confirmed(field, grid) for field in fields]
             tensors |= {f"displacement.{number}": field for number, field in zip(settings.block, fields, strict=True)}
         yield Step("lift", 0, 1)
         return tensors

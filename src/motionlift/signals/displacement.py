@@ -93,6 +93,27 @@ def displacement_loss(
     return difference.square().sum() / kept.sum().clamp(min=1)
 
 
+def confirmed(
+    field: Float[Tensor, "frame frame token 2"], grid: Lattice, tolerance: float = 1.0
+) -> Float[Tensor, "frame frame token 2"]:
+    """The field with NaN, which stands for unknown, where the way there and back does not end near its beginning.
+
+    Where a frame is flat, the largest logit may lie anywhere; two largest logits that point at each other seldom do so by chance.
+    The forward-backward check of optical flow, for attention (ours).
+
+    Args:
+        field: hard displacement, from every frame to every frame, in tokens.
+        grid: its lattice.
+        tolerance: greatest distance in tokens between beginning and end; one is a neighbour (ours).
+    """
+    places = _coordinates(grid.height, grid.width, field.device, field.dtype)
+    reached = (places + field).round().long()
+    numbers = reached[..., 1] * grid.width + reached[..., 0]
+    back = field.transpose(0, 1).gather(2, numbers[..., None].expand_as(field))
+    missed = (field + back).norm(dim=-1) > tolerance
+    return field.masked_fill(missed[..., None], float("nan"))
+
+
 def _check_tokens(q: Tensor, k: Tensor, grid: Lattice) -> None:
     if q.ndim != 3 or q.shape != k.shape or 0 in q.shape:
         shapes = f"queries {tuple(q.shape)} and keys {tuple(k.shape)}"

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
@@ -13,18 +14,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from motionlift.zoo import world
+from motionlift.zoo.shapes import SHAPES
 
 EMPTY_PROMPT_SHARE = 0.1
 """Share of training captions replaced by the empty one, for guidance by text (common practice)."""
 TIME_SPREAD, TIME_SHIFT = 1.2, 0.4
 """Noise levels are drawn at ``sigmoid(spread * normal + shift)`` of the schedule: toward the noisy middle (ours)."""
+TRUTH_BLOCK, SUBCELLS = 3, 4
+"""Block whose tokens must tell the truth of their scene, and cells of the told mask along a token's side (ours)."""
+SHAPE_WEIGHT, CENTRE_WEIGHT = 0.1, 0.1
+"""Weights of the told shape's cross-entropy and the told centre's squared error beside the mask's squared error (ours)."""
 EMA_DECAY = 0.999
 """Decay of the averaged weights that are shipped (ours)."""
 
 BANKS = {1: 20_000, 17: 5_000}
 """Clips of each frame count that are rendered and encoded once and then drawn from (ours)."""
-FRAME_STEPS, VIDEO_STEPS = 5500, 3500
-"""Steps on single frames only, then on videos with every fourth step still on frames (ours)."""
+FRAME_STEPS, VIDEO_STEPS = 13_000, 8_000
+"""Steps on single frames only, then on videos with every third step still on frames (ours)."""
 FRAME_BATCH, VIDEO_BATCH = 16, 8
 """Clips a step (ours)."""
 LEARNING_RATE = 1.5e-3
@@ -33,7 +39,7 @@ LEARNING_RATE = 1.5e-3
 
 def schedule(step: int) -> tuple[int, int]:
     """Frames a clip and clips a batch of a training step."""
-    if step < FRAME_STEPS or step % 4 == 0:
+    if step < FRAME_STEPS or step % 3 == 0:
         return 1, FRAME_BATCH
     return 17, VIDEO_BATCH
 
@@ -46,11 +52,71 @@ class LatentBank:
     """Scaled latents."""
     tokens: Int[Tensor, "clips tokens"]
     """Caption tokens."""
+    truth: Float[Tensor, "clips frames_by_lattice figures"]
+    """What each token shows, see :func:`token_truth`."""
+
+
+def token_truth(
+    scenes: Sequence[world.Scene], side: int, stride: int
+) -> Float[Tensor, "scenes frames_by_lattice figures"]:
+    """What each token shows: the object's mask in fine cells, its shape, and where its centre lies.
+
+    The loss of the noise is mostly about places where no object is, and teaches shapes late. These figures, told from the
+    tokens in the middle of the network by a head that is thrown away, teach them directly: the world knows them exactly.
+    Shape and centre (from the token's middle, in radii) are zero outside the object's circumscribed circle. A latent frame's
+    figures are the means over the ``stride`` frames it stands for, the first one's those of the first frame.
+    """
+    fine = side * SUBCELLS
+    masks = world.render(scenes).masks.any(dim=1).float()
+    cells = _latent_means(nn.functional.adaptive_avg_pool2d(masks, fine).transpose(0, 1), stride).transpose(0, 1)
+    cells = nn.functional.pixel_unshuffle(cells[:, :, None], SUBCELLS).flatten(3).transpose(2, 3).flatten(1, 2)
+    middles = (torch.arange(side) + 0.5) / side
+    places = torch.stack(torch.meshgrid(middles, middles, indexing="xy"), dim=-1).flatten(0, 1)
+    names = list(SHAPES)
+    figures = torch.zeros(len(scenes), cells.shape[1], len(names) + 2)
+    for told, scene in zip(figures, scenes, strict=True):
+        for item, track in zip(scene.objects, scene.tracks(), strict=True):
+            centre, radius = (
+                _latent_means(torch.as_tensor(values).float(), stride) for values in (track, item.radius * scene.zoom)
+            )
+            away = ((centre[:, None] - places) / radius[:, None, None]).flatten(0, 1)
+            reach = (1 + 0.5 / (side * radius)).repeat_interleave(len(places))
+            inside = away.norm(dim=-1) < reach
+            told[inside] = 0
+            told[inside, names.index(item.shape)] = 1
+            told[inside, -2:] = away[inside]
+    return torch.cat([cells, figures], dim=-1)
+
+
+def _latent_means(values: Float[Tensor, "frames ..."], stride: int) -> Float[Tensor, "latent_frames ..."]:
+    """The first frame, and means over each ``stride`` of the others."""
+    return torch.cat([values[:1], values[1:].unflatten(0, (-1, stride)).mean(dim=1)]) if len(values) > 1 else values
+
+
+def truth_head(width: int) -> nn.Module:
+    """Tells the truth of a token from its hidden state."""
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, SUBCELLS**2 + len(SHAPES) + 2)
+    )
+
+
+def truth_loss(
+    told: Float[Tensor, "clips tokens figures"], truth: Float[Tensor, "clips tokens figures"]
+) -> Float[Tensor, ""]:
+    """Error of the told mask everywhere, and of the told shape and centre inside the objects."""
+    parts = (SUBCELLS**2, len(SHAPES), 2)
+    mask, logits, centre = told.split(parts, dim=-1)
+    true_mask, shape, true_centre = truth.split(parts, dim=-1)
+    inside = shape.sum(dim=-1)
+    entropy = -(shape * logits.log_softmax(dim=-1)).sum(dim=-1)
+    missed = (centre - true_centre).square().sum(dim=-1)
+    objects = (inside * (SHAPE_WEIGHT * entropy + CENTRE_WEIGHT * missed)).sum() / inside.sum().clamp(min=1)
+    return (mask - true_mask).square().mean() + objects
 
 
 def fill_bank(pipeline: CogVideoXPipeline, seed: int, first: int, count: int, frames: int) -> LatentBank:
     """Render, encode and tokenise clips ``first .. first + count`` of the stream ``seed``."""
-    latents, captions = [], []
+    latents, captions, truth = [], [], []
     size = pipeline.vae.config.sample_height
     chunk = 64 if frames == 1 else 4
     for start in range(first, first + count, chunk):
@@ -58,17 +124,20 @@ def fill_bank(pipeline: CogVideoXPipeline, seed: int, first: int, count: int, fr
         pixels = world.render(scenes, size, size, pipeline.device).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
         latents.append(encode(pipeline.vae, pixels).half().cpu())
         captions += [scene.caption() for scene in scenes]
-    return LatentBank(torch.cat(latents), tokenize(pipeline, captions))
+        side = latents[-1].shape[-1] // pipeline.transformer.config.patch_size
+        truth.append(token_truth(scenes, side, pipeline.vae_scale_factor_temporal).half())
+    return LatentBank(torch.cat(latents), tokenize(pipeline, captions), torch.cat(truth))
 
 
 def cached_bank(path: Path, pipeline: CogVideoXPipeline, seed: int, frames: int) -> LatentBank:
     """The bank kept at ``path``, made first where it is missing."""
     if not path.exists():
         bank = fill_bank(pipeline, seed, 0, BANKS[frames], frames)
-        save_file({"latents": bank.latents, "tokens": bank.tokens}, path.with_suffix(".partial"))
+        tensors = {"latents": bank.latents, "tokens": bank.tokens, "truth": bank.truth}
+        save_file(tensors, path.with_suffix(".partial"))
         os.replace(path.with_suffix(".partial"), path)
     tensors = load_file(path)
-    return LatentBank(tensors["latents"], tensors["tokens"])
+    return LatentBank(tensors["latents"], tensors["tokens"], tensors["truth"])
 
 
 @torch.no_grad()
@@ -111,6 +180,12 @@ class Denoiser(nn.Module):
         super().__init__()
         self.text_encoder = text_encoder
         self.transformer = transformer
+        self.hidden: Tensor | None = None
+        transformer.transformer_blocks[TRUTH_BLOCK].register_forward_hook(self._keep)
+
+    def _keep(self, _block: nn.Module, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
+        """Keep the video tokens that leave :data:`TRUTH_BLOCK`."""
+        self.hidden = output[0]
 
     def forward(
         self, noisy: Float[Tensor, "b f c h w"], time: Int[Tensor, " b"], tokens: Int[Tensor, "b n"]
@@ -123,12 +198,12 @@ class Denoiser(nn.Module):
 
 def draw_batch(
     bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Latents and tokens of one batch, some captions emptied."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents, tokens and truth of one batch, some captions emptied."""
     chosen = torch.randint(len(bank.latents), (size,), generator=generator)
     tokens = bank.tokens[chosen].clone()
     tokens[torch.rand(size, generator=generator) < EMPTY_PROMPT_SHARE] = empty
-    return bank.latents[chosen].float(), tokens
+    return bank.latents[chosen].float(), tokens, bank.truth[chosen].float()
 
 
 def velocity_loss(
@@ -150,9 +225,9 @@ def velocity_loss(
     return (predicted.float() - (signal * noise - spread * latents)).square().mean()
 
 
-def optimizers(denoiser: nn.Module) -> dict[str, torch.optim.Optimizer]:
+def optimizers(denoiser: nn.Module, head: nn.Module) -> dict[str, torch.optim.Optimizer]:
     """Muon for the matrices inside the transformer's blocks, AdamW for everything else."""
-    matrices, rest = [], []
+    matrices, rest = [], list(head.parameters())
     for name, parameter in denoiser.named_parameters():
         inside = "transformer_blocks" in name and parameter.ndim == 2
         (matrices if inside else rest).append(parameter)

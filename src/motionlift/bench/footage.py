@@ -1,0 +1,91 @@
+"""Real videos: what becomes of clips that the bundled model has never seen the like of."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from motionlift.bench.references import bundled
+from motionlift.bench.tables import table
+from motionlift.media import side_by_side
+from motionlift.signals.optical_flow import flow_displacement
+from motionlift.workflow import cast, lift, read_reference
+
+NAME = "footage"
+PROMPTS = ("a red star on a blue striped background", "a yellow circle on a grey plain background")
+"""Each clip is cast onto both."""
+RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "none": ("none", {}),
+    "attention": ("ditflow", {}),
+    "optical flow": ("ditflow", {"read": "flow"}),
+}
+"""Method and settings of every run."""
+LEAST_MOTION = 0.25
+"""Least displacement in the reference, in tokens, of the entries that count (ours)."""
+VIDEOS = Path("runs/footage")
+"""Where reference and result are kept side by side, to be looked at."""
+
+
+def cells(folder: Path) -> list[dict[str, Any]]:
+    """One for each clip, run and prompt."""
+    names = sorted(path.name for path in folder.glob("*.mp4"))
+    return [{"clip": name, "run": run, "prompt": prompt} for name in names for run in RUNS for prompt in PROMPTS]
+
+
+def measure(cell: Mapping[str, Any], model: str, folder: Path) -> dict[str, Any]:
+    """Lift, cast, keep the video, and compare the optical flow of both."""
+    backbone = bundled(model)
+    method, settings = RUNS[cell["run"]]
+    reference = read_reference(folder / cell["clip"], backbone, None)
+    video = cast(lift(reference, backbone, method, settings=settings, cached=False), cell["prompt"], backbone, seed=0)
+    VIDEOS.mkdir(parents=True, exist_ok=True)
+    title = f"{Path(cell['clip']).stem}-{cell['run']}-{PROMPTS.index(cell['prompt'])}".replace(" ", "-")
+    side_by_side([reference, video.clip]).save(VIDEOS / f"{title}.mp4")
+    times, grid = backbone.frame_times(len(reference.frames)), backbone.grid(backbone.fitting(None))
+    fields = [flow_displacement(clip.frames, times, grid) for clip in (reference, video.clip)]
+    return {
+        **flow_agreement(*fields),
+        "change": float(video.clip.frames.float().diff(dim=0).abs().mean()),
+        "seconds": video.record["seconds"],
+        "frames": len(video.clip.frames),
+    }
+
+
+def flow_agreement(reference: Tensor, generated: Tensor) -> dict[str, float]:
+    """Mean cosine over the entries that are known in both and move in the reference; NaN where there are none.
+
+    Args:
+        reference: displacement ``(frames, frames, tokens, 2)`` in tokens, NaN where unknown.
+        generated: the same of the other video.
+    """
+    counts = (reference.norm(dim=-1) > LEAST_MOTION) & ~generated.isnan().any(dim=-1)
+    if not counts.any():
+        return {"cosine": float("nan"), "entries": 0}
+    cosine = torch.nn.functional.cosine_similarity(reference[counts], generated[counts], dim=-1)
+    return {"cosine": float(cosine.mean()), "entries": int(counts.sum())}
+
+
+def section(records: Sequence[Mapping[str, Any]]) -> str:
+    """A row for every clip: agreement of each run, and how much the least lively of its videos changes."""
+    rows = []
+    for clip in sorted({record["clip"] for record in records}):
+        found = [record for record in records if record["clip"] == clip]
+        row = [clip.removesuffix(".mp4")]
+        for run in RUNS:
+            row.append(_mean([record["cosine"] for record in found if record["run"] == run]))
+        rows.append([*row, f"{min(record['change'] for record in found if record['run'] != 'none'):.1f}"])
+    overall = [_mean([record["cosine"] for record in records if record["run"] == run]) for run in RUNS]
+    head = ["clip", *[f"cosine, {run}" for run in RUNS], "least change a frame, of 255"]
+    text = (
+        f"## Real videos\n\nClips of {len(rows)} real scenes (not part of the project), each cast onto {len(PROMPTS)} prompts: "
+        "cosine between the optical flow of the reference and of the result, over the cells that move in the reference; without guidance, "
+        "and guided by what attention or optical flow reads. The last column tells that no guided video stands still.\n\n"
+    )
+    return text + table(head, [*rows, ["all", *overall, "-"]])
+
+
+def _mean(values: Sequence[float]) -> str:
+    defined = [value for value in values if value == value]
+    return f"{sum(defined) / len(defined):.2f}" if defined else "-"
