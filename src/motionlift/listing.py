@@ -12,11 +12,8 @@ from motionlift.backbones import families
 from motionlift.core import Guided
 from motionlift.methods import methods
 from motionlift.settings import described
-from motionlift.workflow import BUNDLED, BUNDLED_MODELS
+from motionlift.workflow import BUNDLED, BUNDLED_MODELS, CARD
 from motionlift.zoo.world import vocabulary
-
-CARD = "figures.json"
-"""File beside a bundled model's weights: what was measured of it, names to values."""
 
 
 def print_models() -> None:

@@ -40,6 +40,8 @@ MOST_LOOKED_AT = 2**28
 """Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
+CARD = "figures.json"
+"""File beside a bundled model's weights: what was measured of it, names to values."""
 
 Result = TypeVar("Result")
 

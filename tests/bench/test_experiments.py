@@ -205,6 +205,23 @@ def test_the_curve(tmp_path: Path):
         assert picture.size == (1200, 300)
 
 
+def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(card, "fingerprint", lambda _model: "new")
+    right = {"colour": True, "background": True, "shape": False}
+    lines = [
+        {**right, "model": "new"},
+        {**right, "shape": True, "model": "new"},
+        {**right, "colour": False, "model": "old"},
+    ]
+    (tmp_path / "looks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    card.write_figures(tmp_path / "looks.jsonl", "tiny-dit", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [(name.split()[0], share) for name, share in figures.items()] == [
+        ("colour", 100), ("background", 100), ("shape", 50)
+    ]  # fmt: skip
+    assert all("2 unseen captions" in name for name in figures)
+
+
 def test_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(card, "GRID_CAPTIONS", card.GRID_CAPTIONS[:2])
     card.draw_grid("twin", tmp_path / "grid.png")

@@ -115,7 +115,9 @@ def test_missing_cells():
 def test_records_are_read_line_by_line(tmp_path: Path):
     path = tmp_path / "records.jsonl"
     assert read_records(path) == []
+    path.touch()
     append_record(path, {"one": 1})
+    assert path.read_text() == '{"one": 1}\n'
     with path.open("a") as file:
         file.write('{"two": ')
     append_record(path, {"three": float("nan")})

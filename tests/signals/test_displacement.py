@@ -216,7 +216,7 @@ def test_loss_refuses_a_threshold_that_is_no_number():
 def test_what_leads_back_is_confirmed():
     """A shift round the edges, whose way back is known, is kept whole; broken entries alone are left out."""
     grid = Grid(3, 4, 5)
-    tokens = one_hot_tokens(grid, (1, 2))[None] * 50
+    tokens = one_hot_tokens(grid, (1, 2)) * 50
     field = displacement(tokens, tokens, grid, hard=True)
     assert torch.equal(confirmed(field, grid), field)
     broken = field.clone()

@@ -223,7 +223,9 @@ def test_the_truth_of_tokens(index: int):
             name = list(SHAPES)[int(truth[token, 16:23].argmax())]
             pairs = zip(scene.objects, scene.tracks(), strict=True)
             item, track = next((item, track[0]) for item, track in pairs if item.shape == name)
-            reached = (torch.tensor([column, row]) + 0.5) / 8 + truth[token, -2:] * float(item.radius[0] * scene.zoom[0])
+            reached = (torch.tensor([column, row]) + 0.5) / 8 + truth[token, -2:] * float(
+                item.radius[0] * scene.zoom[0]
+            )
             assert truth[token, 16:23].sum() == 1 and name in scene.caption()
             assert reached.tolist() == pytest.approx(track.tolist(), abs=1e-5)
     outside = truth[:, 16:23].sum(dim=-1) == 0

@@ -29,8 +29,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "cfg": 4.0,
         "share": 0.34,
         "optimizer": "rms",
-        "lr": 0.02,
-        "lr_end": 0.02,
+        "lr": 0.01,
+        "lr_end": 0.01,
     },
 }
 """Sampling and guiding per model: the published models' own (2B: model card; 5B: DiTFlow), the bundled one's by our sweep."""

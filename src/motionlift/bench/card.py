@@ -1,4 +1,7 @@
-"""Pictures of the model card: ``python -m motionlift.bench.card`` draws the training curve and the sample grid."""
+"""The model card's parts: ``python -m motionlift.bench.card`` draws the training curve and the sample grid.
+
+It also writes the figures that ``motionlift models`` shows, from the records of *looks*.
+"""
 
 import argparse
 import csv
@@ -8,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from motionlift.bench.runner import fingerprint, read_records
 from motionlift.media import Clip
-from motionlift.workflow import cast, lift, load
+from motionlift.workflow import BUNDLED, CARD, cast, lift, load
 from motionlift.zoo import world
 from motionlift.zoo.train import GRID_CAPTIONS
 
@@ -61,16 +65,30 @@ def draw_grid(model: str, path: Path) -> None:
     Image.fromarray(np.vstack(rows)).save(path)
 
 
+def write_figures(records: Path, model: str, path: Path) -> None:
+    """Shares of right answers on unseen captions, from the records of this model."""
+    found = [record for record in read_records(records) if record["model"] == fingerprint(model)]
+    shares = {
+        f"{name} right in videos of {len(found)} unseen captions, %": round(
+            100 * sum(record[name] for record in found) / len(found)
+        )
+        for name in ("colour", "background", "shape")
+    }
+    path.write_text(json.dumps(shares, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="tiny-dit")
     parser.add_argument("--log", type=Path, default=Path("docs/results/tiny-dit-training.csv"))
+    parser.add_argument("--records", type=Path, default=Path("docs/results/looks.jsonl"))
     parser.add_argument("--images", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
     arguments.images.mkdir(parents=True, exist_ok=True)
     draw_curve(arguments.log, arguments.images / "tiny-dit-curve.png")
     draw_grid(arguments.model, arguments.images / "tiny-dit-grid.png")
+    write_figures(arguments.records, arguments.model, BUNDLED / arguments.model / CARD)
 
 
 if __name__ == "__main__":

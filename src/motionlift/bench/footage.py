@@ -80,8 +80,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     head = ["clip", *[f"cosine, {run}" for run in RUNS], "least change a frame, of 255"]
     text = (
         f"## Real videos\n\nClips of {len(rows)} real scenes (not part of the project), each cast onto {len(PROMPTS)} prompts: "
-        "cosine between the optical flow of the reference and of the result, over the cells that move in the reference; without guidance, "
-        "and guided by what attention or optical flow reads. The last column tells that no guided video stands still.\n\n"
+        "cosine between the optical flow of the reference and of the result, over the cells that move in the reference; without "
+        "guidance, and guided by what attention or optical flow reads. The last column tells that no guided video stands still.\n\n"
     )
     return text + table(head, [*rows, ["all", *overall, "-"]])
 

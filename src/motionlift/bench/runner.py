@@ -41,7 +41,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
     """Add a line to the file; one that a kill cut off before it is closed first."""
-    cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
+    cut_off = path.exists() and not (path.read_bytes() or b"\n").endswith(b"\n")
     with path.open("a", encoding="utf-8") as file:
         file.write("\n" * cut_off + json.dumps(record) + "\n")
 
