@@ -112,7 +112,7 @@ def test_latents_have_unit_variance(tmp_path: Path):
     assert bank.latents.shape == (6, 1, 8, 16, 16)
     assert 0.5 < float(bank.latents.float().std()) < 2
     assert bank.tokens.shape == (6, tiny_dit.TEXT_TOKENS)
-    assert bank.truth.shape == (6, 64, 25)
+    assert bank.truth.shape == (6, 64, 39)
     assert (
         pipeline.tokenizer.decode(bank.tokens[0], skip_special_tokens=True) == world.sample(train.SEED, 0, 1).caption()
     )
@@ -227,9 +227,14 @@ def test_the_truth_of_tokens(index: int):
                 item.radius[0] * scene.zoom[0]
             )
             assert truth[token, 16:23].sum() == 1 and name in scene.caption()
+            colour = list(world.COLOURS)[int(truth[token, 23:31].argmax())]
+            assert truth[token, 23:31].sum() == 1 and f"{colour} {name}" in scene.caption()
             assert reached.tolist() == pytest.approx(track.tolist(), abs=1e-5)
     outside = truth[:, 16:23].sum(dim=-1) == 0
-    assert outside.any() and not truth[outside, -2:].any()
+    assert outside.any() and not truth[outside, 16:31].any() and not truth[outside, -2:].any()
+    ground = list(world.BACKGROUNDS).index(scene.background.colour)
+    assert bool((truth[outside, 31 + ground] == 1).all())
+    assert not truth[~outside, 31:37].any()
 
 
 def test_the_truth_of_a_latent_frame_is_the_mean_over_its_frames():
@@ -241,17 +246,20 @@ def test_the_truth_of_a_latent_frame_is_the_mean_over_its_frames():
         assert torch.allclose(truth[latent, :, :16].mean(dim=-1), coarse, atol=1e-6)
 
 
-def test_truth_well_told_costs_nothing_and_shapes_count_inside_objects_alone():
+def test_truth_well_told_costs_nothing_and_objects_count_inside_alone():
     truth = diffusing.token_truth([world.sample(1, 0, 1), world.sample(1, 1, 1)], 8, 4)
     told = truth.clone()
-    told[..., 16:23] = 100 * truth[..., 16:23]
+    told[..., 16:37] *= 100
     assert float(diffusing.truth_loss(told, truth)) == pytest.approx(0, abs=1e-6)
     inside = truth[..., 16:23].sum(dim=-1) == 1
-    told[~inside] += torch.randn_like(told[~inside]) * torch.tensor([0.0] * 16 + [1.0] * 9)
+    elsewhere = torch.tensor([0.0] * 16 + [1.0] * 15 + [0.0] * 6 + [1.0] * 2)
+    told[~inside] += torch.randn_like(told[~inside]) * elsewhere
     assert float(diffusing.truth_loss(told, truth)) == pytest.approx(0, abs=1e-6)
-    unsure = truth.clone()
-    unsure[..., 16:23] = 0
-    assert float(diffusing.truth_loss(unsure, truth)) == pytest.approx(diffusing.SHAPE_WEIGHT * math.log(7), rel=1e-5)
+    for names, count in ((slice(16, 23), 7), (slice(23, 31), 8), (slice(31, 37), 6)):
+        unsure = told.clone()
+        unsure[..., names] = 0
+        cost = diffusing.NAMES_WEIGHT * math.log(count)
+        assert float(diffusing.truth_loss(unsure, truth)) == pytest.approx(cost, rel=1e-5)
     astray = told.clone()
     astray[..., -1] += 2
     assert float(diffusing.truth_loss(astray, truth)) == pytest.approx(diffusing.CENTRE_WEIGHT * 4, rel=1e-5)
@@ -264,11 +272,11 @@ def test_the_denoiser_keeps_the_tokens_that_leave_the_block():
     block.register_forward_hook(lambda _block, _inputs, output: left.append(output[0]))
     denoiser(torch.randn(2, 2, 8, 16, 16), torch.tensor([5, 900]), torch.zeros(2, 24, dtype=torch.int64))
     assert denoiser.hidden is left[0] and left[0].shape == (2, 128, 192)
-    assert diffusing.truth_head(192)(left[0]).shape == (2, 128, 25)
+    assert diffusing.truth_head(192)(left[0]).shape == (2, 128, 39)
 
 
 def test_some_captions_are_emptied():
-    truth = torch.zeros(50, 1, 25)
+    truth = torch.zeros(50, 1, 39)
     bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None], truth)
     _, tokens, _ = diffusing.draw_batch(bank, torch.zeros(1, dtype=torch.int64), 4000, torch.Generator().manual_seed(0))
     assert 0.07 < float((tokens == 0).float().mean()) < 0.13

@@ -22,8 +22,10 @@ TIME_SPREAD, TIME_SHIFT = 1.2, 0.4
 """Noise levels are drawn at ``sigmoid(spread * normal + shift)`` of the schedule: toward the noisy middle (ours)."""
 TRUTH_BLOCK, SUBCELLS = 3, 4
 """Block whose tokens must tell the truth of their scene, and cells of the told mask along a token's side (ours)."""
-SHAPE_WEIGHT, CENTRE_WEIGHT = 0.1, 0.1
-"""Weights of the told shape's cross-entropy and the told centre's squared error beside the mask's squared error (ours)."""
+NAMES_WEIGHT, CENTRE_WEIGHT = 0.1, 0.1
+"""Weights of a told name's cross-entropy and the told centre's squared error beside the mask's squared error (ours)."""
+TOLD = (SUBCELLS**2, len(SHAPES), len(world.COLOURS), len(world.BACKGROUNDS), 2)
+"""Figures of a token: mask, shape, colour, background colour, centre."""
 EMA_DECAY = 0.999
 """Decay of the averaged weights that are shipped (ours)."""
 
@@ -59,11 +61,12 @@ class LatentBank:
 def token_truth(
     scenes: Sequence[world.Scene], side: int, stride: int
 ) -> Float[Tensor, "scenes frames_by_lattice figures"]:
-    """What each token shows: the object's mask in fine cells, its shape, and where its centre lies.
+    """What each token shows: the object's mask in fine cells, its shape and colour, the background's colour, the object's centre.
 
     The loss of the noise is mostly about places where no object is, and teaches shapes late. These figures, told from the
     tokens in the middle of the network by a head that is thrown away, teach them directly: the world knows them exactly.
-    Shape and centre (from the token's middle, in radii) are zero outside the object's circumscribed circle. A latent frame's
+    Shape, colour and centre (from the token's middle, in radii) are zero outside the object's circumscribed circle, and the
+    background's colour inside: what a caption says of both in the same words must reach different tokens. A latent frame's
     figures are the means over the ``stride`` frames it stands for, the first one's those of the first frame.
     """
     fine = side * SUBCELLS
@@ -72,9 +75,10 @@ def token_truth(
     cells = nn.functional.pixel_unshuffle(cells[:, :, None], SUBCELLS).flatten(3).transpose(2, 3).flatten(1, 2)
     middles = (torch.arange(side) + 0.5) / side
     places = torch.stack(torch.meshgrid(middles, middles, indexing="xy"), dim=-1).flatten(0, 1)
-    names = list(SHAPES)
-    figures = torch.zeros(len(scenes), cells.shape[1], len(names) + 2)
-    for told, scene in zip(figures, scenes, strict=True):
+    told = torch.zeros(len(scenes), cells.shape[1], sum(TOLD[1:]))
+    for figures, scene in zip(told, scenes, strict=True):
+        shape, colour, ground, offset = figures.split(TOLD[1:], dim=-1)
+        ground[:, list(world.BACKGROUNDS).index(scene.background.colour)] = 1
         for item, track in zip(scene.objects, scene.tracks(), strict=True):
             centre, radius = (
                 _latent_means(torch.as_tensor(values).float(), stride) for values in (track, item.radius * scene.zoom)
@@ -82,10 +86,11 @@ def token_truth(
             away = ((centre[:, None] - places) / radius[:, None, None]).flatten(0, 1)
             reach = (1 + 0.5 / (side * radius)).repeat_interleave(len(places))
             inside = away.norm(dim=-1) < reach
-            told[inside] = 0
-            told[inside, names.index(item.shape)] = 1
-            told[inside, -2:] = away[inside]
-    return torch.cat([cells, figures], dim=-1)
+            figures[inside] = 0
+            shape[inside, list(SHAPES).index(item.shape)] = 1
+            colour[inside, list(world.COLOURS).index(item.colour)] = 1
+            offset[inside] = away[inside]
+    return torch.cat([cells, told], dim=-1)
 
 
 def _latent_means(values: Float[Tensor, "frames ..."], stride: int) -> Float[Tensor, "latent_frames ..."]:
@@ -95,23 +100,22 @@ def _latent_means(values: Float[Tensor, "frames ..."], stride: int) -> Float[Ten
 
 def truth_head(width: int) -> nn.Module:
     """Tells the truth of a token from its hidden state."""
-    return nn.Sequential(
-        nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, SUBCELLS**2 + len(SHAPES) + 2)
-    )
+    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, sum(TOLD)))
 
 
 def truth_loss(
     told: Float[Tensor, "clips tokens figures"], truth: Float[Tensor, "clips tokens figures"]
 ) -> Float[Tensor, ""]:
-    """Error of the told mask everywhere, and of the told shape and centre inside the objects."""
-    parts = (SUBCELLS**2, len(SHAPES), 2)
-    mask, logits, centre = told.split(parts, dim=-1)
-    true_mask, shape, true_centre = truth.split(parts, dim=-1)
-    inside = shape.sum(dim=-1)
-    entropy = -(shape * logits.log_softmax(dim=-1)).sum(dim=-1)
-    missed = (centre - true_centre).square().sum(dim=-1)
-    objects = (inside * (SHAPE_WEIGHT * entropy + CENTRE_WEIGHT * missed)).sum() / inside.sum().clamp(min=1)
-    return (mask - true_mask).square().mean() + objects
+    """Error of the told mask everywhere, of the objects' figures inside them, and of the background's outside."""
+    mask, *names, centre = told.split(TOLD, dim=-1)
+    true_mask, *true_names, true_centre = truth.split(TOLD, dim=-1)
+    loss = (mask - true_mask).square().mean()
+    for logits, name in zip(names, true_names, strict=True):
+        entropy = -(name * logits.log_softmax(dim=-1)).sum()
+        loss = loss + NAMES_WEIGHT * entropy / name.sum().clamp(min=1)
+    inside = true_names[0].sum(dim=-1)
+    missed = (inside * (centre - true_centre).square().sum(dim=-1)).sum()
+    return loss + CENTRE_WEIGHT * missed / inside.sum().clamp(min=1)
 
 
 def fill_bank(pipeline: CogVideoXPipeline, seed: int, first: int, count: int, frames: int) -> LatentBank:
