@@ -105,13 +105,13 @@ def _saved_positions(casting: Casting, index: int) -> Positions:
             f"the motion holds no saved positions for guided step {index + 1}; make them with target=positions and the same "
             "steps and share, and keep that run's motion"
         )
-    needed = {name: tensor.shape for name, tensor in casting.backbone.positions(casting.shape).items()}
-    if {name: saved.shape for name, saved in found.items()} != needed:
+    needed = casting.backbone.positions(casting.shape)
+    if {name: saved.shape for name, saved in found.items()} != {name: own.shape for name, own in needed.items()}:
         raise MotionError(
             f"the saved positions of guided step {index + 1} do not fit {casting.backbone.name}: it needs "
-            f"{', '.join(f'{name} {tuple(shape)}' for name, shape in needed.items())}; make them anew with target=positions"
+            f"{', '.join(f'{name} {tuple(own.shape)}' for name, own in needed.items())}; make them anew with target=positions"
         )
-    return found
+    return {name: saved.to(needed[name].device) for name, saved in found.items()}
 
 
 def learning_rate(settings: Guided, index: int) -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from motionlift.bench import runner
 from motionlift.bench.runner import append_record, main, missing, read_records, run, write_results
+from motionlift.methods import ditflow
 
 
 class Experiment:
@@ -43,6 +44,7 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> Experiment:
     monkeypatch.setattr(runner, "EXPERIMENTS", {"squares": fake})
     monkeypatch.setattr(runner, "ProcessPoolExecutor", lambda jobs, mp_context: ThreadPoolExecutor(jobs))
     monkeypatch.setattr(runner, "load", lambda model: SimpleNamespace(fingerprint=f"{model}-fingerprint"))
+    monkeypatch.setattr(runner, "defaults", lambda _model: "as-they-are")
     runner.fingerprint.cache_clear()
     yield fake
     runner.fingerprint.cache_clear()
@@ -62,8 +64,13 @@ def test_all_cells_are_measured_once(tmp_path: Path, experiment: Experiment):
     records = read_records(path)
     assert sorted(record["square"] for record in records) == [0, 1, 4, 9]
     assert records[0] == {
-        "index": 0, "settings": {"places": [0]}, "model": "new-fingerpr", "square": 0, "with": "new"
-    }  # fmt: skip
+        "index": 0,
+        "settings": {"places": [0]},
+        "model": "new-fingerpr",
+        "defaults": "as-they-are",
+        "square": 0,
+        "with": "new",
+    }
 
 
 @pytest.mark.parametrize("cut", [1, 2, 10, 40])
@@ -86,6 +93,25 @@ def test_weights_trained_anew_are_measured_anew(tmp_path: Path, experiment: Expe
     assert text.startswith("# Results") and "[0, 1]" in text and "fingerprint `new-fingerpr`" in text
     write_results(tmp_path, page, "old")
     assert "[0, 1, 4]" in page.read_text()
+
+
+def test_other_defaults_are_measured_anew(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch):
+    path, page = tmp_path / "squares.jsonl", tmp_path / "results.md"
+    squares(path, 3)
+    monkeypatch.setattr(runner, "defaults", lambda _model: "changed")
+    assert squares(path, 1) == [0]
+    write_results(tmp_path, page, "new")
+    assert "[0]" in page.read_text()
+
+
+def test_the_defaults_tell_settings_apart(monkeypatch: pytest.MonkeyPatch):
+    first = runner.defaults("tiny-dit")
+    runner.defaults.cache_clear()
+    assert runner.defaults("tiny-dit") == first and len(first) == 12
+    runner.defaults.cache_clear()
+    monkeypatch.setitem(ditflow.PRESETS, "tiny-dit", {"temperature": 77.0})
+    assert runner.defaults("tiny-dit") != first
+    runner.defaults.cache_clear()
 
 
 def test_a_page_without_records(tmp_path: Path, experiment: Experiment):

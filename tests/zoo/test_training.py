@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import CogVideoXPipeline
 from safetensors.torch import load_file
 
+from motionlift.backbones.cogvideox import CogVideoX
 from motionlift.core import Grid
 from motionlift.workflow import load
 from motionlift.zoo import autoencoding, diffusing, tiny_dit, train, world
@@ -113,6 +115,7 @@ def test_latents_have_unit_variance(tmp_path: Path):
     assert 0.5 < float(bank.latents.float().std()) < 2
     assert bank.tokens.shape == (6, tiny_dit.TEXT_TOKENS)
     assert bank.truth.shape == (6, 64, 39)
+    assert bank.matches.shape == (6, 1, 1, 64, 2)
     assert (
         pipeline.tokenizer.decode(bank.tokens[0], skip_special_tokens=True) == world.sample(train.SEED, 0, 1).caption()
     )
@@ -275,9 +278,79 @@ def test_the_denoiser_keeps_the_tokens_that_leave_the_block():
     assert diffusing.truth_head(192)(left[0]).shape == (2, 128, 39)
 
 
+def test_the_denoiser_keeps_the_attention_of_the_block_that_matches():
+    """As the backbone records it, which has an attention processor of its own."""
+    torch.manual_seed(0)
+    parts = (tiny_dit.tokenizer(), tiny_dit.text_encoder(), tiny_dit.autoencoder(), tiny_dit.transformer())
+    pipeline = CogVideoXPipeline(*parts, scheduler=tiny_dit.scheduler())
+    denoiser = diffusing.Denoiser(pipeline.text_encoder, pipeline.transformer)
+    latents, tokens = torch.randn(1, 3, 8, 16, 16), diffusing.tokenize(pipeline, ["a red star"])
+    with torch.no_grad():
+        denoiser(latents, torch.tensor([500]), tokens)
+        kept = dict(denoiser.attention)
+        backbone, text = CogVideoX(pipeline, "twin", CPU), pipeline.text_encoder(tokens)[0]
+        seen = backbone.record(latents.transpose(1, 2), 500, text, [diffusing.MATCH_BLOCK])[diffusing.MATCH_BLOCK]
+    assert kept["query"].shape == (1, 6, 3 * 64, 32)
+    torch.testing.assert_close(kept["query"], seen.query, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kept["key"], seen.key, rtol=1e-4, atol=1e-4)
+
+
+def test_matches_follow_what_the_scene_moves():
+    """An object that is panned and moved on a line; the background goes with the camera alone."""
+    scene = world.sample(3, 4, 9, motion="line", objects=1, camera="pan")
+    matches = diffusing.token_matches([scene], 8, 4)[0]
+    assert matches.shape == (3, 3, 64, 2)
+    assert matches[torch.arange(3), torch.arange(3)].nan_to_num().abs().max() < 1e-6
+    around = torch.tensor([[0, 2, 6], [0, 3, 7]])
+    track, pan = (torch.as_tensor(values)[around].mean(dim=0) for values in (scene.tracks()[0], -scene.pan))
+    moved = {"object": (track[None] - track[:, None]) * 8, "ground": (pan[None] - pan[:, None]) * 8}
+    seen = {"object": 0, "ground": 0}
+    for one in range(3):
+        for token, found in enumerate(matches[one].transpose(0, 1)):
+            if not found.isnan().any():
+                apart = {name: float((found - true[one]).norm()) for name, true in moved.items()}
+                nearest = min(apart, key=lambda name: apart[name])
+                assert apart[nearest] < 1e-4, (one, token)
+                seen[nearest] += 1
+    assert seen["object"] >= 6 and seen["ground"] > 100
+    assert 0 < float(matches.isnan().float().mean()) < 0.2, "some tokens lie on the edge of the object"
+
+
+def test_attention_that_finds_every_match_costs_least():
+    """Keys one-hot in place, queries one-hot at the match: the entropy of a shared match is all that is left."""
+    torch.manual_seed(0)
+    matches = torch.randint(-1, 2, (2, 2, 2, 16, 2)).float()
+    reached = (matches + torch.tensor([[token % 4, token // 4] for token in range(16)])).clamp(0, 3)
+    numbers = (reached[..., 0] + 4 * reached[..., 1]).long()
+    key = torch.eye(32).expand(2, 1, 32, 32) * 100
+    query = torch.zeros(2, 2, 16, 2, 16).scatter_(4, numbers.transpose(2, 3)[..., None], 1.0)
+    query = query.reshape(2, 1, 32, 32)
+    assert float(diffusing.match_loss(query, key, matches, 4)) == pytest.approx(0, abs=1e-5)
+    assert float(diffusing.match_loss(query * 0, key, matches, 4)) == pytest.approx(math.log(16), rel=1e-5)
+    halfway = torch.full_like(matches, float("nan"))
+    halfway[:, :, :, 5] = 0.5
+    assert float(diffusing.match_loss(query * 0, key, halfway, 4)) == pytest.approx(math.log(16) / 2, rel=1e-5)
+    sure = torch.zeros(2, 2, 16, 2, 16)
+    sure[..., [5, 6, 9, 10]] = 1
+    left = diffusing.match_loss(sure.reshape(2, 1, 32, 32), key, halfway, 4)
+    assert float(left) == pytest.approx(math.log(4) / 2, rel=1e-5)
+
+
+def test_matches_that_move_weigh_as_much_as_those_that_rest():
+    matches = torch.zeros(1, 2, 2, 16, 2)
+    matches[0, 0, 1, 0, 0] = 1
+    query, key = torch.zeros(1, 1, 32, 32), torch.eye(32)[None, None] * 100
+    query[0, 0, torch.arange(32), torch.arange(32)] = 1
+    query[0, 0, torch.arange(32), (torch.arange(32) + 16) % 32] = 1
+    loss = diffusing.match_loss(query, key, matches, 4)
+    logit = 2 * 100 / math.sqrt(32)
+    assert float(loss) == pytest.approx(logit / 2, rel=1e-3), "wrong at the one that moves, right everywhere else"
+
+
 def test_some_captions_are_emptied():
-    truth = torch.zeros(50, 1, 39)
-    bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None], truth)
-    _, tokens, _ = diffusing.draw_batch(bank, torch.zeros(1, dtype=torch.int64), 4000, torch.Generator().manual_seed(0))
+    truth, matches = torch.zeros(50, 1, 39), torch.zeros(50, 1, 1, 1, 2)
+    bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None], truth, matches)
+    empty = torch.zeros(1, dtype=torch.int64)
+    tokens = diffusing.draw_batch(bank, empty, 4000, torch.Generator().manual_seed(0)).tokens
     assert 0.07 < float((tokens == 0).float().mean()) < 0.13
     assert bank.tokens.min() == 1, "the bank stays whole"

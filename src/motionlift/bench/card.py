@@ -37,6 +37,7 @@ def draw_curve(log: Path, path: Path) -> None:
         ("autoencoder", ("psnr",)),
         ("decoder", ("psnr",)),
         ("denoiser", ("frame_loss", "video_loss", "frame_truth_loss", "video_truth_loss")),
+        ("denoiser", ("video_match_loss",)),
     ]
     figure, axes = pyplot.subplots(1, len(shown), figsize=(4 * len(shown), 3), constrained_layout=True)
     for axis, (stage, names) in zip(axes, shown, strict=True):

@@ -2,15 +2,18 @@
 
 import argparse
 import functools
+import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from motionlift.bench import comparison, footage, looks, signal, sweep
+from motionlift.methods import methods
 from motionlift.workflow import load, versions
 
 EXPERIMENTS: Mapping[str, ModuleType] = {module.NAME: module for module in (looks, signal, comparison, sweep, footage)}
@@ -26,6 +29,14 @@ known exactly. Every figure below was written by that command; the records it wa
 def fingerprint(model: str) -> str:
     """Start of the model's fingerprint: every record carries it, so that weights trained anew are measured anew."""
     return load(model).fingerprint[:12]
+
+
+@functools.cache
+def defaults(model: str) -> str:
+    """Start of a hash of all methods' settings for the model: every record carries it too, since most runs build on them."""
+    backbone = load(model)
+    settings = {name: asdict(method.settings(backbone)) for name, method in methods().items()}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -64,7 +75,8 @@ def run(
 
     The extent of an experiment is how many clips of the world it takes, or the folder of its videos.
     """
-    cells = [{**cell, "model": fingerprint(model)} for cell in EXPERIMENTS[name].cells(extent)]
+    state = {"model": fingerprint(model), "defaults": defaults(model)}
+    cells = [{**cell, **state} for cell in EXPERIMENTS[name].cells(extent)]
     cells = missing(cells, read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
@@ -81,11 +93,11 @@ def run(
 
 
 def write_results(folder: Path, page: Path, model: str) -> None:
-    """The page, from the records that there are of this model."""
-    text = HEAD
+    """The page, from the records that there are of this model and these defaults."""
+    text, state = HEAD, {"model": fingerprint(model), "defaults": defaults(model)}
     for name, experiment in EXPERIMENTS.items():
         found = read_records(folder / f"{name}.jsonl")
-        records = [record for record in found if record.get("model") == fingerprint(model)]
+        records = [record for record in found if state.items() <= record.items()]
         if records:
             text += experiment.section(records) + "\n"
     about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")

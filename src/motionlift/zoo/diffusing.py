@@ -3,12 +3,13 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
-from diffusers.models.embeddings import get_3d_rotary_pos_embed
+from diffusers.models.embeddings import apply_rotary_emb, get_3d_rotary_pos_embed
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -26,6 +27,12 @@ NAMES_WEIGHT, CENTRE_WEIGHT = 0.1, 0.1
 """Weights of a told name's cross-entropy and the told centre's squared error beside the mask's squared error (ours)."""
 TOLD = (SUBCELLS**2, len(SHAPES), len(world.COLOURS), len(world.BACKGROUNDS), 2)
 """Figures of a token: mask, shape, colour, background colour, centre."""
+MATCH_BLOCK, MATCH_TEMPERATURE = TRUTH_BLOCK + 1, 2.0
+"""Block whose attention must find each token's content in the other frames, at DiTFlow's temperature (ours)."""
+MATCH_WEIGHT = 0.1
+"""Weight of the attention's cross-entropy, in nats, beside the noise's squared error (ours)."""
+LEAST_MOTION = 0.25
+"""Matches that move further than so many tokens weigh as much, together, as all others (ours)."""
 EMA_DECAY = 0.999
 """Decay of the averaged weights that are shipped (ours)."""
 
@@ -56,6 +63,8 @@ class LatentBank:
     """Caption tokens."""
     truth: Float[Tensor, "clips frames_by_lattice figures"]
     """What each token shows, see :func:`token_truth`."""
+    matches: Float[Tensor, "clips frame frame token 2"]
+    """Where each token's content lies in every frame, see :func:`token_matches`."""
 
 
 def token_truth(
@@ -98,6 +107,54 @@ def _latent_means(values: Float[Tensor, "frames ..."], stride: int) -> Float[Ten
     return torch.cat([values[:1], values[1:].unflatten(0, (-1, stride)).mean(dim=1)]) if len(values) > 1 else values
 
 
+def token_matches(
+    scenes: Sequence[world.Scene], side: int, stride: int
+) -> Float[Tensor, "scenes frame frame token 2"]:
+    """Displacement in tokens, x then y, of what each token's middle shows, from every latent frame to every other.
+
+    A latent frame that stands for an even number of frames lies between two: the mean of both, or NaN, unknown, where they
+    tell of different things.
+    """
+    count = scenes[0].frames
+    later = [stride * number - stride / 2 for number in range(1, (count - 1) // stride + 1)]
+    fields = []
+    for scene in scenes:
+        early, late = (
+            torch.stack([world.displacement(scene, start, end, side, side) for start in places for end in places])
+            for places in ([0, *[int(time) for time in later]], [0, *[int(time + 1) for time in later]])
+        )
+        same = (early - late).norm(dim=-1, keepdim=True) < 2 * LEAST_MOTION
+        field = torch.where(same, (early + late) / 2, float("nan"))
+        fields.append(field.flatten(1, 2).unflatten(0, (len(later) + 1, -1)))
+    return torch.stack(fields)
+
+
+def match_loss(
+    query: Float[Tensor, "clips heads tokens d"],
+    key: Float[Tensor, "clips heads tokens d"],
+    matches: Float[Tensor, "clips frame frame token 2"],
+    side: int,
+) -> Float[Tensor, ""]:
+    """Cross-entropy between a block's attention within each frame, mean logits of its heads, and the true matches.
+
+    A match between tokens is shared among the four around it; one outside the frame counts at its edge. Those that move and
+    those that rest weigh the same.
+    """
+    frames, size = matches.shape[1], query.shape[-1]
+    scale = MATCH_TEMPERATURE / (query.shape[1] * size**0.5)
+    logits = torch.einsum("chtd,chsd->cts", query.float(), key.float()) * scale
+    logits = logits.unflatten(2, (frames, -1)).unflatten(1, (frames, -1)).transpose(2, 3)
+    line = torch.arange(side, device=matches.device, dtype=matches.dtype)
+    places = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1).flatten(0, 1)
+    known = ~matches.isnan().any(dim=-1)
+    reached = (matches.nan_to_num() + places).clamp(0, side - 1)
+    shares = (1 - (reached[..., None, :] - places).abs()).clamp(min=0).prod(dim=-1)
+    entropy = -(shares * logits.log_softmax(dim=-1)).sum(dim=-1)
+    moving = matches.nan_to_num().norm(dim=-1) > LEAST_MOTION
+    kinds = (known & moving, known & ~moving)
+    return sum((entropy * kind).sum() / kind.sum().clamp(min=1) for kind in kinds) / 2  # pyright: ignore[reportReturnType]
+
+
 def truth_head(width: int) -> nn.Module:
     """Tells the truth of a token from its hidden state."""
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, sum(TOLD)))
@@ -120,7 +177,7 @@ def truth_loss(
 
 def fill_bank(pipeline: CogVideoXPipeline, seed: int, first: int, count: int, frames: int) -> LatentBank:
     """Render, encode and tokenise clips ``first .. first + count`` of the stream ``seed``."""
-    latents, captions, truth = [], [], []
+    latents, captions, truth, matches = [], [], [], []
     size = pipeline.vae.config.sample_height
     chunk = 64 if frames == 1 else 4
     for start in range(first, first + count, chunk):
@@ -130,18 +187,17 @@ def fill_bank(pipeline: CogVideoXPipeline, seed: int, first: int, count: int, fr
         captions += [scene.caption() for scene in scenes]
         side = latents[-1].shape[-1] // pipeline.transformer.config.patch_size
         truth.append(token_truth(scenes, side, pipeline.vae_scale_factor_temporal).half())
-    return LatentBank(torch.cat(latents), tokenize(pipeline, captions), torch.cat(truth))
+        matches.append(token_matches(scenes, side, pipeline.vae_scale_factor_temporal).half())
+    return LatentBank(torch.cat(latents), tokenize(pipeline, captions), torch.cat(truth), torch.cat(matches))
 
 
 def cached_bank(path: Path, pipeline: CogVideoXPipeline, seed: int, frames: int) -> LatentBank:
     """The bank kept at ``path``, made first where it is missing."""
     if not path.exists():
         bank = fill_bank(pipeline, seed, 0, BANKS[frames], frames)
-        tensors = {"latents": bank.latents, "tokens": bank.tokens, "truth": bank.truth}
-        save_file(tensors, path.with_suffix(".partial"))
+        save_file(vars(bank), path.with_suffix(".partial"))
         os.replace(path.with_suffix(".partial"), path)
-    tensors = load_file(path)
-    return LatentBank(tensors["latents"], tensors["tokens"], tensors["truth"])
+    return LatentBank(**load_file(path))
 
 
 @torch.no_grad()
@@ -185,11 +241,20 @@ class Denoiser(nn.Module):
         self.text_encoder = text_encoder
         self.transformer = transformer
         self.hidden: Tensor | None = None
+        self.attention: dict[str, Tensor] = {}
         transformer.transformer_blocks[TRUTH_BLOCK].register_forward_hook(self._keep)
+        matching: Any = transformer.transformer_blocks[MATCH_BLOCK].attn1
+        matching.norm_q.register_forward_hook(partial(self._keep_attention, "query"))
+        matching.norm_k.register_forward_hook(partial(self._keep_attention, "key"))
 
     def _keep(self, _block: nn.Module, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
         """Keep the video tokens that leave :data:`TRUTH_BLOCK`."""
         self.hidden = output[0]
+
+    def _keep_attention(self, name: str, _norm: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        """Keep queries or keys of :data:`MATCH_BLOCK`; the attention turns its own in place, so it is given a copy."""
+        self.attention[name] = output
+        return output.clone()
 
     def forward(
         self, noisy: Float[Tensor, "b f c h w"], time: Int[Tensor, " b"], tokens: Int[Tensor, "b n"]
@@ -197,17 +262,21 @@ class Denoiser(nn.Module):
         """Predicted velocity."""
         text = self.text_encoder(tokens)[0]
         positions = rotary(self.transformer, noisy)
-        return self.transformer(noisy, text, time, image_rotary_emb=positions, return_dict=False)[0]
+        velocity = self.transformer(noisy, text, time, image_rotary_emb=positions, return_dict=False)[0]
+        for name in ("query", "key"):
+            self.attention[name] = apply_rotary_emb(self.attention[name][:, :, text.shape[1] :], positions)
+        return velocity
 
 
 def draw_batch(
     bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents, tokens and truth of one batch, some captions emptied."""
+) -> LatentBank:
+    """One batch in single precision, some captions emptied."""
     chosen = torch.randint(len(bank.latents), (size,), generator=generator)
     tokens = bank.tokens[chosen].clone()
     tokens[torch.rand(size, generator=generator) < EMPTY_PROMPT_SHARE] = empty
-    return bank.latents[chosen].float(), tokens, bank.truth[chosen].float()
+    latents, truth, matches = (values[chosen].float() for values in (bank.latents, bank.truth, bank.matches))
+    return LatentBank(latents, tokens, truth, matches)
 
 
 def velocity_loss(

@@ -170,15 +170,20 @@ def train_denoiser(folder: Path, device: torch.device) -> Iterator[TrainingStep]
         if frames not in banks:
             banks[frames] = diffusing.cached_bank(folder / f"bank-{frames}.safetensors", pipeline, SEED, frames)
         generator = torch.Generator().manual_seed(step)
-        latents, tokens, truth = diffusing.draw_batch(banks[frames], empty, batch, generator)
-        latents, tokens, truth = latents.to(device), tokens.to(device), truth.to(device)
+        drawn = vars(diffusing.draw_batch(banks[frames], empty, batch, generator))
+        latents, tokens, truth, matches = (drawn[name].to(device) for name in ("latents", "tokens", "truth", "matches"))
         # Single frames have so few tokens that attention in its plain form, uncompiled, is the fastest.
         network, plain = (denoiser, sdpa_kernel(SDPBackend.MATH)) if frames == 1 else (compiled, nullcontext())
         with torch.autocast(device.type, torch.bfloat16), plain:
             loss = diffusing.velocity_loss(network, alphas, latents, tokens, generator)
             told = diffusing.truth_loss(head(denoiser.hidden).float(), truth)
-        kind = "frame" if frames == 1 else "video"
-        return loss + told, {f"{kind}_loss": float(loss.detach()), f"{kind}_truth_loss": float(told.detach())}
+        if frames == 1:
+            return loss + told, {"frame_loss": float(loss.detach()), "frame_truth_loss": float(told.detach())}
+        side = latents.shape[-1] // pipeline.transformer.config.patch_size
+        matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches, side)
+        figures = {"video_loss": loss, "video_truth_loss": told, "video_match_loss": matched}
+        total = loss + told + diffusing.MATCH_WEIGHT * matched
+        return total, {name: float(value.detach()) for name, value in figures.items()}
 
     yield from optimise(
         diffusing.FRAME_STEPS + diffusing.VIDEO_STEPS,
