@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import CogVideoXPipeline
+from PIL import Image
 from safetensors.torch import load_file
 
 from motionlift.backbones.cogvideox import CogVideoX
@@ -82,6 +83,9 @@ def test_every_killed_stage_ends_as_an_unbroken_one(tmp_path: Path):
     for name in STEPS:
         assert_killed_runs_end_as_unbroken_ones(name, tmp_path / "unbroken", tmp_path / "killed")
     exported_model_loads(tmp_path / "killed", tmp_path / "weights")
+    train.sample_grid(train.trained(tmp_path / "killed"), tmp_path / "grid.png", 1)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.size == (64, 64 * len(train.GRID_CAPTIONS))
 
 
 def exported_model_loads(folder: Path, weights: Path) -> None:

@@ -107,9 +107,7 @@ def _latent_means(values: Float[Tensor, "frames ..."], stride: int) -> Float[Ten
     return torch.cat([values[:1], values[1:].unflatten(0, (-1, stride)).mean(dim=1)]) if len(values) > 1 else values
 
 
-def token_matches(
-    scenes: Sequence[world.Scene], side: int, stride: int
-) -> Float[Tensor, "scenes frame frame token 2"]:
+def token_matches(scenes: Sequence[world.Scene], side: int, stride: int) -> Float[Tensor, "scenes frame frame token 2"]:
     """Displacement in tokens, x then y, of what each token's middle shows, from every latent frame to every other.
 
     A latent frame that stands for an even number of frames lies between two: the mean of both, or NaN, unknown, where they
@@ -268,9 +266,7 @@ class Denoiser(nn.Module):
         return velocity
 
 
-def draw_batch(
-    bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator
-) -> LatentBank:
+def draw_batch(bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator) -> LatentBank:
     """One batch in single precision, some captions emptied."""
     chosen = torch.randint(len(bank.latents), (size,), generator=generator)
     tokens = bank.tokens[chosen].clone()

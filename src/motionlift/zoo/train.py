@@ -27,6 +27,8 @@ SEED = 1
 """Names the stream of training scenes; held-out scenes have captions that no stream of training gives."""
 CHECKPOINT_EVERY = 250
 """Steps between checkpoints and lines of the log."""
+GRID_EVERY = 2000
+"""Steps of the denoiser between grids of samples."""
 GRID_CAPTIONS = (
     "a red star on a blue striped background",
     "a yellow circle on a purple checkered background",
@@ -213,6 +215,7 @@ def export(folder: Path, weights: Path) -> None:
 def sample_grid(pipeline: CogVideoXPipeline, path: Path, frames: int) -> None:
     """A picture of what the model makes of :data:`GRID_CAPTIONS`: a row a caption, frames from left to right."""
     rows = []
+    pipeline.set_progress_bar_config(disable=True)
     for seed, caption in enumerate(GRID_CAPTIONS):
         video = pipeline(
             caption,
@@ -225,6 +228,29 @@ def sample_grid(pipeline: CogVideoXPipeline, path: Path, frames: int) -> None:
         ).frames[0]
         rows.append(np.hstack(list(video[:: max(1, frames // 6)])))
     Image.fromarray((np.vstack(rows) * 255).round().astype(np.uint8)).save(path)
+
+
+STAGES = {"autoencoder": train_autoencoder, "decoder": train_decoder, "denoiser": train_denoiser}
+
+
+def run_stage(name: str, folder: Path, device: torch.device) -> None:
+    """Train one stage: a line in the log at every checkpoint, and now and then a grid of samples."""
+    started, recent = time.time(), []
+    for report in STAGES[name](folder, device):
+        recent.append(report.figures)
+        if report.step % CHECKPOINT_EVERY:
+            continue
+        figures = {
+            key: round(float(np.mean([each[key] for each in recent if key in each])), 5)
+            for key in sorted({key for each in recent for key in each})
+        }
+        with (folder / "log.csv").open("a", newline="") as file:
+            csv.writer(file).writerow([name, report.step, round(time.time() - started), json.dumps(figures)])
+        print(name, report.step, f"{time.time() - started:.0f} s", figures, flush=True)
+        recent = []
+        if name == "denoiser" and report.step % GRID_EVERY == 0:
+            frames = 1 if report.step <= diffusing.FRAME_STEPS else tiny_dit.FRAMES
+            sample_grid(trained(folder), folder / f"grid-{report.step}.png", frames)
 
 
 def main() -> None:
@@ -243,22 +269,8 @@ def main() -> None:
         export(folder, arguments.export)
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stages = {"autoencoder": train_autoencoder, "decoder": train_decoder, "denoiser": train_denoiser}
-    for name in arguments.stages or stages:
-        stage = stages[name]
-        started, recent = time.time(), []
-        for report in stage(folder, device):
-            recent.append(report.figures)
-            if report.step % CHECKPOINT_EVERY:
-                continue
-            figures = {
-                key: round(float(np.mean([each[key] for each in recent if key in each])), 5)
-                for key in sorted({key for each in recent for key in each})
-            }
-            with (folder / "log.csv").open("a", newline="") as file:
-                csv.writer(file).writerow([name, report.step, round(time.time() - started), json.dumps(figures)])
-            print(name, report.step, f"{time.time() - started:.0f} s", figures, flush=True)
-            recent = []
+    for name in arguments.stages or STAGES:
+        run_stage(name, folder, device)
 
 
 if __name__ == "__main__":
