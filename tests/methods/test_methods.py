@@ -13,7 +13,7 @@ PUBLISHED = {
     "cogvideox-5b": {"num_layers": 42, "num_attention_heads": 48, "use_rotary_positional_embeddings": True},
 }
 PARAMETERS = {"cogvideox-2b": 1.694e9, "cogvideox-5b": 5.570e9}
-BLOCKS = {"cogvideox-2b": (15,), "cogvideox-5b": (20,), "tiny-dit": (6,), "cogvideox": (1,)}
+BLOCKS = {"cogvideox-2b": (15,), "cogvideox-5b": (20,), "tiny-dit": (4,), "cogvideox": (1,)}
 
 
 def published(variant):

@@ -351,6 +351,26 @@ def test_matches_that_move_weigh_as_much_as_those_that_rest():
     assert float(loss) == pytest.approx(logit / 2, rel=1e-3), "wrong at the one that moves, right everywhere else"
 
 
+def test_words_are_about_an_object_or_the_background():
+    pipeline = CogVideoXPipeline(
+        tiny_dit.tokenizer(),
+        tiny_dit.text_encoder(),
+        tiny_dit.autoencoder(),
+        tiny_dit.transformer(),
+        tiny_dit.scheduler(),
+    )
+    captions = ["a red star on a blue plain background", "a red star and a cyan ring on a grey striped background", ""]
+    roles = diffusing.word_roles(pipeline, diffusing.tokenize(pipeline, captions))
+    assert roles[0].tolist() == [1] * 3 + [3] * 5 + [0] * 16
+    assert roles[1].tolist() == [1] * 3 + [2] * 4 + [3] * 5 + [0] * 12
+    assert not roles[2].any()
+    sure = torch.nn.functional.one_hot(roles, diffusing.ROLES) * 100.0
+    assert float(diffusing.roles_loss(sure, roles)) == pytest.approx(0, abs=1e-6)
+    wanted = diffusing.ROLES_WEIGHT * math.log(diffusing.ROLES)
+    assert float(diffusing.roles_loss(sure * 0, roles)) == pytest.approx(wanted, rel=1e-5)
+    assert float(diffusing.roles_loss(sure[2:] * 0, roles[2:])) == 0, "an empty caption is about nothing"
+
+
 def test_some_captions_are_emptied():
     truth, matches = torch.zeros(50, 1, 39), torch.zeros(50, 1, 1, 1, 2)
     bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None], truth, matches)

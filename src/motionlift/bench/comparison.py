@@ -17,7 +17,7 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "MOFT": ("moft", {}),
     "DiTFlow, latents": ("ditflow", {}),
     "DiTFlow, latents, no injection": ("ditflow", {"inject": False}),
-    "DiTFlow, latents, unconfirmed entries too": ("ditflow", {"mutual": False}),
+    "DiTFlow, latents, confirmed entries only": ("ditflow", {"mutual": True}),
     "DiTFlow, latents, optical flow": ("ditflow", {"read": "flow"}),
     "DiTFlow, positions": ("ditflow", {"target": "positions"}),
 }

@@ -13,12 +13,12 @@ COUNT = 8
 FIRST = 1000
 """The sweep's references begin here, apart from those of the comparison."""
 CHANGES: Mapping[str, Sequence[Mapping[str, Any]]] = {
-    "guided share": [{"share": value} for value in (0.2, 0.5, 0.7)],
+    "guided share": [{"share": value} for value in (0.1, 0.2, 0.5)],
     "learning rate": [{"lr": value, "lr_end": value} for value in (0.005, 0.02, 0.04)],
     "optimiser": [{"optimizer": "adam", "lr": value, "lr_end": value} for value in (0.005, 0.01)],
-    "temperature": [{"temperature": value} for value in (2.0, 8.0, 16.0)],
-    "block": [{"block": 1}, {"block": 3}, {"block": [1, 6]}],
-    "entries": [{"threshold": -1.0}, {"mutual": False}],
+    "temperature": [{"temperature": value} for value in (1.0, 4.0, 8.0)],
+    "block": [{"block": 1}, {"block": 3}, {"block": 6}, {"block": [1, 4]}],
+    "entries": [{"threshold": -1.0}, {"mutual": True}],
     "injection": [{"inject": False}],
 }
 """What is varied; the defaults themselves are measured once."""

@@ -29,7 +29,7 @@ class MOFTSettings(Guided):
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
-    "tiny-dit": {"block": (6,)},
+    "tiny-dit": {"block": (4,)},
 }
 """Defaults per model: DiTFlow's blocks."""
 

@@ -165,7 +165,8 @@ def train_denoiser(folder: Path, device: torch.device) -> Iterator[TrainingStep]
 
     compiled = torch.compile(denoiser)
     width = pipeline.transformer.config.num_attention_heads * pipeline.transformer.config.attention_head_dim
-    head = diffusing.truth_head(width).to(device)
+    words = nn.Linear(pipeline.text_encoder.config.d_model, diffusing.ROLES)
+    heads = nn.ModuleDict({"tokens": diffusing.truth_head(width), "words": words}).to(device)
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         frames, batch = diffusing.schedule(step)
@@ -178,21 +179,23 @@ def train_denoiser(folder: Path, device: torch.device) -> Iterator[TrainingStep]
         network, plain = (denoiser, sdpa_kernel(SDPBackend.MATH)) if frames == 1 else (compiled, nullcontext())
         with torch.autocast(device.type, torch.bfloat16), plain:
             loss = diffusing.velocity_loss(network, alphas, latents, tokens, generator)
-            told = diffusing.truth_loss(head(denoiser.hidden).float(), truth)
+            told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth)
+            roles = diffusing.roles_loss(words(denoiser.words).float(), diffusing.word_roles(pipeline, tokens))
         if frames == 1:
-            return loss + told, {"frame_loss": float(loss.detach()), "frame_truth_loss": float(told.detach())}
+            figures = {"frame_loss": loss, "frame_truth_loss": told, "roles_loss": roles}
+            return loss + told + roles, {name: float(value.detach()) for name, value in figures.items()}
         side = latents.shape[-1] // pipeline.transformer.config.patch_size
         matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches, side)
-        figures = {"video_loss": loss, "video_truth_loss": told, "video_match_loss": matched}
-        total = loss + told + diffusing.MATCH_WEIGHT * matched
+        figures = {"video_loss": loss, "video_truth_loss": told, "roles_loss": roles, "video_match_loss": matched}
+        total = loss + told + roles + diffusing.MATCH_WEIGHT * matched
         return total, {name: float(value.detach()) for name, value in figures.items()}
 
     yield from optimise(
         diffusing.FRAME_STEPS + diffusing.VIDEO_STEPS,
         loss_at,
         trapezoid(diffusing.FRAME_STEPS + diffusing.VIDEO_STEPS, diffusing.LEARNING_RATE, warm=200, flat=0.85),
-        {"denoiser": denoiser, "average": average, "head": head},
-        diffusing.optimizers(denoiser, head),
+        {"denoiser": denoiser, "average": average, "head": heads},
+        diffusing.optimizers(denoiser, heads),
         folder / "denoiser.safetensors",
         lambda step: diffusing.update_average(average, denoiser, step),
     )
