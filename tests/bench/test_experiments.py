@@ -202,7 +202,7 @@ def test_the_curve(tmp_path: Path):
     )
     card.draw_curve(log, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as picture:
-        assert picture.size == (1200, 300)
+        assert picture.size == (1600, 300)
 
 
 def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
