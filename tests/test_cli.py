@@ -291,7 +291,7 @@ def test_the_world_is_written_and_can_be_read_again():
 def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert run(["methods", "--json"]) == 0
     listed = {method["name"]: method for method in json.loads(capsys.readouterr().out)}
-    assert set(listed) == {"ditflow", "injection", "moft", "none", "smm"}
+    assert set(listed) == {"ditflow", "injection", "moft", "motionflow", "none", "smm"}
     assert listed["ditflow"]["settings"]["temperature"] == {"default": 2.0, "allowed": "a number from 0.001 to 1000"}
     assert run(["methods"]) == 0
     told = capsys.readouterr().out

@@ -7,12 +7,16 @@ import torch
 
 from motionlift import guide
 from motionlift.backbones import serving
-from motionlift.core import Reference
-from motionlift.errors import MotionError
+from motionlift.core import INVERTED, Reference
+from motionlift.errors import MotionError, SettingError
+from motionlift.invert import invert
 from motionlift.methods import methods
+from motionlift.workflow import settings_for
 from tests.twins import EVERY_TWIN
 
-VARIANTS = {**{name: {} for name in methods()}, "ditflow by flow": {"read": "flow"}}
+PROMPT = "a red star on the field"
+WORDS = {"source_prompt": "a blue ring on the field", "subjects": ("ring", "field"), "targets": ("star", "field")}
+VARIANTS = {**{name: {} for name in methods()}, "ditflow by flow": {"read": "flow"}, "motionflow": WORDS}
 GUIDED, STEPS, INNER = 2, 4, 2
 
 
@@ -53,13 +57,22 @@ def prepared(name, backbone, target):
 
 def job_for(name, backbone, reference, target, motion=None):
     method, settings = prepared(name, backbone, target)
+    if settings.inversion and not motion:
+        text = backbone.text(settings.source_prompt)
+        trajectory = finished(invert(backbone, reference.latents, text, settings.steps))
+        reference = replace(reference, trajectory=trajectory)
+        motion = {INVERTED: trajectory[max(trajectory)], **finished(method.lift(reference, backbone, settings))}
     motion = motion or finished(method.lift(reference, backbone, settings))
-    return guide.Casting(backbone, method, settings, motion, reference.shape, "a red star on the field", 0)
+    return guide.Casting(backbone, method, settings, motion, reference.shape, PROMPT, 0)
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_method_guides_every_target_of_every_model(backbone, reference, name, target):
+    if target == "positions" and not backbone.positions(reference.shape):
+        with pytest.raises(SettingError, match=f"target is 'positions', but {backbone.name} has no positional tensors"):
+            settings_for(methods()[name.split()[0]], backbone, {"target": target})
+        return
     job = job_for(name, backbone, reference, target)
     before = backbone.passes.forward, backbone.passes.backward
     result = finished(guide.cast(job))
@@ -70,7 +83,7 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
     assert result.latents.isfinite().all()
     assert len(result.losses) == guided * INNER * optimised
     assert backbone.passes.backward - before[1] == guided * INNER * optimised
-    assert backbone.passes.forward - before[0] == 2 * STEPS + guided * (INNER * optimised + 1)
+    assert backbone.passes.forward - before[0] == 2 * STEPS + guided * (INNER * optimised + job.settings.inject)
     moved = {key.split(".")[1] for key in result.positions}
     assert moved == ({str(index) for index in range(guided)} if optimised and target == "positions" else set())
     plain = finished(guide.cast(job_for("none", backbone, reference, target))).latents
@@ -80,6 +93,8 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_method_reuses_saved_positions_or_says_that_it_has_none(backbone, reference, name):
+    if not backbone.positions(reference.shape):
+        pytest.skip("it has no positional tensors")
     first = job_for(name, backbone, reference, "positions")
     made = finished(guide.cast(first))
     again = guide.cast(job_for(name, backbone, reference, "saved", {**first.motion, **made.positions}))

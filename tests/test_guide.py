@@ -42,9 +42,12 @@ class Pull:
     def blocks(self, settings):
         return settings.block
 
-    def loss(self, record, motion, grid, settings):
+    def words(self, settings):
+        return ()
+
+    def loss(self, record, aim, settings):
         return self.scale * sum(
-            (record[number].features - motion["features"]).square().mean() for number in settings.block
+            (record[number].features - aim.motion["features"]).square().mean() for number in settings.block
         )
 
 
@@ -461,7 +464,7 @@ def test_the_result_carries_no_graph(backbone):
 @pytest.mark.parametrize("optimizer", ["adam", "rms"])
 def test_a_positional_tensor_that_the_loss_does_not_see_stays(optimizer):
     class Queries(Pull):
-        def loss(self, record, motion, grid, settings):
+        def loss(self, record, aim, settings):
             return record[0].query.square().mean() * 1e3
 
     backbone = rotary()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers import CogVideoXDDIMScheduler
 
-from motionlift.noise import NoiseSchedule
+from motionlift.noise import NoiseSchedule, euler_step, mixed_noise, undone_step
 
 SHIFTS = [1.0, 3.0]  # CogVideoX-5B's and -2B's
 TIMESTEPS = [0, 1, 250, 500, 998, 999]
@@ -69,3 +69,32 @@ def test_half_precision_latents_are_mixed_in_single_precision():
     clean, noise = (tensor.half() for tensor in pair())
     found = schedule.add_noise(clean, noise, 500)
     torch.testing.assert_close(found, schedule.add_noise(clean.float(), noise.float(), 500), atol=0, rtol=0)
+
+
+def test_mixed_noise_keeps_its_variance():
+    inverted, fresh = torch.randn(2, 1, 200_000, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(mixed_noise(inverted, fresh, 0.0), fresh) and torch.equal(
+        mixed_noise(inverted, fresh, 1.0), inverted
+    )
+    assert float(mixed_noise(inverted, fresh, 0.3).std()) == pytest.approx(1, abs=0.01)
+
+
+def test_an_euler_step_is_undone_by_the_levels_exchanged():
+    latents, velocity = torch.randn(2, 1, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    there = euler_step(latents, velocity, 0.9, 0.4)
+    torch.testing.assert_close(there, latents - 0.5 * velocity)
+    torch.testing.assert_close(euler_step(there, velocity, 0.4, 0.9), latents)
+
+
+@pytest.mark.parametrize("predicts", ["epsilon", "v_prediction"])
+def test_a_ddim_step_is_undone(predicts: str):
+    """Against the step as its clean latents and noise give it."""
+    latents, output = torch.randn(2, 1, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    clean, noisy = 0.7, 0.2
+    if predicts == "epsilon":
+        first, noise = (latents - (1 - noisy) ** 0.5 * output) / noisy**0.5, output
+    else:
+        first = noisy**0.5 * latents - (1 - noisy) ** 0.5 * output
+        noise = noisy**0.5 * output + (1 - noisy) ** 0.5 * latents
+    stepped = clean**0.5 * first + (1 - clean) ** 0.5 * noise
+    torch.testing.assert_close(undone_step(stepped, output, (clean, noisy), predicts), latents)

@@ -19,6 +19,8 @@ Text = Float[Tensor, "b text width"]
 """An encoded prompt."""
 Tensors = Mapping[str, Tensor]
 """The tensors of a motion by name."""
+INVERTED = "inverted"
+"""Name of the inverted noise among the tensors of a motion."""
 Positions = Mapping[str, Tensor]
 """A backbone's positional tensors by name, every one of them open to optimisation."""
 
@@ -64,8 +66,23 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Projections:
+    """Queries and keys of one kind of attention: to the text, to a token's own frame, or to its own place in other frames.
+
+    The kinds are modules apart in a UNet, and slices of one map in a transformer with joint attention.
+    """
+
+    query: Float[Tensor, "b heads tokens d"]
+    """Queries of the video tokens."""
+    key: Float[Tensor, "b heads keys d"]
+    """Keys: of the text tokens, or of all video tokens, of which each query meets only its frame's or its place's."""
+    rivals: tuple[Float[Tensor, "b heads _ d"], ...] = ()
+    """All keys that share one softmax with these in joint attention, these included; none where the kind is by itself."""
+
+
+@dataclass(frozen=True)
 class Recorded:
-    """What a probe saw of one layer in one pass: video tokens only, in frame-row-column order."""
+    """What a probe saw of one layer in one pass; video tokens are in frame-row-column order."""
 
     query: Float[Tensor, "b heads tokens d"]
     """Queries, after normalisation and rotary positions."""
@@ -75,6 +92,12 @@ class Recorded:
     """Values."""
     features: Float[Tensor, "b tokens channels"]
     """Output of the layer's block."""
+    cross: Projections
+    """Attention to the text."""
+    spatial: Projections
+    """Attention to the token's own frame."""
+    temporal: tuple[Projections, ...]
+    """Attention to the token's own place in other frames: one, or more where the layer has more."""
 
 
 Record = Mapping[int, Recorded]
@@ -143,8 +166,9 @@ class Guided:
     """Share of the steps that are guided, from the noisy end (DiTFlow, released)."""
     inner: int = setting(5, low=0, high=1000)
     """Optimiser steps in each guided step (DiTFlow, released)."""
-    optimizer: str = setting("adam", choices=("adam", "rms"))
-    """``adam`` (released), or ``rms``: the gradient scaled to the learning rate as its root mean square (ours)."""
+    optimizer: str = setting("adam", choices=("adam", "rms", "plain"))
+    """``adam`` (released); ``rms``, the gradient scaled to the learning rate as its root mean square (ours); or ``plain``, the
+    gradient times the learning rate (MotionFlow)."""
     lr: float = setting(0.002, low=0, high=100)
     """Learning rate in the first guided step, in units of the latents (DiTFlow, released)."""
     lr_end: float = setting(0.001, low=0, high=100)
@@ -154,6 +178,13 @@ class Guided:
     left in the motion and optimises nothing (DiTFlow's zero-shot)."""
     inject: bool = setting(True)
     """Replace keys and values of the first block by the reference's in the guided steps (DiTFlow, released)."""
+    inversion: bool = setting(False, lifted=True)
+    """Invert the reference by DDIM: the motion then holds the noise that its video came from."""
+    source_prompt: str = setting("", lifted=True)
+    """What the reference shows, for its inversion; the empty prompt by default."""
+    beta: float = setting(0.0, low=0, high=1)
+    """Share of the inverted noise in the noise that sampling starts from, ``sqrt(beta) inverted + sqrt(1 - beta) fresh``
+    (MotionMatcher); over 0 it needs ``inversion``."""
 
 
 @runtime_checkable
@@ -176,6 +207,8 @@ class Backbone(Protocol):
     """Frames a second of the videos it makes."""
     blocks: int
     """Number of blocks that can be recorded."""
+    places: Sequence[str]
+    """Where each block is in the network."""
     defaults: Mapping[str, Any]
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
     passes: Passes
@@ -185,8 +218,8 @@ class Backbone(Protocol):
         """The size of a video of so many frames, checked."""
         ...
 
-    def grid(self, shape: Shape) -> Grid:
-        """The lattice of a video."""
+    def grid(self, shape: Shape, block: int | None = None) -> Grid:
+        """The lattice of a video in a block, or the finest that it has."""
         ...
 
     def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
@@ -219,6 +252,14 @@ class Backbone(Protocol):
 
     def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
         """Latents one denoising step on, from the network's output."""
+        ...
+
+    def step_back(self, output: Latents, timestep: int, latents: Latents) -> Latents:
+        """Latents one step noisier, at ``timestep``, from the network's output there: undoes :meth:`step`."""
+        ...
+
+    def word_places(self, prompt: str, word: str) -> tuple[int, ...]:
+        """Places of a word's tokens in the encoded prompt; none where it is not in it."""
         ...
 
     def add_noise(self, latents: Latents, noise: Latents, timestep: int) -> Latents:
@@ -257,6 +298,22 @@ class Reference:
     """The same frames at the reader's larger size, for readers that work on pixels."""
     shape: Shape
     """Size at the model."""
+    trajectory: Mapping[int, Latents] = field(default_factory=dict)
+    """The reference inverted: its latents at every timestep of sampling, where settings ask for it."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What one guided step aims at."""
+
+    motion: Tensors
+    """Tensors of the motion."""
+    grids: Mapping[int, Grid]
+    """Lattice of every block that the method reads."""
+    step: int
+    """Number of the guided step, from zero."""
+    places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Places in the encoded prompt of the words that the method asks for."""
 
 
 Advance = Callable[[Step], None]
@@ -282,7 +339,11 @@ class Method(Protocol):
         """Blocks whose record the loss needs; none where nothing is optimised."""
         ...
 
-    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: Any) -> Float[Tensor, ""]:
+    def words(self, settings: Any) -> Sequence[str]:
+        """Words of the prompt whose places the loss needs."""
+        ...
+
+    def loss(self, record: Record, aim: Aim, settings: Any) -> Float[Tensor, ""]:
         """How far the video being made is from the motion."""
         ...
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from motionlift.core import Backbone, Guided, Latents, Method, Positions, Shape, Step, Tensors, Text
-from motionlift.errors import DivergenceError, MotionError
+from motionlift.core import INVERTED, Aim, Backbone, Guided, Latents, Method, Positions, Shape, Step, Tensors, Text
+from motionlift.errors import DivergenceError, MotionError, SettingError
+from motionlift.noise import mixed_noise
 
 SAVED = "positions"
 """Prefix of saved positions among the tensors of a motion: ``positions.<guided step>.<name>``."""
@@ -51,9 +52,19 @@ class Cast:
 
 
 def starting_noise(casting: Casting) -> Latents:
-    """The noise that sampling starts from; drawn on the CPU, so that a seed means the same everywhere."""
+    """The noise that sampling starts from; drawn on the CPU, so that a seed means the same everywhere.
+
+    Raises:
+        MotionError: a share of inverted noise is asked for and the motion holds none.
+    """
     generator = torch.Generator().manual_seed(casting.seed)
-    return torch.randn(casting.backbone.latent_shape(casting.shape), generator=generator)
+    fresh = torch.randn(casting.backbone.latent_shape(casting.shape), generator=generator)
+    beta = casting.settings.beta
+    if not beta:
+        return fresh
+    if INVERTED not in casting.motion:
+        raise MotionError(f"beta is {beta}, but the motion holds no inverted noise: lift it again with inversion=true")
+    return mixed_noise(casting.motion[INVERTED].to(fresh), fresh, beta)
 
 
 def guided_steps(settings: Guided) -> int:
@@ -114,6 +125,21 @@ def _saved_positions(casting: Casting, index: int) -> Positions:
     return {name: saved.to(needed[name].device) for name, saved in found.items()}
 
 
+def _aim(casting: Casting, index: int) -> Aim:
+    """What a guided step aims at.
+
+    Raises:
+        SettingError: a word that the method asks for is not in the prompt.
+    """
+    backbone, method = casting.backbone, casting.method
+    grids = {number: backbone.grid(casting.shape, number) for number in method.blocks(casting.settings)}
+    places = {word: backbone.word_places(casting.prompt, word) for word in method.words(casting.settings)}
+    lacking = [word for word, found in places.items() if not found]
+    if lacking:
+        raise SettingError(f"{', '.join(lacking)} is not in the prompt {casting.prompt!r}; name words that are")
+    return Aim(casting.motion, grids, index, places)
+
+
 def learning_rate(settings: Guided, index: int) -> float:
     """Learning rate of a guided step: falls on a line from ``lr`` to ``lr_end``."""
     last = max(guided_steps(settings) - 1, 1)
@@ -135,7 +161,7 @@ def _optimise(
             record = backbone.record(
                 latents, timestep, text, casting.method.blocks(settings), leaves if moving else None
             )
-            loss = casting.method.loss(record, casting.motion, backbone.grid(casting.shape), settings)
+            loss = casting.method.loss(record, _aim(casting, index), settings)
             gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         backbone.passes.backward += 1
         value = float(loss.detach())
@@ -158,6 +184,7 @@ class _Update:
     def __init__(self, kind: str, leaves: Sequence[Tensor], rate: float):
         self.leaves = leaves
         self.rate = rate
+        self.scaled = kind == "rms"
         self.adam = torch.optim.Adam(leaves, lr=rate) if kind == "adam" else None
 
     @torch.no_grad()
@@ -167,9 +194,14 @@ class _Update:
                 continue
             leaf.grad = gradient
             if self.adam is None:
-                leaf -= self.rate * gradient / gradient.square().mean().sqrt().clamp(min=1e-12)
+                leaf -= self.rate * (gradient / _size(gradient) if self.scaled else gradient)
         if self.adam is not None:
             self.adam.step()
+
+
+def _size(gradient: Tensor) -> Tensor:
+    """Root mean square, never zero."""
+    return gradient.square().mean().sqrt().clamp(min=1e-12)
 
 
 def prompt_weight(settings: Guided, timestep: int) -> float:

@@ -43,3 +43,41 @@ class NoiseSchedule:
         """``x0`` of noised latents and their velocity."""
         signal, spread = self._weights(timestep, noised)
         return signal * noised - spread * velocity
+
+
+def mixed_noise(inverted: Float[Tensor, "b ..."], fresh: Float[Tensor, "b ..."], beta: float) -> Float[Tensor, "b ..."]:
+    """``sqrt(beta) inverted + sqrt(1 - beta) fresh`` (MotionMatcher): of unit variance where both are."""
+    return beta**0.5 * inverted + (1 - beta) ** 0.5 * fresh
+
+
+def euler_step(
+    latents: Float[Tensor, "b ..."], velocity: Float[Tensor, "b ..."], start: float, end: float
+) -> Float[Tensor, "b ..."]:
+    """One Euler step of a flow model from one noise level to another, ``x + (end - start) v``, either way.
+
+    A step back is the same with the levels exchanged: exact where the velocity is that of the step undone.
+    """
+    return latents + (end - start) * velocity
+
+
+def undone_step(
+    latents: Float[Tensor, "b ..."], output: Float[Tensor, "b ..."], signals: tuple[float, float], predicts: str
+) -> Float[Tensor, "b ..."]:
+    """Latents before a DDIM step that led to these: the step solved for where it began, with the same output.
+
+    A step with predicted noise goes to ``sqrt(a) (x_t - sqrt(1 - a_t) eps) / sqrt(a_t) + sqrt(1 - a) eps``; with predicted
+    velocity to ``cos x_t - sin v``, of the angle between both levels, ``tan = sqrt((1 - a) / a)`` each.
+
+    Args:
+        latents: where the step ended.
+        output: the network's output in that step.
+        signals: cumulative signal ``a`` where the step ended, and ``a_t`` where it began.
+        predicts: ``epsilon`` or ``v_prediction``, as diffusers' schedulers name it.
+    """
+    signal, before = (value**0.5 for value in signals)
+    spread, spread_before = ((1 - value) ** 0.5 for value in signals)
+    if predicts == "epsilon":
+        return before / signal * (latents - spread * output) + spread_before * output
+    cosine = signal * before + spread * spread_before
+    sine = signal * spread_before - spread * before
+    return (latents + sine * output) / cosine

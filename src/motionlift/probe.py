@@ -87,3 +87,26 @@ def only_first(parent: nn.Module, name: str, count: int) -> Iterator[None]:
         yield
     finally:
         setattr(parent, name, whole)
+
+
+class _StoppedError(Exception):
+    """Leaves a network from within."""
+
+
+@contextmanager
+def stopping_after(module: nn.Module) -> Iterator[None]:
+    """Let a network run until a module has returned, and end this context there.
+
+    What was recorded on the way is exact, with gradients. The module must not lie within one whose activations are recomputed.
+    """
+
+    def stop(*_: Any) -> None:
+        raise _StoppedError
+
+    handle = module.register_forward_hook(stop)
+    try:
+        yield
+    except _StoppedError:
+        return
+    finally:
+        handle.remove()

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from motionlift.errors import SettingError
 
 Settings = TypeVar("Settings")
+MOST_TEXT = 2000
+"""Most characters of a text that a setting holds (ours)."""
 
 
 def described(settings: type) -> dict[str, str]:
@@ -58,6 +60,8 @@ def _allowed(field: dataclasses.Field, kind: Any) -> str:
         return " or ".join(map(str, choices))
     if kind is bool:
         return "true or false"
+    if str in (kind, *typing.get_args(kind)):
+        return "text" if kind is str else "words with commas between"
     words = "whole numbers with commas between" if isinstance(kind, types.GenericAlias) else ""
     words = words or ("a whole number" if kind is int else "a number")
     if low is not None:
@@ -80,14 +84,17 @@ def _value(field: dataclasses.Field, kind: Any, value: Any) -> Any:
 
 
 def _fits(field: dataclasses.Field, read: Any) -> bool:
-    """Whether a value of the right type is one of the choices, or every number of it lies in the range."""
-    low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
+    """Whether a value of the right type is one of the choices, short enough a text, or numbers that all lie in the range."""
+    choices = field.metadata.get("choices")
     if choices:
         return read in choices
-    numbers = read if isinstance(read, tuple) else (read,)
+    parts: tuple[Any, ...] = read if isinstance(read, tuple) else (read,)
+    if isinstance(field.default, str) or any(isinstance(part, str) for part in parts) or field.default == ():
+        return sum(map(len, parts)) <= MOST_TEXT
+    low, high = (field.metadata.get(name) for name in ("low", "high"))
     # No math.isfinite, which fails on long whole numbers; NaN is in no range.
     lowest, highest = -math.inf if low is None else low, math.inf if high is None else high
-    return len(numbers) > 0 and all(lowest <= number <= highest and abs(number) != math.inf for number in numbers)
+    return len(parts) > 0 and all(lowest <= number <= highest and abs(number) != math.inf for number in parts)
 
 
 def _read(kind: Any, value: Any) -> Any:
@@ -98,6 +105,9 @@ def _read(kind: Any, value: Any) -> Any:
         return {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}.get(str(value).lower())
     if isinstance(kind, types.GenericAlias):
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+        (part_kind, *_) = typing.get_args(kind)
+        if part_kind is str:
+            return tuple(part.strip() for part in parts if part.strip())
         numbers = tuple(_read(int, part) for part in parts)
         return None if None in numbers else numbers
     if kind is str:

@@ -18,8 +18,9 @@ import torch
 
 from motionlift import cache, guide
 from motionlift.backbones import serving
-from motionlift.core import Advance, Backbone, Guided, Method, Passes, Phase, Reference, Source, Step, Tensors
+from motionlift.core import INVERTED, Advance, Backbone, Guided, Method, Passes, Phase, Reference, Source, Step, Tensors
 from motionlift.errors import InputError, ModelError, MotionError, SettingError
+from motionlift.invert import invert
 from motionlift.media import FRAMES, Clip, replacing
 from motionlift.methods import method as method_named
 from motionlift.motion import Motion
@@ -189,6 +190,12 @@ def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] |
         raise SettingError(
             f"block {', '.join(map(str, blocks))} does not exist in {backbone.name}; allowed are 0 to {backbone.blocks - 1}"
         )
+    if settings.target != "latents" and not backbone.positions(backbone.shape):
+        raise SettingError(
+            f"target is {settings.target!r}, but {backbone.name} has no positional tensors; allowed is target=latents"
+        )
+    if settings.beta and not settings.inversion:
+        raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
     return settings
 
 
@@ -309,7 +316,10 @@ def _lift(
             return replace(kept, model=backbone.name), clip
         pixels = clip.pixels()
         given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
-        tensors = _finished(method.lift(given, backbone, settings), advance)
+        if settings.inversion:
+            text = backbone.text(settings.source_prompt)
+            given = replace(given, trajectory=_finished(invert(backbone, given.latents, text, settings.steps), advance))
+        tensors = {**_finished(method.lift(given, backbone, settings), advance), **_inverted(given)}
     motion = Motion(
         tensors={name: tensor.detach().cpu() for name, tensor in tensors.items()},
         method=method.name,
@@ -323,6 +333,11 @@ def _lift(
     if cached:
         cache.keep(name, motion)
     return motion, clip
+
+
+def _inverted(reference: Reference) -> Tensors:
+    """The inverted noise of a reference, where it was inverted."""
+    return {INVERTED: reference.trajectory[max(reference.trajectory)]} if reference.trajectory else {}
 
 
 def _finished(steps: Generator[Step, None, Result], advance: Advance) -> Result:
@@ -411,7 +426,7 @@ def check_fit(motion: Motion, backbone: Backbone) -> None:
 
 def _check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
     """Refuse blocks that were not lifted: tensors are named ``what.block``, or ``what`` where they serve every block."""
-    held = {name.partition(".")[2] for name in motion.tensors if name != "latents"}
+    held = {name.partition(".")[2] for name in motion.tensors if name not in ("latents", INVERTED)}
     lacking = [str(number) for number in blocks if not {"", str(number)} & held]
     if lacking:
         raise MotionError(f"the motion holds nothing of block {', '.join(lacking)}: lift it again with that block")

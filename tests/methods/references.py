@@ -4,7 +4,7 @@ import torch
 from tests.twins import cogvideox
 
 from motionlift.backbones.cogvideox import CogVideoX
-from motionlift.core import Reference
+from motionlift.core import Aim, Grid, Reference
 
 
 def backbone() -> CogVideoX:
@@ -31,3 +31,8 @@ def lifted(method, given: Reference, model: CogVideoX, settings):
             seen.append(next(steps))
         except StopIteration as stop:
             return stop.value, seen
+
+
+def aim(motion: dict[str, torch.Tensor], grid: Grid, step: int = 0, **places: tuple[int, ...]) -> Aim:
+    """What a guided step aims at, with one lattice in all blocks."""
+    return Aim(motion, dict.fromkeys(range(20), grid), step, places)

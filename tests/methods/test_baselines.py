@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.methods.references import backbone, lifted, reference
+from tests.methods.references import aim, backbone, lifted, reference
 
 from motionlift.methods import injection, none
 
@@ -16,7 +16,7 @@ def test_they_lift_the_latents_at_no_cost_and_optimise_nothing(method):
     assert len(steps) == 1
     assert model.passes.forward == 0
     assert not method.blocks(settings)
-    assert method.loss({}, tensors, model.grid(given.shape), settings) == 0
+    assert method.loss({}, aim(tensors, model.grid(given.shape)), settings) == 0
 
 
 def test_one_injects_in_the_guided_steps_and_the_other_guides_nothing():

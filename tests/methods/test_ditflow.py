@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.methods.references import backbone, lifted, reference
+from tests.methods.references import aim, backbone, lifted, reference
 
-from motionlift.core import Recorded
+from motionlift.core import Projections, Recorded
 from motionlift.methods.ditflow import METHOD, DiTFlowSettings
 
 
@@ -82,7 +82,7 @@ def test_the_loss_is_the_mean_over_blocks_of_the_squared_distance_where_the_refe
         target = motion[f"displacement.{number}"]
         distance = (written_out(seen[number], grid, 3.0) - target).square().sum(dim=-1)
         truth.append(distance[(target != 0).any(dim=-1)].mean())
-    torch.testing.assert_close(METHOD.loss(seen, motion, grid, settings), torch.stack(truth).mean())
+    torch.testing.assert_close(METHOD.loss(seen, aim(motion, grid), settings), torch.stack(truth).mean())
 
 
 def test_one_field_of_the_pixels_serves_every_block_and_its_unknowns_do_not_count(model, given):
@@ -93,7 +93,7 @@ def test_one_field_of_the_pixels_serves_every_block_and_its_unknowns_do_not_coun
     field = torch.full((grid.frames, grid.frames, grid.area, 2), torch.nan)
     field[0, 1, 5] = torch.tensor([1.0, -2.0])
     truth = [(written_out(seen[n], grid, 2.0)[0, 1, 5] - field[0, 1, 5]).square().sum() for n in (0, 2)]
-    found = METHOD.loss(seen, {"displacement": field}, grid, settings)
+    found = METHOD.loss(seen, aim({"displacement": field}, grid), settings)
     torch.testing.assert_close(found, torch.stack(truth).mean())
 
 
@@ -107,8 +107,8 @@ def test_the_threshold_leaves_out_what_moves_no_further(model, given):
     field[2, 0, 3] = torch.tensor([0.0, 2.0])
     soft = written_out(seen[1], grid, 2.0)
     truth = (soft[2, 0, 3] - field[2, 0, 3]).square().sum()
-    torch.testing.assert_close(METHOD.loss(seen, {"displacement.1": field}, grid, settings), truth)
-    both = METHOD.loss(seen, {"displacement.1": field}, grid, replace(settings, threshold=0.0))
+    torch.testing.assert_close(METHOD.loss(seen, aim({"displacement.1": field}, grid), settings), truth)
+    both = METHOD.loss(seen, aim({"displacement.1": field}, grid), replace(settings, threshold=0.0))
     torch.testing.assert_close(both, (truth + (soft[0, 1, 5] - field[0, 1, 5]).square().sum()) / 2)
 
 
@@ -117,11 +117,12 @@ def test_the_loss_is_zero_for_a_video_that_attends_as_the_reference_moves(model,
     grid = model.grid(given.shape)
     one_hot = torch.eye(grid.area).roll(1, dims=1).repeat(grid.frames, 1)[None, None] * 40
     keys = torch.eye(grid.area).repeat(grid.frames, 1)[None, None] * 40
-    seen = Recorded(one_hot, keys, keys, keys[0])
+    own = Projections(one_hot, keys)
+    seen = Recorded(one_hot, keys, keys, keys[0], own, own, (own,))
     settings = DiTFlowSettings(block=(1,))
     field = written_out(seen, grid)
     assert (field != 0).any()
-    assert METHOD.loss({1: seen}, {"displacement.1": field}, grid, settings).item() == pytest.approx(0, abs=1e-6)
+    assert METHOD.loss({1: seen}, aim({"displacement.1": field}, grid), settings).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])
@@ -132,7 +133,7 @@ def test_gradients_reach_the_target(model, given, target):
     positions = model.positions(given.shape) if target == "positions" else None
     leaves = [latents] if positions is None else [tensor.requires_grad_() for tensor in positions.values()]
     seen = model.record(latents, 500, model.text("a dog"), [1], positions)
-    loss = METHOD.loss(seen, motion, model.grid(given.shape), settings)
+    loss = METHOD.loss(seen, aim(motion, model.grid(given.shape)), settings)
     for gradient in torch.autograd.grad(loss, leaves):
         assert gradient.isfinite().all()
         assert gradient.abs().max() > 0

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.methods.references import backbone, lifted, reference
+from tests.methods.references import aim, backbone, lifted, reference
 
 from motionlift.methods.moft import METHOD, MOFTSettings
 
@@ -42,12 +42,12 @@ def test_the_loss_of_the_reference_itself_is_zero_and_that_of_another_video_is_t
     with torch.no_grad():
         own = model.record(given.latents, 0, text, [0, 2])
         other = model.record(given.latents.flip(2), 500, model.text("a dog"), [0, 2])
-    assert METHOD.loss(own, motion, grid, settings).item() == pytest.approx(0, abs=1e-5)
+    assert METHOD.loss(own, aim(motion, grid), settings).item() == pytest.approx(0, abs=1e-5)
     distances = []
     for number in (0, 2):
         found = moving(model, given.latents.flip(2), number, grid, 500, "a dog")[:, motion[f"channels.{number}"]]
         truth = motion[f"features.{number}"]
         distances.append(1 - (found * truth).sum(dim=-1) / found.norm(dim=-1) / truth.norm(dim=-1))
-    loss = METHOD.loss(other, motion, grid, settings)
+    loss = METHOD.loss(other, aim(motion, grid), settings)
     torch.testing.assert_close(loss, torch.stack(distances).mean())
     assert loss > 0.1

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.methods.references import backbone, lifted, reference
+from tests.methods.references import aim, backbone, lifted, reference
 
 from motionlift.methods.smm import METHOD, SMMSettings
 
@@ -38,7 +38,7 @@ def test_the_loss_of_the_reference_itself_is_zero_and_that_of_another_video_is_t
     settings = SMMSettings(block=(0, 2))
     motion, _ = lifted(METHOD, given, model, settings)
     grid = model.grid(given.shape)
-    own = METHOD.loss(record(model, given.latents, [0, 2]), motion, grid, settings)
+    own = METHOD.loss(record(model, given.latents, [0, 2]), aim(motion, grid), settings)
     assert own.item() == pytest.approx(0, abs=1e-5)
     seen = record(model, given.latents.flip(2), [0, 2], 500, "a dog")
     cosines = []
@@ -47,6 +47,6 @@ def test_the_loss_of_the_reference_itself_is_zero_and_that_of_another_video_is_t
         found = torch.stack([mean[1] - mean[0], mean[2] - mean[0], mean[2] - mean[1]])
         truth = motion[f"differences.{number}"]
         cosines.append((found * truth).sum(dim=-1) / found.norm(dim=-1) / truth.norm(dim=-1))
-    loss = METHOD.loss(seen, motion, grid, settings)
+    loss = METHOD.loss(seen, aim(motion, grid), settings)
     torch.testing.assert_close(loss, 1 - torch.stack(cosines).mean())
     assert loss > 0.1

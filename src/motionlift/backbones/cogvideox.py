@@ -4,10 +4,9 @@ Serves :class:`diffusers.CogVideoXPipeline`: the published 2B (position table) a
 ``tiny-dit``, and anything saved in the same format.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,9 +16,11 @@ from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor, nn
 
 from motionlift import probe
-from motionlift.core import Grid, Latents, Passes, Pixels, Positions, Recorded, Shape, Text
+from motionlift.core import Grid, Latents, Passes, Pixels, Positions, Projections, Recorded, Shape, Text
 from motionlift.errors import InputError, SettingError
-from motionlift.noise import NoiseSchedule
+from motionlift.identity import digest, sample_of
+from motionlift.noise import NoiseSchedule, undone_step
+from motionlift.words import tokens_within
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"cfg": 6.0},
@@ -36,8 +37,6 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Sampling and guiding per model: the published models' own (2B: model card; 5B: DiTFlow), the bundled one's by our sweep."""
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward (ours)."""
-SAMPLED_VALUES = 64
-"""About so many values of every weight, evenly spread, tell models of one configuration apart (ours)."""
 
 
 class RotaryAttention:
@@ -107,9 +106,10 @@ class CogVideoX:
         self.scheduler = pipeline.scheduler
         self.schedule = NoiseSchedule(self.scheduler.alphas_cumprod)
         self.blocks = len(self.transformer.transformer_blocks)
-        self.identity = _digest(self.transformer.config, self.vae.config, self.scheduler.config)
-        self.fingerprint = _digest(
-            self.identity, *[_sample_of(part) for part in (self.transformer, self.vae, pipeline.text_encoder)]
+        self.places = tuple(f"block {number}" for number in range(self.blocks))
+        self.identity = digest(self.transformer.config, self.vae.config, self.scheduler.config)
+        self.fingerprint = digest(
+            self.identity, *[sample_of(part) for part in (self.transformer, self.vae, pipeline.text_encoder)]
         )
         self.variant = _variant(name, self.transformer.config)
         self.defaults = DEFAULTS.get(self.variant, {})
@@ -157,8 +157,8 @@ class CogVideoX:
         frames = self._latent_frames(shape.frames)
         return 1, self.transformer.config.in_channels, frames, shape.height // stride, shape.width // stride
 
-    def grid(self, shape: Shape) -> Grid:
-        """The lattice of a video."""
+    def grid(self, shape: Shape, block: int | None = None) -> Grid:
+        """The lattice of a video, the same in every block."""
         _, _, frames, height, width = self.latent_shape(shape)
         patch, patch_time = self.transformer.config.patch_size, self.transformer.config.patch_size_t or 1
         return Grid(frames // patch_time, height // patch, width // patch)
@@ -232,6 +232,18 @@ class CogVideoX:
         """One DDIM step."""
         return self.scheduler.step(output, timestep, latents, return_dict=False)[0]
 
+    def step_back(self, output: Latents, timestep: int, latents: Latents) -> Latents:
+        """The DDIM step to the next timestep undone: latents at this one."""
+        steps: int = self.scheduler.num_inference_steps  # pyright: ignore[reportAssignmentType]
+        cleaner = timestep - len(self.schedule.alphas) // steps
+        signal = self.schedule.alphas[cleaner] if cleaner >= 0 else self.scheduler.final_alpha_cumprod
+        signals = float(signal), float(self.schedule.alphas[timestep])
+        return undone_step(latents, output, signals, self.scheduler.config.prediction_type)
+
+    def word_places(self, prompt: str, word: str) -> tuple[int, ...]:
+        """Places of a word's tokens in the encoded prompt, wherever it comes."""
+        return tokens_within(self.pipeline.tokenizer, prompt, word)
+
     def add_noise(self, latents: Latents, noise: Latents, timestep: int) -> Latents:
         """Latents noised to a timestep."""
         return self.schedule.add_noise(latents, noise, timestep)
@@ -298,11 +310,7 @@ class CogVideoX:
                 stack.callback(handle.remove)
             stack.enter_context(probe.only_first(self.transformer, "transformer_blocks", max(blocks) + 1))
             self._run(latents, timestep, text, positions)
-        start = text.shape[1]
-        return {
-            number: Recorded(*[tensor[:, :, start:] for tensor in attention[number]], features[number])
-            for number in blocks
-        }
+        return {number: _recorded(attention[number], features[number], text.shape[1]) for number in blocks}
 
     @contextmanager
     def injecting(self, recorded: Mapping[int, Recorded]) -> Iterator[None]:
@@ -312,6 +320,14 @@ class CogVideoX:
                 attention = self.transformer.transformer_blocks[number].attn1
                 stack.enter_context(probe.catching(attention, _replacer(seen)))
             yield
+
+
+def _recorded(attention: probe.Attention, features: Tensor, text: int) -> Recorded:
+    """One joint attention, text tokens first, as the three kinds that are slices of it."""
+    query, key, value = (tensor[:, :, text:] for tensor in attention)
+    text_key = attention[1][:, :, :text]
+    own = Projections(query, key, rivals=(text_key, key))
+    return Recorded(query, key, value, features, replace(own, key=text_key), own, (own,))
 
 
 def _keeper(kept: dict[int, probe.Attention], number: int) -> Callable[[probe.Attention], probe.Attention]:
@@ -364,24 +380,6 @@ def _shifted_embedding(embed: nn.Module, shift: Tensor, text: int) -> Iterator[N
         yield
     finally:
         handle.remove()
-
-
-def _digest(*parts: Any) -> str:
-    """Hash of JSON-like parts; the private entries that name files and versions do not count."""
-    plain = [
-        {key: value for key, value in part.items() if not key.startswith("_")} if isinstance(part, Mapping) else part
-        for part in parts
-    ]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _sample_of(part: nn.Module) -> str:
-    """Hash of some values of every weight of a module: even a fine-tuning of a few layers changes it."""
-    hashed = hashlib.sha256()
-    for weights in part.state_dict().values():
-        values = weights.detach().reshape(-1)
-        hashed.update(values[:: max(1, len(values) // SAMPLED_VALUES)].float().cpu().numpy().tobytes())
-    return hashed.hexdigest()
 
 
 def _variant(name: str, config: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Grid, Guided, Record, Reference, Step, Tensors, setting
+from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors, setting
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 from motionlift.signals.optical_flow import flow_displacement
 
@@ -58,38 +58,53 @@ class DiTFlow:
         self, reference: Reference, backbone: Backbone, settings: DiTFlowSettings
     ) -> Generator[Step, None, Tensors]:
         """Hard displacement of each block (clean latents, timestep 0, empty prompt), or that of the optical flow."""
-        grid = backbone.grid(reference.shape)
-        tensors = {"latents": reference.latents}
         if settings.read == "flow":
-            frames = ((reference.wide + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-            tensors["displacement"] = flow_displacement(frames, backbone.frame_times(len(frames)), grid)
+            fields = _flow_fields(reference, backbone, settings)
         else:
-            with torch.no_grad():
-                record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
-                fields = [
-                    displacement(record[number].query[0], record[number].key[0], grid, settings.temperature, hard=True)
-                    for number in settings.block
-                ]
-            if settings.mutual:
-                fields = [confirmed(field, grid) for field in fields]
-            tensors |= {f"displacement.{number}": field for number, field in zip(settings.block, fields, strict=True)}
+            fields = _attention_fields(reference, backbone, settings)
         yield Step("lift", 0, 1)
-        return tensors
+        return {"latents": reference.latents, **fields}
 
     def blocks(self, settings: DiTFlowSettings) -> Sequence[int]:
         """The blocks whose attention is read."""
         return settings.block
 
-    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: DiTFlowSettings) -> Float[Tensor, ""]:
+    def words(self, settings: DiTFlowSettings) -> Sequence[str]:
+        """None: the loss asks for no word."""
+        return ()
+
+    def loss(self, record: Record, aim: Aim, settings: DiTFlowSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the displacement loss."""
         losses = []
         for number in settings.block:
             seen = record[number]
-            soft = displacement(seen.query[0], seen.key[0], grid, settings.temperature)
+            soft = displacement(seen.query[0], seen.key[0], aim.grids[number], settings.temperature)
             name = f"displacement.{number}"
-            reference = motion[name if name in motion else "displacement"].to(soft)
+            reference = aim.motion[name if name in aim.motion else "displacement"].to(soft)
             losses.append(displacement_loss(soft, reference, settings.threshold))
         return torch.stack(losses).mean()
+
+
+def _flow_fields(reference: Reference, backbone: Backbone, settings: DiTFlowSettings) -> Tensors:
+    """One field for all blocks of a model that has one lattice, else one for each of the settings' blocks."""
+    frames = ((reference.wide + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    times = backbone.frame_times(len(frames))
+    grids = {number: backbone.grid(reference.shape, number) for number in range(backbone.blocks)}
+    if len(set(grids.values())) == 1:
+        return {"displacement": flow_displacement(frames, times, grids[0])}
+    return {f"displacement.{number}": flow_displacement(frames, times, grids[number]) for number in settings.block}
+
+
+@torch.no_grad()
+def _attention_fields(reference: Reference, backbone: Backbone, settings: DiTFlowSettings) -> Tensors:
+    """Hard displacement in each of the settings' blocks."""
+    record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
+    fields = {}
+    for number, seen in record.items():
+        grid = backbone.grid(reference.shape, number)
+        field = displacement(seen.query[0], seen.key[0], grid, settings.temperature, hard=True)
+        fields[f"displacement.{number}"] = confirmed(field, grid) if settings.mutual else field
+    return fields
 
 
 METHOD = DiTFlow()

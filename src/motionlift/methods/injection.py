@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Grid, Guided, Record, Reference, Step, Tensors
+from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors
 
 
 class Injection:
@@ -33,7 +33,11 @@ class Injection:
         """None: nothing is optimised."""
         return ()
 
-    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: Guided) -> Float[Tensor, ""]:
+    def words(self, settings: Guided) -> Sequence[str]:
+        """None: the loss asks for no word."""
+        return ()
+
+    def loss(self, record: Record, aim: Aim, settings: Guided) -> Float[Tensor, ""]:
         """Zero."""
         return torch.zeros(())
 

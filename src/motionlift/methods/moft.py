@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Grid, Guided, Record, Reference, Step, Tensors, setting
+from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors, setting
 from motionlift.signals.features import moft_loss, motion_channels, motion_features
 
 
@@ -48,11 +48,11 @@ class MOFT:
 
     def lift(self, reference: Reference, backbone: Backbone, settings: MOFTSettings) -> Generator[Step, None, Tensors]:
         """Motion features and their channels of each block (clean latents, timestep 0, empty prompt)."""
-        grid = backbone.grid(reference.shape)
         with torch.no_grad():
             record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
         tensors = {"latents": reference.latents}
         for number in settings.block:
+            grid = backbone.grid(reference.shape, number)
             features = motion_features(record[number].features[0], grid)
             channels = motion_channels(record[number].features[0], grid, settings.channel_share)
             tensors |= {f"features.{number}": features[..., channels], f"channels.{number}": channels}
@@ -63,13 +63,17 @@ class MOFT:
         """The blocks whose features are read."""
         return settings.block
 
-    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: MOFTSettings) -> Float[Tensor, ""]:
+    def words(self, settings: MOFTSettings) -> Sequence[str]:
+        """None: the loss asks for no word."""
+        return ()
+
+    def loss(self, record: Record, aim: Aim, settings: MOFTSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the MOFT loss."""
         losses = []
         for number in settings.block:
-            features = motion_features(record[number].features[0], grid)
-            kept = features[..., motion[f"channels.{number}"].to(features.device)]
-            losses.append(moft_loss(kept, motion[f"features.{number}"].to(features)))
+            features = motion_features(record[number].features[0], aim.grids[number])
+            kept = features[..., aim.motion[f"channels.{number}"].to(features.device)]
+            losses.append(moft_loss(kept, aim.motion[f"features.{number}"].to(features)))
         return torch.stack(losses).mean()
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Grid, Guided, Record, Reference, Step, Tensors, setting
+from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors, setting
 from motionlift.signals.features import smm_loss, spatial_mean_differences
 
 
@@ -46,12 +46,13 @@ class SMM:
 
     def lift(self, reference: Reference, backbone: Backbone, settings: SMMSettings) -> Generator[Step, None, Tensors]:
         """Differences of spatial means of each block (clean latents, timestep 0, empty prompt)."""
-        grid = backbone.grid(reference.shape)
         with torch.no_grad():
             record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
         yield Step("lift", 0, 1)
         return {"latents": reference.latents} | {
-            f"differences.{number}": spatial_mean_differences(record[number].features[0], grid)
+            f"differences.{number}": spatial_mean_differences(
+                record[number].features[0], backbone.grid(reference.shape, number)
+            )
             for number in settings.block
         }
 
@@ -59,12 +60,16 @@ class SMM:
         """The blocks whose features are read."""
         return settings.block
 
-    def loss(self, record: Record, motion: Tensors, grid: Grid, settings: SMMSettings) -> Float[Tensor, ""]:
+    def words(self, settings: SMMSettings) -> Sequence[str]:
+        """None: the loss asks for no word."""
+        return ()
+
+    def loss(self, record: Record, aim: Aim, settings: SMMSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the SMM loss."""
-        losses = [
-            smm_loss(record[number].features[0], motion[f"differences.{number}"].to(record[number].features), grid)
-            for number in settings.block
-        ]
+        losses = []
+        for number in settings.block:
+            features = record[number].features[0]
+            losses.append(smm_loss(features, aim.motion[f"differences.{number}"].to(features), aim.grids[number]))
         return torch.stack(losses).mean()
 
 

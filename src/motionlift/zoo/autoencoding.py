@@ -1,11 +1,12 @@
-"""Training the bundled autoencoder on the world: absolute and squared error of the pixels, and a light KL term."""
+"""Training the bundled autoencoders on the world: absolute and squared error of the pixels, and a light KL term."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from diffusers import AutoencoderKLCogVideoX
+from diffusers import AutoencoderKL, AutoencoderKLCogVideoX
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,24 +30,17 @@ class AutoencoderStage:
     """Side of the square taken from each clip, pixels."""
 
 
-STAGES = (
-    AutoencoderStage(steps=1600, clips=8, frames=1, crop=64),
-    AutoencoderStage(steps=700, clips=4, frames=9, crop=32),
-    AutoencoderStage(steps=1300, clips=4, frames=17, crop=32),
-    AutoencoderStage(steps=600, clips=2, frames=17, crop=64),
-)
-"""Images first, where steps are cheap; whole clips last, where the statistics of normalisation are those of use (ours)."""
 LEARNING_RATE = 1.5e-3
 """Peak of AdamW's learning rate (ours)."""
 
 
-def stage_of(step: int) -> AutoencoderStage:
+def stage_of(stages: Sequence[AutoencoderStage], step: int) -> AutoencoderStage:
     """The stage that a step lies in."""
-    for stage in STAGES:
+    for stage in stages:
         if step < stage.steps:
             return stage
         step -= stage.steps
-    return STAGES[-1]
+    return stages[-1]
 
 
 def batch_pixels(seed: int, step: int, stage: AutoencoderStage, size: int) -> Float[Tensor, "b 3 f h w"]:
@@ -62,13 +56,15 @@ def batch_pixels(seed: int, step: int, stage: AutoencoderStage, size: int) -> Fl
 
 
 def autoencoder_loss(
-    vae: AutoencoderKLCogVideoX, pixels: Float[Tensor, "b 3 f h w"], generator: torch.Generator
+    vae: Any, pixels: Float[Tensor, "b 3 f h w"], generator: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
-    """Reconstruction and KL terms of one batch.
+    """Reconstruction and KL terms of one batch; an autoencoder of pictures sees each frame alone.
 
     Returns:
         The loss, and its parts for the log (``psnr`` in dB of a peak of two).
     """
+    if isinstance(vae, AutoencoderKL):
+        pixels = pixels.transpose(1, 2).flatten(0, 1)
     posterior = vae.encode(pixels).latent_dist
     mean, deviation = posterior.mean.float(), posterior.std.float()
     latents = mean + deviation * torch.randn(mean.shape, generator=generator)

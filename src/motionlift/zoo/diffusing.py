@@ -1,15 +1,14 @@
-"""Training the bundled transformers on latents of the world: v-prediction, single frames first, then videos."""
+"""Training the bundled networks on latents of the world: single frames first, then videos."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
-from diffusers.models.embeddings import apply_rotary_emb, get_3d_rotary_pos_embed
+from diffusers import AutoencoderKL
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -19,16 +18,18 @@ from motionlift.zoo.shapes import SHAPES
 
 EMPTY_PROMPT_SHARE = 0.1
 """Share of training captions replaced by the empty one, for guidance by text (common practice)."""
+MOST_WEIGHT = 10.0
+"""Greatest weight of the squared error of a predicted noise (ours)."""
 TIME_SPREAD, TIME_SHIFT = 1.2, 0.4
 """Noise levels are drawn at ``sigmoid(spread * normal + shift)`` of the schedule: toward the noisy middle (ours)."""
-TRUTH_BLOCK, SUBCELLS = 3, 4
-"""Block whose tokens must tell the truth of their scene, and cells of the told mask along a token's side (ours)."""
+SIDE, SUBCELLS = 8, 4
+"""Tokens along a side of the lattice of both bundled models, and cells of the told mask along a token's side (ours)."""
 NAMES_WEIGHT, CENTRE_WEIGHT = 0.1, 0.1
 """Weights of a told name's cross-entropy and the told centre's squared error beside the mask's squared error (ours)."""
 TOLD = (SUBCELLS**2, len(SHAPES), len(world.COLOURS), len(world.BACKGROUNDS), 2)
 """Figures of a token: mask, shape, colour, background colour, centre."""
-MATCH_BLOCK, MATCH_TEMPERATURE = TRUTH_BLOCK + 1, 2.0
-"""Block whose attention must find each token's content in the other frames, at DiTFlow's temperature (ours)."""
+MATCH_TEMPERATURE = 2.0
+"""Factor on the logits of the attention that must find each token's content in the other frames: DiTFlow's."""
 MATCH_WEIGHT = 0.1
 """Weight of the attention's cross-entropy, in nats, beside the noise's squared error (ours)."""
 LEAST_MOTION = 0.25
@@ -37,22 +38,36 @@ ROLES, ROLES_WEIGHT = 4, 0.1
 """What a word is about: nothing, the first object, the second, the background; and the weight of its cross-entropy (ours)."""
 EMA_DECAY = 0.999
 """Decay of the averaged weights that are shipped (ours)."""
-
-BANKS = {1: 20_000, 17: 5_000}
-"""Clips of each frame count that are rendered and encoded once and then drawn from (ours)."""
-FRAME_STEPS, VIDEO_STEPS = 14_000, 15_500
-"""Steps on single frames only, then on videos with every third step still on frames (ours)."""
-FRAME_BATCH, VIDEO_BATCH = 16, 8
-"""Clips a step (ours)."""
 LEARNING_RATE = 1.5e-3
 """Peak learning rate of both optimisers; Muon's is matched to AdamW's by its update's root mean square (ours)."""
 
 
-def schedule(step: int) -> tuple[int, int]:
-    """Frames a clip and clips a batch of a training step."""
-    if step < FRAME_STEPS or step % 3 == 0:
-        return 1, FRAME_BATCH
-    return 17, VIDEO_BATCH
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and counts of a bundled model's training; each model's are ours."""
+
+    size: int
+    """Height and width of a frame, pixels."""
+    frames: int
+    """Frames of a video."""
+    banks: tuple[int, int]
+    """Single frames and videos that are rendered and encoded once and then drawn from."""
+    batches: tuple[int, int]
+    """Single frames and videos a step."""
+    frame_steps: int
+    """Steps on single frames only, at first."""
+    video_steps: int
+    """Steps after these, every third of them still on frames."""
+    stride: int
+    """Frames that a latent frame stands for, the first one aside."""
+    widths: tuple[int, int]
+    """Channels of the tokens that tell the truth, and of the encoded words that tell their roles."""
+
+    def schedule(self, step: int) -> tuple[int, int]:
+        """Frames a clip and clips a batch of a training step."""
+        if step < self.frame_steps or step % 3 == 0:
+            return 1, self.batches[0]
+        return self.frames, self.batches[1]
 
 
 @dataclass(frozen=True)
@@ -116,24 +131,29 @@ def token_matches(scenes: Sequence[world.Scene], side: int, stride: int) -> Floa
     tell of different things.
     """
     count = scenes[0].frames
-    later = [stride * number - stride / 2 for number in range(1, (count - 1) // stride + 1)]
+    middles = [stride * number - (stride - 1) / 2 for number in range(1, (count - 1) // stride + 1)]
+    earlier, later = ([0, *map(rounded, middles)] for rounded in (math.floor, math.ceil))
     fields = []
     for scene in scenes:
-        early, late = (
-            torch.stack([world.displacement(scene, start, end, side, side) for start in places for end in places])
-            for places in ([0, *[int(time) for time in later]], [0, *[int(time + 1) for time in later]])
-        )
+        early = _displacements(scene, earlier, side)
+        late = _displacements(scene, later, side) if later != earlier else early
         same = (early - late).norm(dim=-1, keepdim=True) < 2 * LEAST_MOTION
         field = torch.where(same, (early + late) / 2, float("nan"))
-        fields.append(field.flatten(1, 2).unflatten(0, (len(later) + 1, -1)))
+        fields.append(field)
     return torch.stack(fields)
+
+
+def _displacements(scene: world.Scene, places: Sequence[int], side: int) -> Float[Tensor, "frame frame token 2"]:
+    """True displacement of what each token's middle shows, between all pairs of frames."""
+    masks = world.render([scene], side, side).masks[0]
+    pairs = [world.displacement(scene, start, end, side, side, masks) for start in places for end in places]
+    return torch.stack(pairs).flatten(1, 2).unflatten(0, (len(places), -1))
 
 
 def match_loss(
     query: Float[Tensor, "clips heads tokens d"],
     key: Float[Tensor, "clips heads tokens d"],
     matches: Float[Tensor, "clips frame frame token 2"],
-    side: int,
 ) -> Float[Tensor, ""]:
     """Cross-entropy between a block's attention within each frame, mean logits of its heads, and the true matches.
 
@@ -144,6 +164,7 @@ def match_loss(
     scale = MATCH_TEMPERATURE / (query.shape[1] * size**0.5)
     logits = torch.einsum("chtd,chsd->cts", query.float(), key.float()) * scale
     logits = logits.unflatten(2, (frames, -1)).unflatten(1, (frames, -1)).transpose(2, 3)
+    side = math.isqrt(matches.shape[3])
     line = torch.arange(side, device=matches.device, dtype=matches.dtype)
     places = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1).flatten(0, 1)
     known = ~matches.isnan().any(dim=-1)
@@ -160,17 +181,16 @@ def truth_head(width: int) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, sum(TOLD)))
 
 
-def word_roles(pipeline: CogVideoXPipeline, tokens: Int[Tensor, "clips words"]) -> Int[Tensor, "clips words"]:
-    """What each word of a caption is about, 0 to 3 as :data:`ROLES` has it; padding and the end are about nothing.
+def word_roles(tokenizer: Any, tokens: Int[Tensor, "clips words"]) -> Int[Tensor, "clips words"]:
+    """What each word of a caption is about, 0 to 3 as :data:`ROLES` has it; padding, beginning and end are about nothing.
 
     By the loss of the noise alone the text encoder stays a bag of words: "a red star on a blue background" and "a blue star
     on a red background" give the same picture.
     """
-    joint, ground = pipeline.tokenizer.convert_tokens_to_ids(["▁and", "▁on"])
-    first, last = (int(number) for number in (joint, ground))
-    after = [(tokens == number).cumsum(dim=1) > 0 for number in (first, last)]
-    roles = torch.where(after[1], 3, 1 + after[0].long())
-    special = torch.tensor(pipeline.tokenizer.all_special_ids, device=tokens.device)
+    joint, ground = (tokenizer(word, add_special_tokens=False).input_ids[0] for word in ("and", "on"))
+    after_joint, after_ground = ((tokens == number).cumsum(dim=1) > 0 for number in (joint, ground))
+    roles = torch.where(after_ground, 3, 1 + after_joint.long())
+    special = torch.tensor(tokenizer.all_special_ids, device=tokens.device)
     return roles.masked_fill(torch.isin(tokens, special), 0)
 
 
@@ -195,98 +215,48 @@ def truth_loss(
     return loss + CENTRE_WEIGHT * missed / inside.sum().clamp(min=1)
 
 
-def fill_bank(pipeline: CogVideoXPipeline, seed: int, first: int, count: int, frames: int) -> LatentBank:
-    """Render, encode and tokenise clips ``first .. first + count`` of the stream ``seed``."""
+def fill_bank(pipeline: Any, recipe: Recipe, seed: int, count: int, frames: int) -> LatentBank:
+    """Render, encode and tokenise the first clips of the stream ``seed``."""
     latents, captions, truth, matches = [], [], [], []
-    size = pipeline.vae.config.sample_height
     chunk = 64 if frames == 1 else 4
-    for start in range(first, first + count, chunk):
-        scenes = [world.sample(seed, index, frames) for index in range(start, min(start + chunk, first + count))]
-        pixels = world.render(scenes, size, size, pipeline.device).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+    for start in range(0, count, chunk):
+        scenes = [world.sample(seed, index, frames) for index in range(start, min(start + chunk, count))]
+        pixels = (
+            world.render(scenes, recipe.size, recipe.size, pipeline.device).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+        )
         latents.append(encode(pipeline.vae, pixels).half().cpu())
         captions += [scene.caption() for scene in scenes]
-        side = latents[-1].shape[-1] // pipeline.transformer.config.patch_size
-        truth.append(token_truth(scenes, side, pipeline.vae_scale_factor_temporal).half())
-        matches.append(token_matches(scenes, side, pipeline.vae_scale_factor_temporal).half())
+        truth.append(token_truth(scenes, SIDE, recipe.stride).half())
+        matches.append(token_matches(scenes, SIDE, recipe.stride).half())
     return LatentBank(torch.cat(latents), tokenize(pipeline, captions), torch.cat(truth), torch.cat(matches))
 
 
-def cached_bank(path: Path, pipeline: CogVideoXPipeline, seed: int, frames: int) -> LatentBank:
+def cached_bank(path: Path, pipeline: Any, recipe: Recipe, seed: int, frames: int) -> LatentBank:
     """The bank kept at ``path``, made first where it is missing."""
     if not path.exists():
-        bank = fill_bank(pipeline, seed, 0, BANKS[frames], frames)
+        bank = fill_bank(pipeline, recipe, seed, recipe.banks[frames > 1], frames)
         save_file(vars(bank), path.with_suffix(".partial"))
         os.replace(path.with_suffix(".partial"), path)
     return LatentBank(**load_file(path))
 
 
 @torch.no_grad()
-def encode(
-    vae: AutoencoderKLCogVideoX, pixels: Float[Tensor, "b 3 f h w"]
-) -> Float[Tensor, "b latent_frames c latent_h latent_w"]:
-    """Mean latents, scaled, frames before channels."""
+def encode(vae: Any, pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b latent_frames c latent_h latent_w"]:
+    """Mean latents, scaled, frames before channels; an autoencoder of pictures sees each frame alone."""
     with torch.autocast(pixels.device.type, torch.bfloat16):
-        mean = vae.encode(pixels).latent_dist.mode()
-    return (mean.float() * vae.config.scaling_factor).permute(0, 2, 1, 3, 4)
+        if isinstance(vae, AutoencoderKL):
+            means = vae.encode(pixels.transpose(1, 2).flatten(0, 1)).latent_dist.mode().unflatten(0, (len(pixels), -1))
+        else:
+            means = vae.encode(pixels).latent_dist.mode().transpose(1, 2)
+    return means.float() * vae.config.scaling_factor
 
 
-def tokenize(pipeline: CogVideoXPipeline, captions: Sequence[str]) -> Int[Tensor, "b tokens"]:
+def tokenize(pipeline: Any, captions: Sequence[str]) -> Int[Tensor, "b tokens"]:
     """Padded token numbers."""
     window = pipeline.tokenizer.model_max_length
     return pipeline.tokenizer(
         list(captions), padding="max_length", max_length=window, truncation=True, return_tensors="pt"
     ).input_ids
-
-
-def rotary(
-    transformer: CogVideoXTransformer3DModel, latents: Float[Tensor, "b f c h w"]
-) -> tuple[Float[Tensor, "tokens d"], Float[Tensor, "tokens d"]]:
-    """Rotary cosines and sines of the whole lattice, as the pipeline builds them at the model's own size."""
-    height, width = (side // transformer.config.patch_size for side in latents.shape[-2:])
-    cosine, sine = get_3d_rotary_pos_embed(
-        embed_dim=transformer.config.attention_head_dim,
-        crops_coords=((0, 0), (height, width)),
-        grid_size=(height, width),
-        temporal_size=latents.shape[1],
-        device=latents.device,
-    )
-    return cosine, sine
-
-
-class Denoiser(nn.Module):
-    """Text encoder and transformer as one module, for one optimiser and one checkpoint."""
-
-    def __init__(self, text_encoder: nn.Module, transformer: CogVideoXTransformer3DModel):
-        super().__init__()
-        self.text_encoder = text_encoder
-        self.transformer = transformer
-        self.hidden: Tensor | None = None
-        self.words: Tensor | None = None
-        self.attention: dict[str, Tensor] = {}
-        transformer.transformer_blocks[TRUTH_BLOCK].register_forward_hook(self._keep)
-        matching: Any = transformer.transformer_blocks[MATCH_BLOCK].attn1
-        matching.norm_q.register_forward_hook(partial(self._keep_attention, "query"))
-        matching.norm_k.register_forward_hook(partial(self._keep_attention, "key"))
-
-    def _keep(self, _block: nn.Module, _inputs: Any, output: tuple[Tensor, Tensor]) -> None:
-        """Keep the video tokens that leave :data:`TRUTH_BLOCK`."""
-        self.hidden = output[0]
-
-    def _keep_attention(self, name: str, _norm: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        """Keep queries or keys of :data:`MATCH_BLOCK`; the attention turns its own in place, so it is given a copy."""
-        self.attention[name] = output
-        return output.clone()
-
-    def forward(
-        self, noisy: Float[Tensor, "b f c h w"], time: Int[Tensor, " b"], tokens: Int[Tensor, "b n"]
-    ) -> Float[Tensor, "b f c h w"]:
-        """Predicted velocity."""
-        self.words = text = self.text_encoder(tokens)[0]
-        positions = rotary(self.transformer, noisy)
-        velocity = self.transformer(noisy, text, time, image_rotary_emb=positions, return_dict=False)[0]
-        for name in ("query", "key"):
-            self.attention[name] = apply_rotary_emb(self.attention[name][:, :, text.shape[1] :], positions)
-        return velocity
 
 
 def draw_batch(bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator: torch.Generator) -> LatentBank:
@@ -298,23 +268,30 @@ def draw_batch(bank: LatentBank, empty: Int[Tensor, " n"], size: int, generator:
     return LatentBank(latents, tokens, truth, matches)
 
 
-def velocity_loss(
+def denoising_loss(
     denoiser: nn.Module,
-    alphas: Float[Tensor, " steps"],
+    scheduler: Any,
     latents: Float[Tensor, "b f c h w"],
     tokens: Int[Tensor, "b n"],
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:
-    """Mean squared error of the predicted velocity ``sqrt(a) eps - sqrt(1 - a) x0`` at drawn noise levels."""
+    """Mean squared error of the predicted velocity ``sqrt(a) eps - sqrt(1 - a) x0`` at drawn noise levels.
+
+    For a network that predicts the noise this is the noise's own error over ``a``, of which at most
+    :data:`MOST_WEIGHT` is taken: at the noisy end the velocity that such a network stands for is ill-conditioned.
+    """
+    alphas = scheduler.alphas_cumprod.float().to(latents.device)
     batch = len(latents)
     time = torch.sigmoid(TIME_SPREAD * torch.randn(batch, generator=generator) + TIME_SHIFT)
     time = (time * len(alphas)).long().clamp(max=len(alphas) - 1)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     time = time.to(latents.device)
-    signal = alphas.float()[time].sqrt()[:, None, None, None, None]
-    spread = (1 - alphas.float()[time]).sqrt()[:, None, None, None, None]
-    predicted = denoiser(signal * latents + spread * noise, time, tokens.to(latents.device))
-    return (predicted.float() - (signal * noise - spread * latents)).square().mean()
+    alpha = alphas[time][:, None, None, None, None]
+    signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
+    predicted = denoiser(signal * latents + spread * noise, time, tokens.to(latents.device)).float()
+    if scheduler.config.prediction_type == "epsilon":
+        return ((predicted - noise).square() / alpha.clamp(min=1 / MOST_WEIGHT)).mean()
+    return (predicted - (signal * noise - spread * latents)).square().mean()
 
 
 def optimizers(denoiser: nn.Module, head: nn.Module) -> dict[str, torch.optim.Optimizer]:

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import CogVideoXPipeline
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from motionlift.zoo import autoencoding, diffusing, tiny_dit, world
+from motionlift.zoo import autoencoding, diffusing, tiny_dit, tiny_unet, world
 from motionlift.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 SEED = 1
@@ -29,6 +30,8 @@ CHECKPOINT_EVERY = 250
 """Steps between checkpoints and lines of the log."""
 GRID_EVERY = 2000
 """Steps of the denoiser between grids of samples."""
+MODELS: Mapping[str, ModuleType] = {"tiny-dit": tiny_dit, "tiny-unet": tiny_unet}
+"""The file that holds each model's parts and recipe."""
 GRID_CAPTIONS = (
     "a red star on a blue striped background",
     "a yellow circle on a purple checkered background",
@@ -90,16 +93,16 @@ def trapezoid(steps: int, peak: float, warm: int, flat: float) -> Callable[[int]
     return rate
 
 
-def train_autoencoder(folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+def train_autoencoder(parts: ModuleType, folder: Path, device: torch.device) -> Iterator[TrainingStep]:
     """Train the autoencoder; its checkpoint is ``autoencoder.safetensors``."""
     torch.manual_seed(0)
-    vae = tiny_dit.autoencoder().to(device)
-    steps = sum(stage.steps for stage in autoencoding.STAGES)
+    vae = parts.autoencoder().to(device)
+    steps = sum(stage.steps for stage in parts.STAGES)
     optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
-        stage = autoencoding.stage_of(step)
-        pixels = autoencoding.batch_pixels(SEED, step, stage, tiny_dit.FRAME_SIZE).to(device)
+        stage = autoencoding.stage_of(parts.STAGES, step)
+        pixels = autoencoding.batch_pixels(SEED, step, stage, parts.FRAME_SIZE).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             return autoencoding.autoencoder_loss(vae, pixels, torch.Generator().manual_seed(step))
 
@@ -108,20 +111,20 @@ def train_autoencoder(folder: Path, device: torch.device) -> Iterator[TrainingSt
     yield from optimise(steps, loss_at, rate, {"vae": vae}, {"adamw": optimizer}, checkpoint)
 
 
-def train_decoder(folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+def train_decoder(parts: ModuleType, folder: Path, device: torch.device) -> Iterator[TrainingStep]:
     """Train the decoder alone on fixed latents; its checkpoint is ``decoder.safetensors``."""
-    pipeline = assemble(folder, device)
+    pipeline, recipe = assemble(parts, folder, device), parts.RECIPE
     vae, scale = pipeline.vae, pipeline.vae.config.scaling_factor
-    bank = diffusing.cached_bank(folder / "bank-17.safetensors", pipeline, SEED, tiny_dit.FRAMES)
+    bank = diffusing.cached_bank(_bank_path(folder, recipe.frames), pipeline, recipe, SEED, recipe.frames)
     optimizer = torch.optim.AdamW(vae.decoder.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         generator = torch.Generator().manual_seed(step)
         chosen = torch.randint(len(bank.latents), (autoencoding.DECODER_CLIPS,), generator=generator)
-        scenes = [world.sample(SEED, int(index), tiny_dit.FRAMES) for index in chosen]
+        scenes = [world.sample(SEED, int(index), recipe.frames) for index in chosen]
         latents = bank.latents[chosen].float().transpose(1, 2).to(device) / scale
         with torch.autocast(device.type, torch.bfloat16):
-            return autoencoding.decoder_loss(vae, latents, scenes, tiny_dit.FRAME_SIZE, generator)
+            return autoencoding.decoder_loss(vae, latents, scenes, recipe.size, generator)
 
     rate = trapezoid(autoencoding.DECODER_STEPS, autoencoding.LEARNING_RATE, warm=50, flat=0.4)
     checkpoint = folder / "decoder.safetensors"
@@ -130,70 +133,64 @@ def train_decoder(folder: Path, device: torch.device) -> Iterator[TrainingStep]:
     )
 
 
-def assemble(folder: Path, device: torch.device) -> CogVideoXPipeline:
+def _bank_path(folder: Path, frames: int) -> Path:
+    return folder / f"bank-{frames}.safetensors"
+
+
+def assemble(parts: ModuleType, folder: Path, device: torch.device) -> Any:
     """A pipeline with the trained autoencoder, its latents scaled to unit variance, and new other parts."""
     torch.manual_seed(0)
-    vae = tiny_dit.autoencoder()
+    vae = parts.autoencoder()
     load_checkpoint(folder / "autoencoder.safetensors", {"vae": vae}, {})
     if (folder / "decoder.safetensors").exists():
         load_checkpoint(folder / "decoder.safetensors", {"decoder": vae.decoder}, {})
-    scenes = [world.sample(SEED, index) for index in range(32)]
+    scenes = [world.sample(SEED, index, parts.FRAMES) for index in range(32)]
     pixels = world.render(scenes).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     scale = 1 / float(torch.cat([diffusing.encode(vae, clip[None]) for clip in pixels]).std())
     vae.register_to_config(scaling_factor=round(scale, 4))
-    return CogVideoXPipeline(
-        tokenizer=tiny_dit.tokenizer(),
-        text_encoder=tiny_dit.text_encoder(),
-        vae=vae,
-        transformer=tiny_dit.transformer(),
-        scheduler=tiny_dit.scheduler(),
-    ).to(device)
+    return parts.pipeline(vae).to(device)
 
 
-def train_denoiser(folder: Path, device: torch.device) -> Iterator[TrainingStep]:
-    """Train text encoder and transformer; their checkpoint, averages included, is ``denoiser.safetensors``."""
-    pipeline = assemble(folder, device)
-    pipeline.text_encoder.train()
-    denoiser = diffusing.Denoiser(pipeline.text_encoder, pipeline.transformer)
-    torch.manual_seed(0)
-    twin = assemble(folder, device)
-    average = diffusing.Denoiser(twin.text_encoder, twin.transformer).requires_grad_(False)
+def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+    """Train text encoder and network together; their checkpoint, averages included, is ``denoiser.safetensors``."""
+    pipeline, recipe = assemble(parts, folder, device), parts.RECIPE
+    denoiser = parts.Denoiser(pipeline).train()
+    average = parts.Denoiser(assemble(parts, folder, device)).requires_grad_(False)
     average.load_state_dict(denoiser.state_dict())
     banks: dict[int, diffusing.LatentBank] = {}
     empty = diffusing.tokenize(pipeline, [""])[0]
-    alphas = pipeline.scheduler.alphas_cumprod.float().to(device)
-
     compiled = torch.compile(denoiser)
-    width = pipeline.transformer.config.num_attention_heads * pipeline.transformer.config.attention_head_dim
-    words = nn.Linear(pipeline.text_encoder.config.d_model, diffusing.ROLES)
-    heads = nn.ModuleDict({"tokens": diffusing.truth_head(width), "words": words}).to(device)
+    words = nn.Linear(recipe.widths[1], diffusing.ROLES)
+    heads = nn.ModuleDict({"tokens": diffusing.truth_head(recipe.widths[0]), "words": words}).to(device)
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
-        frames, batch = diffusing.schedule(step)
+        frames, batch = recipe.schedule(step)
         if frames not in banks:
-            banks[frames] = diffusing.cached_bank(folder / f"bank-{frames}.safetensors", pipeline, SEED, frames)
+            banks[frames] = diffusing.cached_bank(_bank_path(folder, frames), pipeline, recipe, SEED, frames)
         generator = torch.Generator().manual_seed(step)
         drawn = vars(diffusing.draw_batch(banks[frames], empty, batch, generator))
         latents, tokens, truth, matches = (drawn[name].to(device) for name in ("latents", "tokens", "truth", "matches"))
         # Single frames have so few tokens that attention in its plain form, uncompiled, is the fastest.
         network, plain = (denoiser, sdpa_kernel(SDPBackend.MATH)) if frames == 1 else (compiled, nullcontext())
+        torch.manual_seed(step)  # for dropout
         with torch.autocast(device.type, torch.bfloat16), plain:
-            loss = diffusing.velocity_loss(network, alphas, latents, tokens, generator)
+            loss = diffusing.denoising_loss(network, pipeline.scheduler, latents, tokens, generator)
             told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth)
-            roles = diffusing.roles_loss(words(denoiser.words).float(), diffusing.word_roles(pipeline, tokens))
+            known = diffusing.word_roles(pipeline.tokenizer, tokens)
+            roles = diffusing.roles_loss(words(denoiser.words).float(), known)
         if frames == 1:
             figures = {"frame_loss": loss, "frame_truth_loss": told, "roles_loss": roles}
             return loss + told + roles, {name: float(value.detach()) for name, value in figures.items()}
-        side = latents.shape[-1] // pipeline.transformer.config.patch_size
-        matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches, side)
+        matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches)
         figures = {"video_loss": loss, "video_truth_loss": told, "roles_loss": roles, "video_match_loss": matched}
         total = loss + told + roles + diffusing.MATCH_WEIGHT * matched
         return total, {name: float(value.detach()) for name, value in figures.items()}
 
+    steps = recipe.frame_steps + recipe.video_steps
     yield from optimise(
-        diffusing.FRAME_STEPS + diffusing.VIDEO_STEPS,
+        steps,
         loss_at,
-        trapezoid(diffusing.FRAME_STEPS + diffusing.VIDEO_STEPS, diffusing.LEARNING_RATE, warm=200, flat=0.85),
+        trapezoid(steps, diffusing.LEARNING_RATE, warm=200, flat=0.85),
         {"denoiser": denoiser, "average": average, "head": heads},
         diffusing.optimizers(denoiser, heads),
         folder / "denoiser.safetensors",
@@ -201,45 +198,44 @@ def train_denoiser(folder: Path, device: torch.device) -> Iterator[TrainingStep]
     )
 
 
-def trained(folder: Path) -> CogVideoXPipeline:
+def trained(parts: ModuleType, folder: Path) -> Any:
     """The pipeline with the averaged weights of the last checkpoint."""
-    pipeline = assemble(folder, torch.device("cpu"))
-    average = diffusing.Denoiser(pipeline.text_encoder, pipeline.transformer)
+    pipeline = assemble(parts, folder, torch.device("cpu"))
+    average = parts.Denoiser(pipeline)
     load_checkpoint(folder / "denoiser.safetensors", {"average": average}, {})
-    pipeline.text_encoder.eval()
+    average.eval()
     return pipeline
 
 
-def export(folder: Path, weights: Path) -> None:
+def export(parts: ModuleType, folder: Path, weights: Path) -> None:
     """Write the shipped pipeline in half precision."""
-    trained(folder).to(torch.float16).save_pretrained(weights, safe_serialization=True)
+    trained(parts, folder).to(torch.float16).save_pretrained(weights, safe_serialization=True)
 
 
-def sample_grid(pipeline: CogVideoXPipeline, path: Path, frames: int) -> None:
+def sample_grid(parts: ModuleType, pipeline: Any, path: Path, frames: int) -> None:
     """A picture of what the model makes of :data:`GRID_CAPTIONS`: a row a caption, frames from left to right."""
     rows = []
     pipeline.set_progress_bar_config(disable=True)
     for seed, caption in enumerate(GRID_CAPTIONS):
         video = pipeline(
             caption,
+            height=parts.FRAME_SIZE,
+            width=parts.FRAME_SIZE,
             num_frames=frames,
             num_inference_steps=25,
             guidance_scale=4.0,
-            max_sequence_length=tiny_dit.TEXT_TOKENS,
             generator=torch.Generator().manual_seed(seed),
             output_type="np",
+            **parts.SAMPLING,
         ).frames[0]
         rows.append(np.hstack(list(video[:: max(1, frames // 6)])))
     Image.fromarray((np.vstack(rows) * 255).round().astype(np.uint8)).save(path)
 
 
-STAGES = {"autoencoder": train_autoencoder, "decoder": train_decoder, "denoiser": train_denoiser}
-
-
-def run_stage(name: str, folder: Path, device: torch.device) -> None:
-    """Train one stage: a line in the log at every checkpoint, and now and then a grid of samples."""
+def report_stage(parts: ModuleType, name: str, folder: Path, device: torch.device) -> None:
+    """Run one stage; a line in the log at every checkpoint, and now and then a grid of samples."""
     started, recent = time.time(), []
-    for report in STAGES[name](folder, device):
+    for report in STAGES[name](parts, folder, device):
         recent.append(report.figures)
         if report.step % CHECKPOINT_EVERY:
             continue
@@ -252,28 +248,33 @@ def run_stage(name: str, folder: Path, device: torch.device) -> None:
         print(name, report.step, f"{time.time() - started:.0f} s", figures, flush=True)
         recent = []
         if name == "denoiser" and report.step % GRID_EVERY == 0:
-            frames = 1 if report.step <= diffusing.FRAME_STEPS else tiny_dit.FRAMES
-            sample_grid(trained(folder), folder / f"grid-{report.step}.png", frames)
+            frames = 1 if report.step <= parts.RECIPE.frame_steps else parts.FRAMES
+            sample_grid(parts, trained(parts, folder), folder / f"grid-{report.step}.png", frames)
+
+
+STAGES = {"autoencoder": train_autoencoder, "decoder": train_decoder, "denoiser": train_denoiser}
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=["tiny-dit"])
-    parser.add_argument("--folder", type=Path, default=Path("runs/tiny-dit"), help="checkpoints, log and sample grids")
+    parser.add_argument("model", choices=list(MODELS))
+    parser.add_argument("--folder", type=Path, help="checkpoints, log and sample grids; by default runs/MODEL")
     parser.add_argument(
-        "--stages", nargs="*", help="autoencoder, decoder, denoiser; all by default; the last two may run side by side"
+        "--stages",
+        nargs="*",
+        help="autoencoder, decoder, denoiser; the model's own by default; the last two may run at once",
     )
     parser.add_argument("--export", type=Path, help="write the trained pipeline here and do not train")
     arguments = parser.parse_args()
-    folder = arguments.folder
+    folder, parts = arguments.folder or Path("runs") / arguments.model, MODELS[arguments.model]
     folder.mkdir(parents=True, exist_ok=True)
     if arguments.export:
-        export(folder, arguments.export)
+        export(parts, folder, arguments.export)
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for name in arguments.stages or STAGES:
-        run_stage(name, folder, device)
+    for name in arguments.stages or parts.STAGE_NAMES:
+        report_stage(parts, name, folder, device)
 
 
 if __name__ == "__main__":

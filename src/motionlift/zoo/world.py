@@ -391,14 +391,20 @@ def render(scenes: Sequence[Scene], height: int = 64, width: int = 64, device: t
 
 
 def displacement(
-    scene: Scene, start: int, end: int, height: int = 64, width: int = 64
+    scene: Scene,
+    start: int,
+    end: int,
+    height: int = 64,
+    width: int = 64,
+    masks: Bool[Tensor, "objects frames height width"] | None = None,
 ) -> Float[Tensor, "height width 2"]:
     """True displacement in pixels, x then y, of what each pixel of frame ``start`` shows, until frame ``end``.
 
     A pixel of an object moves with the object (its path, turn and growth), any other with the background; both are seen
-    through the camera. Where a thing ends up hidden or outside the frame the displacement still says where it is.
+    through the camera. Where a thing ends up hidden or outside the frame the displacement still says where it is. The scene's
+    masks at this size may be given, where many pairs of frames are asked for.
     """
-    masks = render([scene], height, width).masks[0]
+    masks = render([scene], height, width).masks[0] if masks is None else masks
     grid = _screen_grid(height, width, "cpu").double()
     world = 0.5 + (grid - 0.5) / scene.zoom[start] + torch.as_tensor(scene.pan[start])
     moved = world.clone()

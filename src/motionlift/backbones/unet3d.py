@@ -1,0 +1,329 @@
+"""The UNet of ModelScope and ZeroScope: attention over text, over the places of a frame, and over frames, each by itself.
+
+Serves :class:`diffusers.TextToVideoSDPipeline`: the published models, the bundled ``tiny-unet``, and anything saved in the
+same format. Its blocks, as methods count them, are its spatial transformers, from the first down block through the middle to the
+last up block; each comes with the temporal transformer that follows it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from motionlift import probe
+from motionlift.core import Grid, Latents, Passes, Pixels, Positions, Projections, Recorded, Shape, Text
+from motionlift.errors import InputError, SettingError
+from motionlift.identity import digest, sample_of
+from motionlift.noise import NoiseSchedule, undone_step
+from motionlift.words import tokens_within
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "zeroscope": {"cfg": 9.0},
+    "tiny-unet": {"steps": 30, "cfg": 4.0},
+}
+"""Sampling per model: the published ones' own guidance weight (model card), the bundled one's by our sweep."""
+FRAMES, FPS = 16, 8.0
+"""Default length and rate: those of the published pipeline's default and examples."""
+CHECKPOINTED_PARAMETERS = 5e8
+"""Above this many parameters activations are recomputed in backward (ours)."""
+SPATIAL = re.compile(r"(down_blocks|mid_block|up_blocks)(?:\.(\d+))?\.attentions\.(\d+)")
+"""Names of the spatial transformers; the temporal one of each has ``temp_attentions`` in the same place."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A spatial transformer and the temporal one that follows it."""
+
+    place: str
+    """Where it is: ``down 1.0``, ``mid 0``, ``up 0.1``: block, and layer in the block."""
+    block: str
+    """Name of the block of the network that holds it, after which a pass may stop."""
+    level: int
+    """How many times its lattice is halved from that of the latents."""
+    spatial: nn.Module
+    """Self-attention over the places of a frame."""
+    cross: nn.Module
+    """Attention to the text."""
+    temporal: tuple[nn.Module, ...]
+    """Self-attentions over frames, at one place."""
+    after: nn.Module
+    """The temporal transformer: what leaves it are the layer's features."""
+
+
+def layers_of(network: nn.Module) -> list[Layer]:
+    """The layers of a network in the order in which they run, found by name."""
+    blocks = len(network.down_blocks)
+    found = []
+    for name, module in network.named_modules():
+        match = SPATIAL.fullmatch(name)
+        if match is None:
+            continue
+        kind, number, layer = match[1], int(match[2] or 0), match[3]
+        side, level, order = {
+            "down_blocks": ("down", number, 0),
+            "mid_block": ("mid", blocks - 1, 1),
+            "up_blocks": ("up", blocks - 1 - number, 2),
+        }[kind]
+        place = f"mid {layer}" if side == "mid" else f"{side} {number}.{layer}"
+        spatial: Any = module.get_submodule("transformer_blocks.0")
+        after = network.get_submodule(name.replace("attentions", "temp_attentions"))
+        temporal: Any = after.get_submodule("transformer_blocks.0")
+        both = (temporal.attn1, temporal.attn2)
+        own = Layer(place, name.partition(".attentions")[0], level, spatial.attn1, spatial.attn2, both, after)
+        found.append(((order, number, int(layer)), own))
+    return [layer for _, layer in sorted(found, key=lambda each: each[0])]
+
+
+class UNet3D:
+    """A :class:`motionlift.core.Backbone` for TextToVideoSD pipelines.
+
+    It takes the pipeline over: its parts are frozen and moved to the device as they are needed, and any scheduler other than DDIM
+    is replaced by the DDIM one of the same noise schedule.
+    """
+
+    family = "unet3d"
+    pipelines = ("TextToVideoSDPipeline",)
+    fps = FPS
+
+    def __init__(self, pipeline: Any, name: str, device: torch.device):
+        self.name = name
+        self.device = device
+        self.pipeline = pipeline
+        self.network = pipeline.unet
+        self.vae = pipeline.vae
+        self.passes = Passes()
+        for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
+            part.requires_grad_(False).eval()
+        self.vae.enable_slicing()
+        if self.network.num_parameters() > CHECKPOINTED_PARAMETERS:
+            self.checkpoint_activations()
+        if not isinstance(pipeline.scheduler, DDIMScheduler):
+            pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+        self.scheduler = pipeline.scheduler
+        self.schedule = NoiseSchedule(self.scheduler.alphas_cumprod)
+        self.layers = layers_of(self.network)
+        self.blocks = len(self.layers)
+        self.places = tuple(layer.place for layer in self.layers)
+        self.identity = digest(self.network.config, self.vae.config, self.scheduler.config)
+        self.fingerprint = digest(
+            self.identity, *[sample_of(part) for part in (self.network, self.vae, pipeline.text_encoder)]
+        )
+        self.variant = name if name in DEFAULTS else self.family
+        self.defaults = DEFAULTS.get(self.variant, {})
+        self.stride = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        side = self.network.config.sample_size
+        height, width = (side, side) if isinstance(side, int) else side
+        self.shape = Shape(FRAMES, height * self.stride, width * self.stride)
+
+    def checkpoint_activations(self) -> None:
+        """Recompute what the network's blocks held when gradients need it; diffusers' own switch fails on this network."""
+        for block in (*self.network.down_blocks, self.network.mid_block, *self.network.up_blocks):
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+
+    def fitting(self, frames: int | None) -> Shape:
+        """The default size with so many frames; any number from two is allowed."""
+        count = self.shape.frames if frames is None else frames
+        if count < 2:
+            raise SettingError(f"{count} frames do not fit {self.name}: allowed are 2 and more")
+        return Shape(count, self.shape.height, self.shape.width)
+
+    def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
+        """Latent sizes ``(1, c, f, h, w)``."""
+        height, width = shape.height // self.stride, shape.width // self.stride
+        return 1, self.network.config.in_channels, shape.frames, height, width
+
+    def grid(self, shape: Shape, block: int | None = None) -> Grid:
+        """The lattice of a block, or the finest of all."""
+        level = min(layer.level for layer in self.layers) if block is None else self.layers[block].level
+        _, _, frames, height, width = self.latent_shape(shape)
+        for _ in range(level):
+            height, width = -(-height // 2), -(-width // 2)
+        return Grid(frames, height, width)
+
+    def frame_times(self, frames: int) -> list[float]:
+        """Every latent frame stands for one frame."""
+        return [float(number) for number in range(frames)]
+
+    @contextmanager
+    def _at_work(self, part: nn.Module) -> Iterator[None]:
+        """Hold a part on the device only while it is used, so that the parts never need to fit together."""
+        part.to(self.device)
+        try:
+            yield
+        finally:
+            if self.device.type != "cpu":
+                part.to("cpu")
+
+    @torch.no_grad()
+    def encode(self, pixels: Pixels) -> Latents:
+        """Mean latents, scaled."""
+        with self._at_work(self.vae):
+            latents = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mode()
+        return latents.float().transpose(0, 1)[None] * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Pixels:
+        """The video of latents, cut to -1..1."""
+        with self._at_work(self.vae):
+            frames = latents[0].transpose(0, 1).to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
+            return self.vae.decode(frames).sample.float().clamp(-1, 1).cpu()
+
+    @torch.no_grad()
+    def text(self, prompt: str) -> Text:
+        """Encode a prompt.
+
+        Raises:
+            InputError: it is longer than the model's text window.
+        """
+        window = self.pipeline.tokenizer.model_max_length
+        tokens = len(self.pipeline.tokenizer(prompt, truncation=False).input_ids)
+        if tokens > window:
+            raise InputError(f"the prompt has {tokens} tokens; {self.name} reads {window}: shorten it")
+        with self._at_work(self.pipeline.text_encoder):
+            embedding, _ = self.pipeline.encode_prompt(prompt, self.device, 1, False)
+        return embedding.float()
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Words that the tokenizer cannot spell."""
+        tokenizer = self.pipeline.tokenizer
+        spelt = {word: tokenizer(word, add_special_tokens=False).input_ids for word in prompt.split()}
+        return [word for word, pieces in spelt.items() if tokenizer.unk_token_id in pieces]
+
+    def timesteps(self, steps: int) -> Sequence[int]:
+        """Timesteps of a run, noisiest first."""
+        self.scheduler.set_timesteps(steps)
+        return self.scheduler.timesteps.tolist()
+
+    def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
+        """One DDIM step."""
+        return self.scheduler.step(output, timestep, latents, return_dict=False)[0]
+
+    def step_back(self, output: Latents, timestep: int, latents: Latents) -> Latents:
+        """The DDIM step to the next timestep undone: latents at this one."""
+        steps: int = self.scheduler.num_inference_steps  # pyright: ignore[reportAssignmentType]
+        cleaner = timestep - len(self.schedule.alphas) // steps
+        signal = self.schedule.alphas[cleaner] if cleaner >= 0 else self.scheduler.final_alpha_cumprod
+        signals = float(signal), float(self.schedule.alphas[timestep])
+        return undone_step(latents, output, signals, self.scheduler.config.prediction_type)
+
+    def word_places(self, prompt: str, word: str) -> tuple[int, ...]:
+        """Places of a word's tokens in the encoded prompt, wherever it comes."""
+        return tokens_within(self.pipeline.tokenizer, prompt, word)
+
+    def add_noise(self, latents: Latents, noise: Latents, timestep: int) -> Latents:
+        """Latents noised to a timestep."""
+        return self.schedule.add_noise(latents, noise, timestep)
+
+    def positions(self, shape: Shape) -> Positions:
+        """None: the network knows places by its convolutions alone."""
+        return {}
+
+    def _run(self, latents: Latents, timestep: int, text: Text) -> Tensor:
+        self.network.to(self.device)
+        self.passes.forward += len(latents)
+        kind = self.network.dtype
+        times = torch.full((len(latents),), timestep, device=self.device)
+        given = latents.to(self.device, kind), times, text.to(self.device, kind)
+        return self.network(*given, return_dict=False)[0]
+
+    def predict(self, latents: Latents, timestep: int, text: Text, positions: Positions | None = None) -> Latents:
+        """The predicted noise, in single precision."""
+        return self._run(latents, timestep, text).float()
+
+    def record(
+        self, latents: Latents, timestep: int, text: Text, blocks: Sequence[int], positions: Positions | None = None
+    ) -> Mapping[int, Recorded]:
+        """Run up to the block of the network that holds the last of the layers; return what was seen there."""
+        seen: dict[nn.Module, probe.Attention] = {}
+        features: dict[int, Tensor] = {}
+        with ExitStack() as stack:
+            for number in blocks:
+                layer = self.layers[number]
+                for module in (layer.spatial, layer.cross, *layer.temporal):
+                    stack.enter_context(probe.catching(module, _keeper(seen, module)))
+                handle = layer.after.register_forward_hook(_feature_keeper(features, number))
+                stack.callback(handle.remove)
+            last = self.network.get_submodule(self.layers[max(blocks)].block)
+            with probe.stopping_after(last):
+                self._run(latents, timestep, text)
+        return {number: self._recorded(self.layers[number], seen, features[number], len(latents)) for number in blocks}
+
+    def _recorded(
+        self, layer: Layer, seen: Mapping[nn.Module, probe.Attention], features: Tensor, clips: int
+    ) -> Recorded:
+        """What was seen in the legend's axes; the network folds frames, or places, into the batch."""
+        query, key, value = (_frames_unfolded(tensor, clips) for tensor in seen[layer.spatial])
+        text_query, text_key, _ = seen[layer.cross]
+        frames = len(text_query) // clips
+        temporal = [[_places_unfolded(tensor, clips) for tensor in seen[module][:2]] for module in layer.temporal]
+        return Recorded(
+            query=query,
+            key=key,
+            value=value,
+            features=features.flatten(2).transpose(1, 2).unflatten(0, (clips, frames)).flatten(1, 2),
+            cross=Projections(_frames_unfolded(text_query, clips), text_key[::frames]),
+            spatial=Projections(query, key),
+            temporal=tuple(Projections(*pair) for pair in temporal),
+        )
+
+    @contextmanager
+    def injecting(self, recorded: Mapping[int, Recorded]) -> Iterator[None]:
+        """Replace the keys and values of blocks' spatial attention by recorded ones."""
+        with ExitStack() as stack:
+            for number, seen in recorded.items():
+                stack.enter_context(probe.catching(self.layers[number].spatial, _replacer(seen)))
+            yield
+
+
+def _frames_unfolded(tensor: Tensor, clips: int) -> Tensor:
+    """``(clips frames) heads places d`` to ``clips heads (frames places) d``."""
+    return tensor.unflatten(0, (clips, -1)).transpose(1, 2).flatten(2, 3)
+
+
+def _places_unfolded(tensor: Tensor, clips: int) -> Tensor:
+    """``(clips places) heads frames d`` to ``clips heads (frames places) d``."""
+    return tensor.unflatten(0, (clips, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+
+
+def _keeper(kept: dict[nn.Module, probe.Attention], module: nn.Module) -> Callable[[probe.Attention], probe.Attention]:
+    """Keep the first attention seen: a recomputation in backward must not replace it."""
+
+    def look(attention: probe.Attention) -> probe.Attention:
+        kept.setdefault(module, attention)
+        return attention
+
+    return look
+
+
+def _feature_keeper(kept: dict[int, Tensor], number: int) -> Callable[[nn.Module, Any, tuple[Tensor]], None]:
+    """Keep the first output of a temporal transformer."""
+
+    def look(_module: nn.Module, _arguments: Any, output: tuple[Tensor]) -> None:
+        kept.setdefault(number, output[0])
+
+    return look
+
+
+def _replacer(seen: Recorded) -> Callable[[probe.Attention], probe.Attention]:
+    """Put recorded keys and values in the place of a frame's own."""
+
+    def change(attention: probe.Attention) -> probe.Attention:
+        query, key, _ = attention
+        clips = key.shape[0] * key.shape[2] // seen.key.shape[2]
+        swapped = [
+            other.to(key.dtype).expand(clips, -1, -1, -1).unflatten(2, (-1, key.shape[2])).transpose(1, 2).flatten(0, 1)
+            for other in (seen.key, seen.value)
+        ]
+        return query, swapped[0], swapped[1]
+
+    return change
+
+
+BACKBONE = UNet3D

@@ -1,0 +1,220 @@
+"""MotionFlow (Meral et al., 2412.05275): pull the attention of new subjects into the masks of the reference's subjects.
+
+The reference is inverted with its caption. At every guided step the attention of its inverted latents to the subject's words gives
+a mask in every frame, and the latents being made are optimised so that the new subject's words attend within it. There is no
+released program: the paper gives the cross-attention loss, the threshold, the places and the constants; the other two losses are
+ours.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from motionlift.core import Aim, Backbone, Grid, Guided, Record, Recorded, Reference, Step, Tensors, setting
+from motionlift.errors import MotionError, SettingError
+from motionlift.signals.attention_maps import (
+    adaptive_mask,
+    cross_loss,
+    cross_probabilities,
+    self_loss,
+    smoothed,
+    spatial_probabilities,
+    temporal_loss,
+    temporal_probabilities,
+)
+
+
+@dataclass(frozen=True)
+class MotionFlowSettings(Guided):
+    """Settings of MotionFlow; those that it names itself are the paper's."""
+
+    steps: int = setting(50, low=1, high=1000, lifted=True)
+    """Denoising steps, those of the inversion too (paper)."""
+    share: float = setting(0.4, low=0, high=1)
+    """Share of the steps that are guided: 20 of 50 (paper)."""
+    inner: int = setting(1, low=0, high=1000)
+    """Gradient steps in each guided step (paper: one)."""
+    optimizer: str = setting("plain", choices=("adam", "rms", "plain"))
+    """``plain``, the gradient times the learning rate (paper); or as for every guided method."""
+    lr: float = setting(5.0, low=0, high=1000)
+    """Step size alpha in the first guided step (paper)."""
+    lr_end: float = setting(5.0, low=0, high=1000)
+    """Step size in the last guided step (paper: the same)."""
+    inject: bool = setting(False)
+    """Replace keys and values of the first block by the reference's: DiTFlow's, not this paper's."""
+    inversion: bool = setting(True, lifted=True)
+    """Invert the reference (paper): the masks are read along the inversion."""
+    beta: float = setting(1.0, low=0, high=1)
+    """Share of the inverted noise in the starting noise (the paper does not say; ours, by the sweep)."""
+    block: tuple[int, ...] = setting((0,), low=0)
+    """Layers whose maps are read (paper: those of the last down block, the middle, and the first up block)."""
+    subjects: tuple[str, ...] = setting((), lifted=True)
+    """Words of the source prompt whose motion is taken."""
+    targets: tuple[str, ...] = setting(())
+    """Words of the new prompt that take it, as many, in the same order (pairing by order; ours)."""
+    tau: float = setting(0.4, low=0, high=0.99)
+    """A mask is where a map exceeds this share of its maximum (paper)."""
+    cross: float = setting(1.0, low=0, high=1e4)
+    """Weight of the attention to words (the paper names none; ours)."""
+    spatial: float = setting(1.0, low=0, high=1e4)
+    """Weight of the attention within frames (ours)."""
+    temporal: float = setting(1.0, low=0, high=1e4)
+    """Weight of the attention over frames (ours)."""
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny-dit": {"block": (4,)},
+}
+"""Defaults per model; a UNet's blocks follow from its places."""
+
+
+def published_places(places: Sequence[str]) -> tuple[int, ...]:
+    """Numbers of the layers in the last down block, the middle and the first up block; the middle one where there are none."""
+    blocks = [place.rpartition(".")[0] or place.split()[0] for place in places]
+    downs, ups = ([block for block in blocks if block.startswith(side)] for side in ("down", "up"))
+    chosen = {*downs[-1:], "mid", *ups[:1]}
+    return tuple(number for number, block in enumerate(blocks) if block in chosen) or (len(places) // 2,)
+
+
+class MotionFlow:
+    """The :class:`motionlift.core.Method` of MotionFlow."""
+
+    name = "motionflow"
+    summary = "pull the attention to new subjects into the masks of the reference's (inverts the reference)"
+    Settings = MotionFlowSettings
+
+    def settings(self, backbone: Backbone) -> MotionFlowSettings:
+        """The paper's settings at the paper's places, or the table's row; sampling as the model needs it."""
+        sampling = {name: value for name, value in backbone.defaults.items() if name in ("steps", "cfg", "dynamic_cfg")}
+        preset = {"block": published_places(backbone.places), **PRESETS.get(backbone.variant, {})}
+        return replace(MotionFlowSettings(), **{**sampling, **preset})
+
+    def lift(
+        self, reference: Reference, backbone: Backbone, settings: MotionFlowSettings
+    ) -> Generator[Step, None, Tensors]:
+        """Maps of the subjects, and temporal attention, of every layer at every guided step.
+
+        Raises:
+            SettingError: no subjects, one that is not in the source prompt, or another number of targets.
+            MotionError: the reference was not inverted, or a mask is empty.
+        """
+        words = self._words_of_the_source(backbone, settings)
+        if not reference.trajectory:
+            raise MotionError("motionflow reads masks along an inversion; leave inversion=true")
+        text = backbone.text(settings.source_prompt)
+        timesteps = sorted(reference.trajectory, reverse=True)[: max(1, round(settings.share * settings.steps))]
+        kept: dict[str, list[Tensor]] = {}
+        for index, timestep in enumerate(timesteps):
+            with torch.no_grad():
+                record = backbone.record(reference.trajectory[timestep], timestep, text, settings.block)
+                for number, seen in record.items():
+                    grid = backbone.grid(reference.shape, number)
+                    maps = word_maps(seen, grid, list(words.values()))
+                    masks_of(maps, settings, index)
+                    kept.setdefault(f"maps.{number}", []).append(maps)
+                    kept.setdefault(f"temporal.{number}", []).append(_temporal(seen, grid))
+            yield Step("lift", index, len(timesteps))
+        return {"latents": reference.latents} | {name: torch.stack(found) for name, found in kept.items()}
+
+    def _words_of_the_source(self, backbone: Backbone, settings: MotionFlowSettings) -> Mapping[str, tuple[int, ...]]:
+        if not settings.source_prompt.strip() or not settings.subjects:
+            raise SettingError(
+                "motionflow needs to know what the reference shows and which words of it move: give source_prompt, such as "
+                "'a red star on a blue plain background', subjects, such as star, and targets, words of the new prompt"
+            )
+        places = {word: backbone.word_places(settings.source_prompt, word) for word in settings.subjects}
+        lacking = [word for word, found in places.items() if not found]
+        if lacking:
+            raise SettingError(f"{', '.join(lacking)} is not in the source prompt {settings.source_prompt!r}")
+        if settings.targets:
+            self.words(settings)
+        return places
+
+    def blocks(self, settings: MotionFlowSettings) -> Sequence[int]:
+        """The layers whose maps are read."""
+        return settings.block
+
+    def words(self, settings: MotionFlowSettings) -> Sequence[str]:
+        """The targets.
+
+        Raises:
+            SettingError: not as many as there are subjects.
+        """
+        if len(settings.targets) != len(settings.subjects):
+            raise SettingError(
+                f"there are {len(settings.subjects)} subjects ({', '.join(settings.subjects)}) and {len(settings.targets)} "
+                f"targets ({', '.join(settings.targets) or 'none'}); name as many targets, in the same order"
+            )
+        return settings.targets
+
+    def loss(self, record: Record, aim: Aim, settings: MotionFlowSettings) -> Float[Tensor, ""]:
+        """Mean over the layers of the weighted losses: cross (paper), spatial and temporal (ours)."""
+        places = [aim.places[word] for word in settings.targets]
+        losses = []
+        for number in settings.block:
+            seen, grid = record[number], aim.grids[number]
+            maps = self._at_step(aim.motion, f"maps.{number}", aim.step).to(seen.query.device)
+            masks = masks_of(maps, settings, aim.step)
+            parts = settings.cross * cross_loss(word_maps(seen, grid, places), masks)
+            if settings.spatial:
+                own = seen.spatial
+                own_frame = spatial_probabilities(own.query[0], own.key[0], grid, [each[0] for each in own.rivals])
+                parts = parts + settings.spatial * self_loss(own_frame, masks)
+            if settings.temporal:
+                reference = self._at_step(aim.motion, f"temporal.{number}", aim.step).to(seen.query.device)
+                parts = parts + settings.temporal * temporal_loss(_temporal(seen, grid), reference, masks)
+            losses.append(parts)
+        return torch.stack(losses).mean()
+
+    @staticmethod
+    def _at_step(motion: Tensors, name: str, step: int) -> Tensor:
+        steps = motion[name]
+        if step >= len(steps):
+            raise MotionError(
+                f"the motion holds maps of {len(steps)} guided steps and step {step + 1} is asked for: lift it again with "
+                "that share"
+            )
+        return steps[step]
+
+
+def word_maps(
+    seen: Recorded, grid: Grid, places: Sequence[Sequence[int]]
+) -> Float[Tensor, "words frames height width"]:
+    """Attention to each word, the mean over its tokens."""
+    cross = seen.cross
+    maps = cross_probabilities(cross.query[0], cross.key[0], [each[0] for each in cross.rivals])
+    words = [maps[:, list(own)].mean(dim=1).unflatten(0, (grid.frames, grid.height, grid.width)) for own in places]
+    return torch.stack(words)
+
+
+def _temporal(seen: Recorded, grid: Grid) -> Float[Tensor, "token frame frame"]:
+    """Temporal attention, the mean where a layer has several."""
+    maps = [
+        temporal_probabilities(own.query[0], own.key[0], grid, [each[0] for each in own.rivals])
+        for own in seen.temporal
+    ]
+    return torch.stack(maps).mean(dim=0)
+
+
+def masks_of(
+    maps: Float[Tensor, "words frames height width"], settings: MotionFlowSettings, step: int
+) -> Bool[Tensor, "words frames height width"]:
+    """Masks of the subjects at a guided step: the maps smoothed, above the threshold.
+
+    Raises:
+        MotionError: one is empty: its attention is nowhere, which no target can follow.
+    """
+    masks = adaptive_mask(smoothed(maps), settings.tau)
+    for word, mask in zip(settings.subjects, masks, strict=True):
+        if not mask.flatten(1).any(dim=1).all():
+            raise MotionError(
+                f"the mask of {word!r} is empty at step {step + 1} with tau {settings.tau}: take a lower tau or another word"
+            )
+    return masks
+
+
+METHOD = MotionFlow()

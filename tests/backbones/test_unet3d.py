@@ -1,0 +1,202 @@
+"""The UNet family on its random twin: layers by name, three kinds of attention, early stops, injection, checkpointing."""
+
+import math
+
+import pytest
+import torch
+from tests.twins import unet3d
+
+from motionlift.backbones.unet3d import UNet3D, layers_of
+from motionlift.core import Grid, Shape
+from motionlift.errors import InputError, SettingError
+
+CPU = torch.device("cpu")
+PROMPT = "a red star"
+
+
+@pytest.fixture
+def backbone() -> UNet3D:
+    return UNet3D(unet3d(), "twin", CPU)
+
+
+def noise(backbone: UNet3D, frames: int = 4, clips: int = 1) -> torch.Tensor:
+    shape = backbone.latent_shape(backbone.fitting(frames))
+    return torch.randn(clips, *shape[1:], generator=torch.Generator().manual_seed(2))
+
+
+def test_layers_are_found_by_name_and_come_in_running_order(backbone: UNet3D):
+    assert backbone.places == ("down 0.0", "down 1.0", "mid 0", "up 0.0", "up 0.1", "up 1.0", "up 1.1")
+    assert [layer.level for layer in backbone.layers] == [0, 1, 1, 1, 1, 0, 0]
+    ran: list[int] = []
+    for number, layer in enumerate(backbone.layers):
+        layer.after.register_forward_hook(lambda *_, number=number: ran.append(number))
+    backbone.predict(noise(backbone), 500, backbone.text(PROMPT))
+    assert ran == list(range(7))
+    names = {module: name for name, module in backbone.network.named_modules()}
+    for layer in backbone.layers:
+        assert ".attentions." in names[layer.spatial] and names[layer.spatial].endswith("attn1")
+        assert names[layer.cross] == names[layer.spatial].replace("attn1", "attn2")
+        assert all(".temp_attentions." in names[module] for module in layer.temporal) and len(layer.temporal) == 2
+
+
+def test_lattices(backbone: UNet3D):
+    shape = backbone.fitting(4)
+    assert shape == Shape(4, 32, 32) and backbone.shape.frames == 16
+    assert backbone.grid(shape) == backbone.grid(shape, 0) == Grid(4, 8, 8)
+    assert backbone.grid(shape, 2) == Grid(4, 4, 4)
+    assert backbone.grid(Shape(4, 36, 28), 1) == Grid(4, 5, 4), "odd sides are rounded up, as the convolution does"
+    assert backbone.frame_times(3) == [0.0, 1.0, 2.0]
+    with pytest.raises(SettingError, match="1 frames do not fit twin"):
+        backbone.fitting(1)
+
+
+def test_plain_sampling_is_the_pipelines(backbone: UNet3D):
+    """With guidance by text, step for step."""
+    start, steps = noise(backbone), 4
+    made = backbone.pipeline(
+        PROMPT, num_frames=4, num_inference_steps=steps, guidance_scale=3.0, latents=start.clone(), output_type="latent"
+    ).frames
+    text, empty, latents = backbone.text(PROMPT), backbone.text(""), start
+    for timestep in backbone.timesteps(steps):
+        plain, wanted = (backbone.predict(latents, timestep, each) for each in (empty, text))
+        latents = backbone.step(plain + 3.0 * (wanted - plain), timestep, latents)
+    torch.testing.assert_close(latents, made, rtol=1e-4, atol=1e-5)
+
+
+def attended(module: torch.nn.Module, states: torch.Tensor, others: torch.Tensor | None = None):
+    """Queries and keys of an attention module, by its own linear layers."""
+    others = states if others is None else others
+    return [
+        layer(given).unflatten(-1, (module.heads, -1)).transpose(1, 2)
+        for layer, given in ((module.to_q, states), (module.to_k, others))
+    ]
+
+
+@pytest.mark.parametrize("clips", [1, 2])
+def test_what_is_recorded_is_what_the_layers_see(backbone: UNet3D, clips: int):
+    """Against inputs caught by hooks of the test's own and unfolded by loops."""
+    number, frames, area = 2, 4, 16
+    layer = backbone.layers[number]
+    caught: dict[str, tuple] = {}
+    modules = {"spatial": layer.spatial, "cross": layer.cross, "first": layer.temporal[0], "second": layer.temporal[1]}
+    for name, module in modules.items():
+
+        def keep(_module: torch.nn.Module, given: tuple, kwargs: dict, _output: torch.Tensor, name: str = name) -> None:
+            caught[name] = (given, kwargs)
+
+        module.register_forward_hook(keep, with_kwargs=True)
+    text = backbone.text(PROMPT).expand(clips, -1, -1)
+    latents = noise(backbone, clips=clips)
+    with torch.no_grad():
+        seen = backbone.record(latents, 300, text, [number])[number]
+    assert seen.query.shape == (clips, 4, frames * area, 8)
+    for clip in range(clips):
+        for frame in range(frames):
+            tokens = slice(frame * area, frame * area + area)
+            query, key = attended(layer.spatial, caught["spatial"][0][0][clip * frames + frame][None])
+            torch.testing.assert_close(seen.query[clip, :, tokens], query[0])
+            torch.testing.assert_close(seen.spatial.key[clip, :, tokens], key[0])
+            (states,), kwargs = caught["cross"][0][:1], caught["cross"][1]
+            query, key = attended(
+                layer.cross, states[clip * frames + frame][None], kwargs["encoder_hidden_states"][clip * frames][None]
+            )
+            torch.testing.assert_close(seen.cross.query[clip, :, tokens], query[0])
+            torch.testing.assert_close(seen.cross.key[clip], key[0])
+        for own, name, module in zip(seen.temporal, ("first", "second"), layer.temporal, strict=True):
+            for place in range(area):
+                query, key = attended(module, caught[name][0][0][clip * area + place][None])
+                torch.testing.assert_close(own.query[clip, :, place::area], query[0])
+                torch.testing.assert_close(own.key[clip, :, place::area], key[0])
+
+
+def test_a_pass_stops_after_the_last_layer_and_is_exact(backbone: UNet3D):
+    text, latents = backbone.text(PROMPT), noise(backbone).requires_grad_()
+    ran: list[str] = []
+    for name in ("mid_block", "up_blocks.0", "conv_out"):
+        backbone.network.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name))
+    early = backbone.record(latents, 300, text, [2])[2]
+    assert ran == ["mid_block"]
+    whole = backbone.record(latents, 300, text, [2, 6])[2]
+    torch.testing.assert_close(early.query, whole.query)
+    torch.testing.assert_close(early.features, whole.features)
+    one, other = (torch.autograd.grad(each.query.square().sum(), latents)[0] for each in (early, whole))
+    torch.testing.assert_close(one, other)
+    assert backbone.passes.forward == 2
+
+
+def test_checkpointing_changes_nothing_but_memory(backbone: UNet3D):
+    text = backbone.text(PROMPT)
+
+    def gradient() -> torch.Tensor:
+        latents = noise(backbone).requires_grad_()
+        seen = backbone.record(latents, 300, text, [1, 3])
+        loss = sum(each.key.square().sum() + each.cross.query.sum() + each.features.sum() for each in seen.values())
+        return torch.autograd.grad(loss, latents)[0]
+
+    plain = gradient()
+    backbone.checkpoint_activations()
+    torch.testing.assert_close(gradient(), plain)
+
+
+def test_injecting_own_keys_and_values_changes_nothing_and_others_do(backbone: UNet3D):
+    text, latents = backbone.text(PROMPT), noise(backbone)
+    other = torch.randn(latents.shape, generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        plain = backbone.predict(latents, 300, text)
+        own, foreign = (backbone.record(each, 300, text, [0]) for each in (latents, other))
+        with backbone.injecting(own):
+            torch.testing.assert_close(backbone.predict(latents, 300, text), plain)
+        with backbone.injecting(foreign):
+            single = backbone.predict(latents, 300, text)
+            both = backbone.predict(torch.cat([latents, latents]), 300, torch.cat([text, text]))
+            seen = backbone.record(latents, 300, text, [0])[0]
+    assert not torch.allclose(single, plain, atol=1e-3)
+    torch.testing.assert_close(both, torch.cat([single, single]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(seen.query, own[0].query, msg="queries stay its own")
+    torch.testing.assert_close(backbone.predict(latents, 300, text), plain, msg="nothing stays injected")
+
+
+def test_a_video_through_the_autoencoder(backbone: UNet3D):
+    pixels = torch.rand(4, 3, 32, 32) * 2 - 1
+    latents = backbone.encode(pixels)
+    assert latents.shape == backbone.latent_shape(Shape(4, 32, 32)) == (1, 4, 4, 8, 8)
+    frame = backbone.vae.encode(pixels[2:3]).latent_dist.mode()
+    torch.testing.assert_close(latents[0, :, 2], frame[0] * backbone.vae.config.scaling_factor, rtol=1e-4, atol=1e-5)
+    assert backbone.decode(latents).shape == (4, 3, 32, 32)
+
+
+def test_prompts(backbone: UNet3D):
+    assert backbone.text(PROMPT).shape == backbone.text("").shape == (1, 32, 16)
+    with pytest.raises(InputError, match=r"the prompt has .* tokens; twin reads 32"):
+        backbone.text("abcdefghij " * 4)
+    places = backbone.word_places("a red star", "star")
+    assert places == (5, 6, 7, 8)
+    assert backbone.word_places("a red star", "dog") == backbone.word_places("a starfish", "star") == ()
+    assert backbone.word_places("star on star", "star") == (1, 2, 3, 4, 7, 8, 9, 10)
+
+
+def test_no_positions(backbone: UNet3D):
+    assert backbone.positions(backbone.shape) == {}
+
+
+@pytest.mark.parametrize("predicts", ["epsilon", "v_prediction"])
+def test_a_step_back_undoes_a_step(backbone: UNet3D, predicts: str):
+    backbone.scheduler.register_to_config(prediction_type=predicts)
+    steps, latents = backbone.timesteps(5), noise(backbone)
+    output = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
+    for timestep in steps:
+        cleaner = backbone.step(output, timestep, latents)
+        torch.testing.assert_close(backbone.step_back(output, timestep, cleaner), latents, rtol=1e-4, atol=1e-4)
+
+
+def test_layers_of_a_published_network():
+    """The class's own sizes, without weights: three down blocks of two layers, the middle, three up blocks of three."""
+    from diffusers import UNet3DConditionModel
+
+    with torch.device("meta"):
+        layers = layers_of(UNet3DConditionModel())
+    places = [layer.place for layer in layers]
+    assert places[:7] == ["down 0.0", "down 0.1", "down 1.0", "down 1.1", "down 2.0", "down 2.1", "mid 0"]
+    assert places[7:10] == ["up 1.0", "up 1.1", "up 1.2"] and places[-1] == "up 3.2"
+    assert [layer.level for layer in layers][:7] == [0, 0, 1, 1, 2, 2, 3]
+    assert math.isclose(len(layers), 16)

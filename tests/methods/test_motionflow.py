@@ -1,0 +1,150 @@
+"""MotionFlow: what it lifts, where it reads, what its loss says, and what it refuses."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.methods.references import aim, lifted
+from tests.twins import cogvideox, unet3d
+
+from motionlift.backbones.cogvideox import CogVideoX
+from motionlift.backbones.unet3d import UNet3D
+from motionlift.core import Reference
+from motionlift.errors import MotionError, SettingError
+from motionlift.methods.motionflow import METHOD, MotionFlowSettings, published_places, word_maps
+from motionlift.signals.attention_maps import adaptive_mask, cross_loss, smoothed
+
+CPU = torch.device("cpu")
+SOURCE = "a blue ring on the field"
+SETTINGS = MotionFlowSettings(
+    steps=5, share=0.4, block=(1, 2), source_prompt=SOURCE, subjects=("ring", "field"), targets=("star", "dog")
+)
+
+
+@pytest.fixture(scope="module", params=["unet3d", "cogvideox"])
+def model(request: pytest.FixtureRequest):
+    return UNet3D(unet3d(), "twin", CPU) if request.param == "unet3d" else CogVideoX(cogvideox(), "twin", CPU)
+
+
+@pytest.fixture(scope="module")
+def given(model) -> Reference:
+    shape = model.fitting(9)
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(model.latent_shape(shape), generator=generator)
+    trajectory = {
+        timestep: torch.randn(latents.shape, generator=generator) for timestep in model.timesteps(SETTINGS.steps)
+    }
+    pixels = torch.zeros(9, 3, 32, 32)
+    return Reference(latents, pixels, pixels, shape, trajectory)
+
+
+def test_it_lifts_masks_and_temporal_attention_of_the_guided_steps(model, given):
+    motion, steps = lifted(METHOD, given, model, SETTINGS)
+    assert len(steps) == 2
+    assert set(motion) == {"latents", "maps.1", "maps.2", "temporal.1", "temporal.2"}
+    timesteps = model.timesteps(SETTINGS.steps)[:2]
+    for number in (1, 2):
+        grid = model.grid(given.shape, number)
+        assert motion[f"maps.{number}"].shape == (2, 2, grid.frames, grid.height, grid.width)
+        assert motion[f"temporal.{number}"].shape == (2, grid.area, grid.frames, grid.frames)
+        for index, timestep in enumerate(timesteps):
+            with torch.no_grad():
+                seen = model.record(given.trajectory[timestep], timestep, model.text(SOURCE), [number])[number]
+            places = [model.word_places(SOURCE, word) for word in ("ring", "field")]
+            torch.testing.assert_close(motion[f"maps.{number}"][index], word_maps(seen, grid, places))
+
+
+def test_the_map_of_a_word_is_the_mean_over_its_tokens(model, given):
+    with torch.no_grad():
+        seen = model.record(given.latents, 100, model.text(SOURCE), [1])[1]
+    grid = model.grid(given.shape, 1)
+    both = word_maps(seen, grid, [(1, 3)])
+    apart = word_maps(seen, grid, [(1,), (3,)])
+    torch.testing.assert_close(both[0], apart.mean(dim=0))
+    assert (apart > 0).all() and apart.sum(dim=0).max() < 1
+
+
+def test_the_loss_of_the_reference_itself_is_that_of_its_own_attention(model, given):
+    """Temporal attention is matched; what lies outside the masks is lost; a high threshold leaves something outside."""
+    settings = replace(SETTINGS, tau=0.97)
+    motion, _ = lifted(METHOD, given, model, SETTINGS)
+    timestep = model.timesteps(SETTINGS.steps)[1]
+    with torch.no_grad():
+        record = model.record(given.trajectory[timestep], timestep, model.text(SOURCE), [1, 2])
+    places = {
+        target: model.word_places(SOURCE, subject)
+        for target, subject in zip(SETTINGS.targets, SETTINGS.subjects, strict=True)
+    }
+    own = aim(motion, model.grid(given.shape), 1, **places)
+    own.grids.update({number: model.grid(given.shape, number) for number in (1, 2)})
+    none = {"cross": 0.0, "spatial": 0.0, "temporal": 0.0}
+    losses = {name: float(METHOD.loss(record, own, replace(settings, **{**none, name: 1.0}))) for name in none}
+    assert losses["temporal"] == pytest.approx(0, abs=1e-9)
+    wanted = [
+        cross_loss(
+            word_maps(record[number], own.grids[number], list(places.values())),
+            adaptive_mask(smoothed(motion[f"maps.{number}"][1]), 0.97),
+        )
+        for number in (1, 2)
+    ]
+    assert losses["cross"] == pytest.approx(float(torch.stack(wanted).mean()))
+    assert 0 < losses["cross"] < 1 and 0 < losses["spatial"] < 1
+    assert float(METHOD.loss(record, own, settings)) == pytest.approx(sum(losses.values()), rel=1e-5)
+
+
+def test_the_published_places():
+    zeroscope = [f"down {block}.{layer}" for block in range(3) for layer in range(2)]
+    zeroscope += ["mid 0", *[f"up {block}.{layer}" for block in (1, 2, 3) for layer in range(3)]]
+    assert [zeroscope[number] for number in published_places(zeroscope)] == [
+        "down 2.0", "down 2.1", "mid 0", "up 1.0", "up 1.1", "up 1.2",
+    ]  # fmt: skip
+    assert published_places([f"block {number}" for number in range(7)]) == (3,)
+
+
+def test_the_papers_constants():
+    settings = METHOD.settings(UNet3D(unet3d(), "some-folder", CPU))
+    assert (settings.steps, settings.share, settings.inner, settings.tau) == (50, 0.4, 1, 0.4)
+    assert (settings.optimizer, settings.lr, settings.lr_end) == ("plain", 5.0, 5.0)
+    assert settings.inversion and not settings.inject
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"source_prompt": ""}, "give source_prompt"),
+        ({"subjects": ()}, "which words of it move"),
+        ({"subjects": ("ring", "dog")}, "dog is not in the source prompt 'a blue ring on the field'"),
+        ({"targets": ("star",)}, r"there are 2 subjects \(ring, field\) and 1 targets \(star\)"),
+    ],
+)
+def test_words_that_do_not_fit_are_refused(model, given, changes: dict, said: str):
+    with pytest.raises(SettingError, match=said):
+        lifted(METHOD, given, model, replace(SETTINGS, **changes))
+
+
+def test_without_targets_nothing_is_guided(model):
+    with pytest.raises(SettingError, match=r"0 targets \(none\)"):
+        METHOD.words(replace(SETTINGS, targets=()))
+
+
+def test_a_reference_that_was_not_inverted_is_refused(model, given):
+    with pytest.raises(MotionError, match="leave inversion=true"):
+        lifted(METHOD, replace(given, trajectory={}), model, SETTINGS)
+
+
+def test_an_empty_mask_is_refused(model, given, monkeypatch: pytest.MonkeyPatch):
+    from motionlift.methods import motionflow
+
+    monkeypatch.setattr(motionflow, "smoothed", torch.zeros_like)
+    with pytest.raises(MotionError, match=r"the mask of 'ring' is empty at step 1 with tau 0\.4"):
+        lifted(METHOD, given, model, SETTINGS)
+
+
+def test_more_guided_steps_than_were_lifted_are_refused(model, given):
+    motion, _ = lifted(METHOD, given, model, SETTINGS)
+    with torch.no_grad():
+        record = model.record(given.latents, 100, model.text(SOURCE), [1, 2])
+    target = aim(motion, model.grid(given.shape), 2, star=(1,), dog=(2,))
+    target.grids.update({number: model.grid(given.shape, number) for number in (1, 2)})
+    with pytest.raises(MotionError, match="maps of 2 guided steps and step 3 is asked for"):
+        METHOD.loss(record, target, SETTINGS)
