@@ -170,7 +170,7 @@ def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
     try:
         pipeline = cls.from_pretrained(source, dtype=kind, use_safetensors=True)
         # Where its files are missing, transformers makes a tokenizer that knows no words.
-        if pipeline.tokenizer.unk_token_id in pipeline.tokenizer("a").input_ids:
+        if pipeline.tokenizer.unk_token_id in pipeline.tokenizer("a", add_special_tokens=False).input_ids:
             raise ModelError("its tokenizer is empty")
     except Exception as error:  # damaged files make the libraries raise errors of every kind
         reason = " ".join(str(error).split())[:200]

@@ -1,6 +1,7 @@
 """The UNet family on its random twin: layers by name, three kinds of attention, early stops, injection, checkpointing."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from tests.twins import unet3d
 from motionlift.backbones.unet3d import UNet3D, layers_of
 from motionlift.core import Grid, Shape
 from motionlift.errors import InputError, SettingError
+from motionlift.workflow import load
 
 CPU = torch.device("cpu")
 PROMPT = "a red star"
@@ -200,3 +202,10 @@ def test_layers_of_a_published_network():
     assert places[7:10] == ["up 1.0", "up 1.1", "up 1.2"] and places[-1] == "up 3.2"
     assert [layer.level for layer in layers][:7] == [0, 0, 1, 1, 2, 2, 3]
     assert math.isclose(len(layers), 16)
+
+
+def test_a_saved_pipeline_loads_by_the_door_of_every_model(tmp_path: Path):
+    unet3d().save_pretrained(tmp_path / "model", safe_serialization=True)
+    loaded = load(tmp_path / "model", "cpu")
+    assert (loaded.family, loaded.variant, loaded.blocks) == ("unet3d", "unet3d", 7)
+    assert loaded.identity == UNet3D(unet3d(), "twin", CPU).identity
