@@ -110,17 +110,20 @@ def test_the_command_line_is_frozen():
     assert taken == {
         "transfer": [
             *("reference", "--prompt", "--method", "--model", "--output", "--seed", "--frames", "--steps", "--read"),
-            *("--set", "--device", "--side-by-side", "--json"),
+            *("--source-prompt", "--pair", "--set", "--device", "--side-by-side", "--json"),
         ],
         "lift": [
-            *("reference", "--output", "--method", "--model", "--frames", "--steps", "--read", "--set", "--device"),
-            "--json",
+            *("reference", "--output", "--method", "--model", "--frames", "--steps", "--read"),
+            *("--source-prompt", "--subject", "--set", "--device", "--json"),
         ],
         "cast": [
-            *("motion", "--prompt", "--model", "--output", "--seed", "--steps", "--set", "--device", "--keep-motion"),
-            "--json",
+            *("motion", "--prompt", "--model", "--output", "--seed", "--steps"),
+            *("--target", "--set", "--device", "--keep-motion", "--json"),
         ],
-        "inspect": ["reference", "--output", "--method", "--model", "--frames", "--read", "--set", "--device"],
+        "inspect": [
+            *("reference", "--output", "--method", "--model", "--frames", "--read"),
+            *("--source-prompt", "--subject", "--set", "--device"),
+        ],
         "world": ["folder", "--count", "--seed", "--frames", "--size"],
         "models": [],
         "methods": ["--json"],
@@ -268,6 +271,45 @@ def test_inspect_draws_arrows(clips: Path, model: str):
     assert Path("inspect.png").read_bytes().startswith(b"\x89PNG")
 
 
+MOTIONFLOW = ("--method", "motionflow", "--source-prompt", "a blue ring on the field")
+
+
+def test_inspect_draws_attention_maps(clips: Path, model: str):
+    subjects = ("--subject", "ring", "--subject", "field", "--set", "block=1,2", "--set", "steps=3")
+    assert run(["inspect", str(clips / "one.mp4"), "--model", model, *MOTIONFLOW, *subjects]) == 0
+    assert left_behind() == ["inspect.mp4", "inspect.png"]
+    drawn = Clip.read("inspect.mp4", frames=9, fps=8, aspect=(1, 1)).frames
+    assert drawn.shape[1] > 2 * 192 and drawn.shape[2] > 2 * 192, "two subjects in two layers"
+
+
+def test_words_are_paired_in_one_command_or_in_two(clips: Path, model: str):
+    common = [*MOTIONFLOW, "--model", model, *QUICK]
+    pairs = ("--pair", "ring=star", "--pair", "field=field")
+    assert run(["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, *common, *pairs, "--output", "once.mp4"]) == 0
+    settings = json.loads(Path("once.json").read_text())["settings"]
+    assert (settings["subjects"], settings["targets"]) == (["ring", "field"], ["star", "field"])
+    subjects = ("--subject", "ring", "--subject", "field")
+    assert run(["lift", str(clips / "one.mp4"), *common, *subjects, "--output", "maps.safetensors"]) == 0
+    targets = ("--target", "star", "--target", "field")
+    assert run(["cast", "maps.safetensors", "--prompt", PROMPT, "--model", model, *targets, "--output", "two.mp4"]) == 0
+    assert Path("once.mp4").read_bytes() == Path("two.mp4").read_bytes()
+
+
+def test_words_that_cannot_be_paired_are_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--method", "motionflow", "--model", model]
+    told = [*start, "--source-prompt", "a blue ring on the field"]
+    for given, words in {
+        ("--pair", "ring"): "give SUBJECT=TARGET",
+        ("--pair", "=star"): "give SUBJECT=TARGET",
+        ("--pair", "dog=star"): "dog is not in the source prompt",
+        ("--pair", "ring=dog"): "dog is not in the prompt",
+        ("--set", "subjects=ring"): "1 subjects (ring) and 0 targets (none)",
+        ("--pair", "ring=star", "--set", "targets=star"): "targets is given by an option of its own and by --set",
+    }.items():
+        assert words in refused(capsys, 1, *told, *given)
+    assert "give source_prompt" in refused(capsys, 1, *start, "--pair", "ring=star")
+
+
 def test_the_world_is_written_and_can_be_read_again():
     assert run(["world", "clips", "--count", "2", "--seed", "5", "--frames", "9", "--size", "48"]) == 0
     assert left_behind("clips") == ["0000.json", "0000.mp4", "0001.json", "0001.mp4"]
@@ -296,6 +338,10 @@ def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert run(["methods"]) == 0
     told = capsys.readouterr().out
     assert all(f"{name}: {method['summary']}" in told for name, method in listed.items())
+    matrix = told.split("settings of every method")[0]
+    assert "cogvideox" in matrix and "unet3d" in matrix
+    assert all(name in matrix for name in listed), "every method has a row"
+    assert "no: target is" in matrix, "a pair that cannot work says why"
     assert run(["models"]) == 0
     told = capsys.readouterr().out
     assert "tiny-dit" in told
@@ -390,7 +436,9 @@ def test_bad_words_and_settings_are_refused_before_a_model_is_loaded(clips: Path
         assert all(word in told for word in words), told
     prompted = [*start, "--prompt", PROMPT]
     assert "given twice" in refused(capsys, 1, *prompted, "--set", "lr=1", "--set", "lr=2")
-    assert "steps is given by --steps and by --set" in refused(capsys, 1, *prompted, "--steps", "3", "--set", "steps=4")
+    assert "steps is given by an option of its own and by --set steps=4" in refused(
+        capsys, 1, *prompted, "--steps", "3", "--set", "steps=4"
+    )
     assert "steps is '5000'" in refused(capsys, 1, *prompted, "--steps", "5000")
     assert "read is 'tea leaves'; allowed is attention or flow" in refused(capsys, 1, *prompted, "--read", "tea leaves")
     told = refused(capsys, 1, *prompted, "--method", "magic")

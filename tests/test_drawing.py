@@ -6,7 +6,15 @@ import torch
 from PIL import Image
 
 from motionlift.core import Grid, Shape, Source
-from motionlift.drawing import contact_sheet, direction_colour, draw_motion, lattice_frames, moving_picture
+from motionlift.drawing import (
+    contact_sheet,
+    direction_colour,
+    draw_lifted,
+    draw_maps,
+    draw_motion,
+    lattice_frames,
+    moving_picture,
+)
 from motionlift.errors import InputError, MotionError, OutputError, SettingError
 from motionlift.media import Clip
 from motionlift.motion import Motion
@@ -67,6 +75,57 @@ def test_an_arrow_reaches_from_the_token_to_where_it_goes_in_the_frames_of_its_g
     assert abs(rows.mean() - 192) < 2 and rows.min() > 160 and rows.max() < 224
     drawn = draw_motion(motion(displacement=field), grey_clip()).frames[1, 192, 300]
     assert tuple(drawn.tolist()) == direction_colour(1.0, 0.0)
+
+
+def maps_of(hot: dict[int, tuple[int, int]], frames: int = 3, side: int = 4) -> torch.Tensor:
+    """Maps of one word over two steps: hot at one token of each frame."""
+    maps = torch.full((2, 1, frames, side, side), 0.01)
+    for frame, (row, column) in hot.items():
+        maps[:, :, frame, row, column] = 1.0
+    return maps
+
+
+def maps_motion(**tensors: torch.Tensor) -> Motion:
+    named = {name.replace("_", "."): tensor for name, tensor in tensors.items()}
+    settings = {"subjects": ["star"], "tau": 0.4}
+    return Motion(named, "motionflow", settings, "twin", "0", GRID, Source("0", 8.0, Shape(9, 32, 32)), "0")
+
+
+def test_heat_and_mask_lie_where_the_map_is_hot():
+    drawn = draw_maps(maps_motion(maps_1=maps_of({0: (0, 0), 1: (1, 2), 2: (3, 3)})), grey_clip()).frames
+    assert drawn.shape == (9, 192 + 20, 192 + 4, 3)
+    panel = drawn[:, 16 : 16 + 192, :192].int()
+    for frame, (row, column) in {0: (0, 0), 4: (1, 2), 8: (3, 3)}.items():
+        cells = panel[frame].unflatten(0, (4, 48)).unflatten(2, (4, 48)).float()
+        colour = (cells - cells.mean(dim=-1, keepdim=True)).abs().mean(dim=(1, 3, 4))
+        assert colour.argmax().item() == row * 4 + column, "the hottest cell is the most coloured"
+        lines = (panel[frame] == 255).all(dim=-1).nonzero()
+        middle = lines.float().mean(dim=0) / 48
+        assert abs(middle[0] - row - 0.5) < 0.1 and abs(middle[1] - column - 0.5) < 0.1, "the line runs around it"
+
+
+def test_every_subject_and_layer_has_its_panel():
+    coarse = maps_of({0: (1, 1)}, side=2)
+    both = maps_motion(maps_2=torch.cat([coarse, coarse], dim=1), maps_10=torch.cat([coarse, coarse], dim=1))
+    both.settings["subjects"] = ["star", "field"]  # pyright: ignore[reportIndexIssue]
+    assert draw_lifted(both, grey_clip()).frames.shape == (9, 2 * 212, 2 * 196, 3)
+
+
+def test_a_displacement_on_a_coarser_lattice_is_drawn_on_it():
+    field = torch.zeros(3, 3, 4, 2)
+    field[1, 2, 0] = torch.tensor([1.0, 0.0])  # from the middle of the left upper quarter to that of the right
+    drawn, empty = (draw_motion(motion(displacement_2=each), grey_clip()).frames for each in (field, 0 * field))
+    rows, columns = np.nonzero((drawn != empty).any(dim=-1).numpy()[1])
+    assert abs(columns.min() - 128) < 8 and abs(columns.max() - 384) < 8 and abs(rows.mean() - 128) < 2
+    with pytest.raises(MotionError, match="5 tokens fits no lattice"):
+        draw_motion(motion(displacement=torch.zeros(3, 3, 5, 2)), grey_clip())
+
+
+def test_what_cannot_be_drawn_as_maps():
+    with pytest.raises(MotionError, match="keeps no attention maps; lift it with motionflow"):
+        draw_maps(motion("none"), grey_clip())
+    with pytest.raises(InputError, match="7 frames"):
+        draw_maps(maps_motion(maps_1=maps_of({0: (0, 0)})), grey_clip(7))
 
 
 def test_the_last_lattice_frame_shows_where_its_tokens_came_from():

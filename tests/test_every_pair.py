@@ -26,7 +26,9 @@ GUIDED, STEPS, INNER = 2, 4, 2
 def backbone(request):
     name, kind = request.param
     pipeline = EVERY_TWIN[name]().to(getattr(torch, kind))
-    return serving(type(pipeline).__name__)(pipeline, name, torch.device("cpu"))
+    backbone = serving(type(pipeline).__name__)(pipeline, name, torch.device("cpu"))
+    backbone.network_dtype = kind
+    return backbone
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +88,21 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
     assert backbone.passes.forward - before[0] == 2 * STEPS + guided * (INNER * optimised + job.settings.inject)
     moved = {key.split(".")[1] for key in result.positions}
     assert moved == ({str(index) for index in range(guided)} if optimised and target == "positions" else set())
-    plain = finished(guide.cast(job_for("none", backbone, reference, target))).latents
+    changes = {"inner": 0, "share": 0.0, "inject": False}
+    unguided = replace(job, settings=replace(job.settings, **changes))
+    plain = finished(guide.cast(unguided)).latents
     assert torch.equal(result.latents, plain) == (name == "none")
     assert backbone.decode(result.latents).shape == reference.pixels.shape
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("none", "injection")])
+def test_guidance_lowers_every_loss(backbone, reference, name):
+    if backbone.network_dtype != "float32":
+        pytest.skip("half precision hides small steps")
+    job = job_for(name, backbone, reference, "latents")
+    small = {"share": 1 / STEPS, "inner": 12, "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inject": False}
+    losses = finished(guide.cast(replace(job, settings=replace(job.settings, **small)))).losses
+    assert len(losses) == 12 and losses[-1] < 0.98 * losses[0], losses
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -20,7 +20,7 @@ from motionlift.media import Clip
 from motionlift.motion import Motion
 from motionlift.workflow import cast, check_prompt, lift, load, read_reference, transfer
 from tests.test_motion import assert_same
-from tests.twins import cogvideox
+from tests.twins import cogvideox, unet3d
 
 QUICK = {"steps": 3, "share": 0.67, "inner": 1, "block": 1}
 PROMPT = "a red star on a blue field"
@@ -578,3 +578,75 @@ def test_what_was_settled_when_lifting_cannot_be_changed_when_casting(model: Any
     channels = lift(a_clip(), model, "moft", settings=QUICK, cached=False)
     with pytest.raises(SettingError, match=r"channel_share is 0\.5, but the motion was lifted with 0\.04"):
         cast(channels, PROMPT, model, settings={"channel_share": 0.5})
+
+
+# Inversion
+
+
+INVERTING = {**QUICK, "inversion": True, "source_prompt": "a blue star on the field"}
+
+
+def test_inverted_noise_is_part_of_the_motion_and_kept(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "cache"))
+    first = lift(a_clip(), model, settings=INVERTING)
+    before = model.passes.forward
+    second = lift(a_clip(), model, settings=INVERTING)
+    assert model.passes.forward == before, "it came from the cache"
+    assert first.tensors["inverted"].shape == first.tensors["latents"].shape
+    assert_same(first, second)
+    other = lift(a_clip(), model, settings={**INVERTING, "source_prompt": "a red ring"})
+    assert not torch.equal(first.tensors["inverted"], other.tensors["inverted"])
+
+
+def test_sampling_can_start_from_the_inverted_noise(model: Any):
+    motion = lift(a_clip(), model, "none", settings={"steps": 3, "inversion": True}, cached=False)
+    seeds = [cast(motion, PROMPT, model, seed=seed, settings={"beta": 1.0}).clip.frames for seed in (1, 2)]
+    assert torch.equal(*seeds), "nothing of the seed is left"
+    mixed = [cast(motion, PROMPT, model, seed=seed, settings={"beta": 0.5}).clip.frames for seed in (1, 2)]
+    assert not torch.equal(*mixed) and not torch.equal(mixed[0], seeds[0])
+    fresh = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
+    plain = cast(fresh, PROMPT, model, seed=1).clip.frames
+    assert torch.equal(cast(motion, PROMPT, model, seed=1, settings={"beta": 0.0}).clip.frames, plain)
+
+
+def test_what_inversion_refuses(model: Any):
+    motion = lift(a_clip(), model, "none", settings={"steps": 3, "inversion": True}, cached=False)
+    told = refusal(SettingError, lambda: cast(motion, PROMPT, model, settings={"beta": 0.5, "steps": 5}))
+    assert "inverted in 3 steps" in told
+    fresh = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
+    assert "needs the inverted noise" in refusal(
+        SettingError, lambda: cast(fresh, PROMPT, model, settings={"beta": 0.5})
+    )
+    lost = replace(motion, tensors={"latents": motion.tensors["latents"]})
+    assert "holds no inverted noise" in refusal(MotionError, lambda: cast(lost, PROMPT, model, settings={"beta": 0.5}))
+    long = {"inversion": True, "source_prompt": "red " * 30}
+    assert "the source prompt does not fit" in refusal(InputError, lambda: lift(a_clip(), model, "none", settings=long))
+
+
+def test_words_are_checked_before_the_network_runs(model: Any):
+    before = model.passes.forward
+    for settings, words in (
+        ({}, "needs to know what the reference shows"),
+        ({"source_prompt": "a blue star", "subjects": ["dog"]}, "dog is not in the source prompt"),
+        ({"source_prompt": "a blue star", "subjects": [1]}, "subjects is [1]; allowed is words"),
+    ):
+        assert words in refusal(
+            SettingError, lambda settings=settings: lift(a_clip(), model, "motionflow", settings=settings)
+        )
+    pair = {"source_prompt": "a blue star", "subjects": ["star"], "targets": ["dog"]}
+    assert "dog is not in the prompt" in refusal(
+        SettingError, lambda: transfer(a_clip(), PROMPT, model, method="motionflow", settings=pair)
+    )
+    assert model.passes.forward == before
+
+
+def test_a_displacement_on_a_coarse_lattice_is_saved_and_cast(tmp_path: Path):
+    """Layers of a UNet have lattices of their own."""
+    unet = load(unet3d(), "cpu")
+    motion = lift(a_clip(frames=4), unet, frames=4, settings={**QUICK, "block": [0, 2], "inject": False}, cached=False)
+    assert {motion.tensors[f"displacement.{block}"].shape[2] for block in (0, 2)} == {64, 16}
+    motion.save(tmp_path / "coarse.safetensors")
+    again = Motion.load(tmp_path / "coarse.safetensors")
+    assert_same(motion, again)
+    frames = cast(again, PROMPT, unet).clip.frames
+    assert torch.equal(frames, cast(motion, PROMPT, unet).clip.frames)

@@ -19,12 +19,16 @@ from motionlift.options import (
     Frames,
     MethodName,
     Model,
+    Pairs,
     Prompt,
     Read,
     Reference,
     Seed,
     Set,
+    SourcePrompt,
     Steps,
+    Subjects,
+    Targets,
     VideoOutput,
     whole,
 )
@@ -73,13 +77,15 @@ def transfer(
     frames: Frames = None,
     steps: Steps = None,
     read: Read = None,
+    source_prompt: SourcePrompt = None,
+    pairs: Pairs = None,
     settings: Set = None,
     device: Device = "auto",
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Show the reference beside the result.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
-    values = _values(settings, steps=steps, read=read)
+    values = _values(settings, steps=steps, read=read, source_prompt=source_prompt, **_paired(pairs))
     from motionlift import truth, workflow
     from motionlift.progress import Live
 
@@ -110,12 +116,14 @@ def lift(
     frames: Frames = None,
     steps: Steps = None,
     read: Read = None,
+    source_prompt: SourcePrompt = None,
+    subjects: Subjects = None,
     settings: Set = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
-    values = _values(settings, steps=steps, read=read)
+    values = _values(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
     from motionlift import workflow
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX
@@ -160,6 +168,7 @@ def cast(
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
     steps: Steps = None,
+    targets: Targets = None,
     settings: Set = None,
     device: Device = "auto",
     keep_motion: Annotated[
@@ -168,7 +177,7 @@ def cast(
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
-    values = _values(settings, steps=steps)
+    values = _values(settings, steps=steps, targets=targets)
     from motionlift import workflow
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX, Motion
@@ -199,13 +208,15 @@ def inspect(
     model: Model = "tiny-dit",
     frames: Frames = None,
     read: Read = None,
+    source_prompt: SourcePrompt = None,
+    subjects: Subjects = None,
     settings: Set = None,
     device: Device = "auto",
 ) -> None:
-    """Draw the motion that is lifted from a reference, as arrows over its frames."""
-    values = _values(settings, read=read)
+    """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
+    values = _values(settings, read=read, source_prompt=source_prompt, subjects=subjects)
     from motionlift import workflow
-    from motionlift.drawing import contact_sheet, draw_motion
+    from motionlift.drawing import contact_sheet, draw_lifted
     from motionlift.progress import Live
 
     _check_output(output, (".png",), reference)
@@ -218,7 +229,7 @@ def inspect(
         motion = workflow.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
         live.show("draw", 0, None)
         assert work.reference is not None
-        drawn = draw_motion(motion, work.reference)
+        drawn = draw_lifted(motion, work.reference)
     _notice(work.reference.notices)
     drawn.save(output)
     contact_sheet(drawn, output.with_suffix(".png"))
@@ -299,7 +310,16 @@ def demo(
     _wrote([page])
 
 
-def _values(pairs: Sequence[str] | None, **shorthands: str | None) -> dict[str, Any]:
+def _paired(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
+    """Subjects and targets from ``--pair SUBJECT=TARGET``."""
+    split = [pair.partition("=")[::2] for pair in pairs or ()]
+    for pair, (subject, target) in zip(pairs or (), split, strict=True):
+        if not subject.strip() or not target.strip():
+            raise SettingError(f"--pair is {pair!r}; give SUBJECT=TARGET, such as --pair star=ring")
+    return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
+
+
+def _values(pairs: Sequence[str] | None, **shorthands: str | Sequence[str] | None) -> dict[str, Any]:
     """Settings from ``--set`` and from the options that are short for one."""
     from motionlift.settings import assignments
 
@@ -308,7 +328,9 @@ def _values(pairs: Sequence[str] | None, **shorthands: str | None) -> dict[str, 
         if value is None:
             continue
         if name in values:
-            raise SettingError(f"{name} is given by --{name} and by --set {name}={values[name]}; give it once")
+            raise SettingError(
+                f"{name} is given by an option of its own and by --set {name}={values[name]}; give it once"
+            )
         values[name] = value
     return values
 

@@ -119,7 +119,7 @@ class Step:
     """One step of a loop, as it is yielded."""
 
     phase: str
-    """What is being done: ``"lift"``, ``"guide"`` or ``"sample"``."""
+    """What is being done: ``"invert"``, ``"lift"``, ``"guide"`` or ``"sample"``."""
     index: int
     """Number of this step in its phase, from zero."""
     total: int
@@ -329,6 +329,10 @@ class Method(Protocol):
 
     def settings(self, backbone: Backbone) -> Guided:
         """Defaults for a model."""
+        ...
+
+    def check(self, backbone: Backbone, settings: Any) -> None:
+        """Refuse what lifting cannot work with, before the network runs."""
         ...
 
     def lift(self, reference: Reference, backbone: Backbone, settings: Any) -> Generator[Step, None, Tensors]:

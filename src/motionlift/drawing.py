@@ -1,4 +1,4 @@
-"""Pictures to look at: a lifted displacement as arrows, a contact sheet, a moving picture of several clips."""
+"""Pictures to look at: a lifted displacement as arrows, attention maps as heat, a contact sheet, a moving picture of clips."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, from_numpy
 
 from motionlift.core import Grid
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.media import Clip, replacing, side_by_side
-from motionlift.motion import Motion
+from motionlift.motion import Motion, halved
+from motionlift.signals.attention_maps import adaptive_mask, smoothed
 
 Array = np.ndarray
 
@@ -35,6 +36,10 @@ HELD = 600
 """Milliseconds that a moving picture rests on its last frame (ours)."""
 SHIFT = 4
 """Binary places of OpenCV's fixed-point coordinates."""
+MAPS_SIDE = 192
+"""Longest side of a panel of attention maps, pixels (ours)."""
+HEAT = 0.65
+"""Greatest share of the heat in a pixel under attention (ours)."""
 INK = (128, 136, 145)
 """Grey of the labels, readable on white and on black alike (ours)."""
 
@@ -58,17 +63,108 @@ def draw_motion(motion: Motion, clip: Clip, scale: int | None = None) -> Clip:
         SettingError: a scale out of 1..64.
     """
     field = _displacement(motion)
+    _check_frames(motion, clip)
+    canvas = _enlarged(clip, scale)
+    grid = _lattice_of(field, motion.grid)
+    places, moves = _arrows(field, grid)
+    size = np.array(canvas.shape[2:0:-1]) / [grid.width, grid.height]
+    owners = lattice_frames(len(canvas), grid.frames)
+    drawn = [_with_arrows(frame, places[n] * size, moves[n] * size) for frame, n in zip(canvas, owners, strict=True)]
+    return Clip.of(from_numpy(np.stack(drawn)), clip.fps)
+
+
+def draw_lifted(motion: Motion, clip: Clip) -> Clip:
+    """What a motion holds, drawn over the frames of its reference: attention maps where there are any, else arrows.
+
+    Raises:
+        MotionError: the motion holds nothing that can be drawn.
+        InputError: the clip has another number of frames than the motion's reference.
+    """
+    return draw_maps(motion, clip) if _map_names(motion) else draw_motion(motion, clip)
+
+
+def _check_frames(motion: Motion, clip: Clip) -> None:
     if len(clip.frames) != motion.source.shape.frames:
         raise InputError(
             f"the clip has {len(clip.frames)} frames and the motion was lifted from {motion.source.shape.frames}; "
             "give the frames that it was lifted from"
         )
-    canvas = _enlarged(clip, scale)
-    places, moves = _arrows(field, motion.grid)
-    size = np.array(canvas.shape[2:0:-1]) / [motion.grid.width, motion.grid.height]
-    owners = lattice_frames(len(canvas), motion.grid.frames)
-    drawn = [_with_arrows(frame, places[n] * size, moves[n] * size) for frame, n in zip(canvas, owners, strict=True)]
-    return Clip.of(from_numpy(np.stack(drawn)), clip.fps)
+
+
+def _map_names(motion: Motion) -> list[str]:
+    """Names of the attention maps, layer by layer."""
+    names = [name for name in motion.tensors if name.split(".")[0] == "maps"]
+    return sorted(names, key=lambda name: (len(name), name))
+
+
+def draw_maps(motion: Motion, clip: Clip) -> Clip:
+    """The attention to each subject and its masks over the frames of the reference: a row a subject, a column a layer.
+
+    The heat is the mean map over the guided steps, brightest at each frame's maximum; the white line runs around the places
+    that belong to the mask in at least half of these steps.
+
+    Args:
+        motion: a motion with attention maps, as MotionFlow lifts it.
+        clip: the reference's frames, of the size at which the model saw them.
+
+    Raises:
+        MotionError: the motion holds no attention maps.
+        InputError: the clip has another number of frames than the motion's reference.
+    """
+    names = _map_names(motion)
+    if not names:
+        raise MotionError(
+            f"the motion was lifted by {motion.method}, which keeps no attention maps; lift it with motionflow"
+        )
+    _check_frames(motion, clip)
+    side = max(clip.frames.shape[1:3])
+    canvas = _enlarged(_at_most(clip, MAPS_SIDE), max(1, MAPS_SIDE // side))
+    rows = []
+    for word, subject in enumerate(motion.settings["subjects"]):
+        panels = []
+        for name in names:
+            maps = smoothed(motion.tensors[name][:, word].float())
+            masks = adaptive_mask(maps, float(motion.settings["tau"])).float().mean(dim=0) >= 0.5
+            heat = maps.mean(dim=0)
+            heat = heat / heat.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
+            owners = lattice_frames(len(canvas), len(heat))
+            pairs = zip(canvas, owners, strict=True)
+            drawn = [_with_heat(frame, heat[n].numpy(), masks[n].numpy()) for frame, n in pairs]
+            panels.append(np.stack([_titled(frame, f"{subject}, layer {name.partition('.')[2]}") for frame in drawn]))
+        rows.append(np.concatenate(panels, axis=2))
+    return Clip.of(from_numpy(_even(np.concatenate(rows, axis=1))), clip.fps)
+
+
+def _with_heat(
+    frame: UInt8[Array, "height width 3"], heat: Float[Array, "rows columns"], mask: Bool[Array, "rows columns"]
+) -> UInt8[Array, "height width 3"]:
+    """One frame, dimmed, with the heat of a map over it and a line around its mask."""
+    size = frame.shape[1::-1]
+    coloured = cv2.applyColorMap(np.uint8(heat.clip(0, 1) * 255), cv2.COLORMAP_INFERNO)[..., ::-1]
+    share = cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR)[..., None] * HEAT
+    above = cv2.resize(np.ascontiguousarray(coloured), size, interpolation=cv2.INTER_LINEAR)
+    picture = np.ascontiguousarray((frame * DIMMED * (1 - share) + above * share).astype(np.uint8))
+    area = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    lines, _ = cv2.findContours(area, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(picture, lines, -1, (255, 255, 255), 1)
+    return picture
+
+
+def _titled(picture: UInt8[Array, "height width 3"], title: str) -> UInt8[Array, "_ _ 3"]:
+    """A picture below its title, with a margin to the right and below."""
+    height, width = picture.shape[:2]
+    font = ImageFont.load_default(size=12)
+    strip = Image.new("RGB", (width, 16))
+    ImageDraw.Draw(strip).text((2, 1), title, (255, 255, 255), font)
+    titled = np.zeros((height + 16 + GAP, width + GAP, 3), np.uint8)
+    titled[:16, :width], titled[16 : 16 + height, :width] = np.asarray(strip), picture
+    return titled
+
+
+def _even(frames: UInt8[Array, "frames height width 3"]) -> UInt8[Array, "frames _ _ 3"]:
+    """Frames with even sides, as video files need them: a black line more where they are odd."""
+    height, width = frames.shape[1:3]
+    return np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
 
 
 def lattice_frames(frames: int, lattice: int) -> list[int]:
@@ -168,6 +264,16 @@ def _displacement(motion: Motion) -> Float[Tensor, "query_frame key_frame token 
             f"the motion was lifted by {motion.method}, which keeps no displacement to draw; lift it with ditflow"
         )
     return motion.tensors[min(names, key=lambda name: (len(name), name))].detach().float()
+
+
+def _lattice_of(field: Float[Tensor, "query_frame key_frame token 2"], finest: Grid) -> Grid:
+    """The lattice of a field: the model's finest, halved until it has as many tokens, as a UNet halves it."""
+    fitting = [grid for grid in halved(finest) if (len(field), field.shape[2]) == (grid.frames, grid.area)]
+    if not fitting:
+        raise MotionError(
+            f"the displacement of {field.shape[2]} tokens fits no lattice of the motion's {finest}: lift it again"
+        )
+    return fitting[0]
 
 
 def _arrows(

@@ -133,11 +133,20 @@ def _aim(casting: Casting, index: int) -> Aim:
     """
     backbone, method = casting.backbone, casting.method
     grids = {number: backbone.grid(casting.shape, number) for number in method.blocks(casting.settings)}
-    places = {word: backbone.word_places(casting.prompt, word) for word in method.words(casting.settings)}
+    return Aim(casting.motion, grids, index, word_places(backbone, method, casting.settings, casting.prompt))
+
+
+def word_places(backbone: Backbone, method: Method, settings: Guided, prompt: str) -> dict[str, tuple[int, ...]]:
+    """Places in the encoded prompt of the words that a method asks for.
+
+    Raises:
+        SettingError: one is not in the prompt.
+    """
+    places = {word: backbone.word_places(prompt, word) for word in method.words(settings)}
     lacking = [word for word, found in places.items() if not found]
     if lacking:
-        raise SettingError(f"{', '.join(lacking)} is not in the prompt {casting.prompt!r}; name words that are")
-    return Aim(casting.motion, grids, index, places)
+        raise SettingError(f"{', '.join(lacking)} is not in the prompt {prompt!r}; name words that are")
+    return places
 
 
 def learning_rate(settings: Guided, index: int) -> float:

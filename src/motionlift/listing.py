@@ -9,11 +9,19 @@ from rich.table import Table
 from rich.text import Text
 
 from motionlift.backbones import families
-from motionlift.core import Guided
+from motionlift.core import Backbone, Guided
+from motionlift.errors import SettingError
 from motionlift.methods import methods
 from motionlift.settings import described
-from motionlift.workflow import BUNDLED, BUNDLED_MODELS, CARD
+from motionlift.workflow import BUNDLED, BUNDLED_MODELS, CARD, load, settings_for
 from motionlift.zoo.world import vocabulary
+
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ditflow, read by optical flow": ("ditflow", {"read": "flow"}),
+    "ditflow, on positions": ("ditflow", {"target": "positions"}),
+    "ditflow, on saved positions": ("ditflow", {"target": "saved"}),
+}
+"""Ways to run a method beside its defaults that ask something else of a model."""
 
 
 def print_models() -> None:
@@ -28,18 +36,50 @@ def print_models() -> None:
 
 
 def listed_methods() -> list[dict[str, Any]]:
-    """Every method's name, summary and settings: each one's default and what it allows."""
+    """Every method's name, summary, ways to run it on the bundled models, and settings with what they allow."""
+    rows = matrix()
     return [
-        {"name": name, "summary": method.summary, "settings": _listed_settings(method.Settings)}
+        {
+            "name": name,
+            "summary": method.summary,
+            "runs": {way: answers for way, answers in rows.items() if way.split(",")[0] == name},
+            "settings": _listed_settings(method.Settings),
+        }
         for name, method in methods().items()
     ]
 
 
+def matrix() -> dict[str, dict[str, str]]:
+    """For every way to run a method, and every bundled model: ``yes``, or why not."""
+    ways = {name: (name, {}) for name in methods()} | VARIANTS
+    models = {f"{model.family} ({model.name})": model for model in map(load, BUNDLED_MODELS)}
+    return {
+        way: {title: _whether(name, settings, model) for title, model in models.items()}
+        for way, (name, settings) in ways.items()
+    }
+
+
+def _whether(name: str, settings: Mapping[str, Any], model: Backbone) -> str:
+    try:
+        settings_for(methods()[name], model, settings)
+    except SettingError as error:
+        return f"no: {error}"
+    return "yes"
+
+
 def print_methods() -> None:
-    """The settings that all methods share, then every method with its own."""
+    """Which method runs on which model, the settings that all methods share, then every method with its own."""
+    listed = listed_methods()
+    rows = {way: answers for method in listed for way, answers in method["runs"].items()}
+    families = list(next(iter(rows.values())))
+    table = Table("method", *families)
+    for way, answers in rows.items():
+        table.add_row(way, *[Text(answers[family]) for family in families])
+    Console().print(table)
+    print()
     shared = _listed_settings(Guided)
     _print_settings("settings of every method", shared)
-    for method in listed_methods():
+    for method in listed:
         own = {name: about for name, about in method["settings"].items() if name not in shared}
         _print_settings(f"{method['name']}: {method['summary']}", own)
     print("Defaults are the published ones; a model may bring its own. The record beside a video says what was used.")

@@ -178,6 +178,15 @@ def _size(value: Any) -> int:
     return value
 
 
+def halved(finest: Grid) -> list[Grid]:
+    """A lattice and those that a UNet makes of it by halving its sides, odd ones rounded up."""
+    grids = [finest]
+    while grids[-1].area > 1:
+        last = grids[-1]
+        grids.append(Grid(last.frames, -(-last.height // 2), -(-last.width // 2)))
+    return grids
+
+
 def _check_tensor(file: Path, name: str, tensor: Tensor, grid: Grid) -> None:
     """Refuse other types, numbers that are not finite, and displacements of another lattice."""
     if tensor.dtype not in DTYPES:
@@ -185,9 +194,10 @@ def _check_tensor(file: Path, name: str, tensor: Tensor, grid: Grid) -> None:
             f"{file} holds {name[:40]!r} of type {tensor.dtype}, which no motion has; lift the motion again"
         )
     is_field = name.split(".")[0] == "displacement"
-    expected = (grid.frames, grid.frames, grid.area, 2)
-    if is_field and tuple(tensor.shape) != expected:
-        raise MotionError(f"{file} holds a displacement of {tuple(tensor.shape)}; its lattice {grid} needs {expected}")
+    expected = {(own.frames, own.frames, own.area, 2) for own in halved(grid)}
+    if is_field and tuple(tensor.shape) not in expected:
+        finest = (grid.frames, grid.frames, grid.area, 2)
+        raise MotionError(f"{file} holds a displacement of {tuple(tensor.shape)}; its lattice {grid} needs {finest}")
     known = torch.isfinite(tensor) | tensor.isnan() if is_field else torch.isfinite(tensor)
     if not known.all():
         raise MotionError(f"{file} holds numbers that are not finite in {name[:40]!r}; lift the motion again")

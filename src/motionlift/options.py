@@ -42,6 +42,32 @@ Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoisi
 Read = Annotated[
     str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
 ]
+SourcePrompt = Annotated[
+    str | None,
+    typer.Option(
+        "--source-prompt", help="What the reference shows, for its inversion; short for --set source_prompt=..."
+    ),
+]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pair",
+        metavar="SUBJECT=TARGET",
+        help="A word of the source prompt and the word of the prompt that takes its motion, again and again.",
+    ),
+]
+Subjects = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--subject", metavar="WORD", help="A word of the source prompt whose motion is taken, again and again."
+    ),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target", metavar="WORD", help="A word of the prompt that takes a subject's motion, in the subjects' order."
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

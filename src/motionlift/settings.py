@@ -97,6 +97,10 @@ def _fits(field: dataclasses.Field, read: Any) -> bool:
     return len(parts) > 0 and all(lowest <= number <= highest and abs(number) != math.inf for number in parts)
 
 
+def _are_texts(parts: Sequence[Any]) -> bool:
+    return all(isinstance(part, str) for part in parts)
+
+
 def _read(kind: Any, value: Any) -> Any:
     """A value as a type, or None; raises what Python raises for what it cannot convert."""
     if kind is bool:
@@ -107,7 +111,7 @@ def _read(kind: Any, value: Any) -> Any:
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
         (part_kind, *_) = typing.get_args(kind)
         if part_kind is str:
-            return tuple(part.strip() for part in parts if part.strip())
+            return tuple(part.strip() for part in parts if part.strip()) if _are_texts(parts) else None
         numbers = tuple(_read(int, part) for part in parts)
         return None if None in numbers else numbers
     if kind is str:

@@ -28,7 +28,7 @@ from motionlift.settings import with_values
 
 BUNDLED = Path(__file__).parent / "zoo" / "weights"
 """Folder of the models that come with the package."""
-BUNDLED_MODELS = ("tiny-dit",)
+BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
 INDEX = "model_index.json"
 """File by which a folder is known as a diffusers pipeline."""
 HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
@@ -39,6 +39,13 @@ MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
 MOST_LOOKED_AT = 2**28
 """Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
+PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
+"""Finds in the libraries' words that weights are there in no format that is read."""
+CONVERSION = (
+    'diffusers converts it once and for all: python -c "from diffusers import DiffusionPipeline; '
+    "DiffusionPipeline.from_pretrained('{model}').save_pretrained('converted/{last}')\"; then take the folder converted/{last}"
+)
+"""What to do about them; the last part of the name stays, by which the published models are known."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 CARD = "figures.json"
@@ -115,7 +122,17 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Backbone:
     name = str(model)
     source = _source(name)
     backbone = serving(_pipeline_class(name, source))
-    return backbone(_read_pipeline(name, source, place), name, place)
+    pipeline = _read_pipeline(name, source, place)
+    _check_parts(backbone, pipeline, name)
+    return backbone(pipeline, name, place)
+
+
+def _check_parts(backbone: Any, pipeline: Any, name: str) -> None:
+    """Refuse a pipeline of other parts than its family has: diffusers only warns."""
+    for part, allowed in backbone.parts.items():
+        found = type(getattr(pipeline, part)).__name__
+        if found not in allowed:
+            raise ModelError(f"the {part} of model {name!r} is a {found}; allowed is {' or '.join(allowed)}")
 
 
 def _device(name: str) -> torch.device:
@@ -174,7 +191,11 @@ def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
             raise ModelError("its tokenizer is empty")
     except Exception as error:  # damaged files make the libraries raise errors of every kind
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model {name!r} is incomplete or damaged: {reason}") from error
+        hint = ""
+        if PICKLED(reason):
+            way = CONVERSION.format(model=name, last=Path(name).name)
+            hint = f". If its weights are pickles, which are never read here: {way}"
+        raise ModelError(f"model {name!r} is incomplete or damaged: {reason}{hint}") from error
     return pipeline
 
 
@@ -292,6 +313,8 @@ def _lift(
 ) -> tuple[Motion, Clip]:
     backbone = run.backbone
     settings = settings_for(method, backbone, values)
+    method.check(backbone, settings)
+    check_source_prompt(settings, backbone)
     if cached:
         cache.most_bytes()  # refuses a bad cap now, not once the work is done
     with run.phase("read"):
@@ -395,6 +418,18 @@ def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
         backbone.text(prompt)
 
 
+def check_source_prompt(settings: Guided, backbone: Backbone) -> None:
+    """Refuse a source prompt that the model cannot read whole.
+
+    Raises:
+        InputError: it is longer than the model's text window.
+    """
+    try:
+        backbone.text(settings.source_prompt)
+    except InputError as error:
+        raise InputError(f"the source prompt does not fit: {error}") from error
+
+
 def check_seed(seed: int) -> None:
     """Refuse a seed that PyTorch does not take.
 
@@ -451,6 +486,12 @@ def _cast(
     settings = settings_for(method, backbone, {**motion.settings, **(values or {})})
     _check_blocks(motion, method.blocks(settings))
     _check_lifted(motion, settings)
+    lifted_steps = motion.settings.get("steps", settings.steps)
+    if settings.beta and settings.steps != lifted_steps:
+        raise SettingError(
+            f"steps is {settings.steps}, but the motion was inverted in {lifted_steps} steps, and beta asks for its noise: "
+            f"lift it again with steps={settings.steps}"
+        )
     shape = backbone.fitting(motion.source.shape.frames)
     job = guide.Casting(backbone, method, settings, motion.tensors, shape, prompt, seed)
     with run.phase("cast"):
@@ -492,6 +533,7 @@ def transfer(
     check_seed(seed)
     run = Run(_loaded(model))
     check_prompt(prompt, run.backbone)
+    guide.word_places(run.backbone, chosen, settings_for(chosen, run.backbone, settings), prompt)
     motion, clip = _lift(run, reference, chosen, frames, settings, cached, advance)
     video = _cast(run, motion, prompt, seed, settings, advance)
     return replace(video, reference=clip, record={**video.record, "reference_notices": list(clip.notices)})

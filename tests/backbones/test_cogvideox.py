@@ -13,6 +13,11 @@ from motionlift.backbones import serving
 from motionlift.backbones.cogvideox import CogVideoX, RotaryAttention
 from motionlift.core import Backbone, Grid, Shape
 from motionlift.errors import InputError, ModelError, SettingError
+from motionlift.signals.attention_maps import (
+    cross_probabilities,
+    spatial_probabilities,
+    temporal_probabilities,
+)
 
 CPU = torch.device("cpu")
 PROMPT = "a red star on the blue field"
@@ -248,6 +253,30 @@ def test_gradients_are_the_same_when_activations_are_recomputed(twin, monkeypatc
 # Recording and injecting
 
 
+def assert_slices(seen, attention, grid):
+    """The three kinds of attention are slices of the one map over text and video."""
+    query, key, _ = (tensor[0] for tensor in attention)
+    full = (query @ key.transpose(1, 2) / query.shape[-1] ** 0.5).softmax(dim=-1).mean(dim=0)[WINDOW:]
+    cross, spatial = seen.cross, seen.spatial
+    found = cross_probabilities(cross.query[0], cross.key[0], [each[0] for each in cross.rivals])
+    torch.testing.assert_close(found, full[:, :WINDOW], atol=1e-6, rtol=1e-4)
+    video = full[:, WINDOW:].unflatten(1, (grid.frames, grid.area)).unflatten(0, (grid.frames, grid.area))
+    own = torch.stack([video[frame, :, frame] for frame in range(grid.frames)])
+    found = spatial_probabilities(spatial.query[0], spatial.key[0], grid, [each[0] for each in spatial.rivals])
+    torch.testing.assert_close(found, own, atol=1e-6, rtol=1e-4)
+    own = torch.stack([video[:, place, :, place] for place in range(grid.area)])
+    (temporal,) = seen.temporal
+    found = temporal_probabilities(temporal.query[0], temporal.key[0], grid, [each[0] for each in temporal.rivals])
+    torch.testing.assert_close(found, own, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 30, 50, 61, 103, 121, 206, 1000])
+def test_there_are_as_many_timesteps_as_were_asked_for(backbone, steps):
+    timesteps = backbone.timesteps(steps)
+    assert len(timesteps) == steps and timesteps[0] == 999 and timesteps[-1] >= 0
+    assert timesteps == sorted(set(timesteps), reverse=True)
+
+
 @pytest.mark.parametrize("frames", [9, 16])
 def test_a_record_is_what_diffusers_computes(backbone, stock, frames):
     latents, text = latents_of(backbone, frames), backbone.text(PROMPT)
@@ -266,6 +295,7 @@ def test_a_record_is_what_diffusers_computes(backbone, stock, frames):
         for name, truth in zip(("query", "key", "value"), calls[number], strict=True):
             torch.testing.assert_close(getattr(seen, name), truth[:, :, WINDOW:], atol=1e-5, rtol=0)
         torch.testing.assert_close(seen.features, outputs[number], atol=1e-5, rtol=0)
+        assert_slices(seen, calls[number], backbone.grid(backbone.fitting(frames)))
         assert seen.query.shape == (1, 2, backbone.grid(backbone.fitting(frames)).tokens, 16)
 
 

@@ -8,36 +8,59 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
+from diffusers import AutoencoderKL, AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
 from PIL import Image
 
-from motionlift.bench import card, comparison, footage, looks, references, runner, signal, sweep
+from motionlift.bench import (
+    card,
+    comparison,
+    footage,
+    inversion,
+    looks,
+    masks,
+    references,
+    runner,
+    signal,
+    sweep,
+    trial,
+)
+from motionlift.core import Grid
 from motionlift.media import Clip
 from motionlift.metrics.tracks import aligned_error
 from motionlift.workflow import load
-from motionlift.zoo import tiny_dit, world
+from motionlift.zoo import tiny_dit, tiny_unet, world
 
-MODULES = (looks, signal, comparison, sweep)
+MODULES = (looks, signal, masks, inversion, comparison, sweep)
 """Those whose extent is a count."""
 
 
-@pytest.fixture(scope="module")
-def twin() -> Any:
-    """Seventeen frames of 64x64 and the world's words, with two narrow blocks; two steps, one of them guided."""
-    torch.manual_seed(0)
+def narrow_dit() -> Any:
+    """Seventeen frames of 64x64 and the world's words, with seven narrow blocks."""
     narrow = {"block_out_channels": (8, 8, 8), "norm_num_groups": 2}
     vae = AutoencoderKLCogVideoX.from_config({**tiny_dit.autoencoder().config, **narrow})
     shallow = {"num_layers": 7, "num_attention_heads": 1}
     transformer = CogVideoXTransformer3DModel.from_config({**tiny_dit.transformer().config, **shallow})
-    pipeline = CogVideoXPipeline(tiny_dit.tokenizer(), tiny_dit.text_encoder(), vae, transformer, tiny_dit.scheduler())
-    backbone = load(pipeline, "cpu")
+    return CogVideoXPipeline(tiny_dit.tokenizer(), tiny_dit.text_encoder(), vae, transformer, tiny_dit.scheduler())
+
+
+def narrow_unet() -> Any:
+    """Sixteen frames of 64x64 and the world's words, with a narrow autoencoder."""
+    narrow = {"block_out_channels": (8, 8, 8), "norm_num_groups": 2}
+    return tiny_unet.pipeline(AutoencoderKL.from_config({**tiny_unet.autoencoder().config, **narrow}))
+
+
+@pytest.fixture(scope="module", params=[narrow_dit, narrow_unet])
+def twin(request: pytest.FixtureRequest) -> Any:
+    """A model of a bundled one's form; two steps, one of them guided."""
+    torch.manual_seed(0)
+    backbone = load(request.param(), "cpu")
     backbone.defaults = {"steps": 2, "share": 0.5, "inner": 1}
     return backbone
 
 
 @pytest.fixture(autouse=True)
 def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
-    for module in (*MODULES, footage):
+    for module in (looks, signal, masks, inversion, comparison, trial, footage):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
 
@@ -85,12 +108,24 @@ def test_signal(twin: Any):
     assert_table(signal.section([record]), twin.blocks + 1)
 
 
-@pytest.mark.parametrize("name", ["none", "DiTFlow, latents, optical flow", "DiTFlow, positions"])
-def test_comparison(name: str):
-    record = measured(comparison, {"index": 1, "run": name})
+def cell_of(name: str, index: int = 1) -> dict[str, Any]:
+    return next(cell for cell in comparison.cells(index + 1) if (cell["index"], cell["run"]) == (index, name))
+
+
+@pytest.mark.parametrize("name", ["none", "MotionFlow", "DiTFlow, latents, optical flow", "DiTFlow, positions"])
+def test_comparison(name: str, twin: Any):
+    record = measured(comparison, cell_of(name))
+    if name == "DiTFlow, positions" and twin.family == "unet3d":
+        assert "has no positional tensors" in record["refused"]
+        plain = measured(comparison, cell_of("none"))
+        text = comparison.section([record, plain])
+        assert_table(text, 1)
+        assert f"\n{name}: target is 'positions', but" in text
+        return
     assert 0 <= record["aligned"] <= record["absolute"] + 1e-6
     assert record["seconds"] > 0 and record["passes"]["forward"] >= 4
     assert record["passes"]["backward"] == (0 if name == "none" else 1)
+    assert record["leakage"] in (True, False)
     assert ("zero_shot" in record) == (name == "DiTFlow, positions")
     if "zero_shot" in record:
         assert record["zero_shot"]["prompt"] != record["prompt"]
@@ -101,45 +136,93 @@ def test_comparison(name: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(comparison.RUNS))
-def test_every_run_of_the_comparison(name: str):
-    assert math.isfinite(measured(comparison, {"index": 0, "run": name})["aligned"])
+def test_every_run_of_the_comparison(name: str, twin: Any):
+    record = measured(comparison, cell_of(name, 0))
+    assert ("refused" in record) == (name == "DiTFlow, positions" and twin.family == "unet3d")
+    assert "refused" in record or math.isfinite(record["aligned"])
 
 
 def test_sweep():
-    change = {"block": 3}
     records = [
-        measured(sweep, {"index": sweep.FIRST, "method": "ditflow", "settings": change}),
-        measured(sweep, {"index": sweep.FIRST, "method": "none", "settings": {}}),
+        measured(sweep, {"index": sweep.FIRST, "method": method, "settings": settings})
+        for method, settings in (("ditflow", {"block": 3}), ("motionflow", {"tau": 0.6}), ("none", {}))
     ]
     text = sweep.section(records)
-    assert "block=3" in text and "plain sampling" in text and "1 references" in text
+    assert "block=3" in text and "tau=0.6" in text and "plain sampling" in text and "1 references" in text
+
+
+def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
+    lacking = {"index": sweep.FIRST, "method": "ditflow", "settings": {"block": twin.blocks}}
+    record = measured(sweep, lacking)
+    assert "does not exist" in record["refused"]
+    plain = measured(sweep, {"index": sweep.FIRST, "method": "none", "settings": {}})
+    assert f"block={twin.blocks}" not in sweep.section([record, plain])
 
 
 def test_sweeps_are_of_settings_that_exist(twin: Any):
-    from motionlift.methods import method
-    from motionlift.workflow import settings_for
+    """A model may lack a block or positions, but no name or value is wrong."""
+    runs = [
+        (method, change) for method, groups in sweep.CHANGES.items() for group in groups.values() for change in group
+    ]
+    for name, settings in [*runs, *comparison.RUNS.values()]:
+        refused = trial.refusal({"method": name, "settings": settings}, "twin")
+        assert refused is None or "does not exist" in refused or "has no positional tensors" in refused
 
-    for group in sweep.CHANGES.values():
-        for change in group:
-            settings_for(method("ditflow"), twin, change)
-    for name, settings in comparison.RUNS.values():
-        settings_for(method(name), twin, settings)
+
+# Masks and inversion
+
+
+def test_masks(twin: Any):
+    record = measured(masks, {"index": masks.FIRST, "method": "motionflow"})
+    assert len(record["iou"]) == twin.blocks * len(masks.TAUS)
+    assert all(len(parts) == masks.PARTS for parts in record["iou"].values())
+    assert 0 < record["share"] < 0.5
+    text = masks.section([record, record])
+    assert_table(text, twin.blocks)
+    assert twin.places[0] in text
+
+
+def test_the_overlap_of_masks():
+    """Known answers; frames that do not show the object do not count."""
+    true = torch.zeros(2, 2, 4, dtype=torch.bool)
+    true[0, 0, :2] = True
+    seen = torch.zeros(4, 2, 2, 4, dtype=torch.bool)
+    seen[0], seen[1, 0, 0, :] = true, True
+    seen[2, 0, 1, :] = True
+    seen[3, 0, 0, 1:3] = True
+    assert masks.overlap(seen, true).tolist() == pytest.approx([1, 0.5, 0, 1 / 3])
+
+
+def test_the_true_mask_is_where_the_object_is():
+    scene = references.reference(3)
+    true = masks.true_mask(scene, [0.0, 5.0], Grid(2, 8, 8))
+    for frame, time in enumerate((0, 5)):
+        rows, columns = np.nonzero(true[frame].numpy())
+        centre = scene.tracks()[0][time] * 8
+        assert abs(columns.mean() + 0.5 - centre[0]) < 1 and abs(rows.mean() + 0.5 - centre[1]) < 1
+
+
+def test_inversion(twin: Any):
+    record = measured(inversion, {"index": 0, "method": "none", "steps": 2})
+    assert math.isfinite(record["psnr"]) and record["noise_deviation"] > 0
+    text = inversion.section([{**record, "index": 0, "steps": steps} for steps in inversion.STEPS])
+    assert_table(text, len(inversion.STEPS))
 
 
 # Footage
 
 
 @pytest.mark.parametrize("name", list(footage.RUNS))
-def test_footage(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_footage(name: str, twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(footage, "VIDEOS", tmp_path / "videos")
     Clip.of(world.render([references.reference(0)], 48, 80).frames[0], 12).save(tmp_path / "street.mp4")
     (tmp_path / "notes.txt").write_text("no clip")
     cells = footage.cells(tmp_path)
     assert [cell["clip"] for cell in cells] == ["street.mp4"] * len(footage.RUNS) * len(footage.PROMPTS)
     record = measured(footage, next(cell for cell in cells if cell["run"] == name), tmp_path)
-    assert record["frames"] == 17 and record["change"] > 0 and record["entries"] >= 0
+    assert record["frames"] == twin.shape.frames and record["change"] > 0 and record["entries"] >= 0
     made = list((tmp_path / "videos").iterdir())
-    assert [path.name for path in made] == [f"street-{name.replace(' ', '-')}-0.mp4"]
+    assert [path.name for path in made] == [f"twin-street-{name.replace(' ', '-')}-0.mp4"]
     assert len(Clip.read(made[0], frames=17, fps=8, aspect=(64, 128), longest=128).frames) == 17
     others = [{**record, "run": run} for run in footage.RUNS]
     assert_table(footage.section(others), 2)
@@ -183,13 +266,14 @@ def test_references_move_and_prompts_differ():
 def test_true_renderings_score_nearly_perfectly():
     scene = references.reference(0)
     frames = world.render([scene]).frames[0]
-    figures = references.motion_figures(frames, scene)
+    figures = references.figures(frames, scene, scene)
+    assert figures["leakage"], "it shows the reference's own colours"
     assert figures["aligned"] < 0.02 and figures["absolute"] < 0.03 and figures["direction"] > 0.9
     assert references.likeness(frames, scene) == references.Likeness(True, True, True)
     standing = frames[:1].expand(len(frames), -1, -1, -1)
     track = torch.tensor(scene.tracks()[0]).float()
     still = aligned_error(track[:1].expand(len(track), -1).clone(), track)
-    assert references.motion_figures(standing, scene)["aligned"] == pytest.approx(still, abs=0.02)
+    assert references.figures(standing, scene, scene)["aligned"] == pytest.approx(still, abs=0.02)
 
 
 # The model card's pictures
@@ -202,16 +286,17 @@ def test_the_curve(tmp_path: Path):
     )
     card.draw_curve(log, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as picture:
-        assert picture.size == (1600, 300)
+        assert picture.size == (1200, 300), "a panel for each stage that was trained, two for the denoiser"
 
 
 def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(card, "fingerprint", lambda _model: "new")
+    monkeypatch.setattr(card, "stated", lambda record, _model: {**record, "model": "new", "defaults": "now"})
     right = {"colour": True, "background": True, "shape": False}
     lines = [
-        {**right, "model": "new"},
-        {**right, "shape": True, "model": "new"},
-        {**right, "colour": False, "model": "old"},
+        {**right, "model": "new", "defaults": "now"},
+        {**right, "shape": True, "model": "new", "defaults": "now"},
+        {**right, "colour": False, "model": "new", "defaults": "before"},
+        {**right, "colour": False, "model": "old", "defaults": "now"},
     ]
     (tmp_path / "looks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     card.write_figures(tmp_path / "looks.jsonl", "tiny-dit", tmp_path / "figures.json")
@@ -220,10 +305,13 @@ def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("colour", 100), ("background", 100), ("shape", 50)
     ]  # fmt: skip
     assert all("2 unseen captions" in name for name in figures)
+    with pytest.raises(SystemExit, match="holds nothing of tiny-dit"):
+        card.write_figures(tmp_path / "none.jsonl", "tiny-dit", tmp_path / "figures.json")
 
 
-def test_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_grid(twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(card, "GRID_CAPTIONS", card.GRID_CAPTIONS[:2])
     card.draw_grid("twin", tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
-        assert picture.size == (5 * 64 * card.ENLARGED, 2 * (64 * card.ENLARGED + card.STRIP))
+        shown = math.ceil(twin.shape.frames / card.FRAME_STRIDE)
+        assert picture.size == (shown * 64 * card.ENLARGED, 2 * (64 * card.ENLARGED + card.STRIP))

@@ -44,7 +44,8 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> Experiment:
     monkeypatch.setattr(runner, "EXPERIMENTS", {"squares": fake})
     monkeypatch.setattr(runner, "ProcessPoolExecutor", lambda jobs, mp_context: ThreadPoolExecutor(jobs))
     monkeypatch.setattr(runner, "load", lambda model: SimpleNamespace(fingerprint=f"{model}-fingerprint"))
-    monkeypatch.setattr(runner, "defaults", lambda _model: "as-they-are")
+    monkeypatch.setattr(runner, "defaults", lambda _model, _method: "as-they-are")
+    monkeypatch.setattr(runner, "BUNDLED_MODELS", ())
     runner.fingerprint.cache_clear()
     yield fake
     runner.fingerprint.cache_clear()
@@ -88,34 +89,45 @@ def test_weights_trained_anew_are_measured_anew(tmp_path: Path, experiment: Expe
     path, page = tmp_path / "squares.jsonl", tmp_path / "docs" / "results.md"
     squares(path, 3, "old")
     assert squares(path, 2, "new") == [0, 1]
-    write_results(tmp_path, page, "new")
+    write_results(tmp_path, page, ["new"])
     text = page.read_text()
-    assert text.startswith("# Results") and "[0, 1]" in text and "fingerprint `new-fingerpr`" in text
-    write_results(tmp_path, page, "old")
+    assert text.startswith("# Results") and "[0, 1]" in text and "Its fingerprint is `new-fingerpr`" in text
+    write_results(tmp_path, page, ["old"])
     assert "[0, 1, 4]" in page.read_text()
 
 
 def test_other_defaults_are_measured_anew(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch):
     path, page = tmp_path / "squares.jsonl", tmp_path / "results.md"
     squares(path, 3)
-    monkeypatch.setattr(runner, "defaults", lambda _model: "changed")
+    monkeypatch.setattr(runner, "defaults", lambda _model, _method: "changed")
     assert squares(path, 1) == [0]
-    write_results(tmp_path, page, "new")
+    write_results(tmp_path, page, ["new"])
     assert "[0]" in page.read_text()
 
 
-def test_the_defaults_tell_settings_apart(monkeypatch: pytest.MonkeyPatch):
-    first = runner.defaults("tiny-dit")
+def test_the_defaults_tell_settings_apart_method_by_method(monkeypatch: pytest.MonkeyPatch):
     runner.defaults.cache_clear()
-    assert runner.defaults("tiny-dit") == first and len(first) == 12
+    first, other = runner.defaults("tiny-dit", "ditflow"), runner.defaults("tiny-dit", "smm")
+    runner.defaults.cache_clear()
+    assert runner.defaults("tiny-dit", "ditflow") == first != other and len(first) == 12
     runner.defaults.cache_clear()
     monkeypatch.setitem(ditflow.PRESETS, "tiny-dit", {"temperature": 77.0})
-    assert runner.defaults("tiny-dit") != first
+    assert runner.defaults("tiny-dit", "ditflow") != first
+    assert runner.defaults("tiny-dit", "smm") == other
     runner.defaults.cache_clear()
+
+
+def test_a_page_of_two_models_has_a_part_for_each(tmp_path: Path, experiment: Experiment):
+    for model, count in (("old", 3), ("new", 2)):
+        squares(tmp_path / "squares.jsonl", count, model)
+    write_results(tmp_path, tmp_path / "page.md", ["old", "none", "new"])
+    parts = (tmp_path / "page.md").read_text().split("\n## ")
+    assert [part.split("\n")[0] for part in parts[1:]] == ["`old`", "`new`"], "one without records has no part"
+    assert "### Squares\n\n[0, 1, 4]" in parts[1] and "### Squares\n\n[0, 1]" in parts[2]
 
 
 def test_a_page_without_records(tmp_path: Path, experiment: Experiment):
-    write_results(tmp_path, tmp_path / "results.md", "new")
+    write_results(tmp_path, tmp_path / "results.md", ["new"])
     assert "Squares" not in (tmp_path / "results.md").read_text()
 
 
@@ -162,7 +174,7 @@ def test_footage_needs_a_folder(tmp_path: Path, experiment: Experiment, monkeypa
     )
     monkeypatch.setattr(runner, "EXPERIMENTS", {"footage": footage, "squares": experiment})
     page = tmp_path / "page.md"
-    places = ["--records", str(tmp_path / "records"), "--page", str(page), "--model", "new"]
+    places = ["--records", str(tmp_path / "records"), "--page", str(page), "--models", "new"]
     monkeypatch.setattr(sys, "argv", ["bench", "footage", "squares", *places])
     main()
     assert not asked and "Footage" not in page.read_text() and "Squares" in page.read_text()
@@ -180,7 +192,7 @@ def test_footage_needs_a_folder(tmp_path: Path, experiment: Experiment, monkeypa
 
 def test_the_command_line(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: Any):
     page = tmp_path / "page.md"
-    places = ["--records", str(tmp_path / "records"), "--page", str(page), "--model", "new"]
+    places = ["--records", str(tmp_path / "records"), "--page", str(page), "--models", "new"]
     monkeypatch.setattr(sys, "argv", ["bench", "--count", "3", *places])
     main()
     assert "[0, 1, 4]" in page.read_text()

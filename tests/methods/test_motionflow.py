@@ -9,7 +9,7 @@ from tests.twins import cogvideox, unet3d
 
 from motionlift.backbones.cogvideox import CogVideoX
 from motionlift.backbones.unet3d import UNet3D
-from motionlift.core import Reference
+from motionlift.core import Reference, Shape
 from motionlift.errors import MotionError, SettingError
 from motionlift.methods.motionflow import METHOD, MotionFlowSettings, published_places, word_maps
 from motionlift.signals.attention_maps import adaptive_mask, cross_loss, smoothed
@@ -62,6 +62,24 @@ def test_the_map_of_a_word_is_the_mean_over_its_tokens(model, given):
     apart = word_maps(seen, grid, [(1,), (3,)])
     torch.testing.assert_close(both[0], apart.mean(dim=0))
     assert (apart > 0).all() and apart.sum(dim=0).max() < 1
+
+
+def test_maps_are_laid_out_by_frame_row_and_column(model):
+    """On a lattice that is not square, against a loop."""
+    shape = Shape(9, 32, 48)
+    latents = torch.randn(model.latent_shape(shape), generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        seen = model.record(latents, 100, model.text(SOURCE), [1])[1]
+    grid = model.grid(shape, 1)
+    assert grid.height != grid.width
+    maps = word_maps(seen, grid, [(2,)])
+    keys = torch.cat(seen.cross.rivals, dim=2) if seen.cross.rivals else seen.cross.key
+    for frame, row, column in ((0, 0, 1), (1, grid.height - 1, 2), (grid.frames - 1, 1, grid.width - 1)):
+        query = seen.cross.query[0, :, (frame * grid.height + row) * grid.width + column]
+        logits = torch.einsum("hd,hkd->hk", query, keys[0]) / query.shape[-1] ** 0.5
+        wanted = torch.einsum("hd,hd->h", query, seen.cross.key[0, :, 2]) / query.shape[-1] ** 0.5
+        share = (wanted - logits.logsumexp(dim=-1)).exp().mean()
+        torch.testing.assert_close(maps[0, frame, row, column], share, rtol=1e-4, atol=1e-6)
 
 
 def test_the_loss_of_the_reference_itself_is_that_of_its_own_attention(model, given):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -204,9 +205,10 @@ def test_the_average_follows():
     assert average.weight.item() == pytest.approx(0.001, rel=1e-3)
 
 
-def test_a_perfect_prediction_costs_nothing():
-    """The velocity of the loss is the one that the scheduler's own formula gives."""
-    scheduler = tiny_dit.scheduler()
+@pytest.mark.parametrize("parts", [tiny_dit, tiny_unet])
+def test_a_perfect_prediction_costs_nothing(parts: Any):
+    """The velocity of the loss is the one that the scheduler's own formula gives; the noise is that of the noisy latents."""
+    scheduler = parts.scheduler()
     latents = torch.randn(4, 1, 8, 4, 4)
     tokens = torch.zeros(4, 3, dtype=torch.int64)
     seen: dict[str, torch.Tensor] = {}
@@ -216,13 +218,74 @@ def test_a_perfect_prediction_costs_nothing():
             seen["time"] = time
             alpha = scheduler.alphas_cumprod[time][:, None, None, None, None]
             noise = (noisy - alpha.sqrt() * latents) / (1 - alpha).sqrt()
-            return scheduler.get_velocity(latents, noise, time)
+            return scheduler.get_velocity(latents, noise, time) if parts is tiny_dit else noise
 
     for seed in range(5):
         generator = torch.Generator().manual_seed(seed)
-        loss = diffusing.denoising_loss(Oracle(), scheduler, latents, tokens, generator)
-        assert float(loss) < 1e-9
+        loss = diffusing.denoising_loss(Oracle(), scheduler, latents, tokens, generator, 0.4)
+        assert float(loss) < 1e-6
     assert seen["time"].min() >= 0 and seen["time"].max() <= 999
+
+
+def test_a_wrong_noise_costs_its_square_over_the_signal_up_to_the_most():
+    scheduler = tiny_unet.scheduler()
+    latents, tokens = torch.zeros(1, 1, 8, 4, 4), torch.zeros(1, 3, dtype=torch.int64)
+    seen: dict[str, float] = {}
+
+    class Off(torch.nn.Module):
+        def forward(self, noisy: torch.Tensor, time: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+            alpha = float(scheduler.alphas_cumprod[time])
+            seen["weight"] = min(1 / alpha, diffusing.MOST_WEIGHT)
+            return noisy / (1 - alpha) ** 0.5 + 0.5
+
+    weights = set()
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        loss = diffusing.denoising_loss(Off(), scheduler, latents, tokens, generator, 0.4)
+        assert float(loss) == pytest.approx(0.25 * seen["weight"], rel=1e-3)
+        weights.add(seen["weight"])
+    assert diffusing.MOST_WEIGHT in weights and len(weights) > 2
+
+
+def test_a_greater_shift_draws_noisier_levels():
+    scheduler, latents, tokens = (
+        tiny_unet.scheduler(),
+        torch.zeros(64, 1, 8, 2, 2),
+        torch.zeros(64, 3, dtype=torch.int64),
+    )
+    drawn: list[torch.Tensor] = []
+
+    class Keeper(torch.nn.Module):
+        def forward(self, noisy: torch.Tensor, time: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+            drawn.append(time.float())
+            return noisy
+
+    for shift in (0.0, 1.2):
+        diffusing.denoising_loss(Keeper(), scheduler, latents, tokens, torch.Generator().manual_seed(0), shift)
+    assert drawn[0].median() < 550 and drawn[1].median() > 700
+
+
+# The UNet's layers over time
+
+
+def test_temporal_layers_begin_without_effect_and_pass_single_frames_on():
+    torch.manual_seed(0)
+    unet = tiny_unet.network().eval()
+    latents, text = torch.randn(1, 8, 3, 16, 16), torch.randn(1, 4, 96)
+    layers = tiny_unet.temporal_layers(unet)
+    assert len(layers) == 13, "eight convolutions and five transformers"
+    with torch.no_grad():
+        video = unet(latents, 10, text).sample
+        alone = torch.cat([unet(latents[:, :, n : n + 1], 10, text).sample for n in range(3)], dim=2)
+        torch.testing.assert_close(video, alone, rtol=1e-4, atol=1e-4)
+        for layer in layers:
+            for parameter in layer.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        for layer in layers:
+            tiny_unet.leave_out_for_pictures(layer)
+        still = torch.cat([unet(latents[:, :, n : n + 1], 10, text).sample for n in range(3)], dim=2)
+        torch.testing.assert_close(still, alone, rtol=1e-4, atol=1e-4)
+        assert (unet(latents, 10, text).sample - video).abs().max() > 0.01, "in videos they work"
 
 
 @pytest.mark.parametrize("index", range(6))

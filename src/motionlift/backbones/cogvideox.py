@@ -86,6 +86,12 @@ class CogVideoX:
 
     family = "cogvideox"
     pipelines = ("CogVideoXPipeline",)
+    parts: Mapping[str, tuple[str, ...]] = {
+        "transformer": ("CogVideoXTransformer3DModel",),
+        "vae": ("AutoencoderKLCogVideoX",),
+        "text_encoder": ("T5EncoderModel",),
+        "tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
+    }
     fps = 8.0
 
     def __init__(self, pipeline: CogVideoXPipeline, name: str, device: torch.device):
@@ -226,7 +232,8 @@ class CogVideoX:
     def timesteps(self, steps: int) -> Sequence[int]:
         """Timesteps of a run, noisiest first."""
         self.scheduler.set_timesteps(steps)
-        return self.scheduler.timesteps.tolist()
+        # For some counts, 61 among them, diffusers' rounding gives a timestep too many, below zero.
+        return [timestep for timestep in self.scheduler.timesteps.tolist() if timestep >= 0][:steps]
 
     def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
         """One DDIM step."""

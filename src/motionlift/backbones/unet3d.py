@@ -25,12 +25,22 @@ from motionlift.noise import NoiseSchedule, undone_step
 from motionlift.words import tokens_within
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "modelscope": {"cfg": 9.0},
     "zeroscope": {"cfg": 9.0},
-    "tiny-unet": {"steps": 30, "cfg": 4.0},
+    "tiny-unet": {
+        "steps": 30,
+        "cfg": 4.0,
+        "share": 0.34,
+        "optimizer": "rms",
+        "lr": 0.01,
+        "lr_end": 0.01,
+    },
 }
-"""Sampling per model: the published ones' own guidance weight (model card), the bundled one's by our sweep."""
+"""Sampling per model: the published ones' by the published pipeline's default, the bundled one's by our sweep."""
 FRAMES, FPS = 16, 8.0
 """Default length and rate: those of the published pipeline's default and examples."""
+SIZES: Mapping[str, tuple[int, int]] = {"zeroscope_v2_576w": (320, 576), "zeroscope_v2_xl": (576, 1024)}
+"""Height and width that a model was trained at, where its configuration tells another size (model cards)."""
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward (ours)."""
 SPATIAL = re.compile(r"(down_blocks|mid_block|up_blocks)(?:\.(\d+))?\.attentions\.(\d+)")
@@ -81,15 +91,38 @@ def layers_of(network: nn.Module) -> list[Layer]:
     return [layer for _, layer in sorted(found, key=lambda each: each[0])]
 
 
+def last_part(name: str) -> str:
+    """The last part of a folder's or the hub's name for a model, in small letters."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+
+
+def variant_of(name: str) -> str:
+    """The row of the tables that a model's name asks for: the published models differ in nothing else that is saved."""
+    last = last_part(name)
+    known = {
+        "zeroscope": "zeroscope",
+        "text-to-video-ms": "modelscope",
+        "modelscope": "modelscope",
+        "tiny-unet": "tiny-unet",
+    }
+    return next((variant for start, variant in known.items() if last.startswith(start)), UNet3D.family)
+
+
 class UNet3D:
     """A :class:`motionlift.core.Backbone` for TextToVideoSD pipelines.
 
-    It takes the pipeline over: its parts are frozen and moved to the device as they are needed, and any scheduler other than DDIM
-    is replaced by the DDIM one of the same noise schedule.
+    It takes the pipeline over: its parts are frozen and moved to the device as they are needed, and its scheduler is replaced by
+    the DDIM one of the same noise schedule, without clipping.
     """
 
     family = "unet3d"
     pipelines = ("TextToVideoSDPipeline",)
+    parts: Mapping[str, tuple[str, ...]] = {
+        "unet": ("UNet3DConditionModel",),
+        "vae": ("AutoencoderKL",),
+        "text_encoder": ("CLIPTextModel",),
+        "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+    }
     fps = FPS
 
     def __init__(self, pipeline: Any, name: str, device: torch.device):
@@ -104,9 +137,9 @@ class UNet3D:
         self.vae.enable_slicing()
         if self.network.num_parameters() > CHECKPOINTED_PARAMETERS:
             self.checkpoint_activations()
-        if not isinstance(pipeline.scheduler, DDIMScheduler):
-            pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
-        self.scheduler = pipeline.scheduler
+        # Cutting estimates of clean latents would make a step that cannot be undone; no published model of the family does it.
+        self.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False, thresholding=False)
+        pipeline.scheduler = self.scheduler
         self.schedule = NoiseSchedule(self.scheduler.alphas_cumprod)
         self.layers = layers_of(self.network)
         self.blocks = len(self.layers)
@@ -115,12 +148,13 @@ class UNet3D:
         self.fingerprint = digest(
             self.identity, *[sample_of(part) for part in (self.network, self.vae, pipeline.text_encoder)]
         )
-        self.variant = name if name in DEFAULTS else self.family
+        self.variant = variant_of(name)
         self.defaults = DEFAULTS.get(self.variant, {})
         self.stride = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        side = self.network.config.sample_size
-        height, width = (side, side) if isinstance(side, int) else side
-        self.shape = Shape(FRAMES, height * self.stride, width * self.stride)
+        side = self.network.config.sample_size or 32
+        rows, columns = (side, side) if isinstance(side, int) else side
+        height, width = SIZES.get(last_part(name), (rows * self.stride, columns * self.stride))
+        self.shape = Shape(FRAMES, height, width)
 
     def checkpoint_activations(self) -> None:
         """Recompute what the network's blocks held when gradients need it; diffusers' own switch fails on this network."""
@@ -191,13 +225,25 @@ class UNet3D:
         return embedding.float()
 
     def unknown_words(self, prompt: str) -> list[str]:
-        """Words that the tokenizer cannot spell."""
+        """Words that the tokenizer cannot spell, or knows only as letters: half of their pieces or more."""
         tokenizer = self.pipeline.tokenizer
-        spelt = {word: tokenizer(word, add_special_tokens=False).input_ids for word in prompt.split()}
-        return [word for word, pieces in spelt.items() if tokenizer.unk_token_id in pieces]
+        unknown = []
+        for word in prompt.split():
+            pieces = [piece.removesuffix("</w>") for piece in tokenizer.tokenize(word)]
+            letters = sum(len(piece) == 1 for piece in pieces)
+            if tokenizer.unk_token in pieces or (len(pieces) > 1 and 2 * letters >= len(pieces)):
+                unknown.append(word)
+        return unknown
 
     def timesteps(self, steps: int) -> Sequence[int]:
-        """Timesteps of a run, noisiest first."""
+        """Timesteps of a run, noisiest first.
+
+        Raises:
+            SettingError: more than half the timesteps of training: whole strides would begin far from the noisy end.
+        """
+        most = len(self.schedule.alphas) // 2
+        if steps > most:
+            raise SettingError(f"steps is {steps}; {self.name} allows 1 to {most}")
         self.scheduler.set_timesteps(steps)
         return self.scheduler.timesteps.tolist()
 

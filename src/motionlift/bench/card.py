@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from motionlift.bench.runner import fingerprint, read_records
+from motionlift.bench.runner import read_records, stated
 from motionlift.media import Clip
-from motionlift.workflow import BUNDLED, CARD, cast, lift, load
+from motionlift.workflow import BUNDLED, BUNDLED_MODELS, CARD, cast, lift, load
 from motionlift.zoo import world
 from motionlift.zoo.train import GRID_CAPTIONS
 
@@ -33,12 +33,14 @@ def draw_curve(log: Path, path: Path) -> None:
         for stage, step, _seconds, figures in csv.reader(file):
             for name, value in json.loads(figures).items():
                 curves.setdefault((stage, name), []).append((int(step), value))
-    shown = [
+    panels = [
         ("autoencoder", ("psnr",)),
         ("decoder", ("psnr",)),
         ("denoiser", ("frame_loss", "video_loss", "frame_truth_loss", "video_truth_loss")),
         ("denoiser", ("video_match_loss",)),
     ]
+    trained = {stage for stage, _ in curves}
+    shown = [panel for panel in panels if panel[0] in trained]
     figure, axes = pyplot.subplots(1, len(shown), figsize=(4 * len(shown), 3), constrained_layout=True)
     for axis, (stage, names) in zip(axes, shown, strict=True):
         for name in names:
@@ -68,7 +70,9 @@ def draw_grid(model: str, path: Path) -> None:
 
 def write_figures(records: Path, model: str, path: Path) -> None:
     """Shares of right answers on unseen captions, from the records of this model."""
-    found = [record for record in read_records(records) if record["model"] == fingerprint(model)]
+    found = [record for record in read_records(records) if record == stated(record, model)]
+    if not found:
+        raise SystemExit(f"{records} holds nothing of {model}: run python -m motionlift.bench looks first")
     shares = {
         f"{name} right in videos of {len(found)} unseen captions, %": round(
             100 * sum(record[name] for record in found) / len(found)
@@ -81,15 +85,16 @@ def write_figures(records: Path, model: str, path: Path) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="tiny-dit")
-    parser.add_argument("--log", type=Path, default=Path("docs/results/tiny-dit-training.csv"))
+    parser.add_argument("--models", nargs="+", default=list(BUNDLED_MODELS))
+    parser.add_argument("--logs", type=Path, default=Path("docs/results"), help="folder of MODEL-training.csv")
     parser.add_argument("--records", type=Path, default=Path("docs/results/looks.jsonl"))
     parser.add_argument("--images", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
     arguments.images.mkdir(parents=True, exist_ok=True)
-    draw_curve(arguments.log, arguments.images / "tiny-dit-curve.png")
-    draw_grid(arguments.model, arguments.images / "tiny-dit-grid.png")
-    write_figures(arguments.records, arguments.model, BUNDLED / arguments.model / CARD)
+    for model in arguments.models:
+        draw_curve(arguments.logs / f"{model}-training.csv", arguments.images / f"{model}-curve.png")
+        draw_grid(model, arguments.images / f"{model}-grid.png")
+        write_figures(arguments.records, model, BUNDLED / model / CARD)
 
 
 if __name__ == "__main__":

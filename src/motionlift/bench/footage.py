@@ -16,12 +16,18 @@ from motionlift.workflow import cast, lift, read_reference
 NAME = "footage"
 PROMPTS = ("a red star on a blue striped background", "a yellow circle on a grey plain background")
 """Each clip is cast onto both."""
+SOURCE = "a white circle on a green plain background"
+"""What inversion is told that a clip shows: the nearest that the model's words come to something that moves somewhere."""
 RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "none": ("none", {}),
+    "injection": ("injection", {}),
+    "SMM": ("smm", {}),
+    "MOFT": ("moft", {}),
+    "MotionFlow": ("motionflow", {"source_prompt": SOURCE, "subjects": ["circle"]}),
     "attention": ("ditflow", {}),
     "optical flow": ("ditflow", {"read": "flow"}),
 }
-"""Method and settings of every run."""
+"""Method and settings of every run; the last two are DiTFlow's."""
 LEAST_MOTION = 0.25
 """Least displacement in the reference, in tokens, of the entries that count (ours)."""
 VIDEOS = Path("runs/footage")
@@ -31,17 +37,24 @@ VIDEOS = Path("runs/footage")
 def cells(folder: Path) -> list[dict[str, Any]]:
     """One for each clip, run and prompt."""
     names = sorted(path.name for path in folder.glob("*.mp4"))
-    return [{"clip": name, "run": run, "prompt": prompt} for name in names for run in RUNS for prompt in PROMPTS]
+    return [
+        {"clip": name, "run": run, "method": method, "settings": dict(settings), "prompt": prompt}
+        for name in names
+        for run, (method, settings) in RUNS.items()
+        for prompt in PROMPTS
+    ]
 
 
 def measure(cell: Mapping[str, Any], model: str, folder: Path) -> dict[str, Any]:
     """Lift, cast, keep the video, and compare the optical flow of both."""
     backbone = bundled(model)
-    method, settings = RUNS[cell["run"]]
+    method, settings = cell["method"], dict(cell["settings"])
+    if settings.get("subjects"):
+        settings["targets"] = [cell["prompt"].split()[2]]
     reference = read_reference(folder / cell["clip"], backbone, None)
     video = cast(lift(reference, backbone, method, settings=settings, cached=False), cell["prompt"], backbone, seed=0)
     VIDEOS.mkdir(parents=True, exist_ok=True)
-    title = f"{Path(cell['clip']).stem}-{cell['run']}-{PROMPTS.index(cell['prompt'])}".replace(" ", "-")
+    title = f"{model}-{Path(cell['clip']).stem}-{cell['run']}-{PROMPTS.index(cell['prompt'])}".replace(" ", "-")
     side_by_side([reference, video.clip]).save(VIDEOS / f"{title}.mp4")
     times, grid = backbone.frame_times(len(reference.frames)), backbone.grid(backbone.fitting(None))
     fields = [flow_displacement(clip.frames, times, grid) for clip in (reference, video.clip)]
@@ -77,11 +90,12 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
             row.append(_mean([record["cosine"] for record in found if record["run"] == run]))
         rows.append([*row, f"{min(record['change'] for record in found if record['run'] != 'none'):.1f}"])
     overall = [_mean([record["cosine"] for record in records if record["run"] == run]) for run in RUNS]
-    head = ["clip", *[f"cosine, {run}" for run in RUNS], "least change a frame, of 255"]
+    head = ["clip", *RUNS, "least change a frame, of 255"]
     text = (
         f"## Real videos\n\nClips of {len(rows)} real scenes (not part of the project), each cast onto {len(PROMPTS)} prompts: "
-        "cosine between the optical flow of the reference and of the result, over the cells that move in the reference; without "
-        "guidance, and guided by what attention or optical flow reads. The last column tells that no guided video stands still.\n\n"
+        "cosine between the optical flow of the reference and of the result, over the cells that move in the reference. The last "
+        "two methods are DiTFlow, guided by what attention or optical flow reads; MotionFlow is told that every clip shows "
+        f'"{SOURCE}". The last column tells that no guided video stands still.\n\n'
     )
     return text + table(head, [*rows, ["all", *overall, "-"]])
 

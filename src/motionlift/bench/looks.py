@@ -23,7 +23,7 @@ def cells(count: int) -> list[dict[str, Any]]:
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Sample the caption without any motion and judge the video."""
     backbone: Backbone = bundled(model)
-    scene = world.sample(LOOKS_STREAM, cell["index"], objects=1, unseen=True)
+    scene = world.sample(LOOKS_STREAM, cell["index"], backbone.shape.frames, objects=1, unseen=True)
     blank = Clip.of(world.render([scene]).frames[0], backbone.fps)
     motion = lift(blank, backbone, "none", cached=False)
     video = cast(motion, scene.caption(), backbone, seed=cell["index"])

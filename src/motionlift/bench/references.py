@@ -1,13 +1,18 @@
 """The held-out references of the experiments, and the prompts that their motion is cast onto."""
 
 import functools
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone
+from motionlift.core import Backbone, Grid
 from motionlift.media import Clip
+from motionlift.methods import method as method_named
 from motionlift.metrics.tracks import absolute_error, aligned_error, direction_cosine
 from motionlift.workflow import load
 from motionlift.zoo import world
@@ -44,19 +49,19 @@ def the_judge() -> Judge:
     return load_judge()
 
 
-def reference(index: int) -> world.Scene:
-    """Held-out scene of one object that moves on the screen."""
-    return world.sample(REFERENCE_STREAM, index, objects=1, motion=MOVING[index % len(MOVING)], unseen=True)
+def reference(index: int, frames: int = 17) -> world.Scene:
+    """Held-out scene of one object that moves on the screen, in as many frames as the model makes."""
+    return world.sample(REFERENCE_STREAM, index, frames, objects=1, motion=MOVING[index % len(MOVING)], unseen=True)
 
 
-def prompt_scene(index: int, turn: int = 0) -> world.Scene:
+def prompt_scene(index: int, turn: int = 0, frames: int = 17) -> world.Scene:
     """The scene whose held-out caption is the prompt for a reference.
 
     It shows another object and background than the reference, and than the prompts of earlier turns.
     """
-    others = [reference(index), *[prompt_scene(index, earlier) for earlier in range(turn)]]
+    others = [reference(index, frames), *[prompt_scene(index, earlier, frames) for earlier in range(turn)]]
     for attempt in range(1000):
-        scene = world.sample(PROMPT_STREAM, (2 * index + turn) * 1000 + attempt, objects=1, unseen=True)
+        scene = world.sample(PROMPT_STREAM, (2 * index + turn) * 1000 + attempt, frames, objects=1, unseen=True)
         if all(_differs(scene, other) for other in others):
             return scene
     raise AssertionError("a thousand captions are all alike")
@@ -72,9 +77,37 @@ def clip_of(scene: world.Scene, fps: float) -> Clip:
     return Clip.of(world.render([scene]).frames[0], fps)
 
 
+def words_of(method: str, scene: world.Scene, wanted: world.Scene) -> dict[str, Any]:
+    """The settings by which a method is told what the reference shows and which word moves, where it asks for them."""
+    told = {
+        "source_prompt": scene.caption(),
+        "subjects": [scene.objects[0].shape],
+        "targets": [wanted.objects[0].shape],
+    }
+    asked = {item.name for item in fields(method_named(method).Settings)}
+    return told if told.keys() <= asked else {}
+
+
+def cell_shares(scene: world.Scene, times: Sequence[float], grid: Grid) -> Float[Tensor, "frames tokens"]:
+    """Share of every token's cell that the first object covers.
+
+    A latent frame that stands for an even number of frames lies between two of them: the lesser share of both.
+    """
+    masks = world.render([scene]).masks[0, 0].float()
+    size = (grid.height, grid.width)
+    early, late = (
+        torch.nn.functional.adaptive_avg_pool2d(masks[[rounded(time) for time in times]], size)
+        for rounded in (math.floor, math.ceil)
+    )
+    return torch.minimum(early, late).flatten(1)
+
+
 def likeness(frames: Tensor, scene: world.Scene) -> Likeness:
     """Whether frames show what a scene's caption says, as the judge sees it."""
-    verdict = judge_video(the_judge(), frames)
+    return _likeness(judge_video(the_judge(), frames), scene)
+
+
+def _likeness(verdict: Any, scene: world.Scene) -> Likeness:
     item, ground = scene.objects[0], scene.background
     return Likeness(
         verdict.colour == item.colour,
@@ -83,12 +116,24 @@ def likeness(frames: Tensor, scene: world.Scene) -> Likeness:
     )
 
 
-def motion_figures(frames: Tensor, scene: world.Scene) -> dict[str, float]:
-    """Errors of the object's centre against a scene's true track; shares of the frame's width."""
-    centres = judge_video(the_judge(), frames).centres
+def figures(frames: Tensor, scene: world.Scene, wanted: world.Scene) -> dict[str, Any]:
+    """How a video moves and looks.
+
+    Args:
+        frames: the video made.
+        scene: the reference, whose motion is wanted; errors of the object's centre are shares of the frame's width.
+        wanted: the scene of the prompt, whose looks are wanted.
+
+    Returns:
+        Motion, looks, and ``leakage``: whether the reference's colour is on the object or its background's colour behind it.
+    """
+    verdict = judge_video(the_judge(), frames)
     true = torch.as_tensor(scene.tracks()[0], dtype=torch.float32)
+    leaked = verdict.colour == scene.objects[0].colour or verdict.ground == scene.background.colour
     return {
-        "aligned": aligned_error(centres, true),
-        "absolute": absolute_error(centres, true),
-        "direction": direction_cosine(centres, true),
+        "aligned": aligned_error(verdict.centres, true),
+        "absolute": absolute_error(verdict.centres, true),
+        "direction": direction_cosine(verdict.centres, true),
+        **asdict(_likeness(verdict, wanted)),
+        "leakage": leaked,
     }

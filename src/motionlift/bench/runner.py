@@ -12,14 +12,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from motionlift.bench import comparison, footage, looks, signal, sweep
-from motionlift.methods import methods
-from motionlift.workflow import load, versions
+from motionlift.bench import comparison, footage, inversion, looks, masks, signal, sweep
+from motionlift.methods import method as method_named
+from motionlift.workflow import BUNDLED_MODELS, load, versions
 
-EXPERIMENTS: Mapping[str, ModuleType] = {module.NAME: module for module in (looks, signal, comparison, sweep, footage)}
+EXPERIMENTS: Mapping[str, ModuleType] = {
+    module.NAME: module for module in (looks, signal, masks, inversion, comparison, sweep, footage)
+}
 HEAD = """# Results
 
-Measured by `make results` (`python -m motionlift.bench`) with the bundled model on the bundled world, whose motion is
+Measured by `make results` (`python -m motionlift.bench`) with the bundled models on the bundled world, whose motion is
 known exactly. Every figure below was written by that command; the records it was made from lie in `docs/results/`.
 
 """
@@ -32,11 +34,15 @@ def fingerprint(model: str) -> str:
 
 
 @functools.cache
-def defaults(model: str) -> str:
-    """Start of a hash of all methods' settings for the model: every record carries it too, since most runs build on them."""
-    backbone = load(model)
-    settings = {name: asdict(method.settings(backbone)) for name, method in methods().items()}
+def defaults(model: str, method: str) -> str:
+    """Start of a hash of a method's settings for the model: records carry it too, since most runs build on them."""
+    settings = asdict(method_named(method).settings(load(model)))
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def stated(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """A cell, or a record, with what it was or is to be measured of; a cell without a method only samples."""
+    return {**cell, "model": fingerprint(model), "defaults": defaults(model, cell.get("method", "none"))}
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -75,8 +81,7 @@ def run(
 
     The extent of an experiment is how many clips of the world it takes, or the folder of its videos.
     """
-    state = {"model": fingerprint(model), "defaults": defaults(model)}
-    cells = [{**cell, **state} for cell in EXPERIMENTS[name].cells(extent)]
+    cells = [stated(cell, model) for cell in EXPERIMENTS[name].cells(extent)]
     cells = missing(cells, read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
@@ -92,24 +97,27 @@ def run(
             pool.shutdown(wait=False, cancel_futures=True)  # where one failed, the rest need not run
 
 
-def write_results(folder: Path, page: Path, model: str) -> None:
-    """The page, from the records that there are of this model and these defaults."""
-    text, state = HEAD, {"model": fingerprint(model), "defaults": defaults(model)}
-    for name, experiment in EXPERIMENTS.items():
-        found = read_records(folder / f"{name}.jsonl")
-        records = [record for record in found if state.items() <= record.items()]
-        if records:
-            text += experiment.section(records) + "\n"
+def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
+    """The page: a part for each model, from the records that there are of it and its present defaults."""
+    text = HEAD
+    for model in models:
+        part = ""
+        for name, experiment in EXPERIMENTS.items():
+            found = read_records(folder / f"{name}.jsonl")
+            records = [record for record in found if record == stated(record, model)]
+            if records:
+                part += experiment.section(records).replace("## ", "### ") + "\n"
+        text += f"## `{model}`\n\nIts fingerprint is `{fingerprint(model)}`.\n\n{part}" if part else ""
     about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(f"{text}Model `{model}`, fingerprint `{fingerprint(model)}`; {about}.\n", encoding="utf-8")
+    page.write_text(f"{text}Versions: {about}.\n", encoding="utf-8")
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), help=f"experiments: {', '.join(EXPERIMENTS)}")
-    parser.add_argument("--model", default="tiny-dit")
+    parser.add_argument("--models", nargs="+", default=list(BUNDLED_MODELS))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--clips", type=Path, help="folder of MP4 files for footage, which is left out without it")
     parser.add_argument("--count", type=int, help="clips; by default each experiment's own")
@@ -127,6 +135,7 @@ def main() -> None:
         extent = arguments.clips if name == footage.NAME else arguments.count or EXPERIMENTS[name].COUNT
         if extent is None:
             continue
-        for _ in run(name, arguments.records / f"{name}.jsonl", arguments.model, arguments.jobs, extent, print):
-            pass
-        write_results(arguments.records, arguments.page, arguments.model)
+        for model in arguments.models:
+            for _ in run(name, arguments.records / f"{name}.jsonl", model, arguments.jobs, extent, print):
+                pass
+        write_results(arguments.records, arguments.page, list(dict.fromkeys([*BUNDLED_MODELS, *arguments.models])))

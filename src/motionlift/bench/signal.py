@@ -11,7 +11,7 @@ from torch import Tensor
 
 from motionlift.bench.references import REFERENCE_STREAM, bundled, clip_of
 from motionlift.bench.tables import table
-from motionlift.core import Backbone, Grid
+from motionlift.core import Backbone, Grid, Shape
 from motionlift.signals.displacement import displacement
 from motionlift.signals.optical_flow import flow_displacement
 from motionlift.zoo import world
@@ -78,10 +78,10 @@ def agreement(read: Tensor, true: Tensor, tokens: Tensor) -> dict[str, float]:
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Agreement for every block and noise level, and for the optical flow of the pixels."""
     backbone: Backbone = bundled(model)
-    scene = world.sample(REFERENCE_STREAM, cell["index"], objects=1, unseen=True)
+    scene = world.sample(REFERENCE_STREAM, cell["index"], backbone.shape.frames, objects=1, unseen=True)
     clip = clip_of(scene, backbone.fps)
-    grid, times = backbone.grid(backbone.fitting(None)), backbone.frame_times(len(clip.frames))
-    true, tokens = true_displacement(scene, times, grid)
+    shape, times = backbone.fitting(None), backbone.frame_times(len(clip.frames))
+    truths = {grid: true_displacement(scene, times, grid) for grid in {backbone.grid(shape), *_grids(backbone, shape)}}
     latents = backbone.encode(clip.pixels())
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(cell["index"]))
     figures: dict[str, Any] = {"motion": scene.motion, "camera": scene.camera}
@@ -90,10 +90,18 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
         noised = backbone.add_noise(latents, noise, timestep) if level else latents
         record = backbone.record(noised, timestep, backbone.text(""), range(backbone.blocks))
         for block, seen in record.items():
+            grid = backbone.grid(shape, block)
             hard = displacement(seen.query[0], seen.key[0], grid, hard=True)
-            figures[f"{level:g}/{block}"] = agreement(hard, true, tokens)
-    figures["flow"] = agreement(flow_displacement(clip.frames, times, grid), true, tokens)
+            figures[f"{level:g}/{block}"] = agreement(hard, *truths[grid])
+    finest = backbone.grid(shape)
+    figures["flow"] = agreement(flow_displacement(clip.frames, times, finest), *truths[finest])
+    figures["places"] = list(backbone.places)
     return figures
+
+
+def _grids(backbone: Backbone, shape: Shape) -> list[Grid]:
+    """The lattice of every block."""
+    return [backbone.grid(shape, block) for block in range(backbone.blocks)]
 
 
 def _pooled(records: Sequence[Mapping[str, Any]], key: str) -> tuple[str, str]:
@@ -110,7 +118,10 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     """A row for every block, a pair of columns for every noise level."""
     blocks = sorted({int(key.split("/")[1]) for key in records[0] if "/" in key})
     rows = [
-        [f"block {block}", *[figure for level in LEVELS for figure in _pooled(records, f"{level:g}/{block}")]]
+        [
+            f"block {block}: {records[0]['places'][block]}",
+            *[figure for level in LEVELS for figure in _pooled(records, f"{level:g}/{block}")],
+        ]
         for block in blocks
     ]
     rows.append(["optical flow", *_pooled(records, "flow"), *["-"] * (2 * (len(LEVELS) - 1))])

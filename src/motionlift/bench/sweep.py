@@ -1,27 +1,46 @@
-"""Settings of DiTFlow on the bundled model, one changed at a time from the defaults."""
+"""Settings of the guided methods on the bundled models, one changed at a time from the defaults: sweeps and ablations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from motionlift.bench.references import bundled, clip_of, likeness, motion_figures, prompt_scene, reference
-from motionlift.bench.tables import interval, table
-from motionlift.workflow import cast, lift
+from motionlift.bench.tables import table
+from motionlift.bench.trial import HEAD, averages, refusal, transferred
 
 NAME = "sweep"
 COUNT = 8
 FIRST = 1000
 """The sweep's references begin here, apart from those of the comparison."""
-CHANGES: Mapping[str, Sequence[Mapping[str, Any]]] = {
+Changes = Mapping[str, Sequence[Mapping[str, Any]]]
+DITFLOW: Changes = {
     "guided share": [{"share": value} for value in (0.1, 0.2, 0.5)],
     "learning rate": [{"lr": value, "lr_end": value} for value in (0.005, 0.02, 0.04)],
     "optimiser": [{"optimizer": "adam", "lr": value, "lr_end": value} for value in (0.005, 0.01)],
     "temperature": [{"temperature": value} for value in (1.0, 4.0, 8.0)],
-    "block": [{"block": 1}, {"block": 3}, {"block": 6}, {"block": [1, 4]}],
+    "block": [*[{"block": number} for number in range(7)], {"block": [1, 4]}, {"block": [1, 2]}],
     "entries": [{"threshold": -1.0}, {"mutual": True}],
     "injection": [{"inject": False}],
 }
-"""What is varied; the defaults themselves are measured once."""
+MOTIONFLOW: Changes = {
+    "threshold": [{"tau": value} for value in (0.2, 0.4, 0.6, 0.8)],
+    "losses": [
+        {"spatial": 0.0, "temporal": 0.0},
+        {"cross": 0.0, "temporal": 0.0},
+        {"cross": 0.0, "spatial": 0.0},
+        {"cross": 0.0},
+        {"spatial": 0.0},
+        {"temporal": 0.0},
+    ],
+    "guided share": [{"share": value} for value in (0.1, 0.2, 0.4, 0.6)],
+    "start": [{"beta": value} for value in (0.0, 0.2, 0.5, 1.0)],
+    "step size": [
+        {"optimizer": "plain", "lr": 5.0, "lr_end": 5.0, "inner": 1},
+        {"optimizer": "plain", "lr": 50.0, "lr_end": 50.0, "inner": 1},
+        *[{"optimizer": "rms", "lr": value, "lr_end": value} for value in (0.01, 0.03)],
+    ],
+    "block": [*[{"block": number} for number in range(7)]],
+}
+CHANGES: Mapping[str, Changes] = {"ditflow": DITFLOW, "motionflow": MOTIONFLOW}
+"""What is varied for every method; the defaults themselves are measured once."""
 
 
 def _title(change: Mapping[str, Any]) -> str:
@@ -30,41 +49,38 @@ def _title(change: Mapping[str, Any]) -> str:
 
 def cells(count: int) -> list[dict[str, Any]]:
     """One for each change and reference, and plain sampling for comparison."""
-    changes = [{}, *[change for group in CHANGES.values() for change in group]]
-    runs = [{"method": "ditflow", "settings": change} for change in changes]
-    runs.append({"method": "none", "settings": {}})
+    runs = [{"method": "none", "settings": {}}]
+    for method, groups in CHANGES.items():
+        changes: list[Mapping[str, Any]] = [{}]
+        changes += [change for group in groups.values() for change in group if change not in changes]
+        runs += [{"method": method, "settings": dict(change)} for change in changes]
     return [{"index": index, **run} for index in range(FIRST, FIRST + count) for run in runs]
 
 
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Lift, cast, measure."""
-    backbone = bundled(model)
-    scene, wanted = reference(cell["index"]), prompt_scene(cell["index"])
-    motion = lift(clip_of(scene, backbone.fps), backbone, cell["method"], settings=cell["settings"], cached=False)
-    video = cast(motion, wanted.caption(), backbone, seed=cell["index"])
-    frames = video.clip.frames
-    return {**motion_figures(frames, scene), **asdict(likeness(frames, wanted)), "losses": video.record["losses"][-1:]}
+    """Lift, cast, measure; or why the model cannot."""
+    refused = refusal(cell, model)
+    if refused is not None:
+        return {"refused": refused}
+    video, measured = transferred(cell, model)
+    return {**measured, "losses": video.record["losses"][-1:]}
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:
-    """A table for every setting."""
+    """A table for every method and setting; what the model refuses, such as a block that it does not have, is left out."""
     references = len({record["index"] for record in records})
-    text = f"## Sweep\n\n{references} references apart from those above; one setting changed at a time.\n\n"
-    head = ["", "aligned error", "direction", "colour, %", "background, %", "shape, %"]
-    for name, changes in CHANGES.items():
-        rows = []
-        for title, method, change in [
-            ("plain sampling", "none", {}),
-            ("defaults", "ditflow", {}),
-            *[(_title(change), "ditflow", change) for change in changes],
-        ]:
-            chosen = [record for record in records if record["method"] == method and record["settings"] == change]
-            if chosen:
-                motion = [
-                    interval([record["aligned"] for record in chosen]),
-                    interval([record["direction"] for record in chosen], digits=2),
-                ]
-                looks = [interval([record[key] for record in chosen], 100) for key in ("colour", "background", "shape")]
-                rows.append([title, *motion, *looks])
-        text += f"### {name.capitalize()}\n\n{table(head, rows)}\n"
+    text = f"## Sweeps\n\n{references} references apart from those above; one setting changed at a time.\n"
+    for method, groups in CHANGES.items():
+        for name, changes in groups.items():
+            rows = []
+            for title, own, change in [
+                ("plain sampling", "none", {}),
+                ("defaults", method, {}),
+                *[(_title(change), method, change) for change in changes],
+            ]:
+                kind = {"method": own, "settings": change}
+                chosen = [record for record in records if kind.items() <= record.items() and "refused" not in record]
+                if chosen:
+                    rows.append([title, *averages(chosen)])
+            text += f"\n### {method}: {name}\n\n{table(['', *HEAD], rows)}"
     return text

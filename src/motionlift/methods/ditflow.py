@@ -38,6 +38,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
     "tiny-dit": {"block": (4,)},
+    "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: the paper's for the published ones, our sweep's for the bundled one."""
 
@@ -53,6 +54,9 @@ class DiTFlow:
         """The table's row for a known model; else the released settings with the middle block."""
         preset = PRESETS.get(backbone.variant, {"block": (backbone.blocks // 2,)})
         return replace(DiTFlowSettings(), **backbone.defaults, **preset)
+
+    def check(self, backbone: Backbone, settings: DiTFlowSettings) -> None:
+        """Nothing to refuse."""
 
     def lift(
         self, reference: Reference, backbone: Backbone, settings: DiTFlowSettings

@@ -24,6 +24,9 @@ class Injection:
         """The model's sampling with injection."""
         return replace(Guided(), **backbone.defaults)
 
+    def check(self, backbone: Backbone, settings: Guided) -> None:
+        """Nothing to refuse."""
+
     def lift(self, reference: Reference, backbone: Backbone, settings: Guided) -> Generator[Step, None, Tensors]:
         """The clean latents."""
         yield Step("lift", 0, 1)

@@ -30,6 +30,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
     "tiny-dit": {"block": (4,)},
+    "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: DiTFlow's blocks."""
 
@@ -45,6 +46,9 @@ class MOFT:
         """The table's row for a known model; else the middle block."""
         preset = PRESETS.get(backbone.variant, {"block": (backbone.blocks // 2,)})
         return replace(MOFTSettings(), **backbone.defaults, **preset)
+
+    def check(self, backbone: Backbone, settings: MOFTSettings) -> None:
+        """Nothing to refuse."""
 
     def lift(self, reference: Reference, backbone: Backbone, settings: MOFTSettings) -> Generator[Step, None, Tensors]:
         """Motion features and their channels of each block (clean latents, timestep 0, empty prompt)."""

@@ -34,7 +34,7 @@ class MotionFlowSettings(Guided):
 
     steps: int = setting(50, low=1, high=1000, lifted=True)
     """Denoising steps, those of the inversion too (paper)."""
-    share: float = setting(0.4, low=0, high=1)
+    share: float = setting(0.4, low=0, high=1, lifted=True)
     """Share of the steps that are guided: 20 of 50 (paper)."""
     inner: int = setting(1, low=0, high=1000)
     """Gradient steps in each guided step (paper: one)."""
@@ -99,10 +99,11 @@ class MotionFlow:
         """Maps of the subjects, and temporal attention, of every layer at every guided step.
 
         Raises:
-            SettingError: no subjects, one that is not in the source prompt, or another number of targets.
+            SettingError: as :meth:`check` says.
             MotionError: the reference was not inverted, or a mask is empty.
         """
-        words = self._words_of_the_source(backbone, settings)
+        self.check(backbone, settings)
+        words = [backbone.word_places(settings.source_prompt, word) for word in settings.subjects]
         if not reference.trajectory:
             raise MotionError("motionflow reads masks along an inversion; leave inversion=true")
         text = backbone.text(settings.source_prompt)
@@ -113,26 +114,29 @@ class MotionFlow:
                 record = backbone.record(reference.trajectory[timestep], timestep, text, settings.block)
                 for number, seen in record.items():
                     grid = backbone.grid(reference.shape, number)
-                    maps = word_maps(seen, grid, list(words.values()))
+                    maps = word_maps(seen, grid, words)
                     masks_of(maps, settings, index)
                     kept.setdefault(f"maps.{number}", []).append(maps)
                     kept.setdefault(f"temporal.{number}", []).append(_temporal(seen, grid))
             yield Step("lift", index, len(timesteps))
         return {"latents": reference.latents} | {name: torch.stack(found) for name, found in kept.items()}
 
-    def _words_of_the_source(self, backbone: Backbone, settings: MotionFlowSettings) -> Mapping[str, tuple[int, ...]]:
+    def check(self, backbone: Backbone, settings: MotionFlowSettings) -> None:
+        """Refuse a reference of which nothing is said.
+
+        Raises:
+            SettingError: no subjects, one that is not in the source prompt, or another number of targets.
+        """
         if not settings.source_prompt.strip() or not settings.subjects:
             raise SettingError(
                 "motionflow needs to know what the reference shows and which words of it move: give source_prompt, such as "
                 "'a red star on a blue plain background', subjects, such as star, and targets, words of the new prompt"
             )
-        places = {word: backbone.word_places(settings.source_prompt, word) for word in settings.subjects}
-        lacking = [word for word, found in places.items() if not found]
+        lacking = [word for word in settings.subjects if not backbone.word_places(settings.source_prompt, word)]
         if lacking:
             raise SettingError(f"{', '.join(lacking)} is not in the source prompt {settings.source_prompt!r}")
         if settings.targets:
             self.words(settings)
-        return places
 
     def blocks(self, settings: MotionFlowSettings) -> Sequence[int]:
         """The layers whose maps are read."""

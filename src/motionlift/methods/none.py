@@ -21,6 +21,9 @@ class Unguided:
         """The model's sampling, with nothing guided or injected."""
         return replace(Guided(), **{**backbone.defaults, "share": 0.0, "inject": False})
 
+    def check(self, backbone: Backbone, settings: Guided) -> None:
+        """Nothing to refuse."""
+
     def lift(self, reference: Reference, backbone: Backbone, settings: Guided) -> Generator[Step, None, Tensors]:
         """The clean latents, so that a motion file is never empty."""
         yield Step("lift", 0, 1)

@@ -28,6 +28,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
     "tiny-dit": {"block": (4,)},
+    "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: DiTFlow's blocks."""
 
@@ -43,6 +44,9 @@ class SMM:
         """The table's row for a known model; else the middle block."""
         preset = PRESETS.get(backbone.variant, {"block": (backbone.blocks // 2,)})
         return replace(SMMSettings(), **backbone.defaults, **preset)
+
+    def check(self, backbone: Backbone, settings: SMMSettings) -> None:
+        """Nothing to refuse."""
 
     def lift(self, reference: Reference, backbone: Backbone, settings: SMMSettings) -> Generator[Step, None, Tensors]:
         """Differences of spatial means of each block (clean latents, timestep 0, empty prompt)."""

@@ -20,8 +20,8 @@ EMPTY_PROMPT_SHARE = 0.1
 """Share of training captions replaced by the empty one, for guidance by text (common practice)."""
 MOST_WEIGHT = 10.0
 """Greatest weight of the squared error of a predicted noise (ours)."""
-TIME_SPREAD, TIME_SHIFT = 1.2, 0.4
-"""Noise levels are drawn at ``sigmoid(spread * normal + shift)`` of the schedule: toward the noisy middle (ours)."""
+TIME_SPREAD = 1.2
+"""Noise levels are drawn at ``sigmoid(spread * normal + shift)`` of the schedule; the shift is the recipe's (ours)."""
 SIDE, SUBCELLS = 8, 4
 """Tokens along a side of the lattice of both bundled models, and cells of the told mask along a token's side (ours)."""
 NAMES_WEIGHT, CENTRE_WEIGHT = 0.1, 0.1
@@ -62,6 +62,11 @@ class Recipe:
     """Frames that a latent frame stands for, the first one aside."""
     widths: tuple[int, int]
     """Channels of the tokens that tell the truth, and of the encoded words that tell their roles."""
+    time_shift: float
+    """How far the drawn noise levels lie toward the noisy end. Where the schedule ends short of pure noise, the colour of a plain
+    background is settled in its noisiest steps, which then must be drawn often."""
+    compiled: bool
+    """Whether videos run through the compiled network with the fused attention; small attentions are faster without."""
 
     def schedule(self, step: int) -> tuple[int, int]:
         """Frames a clip and clips a batch of a training step."""
@@ -274,6 +279,7 @@ def denoising_loss(
     latents: Float[Tensor, "b f c h w"],
     tokens: Int[Tensor, "b n"],
     generator: torch.Generator,
+    shift: float,
 ) -> Float[Tensor, ""]:
     """Mean squared error of the predicted velocity ``sqrt(a) eps - sqrt(1 - a) x0`` at drawn noise levels.
 
@@ -282,7 +288,7 @@ def denoising_loss(
     """
     alphas = scheduler.alphas_cumprod.float().to(latents.device)
     batch = len(latents)
-    time = torch.sigmoid(TIME_SPREAD * torch.randn(batch, generator=generator) + TIME_SHIFT)
+    time = torch.sigmoid(TIME_SPREAD * torch.randn(batch, generator=generator) + shift)
     time = (time * len(alphas)).long().clamp(max=len(alphas) - 1)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
     time = time.to(latents.device)

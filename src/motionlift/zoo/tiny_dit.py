@@ -46,6 +46,8 @@ RECIPE = Recipe(
     video_steps=15_500,
     stride=4,
     widths=(192, 128),
+    time_shift=0.4,
+    compiled=True,
 )
 """How it is trained."""
 STAGE_NAMES = ("autoencoder", "decoder", "denoiser")

@@ -170,11 +170,12 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
         generator = torch.Generator().manual_seed(step)
         drawn = vars(diffusing.draw_batch(banks[frames], empty, batch, generator))
         latents, tokens, truth, matches = (drawn[name].to(device) for name in ("latents", "tokens", "truth", "matches"))
-        # Single frames have so few tokens that attention in its plain form, uncompiled, is the fastest.
-        network, plain = (denoiser, sdpa_kernel(SDPBackend.MATH)) if frames == 1 else (compiled, nullcontext())
+        # So few tokens as a single frame has are the fastest with attention in its plain form, uncompiled.
+        whole = recipe.compiled and frames > 1
+        network, plain = (compiled, nullcontext()) if whole else (denoiser, sdpa_kernel(SDPBackend.MATH))
         torch.manual_seed(step)  # for dropout
         with torch.autocast(device.type, torch.bfloat16), plain:
-            loss = diffusing.denoising_loss(network, pipeline.scheduler, latents, tokens, generator)
+            loss = diffusing.denoising_loss(network, pipeline.scheduler, latents, tokens, generator, recipe.time_shift)
             told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth)
             known = diffusing.word_roles(pipeline.tokenizer, tokens)
             roles = diffusing.roles_loss(words(denoiser.words).float(), known)

@@ -1,0 +1,42 @@
+"""One cell of the comparison and of the sweeps: a reference's motion cast onto its prompt, measured."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from motionlift.bench.references import bundled, clip_of, figures, prompt_scene, reference, words_of
+from motionlift.bench.tables import interval
+from motionlift.errors import SettingError
+from motionlift.methods import method as method_named
+from motionlift.workflow import Video, settings_for, transfer
+
+HEAD = ("aligned error", "absolute error", "direction", "colour, %", "background, %", "shape, %", "leakage, %")
+"""Titles of what :func:`averages` gives."""
+
+
+def refusal(cell: Mapping[str, Any], model: str) -> str | None:
+    """Why the model cannot run a cell's settings, if it cannot."""
+    try:
+        settings_for(method_named(cell["method"]), bundled(model), cell["settings"])
+    except SettingError as error:
+        return str(error)
+    return None
+
+
+def transferred(cell: Mapping[str, Any], model: str) -> tuple[Video, dict[str, Any]]:
+    """Lift, cast and measure; one seed, the reference's number."""
+    backbone, index, method = bundled(model), cell["index"], cell["method"]
+    frames = backbone.shape.frames
+    scene, wanted = reference(index, frames), prompt_scene(index, frames=frames)
+    settings = {**cell["settings"], **words_of(method, scene, wanted)}
+    clip = clip_of(scene, backbone.fps)
+    video = transfer(clip, wanted.caption(), backbone, method=method, seed=index, settings=settings, cached=False)
+    return video, figures(video.clip.frames, scene, wanted)
+
+
+def averages(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Means with their intervals, in the order of :data:`HEAD`."""
+    return [
+        *[interval([record[key] for record in records]) for key in ("aligned", "absolute")],
+        interval([record["direction"] for record in records], digits=2),
+        *[interval([record[key] for record in records], 100) for key in ("colour", "background", "shape", "leakage")],
+    ]
