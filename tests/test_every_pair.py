@@ -16,7 +16,15 @@ from tests.twins import EVERY_TWIN
 
 PROMPT = "a red star on the field"
 WORDS = {"source_prompt": "a blue ring on the field", "subjects": ("ring", "field"), "targets": ("star", "field")}
-VARIANTS = {**{name: {} for name in methods()}, "ditflow by flow": {"read": "flow"}, "motionflow": WORDS}
+MORE_CHANNELS = {
+    "channel_share": 0.2
+}  # of a twin's few channels the published share leaves one, whose cosine has no slope
+VARIANTS = {
+    **{name: {} for name in methods()},
+    "ditflow by flow": {"read": "flow"},
+    "motionflow": WORDS,
+    "moft": MORE_CHANNELS,
+}
 GUIDED, STEPS, INNER = 2, 4, 2
 
 
@@ -99,6 +107,8 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
 def test_guidance_lowers_every_loss(backbone, reference, name):
     if backbone.network_dtype != "float32":
         pytest.skip("half precision hides small steps")
+    if backbone.grid(reference.shape).frames == 1:
+        pytest.skip("a single latent frame holds no motion")
     job = job_for(name, backbone, reference, "latents")
     small = {"share": 1 / STEPS, "inner": 12, "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inject": False}
     losses = finished(guide.cast(replace(job, settings=replace(job.settings, **small)))).losses

@@ -36,6 +36,9 @@ class Pull:
     def settings(self, backbone):
         return PullSettings()
 
+    def check(self, backbone, settings):
+        pass
+
     def lift(self, reference, backbone, settings):
         raise NotImplementedError
 

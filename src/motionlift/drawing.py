@@ -140,7 +140,7 @@ def _with_heat(
 ) -> UInt8[Array, "height width 3"]:
     """One frame, dimmed, with the heat of a map over it and a line around its mask."""
     size = frame.shape[1::-1]
-    coloured = cv2.applyColorMap(np.uint8(heat.clip(0, 1) * 255), cv2.COLORMAP_INFERNO)[..., ::-1]
+    coloured = cv2.applyColorMap((heat.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     share = cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR)[..., None] * HEAT
     above = cv2.resize(np.ascontiguousarray(coloured), size, interpolation=cv2.INTER_LINEAR)
     picture = np.ascontiguousarray((frame * DIMMED * (1 - share) + above * share).astype(np.uint8))

@@ -95,8 +95,9 @@ def test_pooling_counts_entries():
     kinds = [f"{level:g}/{block}" for level in signal.LEVELS for block in (0, 1)] + ["flow"]
     clips = [{"cosine": 1.0, "error": 0.2, "entries": 30}, {"cosine": 0.6, "error": 1.0, "entries": 10}]
     clips.append({"cosine": math.nan, "error": math.nan, "entries": 0})
-    text = section([dict.fromkeys(kinds, clip) for clip in clips])
+    places = {"places": ["low", "high"]}
+    text = section([{**dict.fromkeys(kinds, clip), **places} for clip in clips])
     assert "3 held-out clips" in text
-    assert "| block 1 | 0.90 | 0.40 | 0.90 | 0.40 | 0.90 | 0.40 |" in text
+    assert "| block 1: high | 0.90 | 0.40 | 0.90 | 0.40 | 0.90 | 0.40 |" in text
     assert "| optical flow | 0.90 | 0.40 | - | - | - | - |" in text
-    assert "| optical flow | - | - |" in section([dict.fromkeys(kinds, clips[-1])])
+    assert "| optical flow | - | - |" in section([{**dict.fromkeys(kinds, clips[-1]), **places}])

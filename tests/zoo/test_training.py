@@ -445,3 +445,74 @@ def test_some_captions_are_emptied():
     tokens = diffusing.draw_batch(bank, empty, 4000, torch.Generator().manual_seed(0)).tokens
     assert 0.07 < float((tokens == 0).float().mean()) < 0.13
     assert bank.tokens.min() == 1, "the bank stays whole"
+
+
+# Words attended by tokens
+
+
+@pytest.mark.parametrize(("parts", "first"), [(tiny_dit, 0), (tiny_unet, 1)])
+def test_the_words_of_every_colours_object(parts: Any, first: int):
+    """The background's colour does not count, and shapes go with the colour of their own object."""
+    tokenizer = parts.tokenizer()
+    captions = ["a red star and a blue ring on a green plain background", "a red bar on a blue plain background", ""]
+    tokens = tokenizer(captions, padding="max_length", max_length=24, return_tensors="pt").input_ids
+    words = diffusing.object_words(tokenizer, tokens)
+    found = {
+        (clip, list(world.COLOURS)[colour], kind): word - first
+        for kind, ones in (("colour", words.colour), ("shape", words.shape))
+        for clip, colour, word in ones.nonzero().tolist()
+    }
+    assert found == {
+        (0, "red", "colour"): 1, (0, "red", "shape"): 2, (0, "blue", "colour"): 5, (0, "blue", "shape"): 6,
+        (1, "red", "colour"): 1, (1, "red", "shape"): 2,
+    }  # fmt: skip
+
+
+def test_attention_to_the_right_words_costs_least():
+    tokenizer = tiny_unet.tokenizer()
+    tokens = tokenizer(
+        ["a red star on a blue plain background"], padding="max_length", max_length=24, return_tensors="pt"
+    ).input_ids
+    words = diffusing.object_words(tokenizer, tokens)
+    truth = torch.zeros(1, 3, sum(diffusing.TOLD))
+    truth[0, 0, :16] = 1  # the first token is all object, the second half of a corner of it, the third background
+    truth[0, 1, 0] = 0.5
+    truth[0, 0, 16 + len(SHAPES) + list(world.COLOURS).index("red")] = 1
+    attended = torch.full((1, 3, 24), 1e-9)
+    attended[0, 0, 2] = attended[0, 0, 3] = 0.5  # "red" and "star"
+    attended[0, 1, 2] = attended[0, 2, 5] = 1
+    assert float(diffusing.naming_loss(attended, truth, words)) == pytest.approx(math.log(2), rel=1e-3)
+    wrong = attended.clone()
+    wrong[0, 2] = 1e-9
+    wrong[0, 2, 3] = 0.75
+    assert float(diffusing.naming_loss(wrong, truth, words)) == pytest.approx(math.log(2) + math.log(4), rel=1e-2)
+    unnamed = diffusing.object_words(
+        tokenizer, tokenizer([""], padding="max_length", max_length=24, return_tensors="pt").input_ids
+    )
+    assert float(diffusing.naming_loss(wrong, truth, unnamed)) == 0, "an empty caption asks nothing"
+
+
+def test_the_unets_attention_to_words_is_what_its_layers_compute():
+    torch.manual_seed(0)
+    pipeline = tiny_unet.pipeline(tiny_unet.autoencoder())
+    denoiser = tiny_unet.Denoiser(pipeline).eval()
+    tokens = diffusing.tokenize(
+        pipeline, ["a red star on a blue plain background", "a green bar on a red plain background"]
+    )
+    latents = torch.randn(2, 3, 8, 16, 16)
+    caught: list[torch.Tensor] = []
+    original = torch.nn.functional.scaled_dot_product_attention
+
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
+        if key.shape[2] == 24 and query.shape[2] == 64:
+            caught.append((query @ key.transpose(2, 3) / query.shape[-1] ** 0.5).softmax(dim=-1).mean(dim=1))
+        return original(query, key, value, *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
+        denoiser(latents, torch.tensor([10, 500]), tokens)
+        found = denoiser.attended()
+    assert len(found) == len(caught) == 4
+    truths = [truth.unflatten(0, (2, 3)).flatten(1, 2) for truth in caught]
+    same = [[torch.allclose(own, truth, atol=1e-5) for truth in truths] for own in found]
+    assert sorted(row.index(True) for row in same) == [0, 1, 2, 3], "each layer's own, in whatever order"

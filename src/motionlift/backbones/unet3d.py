@@ -28,7 +28,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "modelscope": {"cfg": 9.0},
     "zeroscope": {"cfg": 9.0},
     "tiny-unet": {
-        "steps": 30,
+        "steps": 20,
         "cfg": 4.0,
         "share": 0.34,
         "optimizer": "rms",

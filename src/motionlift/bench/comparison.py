@@ -17,8 +17,6 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "MOFT": ("moft", {}),
     "MotionFlow": ("motionflow", {}),
     "DiTFlow, latents": ("ditflow", {}),
-    "DiTFlow, latents, no injection": ("ditflow", {"inject": False}),
-    "DiTFlow, latents, confirmed entries only": ("ditflow", {"mutual": True}),
     "DiTFlow, latents, optical flow": ("ditflow", {"read": "flow"}),
     "DiTFlow, positions": ("ditflow", {"target": "positions"}),
 }

@@ -23,7 +23,7 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "injection": ("injection", {}),
     "SMM": ("smm", {}),
     "MOFT": ("moft", {}),
-    "MotionFlow": ("motionflow", {"source_prompt": SOURCE, "subjects": ["circle"]}),
+    "MotionFlow": ("motionflow", {"source_prompt": SOURCE, "subjects": ["white circle"]}),
     "attention": ("ditflow", {}),
     "optical flow": ("ditflow", {"read": "flow"}),
 }
@@ -50,7 +50,7 @@ def measure(cell: Mapping[str, Any], model: str, folder: Path) -> dict[str, Any]
     backbone = bundled(model)
     method, settings = cell["method"], dict(cell["settings"])
     if settings.get("subjects"):
-        settings["targets"] = [cell["prompt"].split()[2]]
+        settings["targets"] = [" ".join(cell["prompt"].split()[1:3])]
     reference = read_reference(folder / cell["clip"], backbone, None)
     video = cast(lift(reference, backbone, method, settings=settings, cached=False), cell["prompt"], backbone, seed=0)
     VIDEOS.mkdir(parents=True, exist_ok=True)

@@ -78,12 +78,9 @@ def clip_of(scene: world.Scene, fps: float) -> Clip:
 
 
 def words_of(method: str, scene: world.Scene, wanted: world.Scene) -> dict[str, Any]:
-    """The settings by which a method is told what the reference shows and which word moves, where it asks for them."""
-    told = {
-        "source_prompt": scene.caption(),
-        "subjects": [scene.objects[0].shape],
-        "targets": [wanted.objects[0].shape],
-    }
+    """The settings by which a method is told what the reference shows and which words move, where it asks for them."""
+    subject, target = (f"{each.objects[0].colour} {each.objects[0].shape}" for each in (scene, wanted))
+    told = {"source_prompt": scene.caption(), "subjects": [subject], "targets": [target]}
     asked = {item.name for item in fields(method_named(method).Settings)}
     return told if told.keys() <= asked else {}
 

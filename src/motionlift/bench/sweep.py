@@ -35,7 +35,7 @@ MOTIONFLOW: Changes = {
     "step size": [
         {"optimizer": "plain", "lr": 5.0, "lr_end": 5.0, "inner": 1},
         {"optimizer": "plain", "lr": 50.0, "lr_end": 50.0, "inner": 1},
-        *[{"optimizer": "rms", "lr": value, "lr_end": value} for value in (0.01, 0.03)],
+        *[{"optimizer": "rms", "lr": value, "lr_end": value} for value in (0.01, 0.03, 0.1)],
     ],
     "block": [*[{"block": number} for number in range(7)]],
 }

@@ -48,8 +48,9 @@ class MotionFlowSettings(Guided):
     """Replace keys and values of the first block by the reference's: DiTFlow's, not this paper's."""
     inversion: bool = setting(True, lifted=True)
     """Invert the reference (paper): the masks are read along the inversion."""
-    beta: float = setting(1.0, low=0, high=1)
-    """Share of the inverted noise in the starting noise (the paper does not say; ours, by the sweep)."""
+    beta: float = setting(0.5, low=0, high=1)
+    """Share of the inverted noise in the starting noise (the paper does not say; ours: with all of it, a seed would change
+    nothing)."""
     block: tuple[int, ...] = setting((0,), low=0)
     """Layers whose maps are read (paper: those of the last down block, the middle, and the first up block)."""
     subjects: tuple[str, ...] = setting((), lifted=True)
@@ -67,9 +68,10 @@ class MotionFlowSettings(Guided):
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "tiny-dit": {"block": (4,)},
+    "tiny-dit": {"block": (6,), "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inner": 5},
+    "tiny-unet": {"optimizer": "rms", "lr": 0.03, "lr_end": 0.03},
 }
-"""Defaults per model; a UNet's blocks follow from its places."""
+"""Defaults per model, by our sweep; a UNet's blocks follow from its places."""
 
 
 def published_places(places: Sequence[str]) -> tuple[int, ...]:

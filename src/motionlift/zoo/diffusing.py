@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,10 @@ LEAST_MOTION = 0.25
 """Matches that move further than so many tokens weigh as much, together, as all others (ours)."""
 ROLES, ROLES_WEIGHT = 4, 0.1
 """What a word is about: nothing, the first object, the second, the background; and the weight of its cross-entropy (ours)."""
+NAMED_COVER = 0.5
+"""Share of a token that an object must cover for its words to be asked for there (ours)."""
+NAMED_WEIGHT = 0.1
+"""Weight of the attention to words, in nats (ours)."""
 EMA_DECAY = 0.999
 """Decay of the averaged weights that are shipped (ours)."""
 LEARNING_RATE = 1.5e-3
@@ -203,6 +207,53 @@ def roles_loss(told: Float[Tensor, "clips words roles"], roles: Int[Tensor, "cli
     """Weighted cross-entropy of the words' told roles; those about nothing do not count."""
     entropy = nn.functional.cross_entropy(told.flatten(0, 1), roles.flatten(), ignore_index=0, reduction="sum")
     return ROLES_WEIGHT * entropy / (roles > 0).sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class ObjectWords:
+    """The content words of a caption's objects: colours and shapes before the word "on"."""
+
+    colour: Float[Tensor, "clips colours words"]
+    """One where a word is the name of a colour."""
+    shape: Float[Tensor, "clips colours words"]
+    """One where a word is the shape that comes with the object of that colour."""
+
+
+def object_words(tokenizer: Any, tokens: Int[Tensor, "clips words"]) -> ObjectWords:
+    """Which words name the object of each colour; no two objects of a scene have the same."""
+    roles = word_roles(tokenizer, tokens)
+
+    def numbers(names: Iterable[str]) -> list[int]:
+        return [tokenizer(name, add_special_tokens=False).input_ids[0] for name in names]
+
+    of_object = (roles == 1) | (roles == 2)
+    is_shape = torch.isin(tokens, torch.tensor(numbers(SHAPES), device=tokens.device)) & of_object
+    colours = torch.stack([(tokens == number) & of_object for number in numbers(world.COLOURS)], dim=1)
+    role_of_colour = (colours * roles[:, None]).amax(dim=-1, keepdim=True)
+    shapes = is_shape[:, None] & (roles[:, None] == role_of_colour) & (role_of_colour > 0)
+    return ObjectWords(colours.float(), shapes.float())
+
+
+def naming_loss(
+    attended: Float[Tensor, "clips tokens words"],
+    truth: Float[Tensor, "clips tokens figures"],
+    words: ObjectWords,
+) -> Float[Tensor, ""]:
+    """Cross-entropy between attention to words and what tokens show: an object's colour and shape inside it, neither outside.
+
+    By the other losses alone a token may read what it shows off any word: in a causal text encoder "on" knows all that comes
+    before it, and the object's tokens read that.
+    """
+    mask, _, colours, *_ = truth.split(TOLD, dim=-1)
+    inside = (mask.mean(dim=-1) >= NAMED_COVER).float()[..., None] * colours
+    asked = (words.colour + words.shape) / 2
+    least = torch.finfo(attended.dtype).tiny
+    found = torch.einsum("cto,cow,ctw->ct", inside, asked, attended.clamp(min=least).log())
+    named = torch.einsum("cto,cow->ct", inside, asked)
+    outside = (mask.amax(dim=-1) == 0) & (words.colour.sum(dim=(1, 2)) > 0)[:, None]
+    content = (words.colour + words.shape).sum(dim=1)
+    missed = torch.einsum("cw,ctw->ct", content, attended).clamp(max=1 - 1e-4)
+    return -found.sum() / named.sum().clamp(min=1) - ((1 - missed).log() * outside).sum() / outside.sum().clamp(min=1)
 
 
 def truth_loss(

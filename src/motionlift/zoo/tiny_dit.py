@@ -181,6 +181,10 @@ class Denoiser(nn.Module):
         self.attention[name] = output
         return output.clone()
 
+    def attended(self) -> list[Float[Tensor, "clips tokens words"]]:
+        """None: nothing is asked of its attention to words."""
+        return []
+
     def forward(
         self, noisy: Float[Tensor, "b f c h w"], time: Int[Tensor, " b"], tokens: Int[Tensor, "b n"]
     ) -> Float[Tensor, "b f c h w"]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, TransformerTemporalModel, UNet3DConditionModel
 from diffusers.models.resnet import TemporalConvLayer
 from jaxtyping import Float, Int
@@ -32,7 +33,7 @@ RECIPE = Recipe(
     banks=(20_000, 4_000),
     batches=(16, 4),
     frame_steps=5_000,
-    video_steps=3_000,
+    video_steps=4_200,
     stride=1,
     widths=(96, 96),
     time_shift=1.2,
@@ -169,6 +170,11 @@ def pipeline(vae: AutoencoderKL) -> Any:
         )
 
 
+def _keep_in(kept: dict[str, Tensor], name: str, _linear: nn.Module, _inputs: Any, output: Tensor) -> None:
+    """Keep what a linear layer gives."""
+    kept[name] = output
+
+
 class Denoiser(nn.Module):
     """Text encoder and network as one module, for one optimiser and one checkpoint."""
 
@@ -179,11 +185,19 @@ class Denoiser(nn.Module):
         self.hidden: Tensor | None = None
         self.words: Tensor | None = None
         self.attention: dict[str, Tensor] = {}
+        self.naming: list[dict[str, Tensor]] = []
         self.network.mid_block.register_forward_hook(self._keep)
         matching: Any = self.network.get_submodule("up_blocks.0.attentions.0.transformer_blocks.0.attn1")
         matching.to_q.register_forward_hook(partial(self._keep_attention, "query"))
         matching.to_k.register_forward_hook(partial(self._keep_attention, "key"))
         self.heads = matching.heads
+        for name, module in self.network.named_modules():
+            if name.endswith("transformer_blocks.0.attn2") and ".attentions." in name:
+                kept: dict[str, Tensor] = {}
+                self.naming.append(kept)
+                crossing: Any = module
+                crossing.to_q.register_forward_hook(partial(_keep_in, kept, "query"))
+                crossing.to_k.register_forward_hook(partial(_keep_in, kept, "key"))
         for layer in temporal_layers(self.network):
             leave_out_for_pictures(layer)
 
@@ -194,6 +208,16 @@ class Denoiser(nn.Module):
     def _keep_attention(self, name: str, _linear: nn.Module, _inputs: Any, output: Tensor) -> None:
         """Keep queries or keys of the first spatial attention after the middle, ``(clips frames) tokens channels``."""
         self.attention[name] = output
+
+    def attended(self) -> list[Float[Tensor, "clips tokens words"]]:
+        """Attention of every token to every word in each layer, mean over heads."""
+        assert self.words is not None
+        found = []
+        for kept in self.naming:
+            query, key = (kept[name].float().unflatten(-1, (self.heads, -1)) for name in ("query", "key"))
+            weights = torch.einsum("bthd,bwhd->bhtw", query, key) / query.shape[-1] ** 0.5
+            found.append(weights.softmax(dim=-1).mean(dim=1).unflatten(0, (len(self.words), -1)).flatten(1, 2))
+        return found
 
     def forward(
         self, noisy: Float[Tensor, "b f c h w"], time: Int[Tensor, " b"], tokens: Int[Tensor, "b n"]

@@ -179,13 +179,20 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
             told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth)
             known = diffusing.word_roles(pipeline.tokenizer, tokens)
             roles = diffusing.roles_loss(words(denoiser.words).float(), known)
+        named = [
+            diffusing.naming_loss(each, truth, diffusing.object_words(pipeline.tokenizer, tokens))
+            for each in denoiser.attended()
+        ]
+        figures = {"roles_loss": roles} | ({"naming_loss": sum(named) / len(named)} if named else {})
+        total = loss + told + roles + diffusing.NAMED_WEIGHT * figures.get("naming_loss", 0.0)
         if frames == 1:
-            figures = {"frame_loss": loss, "frame_truth_loss": told, "roles_loss": roles}
-            return loss + told + roles, {name: float(value.detach()) for name, value in figures.items()}
+            figures |= {"frame_loss": loss, "frame_truth_loss": told}
+            return total, {name: float(value.detach()) for name, value in figures.items()}
         matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches)
-        figures = {"video_loss": loss, "video_truth_loss": told, "roles_loss": roles, "video_match_loss": matched}
-        total = loss + told + roles + diffusing.MATCH_WEIGHT * matched
-        return total, {name: float(value.detach()) for name, value in figures.items()}
+        figures |= {"video_loss": loss, "video_truth_loss": told, "video_match_loss": matched}
+        return total + diffusing.MATCH_WEIGHT * matched, {
+            name: float(value.detach()) for name, value in figures.items()
+        }
 
     steps = recipe.frame_steps + recipe.video_steps
     yield from optimise(
