@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 SHOWN_HEIGHT = 256
 """Least height of a video that shows reference and result, pixels (ours)."""
 
+WIDE, WIDEST = 512, 1024
+"""Pixels above which a drawing has many panels, and its contact sheet two large pictures in a row; and their most (ours)."""
+
 COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE")
 """The words of the command line that runs, for the records."""
 
@@ -232,7 +235,8 @@ def inspect(
         drawn = draw_lifted(motion, work.reference)
     _notice(work.reference.notices)
     drawn.save(output)
-    contact_sheet(drawn, output.with_suffix(".png"))
+    wide = max(drawn.frames.shape[1:3]) > WIDE
+    contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
     _wrote([output, output.with_suffix(".png")])
 
 

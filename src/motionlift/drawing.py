@@ -178,13 +178,14 @@ def lattice_frames(frames: int, lattice: int) -> list[int]:
     return [frame * lattice // frames for frame in range(frames)]
 
 
-def contact_sheet(clip: Clip, path: Path, columns: int = 6) -> None:
+def contact_sheet(clip: Clip, path: Path, columns: int = 6, side: int = SHEET_SIDE) -> None:
     """Write a PNG of evenly spaced frames, first and last among them, in at most three rows.
 
     Args:
-        clip: the frames; shown at most 256 pixels wide or high.
+        clip: the frames.
         path: a file ``.png``.
         columns: pictures in a row, 1 to 32.
+        side: most pixels of a picture's width or height.
 
     Raises:
         SettingError: columns out of range.
@@ -194,7 +195,7 @@ def contact_sheet(clip: Clip, path: Path, columns: int = 6) -> None:
         raise SettingError(f"columns is {columns!r}; give a whole number from 1 to 32")
     count = min(len(clip.frames), columns * SHEET_ROWS)
     chosen = np.linspace(0, len(clip.frames) - 1, count).round().astype(int)
-    pictures = _at_most(clip, SHEET_SIDE).frames.numpy()[chosen]
+    pictures = _at_most(clip, side).frames.numpy()[chosen]
     height, width = pictures.shape[1:3]
     across = min(columns, count)
     sheet = np.full((math.ceil(count / across) * (height + GAP) - GAP, across * (width + GAP) - GAP, 3), 255, np.uint8)
