@@ -5,6 +5,7 @@ With cumulative signal ``a`` a noised latent is ``x_t = sqrt(a) x0 + sqrt(1 - a)
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -58,6 +59,14 @@ def euler_step(
     A step back is the same with the levels exchanged: exact where the velocity is that of the step undone.
     """
     return latents + (end - start) * velocity
+
+
+def signals_of_step(scheduler: Any, timestep: int) -> tuple[float, float]:
+    """Cumulative signal where a DDIM step from a timestep ends, and where it began, by one of diffusers' schedulers."""
+    alphas = scheduler.alphas_cumprod
+    cleaner = timestep - len(alphas) // scheduler.num_inference_steps
+    signal = alphas[cleaner] if cleaner >= 0 else scheduler.final_alpha_cumprod
+    return float(signal), float(alphas[timestep])
 
 
 def undone_step(

@@ -21,7 +21,7 @@ from motionlift import probe
 from motionlift.core import Grid, Latents, Passes, Pixels, Positions, Projections, Recorded, Shape, Text
 from motionlift.errors import InputError, SettingError
 from motionlift.identity import digest, sample_of
-from motionlift.noise import NoiseSchedule, undone_step
+from motionlift.noise import NoiseSchedule, signals_of_step, undone_step
 from motionlift.words import tokens_within
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -253,11 +253,9 @@ class UNet3D:
 
     def step_back(self, output: Latents, timestep: int, latents: Latents) -> Latents:
         """The DDIM step to the next timestep undone: latents at this one."""
-        steps: int = self.scheduler.num_inference_steps  # pyright: ignore[reportAssignmentType]
-        cleaner = timestep - len(self.schedule.alphas) // steps
-        signal = self.schedule.alphas[cleaner] if cleaner >= 0 else self.scheduler.final_alpha_cumprod
-        signals = float(signal), float(self.schedule.alphas[timestep])
-        return undone_step(latents, output, signals, self.scheduler.config.prediction_type)
+        return undone_step(
+            latents, output, signals_of_step(self.scheduler, timestep), self.scheduler.config.prediction_type
+        )
 
     def word_places(self, prompt: str, word: str) -> tuple[int, ...]:
         """Places of a word's tokens in the encoded prompt, wherever it comes."""
