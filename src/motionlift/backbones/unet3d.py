@@ -36,7 +36,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "lr_end": 0.01,
     },
 }
-"""Sampling per model: the published ones' by the published pipeline's default, the bundled one's by our sweep."""
+"""Sampling per model: the published ones' by the published pipeline's default, the bundled one's are ours."""
 FRAMES, FPS = 16, 8.0
 """Default length and rate: those of the published pipeline's default and examples."""
 SIZES: Mapping[str, tuple[int, int]] = {"zeroscope_v2_576w": (320, 576), "zeroscope_v2_xl": (576, 1024)}

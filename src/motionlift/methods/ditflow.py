@@ -40,7 +40,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-dit": {"block": (4,)},
     "tiny-unet": {"block": (2,)},
 }
-"""Defaults per model: the paper's for the published ones, our sweep's for the bundled one."""
+"""Defaults per model: the paper's for the published ones, ours for the bundled ones."""
 
 
 class DiTFlow:
