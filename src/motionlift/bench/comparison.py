@@ -49,7 +49,8 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def _costs(video: Video) -> dict[str, Any]:
-    return {name: video.record[name] for name in ("prompt", "seconds", "passes")}
+    phases = {f"{phase['name']}_seconds": round(phase["seconds"], 3) for phase in video.record["phases"]}
+    return {**{name: video.record[name] for name in ("prompt", "seconds", "passes")}, **phases}
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from motionlift.bench.tables import table
 from motionlift.bench.trial import HEAD, averages, refusal, transferred
 
 NAME = "sweep"
-COUNT = 8
+COUNT = 4
 FIRST = 1000
 """The sweep's references begin here, apart from those of the comparison."""
 Changes = Mapping[str, Sequence[Mapping[str, Any]]]
