@@ -18,15 +18,19 @@ from motionlift.options import (
     Device,
     Frames,
     MethodName,
+    Mixed,
     Model,
     Pairs,
+    Previews,
     Prompt,
     Read,
     Reference,
+    RunFolder,
     Seed,
     Set,
     SourcePrompt,
     Steps,
+    Strength,
     Subjects,
     Targets,
     VideoOutput,
@@ -122,6 +126,8 @@ def lift(
     source_prompt: SourcePrompt = None,
     subjects: Subjects = None,
     settings: Set = None,
+    folder: RunFolder = None,
+    previews: Previews = 0,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -131,6 +137,7 @@ def lift(
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX
     from motionlift.progress import Live
+    from motionlift.run_folder import is_first_process
 
     check_output(output, (SUFFIX,))
     _check_settings(method, values)
@@ -139,7 +146,19 @@ def lift(
         backbone = _load(model, device, live)
         work = workflow.Run(backbone)
         live.show("lift", 0, None)
-        motion = workflow.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
+        motion = workflow.lift(
+            reference,
+            backbone,
+            method,
+            frames=frames,
+            settings=values,
+            advance=live.step,
+            run=work,
+            folder=folder,
+            previews=previews,
+        )
+    if not is_first_process():
+        return
     motion.save(output)
     record = {
         "command": COMMAND_LINE.get(),
@@ -172,6 +191,8 @@ def cast(
     seed: Seed = 0,
     steps: Steps = None,
     targets: Targets = None,
+    strength: Strength = None,
+    mixed: Mixed = None,
     settings: Set = None,
     device: Device = "auto",
     keep_motion: Annotated[
@@ -180,7 +201,7 @@ def cast(
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
-    values = _values(settings, steps=steps, targets=targets)
+    values = _values(settings, steps=steps, targets=targets, strength=strength)
     from motionlift import workflow
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX, Motion
@@ -192,13 +213,43 @@ def cast(
     workflow.check_prompt(prompt)
     lifted = Motion.load(motion)
     _check_settings(lifted.method, {**lifted.settings, **values})
+    others = [(Motion.load(path), part) for path, part in _mixed(mixed)]
     with Live(as_json) as live:
         backbone = _load(model, device, live, prompt)
-        video = workflow.cast(lifted, prompt, backbone, seed=seed, settings=values, advance=live.step)
+        video = workflow.cast(lifted, prompt, backbone, seed=seed, settings=values, advance=live.step, mixed=others)
     if keep_motion is not None:
         video.motion.save(keep_motion)
     added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
     _finish(video, output, added, as_json)
+
+
+@app.command()
+def export(
+    motion: Annotated[
+        Path, typer.Argument(metavar="MOTION", help="A motion file of a method that tunes.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file to write.", show_default=False)],
+    form: Annotated[
+        str, typer.Option("--for", metavar="READER", help="Who will read it: diffusers or comfyui.")
+    ] = "diffusers",
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            "--rank", metavar="N", parser=whole(1, 1024), help="Write differences of weights as factors of this rank."
+        ),
+    ] = None,
+) -> None:
+    """Write what was tuned as an adapter that other programs load."""
+    from motionlift.adapter_export import check_reader, export_adapter
+    from motionlift.media import check_output
+    from motionlift.motion import SUFFIX, Motion
+
+    check_output(output, (SUFFIX,))
+    check_reader(form)
+    missed = export_adapter(Motion.load(motion), output, form, rank)
+    if missed is not None:
+        _notice([f"factors of rank {rank} miss {missed:.1%} of what was tuned (root of the squares of the differences)"])
+    _wrote([output])
 
 
 @app.command()
@@ -321,6 +372,18 @@ def _paired(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
         if not subject.strip() or not target.strip():
             raise SettingError(f"--pair is {pair!r}; give SUBJECT=TARGET, such as --pair star=ring")
     return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
+
+
+def _mixed(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
+    """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1."""
+    found = []
+    for pair in pairs or ():
+        path, equals, strength = pair.rpartition("=")
+        try:
+            found.append((Path(path), float(strength)) if equals else (Path(pair), 1.0))
+        except ValueError as error:
+            raise SettingError(f"--mix is {pair!r}; give MOTION=STRENGTH, such as walk.safetensors=0.5") from error
+    return found
 
 
 def _values(pairs: Sequence[str] | None, **shorthands: str | Sequence[str] | None) -> dict[str, Any]:

@@ -68,6 +68,28 @@ Targets = Annotated[
         "--target", metavar="WORD", help="A word of the prompt that takes a subject's motion, in the subjects' order."
     ),
 ]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="FOLDER",
+        help="For methods that tune: keep checkpoint, losses and previews here. By default a checkpoint is kept beside the cache until "
+        "the motion is there.",
+    ),
+]
+Previews = Annotated[
+    int, typer.Option("--previews", metavar="N", parser=whole(0, 100), help="Videos sampled into --run while tuning.")
+]
+Strength = Annotated[
+    str | None,
+    typer.Option("--strength", metavar="X", help="How much of what was tuned is added, 0 to 1.5; short for --set strength=X."),
+]
+Mixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mix", metavar="MOTION=STRENGTH", help="Another tuned motion whose adapter is added, again and again."
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

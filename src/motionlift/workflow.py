@@ -5,6 +5,7 @@ import json
 import platform
 import re
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -16,9 +17,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from motionlift import cache, guide
+from motionlift import cache, guide, tuning
+from motionlift.adapters import applied
 from motionlift.backbones import serving
-from motionlift.core import INVERTED, Advance, Backbone, Guided, Method, Passes, Phase, Reference, Source, Step, Tensors
+from motionlift.core import INVERTED, Advance, Backbone, Guide, Guided, Method, Passes, Phase, Reference, Sampled, Source, Step, Tensors, Tuned, Tuner
 from motionlift.errors import InputError, ModelError, MotionError, SettingError
 from motionlift.invert import invert
 from motionlift.media import FRAMES, Clip, replacing
@@ -46,6 +48,10 @@ CONVERSION = (
     "DiffusionPipeline.from_pretrained('{model}').save_pretrained('converted/{last}')\"; then take the folder converted/{last}"
 )
 """What to do about them; the last part of the name stays, by which the published models are known."""
+MOST_STRENGTH = 1.5
+"""Greatest strength of an adapter, as :class:`motionlift.core.Tuned` has it."""
+MOST_PREVIEWS = 100
+"""Most videos that are sampled while tuning (ours)."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 CARD = "figures.json"
@@ -199,7 +205,7 @@ def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
     return pipeline
 
 
-def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] | None) -> Guided:
+def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] | None) -> Sampled:
     """The method's defaults for a model with some values changed, checked.
 
     Raises:
@@ -211,7 +217,7 @@ def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] |
         raise SettingError(
             f"block {', '.join(map(str, blocks))} does not exist in {backbone.name}; allowed are 0 to {backbone.blocks - 1}"
         )
-    if settings.target != "latents" and not backbone.positions(backbone.shape):
+    if isinstance(settings, Guided) and settings.target != "latents" and not backbone.positions(backbone.shape):
         raise SettingError(
             f"target is {settings.target!r}, but {backbone.name} has no positional tensors; allowed is target=latents"
         )
@@ -230,6 +236,8 @@ def lift(
     cached: bool = True,
     advance: Advance = ignore,
     run: Run | None = None,
+    folder: Path | None = None,
+    previews: int = 0,
 ) -> Motion:
     """Lift the motion out of a reference.
 
@@ -242,13 +250,16 @@ def lift(
         cached: use and fill the cache of lifted motions.
         advance: called with every step.
         run: where seconds and passes are kept, if they are wanted; its model is then the one that lifts.
+        folder: for methods that tune, where checkpoint, losses and previews stay; by default the checkpoint lies beside the cache
+            and goes when the motion is there.
+        previews: how many videos are sampled into the folder while tuning.
 
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
     """
     chosen = _checked(method, settings)
     run = run or Run(_loaded(model))
-    return _lift(run, reference, chosen, frames, settings, cached, advance)[0]
+    return _lift(run, reference, Lifting(chosen, frames, settings, cached, folder, previews), advance)[0]
 
 
 def _loaded(model: Any) -> Backbone:
@@ -302,47 +313,46 @@ def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int
     return clip.resized(max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def _lift(
-    run: Run,
-    reference: str | Path | Clip,
-    method: Method,
-    frames: int | None,
-    values: Mapping[str, Any] | None,
-    cached: bool,
-    advance: Advance,
-) -> tuple[Motion, Clip]:
-    backbone = run.backbone
-    settings = settings_for(method, backbone, values)
-    method.check(backbone, settings)
-    check_source_prompt(settings, backbone)
-    if cached:
-        cache.most_bytes()  # refuses a bad cap now, not once the work is done
+@dataclass(frozen=True)
+class Lifting:
+    """How a reference is lifted."""
+
+    method: Method
+    """The method."""
+    frames: int | None
+    """Length in frames, or the model's own."""
+    values: Mapping[str, Any] | None
+    """Settings by name, where they differ from the method's."""
+    cached: bool = True
+    """Use and fill the cache."""
+    folder: Path | None = None
+    """Where a tuning run is kept."""
+    previews: int = 0
+    """Videos that are sampled while tuning."""
+
+
+def _lift(run: Run, reference: str | Path | Clip, lifting: Lifting, advance: Advance) -> tuple[Motion, Clip]:
+    backbone, method = run.backbone, lifting.method
+    settings = settings_for(method, backbone, lifting.values)
+    _check_lifting(lifting, settings, backbone)
     with run.phase("read"):
-        wide = read_reference(reference, backbone, frames)
-    shape = backbone.fitting(frames)
+        wide = read_reference(reference, backbone, lifting.frames)
+    shape = backbone.fitting(lifting.frames)
     clip = run.reference = wide.resized(shape.height, shape.width)
     source = Source(wide.sha256, float(wide.fps), shape)
-    name = cache.key(
-        {
-            "source": asdict(source),
-            "frames": Clip.of(wide.frames, wide.fps).sha256,  # clips of one file may be cut out of it differently
-            "method": method.name,
-            "settings": asdict(settings),
-            "model": backbone.fingerprint,
-            "version": metadata.version("motionlift"),
-        }
-    )
+    content = _content(source, wide, method, settings, backbone)
+    name = cache.key(content)
     with run.phase("lift"):
-        kept = cache.find(name) if cached else None
+        kept = cache.find(name) if lifting.cached else None
         if kept is not None:
             run.from_cache = True
-            return replace(kept, model=backbone.name), clip
+            return replace(kept, model=backbone.name, settings=asdict(settings)), clip
         pixels = clip.pixels()
         given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
         if settings.inversion:
-            text = backbone.text(settings.source_prompt)
+            text = backbone.text(settings.inversion_prompt)
             given = replace(given, trajectory=_finished(invert(backbone, given.latents, text, settings.steps), advance))
-        tensors = {**_finished(method.lift(given, backbone, settings), advance), **_inverted(given)}
+        tensors = {**_taken(lifting, settings, given, backbone, content, advance), **_inverted(given)}
     motion = Motion(
         tensors={name: tensor.detach().cpu() for name, tensor in tensors.items()},
         method=method.name,
@@ -353,9 +363,67 @@ def _lift(
         source=source,
         version=metadata.version("motionlift"),
     )
-    if cached:
+    if lifting.cached:
         cache.keep(name, motion)
     return motion, clip
+
+
+def _check_lifting(lifting: Lifting, settings: Sampled, backbone: Backbone) -> None:
+    """Refuse before the network runs what can be refused then."""
+    lifting.method.check(backbone, settings)
+    check_source_prompt(settings, backbone)
+    if lifting.cached:
+        cache.most_bytes()  # refuses a bad cap now, not once the work is done
+    if lifting.folder is not None and not isinstance(lifting.method, Tuner):
+        raise SettingError(f"{lifting.method.name} tunes nothing, so that there is no run to keep in {lifting.folder}")
+    if lifting.previews and lifting.folder is None:
+        raise SettingError("previews are kept in the folder of a run; name one")
+    if not 0 <= lifting.previews <= MOST_PREVIEWS:
+        raise SettingError(f"previews is {lifting.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
+
+
+def _content(source: Source, wide: Clip, method: Method, settings: Sampled, backbone: Backbone) -> dict[str, Any]:
+    """All that a lifted motion depends on."""
+    return {
+        "source": asdict(source),
+        "frames": Clip.of(wide.frames, wide.fps).sha256,  # clips of one file may be cut out of it differently
+        "method": method.name,
+        "settings": {
+            item.name: getattr(settings, item.name) for item in fields(settings) if not item.metadata.get("cast")
+        },
+        "model": backbone.fingerprint,
+        "version": metadata.version("motionlift"),
+    }
+
+
+def _taken(
+    lifting: Lifting,
+    settings: Sampled,
+    reference: Reference,
+    backbone: Backbone,
+    content: Mapping[str, Any],
+    advance: Advance,
+) -> Tensors:
+    """What a method takes from a reference: tuned, or read from it."""
+    method = lifting.method
+    if isinstance(method, Guide):
+        return _finished(method.lift(reference, backbone, settings), advance)
+    assert isinstance(method, Tuner) and isinstance(settings, Tuned)
+    decides = {**content, "settings": {**content["settings"], "tuning_steps": None}}  # a run may go on for longer
+    beside = cache.folder().parent / "runs" / cache.key(decides)
+    keeping = tuning.Keeping(lifting.folder or beside, json.loads(json.dumps(decides)), lifting.previews)
+    if lifting.folder is None and not lifting.cached:
+        keeping = None
+    try:
+        adapter = _finished(tuning.tuned(backbone, method, settings, reference, keeping), advance)
+    except KeyboardInterrupt as stop:
+        if keeping is None:
+            raise
+        told = f"what was tuned so far stays in {keeping.folder}; the same command goes on from there"
+        raise KeyboardInterrupt(told) from stop
+    if lifting.folder is None:
+        shutil.rmtree(beside, ignore_errors=True)
+    return {"latents": reference.latents, **adapter}
 
 
 def _inverted(reference: Reference) -> Tensors:
@@ -382,6 +450,7 @@ def cast(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     advance: Advance = ignore,
+    mixed: Sequence[tuple[Motion, float]] = (),
 ) -> Video:
     """Make a video that shows the prompt and moves like the motion.
 
@@ -392,6 +461,7 @@ def cast(
         seed: seed of the starting noise.
         settings: settings to change from those of the motion.
         advance: called with every step.
+        mixed: other motions that were tuned, whose adapters are added with a strength each.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -399,7 +469,7 @@ def cast(
     _checked(motion.method, settings)
     check_prompt(prompt)
     check_seed(seed)
-    return _cast(Run(_loaded(model)), motion, prompt, seed, settings, advance)
+    return _cast(Run(_loaded(model)), motion, prompt, seed, settings, advance, mixed)
 
 
 def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
@@ -418,7 +488,7 @@ def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
         backbone.text(prompt)
 
 
-def check_source_prompt(settings: Guided, backbone: Backbone) -> None:
+def check_source_prompt(settings: Sampled, backbone: Backbone) -> None:
     """Refuse a source prompt that the model cannot read whole.
 
     Raises:
@@ -467,7 +537,7 @@ def _check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
         raise MotionError(f"the motion holds nothing of block {', '.join(lacking)}: lift it again with that block")
 
 
-def _check_lifted(motion: Motion, settings: Guided) -> None:
+def _check_lifted(motion: Motion, settings: Sampled) -> None:
     """Refuse to change what was settled when the motion was lifted."""
     for item in fields(settings):
         value = getattr(settings, item.name)
@@ -479,12 +549,19 @@ def _check_lifted(motion: Motion, settings: Guided) -> None:
 
 
 def _cast(
-    run: Run, motion: Motion, prompt: str, seed: int, values: Mapping[str, Any] | None, advance: Advance
+    run: Run,
+    motion: Motion,
+    prompt: str,
+    seed: int,
+    values: Mapping[str, Any] | None,
+    advance: Advance,
+    mixed: Sequence[tuple[Motion, float]] = (),
 ) -> Video:
     backbone, method = run.backbone, method_named(motion.method)
     check_fit(motion, backbone)
     settings = settings_for(method, backbone, {**motion.settings, **(values or {})})
-    _check_blocks(motion, method.blocks(settings))
+    if isinstance(method, Guide):
+        _check_blocks(motion, method.blocks(settings))
     _check_lifted(motion, settings)
     lifted_steps = motion.settings.get("steps", settings.steps)
     if settings.beta and settings.steps != lifted_steps:
@@ -494,15 +571,45 @@ def _cast(
         )
     shape = backbone.fitting(motion.source.shape.frames)
     job = guide.Casting(backbone, method, settings, motion.tensors, shape, prompt, seed)
-    with run.phase("cast"):
+    with run.phase("cast"), applied(backbone.network, _adapters(motion, settings, mixed, backbone)) as switch:
+        if isinstance(settings, Tuned):
+            job = replace(job, adapter=switch)
         result = _finished(guide.cast(job), advance)
     with run.phase("decode"):
         clip = Clip.from_pixels(backbone.decode(result.latents), backbone.fps)
     record = _record(run, motion, settings, prompt, seed, result.losses)
+    if mixed:
+        record["mixed"] = [{"motion_sha256": other.digest(), "strength": strength} for other, strength in mixed]
     return Video(clip, record, _with_positions(motion, result.positions, settings))
 
 
-def _with_positions(motion: Motion, positions: Tensors, settings: Guided) -> Motion:
+def _adapters(
+    motion: Motion, settings: Sampled, mixed: Sequence[tuple[Motion, float]], backbone: Backbone
+) -> list[tuple[Tensors, float]]:
+    """What was tuned, of a motion and those that are mixed with it, each with its strength.
+
+    Raises:
+        MotionError: one was tuned on another model, or holds no adapter.
+        SettingError: a strength out of range, or a motion that is guided and cannot be mixed.
+    """
+    if not isinstance(settings, Tuned):
+        if mixed:
+            raise SettingError(f"the motion is of {motion.method}, which tunes nothing; only tuned motions can be mixed")
+        return []
+    found = []
+    for own, strength in [(motion, settings.strength), *mixed]:
+        adapter = tuning.adapter_of(own.tensors, backbone)
+        if not isinstance(method_named(own.method), Tuner) or not adapter:
+            raise MotionError(f"a motion of {own.method} holds no adapter, so that it cannot be mixed; lift it again with vmc")
+        if own.identity != backbone.identity:
+            raise MotionError(f"the motion was tuned on {own.model} and does not fit {backbone.name}; mix motions of one model")
+        if not 0 <= strength <= MOST_STRENGTH:
+            raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
+        found.append((adapter, strength))
+    return found
+
+
+def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Motion:
     """The motion with a run's positions in the place of older ones, and that run's settings, which say their steps."""
     if not positions:
         return motion
@@ -534,12 +641,12 @@ def transfer(
     run = Run(_loaded(model))
     check_prompt(prompt, run.backbone)
     guide.word_places(run.backbone, chosen, settings_for(chosen, run.backbone, settings), prompt)
-    motion, clip = _lift(run, reference, chosen, frames, settings, cached, advance)
+    motion, clip = _lift(run, reference, Lifting(chosen, frames, settings, cached), advance)
     video = _cast(run, motion, prompt, seed, settings, advance)
     return replace(video, reference=clip, record={**video.record, "reference_notices": list(clip.notices)})
 
 
-def _record(run: Run, motion: Motion, settings: Guided, prompt: str, seed: int, losses: list[float]) -> dict[str, Any]:
+def _record(run: Run, motion: Motion, settings: Sampled, prompt: str, seed: int, losses: list[float]) -> dict[str, Any]:
     """All that it takes to repeat a run, and what it cost."""
     backbone = run.backbone
     return {
@@ -551,7 +658,7 @@ def _record(run: Run, motion: Motion, settings: Guided, prompt: str, seed: int, 
         "frames": motion.source.shape.frames,
         "source": asdict(motion.source),
         "motion_sha256": motion.digest(),
-        "device": str(getattr(backbone, "device", "cpu")),
+        "device": str(backbone.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         **costs(run),
@@ -568,7 +675,7 @@ def costs(run: Run) -> dict[str, Any]:
             "backward": sum(phase.passes.backward for phase in run.phases),
         },
         "phases": [asdict(phase) for phase in run.phases],
-        "peak_memory_bytes": peak_memory(str(getattr(run.backbone, "device", "cpu"))),
+        "peak_memory_bytes": peak_memory(str(run.backbone.device)),
     }
 
 

@@ -103,7 +103,7 @@ def exported_model_loads(folder: Path, weights: Path) -> None:
     assert (backbone.shape.frames, backbone.shape.height, backbone.shape.width) == (17, 64, 64)
     assert backbone.grid(backbone.shape) == Grid(5, 8, 8)
     average = load_file(folder / "denoiser.safetensors")
-    shipped = backbone.transformer.state_dict()
+    shipped = backbone.network.state_dict()
     for name, tensor in shipped.items():
         trained = average[f"module.average.transformer.{name}"]
         assert torch.equal(tensor, trained.half().float()), name

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from motionlift.errors import InputError, ModelError, MotionliftError, OutputError
 from motionlift.zoo import world
-from motionlift.zoo.checkpoint import load_checkpoint, save_checkpoint
+from motionlift.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.zoo.shapes import SHAPES
 
 SIDE = 64
