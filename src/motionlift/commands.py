@@ -15,8 +15,10 @@ from motionlift.options import (
     FRAMES,
     MOST_SEED,
     AsJson,
+    Between,
     Device,
     Frames,
+    Interpolate,
     MethodName,
     Mixed,
     Model,
@@ -28,17 +30,20 @@ from motionlift.options import (
     RunFolder,
     Seed,
     Set,
+    Slower,
     SourcePrompt,
     Steps,
     Strength,
     Subjects,
     Targets,
+    Upscale,
     VideoOutput,
     whole,
 )
 from motionlift.terminal import say
 
 if TYPE_CHECKING:
+    from motionlift.cascade import Stage
     from motionlift.core import Backbone
     from motionlift.progress import Live
     from motionlift.workflow import Video
@@ -88,6 +93,10 @@ def transfer(
     pairs: Pairs = None,
     settings: Set = None,
     device: Device = "auto",
+    slower: Slower = 1,
+    interpolate: Interpolate = None,
+    between: Between = None,
+    upscale: Upscale = False,
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Show the reference beside the result.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -99,13 +108,25 @@ def transfer(
     _check_output(output, (".json",), reference)
     workflow.check_prompt(prompt)
     _check_settings(method, values)
+    if side_by_side and (interpolate or upscale):
+        raise SettingError("--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out")
     workflow.check_reference(reference)
     track = truth.true_track(reference)
     with Live(as_json) as live:
         backbone = _load(model, device, live, prompt)
         live.show("lift", 0, None)
+        stages = _stages(backbone, interpolate, between, upscale, device)
         video = workflow.transfer(
-            reference, prompt, backbone, method=method, seed=seed, frames=frames, settings=values, advance=live.step
+            reference,
+            prompt,
+            backbone,
+            method=method,
+            seed=seed,
+            frames=frames,
+            settings=values,
+            advance=live.step,
+            slower=slower,
+            stages=stages,
         )
     added: dict[str, Any] = {"reference": str(reference)}
     if track is not None:
@@ -128,6 +149,7 @@ def lift(
     settings: Set = None,
     folder: RunFolder = None,
     previews: Previews = 0,
+    slower: Slower = 1,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -156,6 +178,7 @@ def lift(
             run=work,
             folder=folder,
             previews=previews,
+            slower=slower,
         )
     if not is_first_process():
         return
@@ -193,6 +216,9 @@ def cast(
     targets: Targets = None,
     strength: Strength = None,
     mixed: Mixed = None,
+    interpolate: Interpolate = None,
+    between: Between = None,
+    upscale: Upscale = False,
     settings: Set = None,
     device: Device = "auto",
     keep_motion: Annotated[
@@ -216,7 +242,10 @@ def cast(
     others = [(Motion.load(path), part) for path, part in _mixed(mixed)]
     with Live(as_json) as live:
         backbone = _load(model, device, live, prompt)
-        video = workflow.cast(lifted, prompt, backbone, seed=seed, settings=values, advance=live.step, mixed=others)
+        stages = _stages(backbone, interpolate, between, upscale, device)
+        video = workflow.cast(
+            lifted, prompt, backbone, seed=seed, settings=values, advance=live.step, mixed=others, stages=stages
+        )
     if keep_motion is not None:
         video.motion.save(keep_motion)
     added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
@@ -372,6 +401,20 @@ def _paired(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
         if not subject.strip() or not target.strip():
             raise SettingError(f"--pair is {pair!r}; give SUBJECT=TARGET, such as --pair star=ring")
     return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
+
+
+def _stages(
+    backbone: "Backbone", interpolate: int | None, between: str | None, upscale: bool, device: str
+) -> list["Stage"]:
+    """The stages of a cascade that options ask for."""
+    from motionlift import workflow
+
+    if between is not None and interpolate is None:
+        raise SettingError("--between names the model of --interpolate, which is not given; give it too")
+    stages: list[Stage] = []
+    if interpolate is not None:
+        stages.append(workflow.interpolation(workflow.load(between, device) if between else backbone, interpolate))
+    return [*stages, workflow.super_resolution()] if upscale else stages
 
 
 def _mixed(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:

@@ -90,6 +90,23 @@ Mixed = Annotated[
         "--mix", metavar="MOTION=STRENGTH", help="Another tuned motion whose adapter is added, again and again."
     ),
 ]
+Slower = Annotated[
+    int,
+    typer.Option(
+        "--slower",
+        metavar="N",
+        parser=whole(1, 8),
+        help="Read every Nth frame only, so that the frames cover N times the time; --interpolate fills them in.",
+    ),
+]
+Interpolate = Annotated[
+    int | None,
+    typer.Option("--interpolate", metavar="N", parser=whole(2, 8), help="Make every frame into N, by a model."),
+]
+Between = Annotated[
+    str | None, typer.Option("--between", metavar="MODEL", help="The model that makes frames between; by default --model.")
+]
+Upscale = Annotated[bool, typer.Option("--upscale", help="Double rows and columns, by the bundled stage.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -20,7 +20,8 @@ import torch
 from motionlift import cache, guide, tuning
 from motionlift.adapters import applied
 from motionlift.backbones import serving
-from motionlift.core import INVERTED, Advance, Backbone, Guide, Guided, Method, Passes, Phase, Reference, Sampled, Source, Step, Tensors, Tuned, Tuner
+from motionlift.cascade import FACTORS, Interpolation, Stage, SuperResolution
+from motionlift.core import INVERTED, Advance, Backbone, Guide, Guided, Method, Passes, Phase, Reference, Sampled, Shape, Source, Step, Tensors, Tuned, Tuner
 from motionlift.errors import InputError, ModelError, MotionError, SettingError
 from motionlift.invert import invert
 from motionlift.media import FRAMES, Clip, replacing
@@ -48,6 +49,8 @@ CONVERSION = (
     "DiffusionPipeline.from_pretrained('{model}').save_pretrained('converted/{last}')\"; then take the folder converted/{last}"
 )
 """What to do about them; the last part of the name stays, by which the published models are known."""
+UPSCALER = "tiny-upscaler"
+"""Folder of the bundled super-resolution stage."""
 MOST_STRENGTH = 1.5
 """Greatest strength of an adapter, as :class:`motionlift.core.Tuned` has it."""
 MOST_PREVIEWS = 100
@@ -238,6 +241,7 @@ def lift(
     run: Run | None = None,
     folder: Path | None = None,
     previews: int = 0,
+    slower: int = 1,
 ) -> Motion:
     """Lift the motion out of a reference.
 
@@ -253,13 +257,15 @@ def lift(
         folder: for methods that tune, where checkpoint, losses and previews stay; by default the checkpoint lies beside the cache
             and goes when the motion is there.
         previews: how many videos are sampled into the folder while tuning.
+        slower: read the reference at the model's rate divided by this, so that its frames cover as many times the time; frames
+            between them are for a cascade to make.
 
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
     """
     chosen = _checked(method, settings)
     run = run or Run(_loaded(model))
-    return _lift(run, reference, Lifting(chosen, frames, settings, cached, folder, previews), advance)[0]
+    return _lift(run, reference, Lifting(chosen, frames, settings, cached, folder, previews, slower), advance)[0]
 
 
 def _loaded(model: Any) -> Backbone:
@@ -291,8 +297,10 @@ def check_reference(path: str | Path) -> None:
         Clip.read(file, frames=2, fps=0.1, aspect=(64, 64), longest=64)
 
 
-def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int | None) -> Clip:
+def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int | None, slower: int = 1) -> Clip:
     """The reference with the model's frame count, rate and aspect, at most :data:`LONGEST_SIDE` wide or high.
+
+    A rate that is so many times slower takes as many times fewer frames of every second.
 
     Raises:
         InputError: it cannot be read.
@@ -304,7 +312,10 @@ def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int
     aspect = (shape.height, shape.width)
     longest = max(LONGEST_SIDE, *aspect)
     if not isinstance(reference, Clip):
-        return Clip.read(reference, frames=shape.frames, fps=backbone.fps, aspect=aspect, longest=longest)
+        rate = backbone.fps / slower
+        return Clip.read(reference, frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
+    if slower > 1:
+        reference = Clip.of(reference.frames[::slower], reference.fps / slower)
     if len(reference.frames) < 2:
         raise InputError("the clip holds one frame; a motion needs at least two: give a longer clip")
     clip = reference.fitted(shape.frames, aspect)
@@ -329,6 +340,8 @@ class Lifting:
     """Where a tuning run is kept."""
     previews: int = 0
     """Videos that are sampled while tuning."""
+    slower: int = 1
+    """By what the model's rate is divided for reading."""
 
 
 def _lift(run: Run, reference: str | Path | Clip, lifting: Lifting, advance: Advance) -> tuple[Motion, Clip]:
@@ -336,7 +349,7 @@ def _lift(run: Run, reference: str | Path | Clip, lifting: Lifting, advance: Adv
     settings = settings_for(method, backbone, lifting.values)
     _check_lifting(lifting, settings, backbone)
     with run.phase("read"):
-        wide = read_reference(reference, backbone, lifting.frames)
+        wide = read_reference(reference, backbone, lifting.frames, lifting.slower)
     shape = backbone.fitting(lifting.frames)
     clip = run.reference = wide.resized(shape.height, shape.width)
     source = Source(wide.sha256, float(wide.fps), shape)
@@ -378,6 +391,8 @@ def _check_lifting(lifting: Lifting, settings: Sampled, backbone: Backbone) -> N
         raise SettingError(f"{lifting.method.name} tunes nothing, so that there is no run to keep in {lifting.folder}")
     if lifting.previews and lifting.folder is None:
         raise SettingError("previews are kept in the folder of a run; name one")
+    if type(lifting.slower) is not int or not 1 <= lifting.slower <= FACTORS[1]:
+        raise SettingError(f"slower is {lifting.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
     if not 0 <= lifting.previews <= MOST_PREVIEWS:
         raise SettingError(f"previews is {lifting.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
 
@@ -451,6 +466,7 @@ def cast(
     settings: Mapping[str, Any] | None = None,
     advance: Advance = ignore,
     mixed: Sequence[tuple[Motion, float]] = (),
+    stages: Sequence[Stage] = (),
 ) -> Video:
     """Make a video that shows the prompt and moves like the motion.
 
@@ -462,6 +478,7 @@ def cast(
         settings: settings to change from those of the motion.
         advance: called with every step.
         mixed: other motions that were tuned, whose adapters are added with a strength each.
+        stages: of a cascade, such as :func:`interpolation` and :func:`super_resolution` give, which the video then goes through.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -469,7 +486,53 @@ def cast(
     _checked(motion.method, settings)
     check_prompt(prompt)
     check_seed(seed)
-    return _cast(Run(_loaded(model)), motion, prompt, seed, settings, advance, mixed)
+    run = Run(_loaded(model))
+    return _staged(run, _cast(run, motion, prompt, seed, settings, advance, mixed), stages, advance)
+
+
+def interpolation(model: Any, factor: int) -> Stage:
+    """A stage that makes one frame into ``factor``, by a model that keeps frames apart.
+
+    Raises:
+        ModelError: the model cannot be had, or joins frames.
+        SettingError: the factor is out of range.
+    """
+    stage = Interpolation(_loaded(model), factor)
+    stage.check()
+    return stage
+
+
+def super_resolution() -> Stage:
+    """The bundled stage that doubles rows and columns.
+
+    Raises:
+        ModelError: its weights are damaged.
+    """
+    from diffusers import DDIMScheduler, UNet3DConditionModel
+
+    folder = BUNDLED / UPSCALER
+    try:
+        network: Any = UNet3DConditionModel.from_pretrained(folder, subfolder="unet", use_safetensors=True)
+        scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
+    except Exception as error:  # damaged files make the libraries raise errors of every kind
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"the bundled {UPSCALER} is incomplete or damaged: {reason}; install motionlift again") from error
+    return SuperResolution(network.float().eval().requires_grad_(False), scheduler)
+
+
+def _staged(run: Run, video: Video, stages: Sequence[Stage], advance: Advance) -> Video:
+    """The video after the stages of a cascade, which its record then names."""
+    if not stages:
+        return video
+    prompt, seed = video.record["prompt"], video.record["seed"]
+    found = []
+    clip = video.clip
+    for stage in stages:
+        with run.phase(stage.name):
+            clip = _finished(stage.run(clip, prompt, seed), advance)
+        count, height, width = clip.frames.shape[:3]
+        found.append({"stage": stage.name, "shape": asdict(Shape(count, height, width)), "fps": clip.fps})
+    return replace(video, clip=clip, record={**video.record, "cascade": found, **costs(run)})
 
 
 def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
@@ -576,7 +639,7 @@ def _cast(
             job = replace(job, adapter=switch)
         result = _finished(guide.cast(job), advance)
     with run.phase("decode"):
-        clip = Clip.from_pixels(backbone.decode(result.latents), backbone.fps)
+        clip = Clip.from_pixels(backbone.decode(result.latents), motion.source.fps)
     record = _record(run, motion, settings, prompt, seed, result.losses)
     if mixed:
         record["mixed"] = [{"motion_sha256": other.digest(), "strength": strength} for other, strength in mixed]
@@ -629,6 +692,8 @@ def transfer(
     settings: Mapping[str, Any] | None = None,
     cached: bool = True,
     advance: Advance = ignore,
+    slower: int = 1,
+    stages: Sequence[Stage] = (),
 ) -> Video:
     """Lift and cast in one call; arguments as of :func:`lift` and :func:`cast`.
 
@@ -641,8 +706,8 @@ def transfer(
     run = Run(_loaded(model))
     check_prompt(prompt, run.backbone)
     guide.word_places(run.backbone, chosen, settings_for(chosen, run.backbone, settings), prompt)
-    motion, clip = _lift(run, reference, Lifting(chosen, frames, settings, cached), advance)
-    video = _cast(run, motion, prompt, seed, settings, advance)
+    motion, clip = _lift(run, reference, Lifting(chosen, frames, settings, cached, slower=slower), advance)
+    video = _staged(run, _cast(run, motion, prompt, seed, settings, advance), stages, advance)
     return replace(video, reference=clip, record={**video.record, "reference_notices": list(clip.notices)})
 
 
