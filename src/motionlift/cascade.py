@@ -9,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Latents, Pixels, Shape, Step, Text
+from motionlift.core import Backbone, Latents, Pixels, Shape, Step
 from motionlift.errors import DivergenceError, ModelError, SettingError
 from motionlift.media import FRAMES, Clip
 from motionlift.zoo import tiny_upscaler
@@ -20,6 +21,9 @@ FACTORS = (2, 8)
 """Least and greatest number of frames that one becomes (ours; released: four)."""
 STRENGTHS = (0.05, 1.0)
 """Least and greatest strength of a video-to-video stage (ours)."""
+
+Texts = Float[Tensor, "2 tokens channels"]
+"""The empty prompt and the prompt, encoded."""
 
 
 @runtime_checkable
@@ -89,7 +93,7 @@ class Interpolation:
         self.check()
         self._check_clip(clip)
         length = self.backbone.shape.frames
-        texts = self.backbone.text(""), self.backbone.text(prompt)
+        texts = torch.cat([self.backbone.text(""), self.backbone.text(prompt)])
         spans = windows(len(clip.frames), (length - 1) // self.factor + 1)
         shape = self.backbone.shape
         fitted = clip.resized(shape.height, shape.width)
@@ -126,7 +130,7 @@ class Interpolation:
             raise SettingError(f"{total} frames would come of it; at most {FRAMES[1]} are made: give a smaller factor")
 
     def _window(
-        self, given: Pixels, texts: tuple[Text, Text], seed: int, place: tuple[int, int]
+        self, given: Pixels, texts: Texts, seed: int, place: tuple[int, int]
     ) -> Generator[Step, None, Pixels]:
         """One window: its first and last frame are given, and every so many between."""
         backbone = self.backbone
@@ -146,8 +150,8 @@ class Interpolation:
         return pixels
 
     @torch.no_grad()
-    def _denoised(self, latents: Latents, timestep: int, texts: tuple[Text, Text]) -> Latents:
-        output = self.backbone.predict(torch.cat([latents, latents]), timestep, torch.cat(texts))
+    def _denoised(self, latents: Latents, timestep: int, texts: Texts) -> Latents:
+        output = self.backbone.predict(torch.cat([latents, latents]), timestep, texts)
         plain, prompted = output.chunk(2)
         made = self.backbone.step(plain + self.cfg * (prompted - plain), timestep, latents)
         if not made.isfinite().all():

@@ -41,6 +41,8 @@ TEXT = (1, 8)
 
 Window = Float[Tensor, "b 3 frames height width"]
 """Frames, RGB in -1..1."""
+Large = Float[Tensor, "b 3 frames large_height large_width"]
+"""The same, of the larger size."""
 
 
 def network() -> UNet3DConditionModel:
@@ -69,7 +71,7 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def enlarged(small: Window) -> Window:
+def enlarged(small: Window) -> Large:
     """Frames enlarged by the usual bicubic filter."""
     frames = small.transpose(1, 2).flatten(0, 1)
     large = functional.interpolate(frames, scale_factor=FACTOR, mode="bicubic", align_corners=False).clamp(-1, 1)
@@ -112,7 +114,7 @@ def velocity(
     return unet(inputs, timestep, text, return_dict=False)[0]
 
 
-def batch(step: int) -> tuple[Window, Window, Bool[Tensor, "b frames"]]:
+def batch(step: int) -> tuple[Window, Large, Bool[Tensor, "b frames"]]:
     """Smaller frames with a little noise, the true frames, and which frames are given, of one step."""
     generator = torch.Generator().manual_seed(step)
     scenes = [world.sample(SEED, BATCH * step + number, WINDOW) for number in range(BATCH)]
@@ -127,7 +129,7 @@ def batch(step: int) -> tuple[Window, Window, Bool[Tensor, "b frames"]]:
 
 
 def upscaling_loss(
-    unet: nn.Module, schedule: DDIMScheduler, small: Window, large: Window, mask: Bool[Tensor, "b frames"], seed: int
+    unet: nn.Module, schedule: DDIMScheduler, small: Window, large: Large, mask: Bool[Tensor, "b frames"], seed: int
 ) -> Float[Tensor, ""]:
     """Mean squared error of the velocity, over the frames that are not given."""
     generator = torch.Generator().manual_seed(seed)
