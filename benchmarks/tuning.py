@@ -1,7 +1,7 @@
 """Time of one tuning step of each method against a plain denoising step of the same low-rank factors, as a Markdown table.
 
-All are measured in one process, a step of each in turn, and the least of every one is taken; MotionMatcher's paper reports 1.9 times
-a plain step.
+All are measured in one process, a step of each in turn, and the least of every one is taken; MotionMatcher's paper reports 1.9
+times a plain step.
 """
 
 import argparse
@@ -27,9 +27,11 @@ class Denoising:
         self.factors = factors
 
     def plan(self, backbone, settings):
+        """The factors."""
         return self.factors.plan(backbone, settings)
 
     def loss(self, draw, backbone, settings):
+        """Squared error of the noise."""
         noised = backbone.add_noise(draw.latents, draw.noise, draw.timestep)
         output = backbone.predict(noised, draw.timestep, draw.text)
         return functional.mse_loss(backbone.estimates(output, draw.timestep, noised)[1], draw.noise)
@@ -48,7 +50,9 @@ def measure(model: str, repeats: int) -> dict[str, float]:
             own = matcher if method.name == "plain" else method
             settings = replace(own.settings(backbone), tuning_steps=2, source_prompt=scene.caption())
             with tunable(backbone.network, method.plan(backbone, settings), 0) as adapter:
-                steps = tune.tune(tune.Tuning(backbone, method, settings, adapter, latents, text, backbone.fitting(None)))
+                steps = tune.tune(
+                    tune.Tuning(backbone, method, settings, adapter, latents, text, backbone.fitting(None))
+                )
                 next(steps)
                 began = time.perf_counter()
                 next(steps)

@@ -47,7 +47,9 @@ def test_an_untrained_adapter_changes_nothing_and_leaves_no_trace(plan: Plan):
     before, modules, weights = network(GIVEN), list(network.modules()), list(network.parameters())
     with tunable(network, plan, 0) as adapter:
         assert torch.equal(network(GIVEN), before)
-        assert all(parameter.requires_grad and parameter.dtype == torch.float32 for parameter in adapter.parameters.values())
+        assert all(
+            parameter.requires_grad and parameter.dtype == torch.float32 for parameter in adapter.parameters.values()
+        )
     assert [*map(id, network.modules())] == [*map(id, modules)]
     assert [*map(id, network.parameters())] == [*map(id, weights)]
     assert not hasattr(network, "peft_config")
@@ -69,7 +71,9 @@ def test_what_was_trained_can_be_added_again_at_any_strength(plan: Plan):
     with applied(network, [(adapter, 0.0)]):
         torch.testing.assert_close(network(GIVEN), before)
     with applied(network, [(adapter, 0.5)]):
-        torch.testing.assert_close(network(GIVEN), by_hand(network, {name: 0.5 * own for name, own in weight_changes(adapter).items()}))
+        torch.testing.assert_close(
+            network(GIVEN), by_hand(network, {name: 0.5 * own for name, own in weight_changes(adapter).items()})
+        )
 
 
 def by_hand(network: Net, changes: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -87,7 +91,9 @@ def test_adapters_of_both_kinds_add_up():
     others, _ = trained(network, Plan(LAYERS, rank=3), seed=5)
     differences, _ = trained(network, PLANS["differences"])
     sums = {
-        name: 0.7 * weight_changes(factors)[name] + 0.3 * weight_changes(others)[name] + 1.2 * weight_changes(differences)[name]
+        name: 0.7 * weight_changes(factors)[name]
+        + 0.3 * weight_changes(others)[name]
+        + 1.2 * weight_changes(differences)[name]
         for name in LAYERS
     }
     with applied(network, [(factors, 0.7), (others, 0.3), (differences, 1.2)]):
@@ -148,7 +154,10 @@ def test_dropout_works_in_tuning_alone():
 
 def test_low_rank_factors_are_the_best_and_say_what_they_miss():
     generator = torch.Generator().manual_seed(0)
-    differences = {"a.difference": torch.randn(6, 4, generator=generator), "b.difference": torch.randn(3, 8, generator=generator)}
+    differences = {
+        "a.difference": torch.randn(6, 4, generator=generator),
+        "b.difference": torch.randn(3, 8, generator=generator),
+    }
     whole, missed = low_rank(differences, 4)
     assert missed == pytest.approx(0, abs=1e-6)
     for name, change in weight_changes(whole).items():
@@ -184,13 +193,17 @@ def test_used_at_once_gives_the_same_gradient_even_where_activations_are_recompu
         torch.testing.assert_close(one, other)
 
 
+def factors(layer: str) -> dict[str, torch.Tensor]:
+    return {f"{layer}.lora_A.weight": torch.ones(2, 4), f"{layer}.lora_B.weight": torch.ones(4, 2)}
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda own: {}, "incomplete"),
         (lambda own: {name: tensor for name, tensor in own.items() if "lora_A" in name}, "one factor without the other"),
-        (lambda own: own | {"third.lora_A.weight": torch.ones(2, 4), "third.lora_B.weight": torch.ones(4, 2)}, "which the model lacks"),
-        (lambda own: own | {"second.1.lora_A.weight": torch.ones(2, 4), "second.1.lora_B.weight": torch.ones(4, 2)}, "which the model lacks"),
+        (lambda own: own | factors("third"), "model lacks"),
+        (lambda own: own | factors("second.1"), "model lacks"),
         (lambda own: own | {"first.lora_B.weight": torch.ones(7, 2)}, r"has the size \(7, 2\) and the model needs \(6, 2\)"),
         (lambda own: own | {"first.lora_A.weight": torch.ones(3, 4), "first.lora_B.weight": torch.ones(6, 3)}, "different ranks"),
         (lambda own: own | {"first.weight": torch.ones(6, 4)}, "incomplete"),

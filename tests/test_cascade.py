@@ -1,12 +1,12 @@
 """The stages of a cascade: what is given stays, windows of any number tie up, and each stage does what it says."""
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from tests.twins import cogvideox, unet3d
 
 from motionlift.cascade import Interpolation, Stage, SuperResolution, VideoToVideo, cascade, windows
 from motionlift.errors import ModelError, SettingError
@@ -14,6 +14,7 @@ from motionlift.media import Clip
 from motionlift.workflow import cast, interpolation, lift, load
 from motionlift.zoo import tiny_upscaler, world
 from tests.test_workflow import PROMPT, a_clip
+from tests.twins import cogvideox, unet3d
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_windows_cover_all_frames_and_share_their_ends(count: int, length: int):
     found = windows(count, length)
     assert found[0][0] == 0 and found[-1][1] == count
     assert all(end - start <= length for start, end in found)
-    assert all(one[1] - 1 == other[0] for one, other in zip(found, found[1:], strict=False))
+    assert all(one[1] - 1 == other[0] for one, other in itertools.pairwise(found))
     assert sorted({frame for start, end in found for frame in range(start, end)}) == list(range(count))
 
 
@@ -94,7 +95,7 @@ def test_the_seed_decides_what_lies_between(unet: Any):
 
 
 def test_what_cannot_be_interpolated_is_refused(unet: Any):
-    with pytest.raises(ModelError, match="joins frames, so that single ones cannot be held; .* such as tiny-unet"):
+    with pytest.raises(ModelError, match=r"joins frames, so that single ones cannot be held; .* such as tiny-unet"):
         interpolation(cogvideox(), 4)
     for factor in (1, 9):
         with pytest.raises(SettingError, match=f"the factor is {factor}; allowed is a whole number from 2 to 8"):
@@ -116,7 +117,9 @@ def test_twice_the_size_for_any_length(upscaler: SuperResolution, count: int):
     assert len(steps) == 2 * len(windows(count, 8))
 
 
-def test_a_window_is_given_the_frame_that_the_one_before_ended_with(upscaler: SuperResolution, monkeypatch: pytest.MonkeyPatch):
+def test_a_window_is_given_the_frame_that_the_one_before_ended_with(
+    upscaler: SuperResolution, monkeypatch: pytest.MonkeyPatch
+):
     told: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     original = tiny_upscaler.velocity
 
@@ -142,7 +145,9 @@ def test_a_network_that_knows_the_residual_restores_the_frames():
     schedule = tiny_upscaler.scheduler()
 
     class Knowing(torch.nn.Module):
-        def forward(self, inputs: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor, return_dict: bool) -> tuple[torch.Tensor]:
+        def forward(
+            self, inputs: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor, return_dict: bool
+        ) -> tuple[torch.Tensor]:
             noisy = inputs[:, : tiny_upscaler.CHANNELS]
             signal = schedule.alphas_cumprod[timestep].double()
             if signal < 1e-9:
@@ -172,7 +177,10 @@ def test_given_frames_and_only_they_are_out_of_the_loss():
     mask = torch.zeros(2, 8, dtype=torch.bool)
     mask[:, 0] = True
     schedule = tiny_upscaler.scheduler()
-    whole = [float(tiny_upscaler.upscaling_loss(network, schedule, small, large, own, 3).detach()) for own in (mask, ~mask, mask & ~mask)]
+    whole = [
+        float(tiny_upscaler.upscaling_loss(network, schedule, small, large, own, 3).detach())
+        for own in (mask, ~mask, mask & ~mask)
+    ]
     assert all(math.isfinite(value) for value in whole) and len(set(whole)) == 3
 
 
@@ -198,9 +206,11 @@ def test_a_pipeline_paints_every_window_anew():
     made, steps = finished(VideoToVideo(painter, 48, 64, frames=5, strength=0.4, steps=7).run(clip, PROMPT, 3))
     assert torch.equal(made.frames, 255 - clip.resized(48, 64).frames)
     assert [len(call["video"]) for call in painter.calls] == [5, 5, 4]
-    assert {(call["prompt"], call["strength"], call["num_inference_steps"]) for call in painter.calls} == {(PROMPT, 0.4, 7)}
+    assert {(call["prompt"], call["strength"], call["num_inference_steps"]) for call in painter.calls} == {
+        (PROMPT, 0.4, 7)
+    }
     assert len(steps) == 3
-    with pytest.raises(SettingError, match="the strength is 1.2; allowed is a number from 0.05 to 1.0"):
+    with pytest.raises(SettingError, match=r"the strength is 1.2; allowed is a number from 0.05 to 1.0"):
         finished(VideoToVideo(painter, 48, 64, strength=1.2).run(clip, PROMPT, 3))
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,9 +33,13 @@ def given(model: Any) -> Reference:
     return moving(model)
 
 
-def job(model: Any, given: Reference, adapter: Any, folder: Any = None, method: str = "vmc", **changes: Any) -> tune.Tuning:
+def job(
+    model: Any, given: Reference, adapter: Any, folder: Any = None, method: str = "vmc", **changes: Any
+) -> tune.Tuning:
     own = methods()[method]
-    settings = replace(own.settings(model), **{"source_prompt": PROMPT, "tuning_steps": 6, "tuning_lr": 0.01, **changes})
+    settings = replace(
+        own.settings(model), **{"source_prompt": PROMPT, "tuning_steps": 6, "tuning_lr": 0.01, **changes}
+    )
     return tune.Tuning(model, own, settings, adapter, given.latents, model.text(PROMPT), given.shape, folder)
 
 
@@ -45,7 +48,9 @@ def held(model: Any, method: str = "vmc", **changes: Any) -> Any:
     return tunable(model.network, own.plan(model, replace(own.settings(model), **changes)), 0)
 
 
-def run(model: Any, given: Reference, folder: Path | None = None, content: Any = None, **changes: Any) -> tuple[dict, list[float]]:
+def run(
+    model: Any, given: Reference, folder: Path | None = None, content: Any = None, **changes: Any
+) -> tuple[dict, list[float]]:
     """The adapter and the losses of a whole run."""
     opened = run_folder.opened(folder, content or {"run": 1}) if folder else None
     kept = {name: value for name, value in changes.items() if name in ("rank", "block", "attention")}
@@ -70,10 +75,14 @@ def test_it_repeats_exactly_and_the_seed_matters(model: Any, given: Reference, m
 
 
 @pytest.mark.parametrize("method", ["vmc", "motionmatcher"])
-def test_its_loss_falls_for_the_draws_it_learns(model: Any, given: Reference, method: str, monkeypatch: pytest.MonkeyPatch):
+def test_its_loss_falls_for_the_draws_it_learns(
+    model: Any, given: Reference, method: str, monkeypatch: pytest.MonkeyPatch
+):
     """With one draw for all steps the loss must fall: with new ones it is mostly their noise."""
     monkeypatch.setattr(tune, "_seed", lambda *parts: 5)
-    _, losses = run(model, given, method=method, tuning_steps=25, **({"dropout": 0.0} if method == "motionmatcher" else {}))
+    _, losses = run(
+        model, given, method=method, tuning_steps=25, **({"dropout": 0.0} if method == "motionmatcher" else {})
+    )
     assert losses[-1] < 0.9 * losses[0], losses
 
 
@@ -118,7 +127,9 @@ def test_a_finished_run_does_nothing_more(model: Any, given: Reference, tmp_path
     assert losses == [] and same(again, expected)
 
 
-def test_accumulated_gradients_are_the_mean_of_their_draws(model: Any, given: Reference, monkeypatch: pytest.MonkeyPatch):
+def test_accumulated_gradients_are_the_mean_of_their_draws(
+    model: Any, given: Reference, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(tune, "_seed", lambda seed, index, number: 7)
     once, one = run(model, given, tuning_steps=3)
     thrice, three = run(model, given, tuning_steps=3, accumulation=3)
@@ -155,7 +166,7 @@ def test_a_diverging_run_says_so_and_keeps_the_last_good_state(
     model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 2)
-    with pytest.raises(DivergenceError, match="tuning diverged in step \\d+: a number is .*; lower tuning_lr"):
+    with pytest.raises(DivergenceError, match=r"tuning diverged in step \d+: a number is .*; lower tuning_lr"):
         run(model, given, tmp_path / "run", tuning_steps=30, tuning_lr=10.0, form="l2", clip=0.0, weight_decay=1.0)
     with held(model) as adapter, run_folder.opened(tmp_path / "run", {"run": 1}) as folder:
         done, _ = folder.resume(adapter, torch.optim.AdamW(list(adapter.parameters.values())))
@@ -166,7 +177,7 @@ def test_fp16_needs_a_gpu_and_bf16_does_not(model: Any, given: Reference):
     with pytest.raises(SettingError, match="precision is fp16, which needs a GPU; allowed here are no and bf16"):
         run(model, given, precision="fp16")
     rough, losses = run(model, given, precision="bf16")
-    exact, others = run(model, given, precision="no")
+    _, others = run(model, given, precision="no")
     assert losses != others and losses == pytest.approx(others, rel=0.1)
     assert all(tensor.dtype == torch.float32 for tensor in rough.values())
 
@@ -176,7 +187,7 @@ def test_fp16_needs_a_gpu_and_bf16_does_not(model: Any, given: Reference):
 
 def test_another_run_is_refused_by_what_differs(model: Any, given: Reference, tmp_path: Path):
     run(model, given, tmp_path / "run", {"source": "a", "method": "vmc"}, tuning_steps=1)
-    with pytest.raises(MotionError, match="holds another run: its source differ.* give another folder"):
+    with pytest.raises(MotionError, match=r"holds another run: its source differ.* give another folder"):
         run(model, given, tmp_path / "run", {"source": "b", "method": "vmc"}, tuning_steps=1)
 
 
@@ -185,7 +196,7 @@ def test_a_damaged_checkpoint_is_refused(model: Any, given: Reference, tmp_path:
     run(model, given, tmp_path / "run", tuning_steps=1)
     path = tmp_path / "run" / run_folder.CHECKPOINT
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(MotionError, match="is damaged or no checkpoint of this run.*remove it to tune anew"):
+    with pytest.raises(MotionError, match=r"is damaged or no checkpoint of this run.*remove it to tune anew"):
         run(model, given, tmp_path / "run", tuning_steps=1)
 
 
@@ -208,7 +219,9 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path):
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_keeps_the_last_checkpoint(
+    model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 2)
     run(model, given, tmp_path / "run", tuning_steps=2)
     old = (tmp_path / "run" / run_folder.CHECKPOINT).read_bytes()
@@ -217,12 +230,12 @@ def test_a_full_disk_keeps_the_last_checkpoint(model: Any, given: Reference, tmp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("motionlift.checkpoint.save_file", full)
-    with pytest.raises(OutputError, match="cannot write to .*: No space left on device; the last checkpoint stays"):
+    with pytest.raises(OutputError, match=r"cannot write to .*: No space left on device; the last checkpoint stays"):
         run(model, given, tmp_path / "run", tuning_steps=6)
     assert (tmp_path / "run" / run_folder.CHECKPOINT).read_bytes() == old
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write to .*file"), run_folder.opened(tmp_path / "file" / "run", {}):
+    with pytest.raises(OutputError, match=r"cannot write to .*file"), run_folder.opened(tmp_path / "file" / "run", {}):
         pass

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -64,9 +63,13 @@ def test_a_tuned_motion_is_a_file_like_any_other(model: Any, walk: Motion, tmp_p
 @pytest.mark.parametrize("name", ["walk", "matched"])
 def test_strength_goes_from_nothing_to_more_than_all(model: Any, name: str, request: pytest.FixtureRequest):
     motion = request.getfixturevalue(name)
-    without = replace(motion, tensors={key: value * (not key.startswith("adapter.")) for key, value in motion.tensors.items()})
+    without = replace(
+        motion, tensors={key: value * (not key.startswith("adapter.")) for key, value in motion.tensors.items()}
+    )
     bare = frames(without, model).float()
-    moved = [(frames(motion, model, settings={"strength": part}).float() - bare).abs().mean() for part in (0.0, 0.5, 1.5)]
+    moved = [
+        (frames(motion, model, settings={"strength": part}).float() - bare).abs().mean() for part in (0.0, 0.5, 1.5)
+    ]
     assert moved[0] < 0.01 < moved[1] < moved[2]
     said = refusal(SettingError, lambda: frames(motion, model, settings={"strength": 1.6}))
     assert "strength is 1.6; allowed is a number from 0 to 1.5" in said
@@ -75,7 +78,9 @@ def test_strength_goes_from_nothing_to_more_than_all(model: Any, name: str, requ
 def test_factors_are_on_where_they_were_tuned_alone(model: Any, matched: Motion):
     """With all timesteps left alone, the adapter is never on."""
     never = replace(matched, settings={**matched.settings, "clean_share": 0.99})
-    bare = replace(matched, tensors={key: value * (not key.startswith("adapter.")) for key, value in matched.tensors.items()})
+    bare = replace(
+        matched, tensors={key: value * (not key.startswith("adapter.")) for key, value in matched.tensors.items()}
+    )
     assert not torch.equal(frames(matched, model), frames(bare, model))
     steps = model.timesteps(3)
     assert max(steps) == 999 and sorted(steps)[1] < 990
@@ -93,8 +98,12 @@ def test_motions_are_mixed(model: Any, walk: Motion, matched: Motion):
 def test_what_cannot_be_mixed_is_refused(model: Any, walk: Motion):
     guided = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
     assert "none holds no adapter" in refusal(MotionError, lambda: frames(walk, model, mixed=[(guided, 1.0)]))
-    assert "only tuned motions can be mixed" in refusal(SettingError, lambda: frames(guided, model, mixed=[(walk, 1.0)]))
-    assert "allowed is a number from 0 to 1.5" in refusal(SettingError, lambda: frames(walk, model, mixed=[(walk, 2.0)]))
+    assert "only tuned motions can be mixed" in refusal(
+        SettingError, lambda: frames(guided, model, mixed=[(walk, 1.0)])
+    )
+    assert "allowed is a number from 0 to 1.5" in refusal(
+        SettingError, lambda: frames(walk, model, mixed=[(walk, 2.0)])
+    )
     other = replace(walk, identity="0" * 64)
     assert "mix motions of one model" in refusal(MotionError, lambda: frames(walk, model, mixed=[(other, 1.0)]))
 
@@ -150,10 +159,18 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
         if step.phase == "tune" and step.index == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt, match="what was tuned so far stays in .*; the same command goes on from there"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"what was tuned so far stays in .*; the same command goes on from there"
+    ):
         lift(a_clip(), model, "vmc", settings=settings, advance=stop)
     seen: list[int] = []
-    motion = lift(a_clip(), model, "vmc", settings=settings, advance=lambda step: seen.append(step.index) if step.phase == "tune" else None)
+    motion = lift(
+        a_clip(),
+        model,
+        "vmc",
+        settings=settings,
+        advance=lambda step: seen.append(step.index) if step.phase == "tune" else None,
+    )
     assert seen == [4, 5]
     assert motion.digest() == lift(a_clip(), model, "vmc", settings=settings, cached=False).digest()
     assert not list((motion_cache / "runs").iterdir()), "a finished run leaves no checkpoint there"
@@ -164,9 +181,7 @@ def test_what_cannot_be_lifted_is_refused(model: Any, tmp_path: Path):
     assert "name one" in refusal(SettingError, lambda: lift(a_clip(), model, "vmc", settings=QUICK, previews=2))
     said = refusal(InputError, lambda: lift(a_clip(), model, "vmc", settings={**QUICK, "source_prompt": "red"}))
     assert "has no subject" in said
-    said = refusal(
-        SettingError, lambda: lift(a_clip(), model, "vmc", settings={**QUICK, "attention": "spatial"})
-    )
+    said = refusal(SettingError, lambda: lift(a_clip(), model, "vmc", settings={**QUICK, "attention": "spatial"}))
     assert "attends jointly" in said
 
 
@@ -235,13 +250,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def words(place: Path, output: Path, *more: str, method: str = "vmc", model: str = "dit", steps: int = 2) -> list[str]:
-    start = ["lift", str(place / "clip.mp4"), "--model", str(place / model), "--method", method, "--output", str(output)]
+    start = [
+        "lift",
+        str(place / "clip.mp4"),
+        "--model",
+        str(place / model),
+        "--method",
+        method,
+        "--output",
+        str(output),
+    ]
     told = {"steps": 3, "tuning_steps": steps, "tuning_lr": 0.01}
-    return [*start, "--source-prompt", "a blue ring", *[word for name, value in told.items() for word in ("--set", f"{name}={value}")], *more]
+    return [
+        *start,
+        "--source-prompt",
+        "a blue ring",
+        *[word for name, value in told.items() for word in ("--set", f"{name}={value}")],
+        *more,
+    ]
 
 
 @pytest.mark.parametrize(("method", "twin"), [("vmc", "unet"), ("motionmatcher", "dit")])
-def test_lift_cast_mix_and_export(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, twin: str):
+def test_lift_cast_mix_and_export(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, twin: str
+):
     walk, model = tmp_path / "walk.safetensors", ["--model", str(place / twin)]
     folder = ["--run", str(tmp_path / "run"), "--previews", "1"]
     assert cli.run(words(place, walk, *folder, method=method, model=twin)) == 0
@@ -290,7 +322,9 @@ def test_killed_at_random_points_it_ends_the_same(place: Path, tmp_path: Path):
     assert whole.wait(300) == 0, whole.stderr.read()
     generator, kills = random.Random(0), 0
     while kills < 20:
-        run = started(words(place, tmp_path / "killed.safetensors", *arguments, steps=400), MOTIONLIFT_CACHE=str(tmp_path / "two"))
+        run = started(
+            words(place, tmp_path / "killed.safetensors", *arguments, steps=400), MOTIONLIFT_CACHE=str(tmp_path / "two")
+        )
         lock = tmp_path / "run" / run_folder.LOCK
         while run.poll() is None and not lock.exists():
             time.sleep(0.01)

@@ -31,8 +31,8 @@ def check_reader(reader: str) -> None:
 def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict[str, Tensor], float | None]:
     """The adapter of a motion as a reader names it.
 
-    Factors are written as peft has them, ``lora_A`` and ``lora_B``, of scale one. Layers keep the names that they have in diffusers'
-    network.
+    Factors are written as peft has them, ``lora_A`` and ``lora_B``, of scale one. Layers keep the names that they have in
+    diffusers' network.
 
     Args:
         motion: a motion that was tuned.
@@ -47,9 +47,13 @@ def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict
         SettingError: another reader, or a rank that is missing or not needed.
     """
     check_reader(reader)
-    adapter = {name.removeprefix(ADAPTER): tensor for name, tensor in motion.tensors.items() if name.startswith(ADAPTER)}
+    adapter = {
+        name.removeprefix(ADAPTER): tensor for name, tensor in motion.tensors.items() if name.startswith(ADAPTER)
+    }
     if not adapter:
-        raise MotionError(f"a motion of {motion.method} holds no adapter; lift one with a method that tunes: vmc, motionmatcher")
+        raise MotionError(
+            f"a motion of {motion.method} holds no adapter; lift one with a method that tunes: vmc, motionmatcher"
+        )
     differences = any(name.endswith(DIFFERENCE) for name in adapter)
     if rank is not None and not differences:
         raise SettingError("the adapter has factors already, and no rank to choose; leave the rank out")
@@ -67,7 +71,7 @@ def _renamed(name: str, network: str) -> str:
     """A tensor's name with another word for the network; without one, as it is."""
     if not network:
         return name
-    part, _, rest = name.partition(".")
+    rest = name.partition(".")[2]
     if rest.endswith(DIFFERENCE):
         rest = rest.removesuffix(DIFFERENCE) + COMFY_DIFFERENCE
     return f"{network}.{rest}"

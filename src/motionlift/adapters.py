@@ -1,8 +1,8 @@
 """Adapters: what tuning adds to the weights of linear layers, fitted onto a network and taken off again.
 
 An adapter is tensors by name: a layer's name and ``.lora_A.weight`` ``(rank, in)`` with ``.lora_B.weight`` ``(out, rank)``, whose
-product is added to the layer's weight (LoRA, Hu et al., 2106.09685, by peft); or ``.difference`` ``(out, in)``, which is added itself.
-The network's own weights are the same before and after.
+product is added to the layer's weight (LoRA, Hu et al., 2106.09685, by peft); or ``.difference`` ``(out, in)``, which is added
+itself. The network's own weights are the same before and after.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -191,7 +191,9 @@ def check_fit(network: nn.Module, adapter: Tensors) -> None:
     expected: dict[str, tuple[int, ...]] = {}
     downs, ups, differences = (_with_end(adapter, end) for end in (DOWN, UP, DIFFERENCE))
     if not adapter or len(downs) + len(ups) + len(differences) != len(adapter) or downs.keys() != ups.keys():
-        raise MotionError("the adapter is incomplete: it holds no layers, or one factor without the other; lift it again")
+        raise MotionError(
+            "the adapter is incomplete: it holds no layers, or one factor without the other; lift it again"
+        )
     ranks = {len(down) for down in downs.values()}
     if len(ranks) > 1:
         raise MotionError("the adapter's layers have factors of different ranks; lift it again")
@@ -216,7 +218,9 @@ def _linear(network: nn.Module, name: str) -> Any:
         found = None
     found = found.get_base_layer() if isinstance(found, LoraLayer) else found
     if not isinstance(found, nn.Linear):
-        raise MotionError(f"the adapter is for a layer {name[:200]!r}, which the model lacks: it was tuned on another model")
+        raise MotionError(
+            f"the adapter is for a layer {name[:200]!r}, which the model lacks: it was tuned on another model"
+        )
     return found
 
 

@@ -1,7 +1,7 @@
 """Captions reduced to a subject and what it does, so that tuning on them learns no looks (VMC calls them appearance-invariant).
 
-The paper writes such prompts by hand. The rules here are ours, on the parts of speech that textblob's tagger gives; its lexicon ships
-with it.
+The paper writes such prompts by hand. The rules here are ours, on the parts of speech that textblob's tagger gives; its lexicon
+ships with it.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ KEPT = ("DT", "CD", "NN", "PR", "VB", "MD", "CC", "WP", "EX", "OF")
 """How the tags begin of words that a reduced caption may keep; adjectives and adverbs are not among them."""
 LINKING = ("IN", "TO")
 """Tags that begin a phrase of place, time or looks."""
-SHOTS = frozenset("close-up closeup clip film footage image photo picture scene shot view video".split())
+SHOTS = frozenset(
+    ["close-up", "closeup", "clip", "film", "footage", "image", "photo", "picture", "scene", "shot", "view", "video"]
+)
 """Words that speak of the picture; with an ``of`` after them they are left out."""
 VOWELS = "aeiou"
 
@@ -42,9 +44,15 @@ def _is(kind: str, starts: Sequence[str]) -> bool:
 
 
 def _corrected(tagged: Sequence[Tagged]) -> list[Tagged]:
-    """Tags that rules can work with: a bare verb after an article or adjective is a noun, ``of`` joins nouns, and what it shows is the subject."""
+    """Tags that rules can work with: a bare verb after an article or adjective is a noun, ``of`` joins nouns.
+
+    Of a picture of something, that is the subject.
+    """
     before = ["", *[kind for _, kind in tagged]]
-    own = [(word, "NN" if kind == "VB" and last in ("DT", "JJ") else kind) for (word, kind), last in zip(tagged, before, strict=False)]
+    own = [
+        (word, "NN" if kind == "VB" and last in ("DT", "JJ") else kind)
+        for (word, kind), last in zip(tagged, before, strict=False)
+    ]
     own = [(word, "OF" if word.lower() == "of" else kind) for word, kind in own]
     shot = next((number for number, (word, _) in enumerate(own) if word.lower() in SHOTS), None)
     shows = shot is not None and own[shot + 1 : shot + 2] and own[shot + 1][1] == "OF"
@@ -52,17 +60,24 @@ def _corrected(tagged: Sequence[Tagged]) -> list[Tagged]:
 
 
 def _without_phrases(tagged: Sequence[Tagged]) -> list[Tagged]:
-    """Leave out each phrase from its preposition to the next verb; one right before another belongs to its verb: taking off from."""
+    """Leave out each phrase from its preposition to the next verb.
+
+    A preposition right before another belongs to its verb: taking off from.
+    """
     kept: list[Tagged] = []
     within = False
     for number, (word, kind) in enumerate(tagged):
         following = tagged[number + 1][1] if number + 1 < len(tagged) else ""
         if kind in LINKING:
-            particle = bool(kept) and not within and _is(kept[-1][1], ("VB",)) and (following in LINKING or not following)
+            particle = (
+                bool(kept) and not within and _is(kept[-1][1], ("VB",)) and (following in LINKING or not following)
+            )
             if particle:
                 kept.append((word, "VBP"))
             within = within or not (particle or _is(following, ("VB", "MD")))
-        elif _is(kind, ("VB", "MD")) and not _describes(kind, following) or (kind == "CC" and _is(following, ("VB", "MD"))):
+        elif (_is(kind, ("VB", "MD")) and not _describes(kind, following)) or (
+            kind == "CC" and _is(following, ("VB", "MD"))
+        ):
             within = False
         if not within and kind not in LINKING:
             kept.append((word, kind))

@@ -114,8 +114,8 @@ class Interpolation:
         length = self.backbone.shape.frames
         if list(self.backbone.frame_times(length)) != [float(number) for number in range(length)]:
             raise ModelError(
-                f"the autoencoder of {self.backbone.name} joins frames, so that single ones cannot be held; interpolate with a UNet "
-                "model, such as tiny-unet"
+                f"the autoencoder of {self.backbone.name} joins frames, so that single ones cannot be held; interpolate with a "
+                "UNet model, such as tiny-unet"
             )
         most = min(FACTORS[1], length - 1)
         if not FACTORS[0] <= self.factor <= most:
@@ -129,9 +129,7 @@ class Interpolation:
         if total > FRAMES[1]:
             raise SettingError(f"{total} frames would come of it; at most {FRAMES[1]} are made: give a smaller factor")
 
-    def _window(
-        self, given: Pixels, texts: Texts, seed: int, place: tuple[int, int]
-    ) -> Generator[Step, None, Pixels]:
+    def _window(self, given: Pixels, texts: Texts, seed: int, place: tuple[int, int]) -> Generator[Step, None, Pixels]:
         """One window: its first and last frame are given, and every so many between."""
         backbone = self.backbone
         frames = (len(given) - 1) * self.factor + 1
@@ -240,7 +238,9 @@ class VideoToVideo:
             SettingError: a strength out of range.
         """
         if not STRENGTHS[0] <= self.strength <= STRENGTHS[1]:
-            raise SettingError(f"the strength is {self.strength}; allowed is a number from {STRENGTHS[0]} to {STRENGTHS[1]}")
+            raise SettingError(
+                f"the strength is {self.strength}; allowed is a number from {STRENGTHS[0]} to {STRENGTHS[1]}"
+            )
         large = clip.resized(self.height, self.width).frames
         spans = windows(len(large), self.frames)
         parts: list[Tensor] = []

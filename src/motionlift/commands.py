@@ -109,7 +109,9 @@ def transfer(
     workflow.check_prompt(prompt)
     _check_settings(method, values)
     if side_by_side and (interpolate or upscale):
-        raise SettingError("--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out")
+        raise SettingError(
+            "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
+        )
     workflow.check_reference(reference)
     track = truth.true_track(reference)
     with Live(as_json) as live:
@@ -277,7 +279,9 @@ def export(
     check_reader(form)
     missed = export_adapter(Motion.load(motion), output, form, rank)
     if missed is not None:
-        _notice([f"factors of rank {rank} miss {missed:.1%} of what was tuned (root of the squares of the differences)"])
+        _notice(
+            [f"factors of rank {rank} miss {missed:.1%} of what was tuned (root of the squares of the differences)"]
+        )
     _wrote([output])
 
 

@@ -154,8 +154,8 @@ def setting(
 ) -> Any:
     """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them.
 
-    One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another. One that
-    is only of ``cast`` does not, so that a motion that was lifted with another serves.
+    One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another. One
+    that is only of ``cast`` does not, so that a motion that was lifted with another serves.
     """
     about = {"low": low, "high": high, "choices": choices, "lifted": lifted, "cast": cast}
     return field(default=default, metadata=about)

@@ -14,7 +14,22 @@ import torch
 from torch import Tensor
 
 from motionlift.adapters import Switch
-from motionlift.core import INVERTED, Aim, Backbone, Guide, Guided, Latents, Method, Positions, Sampled, Shape, Step, Tensors, Text, Tuned
+from motionlift.core import (
+    INVERTED,
+    Aim,
+    Backbone,
+    Guide,
+    Guided,
+    Latents,
+    Method,
+    Positions,
+    Sampled,
+    Shape,
+    Step,
+    Tensors,
+    Text,
+    Tuned,
+)
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.noise import mixed_noise
 
@@ -198,9 +213,7 @@ def _optimise(
     for inner in range(settings.inner):
         with torch.enable_grad():
             latents = result.latents if moving else leaves["latents"]
-            record = backbone.record(
-                latents, timestep, text, method.blocks(settings), leaves if moving else None
-            )
+            record = backbone.record(latents, timestep, text, method.blocks(settings), leaves if moving else None)
             loss = method.loss(record, _aim(casting, index), settings)
             gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         backbone.passes.backward += 1

@@ -79,7 +79,10 @@ def print_methods() -> None:
     print()
     shared = _listed_settings(Sampled)
     _print_settings("settings of every method", shared)
-    for title, kind in {"settings of every method that guides": Guided, "settings of every method that tunes": Tuned}.items():
+    for title, kind in {
+        "settings of every method that guides": Guided,
+        "settings of every method that tunes": Tuned,
+    }.items():
         common = _listed_settings(kind)
         _print_settings(title, {name: about for name, about in common.items() if name not in shared})
         for method in listed:

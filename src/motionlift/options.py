@@ -73,8 +73,8 @@ RunFolder = Annotated[
     typer.Option(
         "--run",
         metavar="FOLDER",
-        help="For methods that tune: keep checkpoint, losses and previews here. By default a checkpoint is kept beside the cache until "
-        "the motion is there.",
+        help="For methods that tune: keep checkpoint, losses and previews here. By default a checkpoint is kept beside the cache "
+        "until the motion is there.",
     ),
 ]
 Previews = Annotated[
@@ -82,7 +82,9 @@ Previews = Annotated[
 ]
 Strength = Annotated[
     str | None,
-    typer.Option("--strength", metavar="X", help="How much of what was tuned is added, 0 to 1.5; short for --set strength=X."),
+    typer.Option(
+        "--strength", metavar="X", help="How much of what was tuned is added, 0 to 1.5; short for --set strength=X."
+    ),
 ]
 Mixed = Annotated[
     list[str] | None,
@@ -104,7 +106,8 @@ Interpolate = Annotated[
     typer.Option("--interpolate", metavar="N", parser=whole(2, 8), help="Make every frame into N, by a model."),
 ]
 Between = Annotated[
-    str | None, typer.Option("--between", metavar="MODEL", help="The model that makes frames between; by default --model.")
+    str | None,
+    typer.Option("--between", metavar="MODEL", help="The model that makes frames between; by default --model."),
 ]
 Upscale = Annotated[bool, typer.Option("--upscale", help="Double rows and columns, by the bundled stage.")]
 Set = Annotated[

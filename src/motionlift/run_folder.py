@@ -86,8 +86,8 @@ class RunFolder:
         differing = sorted(name for name in {*content, *self.content} if content.get(name) != self.content.get(name))
         if differing:
             raise MotionError(
-                f"{self.path} holds another run: its {', '.join(differing)} differ from what is asked for now; give another folder, "
-                "or the same reference, model and settings to go on with it"
+                f"{self.path} holds another run: its {', '.join(differing)} differ from what is asked for now; give another "
+                "folder, or the same reference, model and settings to go on with it"
             )
 
     def _read_rows(self) -> list[Row]:
@@ -146,4 +146,6 @@ def opened(path: Path, content: Mapping[str, Any]) -> Iterator[RunFolder]:
 
 def _unwritable(path: Path, error: Exception) -> OutputError:
     reason = error.strerror if isinstance(error, OSError) else None
-    return OutputError(f"cannot write to {path}: {reason or ' '.join(str(error).split())[:200]}; the last checkpoint stays")
+    return OutputError(
+        f"cannot write to {path}: {reason or ' '.join(str(error).split())[:200]}; the last checkpoint stays"
+    )

@@ -61,7 +61,9 @@ def accelerated(job: Tuning) -> Accelerator:
     on_cpu = job.backbone.device.type == "cpu"
     if chosen == "fp16" and on_cpu:
         raise SettingError("precision is fp16, which needs a GPU; allowed here are no and bf16")
-    logged = {"log_with": "tensorboard", "project_dir": job.folder.path} if job.folder and is_tensorboard_available() else {}
+    logged = (
+        {"log_with": "tensorboard", "project_dir": job.folder.path} if job.folder and is_tensorboard_available() else {}
+    )
     AcceleratorState._reset_state()  # a process keeps its first precision otherwise
     accelerator = Accelerator(
         mixed_precision=chosen, cpu=on_cpu, gradient_accumulation_steps=job.settings.accumulation, **logged
@@ -144,7 +146,7 @@ def _step(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> 
 
 
 def _average(accelerator: Accelerator, parameters: list[Tensor]) -> None:
-    """Gradients averaged over the processes. No wrapper does it, since a step runs the network more than once and not to its end."""
+    """Average gradients over the processes; no wrapper does it, since a step runs the network more than once, and in part."""
     if accelerator.num_processes == 1:
         return
     for parameter in parameters:

@@ -21,7 +21,24 @@ from motionlift import cache, guide, tuning
 from motionlift.adapters import applied
 from motionlift.backbones import serving
 from motionlift.cascade import FACTORS, Interpolation, Stage, SuperResolution
-from motionlift.core import INVERTED, Advance, Backbone, Guide, Guided, Method, Passes, Phase, Reference, Sampled, Shape, Source, Step, Tensors, Tuned, Tuner
+from motionlift.core import (
+    INVERTED,
+    Advance,
+    Backbone,
+    Guide,
+    Guided,
+    Method,
+    Passes,
+    Phase,
+    Reference,
+    Sampled,
+    Shape,
+    Source,
+    Step,
+    Tensors,
+    Tuned,
+    Tuner,
+)
 from motionlift.errors import InputError, ModelError, MotionError, SettingError
 from motionlift.invert import invert
 from motionlift.media import FRAMES, Clip, replacing
@@ -516,7 +533,9 @@ def super_resolution() -> Stage:
         scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
     except Exception as error:  # damaged files make the libraries raise errors of every kind
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"the bundled {UPSCALER} is incomplete or damaged: {reason}; install motionlift again") from error
+        raise ModelError(
+            f"the bundled {UPSCALER} is incomplete or damaged: {reason}; install motionlift again"
+        ) from error
     return SuperResolution(network.float().eval().requires_grad_(False), scheduler)
 
 
@@ -657,15 +676,21 @@ def _adapters(
     """
     if not isinstance(settings, Tuned):
         if mixed:
-            raise SettingError(f"the motion is of {motion.method}, which tunes nothing; only tuned motions can be mixed")
+            raise SettingError(
+                f"the motion is of {motion.method}, which tunes nothing; only tuned motions can be mixed"
+            )
         return []
     found = []
     for own, strength in [(motion, settings.strength), *mixed]:
         adapter = tuning.adapter_of(own.tensors, backbone)
         if not isinstance(method_named(own.method), Tuner) or not adapter:
-            raise MotionError(f"a motion of {own.method} holds no adapter, so that it cannot be mixed; lift it again with vmc")
+            raise MotionError(
+                f"a motion of {own.method} holds no adapter, so that it cannot be mixed; lift it again with vmc"
+            )
         if own.identity != backbone.identity:
-            raise MotionError(f"the motion was tuned on {own.model} and does not fit {backbone.name}; mix motions of one model")
+            raise MotionError(
+                f"the motion was tuned on {own.model} and does not fit {backbone.name}; mix motions of one model"
+            )
         if not 0 <= strength <= MOST_STRENGTH:
             raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
         found.append((adapter, strength))

@@ -41,7 +41,9 @@ def test_published_settings_and_places():
 def test_factors_lie_on_every_linear_layer_of_the_transformers(model: Any):
     plan = METHOD.plan(model, replace(METHOD.settings(model), rank=3, dropout=0.2))
     outside = {
-        name for name, module in model.network.named_modules() if isinstance(module, torch.nn.Linear) and name not in plan.layers
+        name
+        for name, module in model.network.named_modules()
+        if isinstance(module, torch.nn.Linear) and name not in plan.layers
     }
     words = ("time_emb", "time_embedding", "norm", "proj_out", "patch_embed")
     assert all(any(word in name for word in words) for name in outside), outside

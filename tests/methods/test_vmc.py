@@ -58,12 +58,14 @@ def test_on_joint_attention_it_tunes_all_of_it(model: Any):
     layers = vmc.METHOD.plan(model, vmc.METHOD.settings(model)).layers
     assert set(layers) == {f"transformer_blocks.{n}.attn1.to_{part}" for n in range(3) for part in "qkv"}
     settings = replace(vmc.METHOD.settings(model), attention="spatial", source_prompt="a star")
-    with pytest.raises(SettingError, match="attends jointly .* ask for temporal"):
+    with pytest.raises(SettingError, match=r"attends jointly .* ask for temporal"):
         vmc.METHOD.check(model, settings)
 
 
 @pytest.mark.parametrize("kind", ["cogvideox", "unet3d"])
-def test_its_loss_is_of_the_noise_that_the_output_speaks_of(model: Any, unet: Any, kind: str, monkeypatch: pytest.MonkeyPatch):
+def test_its_loss_is_of_the_noise_that_the_output_speaks_of(
+    model: Any, unet: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+):
     """A network that predicts some noise exactly, in its own parameterisation, gives the residual loss of that noise."""
     own = {"cogvideox": model, "unet3d": unet}[kind]
     given = draw(own, 600)

@@ -1,4 +1,4 @@
-"""Whether noised videos of like motion are neighbours: by the features of MotionMatcher, and by the latents themselves (its appendix C)."""
+"""Whether noised videos of like motion are neighbours, by MotionMatcher's features and by the latents (its appendix C)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,7 +33,8 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Mean average precision of every kind of neighbour, and what chance would give."""
     backbone = bundled(model)
     scenes = [
-        world.sample(REFERENCE_STREAM, index, backbone.shape.frames, objects=1, unseen=True) for index in range(cell["clips"])
+        world.sample(REFERENCE_STREAM, index, backbone.shape.frames, objects=1, unseen=True)
+        for index in range(cell["clips"])
     ]
     timestep = int(cell["level"] * backbone.levels)
     seen = [_seen(backbone, scene, index, timestep) for index, scene in enumerate(scenes)]
@@ -54,7 +55,9 @@ def _seen(backbone: Backbone, scene: world.Scene, index: int, timestep: int) -> 
     noised = backbone.add_noise(latents, noise, timestep)
     shape = backbone.fitting(len(clip.frames))
     record = backbone.record(noised, timestep, backbone.text(scene.caption()), settings.block)
-    features: list[Features] = motion_features([(each, backbone.grid(shape, number)) for number, each in record.items()])
+    features: list[Features] = motion_features(
+        [(each, backbone.grid(shape, number)) for number, each in record.items()]
+    )
     return {
         "CA": torch.cat([each.cross.flatten() for each in features]),
         "TSA": torch.cat([each.temporal.flatten() for each in features]),
@@ -84,7 +87,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     rows.append(["chance", *[f"{100 * record['chance']:.1f}" for record in ordered]])
     text = (
         f"## Neighbours by motion\n\nMean average precision, in percent, of nearest neighbours of the same class of motion among "
-        f"{ordered[0]['clips']} held-out clips, each with noise of its own: by MotionMatcher's attention features, and by the noised "
-        "latents themselves.\n\n"
+        f"{ordered[0]['clips']} held-out clips, each with noise of its own: by MotionMatcher's attention features, and by the "
+        "noised latents themselves.\n\n"
     )
     return text + table(["by", *[f"noise {record['level']:g}" for record in ordered]], rows)

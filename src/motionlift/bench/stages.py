@@ -54,7 +54,10 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
         },
         "larger": {
             kind: {"psnr": psnr(own, large)}
-            for kind, own in {"diffusion": enlarged, **{mode: resized(true, mode) for mode in ("bicubic", "bilinear")}}.items()
+            for kind, own in {
+                "diffusion": enlarged,
+                **{mode: resized(true, mode) for mode in ("bicubic", "bilinear")},
+            }.items()
         },
     }
 
@@ -99,14 +102,12 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     measured = [record for record in records if "refused" not in record]
     if not measured:
         return f"## Stages of the cascade\n\n{records[0]['refused']}.\n"
-    between = [
-        [kind, *_row(measured, "between", kind, ("psnr", "centre"))] for kind in ("diffusion", "linear")
-    ]
+    between = [[kind, *_row(measured, "between", kind, ("psnr", "centre"))] for kind in ("diffusion", "linear")]
     larger = [[kind, *_row(measured, "larger", kind, ("psnr",))] for kind in ("diffusion", "bicubic", "bilinear")]
     frames = (KEYFRAMES - 1) * FACTOR + 1
     return (
-        f"## Stages of the cascade\n\nOn {len(measured)} held-out clips. Interpolation: every {FACTOR}th of {frames} true frames is "
-        "given, and the others are compared with the true ones; *centre* is how far the object is from where it should be, as a "
+        f"## Stages of the cascade\n\nOn {len(measured)} held-out clips. Interpolation: every {FACTOR}th of {frames} true frames "
+        "is given, and the others are compared with the true ones; *centre* is how far the object is from where it should be, as a "
         "share of the width; linear is the weighted mean of both neighbours.\n\n"
         + table(["interpolation", "PSNR, dB", "centre"], between)
         + f"\nSuper-resolution: true frames of {SIDE}x{SIDE} to {LARGE_SIDE}x{LARGE_SIDE}.\n\n"

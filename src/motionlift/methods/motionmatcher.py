@@ -1,7 +1,7 @@
 """MotionMatcher (Wu et al., 2502.13234): tune low-rank factors until what the network predicts attends like the reference.
 
-In every tuning step the network with its factors predicts noise, and one denoising step is taken twice: with that noise and with the
-true one. The same network without its factors looks at both, and its attention to the text and over time must agree.
+In every tuning step the network with its factors predicts noise, and one denoising step is taken twice: with that noise and with
+the true one. The same network without its factors looks at both, and its attention to the text and over time must agree.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""VMC (Jeong, Park and Ye, 2312.00845): tune the attention over time until the noise it predicts changes over the frames as it should.
+"""VMC (Jeong, Park and Ye, 2312.00845): tune the attention over time until predicted noise changes over the frames as it should.
 
 Only the queries, keys and values of temporal attention are tuned, on one video, with a prompt that says nothing of its looks.
 Videos then begin with the noise of the inverted reference. On a transformer with joint attention, whose attention over time is a

@@ -1,7 +1,7 @@
 """The bundled super-resolution stage: a diffusion model that adds to enlarged frames what they lack, from 64x64 to 128x128.
 
-It makes the residual between a frame and its enlarged smaller self, a window of frames at a time, given the smaller frames and, from
-the second window on, the frame that the window before ended with. Train it by ``python -m motionlift.zoo.tiny_upscaler``.
+It makes the residual between a frame and its enlarged smaller self, a window of frames at a time, given the smaller frames and,
+from the second window on, the frame that the window before ended with. Train it by ``python -m motionlift.zoo.tiny_upscaler``.
 """
 
 import argparse
@@ -120,7 +120,8 @@ def batch(step: int) -> tuple[Window, Large, Bool[Tensor, "b frames"]]:
     scenes = [world.sample(SEED, BATCH * step + number, WINDOW) for number in range(BATCH)]
     side = SMALL_SIDE * FACTOR
     small, large = (
-        world.render(scenes, each, each).frames.permute(0, 4, 1, 2, 3).float() / 127.5 - 1 for each in (SMALL_SIDE, side)
+        world.render(scenes, each, each).frames.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+        for each in (SMALL_SIDE, side)
     )
     noise = torch.randn(small.shape, generator=generator) * MOST_NOISE * torch.rand((), generator=generator)
     mask = torch.zeros(BATCH, WINDOW, dtype=torch.bool)
