@@ -13,8 +13,8 @@ import torch.nn.functional as functional
 
 from motionlift import tune
 from motionlift.adapters import tunable
+from motionlift.loading import BUNDLED_MODELS, load
 from motionlift.methods import method as method_named
-from motionlift.workflow import BUNDLED_MODELS, load
 from motionlift.zoo import world
 
 

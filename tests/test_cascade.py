@@ -10,8 +10,9 @@ import torch
 
 from motionlift.cascade import Interpolation, Stage, SuperResolution, VideoToVideo, cascade, windows
 from motionlift.errors import ModelError, SettingError
+from motionlift.loading import load
 from motionlift.media import Clip
-from motionlift.workflow import cast, interpolation, lift, load
+from motionlift.workflow import cast, interpolation, lift
 from motionlift.zoo import tiny_upscaler, world
 from tests.test_workflow import PROMPT, a_clip
 from tests.twins import cogvideox, unet3d

@@ -8,11 +8,11 @@ import torch
 from motionlift import guide, tuning
 from motionlift.adapters import applied
 from motionlift.backbones import serving
+from motionlift.checks import settings_for
 from motionlift.core import INVERTED, Reference, Tuner
 from motionlift.errors import MotionError, SettingError
 from motionlift.invert import invert
 from motionlift.methods import methods
-from motionlift.workflow import settings_for
 from tests.twins import EVERY_TWIN
 
 PROMPT = "a red star on the field"

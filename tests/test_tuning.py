@@ -20,9 +20,10 @@ from motionlift import cli, run_folder
 from motionlift.adapter_export import exported
 from motionlift.adapters import applied, low_rank
 from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.loading import load
 from motionlift.motion import Motion
 from motionlift.tuning import adapter_of
-from motionlift.workflow import cast, lift, load, transfer
+from motionlift.workflow import cast, lift, transfer
 from tests.test_workflow import PROMPT, a_clip, refusal
 from tests.twins import cogvideox, unet3d
 

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 SHOWN_HEIGHT = 256
 """Least height of a video that shows reference and result, pixels (ours)."""
 
+PREVIEWS = 4
+"""Videos sampled into the folder of a tuning run (ours)."""
 WIDE, WIDEST = 512, 1024
 """Pixels above which a drawing has many panels, and its contact sheet two large pictures in a row; and their most (ours)."""
 
@@ -102,17 +104,17 @@ def transfer(
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
     values = _values(settings, steps=steps, read=read, source_prompt=source_prompt, **_paired(pairs))
-    from motionlift import truth, workflow
+    from motionlift import checks, truth, workflow
     from motionlift.progress import Live
 
     _check_output(output, (".json",), reference)
-    workflow.check_prompt(prompt)
+    checks.check_prompt(prompt)
     _check_settings(method, values)
     if side_by_side and (interpolate or upscale):
         raise SettingError(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
         )
-    workflow.check_reference(reference)
+    checks.check_reference(reference)
     track = truth.true_track(reference)
     with Live(as_json) as live:
         backbone = _load(model, device, live, prompt)
@@ -150,14 +152,14 @@ def lift(
     subjects: Subjects = None,
     settings: Set = None,
     folder: RunFolder = None,
-    previews: Previews = 0,
+    previews: Previews = None,
     slower: Slower = 1,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
     values = _values(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
-    from motionlift import workflow
+    from motionlift import checks, workflow
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX
     from motionlift.progress import Live
@@ -165,7 +167,7 @@ def lift(
 
     check_output(output, (SUFFIX,))
     _check_settings(method, values)
-    workflow.check_reference(reference)
+    checks.check_reference(reference)
     with Live(as_json) as live:
         backbone = _load(model, device, live)
         work = workflow.Run(backbone)
@@ -179,7 +181,7 @@ def lift(
             advance=live.step,
             run=work,
             folder=folder,
-            previews=previews,
+            previews=(PREVIEWS if folder else 0) if previews is None else previews,
             slower=slower,
         )
     if not is_first_process():
@@ -230,7 +232,7 @@ def cast(
 ) -> None:
     """Cast a lifted motion onto a prompt."""
     values = _values(settings, steps=steps, targets=targets, strength=strength)
-    from motionlift import workflow
+    from motionlift import checks, workflow
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX, Motion
     from motionlift.progress import Live
@@ -238,7 +240,7 @@ def cast(
     _check_output(output, (".json",))
     if keep_motion is not None:
         check_output(keep_motion, (SUFFIX,))
-    workflow.check_prompt(prompt)
+    checks.check_prompt(prompt)
     lifted = Motion.load(motion)
     _check_settings(lifted.method, {**lifted.settings, **values})
     others = [(Motion.load(path), part) for path, part in _mixed(mixed)]
@@ -302,13 +304,13 @@ def inspect(
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
     values = _values(settings, read=read, source_prompt=source_prompt, subjects=subjects)
-    from motionlift import workflow
+    from motionlift import checks, workflow
     from motionlift.drawing import contact_sheet, draw_lifted
     from motionlift.progress import Live
 
     _check_output(output, (".png",), reference)
     _check_settings(method, values)
-    workflow.check_reference(reference)
+    checks.check_reference(reference)
     with Live() as live:
         backbone = _load(model, device, live)
         work = workflow.Run(backbone)
@@ -411,14 +413,14 @@ def _stages(
     backbone: "Backbone", interpolate: int | None, between: str | None, upscale: bool, device: str
 ) -> list["Stage"]:
     """The stages of a cascade that options ask for."""
-    from motionlift import workflow
+    from motionlift import loading, workflow
 
     if between is not None and interpolate is None:
         raise SettingError("--between names the model of --interpolate, which is not given; give it too")
     stages: list[Stage] = []
     if interpolate is not None:
-        stages.append(workflow.interpolation(workflow.load(between, device) if between else backbone, interpolate))
-    return [*stages, workflow.super_resolution()] if upscale else stages
+        stages.append(workflow.interpolation(loading.load(between, device) if between else backbone, interpolate))
+    return [*stages, loading.super_resolution()] if upscale else stages
 
 
 def _mixed(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
@@ -471,10 +473,10 @@ def _check_output(video: Path, companions: Sequence[str], reference: Path | None
 
 def _load(model: str, device: str, live: "Live", prompt: str = "") -> "Backbone":
     """Load a model; says which words of the prompt it does not know."""
-    from motionlift import workflow
+    from motionlift import loading
 
     live.show("load", 0, None)
-    backbone = workflow.load(model, device)
+    backbone = loading.load(model, device)
     unknown = backbone.unknown_words(prompt) if prompt and hasattr(backbone, "unknown_words") else []  # pyright: ignore
     if unknown:
         _notice([f"{backbone.name} does not know the word(s) {', '.join(unknown)}"])

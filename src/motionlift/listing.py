@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from motionlift.backbones import families
+from motionlift.checks import settings_for
 from motionlift.core import Backbone, Guided, Sampled, Tuned
 from motionlift.errors import SettingError
+from motionlift.loading import BUNDLED, BUNDLED_MODELS, CARD, load
 from motionlift.methods import methods
 from motionlift.settings import described
-from motionlift.workflow import BUNDLED, BUNDLED_MODELS, CARD, load, settings_for
 from motionlift.zoo.world import vocabulary
 
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {

@@ -78,7 +78,10 @@ RunFolder = Annotated[
     ),
 ]
 Previews = Annotated[
-    int, typer.Option("--previews", metavar="N", parser=whole(0, 100), help="Videos sampled into --run while tuning.")
+    int | None,
+    typer.Option(
+        "--previews", metavar="N", parser=whole(0, 100), help="Videos sampled into --run while tuning; by default four."
+    ),
 ]
 Strength = Annotated[
     str | None,

@@ -3,13 +3,12 @@
 import hashlib
 import json
 import platform
-import re
 import resource
 import shutil
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,14 +18,21 @@ import torch
 
 from motionlift import cache, guide, tuning
 from motionlift.adapters import applied
-from motionlift.backbones import serving
-from motionlift.cascade import FACTORS, Interpolation, Stage, SuperResolution
+from motionlift.cascade import FACTORS, Interpolation, Stage
+from motionlift.checks import (
+    check_blocks,
+    check_fit,
+    check_lifted,
+    check_prompt,
+    check_seed,
+    check_source_prompt,
+    settings_for,
+)
 from motionlift.core import (
     INVERTED,
     Advance,
     Backbone,
     Guide,
-    Guided,
     Method,
     Passes,
     Phase,
@@ -39,43 +45,20 @@ from motionlift.core import (
     Tuned,
     Tuner,
 )
-from motionlift.errors import InputError, ModelError, MotionError, SettingError
+from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.invert import invert
+from motionlift.loading import load
 from motionlift.media import FRAMES, Clip, replacing
 from motionlift.methods import method as method_named
 from motionlift.motion import Motion
 from motionlift.settings import with_values
 
-BUNDLED = Path(__file__).parent / "zoo" / "weights"
-"""Folder of the models that come with the package."""
-BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
-INDEX = "model_index.json"
-"""File by which a folder is known as a diffusers pipeline."""
-HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
-"""A name on the Hugging Face hub: owner and model."""
 LONGEST_SIDE = 512
 """Longest side, in pixels, at which a reference is read for optical flow (ours)."""
-MOST_PROMPT = 10_000
-"""Most characters of a prompt; any text window is far smaller (ours)."""
-MOST_LOOKED_AT = 2**28
-"""Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
-PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
-"""Finds in the libraries' words that weights are there in no format that is read."""
-CONVERSION = (
-    'diffusers converts it once and for all: python -c "from diffusers import DiffusionPipeline; '
-    "DiffusionPipeline.from_pretrained('{model}').save_pretrained('converted/{last}')\"; then take the folder converted/{last}"
-)
-"""What to do about them; the last part of the name stays, by which the published models are known."""
-UPSCALER = "tiny-upscaler"
-"""Folder of the bundled super-resolution stage."""
 MOST_STRENGTH = 1.5
 """Greatest strength of an adapter, as :class:`motionlift.core.Tuned` has it."""
 MOST_PREVIEWS = 100
 """Most videos that are sampled while tuning (ours)."""
-SEEDS = (0, 2**63 - 1)
-"""Least and greatest seed: what PyTorch's generators take."""
-CARD = "figures.json"
-"""File beside a bundled model's weights: what was measured of it, names to values."""
 
 Result = TypeVar("Result")
 
@@ -131,121 +114,6 @@ def ignore(step: Step) -> None:
     """The progress callback of those who want none."""
 
 
-def load(model: Any = "tiny-dit", device: str = "auto") -> Backbone:
-    """A model, ready to lift with and cast with.
-
-    Args:
-        model: a bundled name, a folder or hub name of a diffusers pipeline, or a loaded pipeline.
-        device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
-
-    Raises:
-        ModelError: there is no such model, it cannot be read, or no backbone serves it.
-        SettingError: the device does not exist here.
-    """
-    place = _device(device)
-    if not isinstance(model, (str, Path)):
-        return serving(type(model).__name__)(model, getattr(model, "name_or_path", "") or type(model).__name__, place)
-    name = str(model)
-    source = _source(name)
-    backbone = serving(_pipeline_class(name, source))
-    pipeline = _read_pipeline(name, source, place)
-    _check_parts(backbone, pipeline, name)
-    return backbone(pipeline, name, place)
-
-
-def _check_parts(backbone: Any, pipeline: Any, name: str) -> None:
-    """Refuse a pipeline of other parts than its family has: diffusers only warns."""
-    for part, allowed in backbone.parts.items():
-        found = type(getattr(pipeline, part)).__name__
-        if found not in allowed:
-            raise ModelError(f"the {part} of model {name!r} is a {found}; allowed is {' or '.join(allowed)}")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(name)
-        torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
-    except (RuntimeError, AssertionError, ImportError) as error:
-        raise SettingError(
-            f"device {name!r} is not there; allowed are auto, cpu, and cuda where PyTorch finds one"
-        ) from error
-    return place
-
-
-def _source(name: str) -> str:
-    """Where a model is read from: a folder that holds a pipeline, or a hub name."""
-    try:
-        folder = BUNDLED / name if name in BUNDLED_MODELS else Path(name).expanduser()
-        if (folder / INDEX).is_file():
-            return str(folder)
-        there = folder.exists()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"model {name[:200]!r} is not to be had; allowed: {_allowed_models()}") from error
-    if name in BUNDLED_MODELS or there or not HUB_NAME.fullmatch(name):
-        problem = f"is there, but holds no diffusers pipeline (no {INDEX})" if there else "is not to be had"
-        raise ModelError(f"model {name[:200]!r} {problem}; allowed: {_allowed_models()}")
-    return name
-
-
-def _pipeline_class(name: str, source: str) -> str:
-    """Name of the pipeline class a model was saved with."""
-    from diffusers import DiffusionPipeline
-
-    try:
-        index: Any = DiffusionPipeline.load_config(source)
-        return str(index["_class_name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"model {name!r} is not to be had; allowed: {_allowed_models()}") from error
-
-
-def _allowed_models() -> str:
-    return f"{', '.join(BUNDLED_MODELS)}, a folder of a diffusers pipeline, or a hub name such as zai-org/CogVideoX-5b"
-
-
-def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
-    """The pipeline itself: safetensors only, half precision on a GPU."""
-    import diffusers
-
-    kind = torch.float32 if device.type == "cpu" else torch.bfloat16
-    cls = getattr(diffusers, _pipeline_class(name, source))
-    try:
-        pipeline = cls.from_pretrained(source, dtype=kind, use_safetensors=True)
-        # Where its files are missing, transformers makes a tokenizer that knows no words.
-        if pipeline.tokenizer.unk_token_id in pipeline.tokenizer("a", add_special_tokens=False).input_ids:
-            raise ModelError("its tokenizer is empty")
-    except Exception as error:  # damaged files make the libraries raise errors of every kind
-        reason = " ".join(str(error).split())[:200]
-        hint = ""
-        if PICKLED(reason):
-            way = CONVERSION.format(model=name, last=Path(name).name)
-            hint = f". If its weights are pickles, which are never read here: {way}"
-        raise ModelError(f"model {name!r} is incomplete or damaged: {reason}{hint}") from error
-    return pipeline
-
-
-def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] | None) -> Sampled:
-    """The method's defaults for a model with some values changed, checked.
-
-    Raises:
-        SettingError: an unknown name, or a value that is not allowed.
-    """
-    settings = with_values(method.settings(backbone), values or {})
-    blocks = method.blocks(settings)
-    if not all(0 <= number < backbone.blocks for number in blocks):
-        raise SettingError(
-            f"block {', '.join(map(str, blocks))} does not exist in {backbone.name}; allowed are 0 to {backbone.blocks - 1}"
-        )
-    if isinstance(settings, Guided) and settings.target != "latents" and not backbone.positions(backbone.shape):
-        raise SettingError(
-            f"target is {settings.target!r}, but {backbone.name} has no positional tensors; allowed is target=latents"
-        )
-    if settings.beta and not settings.inversion:
-        raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
-    return settings
-
-
 def lift(
     reference: str | Path | Clip,
     model: Any = "tiny-dit",
@@ -294,24 +162,6 @@ def _checked(name: str, values: Mapping[str, Any] | None) -> Method:
     method = method_named(name)
     with_values(method.Settings(), values or {})
     return method
-
-
-def check_reference(path: str | Path) -> None:
-    """Refuse what is plainly no video before a model is loaded, by reading two frames.
-
-    A file of more than :data:`MOST_LOOKED_AT` bytes is let through: reading it means hashing it, once is enough.
-
-    Raises:
-        InputError: it cannot be read, or shows one frame only in its first ten seconds.
-    """
-    file = Path(path)
-    with suppress(OSError, ValueError):  # reading says what is wrong
-        if file.stat().st_size > MOST_LOOKED_AT:
-            return
-    try:
-        Clip.read(file, frames=2, fps=8, aspect=(64, 64), longest=64)
-    except InputError:  # or a video that rests at first
-        Clip.read(file, frames=2, fps=0.1, aspect=(64, 64), longest=64)
 
 
 def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int | None, slower: int = 1) -> Clip:
@@ -519,26 +369,6 @@ def interpolation(model: Any, factor: int) -> Stage:
     return stage
 
 
-def super_resolution() -> Stage:
-    """The bundled stage that doubles rows and columns.
-
-    Raises:
-        ModelError: its weights are damaged.
-    """
-    from diffusers import DDIMScheduler, UNet3DConditionModel
-
-    folder = BUNDLED / UPSCALER
-    try:
-        network: Any = UNet3DConditionModel.from_pretrained(folder, subfolder="unet", use_safetensors=True)
-        scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
-    except Exception as error:  # damaged files make the libraries raise errors of every kind
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"the bundled {UPSCALER} is incomplete or damaged: {reason}; install motionlift again"
-        ) from error
-    return SuperResolution(network.float().eval().requires_grad_(False), scheduler)
-
-
 def _staged(run: Run, video: Video, stages: Sequence[Stage], advance: Advance) -> Video:
     """The video after the stages of a cascade, which its record then names."""
     if not stages:
@@ -554,82 +384,6 @@ def _staged(run: Run, video: Video, stages: Sequence[Stage], advance: Advance) -
     return replace(video, clip=clip, record={**video.record, "cascade": found, **costs(run)})
 
 
-def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
-    """Refuse a prompt before long work; without a model, for what needs none to be seen.
-
-    Raises:
-        InputError: it is empty or longer than the model's text window.
-    """
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError(
-            "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
-        )
-    if len(prompt) > MOST_PROMPT:
-        raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")
-    if backbone is not None:
-        backbone.text(prompt)
-
-
-def check_source_prompt(settings: Sampled, backbone: Backbone) -> None:
-    """Refuse a source prompt that the model cannot read whole.
-
-    Raises:
-        InputError: it is longer than the model's text window.
-    """
-    try:
-        backbone.text(settings.source_prompt)
-    except InputError as error:
-        raise InputError(f"the source prompt does not fit: {error}") from error
-
-
-def check_seed(seed: int) -> None:
-    """Refuse a seed that PyTorch does not take.
-
-    Raises:
-        SettingError: it is no whole number, or out of range.
-    """
-    if type(seed) is not int or not SEEDS[0] <= seed <= SEEDS[1]:
-        raise SettingError(f"seed is {str(seed)[:40]}; allowed is a whole number from {SEEDS[0]} to {SEEDS[1]}")
-
-
-def check_fit(motion: Motion, backbone: Backbone) -> None:
-    """Refuse a motion that is not for this model.
-
-    Raises:
-        MotionError: another model, another lattice, or no latents.
-    """
-    if motion.identity != backbone.identity:
-        raise MotionError(
-            f"the motion was lifted with {motion.model} (lattice {motion.grid}) and does not fit {backbone.name}: "
-            "cast it with that model, or lift it again with this one"
-        )
-    shape = backbone.fitting(motion.source.shape.frames)
-    grid, latents = backbone.grid(shape), motion.tensors.get("latents")
-    if grid != motion.grid:
-        raise MotionError(f"the motion has the lattice {motion.grid} and {backbone.name} {grid}: lift it again")
-    if latents is None or tuple(latents.shape) != backbone.latent_shape(shape):
-        raise MotionError(f"the motion does not hold the latents of {shape} that {backbone.name} needs: lift it again")
-
-
-def _check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
-    """Refuse blocks that were not lifted: tensors are named ``what.block``, or ``what`` where they serve every block."""
-    held = {name.partition(".")[2] for name in motion.tensors if name not in ("latents", INVERTED)}
-    lacking = [str(number) for number in blocks if not {"", str(number)} & held]
-    if lacking:
-        raise MotionError(f"the motion holds nothing of block {', '.join(lacking)}: lift it again with that block")
-
-
-def _check_lifted(motion: Motion, settings: Sampled) -> None:
-    """Refuse to change what was settled when the motion was lifted."""
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if item.metadata.get("lifted") and motion.settings.get(item.name, value) != value:
-            raise SettingError(
-                f"{item.name} is {value!r}, but the motion was lifted with {motion.settings[item.name]!r}: "
-                f"lift it again with {item.name}={value}"
-            )
-
-
 def _cast(
     run: Run,
     motion: Motion,
@@ -643,8 +397,8 @@ def _cast(
     check_fit(motion, backbone)
     settings = settings_for(method, backbone, {**motion.settings, **(values or {})})
     if isinstance(method, Guide):
-        _check_blocks(motion, method.blocks(settings))
-    _check_lifted(motion, settings)
+        check_blocks(motion, method.blocks(settings))
+    check_lifted(motion, settings)
     lifted_steps = motion.settings.get("steps", settings.steps)
     if settings.beta and settings.steps != lifted_steps:
         raise SettingError(

@@ -25,9 +25,9 @@ from motionlift.bench import (
     trial,
 )
 from motionlift.core import Grid
+from motionlift.loading import load
 from motionlift.media import Clip
 from motionlift.metrics.tracks import aligned_error
-from motionlift.workflow import load
 from motionlift.zoo import tiny_dit, tiny_unet, world
 
 MODULES = (looks, signal, masks, inversion, comparison, sweep)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from motionlift.backbones.cogvideox import CogVideoX
 from motionlift.core import Grid
-from motionlift.workflow import load
+from motionlift.loading import load
 from motionlift.zoo import autoencoding, diffusing, tiny_dit, tiny_unet, train, world
 from motionlift.zoo.autoencoding import AutoencoderStage
 from motionlift.zoo.shapes import SHAPES

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core import Backbone, Grid, Tuned
+from motionlift.loading import load
 from motionlift.media import Clip
 from motionlift.methods import method as method_named
 from motionlift.metrics.tracks import absolute_error, aligned_error, direction_cosine
-from motionlift.workflow import load
 from motionlift.zoo import world
 from motionlift.zoo.judge import Judge, judge_video, load_judge
 

@@ -13,9 +13,10 @@ from motionlift.bench.references import REFERENCE_STREAM, bundled, the_judge
 from motionlift.bench.tables import interval, table
 from motionlift.core import Step
 from motionlift.errors import ModelError
+from motionlift.loading import super_resolution
 from motionlift.media import Clip
 from motionlift.metrics.tracks import absolute_error
-from motionlift.workflow import interpolation, super_resolution
+from motionlift.workflow import interpolation
 from motionlift.zoo import tiny_upscaler, world
 from motionlift.zoo.judge import judge_video
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from motionlift.bench.references import bundled, clip_of, figures, prompt_scene, reference, words_of
 from motionlift.bench.tables import interval
+from motionlift.checks import settings_for
 from motionlift.errors import SettingError
 from motionlift.methods import method as method_named
-from motionlift.workflow import Video, settings_for, transfer
+from motionlift.workflow import Video, transfer
 
 HEAD = ("aligned error", "absolute error", "direction", "colour, %", "background, %", "shape, %", "leakage, %")
 """Titles of what :func:`averages` gives."""
