@@ -39,7 +39,7 @@ class Tunable:
         self._network = network
         self.parameters: dict[str, nn.Parameter] = {}
         """What the optimiser changes, in single precision, by name."""
-        self._linear = {name: network.get_submodule(name) for name in plan.layers}
+        self._linear: dict[str, Any] = {name: network.get_submodule(name) for name in plan.layers}
         self._base: dict[str, Any] = {}
         if plan.rank is None:
             self._replace_weights()

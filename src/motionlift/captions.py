@@ -54,9 +54,10 @@ def _corrected(tagged: Sequence[Tagged]) -> list[Tagged]:
         for (word, kind), last in zip(tagged, before, strict=False)
     ]
     own = [(word, "OF" if word.lower() == "of" else kind) for word, kind in own]
-    shot = next((number for number, (word, _) in enumerate(own) if word.lower() in SHOTS), None)
-    shows = shot is not None and own[shot + 1 : shot + 2] and own[shot + 1][1] == "OF"
-    return own[shot + 2 :] if shows else own
+    for number, (word, _) in enumerate(own[:-1]):
+        if word.lower() in SHOTS and own[number + 1][1] == "OF":
+            return own[number + 2 :]
+    return own
 
 
 def _without_phrases(tagged: Sequence[Tagged]) -> list[Tagged]:

@@ -125,7 +125,7 @@ def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
     return pipeline
 
 
-def super_resolution() -> Stage:
+def super_resolution() -> SuperResolution:
     """The bundled stage that doubles rows and columns.
 
     Raises:

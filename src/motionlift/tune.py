@@ -8,7 +8,7 @@ step and the process, so that a run that was killed goes on from its checkpoint 
 import hashlib
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +132,7 @@ def _step(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> 
             with accelerator.autocast():
                 loss = job.method.loss(draw, job.backbone, job.settings)
             total += loss.detach() / job.settings.accumulation
-            _check_finite(float(accelerator.reduce(total, "mean")), index)
+            _check_finite(float(_mean(accelerator, total)), index)
             accelerator.backward(loss)
             job.backbone.passes.backward += 1
             if accelerator.sync_gradients:
@@ -142,16 +142,22 @@ def _step(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> 
             optimizer.step()
             optimizer.zero_grad()
     _check_finite(sum(float(parameter.detach().sum()) for parameter in parameters), index)
-    return float(accelerator.reduce(total, "mean"))
+    return float(_mean(accelerator, total))
 
 
-def _average(accelerator: Accelerator, parameters: list[Tensor]) -> None:
+def _mean(accelerator: Accelerator, tensor: Tensor) -> Tensor:
+    """The mean over the processes."""
+    reduced: Any = accelerator.reduce(tensor, "mean")
+    return reduced
+
+
+def _average(accelerator: Accelerator, parameters: Sequence[Tensor]) -> None:
     """Average gradients over the processes; no wrapper does it, since a step runs the network more than once, and in part."""
     if accelerator.num_processes == 1:
         return
     for parameter in parameters:
         if parameter.grad is not None:
-            parameter.grad = accelerator.reduce(parameter.grad, "mean")
+            parameter.grad = _mean(accelerator, parameter.grad)
 
 
 def _check_finite(value: float, index: int) -> None:
