@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from motionlift.adapters import applied, low_rank, tunable, used_at_once, weight_changes
+from motionlift.adapters import Addition, applied, low_rank, tunable, used_at_once, weight_changes
 from motionlift.core import Plan
-from motionlift.errors import MotionError
+from motionlift.errors import ModelError, MotionError
 
 
 class Net(nn.Module):
@@ -62,15 +63,17 @@ def test_what_was_trained_can_be_added_again_at_any_strength(plan: Plan):
     adapter, expected = trained(network, plan)
     assert not torch.allclose(expected, before, atol=1e-3)
     assert torch.equal(network(GIVEN), before)
-    with applied(network, [(adapter, 1.0)]) as switch:
+    with applied(network, [Addition(adapter, lowest=500)]) as switch:
         torch.testing.assert_close(network(GIVEN), expected)
-        with switch.off():
+        with switch.at(499):
             assert torch.equal(network(GIVEN), before)
+        with switch.at(500):
+            torch.testing.assert_close(network(GIVEN), expected)
         torch.testing.assert_close(network(GIVEN), expected)
     assert torch.equal(network(GIVEN), before)
-    with applied(network, [(adapter, 0.0)]):
+    with applied(network, [Addition(adapter, 0.0)]):
         torch.testing.assert_close(network(GIVEN), before)
-    with applied(network, [(adapter, 0.5)]):
+    with applied(network, [Addition(adapter, 0.5)]):
         torch.testing.assert_close(
             network(GIVEN), by_hand(network, {name: 0.5 * own for name, own in weight_changes(adapter).items()})
         )
@@ -96,8 +99,66 @@ def test_adapters_of_both_kinds_add_up():
         + 1.2 * weight_changes(differences)[name]
         for name in LAYERS
     }
-    with applied(network, [(factors, 0.7), (others, 0.3), (differences, 1.2)]):
+    with applied(network, [Addition(factors, 0.7), Addition(others, 0.3), Addition(differences, 1.2)]):
         torch.testing.assert_close(network(GIVEN), by_hand(network, sums))
+
+
+def test_each_adapter_is_on_where_it_was_tuned():
+    network = Net()
+    factors, _ = trained(network, PLANS["factors"])
+    others, _ = trained(network, Plan(LAYERS, rank=3), seed=5)
+    differences, _ = trained(network, PLANS["differences"])
+    additions = [Addition(factors, 1.0, 800), Addition(others, 1.0, 400), Addition(differences, 1.0, 600)]
+    with applied(network, additions) as switch:
+        for timestep, count in ((900, 3), (700, 2), (500, 1), (300, 0)):
+            on = [each for each in additions if each.lowest <= timestep]
+            assert len(on) == count
+            changes = [weight_changes(each.tensors) for each in on]
+            with switch.at(timestep):
+                expected = by_hand(
+                    network, {name: sum(each[name] for each in changes) for name in LAYERS} if on else {}
+                )
+                torch.testing.assert_close(network(GIVEN), expected)
+
+
+def test_a_network_keeps_its_own_adapters():
+    network = Net()
+    inject_adapter_in_model(LoraConfig(r=2, target_modules=["first"], init_lora_weights=False), network, "style")
+    styled = network(GIVEN)
+    with applied(network, []):
+        assert torch.equal(network(GIVEN), styled)
+    assert torch.equal(network(GIVEN), styled)
+    for context in (
+        tunable(network, PLANS["factors"], 0),
+        applied(network, [Addition({"first.difference": torch.ones(6, 4)})]),
+    ):
+        with pytest.raises(ModelError, match=r"low-rank adapters of its own, .*: pipeline.fuse_lora"), context:
+            pass
+    assert torch.equal(network(GIVEN), styled)
+
+
+@each_plan
+def test_weights_of_half_precision_are_tuned_in_single(plan: Plan):
+    network = Net().to(torch.bfloat16)
+    given = GIVEN.to(torch.bfloat16)
+    before = network(given)
+    with tunable(network, plan, 0) as adapter:
+        assert torch.equal(network(given), before)
+        assert all(parameter.dtype == torch.float32 for parameter in adapter.parameters.values())
+        network(given).square().mean().backward()
+        assert any(parameter.grad.abs().max() > 0 for parameter in adapter.parameters.values())
+    assert network.first.weight.dtype == torch.bfloat16 and torch.equal(network(given), before)
+
+
+def test_sampling_while_tuning_is_without_dropout():
+    network = Net()
+    with tunable(network, Plan(LAYERS, rank=2, dropout=0.5), 0) as adapter:
+        with torch.no_grad():
+            for parameter in adapter.parameters.values():
+                parameter += 0.3
+        with adapter.sampled():
+            assert torch.equal(network(GIVEN), network(GIVEN))
+        assert not torch.equal(network(GIVEN), network(GIVEN))
 
 
 @each_plan
@@ -148,7 +209,7 @@ def test_dropout_works_in_tuning_alone():
                 parameter += 0.3
         assert not torch.equal(network(GIVEN), network(GIVEN))
         held = adapter.tensors()
-    with applied(network, [(held, 1.0)]):
+    with applied(network, [Addition(held, 1.0)]):
         assert torch.equal(network(GIVEN), network(GIVEN))
 
 
@@ -214,6 +275,6 @@ def test_a_foreign_adapter_is_refused_and_leaves_no_trace(damage, message: str):
     network = Net()
     adapter, _ = trained(network, PLANS["factors"])
     before = network(GIVEN)
-    with pytest.raises(MotionError, match=message), applied(network, [(adapter, 1.0), (damage(adapter), 1.0)]):
+    with pytest.raises(MotionError, match=message), applied(network, [Addition(adapter), Addition(damage(adapter))]):
         pass
     assert torch.equal(network(GIVEN), before) and type(network.first) is nn.Linear

@@ -20,6 +20,8 @@ from motionlift.zoo.shapes import SHAPES
         ("a flock of birds flying over the sea", "a flock of birds flying"),
         ("a big man who runs in a park", "a man who runs"),
         ("a bear walks slowly", "a bear walks"),
+        ("a woman in a red dress dances on the beach", "a woman dances"),
+        ("a dog jumps over a fence", "a dog jumps"),
     ],
 )
 def test_looks_and_places_go(caption: str, reduced: str):

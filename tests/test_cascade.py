@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from motionlift.cascade import Interpolation, Stage, SuperResolution, VideoToVideo, cascade, windows
-from motionlift.errors import ModelError, SettingError
+from motionlift.cascade import Interpolation, Stage, SuperResolution, VideoToVideo, windows
+from motionlift.core import Shape
+from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.loading import load
 from motionlift.media import Clip
-from motionlift.workflow import cast, interpolation, lift
+from motionlift.workflow import cast, interpolation, lift, transfer
 from motionlift.zoo import tiny_upscaler, world
 from tests.test_workflow import PROMPT, a_clip
 from tests.twins import cogvideox, unet3d
@@ -206,7 +207,7 @@ def test_a_pipeline_paints_every_window_anew():
     painter, clip = Painter(), a_clip(frames=12)
     made, steps = finished(VideoToVideo(painter, 48, 64, frames=5, strength=0.4, steps=7).run(clip, PROMPT, 3))
     assert torch.equal(made.frames, 255 - clip.resized(48, 64).frames)
-    assert [len(call["video"]) for call in painter.calls] == [5, 5, 4]
+    assert [len(call["video"]) for call in painter.calls] == [5, 5, 5], "a short window is made whole"
     assert {(call["prompt"], call["strength"], call["num_inference_steps"]) for call in painter.calls} == {
         (PROMPT, 0.4, 7)
     }
@@ -221,19 +222,35 @@ def test_a_real_pipeline_of_diffusers_serves():
     parts = cogvideox().components
     pipeline = CogVideoXVideoToVideoPipeline(**parts)
     pipeline.set_progress_bar_config(disable=True)
-    clip = a_clip(frames=17)
-    made, _ = finished(VideoToVideo(pipeline, 32, 32, frames=9, strength=0.5, steps=2).run(clip, PROMPT, 0))
-    assert made.frames.shape == (17, 32, 32, 3)
+    for count in (17, 20):
+        made, _ = finished(
+            VideoToVideo(pipeline, 32, 32, frames=9, strength=0.5, steps=2).run(a_clip(frames=count), PROMPT, 0)
+        )
+        assert made.frames.shape == (count, 32, 32, 3)
+    with pytest.raises(ModelError, match=r"CogVideoXVideoToVideoPipeline makes .* frames of 11"):
+        finished(VideoToVideo(pipeline, 32, 32, frames=11, strength=0.5, steps=2).run(a_clip(frames=11), PROMPT, 0))
 
 
 # All together
 
 
-def test_stages_follow_each_other(unet: Any, upscaler: SuperResolution):
-    stages = [Interpolation(unet, factor=2, steps=2), upscaler]
-    assert all(isinstance(stage, Stage) for stage in stages)
-    found, _ = finished(cascade(a_clip(frames=3, fps=4.0), stages, PROMPT, 0))
-    assert [(tuple(clip.frames.shape), clip.fps) for clip in found] == [((5, 32, 32, 3), 8.0), ((5, 64, 64, 3), 8.0)]
+def test_every_stage_says_beforehand_what_will_come_of_it(unet: Any, upscaler: SuperResolution):
+    clip = a_clip(frames=3, fps=4.0)
+    for stage in (Interpolation(unet, factor=2, steps=2), upscaler, VideoToVideo(Painter(), 48, 64, frames=5)):
+        assert isinstance(stage, Stage)
+        made, _ = finished(stage.run(clip, PROMPT, 0))
+        assert stage.shaped(Shape(*clip.frames.shape[:3]), PROMPT) == Shape(*made.frames.shape[:3])
+
+
+def test_what_a_later_stage_cannot_take_is_refused_before_anything_runs(unet: Any, upscaler: SuperResolution):
+    motion = lift(a_clip(), unet, "none", frames=6, settings={"steps": 2}, cached=False)
+    stages = [VideoToVideo(Painter(), 30, 34), upscaler]
+    before = unet.passes.forward
+    with pytest.raises(SettingError, match="frames of 34x30 cannot be enlarged"):
+        cast(motion, PROMPT, unet, stages=stages)
+    with pytest.raises(InputError, match=r"the prompt has .* tokens"):
+        transfer(a_clip(), "star " * 40, unet, method="none", stages=[interpolation(unet, 2)])
+    assert unet.passes.forward == before
 
 
 def test_a_slower_motion_is_filled_in_to_the_model_s_rate(unet: Any, upscaler: SuperResolution):
@@ -244,4 +261,6 @@ def test_a_slower_motion_is_filled_in_to_the_model_s_rate(unet: Any, upscaler: S
     video = cast(motion, PROMPT, unet, stages=stages)
     assert tuple(video.clip.frames.shape) == (21, 64, 64, 3) and video.clip.fps == 8.0
     assert [stage["stage"] for stage in video.record["cascade"]] == ["interpolation", "super-resolution"]
-    assert [phase["name"] for phase in video.record["phases"]][-2:] == ["interpolation", "super-resolution"]
+    phases = {phase["name"]: phase["passes"]["forward"] for phase in video.record["phases"]}
+    assert [*phases][-2:] == ["interpolation", "super-resolution"] and phases["super-resolution"] == 2 * 3
+    assert phases["interpolation"] == 2 * 2 * 2 and len(video.keyframes.frames) == 6

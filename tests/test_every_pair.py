@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motionlift import guide, tuning
-from motionlift.adapters import applied
+from motionlift.adapters import Addition, applied
 from motionlift.backbones import serving
 from motionlift.checks import settings_for
 from motionlift.core import INVERTED, Reference, Tuner
@@ -139,7 +139,7 @@ def test_every_tuned_method_tunes_every_model(backbone, reference, name):
     trajectory = finished(invert(backbone, reference.latents, backbone.text(settings.inversion_prompt), STEPS))
     weights = {key: value.clone() for key, value in backbone.network.state_dict().items()}
     before = backbone.passes.forward, backbone.passes.backward
-    adapter = finished(tuning.tuned(backbone, method, settings, replace(reference, trajectory=trajectory), None))
+    adapter = finished(tuning.tuned(backbone, method, settings, replace(reference, trajectory=trajectory)))
     each = {"vmc": (1, 1), "motionmatcher": (3, 2)}[name]
     assert (backbone.passes.forward - before[0], backbone.passes.backward - before[1]) == (2 * each[0], 2 * each[1])
     assert adapter and all(tensor.isfinite().all() and tensor.dtype == torch.float32 for tensor in adapter.values())
@@ -147,8 +147,10 @@ def test_every_tuned_method_tunes_every_model(backbone, reference, name):
     motion = {INVERTED: trajectory[max(trajectory)], **adapter}
     job = guide.Casting(backbone, method, settings, motion, reference.shape, PROMPT, 0)
 
+    lowest = settings.lowest_timestep(backbone.levels)
+
     def made(strength):
-        with applied(backbone.network, [(tuning.adapter_of(motion, backbone), strength)]) as switch:
+        with applied(backbone.network, [Addition(tuning.adapter_of(motion, backbone), strength, lowest)]) as switch:
             return finished(guide.cast(replace(job, adapter=switch))).latents
 
     plain = finished(guide.cast(job)).latents

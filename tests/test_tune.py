@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,43 @@ def test_stopped_it_keeps_every_step_and_may_go_on_for_longer(model: Any, given:
     assert len(rest) == 6 and same(longer, run(model, given, tuning_steps=9)[0])
 
 
+def test_a_run_of_more_steps_is_not_passed_off_as_shorter(model: Any, given: Reference, tmp_path: Path):
+    run(model, given, tmp_path / "run", tuning_steps=4)
+    with pytest.raises(MotionError, match="holds a run of 4 steps, and 2 are asked for; ask for 4 or more"):
+        run(model, given, tmp_path / "run", tuning_steps=2)
+
+
+@pytest.mark.parametrize("when", ["optimiser", "saving"])
+def test_ctrl_c_never_cuts_a_step_or_a_checkpoint(
+    model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+):
+    """It comes within the optimiser, or while the checkpoint is written: both are finished first."""
+    name = {"optimiser": "_apply", "saving": "save"}[when]
+    owner: Any = tune if when == "optimiser" else run_folder.RunFolder
+    original, calls = getattr(owner, name), []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
+
+    monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(model, given, tmp_path / "run")
+    assert len(logged(tmp_path / "run")) == 2
+    assert same(run(model, given, tmp_path / "run")[0], run(model, given)[0])
+
+
+def test_a_damaged_log_of_losses_is_told_apart(model: Any, given: Reference, tmp_path: Path):
+    run(model, given, tmp_path / "run", tuning_steps=1)
+    (tmp_path / "run" / run_folder.LOSSES).write_text("step,loss,seconds\n1,many,2\n")
+    with pytest.raises(MotionError, match=r"loss.csv is no longer the log of this run; remove it to go on"):
+        run(model, given, tmp_path / "run", tuning_steps=2)
+
+
 def test_a_finished_run_does_nothing_more(model: Any, given: Reference, tmp_path: Path):
     expected, _ = run(model, given, tmp_path / "run")
     again, losses = run(model, given, tmp_path / "run")
@@ -152,7 +190,7 @@ def test_timesteps_are_drawn_from_the_noisy_share_alone(model: Any, given: Refer
 
     def loss(draw: Draw, *_: Any) -> torch.Tensor:
         drawn.append(draw.timestep)
-        return sum(parameter.sum() for parameter in model.network.parameters() if parameter.requires_grad)
+        return model.predict(draw.latents, draw.timestep, draw.text).square().mean()
 
     monkeypatch.setattr(methods()["vmc"].__class__, "loss", lambda self, *arguments: loss(*arguments))
     run(model, given, tuning_steps=200, clean_share=0.5)
@@ -169,8 +207,8 @@ def test_a_diverging_run_says_so_and_keeps_the_last_good_state(
     with pytest.raises(DivergenceError, match=r"tuning diverged in step \d+: a number is .*; lower tuning_lr"):
         run(model, given, tmp_path / "run", tuning_steps=30, tuning_lr=10.0, form="l2", clip=0.0, weight_decay=1.0)
     with held(model) as adapter, run_folder.opened(tmp_path / "run", {"run": 1}) as folder:
-        done, _ = folder.resume(adapter, torch.optim.AdamW(list(adapter.parameters.values())))
-        assert done % 2 == 0 and all(tensor.isfinite().all() for tensor in adapter.state_dict().values())
+        done, _ = folder.resume(adapter, torch.optim.AdamW(list(adapter.parameters.values())), 30)
+        assert done > 0 and done % 2 == 0 and all(tensor.isfinite().all() for tensor in adapter.state_dict().values())
 
 
 def test_fp16_needs_a_gpu_and_bf16_does_not(model: Any, given: Reference):

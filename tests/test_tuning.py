@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from motionlift import cli, run_folder
 from motionlift.adapter_export import exported
-from motionlift.adapters import applied, low_rank
+from motionlift.adapters import Addition, applied, low_rank
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loading import load
 from motionlift.motion import Motion
@@ -136,6 +136,24 @@ def test_only_what_matters_to_lifting_tunes_anew(model: Any):
     assert [passes(tuning_steps=3), passes(source_prompt="a red dog")] == [3, 2]
 
 
+def test_a_named_folder_gets_its_run_even_where_the_motion_is_cached(model: Any, tmp_path: Path):
+    first = lift(a_clip(), model, "vmc", settings=QUICK)
+    again = lift(a_clip(), model, "vmc", settings=QUICK, folder=tmp_path / "run", previews=1)
+    assert again.digest() == first.digest()
+    assert (tmp_path / "run" / run_folder.LOSSES).exists() and (tmp_path / "run" / run_folder.CHECKPOINT).exists()
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "file"))
+    assert (
+        lift(a_clip(), model, "vmc", settings=QUICK).digest()
+        == lift(a_clip(), model, "vmc", settings=QUICK, cached=False).digest()
+    )
+
+
 def test_a_folder_keeps_the_run_and_pictures_of_it(model: Any, tmp_path: Path):
     folder = tmp_path / "run"
     settings = {**QUICK, "tuning_steps": 4}
@@ -147,6 +165,8 @@ def test_a_folder_keeps_the_run_and_pictures_of_it(model: Any, tmp_path: Path):
     longer = lift(a_clip(), model, "vmc", settings={**settings, "tuning_steps": 6}, cached=False, folder=folder)
     straight = lift(a_clip(), model, "vmc", settings={**settings, "tuning_steps": 6}, cached=False)
     assert longer.digest() == straight.digest(), "a run may go on for longer"
+    said = refusal(MotionError, lambda: lift(a_clip(), model, "vmc", settings=settings, cached=False, folder=folder))
+    assert "holds a run of 6 steps, and 4 are asked for" in said
     said = refusal(
         MotionError, lambda: lift(a_clip(seed=1), model, "vmc", settings=settings, cached=False, folder=folder)
     )
@@ -189,6 +209,7 @@ def test_what_cannot_be_lifted_is_refused(model: Any, tmp_path: Path):
 def test_transfer_tunes_and_casts(model: Any):
     video = transfer(a_clip(), PROMPT, model, method="vmc", settings=QUICK, cached=False)
     assert video.record["passes"] == {"forward": 3 + 2 + 6, "backward": 2}
+    assert video.record["tuning_prompt"] == "a ring" and len(video.record["losses"]) == 2
 
 
 # Exports
@@ -203,7 +224,7 @@ def test_diffusers_loads_factors(model: Any, matched: Motion, tmp_path: Path):
     pipeline.load_lora_weights({name: tensor.clone() for name, tensor in tensors.items()})
     loaded = load(pipeline, "cpu").predict(latents, 500, text)
     bare = model.predict(latents, 500, text)
-    with applied(model.network, [(adapter_of(matched.tensors, model), 1.0)]):
+    with applied(model.network, [Addition(adapter_of(matched.tensors, model))]):
         torch.testing.assert_close(model.predict(latents, 500, text), loaded, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(bare, loaded, atol=1e-4)
 
@@ -219,7 +240,7 @@ def test_differences_become_factors_on_request_and_say_what_is_missed(model: Any
     pipeline.load_lora_weights({name: tensor.clone() for name, tensor in whole.items()})
     text, latents = model.text(PROMPT), torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     loaded = load(pipeline, "cpu").predict(latents, 500, text)
-    with applied(model.network, [(adapter_of(walk.tensors, model), 1.0)]):
+    with applied(model.network, [Addition(adapter_of(walk.tensors, model))]):
         torch.testing.assert_close(model.predict(latents, 500, text), loaded, atol=1e-5, rtol=1e-4)
 
 
@@ -278,6 +299,8 @@ def test_lift_cast_mix_and_export(
     walk, model = tmp_path / "walk.safetensors", ["--model", str(place / twin)]
     folder = ["--run", str(tmp_path / "run"), "--previews", "1"]
     assert cli.run(words(place, walk, *folder, method=method, model=twin)) == 0
+    told = "a ring" if method == "vmc" else "a blue ring"
+    assert f"note: tuned with the prompt '{told}'" in capsys.readouterr().err
     assert (tmp_path / "run" / "previews" / "000002.png").is_file()
     spoken = ["--prompt", "a red star", "--output", str(tmp_path / "out.mp4")]
     more = ["--strength", "0.8", "--mix", f"{walk}=0.3"]
@@ -285,7 +308,8 @@ def test_lift_cast_mix_and_export(
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["settings"]["strength"] == 0.8 and record["mixed"][0]["strength"] == 0.3
     rank = ["--rank", "2"] if method == "vmc" else []
-    capsys.readouterr()
+    assert cli.run(["export", str(walk), str(walk), *rank]) == 1
+    assert "it is the motion itself; choose another name" in capsys.readouterr().err
     assert cli.run(["export", str(walk), str(tmp_path / "lora.safetensors"), *rank]) == 0
     assert ("factors of rank 2 miss" in capsys.readouterr().err) == (method == "vmc")
     assert all(name.startswith(("unet.", "transformer.")) for name in load_file(tmp_path / "lora.safetensors"))
@@ -344,7 +368,7 @@ def test_two_processes_tune_one_adapter(place: Path, tmp_path: Path):
     """Of two processes with one draw each, the step is that of one process with both draws."""
     launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "-m"]
     output = tmp_path / "two.safetensors"
-    run = started(words(place, output, "--run", str(tmp_path / "run")), *launcher, MOTIONLIFT_CACHE=str(tmp_path / "c"))
+    run = started(words(place, output), *launcher, MOTIONLIFT_CACHE=str(tmp_path / "cache"))
     said, errors = run.communicate(timeout=300)
     assert run.returncode == 0, errors
     assert said.count("wrote") == 1

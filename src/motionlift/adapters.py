@@ -5,8 +5,10 @@ product is added to the layer's weight (LoRA, Hu et al., 2106.09685, by peft); o
 itself. The network's own weights are the same before and after.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,18 +19,22 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from motionlift.core import Plan, Tensors
-from motionlift.errors import MotionError
+from motionlift.errors import ModelError, MotionError
 
 DOWN, UP, DIFFERENCE = ".lora_A.weight", ".lora_B.weight", ".difference"
 """Ends of the names of an adapter's tensors; the first two are peft's."""
 
 
+LOSS_SCALE = 2.0**10
+"""Factor on a scalar whose gradient goes back through half precision, taken off again after (ours)."""
+
+
 @runtime_checkable
 class Switch(Protocol):
-    """Adapters that are on."""
+    """Adapters on a network."""
 
-    def off(self) -> Any:
-        """A context in which they are off."""
+    def at(self, timestep: int) -> AbstractContextManager[None]:
+        """A context in which those that were tuned at a timestep are on, and the others off."""
         ...
 
 
@@ -40,7 +46,8 @@ class Tunable:
         self.parameters: dict[str, nn.Parameter] = {}
         """What the optimiser changes, in single precision, by name."""
         self._linear: dict[str, Any] = {name: network.get_submodule(name) for name in plan.layers}
-        self._base: dict[str, Any] = {}
+        self._on = True
+        self._whole = plan.rank is None
         if plan.rank is None:
             self._replace_weights()
         else:
@@ -48,8 +55,13 @@ class Tunable:
 
     def _replace_weights(self) -> None:
         for name, layer in self._linear.items():
-            self._base[name] = layer.weight
-            layer.weight = self.parameters[f"{name}.weight"] = nn.Parameter(layer.weight.detach().float().clone())
+            own = self.parameters[f"{name}.weight"] = nn.Parameter(layer.weight.detach().float().clone())
+            layer.forward = partial(self._forward, layer, own)
+
+    def _forward(self, layer: Any, own: nn.Parameter, given: Tensor) -> Tensor:
+        """A layer's output by its tuned weights, which are kept in single precision whatever its own are."""
+        weight = own.to(layer.weight.dtype) if self._on else layer.weight
+        return functional.linear(given, weight, layer.bias)
 
     def _add_factors(self, plan: Plan, rank: int, seed: int) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -80,11 +92,11 @@ class Tunable:
 
     def tensors(self) -> dict[str, Tensor]:
         """The adapter as it is now."""
-        if not self._base:
+        if not self._whole:
             return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         return {
-            name + DIFFERENCE: self.parameters[f"{name}.weight"].detach() - base.detach().float()
-            for name, base in self._base.items()
+            name + DIFFERENCE: self.parameters[f"{name}.weight"].detach() - layer.weight.detach().float()
+            for name, layer in self._linear.items()
         }
 
     @contextmanager
@@ -97,16 +109,30 @@ class Tunable:
             self._switch(True)
 
     def _switch(self, on: bool) -> None:
-        for name, base in self._base.items():
-            self._linear[name].weight = self.parameters[f"{name}.weight"] if on else base
-        if not self._base:
-            _switch_factors(self._network, on)
+        self._on = on
+        if not self._whole:
+            for layer in _factored(self._network).values():
+                layer.enable_adapters(on)
+
+    @contextmanager
+    def sampled(self) -> Iterator[None]:
+        """Let the network sample as it will when casting: without dropout."""
+        layers = _factored(self._network).values()
+        for layer in layers:
+            layer.lora_dropout.eval()
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.lora_dropout.train()
 
     def close(self) -> None:
         """Give the network its own weights back."""
-        for name, base in self._base.items():
-            self._linear[name].weight = base
-        _eject(self._network)
+        if self._whole:
+            for layer in self._linear.values():
+                del layer.forward
+        else:
+            _eject(self._network)
 
 
 @contextmanager
@@ -117,7 +143,11 @@ def tunable(network: nn.Module, plan: Plan, seed: int) -> Iterator[Tunable]:
         network: the network, whose own parameters are frozen.
         plan: what is tuned.
         seed: seed of the factors, of which one begins at random and the other at zero.
+
+    Raises:
+        ModelError: the network has adapters already.
     """
+    _check_bare(network)
     held = Tunable(network, plan, seed)
     try:
         yield held
@@ -125,59 +155,90 @@ def tunable(network: nn.Module, plan: Plan, seed: int) -> Iterator[Tunable]:
         held.close()
 
 
-class _Applied:
-    def __init__(self, network: nn.Module):
-        self.network = network
-        self.on = True
+def _check_bare(network: nn.Module) -> None:
+    if _factored(network):
+        raise ModelError(
+            "the model has low-rank adapters of its own, which would be mixed up with what is tuned; make them part of its weights "
+            "first: pipeline.fuse_lora() and pipeline.unload_lora_weights()"
+        )
 
-    def add(self, difference: Tensor, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
+
+@dataclass(frozen=True)
+class Addition:
+    """An adapter to be added to a network."""
+
+    tensors: Tensors
+    """Its tensors."""
+    strength: float = 1.0
+    """What they are multiplied by."""
+    lowest: int = 0
+    """The cleanest timestep at which it is on."""
+
+
+class _Applied:
+    def __init__(self, network: nn.Module, additions: Sequence[Addition]):
+        self.network = network
+        self.additions = additions
+        self.on = set(range(len(additions)))
+
+    def add(self, number: int, difference: Tensor, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
         """A forward hook: what the difference of the weights makes of a layer's input."""
-        if not self.on:
+        if number not in self.on:
             return output
+        difference = difference.to(given[0].device)
         return output + functional.linear(given[0].to(difference.dtype), difference).to(output.dtype)
 
     @contextmanager
-    def off(self) -> Iterator[None]:
-        self.on = False
-        _switch_factors(self.network, False)
+    def at(self, timestep: int) -> Iterator[None]:
+        """Those that were tuned at a timestep are on."""
+        self._turn_on({number for number, own in enumerate(self.additions) if timestep >= own.lowest})
         try:
             yield
         finally:
-            self.on = True
-            _switch_factors(self.network, True)
+            self._turn_on(set(range(len(self.additions))))
+
+    def _turn_on(self, numbers: set[int]) -> None:
+        self.on = numbers
+        for layer in _factored(self.network).values():
+            titles = [title for title in layer.lora_A if int(title) in numbers]
+            layer.enable_adapters(bool(titles))
+            layer.set_adapter(titles or list(layer.lora_A), inference_mode=True)
 
 
 @contextmanager
-def applied(network: nn.Module, adapters: Sequence[tuple[Tensors, float]]) -> Iterator[Switch]:
-    """Add adapters, each with its strength, to a network until left.
+def applied(network: nn.Module, additions: Sequence[Addition]) -> Iterator[Switch | None]:
+    """Add adapters to a network until left; with none, nothing is touched.
 
     Raises:
+        ModelError: the network has adapters already.
         MotionError: one does not fit the network.
     """
-    switch = _Applied(network)
+    if not additions:
+        yield None
+        return
+    _check_bare(network)
+    switch = _Applied(network, additions)
     with ExitStack() as stack:
         stack.callback(_eject, network)
-        for number, (adapter, strength) in enumerate(adapters):
-            check_fit(network, adapter)
-            for name, difference in _with_end(adapter, DIFFERENCE).items():
-                layer = _linear(network, name)
-                change = (strength * difference).to(layer.weight.device)
-                stack.callback(layer.register_forward_hook(partial(switch.add, change)).remove)
-            _add(network, f"adapter{number}", adapter, strength)
-        for layer in _factored(network).values():
-            layer.set_adapter(list(layer.lora_A), inference_mode=True)
-        yield switch
+        for number, addition in enumerate(additions):
+            check_fit(network, addition.tensors)
+            for name, difference in _with_end(addition.tensors, DIFFERENCE).items():
+                hook = partial(switch.add, number, addition.strength * difference)
+                stack.callback(_linear(network, name).register_forward_hook(hook).remove)
+            _add(network, str(number), addition)
+        with switch.at(sys.maxsize):
+            yield switch
 
 
-def _add(network: nn.Module, title: str, adapter: Tensors, strength: float) -> None:
+def _add(network: nn.Module, title: str, addition: Addition) -> None:
     """Add the factors of one adapter."""
-    downs, ups = _with_end(adapter, DOWN), _with_end(adapter, UP)
+    downs, ups = _with_end(addition.tensors, DOWN), _with_end(addition.tensors, UP)
     if not downs:
         return
     _inject(network, title, list(downs), len(next(iter(downs.values()))), 0.0)
     for name, layer in _factored(network).items():
         if name in downs:
-            layer.set_scale(title, strength)
+            layer.set_scale(title, addition.strength)
             for factors, value in ((layer.lora_A, downs[name]), (layer.lora_B, ups[name])):
                 factors[title].weight = nn.Parameter(value.float().to(layer.weight.device), requires_grad=False)
 
@@ -246,11 +307,6 @@ def _factored(network: nn.Module) -> dict[str, Any]:
     return {name: module for name, module in network.named_modules() if isinstance(module, LoraLayer)}
 
 
-def _switch_factors(network: nn.Module, on: bool) -> None:
-    for layer in _factored(network).values():
-        layer.enable_adapters(on)
-
-
 def _eject(network: nn.Module) -> None:
     """Put the network's own layers back in their places."""
     for name, layer in _factored(network).items():
@@ -266,8 +322,8 @@ class _AtOnce(torch.autograd.Function):
         with torch.enable_grad():
             leaf = given.detach().requires_grad_()
             value = function(leaf)
-            (gradient,) = torch.autograd.grad(value, leaf)
-        context.save_for_backward(gradient)
+            (gradient,) = torch.autograd.grad(LOSS_SCALE * value, leaf)
+        context.save_for_backward(gradient / LOSS_SCALE)
         return value.detach()
 
     @staticmethod

@@ -46,7 +46,7 @@ def _is(kind: str, starts: Sequence[str]) -> bool:
 def _corrected(tagged: Sequence[Tagged]) -> list[Tagged]:
     """Tags that rules can work with: a bare verb after an article or adjective is a noun, ``of`` joins nouns.
 
-    Of a picture of something, that is the subject.
+    A plural right after a singular noun is a verb. Of a picture of something, that is the subject.
     """
     before = ["", *[kind for _, kind in tagged]]
     own = [
@@ -54,6 +54,12 @@ def _corrected(tagged: Sequence[Tagged]) -> list[Tagged]:
         for (word, kind), last in zip(tagged, before, strict=False)
     ]
     own = [(word, "OF" if word.lower() == "of" else kind) for word, kind in own]
+    after = [*[kind for _, kind in own[1:]], ""]
+    # A woman dances, a bus drives: the tagger sees two nouns, of which the second is plural.
+    own = [
+        (word, "VBZ" if kind == "NNS" and last == "NN" and not _is(following, ("NN", "VB", "MD")) else kind)
+        for (word, kind), last, following in zip(own, before, after, strict=False)
+    ]
     for number, (word, _) in enumerate(own[:-1]):
         if word.lower() in SHOTS and own[number + 1][1] == "OF":
             return own[number + 2 :]

@@ -3,8 +3,8 @@
 Every stage takes a clip and gives a clip, whatever its length, a window at a time; each may be left out or replaced.
 """
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Latents, Pixels, Shape, Step
+from motionlift.core import Backbone, Latents, Passes, Pixels, Shape, Step
 from motionlift.errors import DivergenceError, ModelError, SettingError
 from motionlift.media import FRAMES, Clip
 from motionlift.zoo import tiny_upscaler
@@ -35,22 +35,22 @@ class Stage(Protocol):
         """What it is called in records."""
         ...
 
+    @property
+    def passes(self) -> Passes:
+        """How often its network ran so far."""
+        ...
+
+    def shaped(self, shape: Shape, prompt: str) -> Shape:
+        """The size of what follows from a clip of a size; refuses, before any work, what it cannot take.
+
+        Raises:
+            MotionliftError: one of its kinds.
+        """
+        ...
+
     def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
         """Yield steps and return the clip that follows from one."""
         ...
-
-
-def cascade(clip: Clip, stages: Sequence[Stage], prompt: str, seed: int) -> Generator[Step, None, list[Clip]]:
-    """Run stages one after the other; returns the clip that each gave.
-
-    Raises:
-        MotionliftError: as the stages say.
-    """
-    found = []
-    for stage in stages:
-        clip = yield from stage.run(clip, prompt, seed)
-        found.append(clip)
-    return found
 
 
 def windows(count: int, length: int) -> list[tuple[int, int]]:
@@ -90,8 +90,7 @@ class Interpolation:
             ModelError: the model's autoencoder joins frames.
             SettingError: a factor out of range, too many frames, or a window too short for one interval.
         """
-        self.check()
-        self._check_clip(clip)
+        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
         length = self.backbone.shape.frames
         texts = torch.cat([self.backbone.text(""), self.backbone.text(prompt)])
         spans = windows(len(clip.frames), (length - 1) // self.factor + 1)
@@ -121,13 +120,27 @@ class Interpolation:
         if not FACTORS[0] <= self.factor <= most:
             raise SettingError(f"the factor is {self.factor}; allowed is a whole number from {FACTORS[0]} to {most}")
 
-    def _check_clip(self, clip: Clip) -> None:
-        count = len(clip.frames)
-        if count < 2:
+    @property
+    def passes(self) -> Passes:
+        """Those of the model."""
+        return self.backbone.passes
+
+    def shaped(self, shape: Shape, prompt: str) -> Shape:
+        """The model's size, and as many frames as come of it.
+
+        Raises:
+            InputError: the prompt is longer than the model's text window.
+            ModelError: as :meth:`check`.
+            SettingError: as :meth:`check`; or one frame, or too many.
+        """
+        self.check()
+        self.backbone.text(prompt)
+        if shape.frames < 2:
             raise SettingError("one frame has none between; give two or more")
-        total = (count - 1) * self.factor + 1
+        total = (shape.frames - 1) * self.factor + 1
         if total > FRAMES[1]:
             raise SettingError(f"{total} frames would come of it; at most {FRAMES[1]} are made: give a smaller factor")
+        return Shape(total, self.backbone.shape.height, self.backbone.shape.width)
 
     def _window(self, given: Pixels, texts: Texts, seed: int, place: tuple[int, int]) -> Generator[Step, None, Pixels]:
         """One window: its first and last frame are given, and every so many between."""
@@ -167,41 +180,58 @@ class SuperResolution:
     """Its scheduler."""
     steps: int = 10
     """Denoising steps (ours)."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    """Where it runs."""
+    passes: Passes = field(default_factory=Passes)
+    """How often its network ran so far."""
     name: str = "super-resolution"
 
     def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
         """The clip with twice the rows and columns; the prompt is not read.
 
         Raises:
-            SettingError: rows or columns that the network cannot halve.
+            SettingError: as :meth:`shaped`.
         """
-        height, width = clip.frames.shape[1:3]
-        multiple = 2 * tiny_upscaler.PATCH // tiny_upscaler.FACTOR
-        if height % multiple or width % multiple:
-            raise SettingError(f"frames of {width}x{height} cannot be enlarged; sides must be multiples of {multiple}")
-        base = tiny_upscaler.enlarged(clip.pixels().transpose(0, 1)[None])
+        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
+        self.network.to(self.device)
+        base = tiny_upscaler.enlarged(clip.pixels().transpose(0, 1)[None]).to(self.device)
         spans = windows(len(clip.frames), tiny_upscaler.WINDOW)
         made = torch.zeros_like(base)
         for number, (start, end) in enumerate(spans):
             known = made[:, :, start : start + 1] if number else None
             part = yield from self._window(base[:, :, start:end], known, seed + number, (number, len(spans)))
             made[:, :, start:end] = part
-        return Clip.from_pixels(made[0].transpose(0, 1), clip.fps)
+        return Clip.from_pixels(made[0].transpose(0, 1).cpu(), clip.fps)
+
+    def shaped(self, shape: Shape, prompt: str) -> Shape:
+        """Twice the rows and columns.
+
+        Raises:
+            SettingError: rows or columns that the network cannot halve.
+        """
+        multiple, factor = 2 * tiny_upscaler.PATCH // tiny_upscaler.FACTOR, tiny_upscaler.FACTOR
+        if shape.height % multiple or shape.width % multiple:
+            raise SettingError(
+                f"frames of {shape.width}x{shape.height} cannot be enlarged; sides must be multiples of {multiple}"
+            )
+        return Shape(shape.frames, factor * shape.height, factor * shape.width)
 
     def _window(
         self, base: Tensor, known: Tensor | None, seed: int, place: tuple[int, int]
     ) -> Generator[Step, None, Tensor]:
         """One window; where its first frame is known it is given, and kept."""
         spread = tiny_upscaler.SPREAD
-        given, mask = torch.zeros_like(base), torch.zeros(1, base.shape[2], dtype=torch.bool)
+        given, mask = torch.zeros_like(base), torch.zeros(1, base.shape[2], dtype=torch.bool, device=self.device)
         if known is not None:
             given[:, :, :1], mask[:, 0] = (known - base[:, :, :1]) / spread, True
         generator = torch.Generator().manual_seed(seed)
-        latents = torch.randn(tiny_upscaler.folded(base).shape, generator=generator)
+        latents = torch.randn(tiny_upscaler.folded(base).shape, generator=generator).to(self.device)
         self.scheduler.set_timesteps(self.steps)
         for index, timestep in enumerate(self.scheduler.timesteps):
             with torch.no_grad():
-                output = tiny_upscaler.velocity(self.network, latents, timestep.expand(1), base, given, mask)
+                when = timestep.expand(1).to(self.device)
+                output = tiny_upscaler.velocity(self.network, latents, when, base, given, mask)
+            self.passes.forward += 1
             latents = self.scheduler.step(output, timestep, latents, return_dict=False)[0]
             yield Step(self.name, place[0] * self.steps + index, place[1] * self.steps)
         made = (base + spread * tiny_upscaler.unfolded(latents)).clamp(-1, 1)
@@ -229,18 +259,18 @@ class VideoToVideo:
     """How far into the noise each frame goes (released)."""
     steps: int = 50
     """Denoising steps of a whole run (released)."""
+    passes: Passes = field(default_factory=Passes)
+    """Not counted: the pipeline is its own."""
     name: str = "video-to-video"
 
     def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
         """The clip painted anew at the stage's size.
 
         Raises:
-            SettingError: a strength out of range.
+            ModelError: the pipeline gives fewer frames than it is given.
+            SettingError: as :meth:`shaped`.
         """
-        if not STRENGTHS[0] <= self.strength <= STRENGTHS[1]:
-            raise SettingError(
-                f"the strength is {self.strength}; allowed is a number from {STRENGTHS[0]} to {STRENGTHS[1]}"
-            )
+        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
         large = clip.resized(self.height, self.width).frames
         spans = windows(len(large), self.frames)
         parts: list[Tensor] = []
@@ -250,9 +280,24 @@ class VideoToVideo:
             yield Step(self.name, number, len(spans))
         return Clip.of(torch.cat(parts), clip.fps)
 
+    def shaped(self, shape: Shape, prompt: str) -> Shape:
+        """As many frames, of the stage's size.
+
+        Raises:
+            SettingError: a strength out of range.
+        """
+        if not STRENGTHS[0] <= self.strength <= STRENGTHS[1]:
+            raise SettingError(
+                f"the strength is {self.strength}; allowed is a number from {STRENGTHS[0]} to {STRENGTHS[1]}"
+            )
+        return Shape(shape.frames, self.height, self.width)
+
     def _painted(self, frames: Tensor, prompt: str, seed: int) -> Tensor:
+        """A window painted anew; a short one is made whole by its last frame, since a pipeline may take some lengths only."""
         from PIL import Image
 
+        count = len(frames)
+        frames = torch.cat([frames, frames[-1:].expand(self.frames - count, -1, -1, -1)])
         result = self.pipeline(
             prompt=prompt,
             video=[Image.fromarray(frame.numpy()) for frame in frames],
@@ -261,4 +306,9 @@ class VideoToVideo:
             generator=torch.Generator().manual_seed(seed),
             output_type="np",
         ).frames[0]
-        return torch.from_numpy(np.asarray(result) * 255).round().clamp(0, 255).to(torch.uint8)[: len(frames)]
+        if len(result) < count:
+            raise ModelError(
+                f"{type(self.pipeline).__name__} makes {len(result)} frames of {len(frames)}; give the stage a number of frames "
+                "that it keeps, such as 17 for CogVideoX"
+            )
+        return torch.from_numpy(np.asarray(result) * 255).round().clamp(0, 255).to(torch.uint8)[:count]

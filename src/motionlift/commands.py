@@ -134,7 +134,7 @@ def transfer(
         )
     added: dict[str, Any] = {"reference": str(reference)}
     if track is not None:
-        added["motion_error"] = truth.motion_error(track, video.motion.source, video.clip)
+        added["motion_error"] = truth.motion_error(track, video.motion.source, video.keyframes or video.clip)
     _notice(video.record["reference_notices"])
     _finish(_beside(video) if side_by_side else video, output, added, as_json)
 
@@ -197,11 +197,15 @@ def lift(
         "source": asdict(motion.source),
         "grid": asdict(motion.grid),
         "from_cache": work.from_cache,
+        **workflow.tuning_prompt(motion),
+        "losses": work.losses,
         "versions": workflow.versions(),
         **workflow.costs(work),
         "output": str(output),
     }
     _notice(record["reference_notices"])
+    if "tuning_prompt" in record:
+        _notice([f"tuned with the prompt {record['tuning_prompt']!r}"])
     if work.from_cache:
         _notice(["this motion was lifted before and came from the cache"])
     _report(record, [output], as_json)
@@ -246,6 +250,8 @@ def cast(
     others = [(Motion.load(path), part) for path, part in _mixed(mixed)]
     with Live(as_json) as live:
         backbone = _load(model, device, live, prompt)
+        if lifted.fingerprint not in ("", backbone.fingerprint) and workflow.tuning_prompt(lifted):
+            _notice([f"the motion was tuned on other weights than these of {backbone.name}, or in another precision"])
         stages = _stages(backbone, interpolate, between, upscale, device)
         video = workflow.cast(
             lifted, prompt, backbone, seed=seed, settings=values, advance=live.step, mixed=others, stages=stages
@@ -278,6 +284,7 @@ def export(
     from motionlift.motion import SUFFIX, Motion
 
     check_output(output, (SUFFIX,))
+    _check_not_same(output, motion)
     check_reader(form)
     missed = export_adapter(Motion.load(motion), output, form, rank)
     if missed is not None:
@@ -420,7 +427,7 @@ def _stages(
     stages: list[Stage] = []
     if interpolate is not None:
         stages.append(workflow.interpolation(loading.load(between, device) if between else backbone, interpolate))
-    return [*stages, loading.super_resolution()] if upscale else stages
+    return [*stages, loading.super_resolution(device)] if upscale else stages
 
 
 def _mixed(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
@@ -466,9 +473,15 @@ def _check_output(video: Path, companions: Sequence[str], reference: Path | None
     check_output(video)
     for suffix in companions:
         check_output(video.with_suffix(suffix), (suffix,))
+    if reference is not None:
+        _check_not_same(video, reference, "the reference")
+
+
+def _check_not_same(output: Path, given: Path, what: str = "the motion itself") -> None:
+    """Refuse to write over what is read."""
     with suppress(OSError):  # one of them is not there, or cannot be: reading says so
-        if reference is not None and video.samefile(reference):
-            raise OutputError(f"cannot write {video}: it is the reference; choose another name")
+        if output.samefile(given):
+            raise OutputError(f"cannot write {output}: it is {what}; choose another name")
 
 
 def _load(model: str, device: str, live: "Live", prompt: str = "") -> "Backbone":

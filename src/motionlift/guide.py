@@ -28,7 +28,6 @@ from motionlift.core import (
     Step,
     Tensors,
     Text,
-    Tuned,
 )
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.noise import mixed_noise
@@ -105,7 +104,7 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
     result = Cast(noise)
     positions: Positions | None = None
     for index, timestep in enumerate(backbone.timesteps(settings.steps)):
-        with _adapter_at(casting, timestep):
+        with casting.adapter.at(timestep) if casting.adapter else nullcontext():
             if index < guided_steps(settings):
                 positions = yield from _guided_step(casting, result, noise, (index, timestep), texts, positions)
             else:
@@ -114,13 +113,6 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
             raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr, cfg or strength")
         yield Step("sample", index, settings.steps, latents=result.latents)
     return result
-
-
-def _adapter_at(casting: Casting, timestep: int) -> AbstractContextManager[None]:
-    """Leave an adapter off at the timesteps that were not tuned."""
-    settings, adapter = casting.settings, casting.adapter
-    on = isinstance(settings, Tuned) and timestep >= settings.lowest_timestep(casting.backbone.levels)
-    return nullcontext() if adapter is None or on else adapter.off()
 
 
 def _guided_step(

@@ -1,5 +1,6 @@
 """Models from names, folders and pipelines, ready to lift and to cast with."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ def _check_parts(backbone: Any, pipeline: Any, name: str) -> None:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        own = os.environ.get(
+            "LOCAL_RANK", "0"
+        )  # of several processes that a launcher started, each has a GPU of its own
+        return torch.device(f"cuda:{own}" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(name)
         torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
@@ -125,11 +129,12 @@ def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
     return pipeline
 
 
-def super_resolution() -> SuperResolution:
+def super_resolution(device: str = "auto") -> SuperResolution:
     """The bundled stage that doubles rows and columns.
 
     Raises:
         ModelError: its weights are damaged.
+        SettingError: the device does not exist here.
     """
     from diffusers import DDIMScheduler, UNet3DConditionModel
 
@@ -142,4 +147,4 @@ def super_resolution() -> SuperResolution:
         raise ModelError(
             f"the bundled {UPSCALER} is incomplete or damaged: {reason}; install motionlift again"
         ) from error
-    return SuperResolution(network.float().eval().requires_grad_(False), scheduler)
+    return SuperResolution(network.float().eval().requires_grad_(False), scheduler, device=_device(device))

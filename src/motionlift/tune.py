@@ -21,6 +21,7 @@ from torch import Tensor
 from motionlift.adapters import Tunable
 from motionlift.core import Backbone, Draw, Latents, Shape, Step, Text, Tuned, Tuner
 from motionlift.errors import DivergenceError, SettingError
+from motionlift.interrupts import held_back
 from motionlift.run_folder import Row, RunFolder
 
 CHECKPOINT_EVERY = 50
@@ -49,24 +50,30 @@ class Tuning:
     """Where checkpoints and losses are kept."""
 
 
-def accelerated(job: Tuning) -> Accelerator:
-    """The accelerator of a run, whatever an earlier run in this process had.
+def precision_of(settings: Tuned, backbone: Backbone) -> str:
+    """The precision of a run's autocast, as accelerate names it.
 
     Raises:
         SettingError: fp16 is asked for without a GPU.
     """
-    kind = next(job.backbone.network.parameters()).dtype
+    kind = next(backbone.network.parameters()).dtype
     own = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(kind, "no")
-    chosen = own if job.settings.precision == "auto" else job.settings.precision
-    on_cpu = job.backbone.device.type == "cpu"
-    if chosen == "fp16" and on_cpu:
+    chosen = own if settings.precision == "auto" else settings.precision
+    if chosen == "fp16" and backbone.device.type == "cpu":
         raise SettingError("precision is fp16, which needs a GPU; allowed here are no and bf16")
-    logged = (
-        {"log_with": "tensorboard", "project_dir": job.folder.path} if job.folder and is_tensorboard_available() else {}
-    )
-    AcceleratorState._reset_state()  # a process keeps its first precision otherwise
+    return chosen
+
+
+def accelerated(job: Tuning) -> Accelerator:
+    """The accelerator of a run, whatever an earlier run in this process had."""
+    tracked = job.folder is not None and is_tensorboard_available()
+    logged = {"log_with": "tensorboard", "project_dir": job.folder.path} if job.folder and tracked else {}
+    AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps its first device and precision otherwise
     accelerator = Accelerator(
-        mixed_precision=chosen, cpu=on_cpu, gradient_accumulation_steps=job.settings.accumulation, **logged
+        mixed_precision=precision_of(job.settings, job.backbone),
+        cpu=job.backbone.device.type == "cpu",
+        gradient_accumulation_steps=job.settings.accumulation,
+        **logged,
     )
     if logged:
         accelerator.init_trackers("events")
@@ -86,7 +93,7 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
     optimizer = torch.optim.AdamW(
         list(job.adapter.parameters.values()), lr=job.settings.tuning_lr, weight_decay=job.settings.weight_decay
     )
-    done, about = job.folder.resume(job.adapter, optimizer) if job.folder else (0, {})
+    done, about = job.folder.resume(job.adapter, optimizer, total) if job.folder else (0, {})
     if accelerator.scaler is not None and "scaler" in about:
         accelerator.scaler.load_state_dict(about["scaler"])
     prepared: Any = accelerator.prepare(optimizer)
@@ -94,11 +101,13 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
     try:
         for index in range(done, total):
             began = time.perf_counter()
-            loss = _step(job, accelerator, prepared, index)
-            done = index + 1
+            loss = _gradients(job, accelerator, index)
+            with held_back():  # else a stop between weights and count would take a step twice
+                _apply(job, accelerator, prepared, index)
+                done = index + 1
+                if job.folder is not None:
+                    job.folder.log(Row(done, loss, time.perf_counter() - began))
             accelerator.log({"loss": loss}, step=done)
-            if job.folder is not None:
-                job.folder.log(Row(done, loss, time.perf_counter() - began))
             if done % CHECKPOINT_EVERY == 0:
                 saved = _save(job, accelerator, prepared, done)
             yield Step("tune", index, total, loss)
@@ -116,13 +125,13 @@ def _save(job: Tuning, accelerator: Accelerator, optimizer: Any, done: int) -> i
     """Write a checkpoint, in one process, where there is a folder; returns the steps that it holds."""
     if job.folder is not None and accelerator.is_main_process:
         scaler = {} if accelerator.scaler is None else {"scaler": accelerator.scaler.state_dict()}
-        job.folder.save(done, job.adapter, optimizer, scaler)
+        with held_back():
+            job.folder.save(done, job.adapter, optimizer, scaler)
     return done
 
 
-def _step(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> float:
-    """One optimiser step; returns its loss, the mean over draws and processes."""
-    parameters = list(job.adapter.parameters.values())
+def _gradients(job: Tuning, accelerator: Accelerator, index: int) -> float:
+    """Gradients of all draws of a step; returns its loss, the mean over draws and processes."""
     total = torch.zeros((), device=job.backbone.device)
     for part in range(job.settings.accumulation):
         with accelerator.accumulate(job.backbone.network), torch.random.fork_rng():
@@ -135,14 +144,18 @@ def _step(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> 
             _check_finite(float(_mean(accelerator, total)), index)
             accelerator.backward(loss)
             job.backbone.passes.backward += 1
-            if accelerator.sync_gradients:
-                _average(accelerator, parameters)
-                if job.settings.clip:
-                    accelerator.clip_grad_norm_(parameters, job.settings.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-    _check_finite(sum(float(parameter.detach().sum()) for parameter in parameters), index)
     return float(_mean(accelerator, total))
+
+
+def _apply(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> None:
+    """One step of the optimiser by the gradients that there are."""
+    parameters = list(job.adapter.parameters.values())
+    _average(accelerator, parameters)
+    if job.settings.clip:
+        accelerator.clip_grad_norm_(parameters, job.settings.clip)
+    optimizer.step()
+    optimizer.zero_grad()
+    _check_finite(sum(float(parameter.detach().sum()) for parameter in parameters), index)
 
 
 def _mean(accelerator: Accelerator, tensor: Tensor) -> Tensor:

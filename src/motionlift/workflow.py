@@ -4,11 +4,10 @@ import hashlib
 import json
 import platform
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from motionlift import cache, guide, tuning
-from motionlift.adapters import applied
+from motionlift import cache, guide, run_folder, tuning
+from motionlift.adapters import Addition, applied
 from motionlift.cascade import FACTORS, Interpolation, Stage
 from motionlift.checks import (
     check_blocks,
@@ -45,13 +44,15 @@ from motionlift.core import (
     Tuned,
     Tuner,
 )
-from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.errors import InputError, MotionError, OutputError, SettingError
 from motionlift.invert import invert
 from motionlift.loading import load
 from motionlift.media import FRAMES, Clip, replacing
 from motionlift.methods import method as method_named
 from motionlift.motion import Motion
+from motionlift.run_folder import RunFolder
 from motionlift.settings import with_values
+from motionlift.tune import precision_of
 
 LONGEST_SIDE = 512
 """Longest side, in pixels, at which a reference is read for optical flow (ours)."""
@@ -75,6 +76,8 @@ class Video:
     """The motion it was cast from, with the positions that this run optimised, if it did."""
     reference: Clip | None = None
     """The reference at the model's size, where the run began with one."""
+    keyframes: Clip | None = None
+    """The frames before the stages of a cascade, where there were any."""
 
     def save(self, path: str | Path) -> None:
         """Write the video, and its record beside it with the suffix ``.json``.
@@ -100,13 +103,16 @@ class Run:
     """The reference at the model's size, once it was read."""
     from_cache: bool = False
     """Whether the motion came from the cache."""
+    losses: list[float] = field(default_factory=list)
+    """Loss of every tuning step of this run."""
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Measure one phase."""
-        started, forward, backward = time.perf_counter(), self.backbone.passes.forward, self.backbone.passes.backward
+    def phase(self, name: str, counted: Passes | None = None) -> Iterator[None]:
+        """Measure one phase; its passes are those of the model, or as they are counted elsewhere."""
+        counted = counted or self.backbone.passes
+        started, forward, backward = time.perf_counter(), counted.forward, counted.backward
         yield
-        passes = Passes(self.backbone.passes.forward - forward, self.backbone.passes.backward - backward)
+        passes = Passes(counted.forward - forward, counted.backward - backward)
         self.phases.append(Phase(name, time.perf_counter() - started, passes))
 
 
@@ -222,36 +228,95 @@ def _lift(run: Run, reference: str | Path | Clip, lifting: Lifting, advance: Adv
     source = Source(wide.sha256, float(wide.fps), shape)
     content = _content(source, wide, method, settings, backbone)
     name = cache.key(content)
-    with run.phase("lift"):
-        kept = cache.find(name) if lifting.cached else None
+    with run.phase("lift"), _kept_run(lifting, content) as folder:
+        # A named folder is to hold the run, so that a motion that was lifted before does not serve.
+        kept = cache.find(name) if lifting.cached and lifting.folder is None else None
         if kept is not None:
             run.from_cache = True
-            return replace(kept, model=backbone.name, settings=asdict(settings)), clip
-        pixels = clip.pixels()
-        given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
-        if settings.inversion:
-            text = backbone.text(settings.inversion_prompt)
-            given = replace(given, trajectory=_finished(invert(backbone, given.latents, text, settings.steps), advance))
-        tensors = {**_taken(lifting, settings, given, backbone, content, advance), **_inverted(given)}
-    motion = Motion(
-        tensors={name: tensor.detach().cpu() for name, tensor in tensors.items()},
-        method=method.name,
-        settings=asdict(settings),
-        model=backbone.name,
-        identity=backbone.identity,
-        grid=backbone.grid(shape),
-        source=source,
-        version=metadata.version("motionlift"),
-    )
-    if lifting.cached:
-        cache.keep(name, motion)
+            motion = replace(kept, model=backbone.name, settings=asdict(settings))
+        else:
+            motion = Motion(
+                tensors=_tensors(run, clip, wide, lifting, settings, folder, advance),
+                method=method.name,
+                settings=asdict(settings),
+                model=backbone.name,
+                identity=backbone.identity,
+                grid=backbone.grid(shape),
+                source=source,
+                version=metadata.version("motionlift"),
+                fingerprint=backbone.fingerprint,
+            )
+            if lifting.cached:
+                cache.keep(name, motion)
+        if folder is not None and lifting.folder is None and cache.find(name) is not None:
+            folder.remove()
     return motion, clip
+
+
+@contextmanager
+def _kept_run(lifting: Lifting, content: Mapping[str, Any]) -> Iterator[RunFolder | None]:
+    """The folder of a tuning run: the named one, or one of its own beside the cache; none where nothing is tuned or kept."""
+    if not isinstance(lifting.method, Tuner) or not (lifting.folder or lifting.cached):
+        yield None
+        return
+    own = json.loads(json.dumps(content))
+    with ExitStack() as stack:
+        if lifting.folder is not None:
+            own["settings"]["tuning_steps"] = None  # such a run may go on for longer
+            folder = stack.enter_context(run_folder.opened(lifting.folder, own))
+        else:
+            try:
+                place = cache.runs() / cache.key(content)
+                folder = stack.enter_context(run_folder.opened(place, own, wait=run_folder.processes() == 1))
+            except OutputError:  # a cache that cannot be written is no reason to fail
+                folder = None
+        try:
+            yield folder
+        except KeyboardInterrupt as stop:
+            if folder is None or not folder.checkpoint.exists():
+                raise
+            told = f"what was tuned so far stays in {folder.path}; the same command goes on from there"
+            raise KeyboardInterrupt(told) from stop
+
+
+def _tensors(
+    run: Run,
+    clip: Clip,
+    wide: Clip,
+    lifting: Lifting,
+    settings: Sampled,
+    folder: RunFolder | None,
+    advance: Advance,
+) -> Tensors:
+    """Encode, invert where settings ask for it, and take the motion."""
+    backbone, method, pixels = run.backbone, lifting.method, clip.pixels()
+    shape = Shape(*clip.frames.shape[:3])
+    given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
+    if settings.inversion:
+        text = backbone.text(settings.inversion_prompt)
+        given = replace(given, trajectory=_finished(invert(backbone, given.latents, text, settings.steps), advance))
+    if isinstance(method, Guide):
+        found = _finished(method.lift(given, backbone, settings), advance)
+    else:
+        assert isinstance(method, Tuner) and isinstance(settings, Tuned)
+
+        def logged(step: Step) -> None:
+            if step.phase == "tune" and step.loss is not None:
+                run.losses.append(step.loss)
+            advance(step)
+
+        steps = tuning.tuned(backbone, method, settings, given, folder, lifting.previews)
+        found = {"latents": given.latents, **_finished(steps, logged)}
+    inverted = {INVERTED: given.trajectory[max(given.trajectory)]} if given.trajectory else {}
+    return {name: tensor.detach().cpu() for name, tensor in {**found, **inverted}.items()}
 
 
 def _check_lifting(lifting: Lifting, settings: Sampled, backbone: Backbone) -> None:
     """Refuse before the network runs what can be refused then."""
     lifting.method.check(backbone, settings)
     check_source_prompt(settings, backbone)
+    if isinstance(settings, Tuned):
+        precision_of(settings, backbone)
     if lifting.cached:
         cache.most_bytes()  # refuses a bad cap now, not once the work is done
     if lifting.folder is not None and not isinstance(lifting.method, Tuner):
@@ -266,7 +331,8 @@ def _check_lifting(lifting: Lifting, settings: Sampled, backbone: Backbone) -> N
 
 def _content(source: Source, wide: Clip, method: Method, settings: Sampled, backbone: Backbone) -> dict[str, Any]:
     """All that a lifted motion depends on."""
-    return {
+    several = {"processes": run_folder.processes()} if isinstance(method, Tuner) else {}
+    return several | {
         "source": asdict(source),
         "frames": Clip.of(wide.frames, wide.fps).sha256,  # clips of one file may be cut out of it differently
         "method": method.name,
@@ -276,41 +342,6 @@ def _content(source: Source, wide: Clip, method: Method, settings: Sampled, back
         "model": backbone.fingerprint,
         "version": metadata.version("motionlift"),
     }
-
-
-def _taken(
-    lifting: Lifting,
-    settings: Sampled,
-    reference: Reference,
-    backbone: Backbone,
-    content: Mapping[str, Any],
-    advance: Advance,
-) -> Tensors:
-    """What a method takes from a reference: tuned, or read from it."""
-    method = lifting.method
-    if isinstance(method, Guide):
-        return _finished(method.lift(reference, backbone, settings), advance)
-    assert isinstance(method, Tuner) and isinstance(settings, Tuned)
-    decides = {**content, "settings": {**content["settings"], "tuning_steps": None}}  # a run may go on for longer
-    beside = cache.folder().parent / "runs" / cache.key(decides)
-    keeping = tuning.Keeping(lifting.folder or beside, json.loads(json.dumps(decides)), lifting.previews)
-    if lifting.folder is None and not lifting.cached:
-        keeping = None
-    try:
-        adapter = _finished(tuning.tuned(backbone, method, settings, reference, keeping), advance)
-    except KeyboardInterrupt as stop:
-        if keeping is None:
-            raise
-        told = f"what was tuned so far stays in {keeping.folder}; the same command goes on from there"
-        raise KeyboardInterrupt(told) from stop
-    if lifting.folder is None:
-        shutil.rmtree(beside, ignore_errors=True)
-    return {"latents": reference.latents, **adapter}
-
-
-def _inverted(reference: Reference) -> Tensors:
-    """The inverted noise of a reference, where it was inverted."""
-    return {INVERTED: reference.trajectory[max(reference.trajectory)]} if reference.trajectory else {}
 
 
 def _finished(steps: Generator[Step, None, Result], advance: Advance) -> Result:
@@ -354,6 +385,7 @@ def cast(
     check_prompt(prompt)
     check_seed(seed)
     run = Run(_loaded(model))
+    _check_stages(stages, motion.source.shape, prompt)
     return _staged(run, _cast(run, motion, prompt, seed, settings, advance, mixed), stages, advance)
 
 
@@ -377,11 +409,17 @@ def _staged(run: Run, video: Video, stages: Sequence[Stage], advance: Advance) -
     found = []
     clip = video.clip
     for stage in stages:
-        with run.phase(stage.name):
+        with run.phase(stage.name, stage.passes):
             clip = _finished(stage.run(clip, prompt, seed), advance)
         count, height, width = clip.frames.shape[:3]
         found.append({"stage": stage.name, "shape": asdict(Shape(count, height, width)), "fps": clip.fps})
-    return replace(video, clip=clip, record={**video.record, "cascade": found, **costs(run)})
+    return replace(video, clip=clip, keyframes=video.clip, record={**video.record, "cascade": found, **costs(run)})
+
+
+def _check_stages(stages: Sequence[Stage], shape: Shape, prompt: str) -> None:
+    """Refuse before long work what a stage could not take."""
+    for stage in stages:
+        shape = stage.shaped(shape, prompt)
 
 
 def _cast(
@@ -407,10 +445,9 @@ def _cast(
         )
     shape = backbone.fitting(motion.source.shape.frames)
     job = guide.Casting(backbone, method, settings, motion.tensors, shape, prompt, seed)
+    backbone.network.to(backbone.device)
     with run.phase("cast"), applied(backbone.network, _adapters(motion, settings, mixed, backbone)) as switch:
-        if isinstance(settings, Tuned):
-            job = replace(job, adapter=switch)
-        result = _finished(guide.cast(job), advance)
+        result = _finished(guide.cast(replace(job, adapter=switch)), advance)
     with run.phase("decode"):
         clip = Clip.from_pixels(backbone.decode(result.latents), motion.source.fps)
     record = _record(run, motion, settings, prompt, seed, result.losses)
@@ -421,8 +458,8 @@ def _cast(
 
 def _adapters(
     motion: Motion, settings: Sampled, mixed: Sequence[tuple[Motion, float]], backbone: Backbone
-) -> list[tuple[Tensors, float]]:
-    """What was tuned, of a motion and those that are mixed with it, each with its strength.
+) -> list[Addition]:
+    """What was tuned, of a motion and those that are mixed with it, each with its strength, and on where it was tuned.
 
     Raises:
         MotionError: one was tuned on another model, or holds no adapter.
@@ -436,10 +473,10 @@ def _adapters(
         return []
     found = []
     for own, strength in [(motion, settings.strength), *mixed]:
-        adapter = tuning.adapter_of(own.tensors, backbone)
-        if not isinstance(method_named(own.method), Tuner) or not adapter:
+        method, adapter = method_named(own.method), tuning.adapter_of(own.tensors, backbone)
+        if not isinstance(method, Tuner) or not adapter:
             raise MotionError(
-                f"a motion of {own.method} holds no adapter, so that it cannot be mixed; lift it again with vmc"
+                f"a motion of {own.method} holds no adapter; lift one with a method that tunes, such as vmc"
             )
         if own.identity != backbone.identity:
             raise MotionError(
@@ -447,7 +484,9 @@ def _adapters(
             )
         if not 0 <= strength <= MOST_STRENGTH:
             raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
-        found.append((adapter, strength))
+        tuned = with_values(method.Settings(), own.settings)
+        assert isinstance(tuned, Tuned)
+        found.append(Addition(adapter, strength, tuned.lowest_timestep(backbone.levels)))
     return found
 
 
@@ -485,6 +524,7 @@ def transfer(
     run = Run(_loaded(model))
     check_prompt(prompt, run.backbone)
     guide.word_places(run.backbone, chosen, settings_for(chosen, run.backbone, settings), prompt)
+    _check_stages(stages, run.backbone.fitting(frames), prompt)
     motion, clip = _lift(run, reference, Lifting(chosen, frames, settings, cached, slower=slower), advance)
     video = _staged(run, _cast(run, motion, prompt, seed, settings, advance), stages, advance)
     return replace(video, reference=clip, record={**video.record, "reference_notices": list(clip.notices)})
@@ -506,8 +546,17 @@ def _record(run: Run, motion: Motion, settings: Sampled, prompt: str, seed: int,
         "threads": torch.get_num_threads(),
         "versions": versions(),
         **costs(run),
-        "losses": losses,
+        **tuning_prompt(motion),
+        "losses": [*run.losses, *losses],
     }
+
+
+def tuning_prompt(motion: Motion) -> dict[str, str]:
+    """The prompt that a motion was tuned with, for records; nothing where nothing was tuned."""
+    method = method_named(motion.method)
+    if not isinstance(method, Tuner):
+        return {}
+    return {"tuning_prompt": method.caption(with_values(method.Settings(), motion.settings))}
 
 
 def costs(run: Run) -> dict[str, Any]:

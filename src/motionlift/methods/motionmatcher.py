@@ -133,7 +133,10 @@ class MotionMatcher:
         return settings.source_prompt
 
     def loss(self, draw: Draw, backbone: Backbone, settings: MotionMatcherSettings) -> Float[Tensor, ""]:
-        """Distance between the attention that the predicted and the true denoising step lead to."""
+        """Distance between the attention that the predicted and the true denoising step lead to.
+
+        The step is one of sampling, ``levels // steps`` timesteps (ours: the published ``t - 1`` counts steps, not timesteps).
+        """
         noised = backbone.add_noise(draw.latents, draw.noise, draw.timestep)
         output = backbone.predict(noised, draw.timestep, draw.text)
         later = max(draw.timestep - backbone.levels // settings.steps, 0)
