@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motionlift import guide
+from motionlift import guide, tuning
+from motionlift.adapters import Addition, applied
 from motionlift.backbones import serving
-from motionlift.core import INVERTED, Reference
+from motionlift.checks import settings_for
+from motionlift.core import INVERTED, Reference, Tuner
 from motionlift.errors import MotionError, SettingError
 from motionlift.invert import invert
 from motionlift.methods import methods
-from motionlift.workflow import settings_for
 from tests.twins import EVERY_TWIN
 
 PROMPT = "a red star on the field"
@@ -19,8 +20,9 @@ WORDS = {"source_prompt": "a blue ring on the field", "subjects": ("ring", "fiel
 MORE_CHANNELS = {
     "channel_share": 0.2
 }  # of a twin's few channels the published share leaves one, whose cosine has no slope
+TUNED = {name for name, method in methods().items() if isinstance(method, Tuner)}
 VARIANTS = {
-    **{name: {} for name in methods()},
+    **{name: {} for name in methods() if name not in TUNED},
     "ditflow by flow": {"read": "flow"},
     "motionflow": WORDS,
     "moft": MORE_CHANNELS,
@@ -127,3 +129,31 @@ def test_every_method_reuses_saved_positions_or_says_that_it_has_none(backbone, 
             finished(again)
     else:
         torch.testing.assert_close(finished(again).latents, made.latents, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(TUNED))
+def test_every_tuned_method_tunes_every_model(backbone, reference, name):
+    method = methods()[name]
+    changes = {"steps": STEPS, "source_prompt": "a ring", "tuning_steps": 2, "tuning_lr": 0.01, "strength": 1.5}
+    settings = replace(method.settings(backbone), **changes)
+    trajectory = finished(invert(backbone, reference.latents, backbone.text(settings.inversion_prompt), STEPS))
+    weights = {key: value.clone() for key, value in backbone.network.state_dict().items()}
+    before = backbone.passes.forward, backbone.passes.backward
+    adapter = finished(tuning.tuned(backbone, method, settings, replace(reference, trajectory=trajectory)))
+    each = {"vmc": (1, 1), "motionmatcher": (3, 2)}[name]
+    assert (backbone.passes.forward - before[0], backbone.passes.backward - before[1]) == (2 * each[0], 2 * each[1])
+    assert adapter and all(tensor.isfinite().all() and tensor.dtype == torch.float32 for tensor in adapter.values())
+    assert any(tensor.abs().max() > 0 for key, tensor in adapter.items() if not key.endswith("lora_A.weight"))
+    motion = {INVERTED: trajectory[max(trajectory)], **adapter}
+    job = guide.Casting(backbone, method, settings, motion, reference.shape, PROMPT, 0)
+
+    lowest = settings.lowest_timestep(backbone.levels)
+
+    def made(strength):
+        with applied(backbone.network, [Addition(tuning.adapter_of(motion, backbone), strength, lowest)]) as switch:
+            return finished(guide.cast(replace(job, adapter=switch))).latents
+
+    plain = finished(guide.cast(job)).latents
+    assert made(1.5).isfinite().all() and not torch.equal(made(1.5), plain)
+    torch.testing.assert_close(made(0.0), plain, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(dict(backbone.network.state_dict()), weights, atol=0, rtol=0)

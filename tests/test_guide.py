@@ -116,7 +116,7 @@ class Spy:
 
 
 def hooks(backbone):
-    modules = backbone.transformer.modules()
+    modules = backbone.network.modules()
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules)
 
 
@@ -269,7 +269,7 @@ def test_a_run_is_the_same_when_activations_are_recomputed(backbone, target):
     """Backward runs the network again: a change of its attention that is gone by then gives gradients that are 3 % off."""
     job = casting(backbone, inject=True, target=target)
     plain = run(job)
-    backbone.transformer.enable_gradient_checkpointing()
+    backbone.network.enable_gradient_checkpointing()
     recomputed = run(job)
     torch.testing.assert_close(recomputed.latents, plain.latents, atol=1e-5, rtol=0)
     assert recomputed.losses == pytest.approx(plain.losses, abs=1e-6)
@@ -303,7 +303,7 @@ def test_blocks_after_the_one_that_is_read_do_not_run_in_guidance(backbone):
 
         return counted
 
-    for number, block in enumerate(backbone.transformer.transformer_blocks):
+    for number, block in enumerate(backbone.network.transformer_blocks):
         block.register_forward_hook(count(number))
     run(casting(backbone, inject=True))
     # Four denoising passes; four optimiser passes up to block 1; two injection passes of block 0.
@@ -431,14 +431,14 @@ def test_a_prompt_longer_than_the_text_window_is_refused(backbone):
 @pytest.mark.parametrize("phase", ["guide", "sample"])
 def test_nothing_stays_behind_when_the_run_is_abandoned(backbone, phase):
     noise = starting_noise(casting(backbone))
-    text, whole = backbone.text(PROMPT), backbone.transformer.transformer_blocks
+    text, whole = backbone.text(PROMPT), backbone.network.transformer_blocks
     plain = backbone.predict(noise, 999, text)
     steps = cast(casting(backbone, inject=True, target="positions"))
     assert any(step.phase == phase for step in steps)  # stops at the first one, in the middle of a guided step
     steps.close()
     assert hooks(backbone) == 0
     assert _len_torch_function_stack() == 0
-    assert backbone.transformer.transformer_blocks is whole
+    assert backbone.network.transformer_blocks is whole
     assert torch.is_grad_enabled()
     torch.testing.assert_close(backbone.predict(noise, 999, text), plain, atol=0, rtol=0)
 
@@ -449,13 +449,13 @@ def test_nothing_stays_behind_when_ctrl_c_arrives_within_the_network(backbone):
 
     steps = cast(casting(backbone, inject=True))
     next(steps)
-    handle = backbone.transformer.transformer_blocks[0].attn1.to_out[0].register_forward_hook(interrupt)
+    handle = backbone.network.transformer_blocks[0].attn1.to_out[0].register_forward_hook(interrupt)
     with pytest.raises(KeyboardInterrupt):
         next(steps)
     handle.remove()
     assert hooks(backbone) == 0
     assert _len_torch_function_stack() == 0
-    assert len(backbone.transformer.transformer_blocks) == 3
+    assert len(backbone.network.transformer_blocks) == 3
 
 
 def test_the_result_carries_no_graph(backbone):

@@ -92,3 +92,11 @@ def test_the_motion_error_is_told_where_it_was_measured():
 )
 def test_bytes_are_readable(count: float, words: str):
     assert readable_bytes(int(count)) == words
+
+
+def test_a_loss_stands_beside_its_phase(monkeypatch: pytest.MonkeyPatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Live() as live:
+        live.step(Step("tune", 4, 10, 0.123456))
+    assert "tune, loss 0.123" in terminal.written and "5/10" in terminal.written

@@ -14,11 +14,13 @@ import pytest
 import torch
 
 from motionlift import workflow
+from motionlift.checks import check_prompt
 from motionlift.core import Grid, Step
 from motionlift.errors import InputError, ModelError, MotionError, OutputError, SettingError
+from motionlift.loading import load
 from motionlift.media import Clip
 from motionlift.motion import Motion
-from motionlift.workflow import cast, check_prompt, lift, load, read_reference, transfer
+from motionlift.workflow import cast, lift, read_reference, transfer
 from tests.test_motion import assert_same
 from tests.twins import cogvideox, unet3d
 

@@ -7,21 +7,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from motionlift.adapter_export import export_adapter
+    from motionlift.cascade import VideoToVideo
     from motionlift.errors import MotionliftError
+    from motionlift.loading import load, super_resolution
     from motionlift.media import Clip
     from motionlift.motion import Motion
-    from motionlift.workflow import Video, cast, lift, load, transfer
+    from motionlift.workflow import Video, cast, interpolation, lift, transfer
 
-__all__ = ["Clip", "Motion", "MotionliftError", "Video", "cast", "lift", "load", "transfer"]
+__all__ = [
+    "Clip",
+    "Motion",
+    "MotionliftError",
+    "Video",
+    "VideoToVideo",
+    "cast",
+    "export_adapter",
+    "interpolation",
+    "lift",
+    "load",
+    "super_resolution",
+    "transfer",
+]
 
 _HOMES = {
     "Clip": "media",
     "Motion": "motion",
     "MotionliftError": "errors",
     "Video": "workflow",
+    "VideoToVideo": "cascade",
     "cast": "workflow",
+    "export_adapter": "adapter_export",
+    "interpolation": "workflow",
     "lift": "workflow",
-    "load": "workflow",
+    "load": "loading",
+    "super_resolution": "loading",
     "transfer": "workflow",
 }
 

@@ -7,6 +7,7 @@ The folder is the user's cache folder, or ``MOTIONLIFT_CACHE``; the oldest-used 
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ def folder() -> Path:
     """Where motions are kept."""
     named = os.environ.get("MOTIONLIFT_CACHE")
     return (Path(named) if named else user_cache_path("motionlift", appauthor=False)) / "motions"
+
+
+def runs() -> Path:
+    """Where tuning runs are kept until their motion is there."""
+    return folder().parent / "runs"
 
 
 def most_bytes() -> int:
@@ -124,7 +130,7 @@ def state() -> CacheState:
 
 
 def clear() -> CacheState:
-    """Remove every motion; returns what there was.
+    """Remove every motion, and what stopped tuning runs left; returns the motions that there were.
 
     Raises:
         OutputError: one cannot be removed.
@@ -136,4 +142,5 @@ def clear() -> CacheState:
             kept.path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"cannot remove {kept.path}: {error.strerror}; remove the folder by hand") from error
+    shutil.rmtree(runs(), ignore_errors=True)
     return before

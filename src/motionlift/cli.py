@@ -35,6 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 1 for a :class:`motionlift.errors.MotionliftError`, 2 for wrong usage, 130 after Ctrl-C.
     """
+    stays = ""
     try:
         code = _invoke(arguments)
     except MotionliftError as error:
@@ -46,14 +47,14 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(f"{error.strerror or error}: {error.filename or 'a file that was needed'}", 1)
     except (Exception, KeyboardInterrupt) as error:
         if _was_interrupted(error):
-            code = INTERRUPTED
+            code, stays = INTERRUPTED, _said(error)
         elif type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
             return _failed("out of memory; ask for fewer --frames, a smaller --model, or another --device", 1)
         else:
             raise
     if code == INTERRUPTED:
         kept = arguments and arguments[0] in ("world", "demo")
-        return _failed("stopped; finished files stay" if kept else "stopped; nothing was written", INTERRUPTED)
+        return _failed(f"stopped; {stays or ('finished files stay' if kept else 'nothing was written')}", INTERRUPTED)
     return code
 
 
@@ -94,6 +95,15 @@ def _was_interrupted(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
+
+
+def _said(error: BaseException | None) -> str:
+    """What an interrupted loop says that stays, if it says so."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) and error.args:
+            return str(error.args[0])
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _failed(message: str, code: int) -> int:

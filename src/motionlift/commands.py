@@ -15,26 +15,35 @@ from motionlift.options import (
     FRAMES,
     MOST_SEED,
     AsJson,
+    Between,
     Device,
     Frames,
+    Interpolate,
     MethodName,
+    Mixed,
     Model,
     Pairs,
+    Previews,
     Prompt,
     Read,
     Reference,
+    RunFolder,
     Seed,
     Set,
+    Slower,
     SourcePrompt,
     Steps,
+    Strength,
     Subjects,
     Targets,
+    Upscale,
     VideoOutput,
     whole,
 )
 from motionlift.terminal import say
 
 if TYPE_CHECKING:
+    from motionlift.cascade import Stage
     from motionlift.core import Backbone
     from motionlift.progress import Live
     from motionlift.workflow import Video
@@ -42,6 +51,8 @@ if TYPE_CHECKING:
 SHOWN_HEIGHT = 256
 """Least height of a video that shows reference and result, pixels (ours)."""
 
+PREVIEWS = 4
+"""Videos sampled into the folder of a tuning run (ours)."""
 WIDE, WIDEST = 512, 1024
 """Pixels above which a drawing has many panels, and its contact sheet two large pictures in a row; and their most (ours)."""
 
@@ -84,28 +95,46 @@ def transfer(
     pairs: Pairs = None,
     settings: Set = None,
     device: Device = "auto",
+    slower: Slower = 1,
+    interpolate: Interpolate = None,
+    between: Between = None,
+    upscale: Upscale = False,
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Show the reference beside the result.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
     values = _values(settings, steps=steps, read=read, source_prompt=source_prompt, **_paired(pairs))
-    from motionlift import truth, workflow
+    from motionlift import checks, truth, workflow
     from motionlift.progress import Live
 
     _check_output(output, (".json",), reference)
-    workflow.check_prompt(prompt)
+    checks.check_prompt(prompt)
     _check_settings(method, values)
-    workflow.check_reference(reference)
+    if side_by_side and (interpolate or upscale):
+        raise SettingError(
+            "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
+        )
+    checks.check_reference(reference)
     track = truth.true_track(reference)
     with Live(as_json) as live:
         backbone = _load(model, device, live, prompt)
         live.show("lift", 0, None)
+        stages = _stages(backbone, interpolate, between, upscale, device)
         video = workflow.transfer(
-            reference, prompt, backbone, method=method, seed=seed, frames=frames, settings=values, advance=live.step
+            reference,
+            prompt,
+            backbone,
+            method=method,
+            seed=seed,
+            frames=frames,
+            settings=values,
+            advance=live.step,
+            slower=slower,
+            stages=stages,
         )
     added: dict[str, Any] = {"reference": str(reference)}
     if track is not None:
-        added["motion_error"] = truth.motion_error(track, video.motion.source, video.clip)
+        added["motion_error"] = truth.motion_error(track, video.motion.source, video.keyframes or video.clip)
     _notice(video.record["reference_notices"])
     _finish(_beside(video) if side_by_side else video, output, added, as_json)
 
@@ -122,24 +151,41 @@ def lift(
     source_prompt: SourcePrompt = None,
     subjects: Subjects = None,
     settings: Set = None,
+    folder: RunFolder = None,
+    previews: Previews = None,
+    slower: Slower = 1,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
     values = _values(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
-    from motionlift import workflow
+    from motionlift import checks, workflow
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX
     from motionlift.progress import Live
+    from motionlift.run_folder import is_first_process
 
     check_output(output, (SUFFIX,))
     _check_settings(method, values)
-    workflow.check_reference(reference)
+    checks.check_reference(reference)
     with Live(as_json) as live:
         backbone = _load(model, device, live)
         work = workflow.Run(backbone)
         live.show("lift", 0, None)
-        motion = workflow.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
+        motion = workflow.lift(
+            reference,
+            backbone,
+            method,
+            frames=frames,
+            settings=values,
+            advance=live.step,
+            run=work,
+            folder=folder,
+            previews=(PREVIEWS if folder else 0) if previews is None else previews,
+            slower=slower,
+        )
+    if not is_first_process():
+        return
     motion.save(output)
     record = {
         "command": COMMAND_LINE.get(),
@@ -151,11 +197,15 @@ def lift(
         "source": asdict(motion.source),
         "grid": asdict(motion.grid),
         "from_cache": work.from_cache,
+        **workflow.tuning_prompt(motion),
+        "losses": work.losses,
         "versions": workflow.versions(),
         **workflow.costs(work),
         "output": str(output),
     }
     _notice(record["reference_notices"])
+    if "tuning_prompt" in record:
+        _notice([f"tuned with the prompt {record['tuning_prompt']!r}"])
     if work.from_cache:
         _notice(["this motion was lifted before and came from the cache"])
     _report(record, [output], as_json)
@@ -172,6 +222,11 @@ def cast(
     seed: Seed = 0,
     steps: Steps = None,
     targets: Targets = None,
+    strength: Strength = None,
+    mixed: Mixed = None,
+    interpolate: Interpolate = None,
+    between: Between = None,
+    upscale: Upscale = False,
     settings: Set = None,
     device: Device = "auto",
     keep_motion: Annotated[
@@ -180,8 +235,8 @@ def cast(
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
-    values = _values(settings, steps=steps, targets=targets)
-    from motionlift import workflow
+    values = _values(settings, steps=steps, targets=targets, strength=strength)
+    from motionlift import checks, workflow
     from motionlift.media import check_output
     from motionlift.motion import SUFFIX, Motion
     from motionlift.progress import Live
@@ -189,16 +244,54 @@ def cast(
     _check_output(output, (".json",))
     if keep_motion is not None:
         check_output(keep_motion, (SUFFIX,))
-    workflow.check_prompt(prompt)
+    checks.check_prompt(prompt)
     lifted = Motion.load(motion)
     _check_settings(lifted.method, {**lifted.settings, **values})
+    others = [(Motion.load(path), part) for path, part in _mixed(mixed)]
     with Live(as_json) as live:
         backbone = _load(model, device, live, prompt)
-        video = workflow.cast(lifted, prompt, backbone, seed=seed, settings=values, advance=live.step)
+        if lifted.fingerprint not in ("", backbone.fingerprint) and workflow.tuning_prompt(lifted):
+            _notice([f"the motion was tuned on other weights than these of {backbone.name}, or in another precision"])
+        stages = _stages(backbone, interpolate, between, upscale, device)
+        video = workflow.cast(
+            lifted, prompt, backbone, seed=seed, settings=values, advance=live.step, mixed=others, stages=stages
+        )
     if keep_motion is not None:
         video.motion.save(keep_motion)
     added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
     _finish(video, output, added, as_json)
+
+
+@app.command()
+def export(
+    motion: Annotated[
+        Path, typer.Argument(metavar="MOTION", help="A motion file of a method that tunes.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file to write.", show_default=False)],
+    form: Annotated[
+        str, typer.Option("--for", metavar="READER", help="Who will read it: diffusers or comfyui.")
+    ] = "diffusers",
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            "--rank", metavar="N", parser=whole(1, 1024), help="Write differences of weights as factors of this rank."
+        ),
+    ] = None,
+) -> None:
+    """Write what was tuned as an adapter that other programs load."""
+    from motionlift.adapter_export import check_reader, export_adapter
+    from motionlift.media import check_output
+    from motionlift.motion import SUFFIX, Motion
+
+    check_output(output, (SUFFIX,))
+    _check_not_same(output, motion)
+    check_reader(form)
+    missed = export_adapter(Motion.load(motion), output, form, rank)
+    if missed is not None:
+        _notice(
+            [f"factors of rank {rank} miss {missed:.1%} of what was tuned (root of the squares of the differences)"]
+        )
+    _wrote([output])
 
 
 @app.command()
@@ -218,13 +311,13 @@ def inspect(
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
     values = _values(settings, read=read, source_prompt=source_prompt, subjects=subjects)
-    from motionlift import workflow
+    from motionlift import checks, workflow
     from motionlift.drawing import contact_sheet, draw_lifted
     from motionlift.progress import Live
 
     _check_output(output, (".png",), reference)
     _check_settings(method, values)
-    workflow.check_reference(reference)
+    checks.check_reference(reference)
     with Live() as live:
         backbone = _load(model, device, live)
         work = workflow.Run(backbone)
@@ -323,6 +416,32 @@ def _paired(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
     return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
 
 
+def _stages(
+    backbone: "Backbone", interpolate: int | None, between: str | None, upscale: bool, device: str
+) -> list["Stage"]:
+    """The stages of a cascade that options ask for."""
+    from motionlift import loading, workflow
+
+    if between is not None and interpolate is None:
+        raise SettingError("--between names the model of --interpolate, which is not given; give it too")
+    stages: list[Stage] = []
+    if interpolate is not None:
+        stages.append(workflow.interpolation(loading.load(between, device) if between else backbone, interpolate))
+    return [*stages, loading.super_resolution(device)] if upscale else stages
+
+
+def _mixed(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
+    """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1."""
+    found = []
+    for pair in pairs or ():
+        path, equals, strength = pair.rpartition("=")
+        try:
+            found.append((Path(path), float(strength)) if equals else (Path(pair), 1.0))
+        except ValueError as error:
+            raise SettingError(f"--mix is {pair!r}; give MOTION=STRENGTH, such as walk.safetensors=0.5") from error
+    return found
+
+
 def _values(pairs: Sequence[str] | None, **shorthands: str | Sequence[str] | None) -> dict[str, Any]:
     """Settings from ``--set`` and from the options that are short for one."""
     from motionlift.settings import assignments
@@ -354,17 +473,23 @@ def _check_output(video: Path, companions: Sequence[str], reference: Path | None
     check_output(video)
     for suffix in companions:
         check_output(video.with_suffix(suffix), (suffix,))
+    if reference is not None:
+        _check_not_same(video, reference, "the reference")
+
+
+def _check_not_same(output: Path, given: Path, what: str = "the motion itself") -> None:
+    """Refuse to write over what is read."""
     with suppress(OSError):  # one of them is not there, or cannot be: reading says so
-        if reference is not None and video.samefile(reference):
-            raise OutputError(f"cannot write {video}: it is the reference; choose another name")
+        if output.samefile(given):
+            raise OutputError(f"cannot write {output}: it is {what}; choose another name")
 
 
 def _load(model: str, device: str, live: "Live", prompt: str = "") -> "Backbone":
     """Load a model; says which words of the prompt it does not know."""
-    from motionlift import workflow
+    from motionlift import loading
 
     live.show("load", 0, None)
-    backbone = workflow.load(model, device)
+    backbone = loading.load(model, device)
     unknown = backbone.unknown_words(prompt) if prompt and hasattr(backbone, "unknown_words") else []  # pyright: ignore
     if unknown:
         _notice([f"{backbone.name} does not know the word(s) {', '.join(unknown)}"])

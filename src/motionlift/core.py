@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 Latents = Float[Tensor, "b c f h w"]
 Pixels = Float[Tensor, "frames 3 height width"]
@@ -119,7 +120,7 @@ class Step:
     """One step of a loop, as it is yielded."""
 
     phase: str
-    """What is being done: ``"invert"``, ``"lift"``, ``"guide"`` or ``"sample"``."""
+    """What is being done: ``"invert"``, ``"lift"``, ``"tune"``, ``"guide"`` or ``"sample"``."""
     index: int
     """Number of this step in its phase, from zero."""
     total: int
@@ -143,48 +144,96 @@ class Source:
 
 
 def setting(
-    default: Any, *, low: float | None = None, high: float | None = None, choices: tuple = (), lifted: bool = False
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple = (),
+    lifted: bool = False,
+    cast: bool = False,
 ) -> Any:
     """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them.
 
-    One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another.
+    One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another. One
+    that is only of ``cast`` does not, so that a motion that was lifted with another serves.
     """
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices, "lifted": lifted})
+    about = {"low": low, "high": high, "choices": choices, "lifted": lifted, "cast": cast}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
-class Guided:
-    """Settings shared by every method that guides sampling; each method adds its own."""
+class Sampled:
+    """Settings shared by all methods: how videos are sampled, and what of the reference's noise they begin with."""
 
     steps: int = setting(50, low=1, high=1000)
     """Denoising steps (DiTFlow, released)."""
-    cfg: float = setting(7.0, low=0, high=100)
+    cfg: float = setting(7.0, low=0, high=100, cast=True)
     """Weight of the prompt against the empty prompt (DiTFlow, paper)."""
-    dynamic_cfg: bool = setting(False)
+    dynamic_cfg: bool = setting(False, cast=True)
     """Let the weight of the prompt grow over the steps, as published for CogVideoX-5B."""
+    inversion: bool = setting(False, lifted=True)
+    """Invert the reference by DDIM: the motion then holds the noise that its video came from."""
+    source_prompt: str = setting("", lifted=True)
+    """What the reference shows, for its inversion and for tuning; the empty prompt by default."""
+    beta: float = setting(0.0, low=0, high=1, cast=True)
+    """Share of the inverted noise in the noise that sampling starts from, ``sqrt(beta) inverted + sqrt(1 - beta) fresh``
+    (MotionMatcher); over 0 it needs ``inversion``."""
+
+    @property
+    def inversion_prompt(self) -> str:
+        """The prompt with which the reference is inverted."""
+        return self.source_prompt
+
+
+@dataclass(frozen=True)
+class Guided(Sampled):
+    """Settings shared by every method that guides sampling; each method adds its own."""
+
     share: float = setting(0.2, low=0, high=1)
     """Share of the steps that are guided, from the noisy end (DiTFlow, released)."""
-    inner: int = setting(5, low=0, high=1000)
+    inner: int = setting(5, low=0, high=1000, cast=True)
     """Optimiser steps in each guided step (DiTFlow, released)."""
-    optimizer: str = setting("adam", choices=("adam", "rms", "plain"))
+    optimizer: str = setting("adam", choices=("adam", "rms", "plain"), cast=True)
     """``adam`` (released); ``rms``, the gradient scaled to the learning rate as its root mean square (ours); or ``plain``, the
     gradient times the learning rate (MotionFlow)."""
-    lr: float = setting(0.002, low=0, high=100)
+    lr: float = setting(0.002, low=0, high=100, cast=True)
     """Learning rate in the first guided step, in units of the latents (DiTFlow, released)."""
-    lr_end: float = setting(0.001, low=0, high=100)
+    lr_end: float = setting(0.001, low=0, high=100, cast=True)
     """Learning rate in the last guided step (DiTFlow, released)."""
     target: str = setting("latents", choices=("latents", "positions", "saved"))
     """What is optimised: ``latents`` or ``positions`` (DiTFlow, paper); ``saved`` reuses the positions that an earlier run
     left in the motion and optimises nothing (DiTFlow's zero-shot)."""
-    inject: bool = setting(True)
+    inject: bool = setting(True, cast=True)
     """Replace keys and values of the first block by the reference's in the guided steps (DiTFlow, released)."""
-    inversion: bool = setting(False, lifted=True)
-    """Invert the reference by DDIM: the motion then holds the noise that its video came from."""
-    source_prompt: str = setting("", lifted=True)
-    """What the reference shows, for its inversion; the empty prompt by default."""
-    beta: float = setting(0.0, low=0, high=1)
-    """Share of the inverted noise in the noise that sampling starts from, ``sqrt(beta) inverted + sqrt(1 - beta) fresh``
-    (MotionMatcher); over 0 it needs ``inversion``."""
+
+
+@dataclass(frozen=True)
+class Tuned(Sampled):
+    """Settings shared by every method that tunes weights to a reference; each method adds its own."""
+
+    tuning_steps: int = setting(400, low=1, high=1_000_000, lifted=True)
+    """Optimiser steps (VMC, released)."""
+    tuning_lr: float = setting(1e-4, low=0, high=10, lifted=True)
+    """Learning rate of AdamW, the same in every step (VMC, released)."""
+    weight_decay: float = setting(0.01, low=0, high=1, lifted=True)
+    """Weight decay of AdamW (VMC and MotionMatcher, released)."""
+    clip: float = setting(1.0, low=0, high=1e6, lifted=True)
+    """Norm to which all gradients together are clipped (VMC, released); 0 clips nothing."""
+    accumulation: int = setting(1, low=1, high=1024, lifted=True)
+    """Draws of noise and timestep whose gradients make one step (both released programs: one)."""
+    precision: str = setting("auto", choices=("auto", "no", "bf16", "fp16"), lifted=True)
+    """Autocast of the network's passes; ``auto`` is the type of its weights. What is tuned stays in single precision."""
+    tuning_seed: int = setting(0, low=0, high=2**31 - 1, lifted=True)
+    """Seed of the noise, the timesteps and the factors that tuning begins with."""
+    clean_share: float = setting(0.0, low=0, high=0.99, lifted=True)
+    """Share of the timesteps, from the clean end, that is left alone: none is drawn there, and casting does without the
+    adapter (MotionMatcher: 0.5)."""
+    strength: float = setting(1.0, low=0, high=1.5, cast=True)
+    """How much of what was tuned is added when casting (ours)."""
+
+    def lowest_timestep(self, levels: int) -> int:
+        """The cleanest of a model's timesteps that is tuned, and cast with the adapter."""
+        return round(self.clean_share * levels)
 
 
 @runtime_checkable
@@ -211,8 +260,16 @@ class Backbone(Protocol):
     """Where each block is in the network."""
     defaults: Mapping[str, Any]
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
+    levels: int
+    """Timesteps of its training."""
     passes: Passes
     """How often the network ran so far."""
+    device: torch.device
+    """Where it runs."""
+    network: nn.Module
+    """What predicts; adapters are fitted onto it."""
+    adapter_prefix: str
+    """The part of the pipeline that it is, as diffusers' loaders of adapters name it."""
 
     def fitting(self, frames: int | None) -> Shape:
         """The size of a video of so many frames, checked."""
@@ -248,6 +305,22 @@ class Backbone(Protocol):
 
     def predict(self, latents: Latents, timestep: int, text: Text, positions: Positions | None = None) -> Latents:
         """The network's output, in its own parameterisation."""
+        ...
+
+    def estimates(self, output: Latents, timestep: int, latents: Latents) -> tuple[Latents, Latents]:
+        """Clean latents and noise that the network's output speaks of."""
+        ...
+
+    def linear_layers(self, kind: str) -> Sequence[str]:
+        """Names of linear layers of the network.
+
+        Args:
+            kind: ``temporal`` or ``spatial``, queries, keys and values of that attention, or of the joint one where it is a
+                slice of it; ``linear``, every linear layer of the transformers.
+
+        Raises:
+            SettingError: the network has no such attention apart.
+        """
         ...
 
     def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
@@ -321,13 +394,13 @@ Advance = Callable[[Step], None]
 
 @runtime_checkable
 class Method(Protocol):
-    """A way to take motion and to give it; one file in ``methods``."""
+    """A way to take motion and to give it; one file in ``methods``. It is a :class:`Guide` or a :class:`Tuner`."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    Settings: ClassVar[type[Guided]]
+    Settings: ClassVar[type[Sampled]]
 
-    def settings(self, backbone: Backbone) -> Guided:
+    def settings(self, backbone: Backbone) -> Sampled:
         """Defaults for a model."""
         ...
 
@@ -335,20 +408,76 @@ class Method(Protocol):
         """Refuse what lifting cannot work with, before the network runs."""
         ...
 
-    def lift(self, reference: Reference, backbone: Backbone, settings: Any) -> Generator[Step, None, Tensors]:
-        """Yield steps and return the tensors of the motion."""
-        ...
-
     def blocks(self, settings: Any) -> Sequence[int]:
-        """Blocks whose record the loss needs; none where nothing is optimised."""
+        """Blocks whose record the loss needs; none where it needs no record."""
         ...
 
     def words(self, settings: Any) -> Sequence[str]:
         """Words of the prompt whose places the loss needs."""
         ...
 
+
+@runtime_checkable
+class Guide(Method, Protocol):
+    """A method that reads a motion and guides sampling by it."""
+
+    def lift(self, reference: Reference, backbone: Backbone, settings: Any) -> Generator[Step, None, Tensors]:
+        """Yield steps and return the tensors of the motion."""
+        ...
+
     def loss(self, record: Record, aim: Aim, settings: Any) -> Float[Tensor, ""]:
         """How far the video being made is from the motion."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a network a method tunes."""
+
+    layers: Sequence[str]
+    """Names of linear layers."""
+    rank: int | None = None
+    """Rank of the factors that are added to every layer's weights; none where the weights themselves are tuned."""
+    dropout: float = 0.0
+    """Share of the factors' inputs that is dropped in tuning."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of noise and timestep in tuning."""
+
+    latents: Latents
+    """The reference, clean."""
+    noise: Latents
+    """The noise."""
+    timestep: int
+    """The timestep."""
+    text: Text
+    """What the reference shows, encoded."""
+    shape: Shape
+    """Size of the reference at the model."""
+    unadapted: Callable[[], AbstractContextManager[None]]
+    """Switches what is tuned off until left; a graph made within must be used up within."""
+
+
+@runtime_checkable
+class Tuner(Method, Protocol):
+    """A method that tunes weights to a reference."""
+
+    def plan(self, backbone: Backbone, settings: Any) -> Plan:
+        """What is tuned."""
+        ...
+
+    def caption(self, settings: Any) -> str:
+        """The prompt of tuning.
+
+        Raises:
+            InputError: the source prompt leaves none.
+        """
+        ...
+
+    def loss(self, draw: Draw, backbone: Backbone, settings: Any) -> Float[Tensor, ""]:
+        """How far the network is from the reference's motion."""
         ...
 
 

@@ -21,10 +21,11 @@ from jaxtyping import Float
 from motionlift.core import Backbone, Step
 from motionlift.drawing import draw_motion, moving_picture
 from motionlift.errors import OutputError
+from motionlift.loading import load
 from motionlift.media import Clip, check_output, replacing
 from motionlift.metrics.tracks import aligned_error, direction_cosine
 from motionlift.motion import Motion
-from motionlift.workflow import Video, cast, lift, load, read_reference, versions
+from motionlift.workflow import Video, cast, lift, read_reference, versions
 from motionlift.zoo import world
 from motionlift.zoo.judge import Judge, Verdict, judge_video, load_judge
 
@@ -148,7 +149,7 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
 
     Args:
         folder: made if it does not exist; its parent must.
-        model: what :func:`motionlift.workflow.load` takes.
+        model: what :func:`motionlift.loading.load` takes.
         advance: called with what is being done and the share of the work done so far.
 
     Returns:

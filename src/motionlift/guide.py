@@ -1,17 +1,34 @@
-"""The guided sampling loop: denoise, and in the first steps pull what is being made toward a motion.
+"""The sampling loop: denoise, and in the first steps pull what is being made toward a motion, where a method guides.
 
-One loop for every guided method: the method says which blocks it reads and how far their record is from the motion.
+One loop for every method: a guiding one says which blocks it reads and how far their record is from the motion; a tuned one has
+its adapter on where it was tuned.
 """
 
 import math
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from motionlift.core import INVERTED, Aim, Backbone, Guided, Latents, Method, Positions, Shape, Step, Tensors, Text
+from motionlift.adapters import Switch
+from motionlift.core import (
+    INVERTED,
+    Aim,
+    Backbone,
+    Guide,
+    Guided,
+    Latents,
+    Method,
+    Positions,
+    Sampled,
+    Shape,
+    Step,
+    Tensors,
+    Text,
+)
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.noise import mixed_noise
 
@@ -27,7 +44,7 @@ class Casting:
     """The model."""
     method: Method
     """The method."""
-    settings: Guided
+    settings: Sampled
     """Settings of the method."""
     motion: Tensors
     """Tensors of the motion, on any device."""
@@ -37,6 +54,8 @@ class Casting:
     """What the video shows."""
     seed: int
     """Seed of the starting noise."""
+    adapter: Switch | None = None
+    """What was tuned, on the model's network, where a method tunes."""
 
 
 @dataclass
@@ -67,9 +86,9 @@ def starting_noise(casting: Casting) -> Latents:
     return mixed_noise(casting.motion[INVERTED].to(fresh), fresh, beta)
 
 
-def guided_steps(settings: Guided) -> int:
-    """How many of the steps are guided."""
-    return round(settings.share * settings.steps)
+def guided_steps(settings: Sampled) -> int:
+    """How many of the steps are guided: none where a method does not guide."""
+    return round(settings.share * settings.steps) if isinstance(settings, Guided) else 0
 
 
 def cast(casting: Casting) -> Generator[Step, None, Cast]:
@@ -80,23 +99,40 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
         MotionError: saved positions are asked for and the motion has none for these steps, or none that fit.
     """
     backbone, settings = casting.backbone, casting.settings
-    text, empty = backbone.text(casting.prompt), backbone.text("")
-    noise = starting_noise(casting).to(text.device)
+    texts = backbone.text(""), backbone.text(casting.prompt)
+    noise = starting_noise(casting).to(texts[0].device)
     result = Cast(noise)
-    count = guided_steps(settings)
     positions: Positions | None = None
     for index, timestep in enumerate(backbone.timesteps(settings.steps)):
-        guided = index < count
-        with _injection(casting, noise, timestep, text) if guided and settings.inject else nullcontext():
-            if guided and settings.target == "saved":
-                positions = _saved_positions(casting, index)
-            elif guided and casting.method.blocks(settings):
-                positions = yield from _optimise(casting, result, index, timestep, text, positions)
-            result.latents = _denoise(casting, result.latents, timestep, (empty, text), positions if guided else None)
+        with casting.adapter.at(timestep) if casting.adapter else nullcontext():
+            if index < guided_steps(settings):
+                positions = yield from _guided_step(casting, result, noise, (index, timestep), texts, positions)
+            else:
+                result.latents = _denoise(casting, result.latents, timestep, texts, None)
         if not result.latents.isfinite().all():
-            raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr or cfg")
+            raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr, cfg or strength")
         yield Step("sample", index, settings.steps, latents=result.latents)
     return result
+
+
+def _guided_step(
+    casting: Casting,
+    result: Cast,
+    noise: Latents,
+    when: tuple[int, int],
+    texts: tuple[Text, Text],
+    positions: Positions | None,
+) -> Generator[Step, None, Positions | None]:
+    """One guided step, of a number and a timestep; changes the latents in ``result`` and returns positions to go on with."""
+    settings: Any = casting.settings
+    index, timestep = when
+    with _injection(casting, noise, timestep, texts[1]) if settings.inject else nullcontext():
+        if settings.target == "saved":
+            positions = _saved_positions(casting, index)
+        elif casting.method.blocks(settings):
+            positions = yield from _optimise(casting, result, index, timestep, texts[1], positions)
+        result.latents = _denoise(casting, result.latents, timestep, texts, positions)
+    return positions
 
 
 def _injection(casting: Casting, noise: Latents, timestep: int, text: Text) -> AbstractContextManager[None]:
@@ -136,7 +172,7 @@ def _aim(casting: Casting, index: int) -> Aim:
     return Aim(casting.motion, grids, index, word_places(backbone, method, casting.settings, casting.prompt))
 
 
-def word_places(backbone: Backbone, method: Method, settings: Guided, prompt: str) -> dict[str, tuple[int, ...]]:
+def word_places(backbone: Backbone, method: Method, settings: Sampled, prompt: str) -> dict[str, tuple[int, ...]]:
     """Places in the encoded prompt of the words that a method asks for.
 
     Raises:
@@ -159,7 +195,9 @@ def _optimise(
     casting: Casting, result: Cast, index: int, timestep: int, text: Text, positions: Positions | None
 ) -> Generator[Step, None, Positions | None]:
     """The inner steps of one guided step; changes the latents in ``result``, or returns new positions."""
-    settings, backbone = casting.settings, casting.backbone
+    settings: Any = casting.settings
+    backbone, method = casting.backbone, casting.method
+    assert isinstance(method, Guide)
     moving = settings.target == "positions"
     start = (positions or backbone.positions(casting.shape)) if moving else {"latents": result.latents}
     leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
@@ -167,10 +205,8 @@ def _optimise(
     for inner in range(settings.inner):
         with torch.enable_grad():
             latents = result.latents if moving else leaves["latents"]
-            record = backbone.record(
-                latents, timestep, text, casting.method.blocks(settings), leaves if moving else None
-            )
-            loss = casting.method.loss(record, _aim(casting, index), settings)
+            record = backbone.record(latents, timestep, text, method.blocks(settings), leaves if moving else None)
+            loss = method.loss(record, _aim(casting, index), settings)
             gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         backbone.passes.backward += 1
         value = float(loss.detach())
@@ -213,7 +249,7 @@ def _size(gradient: Tensor) -> Tensor:
     return gradient.square().mean().sqrt().clamp(min=1e-12)
 
 
-def prompt_weight(settings: Guided, timestep: int) -> float:
+def prompt_weight(settings: Sampled, timestep: int) -> float:
     """Weight of the prompt at a timestep; the growing form is that of the published CogVideoX pipeline."""
     if not settings.dynamic_cfg:
         return settings.cfg

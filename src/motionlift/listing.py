@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from motionlift.backbones import families
-from motionlift.core import Backbone, Guided
+from motionlift.checks import settings_for
+from motionlift.core import Backbone, Guided, Sampled, Tuned
 from motionlift.errors import SettingError
+from motionlift.loading import BUNDLED, BUNDLED_MODELS, CARD, load
 from motionlift.methods import methods
 from motionlift.settings import described
-from motionlift.workflow import BUNDLED, BUNDLED_MODELS, CARD, load, settings_for
 from motionlift.zoo.world import vocabulary
 
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -77,15 +78,22 @@ def print_methods() -> None:
         table.add_row(way, *[Text(answers[family]) for family in families])
     Console().print(table)
     print()
-    shared = _listed_settings(Guided)
+    shared = _listed_settings(Sampled)
     _print_settings("settings of every method", shared)
-    for method in listed:
-        own = {name: about for name, about in method["settings"].items() if name not in shared}
-        _print_settings(f"{method['name']}: {method['summary']}", own)
+    for title, kind in {
+        "settings of every method that guides": Guided,
+        "settings of every method that tunes": Tuned,
+    }.items():
+        common = _listed_settings(kind)
+        _print_settings(title, {name: about for name, about in common.items() if name not in shared})
+        for method in listed:
+            if issubclass(methods()[method["name"]].Settings, kind):
+                own = {name: about for name, about in method["settings"].items() if about != common.get(name)}
+                _print_settings(f"{method['name']}: {method['summary']}", own)
     print("Defaults are the published ones; a model may bring its own. The record beside a video says what was used.")
 
 
-def _listed_settings(settings: type[Guided]) -> dict[str, dict[str, Any]]:
+def _listed_settings(settings: type[Sampled]) -> dict[str, dict[str, Any]]:
     defaults = settings()
     return {name: {"default": getattr(defaults, name), "allowed": words} for name, words in described(settings).items()}
 

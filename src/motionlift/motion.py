@@ -51,6 +51,8 @@ class Motion:
     """Where the motion came from."""
     version: str
     """Version of this library that lifted it."""
+    fingerprint: str = ""
+    """That model's hash of configuration and weights; empty in files of earlier versions."""
 
     def digest(self) -> str:
         """Hash of the whole motion."""
@@ -66,6 +68,7 @@ class Motion:
             "grid": asdict(self.grid),
             "source": asdict(self.source),
             "version": self.version,
+            "fingerprint": self.fingerprint,
         }
         # Copies, because safetensors refuses tensors that share their memory.
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(self.tensors.items())}
@@ -124,6 +127,7 @@ def _parsed(file: Path, about: str, tensors: Mapping[str, Tensor]) -> Motion:
             grid=Grid(**_sizes(told["grid"], ("frames", "height", "width"))),
             source=_source(told["source"]),
             version=_text(told["version"]),
+            fingerprint=_text(told.get("fingerprint", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -45,6 +45,24 @@ class NoiseSchedule:
         signal, spread = self._weights(timestep, noised)
         return signal * noised - spread * velocity
 
+    def estimates(
+        self, noised: Float[Tensor, "b ..."], output: Float[Tensor, "b ..."], timestep: int, predicts: str
+    ) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b ..."]]:
+        """``x0`` and ``eps`` that a network's output speaks of.
+
+        From predicted noise ``x0 = (x_t - sqrt(1 - a) eps) / sqrt(a)``; from velocity ``eps = sqrt(1 - a) x_t + sqrt(a) v``.
+
+        Args:
+            noised: latents at the timestep.
+            output: the network's output there.
+            timestep: the timestep.
+            predicts: ``epsilon`` or ``v_prediction``, as diffusers' schedulers name it.
+        """
+        signal, spread = self._weights(timestep, noised)
+        if predicts == "epsilon":
+            return (noised - spread * output) / signal, output
+        return self.clean(noised, output, timestep), spread * noised + signal * output
+
 
 def mixed_noise(inverted: Float[Tensor, "b ..."], fresh: Float[Tensor, "b ..."], beta: float) -> Float[Tensor, "b ..."]:
     """``sqrt(beta) inverted + sqrt(1 - beta) fresh`` (MotionMatcher): of unit variance where both are."""

@@ -68,6 +68,51 @@ Targets = Annotated[
         "--target", metavar="WORD", help="A word of the prompt that takes a subject's motion, in the subjects' order."
     ),
 ]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="FOLDER",
+        help="For methods that tune: keep checkpoint, losses and previews here. By default a checkpoint is kept beside the cache "
+        "until the motion is there.",
+    ),
+]
+Previews = Annotated[
+    int | None,
+    typer.Option(
+        "--previews", metavar="N", parser=whole(0, 100), help="Videos sampled into --run while tuning; by default four."
+    ),
+]
+Strength = Annotated[
+    str | None,
+    typer.Option(
+        "--strength", metavar="X", help="How much of what was tuned is added, 0 to 1.5; short for --set strength=X."
+    ),
+]
+Mixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mix", metavar="MOTION=STRENGTH", help="Another tuned motion whose adapter is added, again and again."
+    ),
+]
+Slower = Annotated[
+    int,
+    typer.Option(
+        "--slower",
+        metavar="N",
+        parser=whole(1, 8),
+        help="Read every Nth frame only, so that the frames cover N times the time; --interpolate fills them in.",
+    ),
+]
+Interpolate = Annotated[
+    int | None,
+    typer.Option("--interpolate", metavar="N", parser=whole(2, 8), help="Make every frame into N, by a model."),
+]
+Between = Annotated[
+    str | None,
+    typer.Option("--between", metavar="MODEL", help="The model that makes frames between; by default --model."),
+]
+Upscale = Annotated[bool, typer.Option("--upscale", help="Double rows and columns, by the bundled stage.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(

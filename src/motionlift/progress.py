@@ -54,8 +54,10 @@ class Live:
         self._bars.update(self._lines[phase], completed=done, total=total)
 
     def step(self, step: Step) -> None:
-        """Show a step of a loop."""
+        """Show a step of a loop, and its loss where it has one."""
         self.show(step.phase, step.index + 1, step.total)
+        if step.loss is not None:
+            self._bars.update(self._lines[step.phase], description=f"{step.phase}, loss {step.loss:.3g}")
         if step.phase == "sample" and step.index + 1 == step.total:
             self.show("decode", 0, None)
 

@@ -3,12 +3,11 @@
 import hashlib
 import json
 import platform
-import re
 import resource
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -16,40 +15,51 @@ from typing import Any, TypeVar
 
 import torch
 
-from motionlift import cache, guide
-from motionlift.backbones import serving
-from motionlift.core import INVERTED, Advance, Backbone, Guided, Method, Passes, Phase, Reference, Source, Step, Tensors
-from motionlift.errors import InputError, ModelError, MotionError, SettingError
+from motionlift import cache, guide, run_folder, tuning
+from motionlift.adapters import Addition, applied
+from motionlift.cascade import FACTORS, Interpolation, Stage
+from motionlift.checks import (
+    check_blocks,
+    check_fit,
+    check_lifted,
+    check_prompt,
+    check_seed,
+    check_source_prompt,
+    settings_for,
+)
+from motionlift.core import (
+    INVERTED,
+    Advance,
+    Backbone,
+    Guide,
+    Method,
+    Passes,
+    Phase,
+    Reference,
+    Sampled,
+    Shape,
+    Source,
+    Step,
+    Tensors,
+    Tuned,
+    Tuner,
+)
+from motionlift.errors import InputError, MotionError, OutputError, SettingError
 from motionlift.invert import invert
+from motionlift.loading import load
 from motionlift.media import FRAMES, Clip, replacing
 from motionlift.methods import method as method_named
 from motionlift.motion import Motion
+from motionlift.run_folder import RunFolder
 from motionlift.settings import with_values
+from motionlift.tune import precision_of
 
-BUNDLED = Path(__file__).parent / "zoo" / "weights"
-"""Folder of the models that come with the package."""
-BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
-INDEX = "model_index.json"
-"""File by which a folder is known as a diffusers pipeline."""
-HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
-"""A name on the Hugging Face hub: owner and model."""
 LONGEST_SIDE = 512
 """Longest side, in pixels, at which a reference is read for optical flow (ours)."""
-MOST_PROMPT = 10_000
-"""Most characters of a prompt; any text window is far smaller (ours)."""
-MOST_LOOKED_AT = 2**28
-"""Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
-PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
-"""Finds in the libraries' words that weights are there in no format that is read."""
-CONVERSION = (
-    'diffusers converts it once and for all: python -c "from diffusers import DiffusionPipeline; '
-    "DiffusionPipeline.from_pretrained('{model}').save_pretrained('converted/{last}')\"; then take the folder converted/{last}"
-)
-"""What to do about them; the last part of the name stays, by which the published models are known."""
-SEEDS = (0, 2**63 - 1)
-"""Least and greatest seed: what PyTorch's generators take."""
-CARD = "figures.json"
-"""File beside a bundled model's weights: what was measured of it, names to values."""
+MOST_STRENGTH = 1.5
+"""Greatest strength of an adapter, as :class:`motionlift.core.Tuned` has it."""
+MOST_PREVIEWS = 100
+"""Most videos that are sampled while tuning (ours)."""
 
 Result = TypeVar("Result")
 
@@ -66,6 +76,8 @@ class Video:
     """The motion it was cast from, with the positions that this run optimised, if it did."""
     reference: Clip | None = None
     """The reference at the model's size, where the run began with one."""
+    keyframes: Clip | None = None
+    """The frames before the stages of a cascade, where there were any."""
 
     def save(self, path: str | Path) -> None:
         """Write the video, and its record beside it with the suffix ``.json``.
@@ -91,133 +103,21 @@ class Run:
     """The reference at the model's size, once it was read."""
     from_cache: bool = False
     """Whether the motion came from the cache."""
+    losses: list[float] = field(default_factory=list)
+    """Loss of every tuning step of this run."""
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Measure one phase."""
-        started, forward, backward = time.perf_counter(), self.backbone.passes.forward, self.backbone.passes.backward
+    def phase(self, name: str, counted: Passes | None = None) -> Iterator[None]:
+        """Measure one phase; its passes are those of the model, or as they are counted elsewhere."""
+        counted = counted or self.backbone.passes
+        started, forward, backward = time.perf_counter(), counted.forward, counted.backward
         yield
-        passes = Passes(self.backbone.passes.forward - forward, self.backbone.passes.backward - backward)
+        passes = Passes(counted.forward - forward, counted.backward - backward)
         self.phases.append(Phase(name, time.perf_counter() - started, passes))
 
 
 def ignore(step: Step) -> None:
     """The progress callback of those who want none."""
-
-
-def load(model: Any = "tiny-dit", device: str = "auto") -> Backbone:
-    """A model, ready to lift with and cast with.
-
-    Args:
-        model: a bundled name, a folder or hub name of a diffusers pipeline, or a loaded pipeline.
-        device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
-
-    Raises:
-        ModelError: there is no such model, it cannot be read, or no backbone serves it.
-        SettingError: the device does not exist here.
-    """
-    place = _device(device)
-    if not isinstance(model, (str, Path)):
-        return serving(type(model).__name__)(model, getattr(model, "name_or_path", "") or type(model).__name__, place)
-    name = str(model)
-    source = _source(name)
-    backbone = serving(_pipeline_class(name, source))
-    pipeline = _read_pipeline(name, source, place)
-    _check_parts(backbone, pipeline, name)
-    return backbone(pipeline, name, place)
-
-
-def _check_parts(backbone: Any, pipeline: Any, name: str) -> None:
-    """Refuse a pipeline of other parts than its family has: diffusers only warns."""
-    for part, allowed in backbone.parts.items():
-        found = type(getattr(pipeline, part)).__name__
-        if found not in allowed:
-            raise ModelError(f"the {part} of model {name!r} is a {found}; allowed is {' or '.join(allowed)}")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(name)
-        torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
-    except (RuntimeError, AssertionError, ImportError) as error:
-        raise SettingError(
-            f"device {name!r} is not there; allowed are auto, cpu, and cuda where PyTorch finds one"
-        ) from error
-    return place
-
-
-def _source(name: str) -> str:
-    """Where a model is read from: a folder that holds a pipeline, or a hub name."""
-    try:
-        folder = BUNDLED / name if name in BUNDLED_MODELS else Path(name).expanduser()
-        if (folder / INDEX).is_file():
-            return str(folder)
-        there = folder.exists()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"model {name[:200]!r} is not to be had; allowed: {_allowed_models()}") from error
-    if name in BUNDLED_MODELS or there or not HUB_NAME.fullmatch(name):
-        problem = f"is there, but holds no diffusers pipeline (no {INDEX})" if there else "is not to be had"
-        raise ModelError(f"model {name[:200]!r} {problem}; allowed: {_allowed_models()}")
-    return name
-
-
-def _pipeline_class(name: str, source: str) -> str:
-    """Name of the pipeline class a model was saved with."""
-    from diffusers import DiffusionPipeline
-
-    try:
-        index: Any = DiffusionPipeline.load_config(source)
-        return str(index["_class_name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"model {name!r} is not to be had; allowed: {_allowed_models()}") from error
-
-
-def _allowed_models() -> str:
-    return f"{', '.join(BUNDLED_MODELS)}, a folder of a diffusers pipeline, or a hub name such as zai-org/CogVideoX-5b"
-
-
-def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
-    """The pipeline itself: safetensors only, half precision on a GPU."""
-    import diffusers
-
-    kind = torch.float32 if device.type == "cpu" else torch.bfloat16
-    cls = getattr(diffusers, _pipeline_class(name, source))
-    try:
-        pipeline = cls.from_pretrained(source, dtype=kind, use_safetensors=True)
-        # Where its files are missing, transformers makes a tokenizer that knows no words.
-        if pipeline.tokenizer.unk_token_id in pipeline.tokenizer("a", add_special_tokens=False).input_ids:
-            raise ModelError("its tokenizer is empty")
-    except Exception as error:  # damaged files make the libraries raise errors of every kind
-        reason = " ".join(str(error).split())[:200]
-        hint = ""
-        if PICKLED(reason):
-            way = CONVERSION.format(model=name, last=Path(name).name)
-            hint = f". If its weights are pickles, which are never read here: {way}"
-        raise ModelError(f"model {name!r} is incomplete or damaged: {reason}{hint}") from error
-    return pipeline
-
-
-def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] | None) -> Guided:
-    """The method's defaults for a model with some values changed, checked.
-
-    Raises:
-        SettingError: an unknown name, or a value that is not allowed.
-    """
-    settings = with_values(method.settings(backbone), values or {})
-    blocks = method.blocks(settings)
-    if not all(0 <= number < backbone.blocks for number in blocks):
-        raise SettingError(
-            f"block {', '.join(map(str, blocks))} does not exist in {backbone.name}; allowed are 0 to {backbone.blocks - 1}"
-        )
-    if settings.target != "latents" and not backbone.positions(backbone.shape):
-        raise SettingError(
-            f"target is {settings.target!r}, but {backbone.name} has no positional tensors; allowed is target=latents"
-        )
-    if settings.beta and not settings.inversion:
-        raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
-    return settings
 
 
 def lift(
@@ -230,6 +130,9 @@ def lift(
     cached: bool = True,
     advance: Advance = ignore,
     run: Run | None = None,
+    folder: Path | None = None,
+    previews: int = 0,
+    slower: int = 1,
 ) -> Motion:
     """Lift the motion out of a reference.
 
@@ -242,13 +145,18 @@ def lift(
         cached: use and fill the cache of lifted motions.
         advance: called with every step.
         run: where seconds and passes are kept, if they are wanted; its model is then the one that lifts.
+        folder: for methods that tune, where checkpoint, losses and previews stay; by default the checkpoint lies beside the cache
+            and goes when the motion is there.
+        previews: how many videos are sampled into the folder while tuning.
+        slower: read the reference at the model's rate divided by this, so that its frames cover as many times the time; frames
+            between them are for a cascade to make.
 
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
     """
     chosen = _checked(method, settings)
     run = run or Run(_loaded(model))
-    return _lift(run, reference, chosen, frames, settings, cached, advance)[0]
+    return _lift(run, reference, Lifting(chosen, frames, settings, cached, folder, previews, slower), advance)[0]
 
 
 def _loaded(model: Any) -> Backbone:
@@ -262,26 +170,10 @@ def _checked(name: str, values: Mapping[str, Any] | None) -> Method:
     return method
 
 
-def check_reference(path: str | Path) -> None:
-    """Refuse what is plainly no video before a model is loaded, by reading two frames.
-
-    A file of more than :data:`MOST_LOOKED_AT` bytes is let through: reading it means hashing it, once is enough.
-
-    Raises:
-        InputError: it cannot be read, or shows one frame only in its first ten seconds.
-    """
-    file = Path(path)
-    with suppress(OSError, ValueError):  # reading says what is wrong
-        if file.stat().st_size > MOST_LOOKED_AT:
-            return
-    try:
-        Clip.read(file, frames=2, fps=8, aspect=(64, 64), longest=64)
-    except InputError:  # or a video that rests at first
-        Clip.read(file, frames=2, fps=0.1, aspect=(64, 64), longest=64)
-
-
-def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int | None) -> Clip:
+def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int | None, slower: int = 1) -> Clip:
     """The reference with the model's frame count, rate and aspect, at most :data:`LONGEST_SIDE` wide or high.
+
+    A rate that is so many times slower takes as many times fewer frames of every second.
 
     Raises:
         InputError: it cannot be read.
@@ -293,7 +185,10 @@ def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int
     aspect = (shape.height, shape.width)
     longest = max(LONGEST_SIDE, *aspect)
     if not isinstance(reference, Clip):
-        return Clip.read(reference, frames=shape.frames, fps=backbone.fps, aspect=aspect, longest=longest)
+        rate = backbone.fps / slower
+        return Clip.read(reference, frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
+    if slower > 1:
+        reference = Clip.of(reference.frames[::slower], reference.fps / slower)
     if len(reference.frames) < 2:
         raise InputError("the clip holds one frame; a motion needs at least two: give a longer clip")
     clip = reference.fitted(shape.frames, aspect)
@@ -302,65 +197,151 @@ def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int
     return clip.resized(max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def _lift(
-    run: Run,
-    reference: str | Path | Clip,
-    method: Method,
-    frames: int | None,
-    values: Mapping[str, Any] | None,
-    cached: bool,
-    advance: Advance,
-) -> tuple[Motion, Clip]:
-    backbone = run.backbone
-    settings = settings_for(method, backbone, values)
-    method.check(backbone, settings)
-    check_source_prompt(settings, backbone)
-    if cached:
-        cache.most_bytes()  # refuses a bad cap now, not once the work is done
+@dataclass(frozen=True)
+class Lifting:
+    """How a reference is lifted."""
+
+    method: Method
+    """The method."""
+    frames: int | None
+    """Length in frames, or the model's own."""
+    values: Mapping[str, Any] | None
+    """Settings by name, where they differ from the method's."""
+    cached: bool = True
+    """Use and fill the cache."""
+    folder: Path | None = None
+    """Where a tuning run is kept."""
+    previews: int = 0
+    """Videos that are sampled while tuning."""
+    slower: int = 1
+    """By what the model's rate is divided for reading."""
+
+
+def _lift(run: Run, reference: str | Path | Clip, lifting: Lifting, advance: Advance) -> tuple[Motion, Clip]:
+    backbone, method = run.backbone, lifting.method
+    settings = settings_for(method, backbone, lifting.values)
+    _check_lifting(lifting, settings, backbone)
     with run.phase("read"):
-        wide = read_reference(reference, backbone, frames)
-    shape = backbone.fitting(frames)
+        wide = read_reference(reference, backbone, lifting.frames, lifting.slower)
+    shape = backbone.fitting(lifting.frames)
     clip = run.reference = wide.resized(shape.height, shape.width)
     source = Source(wide.sha256, float(wide.fps), shape)
-    name = cache.key(
-        {
-            "source": asdict(source),
-            "frames": Clip.of(wide.frames, wide.fps).sha256,  # clips of one file may be cut out of it differently
-            "method": method.name,
-            "settings": asdict(settings),
-            "model": backbone.fingerprint,
-            "version": metadata.version("motionlift"),
-        }
-    )
-    with run.phase("lift"):
-        kept = cache.find(name) if cached else None
+    content = _content(source, wide, method, settings, backbone)
+    name = cache.key(content)
+    with run.phase("lift"), _kept_run(lifting, content) as folder:
+        # A named folder is to hold the run, so that a motion that was lifted before does not serve.
+        kept = cache.find(name) if lifting.cached and lifting.folder is None else None
         if kept is not None:
             run.from_cache = True
-            return replace(kept, model=backbone.name), clip
-        pixels = clip.pixels()
-        given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
-        if settings.inversion:
-            text = backbone.text(settings.source_prompt)
-            given = replace(given, trajectory=_finished(invert(backbone, given.latents, text, settings.steps), advance))
-        tensors = {**_finished(method.lift(given, backbone, settings), advance), **_inverted(given)}
-    motion = Motion(
-        tensors={name: tensor.detach().cpu() for name, tensor in tensors.items()},
-        method=method.name,
-        settings=asdict(settings),
-        model=backbone.name,
-        identity=backbone.identity,
-        grid=backbone.grid(shape),
-        source=source,
-        version=metadata.version("motionlift"),
-    )
-    if cached:
-        cache.keep(name, motion)
+            motion = replace(kept, model=backbone.name, settings=asdict(settings))
+        else:
+            motion = Motion(
+                tensors=_tensors(run, clip, wide, lifting, settings, folder, advance),
+                method=method.name,
+                settings=asdict(settings),
+                model=backbone.name,
+                identity=backbone.identity,
+                grid=backbone.grid(shape),
+                source=source,
+                version=metadata.version("motionlift"),
+                fingerprint=backbone.fingerprint,
+            )
+            if lifting.cached:
+                cache.keep(name, motion)
+        if folder is not None and lifting.folder is None and cache.find(name) is not None:
+            folder.remove()
     return motion, clip
 
 
-def _inverted(reference: Reference) -> Tensors:
-    """The inverted noise of a reference, where it was inverted."""
-    return {INVERTED: reference.trajectory[max(reference.trajectory)]} if reference.trajectory else {}
+@contextmanager
+def _kept_run(lifting: Lifting, content: Mapping[str, Any]) -> Iterator[RunFolder | None]:
+    """The folder of a tuning run: the named one, or one of its own beside the cache; none where nothing is tuned or kept."""
+    if not isinstance(lifting.method, Tuner) or not (lifting.folder or lifting.cached):
+        yield None
+        return
+    own = json.loads(json.dumps(content))
+    with ExitStack() as stack:
+        if lifting.folder is not None:
+            own["settings"]["tuning_steps"] = None  # such a run may go on for longer
+            folder = stack.enter_context(run_folder.opened(lifting.folder, own))
+        else:
+            try:
+                place = cache.runs() / cache.key(content)
+                folder = stack.enter_context(run_folder.opened(place, own, wait=run_folder.processes() == 1))
+            except OutputError:  # a cache that cannot be written is no reason to fail
+                folder = None
+        try:
+            yield folder
+        except KeyboardInterrupt as stop:
+            if folder is None or not folder.checkpoint.exists():
+                raise
+            told = f"what was tuned so far stays in {folder.path}; the same command goes on from there"
+            raise KeyboardInterrupt(told) from stop
+
+
+def _tensors(
+    run: Run,
+    clip: Clip,
+    wide: Clip,
+    lifting: Lifting,
+    settings: Sampled,
+    folder: RunFolder | None,
+    advance: Advance,
+) -> Tensors:
+    """Encode, invert where settings ask for it, and take the motion."""
+    backbone, method, pixels = run.backbone, lifting.method, clip.pixels()
+    shape = Shape(*clip.frames.shape[:3])
+    given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
+    if settings.inversion:
+        text = backbone.text(settings.inversion_prompt)
+        given = replace(given, trajectory=_finished(invert(backbone, given.latents, text, settings.steps), advance))
+    if isinstance(method, Guide):
+        found = _finished(method.lift(given, backbone, settings), advance)
+    else:
+        assert isinstance(method, Tuner) and isinstance(settings, Tuned)
+
+        def logged(step: Step) -> None:
+            if step.phase == "tune" and step.loss is not None:
+                run.losses.append(step.loss)
+            advance(step)
+
+        steps = tuning.tuned(backbone, method, settings, given, folder, lifting.previews)
+        found = {"latents": given.latents, **_finished(steps, logged)}
+    inverted = {INVERTED: given.trajectory[max(given.trajectory)]} if given.trajectory else {}
+    return {name: tensor.detach().cpu() for name, tensor in {**found, **inverted}.items()}
+
+
+def _check_lifting(lifting: Lifting, settings: Sampled, backbone: Backbone) -> None:
+    """Refuse before the network runs what can be refused then."""
+    lifting.method.check(backbone, settings)
+    check_source_prompt(settings, backbone)
+    if isinstance(settings, Tuned):
+        precision_of(settings, backbone)
+    if lifting.cached:
+        cache.most_bytes()  # refuses a bad cap now, not once the work is done
+    if lifting.folder is not None and not isinstance(lifting.method, Tuner):
+        raise SettingError(f"{lifting.method.name} tunes nothing, so that there is no run to keep in {lifting.folder}")
+    if lifting.previews and lifting.folder is None:
+        raise SettingError("previews are kept in the folder of a run; name one")
+    if type(lifting.slower) is not int or not 1 <= lifting.slower <= FACTORS[1]:
+        raise SettingError(f"slower is {lifting.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
+    if not 0 <= lifting.previews <= MOST_PREVIEWS:
+        raise SettingError(f"previews is {lifting.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
+
+
+def _content(source: Source, wide: Clip, method: Method, settings: Sampled, backbone: Backbone) -> dict[str, Any]:
+    """All that a lifted motion depends on."""
+    several = {"processes": run_folder.processes()} if isinstance(method, Tuner) else {}
+    return several | {
+        "source": asdict(source),
+        "frames": Clip.of(wide.frames, wide.fps).sha256,  # clips of one file may be cut out of it differently
+        "method": method.name,
+        "settings": {
+            item.name: getattr(settings, item.name) for item in fields(settings) if not item.metadata.get("cast")
+        },
+        "model": backbone.fingerprint,
+        "version": metadata.version("motionlift"),
+    }
 
 
 def _finished(steps: Generator[Step, None, Result], advance: Advance) -> Result:
@@ -382,6 +363,8 @@ def cast(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     advance: Advance = ignore,
+    mixed: Sequence[tuple[Motion, float]] = (),
+    stages: Sequence[Stage] = (),
 ) -> Video:
     """Make a video that shows the prompt and moves like the motion.
 
@@ -392,6 +375,8 @@ def cast(
         seed: seed of the starting noise.
         settings: settings to change from those of the motion.
         advance: called with every step.
+        mixed: other motions that were tuned, whose adapters are added with a strength each.
+        stages: of a cascade, such as :func:`interpolation` and :func:`super_resolution` give, which the video then goes through.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -399,93 +384,59 @@ def cast(
     _checked(motion.method, settings)
     check_prompt(prompt)
     check_seed(seed)
-    return _cast(Run(_loaded(model)), motion, prompt, seed, settings, advance)
+    run = Run(_loaded(model))
+    _check_stages(stages, motion.source.shape, prompt)
+    return _staged(run, _cast(run, motion, prompt, seed, settings, advance, mixed), stages, advance)
 
 
-def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
-    """Refuse a prompt before long work; without a model, for what needs none to be seen.
-
-    Raises:
-        InputError: it is empty or longer than the model's text window.
-    """
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError(
-            "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
-        )
-    if len(prompt) > MOST_PROMPT:
-        raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")
-    if backbone is not None:
-        backbone.text(prompt)
-
-
-def check_source_prompt(settings: Guided, backbone: Backbone) -> None:
-    """Refuse a source prompt that the model cannot read whole.
+def interpolation(model: Any, factor: int) -> Stage:
+    """A stage that makes one frame into ``factor``, by a model that keeps frames apart.
 
     Raises:
-        InputError: it is longer than the model's text window.
+        ModelError: the model cannot be had, or joins frames.
+        SettingError: the factor is out of range.
     """
-    try:
-        backbone.text(settings.source_prompt)
-    except InputError as error:
-        raise InputError(f"the source prompt does not fit: {error}") from error
+    stage = Interpolation(_loaded(model), factor)
+    stage.check()
+    return stage
 
 
-def check_seed(seed: int) -> None:
-    """Refuse a seed that PyTorch does not take.
-
-    Raises:
-        SettingError: it is no whole number, or out of range.
-    """
-    if type(seed) is not int or not SEEDS[0] <= seed <= SEEDS[1]:
-        raise SettingError(f"seed is {str(seed)[:40]}; allowed is a whole number from {SEEDS[0]} to {SEEDS[1]}")
-
-
-def check_fit(motion: Motion, backbone: Backbone) -> None:
-    """Refuse a motion that is not for this model.
-
-    Raises:
-        MotionError: another model, another lattice, or no latents.
-    """
-    if motion.identity != backbone.identity:
-        raise MotionError(
-            f"the motion was lifted with {motion.model} (lattice {motion.grid}) and does not fit {backbone.name}: "
-            "cast it with that model, or lift it again with this one"
-        )
-    shape = backbone.fitting(motion.source.shape.frames)
-    grid, latents = backbone.grid(shape), motion.tensors.get("latents")
-    if grid != motion.grid:
-        raise MotionError(f"the motion has the lattice {motion.grid} and {backbone.name} {grid}: lift it again")
-    if latents is None or tuple(latents.shape) != backbone.latent_shape(shape):
-        raise MotionError(f"the motion does not hold the latents of {shape} that {backbone.name} needs: lift it again")
+def _staged(run: Run, video: Video, stages: Sequence[Stage], advance: Advance) -> Video:
+    """The video after the stages of a cascade, which its record then names."""
+    if not stages:
+        return video
+    prompt, seed = video.record["prompt"], video.record["seed"]
+    found = []
+    clip = video.clip
+    for stage in stages:
+        with run.phase(stage.name, stage.passes):
+            clip = _finished(stage.run(clip, prompt, seed), advance)
+        count, height, width = clip.frames.shape[:3]
+        found.append({"stage": stage.name, "shape": asdict(Shape(count, height, width)), "fps": clip.fps})
+    return replace(video, clip=clip, keyframes=video.clip, record={**video.record, "cascade": found, **costs(run)})
 
 
-def _check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
-    """Refuse blocks that were not lifted: tensors are named ``what.block``, or ``what`` where they serve every block."""
-    held = {name.partition(".")[2] for name in motion.tensors if name not in ("latents", INVERTED)}
-    lacking = [str(number) for number in blocks if not {"", str(number)} & held]
-    if lacking:
-        raise MotionError(f"the motion holds nothing of block {', '.join(lacking)}: lift it again with that block")
-
-
-def _check_lifted(motion: Motion, settings: Guided) -> None:
-    """Refuse to change what was settled when the motion was lifted."""
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if item.metadata.get("lifted") and motion.settings.get(item.name, value) != value:
-            raise SettingError(
-                f"{item.name} is {value!r}, but the motion was lifted with {motion.settings[item.name]!r}: "
-                f"lift it again with {item.name}={value}"
-            )
+def _check_stages(stages: Sequence[Stage], shape: Shape, prompt: str) -> None:
+    """Refuse before long work what a stage could not take."""
+    for stage in stages:
+        shape = stage.shaped(shape, prompt)
 
 
 def _cast(
-    run: Run, motion: Motion, prompt: str, seed: int, values: Mapping[str, Any] | None, advance: Advance
+    run: Run,
+    motion: Motion,
+    prompt: str,
+    seed: int,
+    values: Mapping[str, Any] | None,
+    advance: Advance,
+    mixed: Sequence[tuple[Motion, float]] = (),
 ) -> Video:
     backbone, method = run.backbone, method_named(motion.method)
     check_fit(motion, backbone)
     settings = settings_for(method, backbone, {**motion.settings, **(values or {})})
-    _check_blocks(motion, method.blocks(settings))
-    _check_lifted(motion, settings)
+    if isinstance(method, Guide):
+        check_blocks(motion, method.blocks(settings))
+    check_lifted(motion, settings)
     lifted_steps = motion.settings.get("steps", settings.steps)
     if settings.beta and settings.steps != lifted_steps:
         raise SettingError(
@@ -494,15 +445,52 @@ def _cast(
         )
     shape = backbone.fitting(motion.source.shape.frames)
     job = guide.Casting(backbone, method, settings, motion.tensors, shape, prompt, seed)
-    with run.phase("cast"):
-        result = _finished(guide.cast(job), advance)
+    backbone.network.to(backbone.device)
+    with run.phase("cast"), applied(backbone.network, _adapters(motion, settings, mixed, backbone)) as switch:
+        result = _finished(guide.cast(replace(job, adapter=switch)), advance)
     with run.phase("decode"):
-        clip = Clip.from_pixels(backbone.decode(result.latents), backbone.fps)
+        clip = Clip.from_pixels(backbone.decode(result.latents), motion.source.fps)
     record = _record(run, motion, settings, prompt, seed, result.losses)
+    if mixed:
+        record["mixed"] = [{"motion_sha256": other.digest(), "strength": strength} for other, strength in mixed]
     return Video(clip, record, _with_positions(motion, result.positions, settings))
 
 
-def _with_positions(motion: Motion, positions: Tensors, settings: Guided) -> Motion:
+def _adapters(
+    motion: Motion, settings: Sampled, mixed: Sequence[tuple[Motion, float]], backbone: Backbone
+) -> list[Addition]:
+    """What was tuned, of a motion and those that are mixed with it, each with its strength, and on where it was tuned.
+
+    Raises:
+        MotionError: one was tuned on another model, or holds no adapter.
+        SettingError: a strength out of range, or a motion that is guided and cannot be mixed.
+    """
+    if not isinstance(settings, Tuned):
+        if mixed:
+            raise SettingError(
+                f"the motion is of {motion.method}, which tunes nothing; only tuned motions can be mixed"
+            )
+        return []
+    found = []
+    for own, strength in [(motion, settings.strength), *mixed]:
+        method, adapter = method_named(own.method), tuning.adapter_of(own.tensors, backbone)
+        if not isinstance(method, Tuner) or not adapter:
+            raise MotionError(
+                f"a motion of {own.method} holds no adapter; lift one with a method that tunes, such as vmc"
+            )
+        if own.identity != backbone.identity:
+            raise MotionError(
+                f"the motion was tuned on {own.model} and does not fit {backbone.name}; mix motions of one model"
+            )
+        if not 0 <= strength <= MOST_STRENGTH:
+            raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
+        tuned = with_values(method.Settings(), own.settings)
+        assert isinstance(tuned, Tuned)
+        found.append(Addition(adapter, strength, tuned.lowest_timestep(backbone.levels)))
+    return found
+
+
+def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Motion:
     """The motion with a run's positions in the place of older ones, and that run's settings, which say their steps."""
     if not positions:
         return motion
@@ -522,6 +510,8 @@ def transfer(
     settings: Mapping[str, Any] | None = None,
     cached: bool = True,
     advance: Advance = ignore,
+    slower: int = 1,
+    stages: Sequence[Stage] = (),
 ) -> Video:
     """Lift and cast in one call; arguments as of :func:`lift` and :func:`cast`.
 
@@ -534,12 +524,13 @@ def transfer(
     run = Run(_loaded(model))
     check_prompt(prompt, run.backbone)
     guide.word_places(run.backbone, chosen, settings_for(chosen, run.backbone, settings), prompt)
-    motion, clip = _lift(run, reference, chosen, frames, settings, cached, advance)
-    video = _cast(run, motion, prompt, seed, settings, advance)
+    _check_stages(stages, run.backbone.fitting(frames), prompt)
+    motion, clip = _lift(run, reference, Lifting(chosen, frames, settings, cached, slower=slower), advance)
+    video = _staged(run, _cast(run, motion, prompt, seed, settings, advance), stages, advance)
     return replace(video, reference=clip, record={**video.record, "reference_notices": list(clip.notices)})
 
 
-def _record(run: Run, motion: Motion, settings: Guided, prompt: str, seed: int, losses: list[float]) -> dict[str, Any]:
+def _record(run: Run, motion: Motion, settings: Sampled, prompt: str, seed: int, losses: list[float]) -> dict[str, Any]:
     """All that it takes to repeat a run, and what it cost."""
     backbone = run.backbone
     return {
@@ -551,12 +542,21 @@ def _record(run: Run, motion: Motion, settings: Guided, prompt: str, seed: int, 
         "frames": motion.source.shape.frames,
         "source": asdict(motion.source),
         "motion_sha256": motion.digest(),
-        "device": str(getattr(backbone, "device", "cpu")),
+        "device": str(backbone.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         **costs(run),
-        "losses": losses,
+        **tuning_prompt(motion),
+        "losses": [*run.losses, *losses],
     }
+
+
+def tuning_prompt(motion: Motion) -> dict[str, str]:
+    """The prompt that a motion was tuned with, for records; nothing where nothing was tuned."""
+    method = method_named(motion.method)
+    if not isinstance(method, Tuner):
+        return {}
+    return {"tuning_prompt": method.caption(with_values(method.Settings(), motion.settings))}
 
 
 def costs(run: Run) -> dict[str, Any]:
@@ -568,7 +568,7 @@ def costs(run: Run) -> dict[str, Any]:
             "backward": sum(phase.passes.backward for phase in run.phases),
         },
         "phases": [asdict(phase) for phase in run.phases],
-        "peak_memory_bytes": peak_memory(str(getattr(run.backbone, "device", "cpu"))),
+        "peak_memory_bytes": peak_memory(str(run.backbone.device)),
     }
 
 

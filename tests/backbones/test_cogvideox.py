@@ -130,11 +130,11 @@ def test_an_attention_that_cannot_be_read_is_refused():
             return hidden_states, encoder_hidden_states
 
     backbone = CogVideoX(cogvideox(), "twin", CPU)
-    backbone.transformer.set_attn_processor(ByHand())
-    whole = backbone.transformer.transformer_blocks
+    backbone.network.set_attn_processor(ByHand())
+    whole = backbone.network.transformer_blocks
     with pytest.raises(ModelError, match="default attention processors"):
         backbone.record(latents_of(backbone), 0, backbone.text(""), [1])
-    assert backbone.transformer.transformer_blocks is whole
+    assert backbone.network.transformer_blocks is whole
 
 
 def test_half_precision_weights_give_single_precision_results():
@@ -146,7 +146,7 @@ def test_half_precision_weights_give_single_precision_results():
 
 
 def test_the_model_is_frozen_and_has_no_dropout(backbone):
-    parts = backbone.transformer, backbone.vae, backbone.pipeline.text_encoder
+    parts = backbone.network, backbone.vae, backbone.pipeline.text_encoder
     assert not any(parameter.requires_grad for part in parts for parameter in part.parameters())
     assert not any(module.training for part in parts for module in part.modules())
 
@@ -239,7 +239,7 @@ def test_gradients_are_the_same_when_activations_are_recomputed(twin, monkeypatc
     for limit in (0, 1e9):  # with recomputation, without
         monkeypatch.setattr("motionlift.backbones.cogvideox.CHECKPOINTED_PARAMETERS", limit)
         backbone = CogVideoX(TWINS[twin](), twin, CPU)
-        assert backbone.transformer.gradient_checkpointing == (limit == 0)
+        assert backbone.network.gradient_checkpointing == (limit == 0)
         leaves = {"latents": latents_of(backbone), **backbone.positions(backbone.shape)}
         leaves = {name: tensor.requires_grad_() for name, tensor in leaves.items()}
         positions = {name: leaves[name] for name in leaves if name != "latents"}
@@ -303,7 +303,7 @@ def test_a_record_is_what_diffusers_computes(backbone, stock, frames):
 def test_a_record_stops_after_the_last_block_it_needs(backbone, blocks, count):
     ran, before = [], backbone.passes.forward
     handles = [
-        block.register_forward_hook(lambda *_: ran.append(None)) for block in backbone.transformer.transformer_blocks
+        block.register_forward_hook(lambda *_: ran.append(None)) for block in backbone.network.transformer_blocks
     ]
     backbone.record(latents_of(backbone), 250, backbone.text(PROMPT), blocks)
     for handle in handles:

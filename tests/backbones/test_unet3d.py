@@ -14,7 +14,7 @@ from tests.twins import unet3d
 from motionlift.backbones.unet3d import UNet3D, layers_of, variant_of
 from motionlift.core import Grid, Shape
 from motionlift.errors import InputError, ModelError, SettingError
-from motionlift.workflow import load
+from motionlift.loading import load
 from motionlift.zoo import tiny_unet
 
 CPU = torch.device("cpu")

@@ -19,18 +19,22 @@ from motionlift.bench import (
     looks,
     masks,
     references,
+    retrieval,
     runner,
     signal,
+    stages,
     sweep,
     trial,
 )
+from motionlift.cascade import SuperResolution
 from motionlift.core import Grid
+from motionlift.loading import load
 from motionlift.media import Clip
+from motionlift.methods import motionmatcher, vmc
 from motionlift.metrics.tracks import aligned_error
-from motionlift.workflow import load
-from motionlift.zoo import tiny_dit, tiny_unet, world
+from motionlift.zoo import tiny_dit, tiny_unet, tiny_upscaler, world
 
-MODULES = (looks, signal, masks, inversion, comparison, sweep)
+MODULES = (looks, signal, masks, inversion, retrieval, stages, comparison, sweep)
 """Those whose extent is a count."""
 
 
@@ -55,12 +59,15 @@ def twin(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
     backbone = load(request.param(), "cpu")
     backbone.defaults = {"steps": 2, "share": 0.5, "inner": 1}
-    return backbone
+    with pytest.MonkeyPatch.context() as patch:
+        for method in (vmc, motionmatcher):
+            patch.setattr(method, "PRESETS", {backbone.variant: {"tuning_steps": 1}})
+        yield backbone
 
 
 @pytest.fixture(autouse=True)
 def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
-    for module in (looks, signal, masks, inversion, comparison, trial, footage):
+    for module in (looks, signal, masks, inversion, retrieval, stages, comparison, trial, footage):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
 
@@ -112,7 +119,9 @@ def cell_of(name: str, index: int = 1) -> dict[str, Any]:
     return next(cell for cell in comparison.cells(index + 1) if (cell["index"], cell["run"]) == (index, name))
 
 
-@pytest.mark.parametrize("name", ["none", "MotionFlow", "DiTFlow, latents, optical flow", "DiTFlow, positions"])
+@pytest.mark.parametrize(
+    "name", ["none", "VMC", "MotionMatcher", "MotionFlow", "DiTFlow, latents, optical flow", "DiTFlow, positions"]
+)
 def test_comparison(name: str, twin: Any):
     record = measured(comparison, cell_of(name))
     if name == "DiTFlow, positions" and twin.family == "unet3d":
@@ -124,7 +133,8 @@ def test_comparison(name: str, twin: Any):
         return
     assert 0 <= record["aligned"] <= record["absolute"] + 1e-6
     assert record["seconds"] > 0 and record["passes"]["forward"] >= 4
-    assert record["passes"]["backward"] == (0 if name == "none" else 1)
+    assert record["passes"]["backward"] == {"none": 0, "MotionMatcher": 2}.get(name, 1)
+    assert record["lift_seconds"] > 0 and record["cast_seconds"] > 0
     assert record["leakage"] in (True, False)
     assert ("zero_shot" in record) == (name == "DiTFlow, positions")
     if "zero_shot" in record:
@@ -145,10 +155,20 @@ def test_every_run_of_the_comparison(name: str, twin: Any):
 def test_sweep():
     records = [
         measured(sweep, {"index": sweep.FIRST, "method": method, "settings": settings})
-        for method, settings in (("ditflow", {"block": 3}), ("motionflow", {"tau": 0.6}), ("none", {}))
+        for method, settings in (
+            ("ditflow", {"block": 3}),
+            ("motionflow", {"tau": 0.6}),
+            ("vmc", {"form": "l2"}),
+            ("motionmatcher", {"cross": 0.0}),
+            ("none", {}),
+        )
     ]
     text = sweep.section(records)
-    assert "block=3" in text and "tau=0.6" in text and "plain sampling" in text and "1 references" in text
+    assert (
+        all(title in text for title in ("block=3", "tau=0.6", "form=l2", "cross=0.0"))
+        and "plain sampling" in text
+        and "1 references" in text
+    )
 
 
 def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
@@ -166,7 +186,8 @@ def test_sweeps_are_of_settings_that_exist(twin: Any):
     ]
     for name, settings in [*runs, *comparison.RUNS.values()]:
         refused = trial.refusal({"method": name, "settings": settings}, "twin")
-        assert refused is None or "does not exist" in refused or "has no positional tensors" in refused
+        allowed = ("does not exist", "has no positional tensors", "attends jointly")
+        assert refused is None or any(reason in refused for reason in allowed)
 
 
 # Masks and inversion
@@ -207,6 +228,52 @@ def test_inversion(twin: Any):
     assert math.isfinite(record["psnr"]) and record["noise_deviation"] > 0
     text = inversion.section([{**record, "index": 0, "steps": steps} for steps in inversion.STEPS])
     assert_table(text, len(inversion.STEPS))
+
+
+# Neighbours and stages
+
+
+def test_retrieval(twin: Any):
+    record = measured(retrieval, {"method": "motionmatcher", "level": 0.4, "clips": 6})
+    assert set(record["precision"]) == set(retrieval.KINDS)
+    assert all(0 < value <= 1 for value in record["precision"].values()) and 0 <= record["chance"] < 1
+    assert_table(
+        retrieval.section([{**record, "level": level} for level in retrieval.LEVELS]), len(retrieval.KINDS) + 1
+    )
+
+
+def test_average_precision_of_known_neighbours():
+    places = torch.tensor([[0.0], [1.0], [2.5], [10.0], [10.5]])
+    same = torch.tensor([[one == other for other in "aabba"] for one in "aabba"])
+    # Relatives of each query in the order of its neighbours, ties by number; the query itself left out.
+    expected = [(1 + 2 / 4) / 2, (1 + 2 / 4) / 2, 1 / 3, 1 / 2, (1 / 3 + 2 / 4) / 2]
+    found = retrieval.mean_average_precision(torch.cdist(places, places), same)
+    assert found == pytest.approx(sum(expected) / 5)
+    assert retrieval.mean_average_precision(torch.cdist(places, places), torch.ones(5, 5, dtype=torch.bool)) == 1
+
+
+def test_stages(twin: Any, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    network = tiny_upscaler.network().eval().requires_grad_(False)
+    monkeypatch.setattr(
+        stages, "super_resolution", lambda: SuperResolution(network, tiny_upscaler.scheduler(), steps=1)
+    )
+    monkeypatch.setattr(stages, "KEYFRAMES", 3)
+    record = measured(stages, {"index": 0})
+    if twin.family == "cogvideox":
+        assert "joins frames" in record["refused"] and "joins frames" in stages.section([record])
+        return
+    assert record["larger"]["bicubic"]["psnr"] > record["larger"]["bilinear"]["psnr"] > 15
+    assert record["between"]["linear"]["psnr"] > record["between"]["diffusion"]["psnr"], "random weights know nothing"
+    assert_table(stages.section([record, record]), 2)
+
+
+def test_frames_between_and_noise_ratios():
+    frames = torch.tensor([0, 40]).reshape(2, 1, 1, 1).expand(-1, 2, 2, 3).to(torch.uint8)
+    assert stages.linear(frames)[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40]
+    assert stages.psnr(frames[:1], frames[1:]) == pytest.approx(20 * math.log10(255 / 40))
+    assert stages.psnr(frames, frames) > 100
+    assert stages.resized(frames, "bicubic").shape == (2, 4, 4, 3)
 
 
 # Footage

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from motionlift.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.errors import InputError, ModelError, OutputError
 from motionlift.zoo import judge as judging
 from motionlift.zoo import world
-from motionlift.zoo.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.zoo.judge import CLASSES, Judge, draw_batch, judge_loss, judge_video, load_judge, mask_centres
 
 

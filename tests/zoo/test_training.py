@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from motionlift.backbones.cogvideox import CogVideoX
 from motionlift.core import Grid
-from motionlift.workflow import load
+from motionlift.loading import load
 from motionlift.zoo import autoencoding, diffusing, tiny_dit, tiny_unet, train, world
 from motionlift.zoo.autoencoding import AutoencoderStage
 from motionlift.zoo.shapes import SHAPES
@@ -103,7 +103,7 @@ def exported_model_loads(folder: Path, weights: Path) -> None:
     assert (backbone.shape.frames, backbone.shape.height, backbone.shape.width) == (17, 64, 64)
     assert backbone.grid(backbone.shape) == Grid(5, 8, 8)
     average = load_file(folder / "denoiser.safetensors")
-    shipped = backbone.transformer.state_dict()
+    shipped = backbone.network.state_dict()
     for name, tensor in shipped.items():
         trained = average[f"module.average.transformer.{name}"]
         assert torch.equal(tensor, trained.half().float()), name

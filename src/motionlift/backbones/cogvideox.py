@@ -4,6 +4,7 @@ Serves :class:`diffusers.CogVideoXPipeline`: the published 2B (position table) a
 ``tiny-dit``, and anything saved in the same format.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -37,6 +38,12 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Sampling and guiding per model: the published models' own (2B: model card; 5B: DiTFlow), the bundled one's by our sweep."""
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward (ours)."""
+
+LINEAR: Mapping[str, re.Pattern[str]] = {
+    "temporal": re.compile(r"\.attn1\.to_[qkv]$"),
+    "linear": re.compile(r"^transformer_blocks\.\d+\.(attn1|ff)\."),
+}
+"""Names of the linear layers of each kind; the joint attention holds all kinds of attention."""
 
 
 class RotaryAttention:
@@ -92,38 +99,40 @@ class CogVideoX:
         "text_encoder": ("T5EncoderModel",),
         "tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
     }
+    adapter_prefix = "transformer"
     fps = 8.0
 
     def __init__(self, pipeline: CogVideoXPipeline, name: str, device: torch.device):
         self.name = name
         self.device = device
         self.pipeline = pipeline
-        self.transformer = pipeline.transformer
+        self.network = pipeline.transformer
         self.vae = pipeline.vae
         self.passes = Passes()
         for part in (pipeline.transformer, pipeline.vae, pipeline.text_encoder):
             part.requires_grad_(False).eval()
-        self.transformer.set_attn_processor(RotaryAttention())
-        if self.transformer.num_parameters() > CHECKPOINTED_PARAMETERS:
-            self.transformer.enable_gradient_checkpointing()
+        self.network.set_attn_processor(RotaryAttention())
+        if self.network.num_parameters() > CHECKPOINTED_PARAMETERS:
+            self.network.enable_gradient_checkpointing()
             self.vae.enable_tiling()
         if not isinstance(pipeline.scheduler, CogVideoXDDIMScheduler):
             pipeline.scheduler = CogVideoXDDIMScheduler.from_config(pipeline.scheduler.config)
         self.scheduler = pipeline.scheduler
         self.schedule = NoiseSchedule(self.scheduler.alphas_cumprod)
-        self.blocks = len(self.transformer.transformer_blocks)
+        self.levels = len(self.schedule.alphas)
+        self.blocks = len(self.network.transformer_blocks)
         self.places = tuple(f"block {number}" for number in range(self.blocks))
-        self.identity = digest(self.transformer.config, self.vae.config, self.scheduler.config)
+        self.identity = digest(self.network.config, self.vae.config, self.scheduler.config)
         self.fingerprint = digest(
-            self.identity, *[sample_of(part) for part in (self.transformer, self.vae, pipeline.text_encoder)]
+            self.identity, *[sample_of(part) for part in (self.network, self.vae, pipeline.text_encoder)]
         )
-        self.variant = _variant(name, self.transformer.config)
+        self.variant = _variant(name, self.network.config)
         self.defaults = DEFAULTS.get(self.variant, {})
         self.shape = self._default_shape()
 
     def _default_shape(self) -> Shape:
         """The configured size, with the next frame count that whole temporal patches can give."""
-        config, stride = self.transformer.config, self.pipeline.vae_scale_factor_spatial
+        config, stride = self.network.config, self.pipeline.vae_scale_factor_spatial
         frames, patch = config.sample_frames, config.patch_size_t or 1
         if self._latent_frames(frames) % patch:
             latent = -(-self._latent_frames(frames) // patch) * patch
@@ -138,7 +147,7 @@ class CogVideoX:
                 groups gives ``4 n - 3`` frames and an even one ``4 n``.
         """
         count = self.shape.frames if frames is None else frames
-        patch = self.transformer.config.patch_size_t or 1
+        patch = self.network.config.patch_size_t or 1
         latent = self._latent_frames(count)
         if count < 2 or self._pixel_frames(latent) != count or latent % patch:
             raise SettingError(
@@ -161,12 +170,12 @@ class CogVideoX:
         """Latent sizes ``(1, c, f, h, w)``."""
         stride = self.pipeline.vae_scale_factor_spatial
         frames = self._latent_frames(shape.frames)
-        return 1, self.transformer.config.in_channels, frames, shape.height // stride, shape.width // stride
+        return 1, self.network.config.in_channels, frames, shape.height // stride, shape.width // stride
 
     def grid(self, shape: Shape, block: int | None = None) -> Grid:
         """The lattice of a video, the same in every block."""
         _, _, frames, height, width = self.latent_shape(shape)
-        patch, patch_time = self.transformer.config.patch_size, self.transformer.config.patch_size_t or 1
+        patch, patch_time = self.network.config.patch_size, self.network.config.patch_size_t or 1
         return Grid(frames // patch_time, height // patch, width // patch)
 
     def frame_times(self, frames: int) -> list[float]:
@@ -175,7 +184,7 @@ class CogVideoX:
         The autoencoder keeps the first of an odd number of frames alone and averages groups of four after it; an even
         number is groups of four throughout.
         """
-        stride, patch = self.pipeline.vae_scale_factor_temporal, self.transformer.config.patch_size_t or 1
+        stride, patch = self.pipeline.vae_scale_factor_temporal, self.network.config.patch_size_t or 1
         latent = self._latent_frames(frames)
         lone = frames % 2
         middles = [stride * n + (stride - 1) / 2 - lone * (stride - 1) for n in range(latent)]
@@ -214,7 +223,7 @@ class CogVideoX:
         Raises:
             InputError: it is longer than the model's text window.
         """
-        window = self.transformer.config.max_text_seq_length
+        window = self.network.config.max_text_seq_length
         tokens = len(self.pipeline.tokenizer(prompt, truncation=False).input_ids)
         if tokens > window:
             raise InputError(f"the prompt has {tokens} tokens; {self.name} reads {window}: shorten it")
@@ -234,6 +243,27 @@ class CogVideoX:
         self.scheduler.set_timesteps(steps)
         # For some counts, 61 among them, diffusers' rounding gives a timestep too many, below zero.
         return [timestep for timestep in self.scheduler.timesteps.tolist() if timestep >= 0][:steps]
+
+    def estimates(self, output: Latents, timestep: int, latents: Latents) -> tuple[Latents, Latents]:
+        """Clean latents and noise that the network's output speaks of."""
+        return self.schedule.estimates(latents, output, timestep, self.scheduler.config.prediction_type)
+
+    def linear_layers(self, kind: str) -> Sequence[str]:
+        """Names of linear layers: queries, keys and values of the joint attention, or all of the blocks' attention and MLP.
+
+        Raises:
+            SettingError: spatial attention is asked for.
+        """
+        if kind == "spatial":
+            raise SettingError(
+                f"{self.name} attends jointly to text, space and time; it has no spatial attention to tune apart: ask for "
+                "temporal, which is all of it"
+            )
+        return [
+            name
+            for name, module in self.network.named_modules()
+            if isinstance(module, nn.Linear) and LINEAR[kind].search(name)
+        ]
 
     def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
         """One DDIM step."""
@@ -255,7 +285,7 @@ class CogVideoX:
 
     def positions(self, shape: Shape) -> Positions:
         """``query_cos``, ``query_sin``, ``key_cos``, ``key_sin`` (tokens, d); or ``table`` (1, tokens, width)."""
-        if self.transformer.config.use_rotary_positional_embeddings:
+        if self.network.config.use_rotary_positional_embeddings:
             cosine, sine = self._rotary(self.latent_shape(shape))
             return {"query_cos": cosine, "query_sin": sine, "key_cos": cosine.clone(), "key_sin": sine.clone()}
         return {"table": self._table(self.latent_shape(shape))}
@@ -267,7 +297,7 @@ class CogVideoX:
 
     def _table(self, sizes: Sequence[int]) -> Tensor:
         """The position table of the video tokens, as the patch embedding adds it."""
-        embed = self.transformer.patch_embed
+        embed = self.network.patch_embed
         frames = (sizes[2] - 1) * embed.temporal_compression_ratio + 1
         configured = (embed.sample_frames, embed.sample_height, embed.sample_width) == (frames, *sizes[-2:])
         whole = (
@@ -279,17 +309,17 @@ class CogVideoX:
 
     def _run(self, latents: Latents, timestep: int, text: Text, positions: Positions | None) -> Tensor:
         """One pass of the transformer, in its own axes and type."""
-        self.transformer.to(self.device)
+        self.network.to(self.device)
         self.passes.forward += len(latents)
-        kind = self.transformer.dtype
+        kind = self.network.dtype
         rotary = None
         with ExitStack() as stack:
-            if self.transformer.config.use_rotary_positional_embeddings:
+            if self.network.config.use_rotary_positional_embeddings:
                 rotary = self._rotary(latents.shape) if positions is None else _four(positions)
             elif positions is not None:
                 shift = positions["table"].to(self.device) - self._table(latents.shape)
-                stack.enter_context(_shifted_embedding(self.transformer.patch_embed, shift, text.shape[1]))
-            return self.transformer(
+                stack.enter_context(_shifted_embedding(self.network.patch_embed, shift, text.shape[1]))
+            return self.network(
                 hidden_states=latents.transpose(1, 2).to(self.device, kind),
                 encoder_hidden_states=text.to(self.device, kind),
                 timestep=torch.full((len(latents),), timestep, device=self.device),
@@ -309,11 +339,11 @@ class CogVideoX:
         features: dict[int, Tensor] = {}
         with ExitStack() as stack:
             for number in blocks:
-                block = self.transformer.transformer_blocks[number]
+                block = self.network.transformer_blocks[number]
                 stack.enter_context(probe.catching(block.attn1, _keeper(attention, number)))
                 handle = block.register_forward_hook(_feature_keeper(features, number))
                 stack.callback(handle.remove)
-            stack.enter_context(probe.only_first(self.transformer, "transformer_blocks", max(blocks) + 1))
+            stack.enter_context(probe.only_first(self.network, "transformer_blocks", max(blocks) + 1))
             self._run(latents, timestep, text, positions)
         return {number: _recorded(attention[number], features[number], text.shape[1]) for number in blocks}
 
@@ -322,7 +352,7 @@ class CogVideoX:
         """Replace the video keys and values of blocks by recorded ones."""
         with ExitStack() as stack:
             for number, seen in recorded.items():
-                attention = self.transformer.transformer_blocks[number].attn1
+                attention = self.network.transformer_blocks[number].attn1
                 stack.enter_context(probe.catching(attention, _replacer(seen)))
             yield
 

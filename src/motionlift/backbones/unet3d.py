@@ -46,6 +46,13 @@ CHECKPOINTED_PARAMETERS = 5e8
 SPATIAL = re.compile(r"(down_blocks|mid_block|up_blocks)(?:\.(\d+))?\.attentions\.(\d+)")
 """Names of the spatial transformers; the temporal one of each has ``temp_attentions`` in the same place."""
 
+LINEAR: Mapping[str, re.Pattern[str]] = {
+    "temporal": re.compile(r"(temp_attentions|transformer_in)\b.*\.attn[12]\.to_[qkv]$"),
+    "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
+    "linear": re.compile(r"\b(temp_)?attentions\b|\btransformer_in\b"),
+}
+"""Names of the linear layers of each kind; both attentions of a temporal transformer are over frames."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -123,6 +130,7 @@ class UNet3D:
         "text_encoder": ("CLIPTextModel",),
         "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
     }
+    adapter_prefix = "unet"
     fps = FPS
 
     def __init__(self, pipeline: Any, name: str, device: torch.device):
@@ -141,6 +149,7 @@ class UNet3D:
         self.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False, thresholding=False)
         pipeline.scheduler = self.scheduler
         self.schedule = NoiseSchedule(self.scheduler.alphas_cumprod)
+        self.levels = len(self.schedule.alphas)
         self.layers = layers_of(self.network)
         self.blocks = len(self.layers)
         self.places = tuple(layer.place for layer in self.layers)
@@ -246,6 +255,18 @@ class UNet3D:
             raise SettingError(f"steps is {steps}; {self.name} allows 1 to {most}")
         self.scheduler.set_timesteps(steps)
         return self.scheduler.timesteps.tolist()
+
+    def estimates(self, output: Latents, timestep: int, latents: Latents) -> tuple[Latents, Latents]:
+        """Clean latents and noise that the network's output speaks of."""
+        return self.schedule.estimates(latents, output, timestep, self.scheduler.config.prediction_type)
+
+    def linear_layers(self, kind: str) -> Sequence[str]:
+        """Names of linear layers: queries, keys and values of one attention, or all of the transformers."""
+        return [
+            name
+            for name, module in self.network.named_modules()
+            if isinstance(module, nn.Linear) and LINEAR[kind].search(name)
+        ]
 
     def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
         """One DDIM step."""

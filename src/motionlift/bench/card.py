@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from motionlift.bench.runner import read_records, stated
+from motionlift.loading import BUNDLED, BUNDLED_MODELS, CARD, load
 from motionlift.media import Clip
-from motionlift.workflow import BUNDLED, BUNDLED_MODELS, CARD, cast, lift, load
+from motionlift.workflow import cast, lift
 from motionlift.zoo import world
 from motionlift.zoo.train import GRID_CAPTIONS
 

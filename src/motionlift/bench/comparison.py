@@ -15,6 +15,8 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "injection": ("injection", {}),
     "SMM": ("smm", {}),
     "MOFT": ("moft", {}),
+    "VMC": ("vmc", {}),
+    "MotionMatcher": ("motionmatcher", {}),
     "MotionFlow": ("motionflow", {}),
     "DiTFlow, latents": ("ditflow", {}),
     "DiTFlow, latents, optical flow": ("ditflow", {"read": "flow"}),
@@ -62,21 +64,23 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     for run, group in groups.items():
         if not group or run in refused:
             continue
-        forward, backward, seconds = (
-            sum(values) / len(group)
-            for values in (
-                [record["passes"]["forward"] for record in group],
-                [record["passes"]["backward"] for record in group],
-                [record["seconds"] for record in group],
-            )
+        forward, backward = (
+            sum(record["passes"][way] for record in group) / len(group) for way in ("forward", "backward")
         )
-        rows.append([run, *averages(group), f"{forward:.0f} + {backward:.0f}", f"{seconds:.1f}"])
+        seconds = [_mean(group, f"{phase}_seconds") for phase in ("lift", "cast")]
+        rows.append([run, *averages(group), f"{forward:.0f} + {backward:.0f}", *seconds])
     text = (
         f"## Methods\n\n{len(groups['none'])} held-out references, each cast onto one new held-out prompt (another object, "
         "colour and background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each "
         "track's mean removed; *direction* is the mean cosine of its steps; looks are judged by the classifier; *leakage* is how "
         "often the object or the background has the reference's colour; means with bootstrap 95 % intervals; passes are forward "
-        "and backward; seconds, lifting included, on one core.\n\n"
+        "and backward; seconds to lift and to cast are on one core.\n\n"
     )
     reasons = "".join(f"\n{run}: {reason}.\n" for run, reason in refused.items())
-    return text + table(["", *HEAD, "passes", "seconds"], rows) + reasons
+    return text + table(["", *HEAD, "passes", "lift, s", "cast, s"], rows) + reasons
+
+
+def _mean(records: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Mean of a figure, or a dash where a run has none: saved positions are lifted by another run."""
+    values = [record[key] for record in records if key in record]
+    return f"{sum(values) / len(values):.1f}" if values else "-"

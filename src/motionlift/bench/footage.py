@@ -23,6 +23,8 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "injection": ("injection", {}),
     "SMM": ("smm", {}),
     "MOFT": ("moft", {}),
+    "VMC": ("vmc", {"source_prompt": SOURCE}),
+    "MotionMatcher": ("motionmatcher", {"source_prompt": SOURCE}),
     "MotionFlow": ("motionflow", {"source_prompt": SOURCE, "subjects": ["white circle"]}),
     "attention": ("ditflow", {}),
     "optical flow": ("ditflow", {"read": "flow"}),

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Grid
+from motionlift.core import Backbone, Grid, Tuned
+from motionlift.loading import load
 from motionlift.media import Clip
 from motionlift.methods import method as method_named
 from motionlift.metrics.tracks import absolute_error, aligned_error, direction_cosine
-from motionlift.workflow import load
 from motionlift.zoo import world
 from motionlift.zoo.judge import Judge, judge_video, load_judge
 
@@ -81,7 +81,10 @@ def words_of(method: str, scene: world.Scene, wanted: world.Scene) -> dict[str, 
     """The settings by which a method is told what the reference shows and which words move, where it asks for them."""
     subject, target = (f"{each.objects[0].colour} {each.objects[0].shape}" for each in (scene, wanted))
     told = {"source_prompt": scene.caption(), "subjects": [subject], "targets": [target]}
-    asked = {item.name for item in fields(method_named(method).Settings)}
+    settings = method_named(method).Settings
+    if issubclass(settings, Tuned):
+        return {"source_prompt": scene.caption()}
+    asked = {item.name for item in fields(settings)}
     return told if told.keys() <= asked else {}
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from motionlift.bench import comparison, footage, inversion, looks, masks, signal, sweep
+from motionlift.bench import comparison, footage, inversion, looks, masks, retrieval, signal, stages, sweep
+from motionlift.loading import BUNDLED_MODELS, load
 from motionlift.methods import method as method_named
-from motionlift.workflow import BUNDLED_MODELS, load, versions
+from motionlift.workflow import versions
 
 EXPERIMENTS: Mapping[str, ModuleType] = {
-    module.NAME: module for module in (looks, signal, masks, inversion, comparison, sweep, footage)
+    module.NAME: module for module in (looks, signal, masks, inversion, retrieval, stages, comparison, sweep, footage)
 }
 HEAD = """# Results
 

@@ -39,7 +39,29 @@ MOTIONFLOW: Changes = {
     ],
     "block": [*[{"block": number} for number in range(7)]],
 }
-CHANGES: Mapping[str, Changes] = {"ditflow": DITFLOW, "motionflow": MOTIONFLOW}
+VMC: Changes = {
+    "loss": [{"form": value} for value in ("cos", "l2", "released")],
+    "prompt": [{"reduced": value} for value in (True, False)],
+    "attention": [{"attention": value} for value in ("temporal", "spatial")],
+    "start": [{"beta": value} for value in (0.0, 0.3, 0.5, 1.0)],
+    "learning rate": [{"tuning_lr": value} for value in (1e-4, 3e-4, 1e-3, 3e-3)],
+    "tuning steps": [{"tuning_steps": value} for value in (25, 50, 100, 200)],
+}
+MOTIONMATCHER: Changes = {
+    "features": [{"temporal": 0.0}, {"cross": 0.0}, {}],
+    "start": [{"beta": value} for value in (0.0, 0.1, 0.3, 0.5)],
+    "learning rate": [{"tuning_lr": value} for value in (2e-4, 5e-4, 1e-3, 2e-3)],
+    "tuning steps": [{"tuning_steps": value} for value in (25, 50, 100, 200)],
+    "rank": [{"rank": value} for value in (4, 32)],
+    "block": [{"block": number} for number in range(7)],
+    "share left alone": [{"clean_share": value} for value in (0.0, 0.5)],
+}
+CHANGES: Mapping[str, Changes] = {
+    "ditflow": DITFLOW,
+    "motionflow": MOTIONFLOW,
+    "vmc": VMC,
+    "motionmatcher": MOTIONMATCHER,
+}
 """What is varied for every method; the defaults themselves are measured once."""
 
 
@@ -62,7 +84,7 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     refused = refusal(cell, model)
     if refused is not None:
         return {"refused": refused}
-    video, measured = transferred(cell, model)
+    video, measured = transferred(cell, model, cached=True)  # what changes in casting alone need not be lifted anew
     return {**measured, "losses": video.record["losses"][-1:]}
 
 

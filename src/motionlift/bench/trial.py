@@ -5,9 +5,10 @@ from typing import Any
 
 from motionlift.bench.references import bundled, clip_of, figures, prompt_scene, reference, words_of
 from motionlift.bench.tables import interval
+from motionlift.checks import settings_for
 from motionlift.errors import SettingError
 from motionlift.methods import method as method_named
-from motionlift.workflow import Video, settings_for, transfer
+from motionlift.workflow import Video, transfer
 
 HEAD = ("aligned error", "absolute error", "direction", "colour, %", "background, %", "shape, %", "leakage, %")
 """Titles of what :func:`averages` gives."""
@@ -22,14 +23,14 @@ def refusal(cell: Mapping[str, Any], model: str) -> str | None:
     return None
 
 
-def transferred(cell: Mapping[str, Any], model: str) -> tuple[Video, dict[str, Any]]:
-    """Lift, cast and measure; one seed, the reference's number."""
+def transferred(cell: Mapping[str, Any], model: str, cached: bool = False) -> tuple[Video, dict[str, Any]]:
+    """Lift, cast and measure; one seed, the reference's number. Cached, a motion that was lifted for another cell serves too."""
     backbone, index, method = bundled(model), cell["index"], cell["method"]
     frames = backbone.shape.frames
     scene, wanted = reference(index, frames), prompt_scene(index, frames=frames)
     settings = {**cell["settings"], **words_of(method, scene, wanted)}
     clip = clip_of(scene, backbone.fps)
-    video = transfer(clip, wanted.caption(), backbone, method=method, seed=index, settings=settings, cached=False)
+    video = transfer(clip, wanted.caption(), backbone, method=method, seed=index, settings=settings, cached=cached)
     return video, figures(video.clip.frames, scene, wanted)
 
 

@@ -36,34 +36,34 @@ class MotionFlowSettings(Guided):
     """Denoising steps, those of the inversion too (paper)."""
     share: float = setting(0.4, low=0, high=1, lifted=True)
     """Share of the steps that are guided: 20 of 50 (paper)."""
-    inner: int = setting(1, low=0, high=1000)
+    inner: int = setting(1, low=0, high=1000, cast=True)
     """Gradient steps in each guided step (paper: one)."""
-    optimizer: str = setting("plain", choices=("adam", "rms", "plain"))
+    optimizer: str = setting("plain", choices=("adam", "rms", "plain"), cast=True)
     """``plain``, the gradient times the learning rate (paper); or as for every guided method."""
-    lr: float = setting(5.0, low=0, high=1000)
+    lr: float = setting(5.0, low=0, high=1000, cast=True)
     """Step size alpha in the first guided step (paper)."""
-    lr_end: float = setting(5.0, low=0, high=1000)
+    lr_end: float = setting(5.0, low=0, high=1000, cast=True)
     """Step size in the last guided step (paper: the same)."""
-    inject: bool = setting(False)
+    inject: bool = setting(False, cast=True)
     """Replace keys and values of the first block by the reference's: DiTFlow's, not this paper's."""
     inversion: bool = setting(True, lifted=True)
     """Invert the reference (paper): the masks are read along the inversion."""
-    beta: float = setting(0.5, low=0, high=1)
+    beta: float = setting(0.5, low=0, high=1, cast=True)
     """Share of the inverted noise in the starting noise (the paper does not say; ours: with all of it, a seed would change
     nothing)."""
     block: tuple[int, ...] = setting((0,), low=0)
     """Layers whose maps are read (paper: those of the last down block, the middle, and the first up block)."""
     subjects: tuple[str, ...] = setting((), lifted=True)
     """Words of the source prompt whose motion is taken."""
-    targets: tuple[str, ...] = setting(())
+    targets: tuple[str, ...] = setting((), cast=True)
     """Words of the new prompt that take it, as many, in the same order (pairing by order; ours)."""
     tau: float = setting(0.4, low=0, high=0.99)
     """A mask is where a map exceeds this share of its maximum (paper)."""
-    cross: float = setting(1.0, low=0, high=1e4)
+    cross: float = setting(1.0, low=0, high=1e4, cast=True)
     """Weight of the attention to words (the paper names none; ours)."""
-    spatial: float = setting(1.0, low=0, high=1e4)
+    spatial: float = setting(1.0, low=0, high=1e4, cast=True)
     """Weight of the attention within frames (ours)."""
-    temporal: float = setting(1.0, low=0, high=1e4)
+    temporal: float = setting(1.0, low=0, high=1e4, cast=True)
     """Weight of the attention over frames (ours)."""
 
 

@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from motionlift.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.errors import InputError, ModelError, MotionliftError, OutputError
 from motionlift.zoo import world
-from motionlift.zoo.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.zoo.shapes import SHAPES
 
 SIDE = 64

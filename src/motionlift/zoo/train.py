@@ -21,8 +21,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from motionlift.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.zoo import autoencoding, diffusing, tiny_dit, tiny_unet, world
-from motionlift.zoo.checkpoint import load_checkpoint, save_checkpoint
 
 SEED = 1
 """Names the stream of training scenes; held-out scenes have captions that no stream of training gives."""

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from motionlift.zoo import checkpoint
-from motionlift.zoo.checkpoint import load_checkpoint, save_checkpoint
+from motionlift import checkpoint
+from motionlift.checkpoint import load_checkpoint, save_checkpoint
 
 
 class Training:

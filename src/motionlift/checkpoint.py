@@ -4,17 +4,55 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What is trained: a module, or whatever keeps its tensors as modules do."""
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Its tensors by name."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], /) -> Any:
+        """Take over tensors by name; raises RuntimeError where they do not fit."""
+        ...
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """PyTorch's optimisers, and what accelerate puts around them."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Moments and groups, as PyTorch's optimisers give them."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Take them over."""
+        ...
 
 
 def save_checkpoint(
-    path: Path, step: int, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+    path: Path,
+    step: int,
+    modules: Mapping[str, Stateful],
+    optimizers: Mapping[str, Optimizer],
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write modules, optimisers and the step to one file; a reader sees the old file or the new one, never a part.
+
+    Args:
+        path: the file.
+        step: steps that are done.
+        modules: what is trained.
+        optimizers: what trains it.
+        about: what else to say, ready for JSON.
 
     Raises:
         OSError: the file cannot be written.
@@ -28,16 +66,27 @@ def save_checkpoint(
     partial = path.with_suffix(".partial")
     try:
         save_file(
-            {key: value.clone().contiguous() for key, value in tensors.items()}, partial, {"step": json.dumps(step)}
+            {key: value.clone().contiguous() for key, value in tensors.items()},
+            partial,
+            {"step": json.dumps(step), "about": json.dumps(dict(about or {}))},
         )
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def load_checkpoint(
-    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
-) -> int:
+def about_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint says besides its tensors.
+
+    Raises:
+        safetensors.SafetensorError: the file is damaged.
+        KeyError: it is no checkpoint.
+    """
+    with safe_open(path, framework="pt") as file:
+        return json.loads((file.metadata() or {})["about"])
+
+
+def load_checkpoint(path: Path, modules: Mapping[str, Stateful], optimizers: Mapping[str, Optimizer]) -> int:
     """Restore modules and optimisers in place; returns the number of steps already done.
 
     Raises:

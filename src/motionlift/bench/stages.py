@@ -1,0 +1,124 @@
+"""What each stage of the cascade gains: frames between, against the true ones; larger frames, against the true ones."""
+
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from jaxtyping import UInt8
+from torch import Tensor
+
+from motionlift.bench.references import REFERENCE_STREAM, bundled, the_judge
+from motionlift.bench.tables import interval, table
+from motionlift.core import Step
+from motionlift.errors import ModelError
+from motionlift.loading import super_resolution
+from motionlift.media import Clip
+from motionlift.metrics.tracks import absolute_error
+from motionlift.workflow import interpolation
+from motionlift.zoo import tiny_upscaler, world
+from motionlift.zoo.judge import judge_video
+
+NAME = "stages"
+COUNT = 16
+FACTOR, KEYFRAMES = 4, 7
+"""Frames that a keyframe becomes (VMC, released), and keyframes of a clip: two windows of a model of 16 frames."""
+SIDE, LARGE_SIDE = 64, 64 * tiny_upscaler.FACTOR
+Frames = UInt8[Tensor, "frames height width 3"]
+
+
+def cells(count: int) -> list[dict[str, Any]]:
+    """One for each clip."""
+    return [{"index": index} for index in range(count)]
+
+
+def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Both stages on one clip, each beside the filters that need no model; or why the model cannot interpolate."""
+    backbone = bundled(model)
+    try:
+        between = interpolation(backbone, FACTOR)
+    except ModelError as error:
+        return {"refused": str(error)}
+    frames = (KEYFRAMES - 1) * FACTOR + 1
+    scene = world.sample(REFERENCE_STREAM, cell["index"], frames, objects=1, unseen=True)
+    true, large = (world.render([scene], side, side).frames[0] for side in (SIDE, LARGE_SIDE))
+    keyframes = Clip.of(true[::FACTOR], backbone.fps / FACTOR)
+    made = _finished(between.run(keyframes, scene.caption(), cell["index"])).frames
+    new = torch.arange(frames) % FACTOR != 0
+    small = Clip.of(true, backbone.fps)
+    enlarged = _finished(super_resolution().run(small, scene.caption(), cell["index"])).frames
+    return {
+        "between": {
+            kind: {"psnr": psnr(own[new], true[new]), "centre": _centre_error(own, scene, new)}
+            for kind, own in {"diffusion": made, "linear": linear(keyframes.frames)}.items()
+        },
+        "larger": {
+            kind: {"psnr": psnr(own, large)}
+            for kind, own in {
+                "diffusion": enlarged,
+                **{mode: resized(true, mode) for mode in ("bicubic", "bilinear")},
+            }.items()
+        },
+    }
+
+
+def _finished(steps: Generator[Step, None, Clip]) -> Clip:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+def psnr(own: Frames, true: Frames) -> float:
+    """Peak signal-to-noise ratio of all pixels together, in decibels."""
+    error = (own.float() - true.float()).square().mean()
+    return float(20 * math.log10(255) - 10 * torch.log10(error.clamp(min=1e-6)))
+
+
+def linear(keyframes: Frames) -> Frames:
+    """Frames between keyframes as their weighted means."""
+    weights = torch.arange(FACTOR) / FACTOR
+    starts, ends = keyframes[:-1].float(), keyframes[1:].float()
+    mixed = torch.stack([(1 - weight) * starts + weight * ends for weight in weights], dim=1).flatten(0, 1)
+    return torch.cat([mixed, keyframes[-1:].float()]).round().to(torch.uint8)
+
+
+def resized(frames: Frames, mode: str) -> Frames:
+    """Frames enlarged by a filter."""
+    planes = frames.permute(0, 3, 1, 2).float()
+    large = functional.interpolate(planes, scale_factor=tiny_upscaler.FACTOR, mode=mode, align_corners=False)
+    return large.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def _centre_error(frames: Frames, scene: world.Scene, new: Tensor) -> float:
+    """How far the object's centre is from the truth in the new frames, as a share of the frame's width."""
+    centres = judge_video(the_judge(), frames).centres
+    return absolute_error(centres[new], torch.as_tensor(scene.tracks()[0], dtype=torch.float32)[new])
+
+
+def section(records: Sequence[Mapping[str, Any]]) -> str:
+    """Both tables, or why the model cannot interpolate."""
+    measured = [record for record in records if "refused" not in record]
+    if not measured:
+        return f"## Stages of the cascade\n\n{records[0]['refused']}.\n"
+    between = [[kind, *_row(measured, "between", kind, ("psnr", "centre"))] for kind in ("diffusion", "linear")]
+    larger = [[kind, *_row(measured, "larger", kind, ("psnr",))] for kind in ("diffusion", "bicubic", "bilinear")]
+    frames = (KEYFRAMES - 1) * FACTOR + 1
+    return (
+        f"## Stages of the cascade\n\nOn {len(measured)} held-out clips. Interpolation: every {FACTOR}th of {frames} true frames "
+        "is given, and the others are compared with the true ones; *centre* is how far the object is from where it should be, as a "
+        "share of the width; linear is the weighted mean of both neighbours.\n\n"
+        + table(["interpolation", "PSNR, dB", "centre"], between)
+        + f"\nSuper-resolution: true frames of {SIDE}x{SIDE} to {LARGE_SIDE}x{LARGE_SIDE}.\n\n"
+        + table(["super-resolution", "PSNR, dB"], larger)
+    )
+
+
+def _row(records: Sequence[Mapping[str, Any]], stage: str, kind: str, figures: Sequence[str]) -> list[str]:
+    digits: Mapping[str, Callable[[list[float]], str]] = {
+        "psnr": lambda values: interval(values, digits=1),
+        "centre": lambda values: interval(values),
+    }
+    return [digits[figure]([record[stage][kind][figure] for record in records]) for figure in figures]

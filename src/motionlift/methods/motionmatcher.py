@@ -1,0 +1,164 @@
+"""MotionMatcher (Wu et al., 2502.13234): tune low-rank factors until what the network predicts attends like the reference.
+
+In every tuning step the network with its factors predicts noise, and one denoising step is taken twice: with that noise and with
+the true one. The same network without its factors looks at both, and its attention to the text and over time must agree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.adapters import used_at_once
+from motionlift.core import Backbone, Draw, Grid, Latents, Plan, Projections, Recorded, Tuned, setting
+from motionlift.signals.attention_maps import cross_probabilities, temporal_probabilities
+
+
+@dataclass(frozen=True)
+class MotionMatcherSettings(Tuned):
+    """Settings of MotionMatcher; those that it names itself are the released program's."""
+
+    steps: int = setting(75, low=1, high=1000, lifted=True)
+    """Denoising steps, those of the inversion too (released)."""
+    cfg: float = setting(12.0, low=0, high=100, cast=True)
+    """Weight of the prompt against the empty prompt (released)."""
+    inversion: bool = setting(True, lifted=True)
+    """Invert the reference (released)."""
+    beta: float = setting(0.3, low=0, high=1, cast=True)
+    """Share of the inverted noise in the starting noise (released: 0.2 to 0.3)."""
+    tuning_steps: int = setting(200, low=1, high=1_000_000, lifted=True)
+    """Optimiser steps (released)."""
+    tuning_lr: float = setting(5e-4, low=0, high=10, lifted=True)
+    """Learning rate of AdamW (released)."""
+    clean_share: float = setting(0.5, low=0, high=0.99, lifted=True)
+    """Share of the timesteps, from the clean end, without tuning and without the factors (paper: 500 of 1000)."""
+    rank: int = setting(32, low=1, high=1024, lifted=True)
+    """Rank of the factors (released)."""
+    dropout: float = setting(0.1, low=0, high=0.99, lifted=True)
+    """Share of the factors' inputs that is dropped in tuning (released)."""
+    block: tuple[int, ...] = setting((0,), low=0, lifted=True)
+    """Layers whose attention is matched (released: those of the down block at a quarter of the latents' sides)."""
+    cross: float = setting(2000.0, low=0, high=1e9, lifted=True)
+    """Weight of the attention to the text (released)."""
+    temporal: float = setting(2000.0, low=0, high=1e9, lifted=True)
+    """Weight of the attention over time (released)."""
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {"zeroscope": {"cfg": 12.0}}
+"""Defaults per model: the paper's own (released), and ours for the bundled ones."""
+
+
+def published_places(places: Sequence[str]) -> tuple[int, ...]:
+    """Numbers of the layers in the third down block, or in the last where there are fewer; the first layer where there are none."""
+    blocks = [place.partition(".")[0] for place in places]
+    downs = sorted({block for block in blocks if block.startswith("down")})[:3]
+    return tuple(number for number, block in enumerate(blocks) if block in downs[-1:]) or (0,)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Motion features of the layers that share a lattice, the mean over heads and layers."""
+
+    cross: Float[Tensor, "tokens text"]
+    """Attention to the text (CA): where things are."""
+    temporal: Float[Tensor, "places frames frames"]
+    """Attention over time (TSA): how they move."""
+
+
+def motion_features(layers: Sequence[tuple[Recorded, Grid]]) -> list[Features]:
+    """Features of recorded layers, for every lattice among them."""
+    found = []
+    for grid in dict.fromkeys(grid for _, grid in layers):
+        seen = [recorded for recorded, own in layers if own == grid]
+        cross = [_probabilities(each.cross) for each in seen]
+        temporal = [
+            temporal_probabilities(own.query[0], own.key[0], grid, [rival[0] for rival in own.rivals])
+            for each in seen
+            for own in each.temporal
+        ]
+        found.append(Features(torch.stack(cross).mean(dim=0), torch.stack(temporal).mean(dim=0)))
+    return found
+
+
+def _probabilities(cross: Projections) -> Float[Tensor, "tokens text"]:
+    return cross_probabilities(cross.query[0], cross.key[0], [rival[0] for rival in cross.rivals])
+
+
+def feature_loss(
+    predicted: Sequence[Features], true: Sequence[Features], settings: MotionMatcherSettings
+) -> Float[Tensor, ""]:
+    """``w_ca mse(CA) + w_tsa mse(TSA)``, mean over the lattices (one, as published)."""
+    parts = [
+        settings.cross * functional.mse_loss(own.cross, wanted.cross)
+        + settings.temporal * functional.mse_loss(own.temporal, wanted.temporal)
+        for own, wanted in zip(predicted, true, strict=True)
+    ]
+    return torch.stack(parts).mean()
+
+
+class MotionMatcher:
+    """The :class:`motionlift.core.Tuner` of MotionMatcher."""
+
+    name = "motionmatcher"
+    summary = "tune low-rank factors until what is predicted attends like the reference (inverts the reference)"
+    Settings = MotionMatcherSettings
+
+    def settings(self, backbone: Backbone) -> MotionMatcherSettings:
+        """The released settings at the released places, or the table's row; sampling as the model needs it."""
+        sampling = {name: value for name, value in backbone.defaults.items() if name in ("steps", "cfg", "dynamic_cfg")}
+        preset = {"block": published_places(backbone.places), **PRESETS.get(backbone.variant, {})}
+        return replace(MotionMatcherSettings(), **{**sampling, **preset})
+
+    def check(self, backbone: Backbone, settings: MotionMatcherSettings) -> None:
+        """Nothing to refuse."""
+
+    def blocks(self, settings: MotionMatcherSettings) -> Sequence[int]:
+        """The layers whose attention is matched."""
+        return settings.block
+
+    def words(self, settings: MotionMatcherSettings) -> Sequence[str]:
+        """None: attention to every word is matched."""
+        return ()
+
+    def plan(self, backbone: Backbone, settings: MotionMatcherSettings) -> Plan:
+        """Factors on every linear layer of the transformers."""
+        return Plan(backbone.linear_layers("linear"), settings.rank, settings.dropout)
+
+    def caption(self, settings: MotionMatcherSettings) -> str:
+        """The source prompt."""
+        return settings.source_prompt
+
+    def loss(self, draw: Draw, backbone: Backbone, settings: MotionMatcherSettings) -> Float[Tensor, ""]:
+        """Distance between the attention that the predicted and the true denoising step lead to.
+
+        The step is one of sampling, ``levels // steps`` timesteps (ours: the published ``t - 1`` counts steps, not timesteps).
+        """
+        noised = backbone.add_noise(draw.latents, draw.noise, draw.timestep)
+        output = backbone.predict(noised, draw.timestep, draw.text)
+        later = max(draw.timestep - backbone.levels // settings.steps, 0)
+        predicted = backbone.add_noise(*backbone.estimates(output, draw.timestep, noised), later)
+        wanted = backbone.add_noise(draw.latents, draw.noise, later)
+        with draw.unadapted(), torch.no_grad():
+            true = self._features(wanted, later, draw, backbone, settings)
+
+        def distance(latents: Latents) -> Float[Tensor, ""]:
+            with draw.unadapted():
+                return feature_loss(self._features(latents, later, draw, backbone, settings), true, settings)
+
+        backbone.passes.backward += 1
+        return used_at_once(distance, predicted)
+
+    @staticmethod
+    def _features(
+        latents: Latents, timestep: int, draw: Draw, backbone: Backbone, settings: MotionMatcherSettings
+    ) -> list[Features]:
+        """Features of noised latents, up to the last of the layers."""
+        record = backbone.record(latents, timestep, draw.text, settings.block)
+        return motion_features([(seen, backbone.grid(draw.shape, number)) for number, seen in record.items()])
+
+
+METHOD = MotionMatcher()

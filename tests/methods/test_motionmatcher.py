@@ -1,0 +1,145 @@
+"""MotionMatcher: where it looks, what it compares, and that its gradient is that of the whole step."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from tests.methods.references import backbone, reference
+from tests.twins import unet3d
+
+from motionlift.adapters import tunable
+from motionlift.backbones.unet3d import UNet3D
+from motionlift.core import Draw
+from motionlift.methods import motionmatcher
+from motionlift.methods.motionmatcher import METHOD, Features, feature_loss, motion_features, published_places
+
+
+@pytest.fixture(params=["cogvideox", "unet3d"])
+def model(request: pytest.FixtureRequest) -> Any:
+    return backbone() if request.param == "cogvideox" else UNet3D(unet3d(), "twin", torch.device("cpu"))
+
+
+def draw(model: Any, timestep: int, unadapted: Any) -> Draw:
+    given = reference(model)
+    noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(0))
+    return Draw(given.latents, noise, timestep, model.text("a red star"), given.shape, unadapted)
+
+
+def test_published_settings_and_places():
+    settings = METHOD.settings(UNet3D(unet3d(), "zeroscope", torch.device("cpu")))
+    assert (settings.steps, settings.cfg, settings.beta, settings.clean_share) == (75, 12.0, 0.3, 0.5)
+    assert (settings.tuning_steps, settings.tuning_lr, settings.rank, settings.dropout) == (200, 5e-4, 32, 0.1)
+    assert (settings.cross, settings.temporal) == (2000.0, 2000.0)
+    zeroscope = [f"down {block}.{layer}" for block in range(3) for layer in range(2)] + ["mid 0", "up 1.0"]
+    assert published_places(zeroscope) == (4, 5)
+    assert published_places(["down 1.0", "mid 0", "up 0.0"]) == (0,)
+    assert published_places(["block 0", "block 1"]) == (0,)
+
+
+def test_factors_lie_on_every_linear_layer_of_the_transformers(model: Any):
+    plan = METHOD.plan(model, replace(METHOD.settings(model), rank=3, dropout=0.2))
+    outside = {
+        name
+        for name, module in model.network.named_modules()
+        if isinstance(module, torch.nn.Linear) and name not in plan.layers
+    }
+    words = ("time_emb", "time_embedding", "norm", "proj_out", "patch_embed")
+    assert all(any(word in name for word in words) for name in outside), outside
+    assert (plan.rank, plan.dropout) == (3, 0.2)
+
+
+def test_the_loss_of_known_features():
+    own = [Features(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2, 2))]
+    true = [Features(torch.tensor([[0.0, 0.0]]), torch.full((1, 2, 2), 0.1))]
+    settings = motionmatcher.MotionMatcherSettings(cross=2.0, temporal=300.0)
+    assert float(feature_loss(own, true, settings)) == pytest.approx(2 * 0.5 + 300 * 0.01)
+    assert float(feature_loss(own, true, replace(settings, temporal=0.0))) == pytest.approx(1)
+    assert float(feature_loss(own + own, true + own, settings)) == pytest.approx((2 * 0.5 + 300 * 0.01) / 2)
+
+
+def test_features_are_probabilities_of_every_lattice(model: Any):
+    given = reference(model)
+    blocks = tuple(range(model.blocks))
+    record = model.record(given.latents, 700, model.text("a red star"), blocks)
+    found = motion_features([(seen, model.grid(given.shape, number)) for number, seen in record.items()])
+    grids = dict.fromkeys(model.grid(given.shape, number) for number in blocks)
+    assert len(found) == len(grids)
+    for own, grid in zip(found, grids, strict=True):
+        assert own.cross.shape[0] == grid.tokens
+        assert own.temporal.shape == (grid.area, grid.frames, grid.frames)
+        if model.family == "unet3d":
+            torch.testing.assert_close(own.cross.sum(dim=1), torch.ones(grid.tokens))
+            torch.testing.assert_close(own.temporal.sum(dim=2), torch.ones(grid.area, grid.frames))
+        else:
+            assert float(own.cross.sum(dim=1).max()) < 1
+
+
+def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytest.MonkeyPatch):
+    settings = replace(METHOD.settings(model), steps=20)
+    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
+        given = draw(model, 700, adapter.off)
+        signal = model.schedule.alphas[700]
+        noised = model.add_noise(given.latents, given.noise, 700)
+        velocity = signal.sqrt() * given.noise - (1 - signal).sqrt() * given.latents
+        true = given.noise if model.family == "unet3d" else velocity
+        monkeypatch.setattr(model, "predict", lambda latents, timestep, text: true)
+        assert float(METHOD.loss(given, model, settings)) < 1e-7
+        monkeypatch.setattr(model, "predict", lambda latents, timestep, text: true + 0.3 * noised)
+        assert float(METHOD.loss(given, model, settings)) > 1e-5
+
+
+def test_its_gradient_is_that_of_the_whole_step(model: Any):
+    """Against one graph from the factors to the features, with a second network in the place of the one without factors."""
+    settings = replace(METHOD.settings(model), steps=20, dropout=0.0)
+    frozen = backbone() if model.family == "cogvideox" else UNet3D(unet3d(), "twin", torch.device("cpu"))
+    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
+        with torch.no_grad():
+            for parameter in adapter.parameters.values():
+                parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+        given = draw(model, 700, adapter.off)
+        parameters = list(adapter.parameters.values())
+        loss = METHOD.loss(given, model, settings)
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+
+        noised = model.add_noise(given.latents, given.noise, 700)
+        estimates = model.estimates(model.predict(noised, 700, given.text), 700, noised)
+        later = 700 - 1000 // 20
+        features = [
+            METHOD._features(frozen.add_noise(*pair, later), later, given, frozen, settings)
+            for pair in (estimates, (given.latents, given.noise))
+        ]
+        expected = feature_loss(*features, settings)
+        torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-9)
+        whole = torch.autograd.grad(expected, parameters, allow_unused=True)
+    assert sum(gradient is not None and bool(gradient.abs().max() > 0) for gradient in whole) > len(whole) / 2
+    for one, other in zip(found, whole, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=2e-3, atol=1e-7)
+
+
+def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any):
+    settings = replace(METHOD.settings(model), block=(0,))
+    seen: list[bool] = []
+    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
+
+        @contextmanager
+        def watched():
+            seen.append(True)
+            with adapter.off():
+                yield
+
+        ran: list[int] = []
+        blocks = (
+            list(model.network.transformer_blocks)
+            if model.family == "cogvideox"
+            else [*model.network.down_blocks, model.network.mid_block, *model.network.up_blocks]
+        )
+        handles = [block.register_forward_hook(lambda *_, n=n: ran.append(n)) for n, block in enumerate(blocks)]
+        METHOD.loss(draw(model, 700, watched), model, settings)
+        for handle in handles:
+            handle.remove()
+    assert len(seen) == 2
+    assert ran == [*range(len(blocks)), 0, 0]

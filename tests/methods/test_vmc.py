@@ -1,0 +1,89 @@
+"""VMC: what it tunes, and that its loss is the paper's."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from tests.methods.references import backbone, reference
+from tests.twins import unet3d
+
+from motionlift.backbones.unet3d import UNet3D
+from motionlift.core import Draw
+from motionlift.errors import InputError, SettingError
+from motionlift.methods import vmc
+from motionlift.signals.residuals import residual_loss
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return backbone()
+
+
+@pytest.fixture(scope="module")
+def unet() -> Any:
+    return UNet3D(unet3d(), "twin", torch.device("cpu"))
+
+
+def draw(model: Any, timestep: int) -> Draw:
+    given = reference(model)
+    noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(0))
+    return Draw(given.latents, noise, timestep, model.text("a star"), given.shape, nullcontext)
+
+
+def test_published_settings(unet: Any):
+    settings = vmc.METHOD.settings(unet)
+    assert (settings.steps, settings.cfg, settings.beta, settings.form) == (75, 9.0, 1.0, "cos")
+    assert (settings.tuning_steps, settings.tuning_lr, settings.weight_decay, settings.clip) == (400, 1e-4, 0.01, 1.0)
+    assert (settings.clean_share, settings.accumulation, settings.inversion) == (0, 1, True)
+
+
+def test_it_tunes_queries_keys_and_values_of_temporal_attention_alone(unet: Any):
+    plan = vmc.METHOD.plan(unet, vmc.METHOD.settings(unet))
+    expected = {
+        name
+        for name, module in unet.network.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and ("temp_attentions" in name or "transformer_in" in name)
+        and name.rpartition(".")[2] in ("to_q", "to_k", "to_v")
+    }
+    assert set(plan.layers) == expected and len(plan.layers) == 6 * (unet.blocks + 1)
+    assert plan.rank is None
+    spatial = vmc.METHOD.plan(unet, replace(vmc.METHOD.settings(unet), attention="spatial")).layers
+    assert len(spatial) == 3 * unet.blocks and not set(spatial) & expected
+
+
+def test_on_joint_attention_it_tunes_all_of_it(model: Any):
+    layers = vmc.METHOD.plan(model, vmc.METHOD.settings(model)).layers
+    assert set(layers) == {f"transformer_blocks.{n}.attn1.to_{part}" for n in range(3) for part in "qkv"}
+    settings = replace(vmc.METHOD.settings(model), attention="spatial", source_prompt="a star")
+    with pytest.raises(SettingError, match=r"attends jointly .* ask for temporal"):
+        vmc.METHOD.check(model, settings)
+
+
+@pytest.mark.parametrize("kind", ["cogvideox", "unet3d"])
+def test_its_loss_is_of_the_noise_that_the_output_speaks_of(
+    model: Any, unet: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A network that predicts some noise exactly, in its own parameterisation, gives the residual loss of that noise."""
+    own = {"cogvideox": model, "unet3d": unet}[kind]
+    given = draw(own, 600)
+    guess = torch.randn(given.noise.shape, generator=torch.Generator().manual_seed(1))
+    signal = own.schedule.alphas[600]
+    noised = own.add_noise(given.latents, given.noise, 600)
+    clean = (noised - (1 - signal).sqrt() * guess) / signal.sqrt()
+    output = guess if kind == "unet3d" else signal.sqrt() * guess - (1 - signal).sqrt() * clean
+    monkeypatch.setattr(own, "predict", lambda latents, timestep, text: output)
+    loss = vmc.METHOD.loss(given, own, vmc.METHOD.settings(own))
+    torch.testing.assert_close(loss, residual_loss(guess, given.noise), atol=1e-4, rtol=1e-4)
+
+
+def test_the_prompt_of_tuning_and_that_of_inversion(model: Any):
+    settings = replace(vmc.METHOD.settings(model), source_prompt="a red star on a blue plain background")
+    assert vmc.METHOD.caption(settings) == "a star"
+    assert vmc.METHOD.caption(replace(settings, reduced=False)) == settings.source_prompt
+    assert settings.inversion_prompt == ""
+    assert replace(settings, inverted_with="source").inversion_prompt == settings.source_prompt
+    with pytest.raises(InputError, match="no subject"):
+        vmc.METHOD.check(model, replace(settings, source_prompt="on a blue background"))
