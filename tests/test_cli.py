@@ -110,16 +110,19 @@ def test_the_command_line_is_frozen():
     assert taken == {
         "transfer": [
             *("reference", "--prompt", "--method", "--model", "--output", "--seed", "--frames", "--steps", "--read"),
-            *("--source-prompt", "--pair", "--set", "--device", "--side-by-side", "--json"),
+            *("--source-prompt", "--pair", "--set", "--device"),
+            *("--slower", "--interpolate", "--between", "--upscale", "--side-by-side", "--json"),
         ],
         "lift": [
             *("reference", "--output", "--method", "--model", "--frames", "--steps", "--read"),
-            *("--source-prompt", "--subject", "--set", "--device", "--json"),
+            *("--source-prompt", "--subject", "--set", "--run", "--previews", "--slower", "--device", "--json"),
         ],
         "cast": [
             *("motion", "--prompt", "--model", "--output", "--seed", "--steps"),
-            *("--target", "--set", "--device", "--keep-motion", "--json"),
+            *("--target", "--strength", "--mix", "--interpolate", "--between", "--upscale"),
+            *("--set", "--device", "--keep-motion", "--json"),
         ],
+        "export": ["motion", "output", "--for", "--rank"],
         "inspect": [
             *("reference", "--output", "--method", "--model", "--frames", "--read"),
             *("--source-prompt", "--subject", "--set", "--device"),
@@ -333,7 +336,7 @@ def test_the_world_is_written_and_can_be_read_again():
 def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert run(["methods", "--json"]) == 0
     listed = {method["name"]: method for method in json.loads(capsys.readouterr().out)}
-    assert set(listed) == {"ditflow", "injection", "moft", "motionflow", "none", "smm"}
+    assert set(listed) == {"ditflow", "injection", "moft", "motionflow", "motionmatcher", "none", "smm", "vmc"}
     assert listed["ditflow"]["settings"]["temperature"] == {"default": 2.0, "allowed": "a number from 0.001 to 1000"}
     assert run(["methods"]) == 0
     told = capsys.readouterr().out

@@ -66,7 +66,7 @@ def refusal(kind: type[Exception], act: Callable[[], Any]) -> str:
     with pytest.raises(kind) as caught:
         act()
     message = str(caught.value)
-    assert message.isprintable() and 20 < len(message) < 600, message
+    assert message.isprintable() and 20 < len(message) < 700, message
     return message
 
 
@@ -449,7 +449,7 @@ def test_what_is_lifted_anew(model: Any, motion_cache: Path):
 
     assert (forwards(), forwards()) == (1, 0)
     assert forwards(block=2) == 1
-    assert forwards(lr=0.5) == 1
+    assert forwards(lr=0.5) == 0, "it matters to casting alone"
     assert forwards(method="smm") == 1
     assert forwards(a_clip(seed=1)) == 1
     assert forwards(replace(a_clip(), fps=4.0)) == 1
@@ -569,7 +569,7 @@ def test_stopping_leaves_the_model_as_it_was(model: Any, motion: Motion):
 
     with pytest.raises(KeyboardInterrupt) as held:
         cast(motion, PROMPT, model, advance=stop)
-    hooks = [module for module in model.transformer.modules() if module._forward_pre_hooks]
+    hooks = [module for module in model.network.modules() if module._forward_pre_hooks]
     assert held.value.__traceback__ is not None and hooks == []
     assert torch.equal(cast(motion, PROMPT, model).clip.frames, before)
 

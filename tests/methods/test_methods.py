@@ -34,7 +34,7 @@ def backbones():
 
 
 def test_every_file_is_a_method_under_its_own_name():
-    assert set(methods()) == {"ditflow", "injection", "moft", "motionflow", "none", "smm"}
+    assert set(methods()) == {"ditflow", "injection", "moft", "motionflow", "motionmatcher", "none", "smm", "vmc"}
     for name, found in methods().items():
         assert isinstance(found, Method)
         assert found.name == name
@@ -44,9 +44,10 @@ def test_every_file_is_a_method_under_its_own_name():
 
 def test_an_unknown_method_is_refused():
     with pytest.raises(
-        SettingError, match="unknown method 'vmc'; allowed are ditflow, injection, moft, motionflow, none, smm"
+        SettingError,
+        match="unknown method 'magic'; allowed are ditflow, injection, moft, motionflow, motionmatcher, none, smm, vmc",
     ):
-        method("vmc")
+        method("magic")
 
 
 @pytest.mark.parametrize("variant", BLOCKS)

@@ -26,6 +26,8 @@ FACTOR, KEYFRAMES = 4, 7
 """Frames that a keyframe becomes (VMC, released), and keyframes of a clip: two windows of a model of 16 frames."""
 SIDE, LARGE_SIDE = 64, 64 * tiny_upscaler.FACTOR
 Frames = UInt8[Tensor, "frames height width 3"]
+Keyframes = UInt8[Tensor, "keyframes height width 3"]
+LargeFrames = UInt8[Tensor, "frames large_height large_width 3"]
 
 
 def cells(count: int) -> list[dict[str, Any]]:
@@ -77,7 +79,7 @@ def psnr(own: Frames, true: Frames) -> float:
     return float(20 * math.log10(255) - 10 * torch.log10(error.clamp(min=1e-6)))
 
 
-def linear(keyframes: Frames) -> Frames:
+def linear(keyframes: Keyframes) -> Frames:
     """Frames between keyframes as their weighted means."""
     weights = torch.arange(FACTOR) / FACTOR
     starts, ends = keyframes[:-1].float(), keyframes[1:].float()
@@ -85,7 +87,7 @@ def linear(keyframes: Frames) -> Frames:
     return torch.cat([mixed, keyframes[-1:].float()]).round().to(torch.uint8)
 
 
-def resized(frames: Frames, mode: str) -> Frames:
+def resized(frames: Frames, mode: str) -> LargeFrames:
     """Frames enlarged by a filter."""
     planes = frames.permute(0, 3, 1, 2).float()
     large = functional.interpolate(planes, scale_factor=tiny_upscaler.FACTOR, mode=mode, align_corners=False)
