@@ -94,6 +94,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     text = f"## Sweeps\n\n{references} references apart from those above; one setting changed at a time.\n"
     for method, groups in CHANGES.items():
         for name, changes in groups.items():
+            if not any(record["method"] == method and record["settings"] in changes for record in records):
+                continue
             rows = []
             for title, own, change in [
                 ("plain sampling", "none", {}),
