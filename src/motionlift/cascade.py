@@ -230,7 +230,7 @@ class SuperResolution:
         for index, timestep in enumerate(self.scheduler.timesteps):
             with torch.no_grad():
                 when = timestep.expand(1).to(self.device)
-                output = tiny_upscaler.velocity(self.network, latents, when, base, given, mask)
+                output = tiny_upscaler.residual(self.network, latents, when, base, given, mask)
             self.passes.forward += 1
             latents = self.scheduler.step(output, timestep, latents, return_dict=False)[0]
             yield Step(self.name, place[0] * self.steps + index, place[1] * self.steps)
