@@ -161,7 +161,7 @@ def test_sides_that_cannot_be_enlarged_are_refused(upscaler: SuperResolution):
 
 def test_squares_of_pixels_fold_and_unfold():
     frames = torch.randn(2, 3, 5, 16, 8, generator=torch.Generator().manual_seed(0))
-    assert tiny_upscaler.folded(frames).shape == (2, 48, 5, 4, 2)
+    assert tiny_upscaler.folded(frames).shape == (2, 12, 5, 8, 4)
     assert torch.equal(tiny_upscaler.unfolded(tiny_upscaler.folded(frames)), frames)
 
 
@@ -169,7 +169,7 @@ def test_given_frames_and_only_they_are_out_of_the_loss():
     small, large, _ = tiny_upscaler.batch(0)
     torch.manual_seed(0)
     network = tiny_upscaler.network()
-    mask = torch.zeros(2, 8, dtype=torch.bool)
+    mask = torch.zeros(len(small), 8, dtype=torch.bool)
     mask[:, 0] = True
     schedule = tiny_upscaler.scheduler()
     whole = [

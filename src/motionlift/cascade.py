@@ -209,7 +209,8 @@ class SuperResolution:
         Raises:
             SettingError: rows or columns that the network cannot halve.
         """
-        multiple, factor = 2 * tiny_upscaler.PATCH // tiny_upscaler.FACTOR, tiny_upscaler.FACTOR
+        factor = tiny_upscaler.FACTOR
+        multiple = 2 ** (len(tiny_upscaler.WIDTHS) - 1) * tiny_upscaler.PATCH // factor
         if shape.height % multiple or shape.width % multiple:
             raise SettingError(
                 f"frames of {shape.width}x{shape.height} cannot be enlarged; sides must be multiples of {multiple}"

@@ -13,6 +13,7 @@ COUNT = 32
 RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "none": ("none", {}),
     "injection": ("injection", {}),
+    "inverted noise": ("none", {"inversion": True, "beta": 1.0}),
     "SMM": ("smm", {}),
     "MOFT": ("moft", {}),
     "VMC": ("vmc", {}),
@@ -22,7 +23,7 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "DiTFlow, latents, optical flow": ("ditflow", {"read": "flow"}),
     "DiTFlow, positions": ("ditflow", {"target": "positions"}),
 }
-"""Method and settings of every row; zero-shot follows from the positions."""
+"""Method and settings of every row; zero-shot follows from the positions. Inverted noise alone is what VMC tunes on top of."""
 ZERO_SHOT = "DiTFlow, saved positions, third prompt"
 
 
@@ -68,7 +69,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
             sum(record["passes"][way] for record in group) / len(group) for way in ("forward", "backward")
         )
         seconds = [_mean(group, f"{phase}_seconds") for phase in ("lift", "cast")]
-        rows.append([run, *averages(group), f"{forward:.0f} + {backward:.0f}", *seconds])
+        title = run if len(group) == len(groups["none"]) else f"{run} ({len(group)} references)"
+        rows.append([title, *averages(group), f"{forward:.0f} + {backward:.0f}", *seconds])
     text = (
         f"## Methods\n\n{len(groups['none'])} held-out references, each cast onto one new held-out prompt (another object, "
         "colour and background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each "

@@ -40,21 +40,23 @@ MOTIONFLOW: Changes = {
     "block": [*[{"block": number} for number in range(7)]],
 }
 VMC: Changes = {
-    "loss": [{"form": value} for value in ("cos", "l2", "released")],
-    "prompt": [{"reduced": value} for value in (True, False)],
-    "attention": [{"attention": value} for value in ("temporal", "spatial")],
-    "start": [{"beta": value} for value in (0.0, 0.3, 0.5, 1.0)],
-    "learning rate": [{"tuning_lr": value} for value in (1e-4, 3e-4, 1e-3, 3e-3)],
-    "tuning steps": [{"tuning_steps": value} for value in (25, 50, 100, 200)],
+    "strength": [{"strength": value} for value in (0.0, 0.5, 1.5)],
+    "loss": [{"form": value} for value in ("l2", "released")],
+    "prompt": [{"reduced": False}],
+    "attention": [{"attention": "spatial"}],
+    "start": [{"beta": value} for value in (0.0, 0.3, 0.5)],
+    "learning rate": [{"tuning_lr": value} for value in (3e-4, 3e-3)],
+    "tuning steps": [{"tuning_steps": value} for value in (25, 100)],
 }
 MOTIONMATCHER: Changes = {
-    "features": [{"temporal": 0.0}, {"cross": 0.0}, {}],
-    "start": [{"beta": value} for value in (0.0, 0.1, 0.3, 0.5)],
-    "learning rate": [{"tuning_lr": value} for value in (2e-4, 5e-4, 1e-3, 2e-3)],
-    "tuning steps": [{"tuning_steps": value} for value in (25, 50, 100, 200)],
-    "rank": [{"rank": value} for value in (4, 32)],
+    "strength": [{"strength": value} for value in (0.0, 0.5, 1.5)],
+    "features": [{"temporal": 0.0}, {"cross": 0.0}],
+    "start": [{"beta": value} for value in (0.0, 0.1, 0.2, 0.5)],
+    "learning rate": [{"tuning_lr": value} for value in (2e-4, 2e-3)],
+    "tuning steps": [{"tuning_steps": value} for value in (25, 100)],
+    "rank": [{"rank": 4}],
     "block": [{"block": number} for number in range(7)],
-    "share left alone": [{"clean_share": value} for value in (0.0, 0.5)],
+    "share left alone": [{"clean_share": 0.0}],
 }
 CHANGES: Mapping[str, Changes] = {
     "ditflow": DITFLOW,
