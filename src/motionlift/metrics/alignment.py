@@ -53,13 +53,13 @@ class ClipModel:
                 "such as openai/clip-vit-large-patch14"
             ) from error
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def of_text(self, prompt: str) -> Float[Tensor, " width"]:
         """The embedding of a sentence, of length one; what exceeds CLIP's window is cut off, as its users do."""
         tokens = self._tokenizer(prompt, truncation=True, padding="max_length", return_tensors="pt")
         return _unit(_pooled(self._model.get_text_features(**tokens)))[0]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def of_frames(self, frames: Iterable[Image]) -> Iterator[Float[Tensor, " width"]]:
         """The embeddings of RGB frames, of length one, in their order; frames are read a batch at a time."""
         for batch in _batches(frames):

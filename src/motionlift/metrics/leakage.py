@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motionlift.errors import InputError, ModelError
@@ -100,7 +100,9 @@ def load_lpips() -> Any:
         raise ModelError(f"{' '.join(str(error).split())[:200]}; {HOW_TO_GET_LPIPS}") from error
 
 
-def _pair(one: Image | None, other: Image | None) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 3 h w"]]:
+def _pair(
+    one: Image | None, other: UInt8[np.ndarray, "rows columns 3"] | None
+) -> tuple[Float[Tensor, "1 3 height width"], Float[Tensor, "1 3 height width"]]:
     """Two frames in 0..1."""
     if one is None or other is None:
         raise InputError("one of the videos has fewer frames than was said")

@@ -51,9 +51,10 @@ def both_seen(
 
 
 def _checked(tracks: Tensor, visible: Tensor | None, name: str) -> Seen:
-    if not isinstance(tracks, Tensor) or tracks.ndim != 3 or tracks.shape[-1] != 2 or not tracks.is_floating_point():
-        came = f"{tracks.dtype} {tuple(tracks.shape)}" if isinstance(tracks, Tensor) else type(tracks).__name__
-        raise InputError(f"the {name} tracks are {came}; give a floating-point tensor (points, frames, 2)")
+    if tracks.ndim != 3 or tracks.shape[-1] != 2 or not tracks.is_floating_point():
+        raise InputError(
+            f"the {name} tracks are {tracks.dtype} {tuple(tracks.shape)}; give a floating-point tensor (points, frames, 2)"
+        )
     if not len(tracks) or tracks.shape[1] < 2:
         raise InputError(f"the {name} tracks are {tuple(tracks.shape)}; give at least one point and two frames")
     if visible is None:

@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -51,6 +51,7 @@ Follow = Callable[[Grey, Grey, Points], tuple[Points, Points, Bool[np.ndarray, "
 """From two frames and points of the first: where they are in the second, where these are in the first, and which were found."""
 
 
+@runtime_checkable
 class Frames(Protocol):
     """A stream of frames: :class:`motionlift.media.Footage`, :class:`motionlift.media.Clip`, or the like."""
 
@@ -80,6 +81,7 @@ class PointTracks:
     """Frames a second."""
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """A way to follow points."""
 
