@@ -338,9 +338,7 @@ def inspect(
 @app.command()
 def score(
     reference: Reference,
-    generated: Annotated[
-        Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)
-    ],
+    generated: Annotated[Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)],
     prompt: Annotated[str, typer.Option("--prompt", help="What the generated video is to show.")] = "",
     truth: Annotated[
         Path | None,
@@ -394,9 +392,7 @@ def score(
         Console().print(table)
 
 
-def _score_record(
-    found: "Scores", reference: Path, generated: Path, prompt: str, tracker: str
-) -> dict[str, Any]:
+def _score_record(found: "Scores", reference: Path, generated: Path, prompt: str, tracker: str) -> dict[str, Any]:
     """Scores as JSON has them: each figure a key, null where it is undefined."""
     return {
         "reference": str(reference),

@@ -102,9 +102,7 @@ def closing_lines(record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def score_tables(
-    figures: Mapping[str, float], meanings: Mapping[str, str], left_out: Mapping[str, str]
-) -> list[Table]:
+def score_tables(figures: Mapping[str, float], meanings: Mapping[str, str], left_out: Mapping[str, str]) -> list[Table]:
     """Figures with how to read them; then what was left out, one line for all that lack the same."""
     tables = []
     if figures:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,8 +81,8 @@ class _Job:
     """Follows the points."""
     legacy: bool
     """Whether the older figure is wanted too."""
-    clip_model: str | None
-    """A folder or a hub name."""
+    clip_model: ClipModel | None
+    """What CLIP's figures are taken with."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Filled by the measures."""
 
@@ -128,9 +129,12 @@ def score(
     if isinstance(tracker, str):
         tracker = tracker_named(tracker)
     told = read_truth(truth) if truth is not None else None
+    asked_of_clip = wanted.intersection(MEASURES["alignment"][1])
+    embeddings = ClipModel(clip_model) if clip_model is not None and asked_of_clip else None
     own, made = Footage.of(reference), Footage.of(generated)
     notices = _notices(own, made)
-    job = _Job(own.sized(made.height, made.width), made, prompt, told, tracker, "motion_fidelity_legacy" in wanted, clip_model)
+    legacy = "motion_fidelity_legacy" in wanted
+    job = _Job(own.sized(made.height, made.width), made, prompt, told, tracker, legacy, embeddings)
     figures: dict[str, float] = {}
     for name, (measure, names) in MEASURES.items():
         if wanted.intersection(names):
@@ -189,7 +193,7 @@ def _compared(one: PointTracks, other: PointTracks, legacy: bool) -> dict[str, f
     height, width = other.height, other.width
     steps = min(one.positions.shape[1], other.positions.shape[1])
     tracks = one.positions, other.positions
-    seen = {"reference_visible": one.visible, "generated_visible": other.visible}
+    seen: dict[str, Any] = {"reference_visible": one.visible, "generated_visible": other.visible}
     standing = still_step(steps, height, width)
     moving = motion_fidelity_moving(*tracks, height, width, standing=standing, **seen)
     followed = [float(long_seen(each.visible).double().mean()) for each in (one, other)]
@@ -210,7 +214,7 @@ def _aligned(job: _Job) -> dict[str, float]:
         how = "name a CLIP model, a folder or a hub name such as openai/clip-vit-large-patch14 (--clip-model)"
         job.left_out.update(clip_text=how, clip_frames=how)
         return {}
-    found = clip_alignment(job.generated, ClipModel(job.clip_model), job.prompt)
+    found = clip_alignment(job.generated, job.clip_model, job.prompt)
     if found.text is None:
         job.left_out["clip_text"] = "give a prompt (--prompt)"
         return {"clip_frames": found.frames}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
+from tests import twins
 
 from motionlift.errors import InputError, ModelError
 from motionlift.media import Clip
 from motionlift.metrics.alignment import ClipModel, clip_alignment
-from tests import twins
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tests.metrics.test_trackers import panned
 
 from motionlift.errors import InputError
 from motionlift.media import Clip
 from motionlift.metrics.consistency import _mean_difference, temporal_consistency
-from tests.metrics.test_trackers import panned
 
 
 def test_a_video_at_rest_is_wholly_consistent():

@@ -37,14 +37,14 @@ def defined(one: torch.Tensor, other: torch.Tensor, seen: torch.Tensor, seen_oth
                 values.append(float(a @ b / (a.norm() * b.norm())))
         return sum(values) / len(values) if len(values) >= (len(first) - 1) / 2 else None
 
-    def one_way(tracks: torch.Tensor, visible: torch.Tensor, others: torch.Tensor, others_visible: torch.Tensor) -> float:
+    def one_way(
+        tracks: torch.Tensor, visible: torch.Tensor, others: torch.Tensor, others_visible: torch.Tensor
+    ) -> float:
         best = []
         for track, mask in zip(tracks, visible, strict=True):
             if int((mask[1:] & mask[:-1]).sum()) < (tracks.shape[1] - 1) / 2:
                 continue
-            found = [
-                likeness(track, each, mask & also) for each, also in zip(others, others_visible, strict=True)
-            ]
+            found = [likeness(track, each, mask & also) for each, also in zip(others, others_visible, strict=True)]
             best.append(max([value for value in found if value is not None], default=0.0))
         return sum(best) / len(best)
 
@@ -115,7 +115,9 @@ def test_rates_and_lengths_are_resampled_and_not_cut():
 
 def test_one_lucky_step_is_no_match():
     one, other = line(1, 0, points=1, frames=9), line(0, 1, points=1, frames=9)
-    other[:, 1:] = other[:, 1:] - other[:, 1:2] + other[:, :1] + torch.tensor([1.0, 0.0])  # its first step goes the same way
+    other[:, 1:] = (
+        other[:, 1:] - other[:, 1:2] + other[:, :1] + torch.tensor([1.0, 0.0])
+    )  # its first step goes the same way
     visible = torch.zeros(1, 9, dtype=torch.bool)
     visible[:, :2] = True
     scored = motion_fidelity(one, other, reference_visible=seen(one), generated_visible=visible)
@@ -203,7 +205,8 @@ def test_many_tracks_are_cheap():
 
 
 @pytest.mark.parametrize(
-    "tracks", [torch.zeros(0, 5, 2), torch.zeros(3, 1, 2), torch.full((3, 5, 2), math.nan), torch.full((3, 5, 2), math.inf)]
+    "tracks",
+    [torch.zeros(0, 5, 2), torch.zeros(3, 1, 2), torch.full((3, 5, 2), math.nan), torch.full((3, 5, 2), math.inf)],
 )
 @pytest.mark.parametrize("legacy", [False, True])
 def test_tracks_that_cannot_be_compared_are_refused(tracks: torch.Tensor, legacy: bool):

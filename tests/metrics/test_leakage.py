@@ -36,7 +36,9 @@ def test_colours_in_common_are_counted():
     half = torch.cat([flat(1, 250, 10, 10).frames[:, :12], flat(1, 10, 10, 250).frames[:, :12]], dim=1)
     assert content_leakage(Clip.of(half, 8.0), flat(1, 250, 10, 10), (1, 1)).histogram == pytest.approx(0.5)
     assert content_leakage(flat(3, 10, 250, 10), flat(3, 250, 10, 10), (3, 3)).histogram == 0.0
-    assert content_leakage(flat(2, 0, 0, 31), flat(2, 0, 0, 32), (2, 2)).histogram == 0.0, "an eighth of the range apart"
+    assert content_leakage(flat(2, 0, 0, 31), flat(2, 0, 0, 32), (2, 2)).histogram == 0.0, (
+        "an eighth of the range apart"
+    )
     assert content_leakage(flat(2, 0, 0, 0), flat(2, 31, 31, 31), (2, 2)).histogram == pytest.approx(1.0)
 
 
@@ -56,10 +58,10 @@ def test_the_similarity_is_the_mean_over_frames():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(InputError, match="32x24 and 32x20"):
+    with pytest.raises(InputError, match=r"32x24 and 32x20"):
         content_leakage(noise(2), noise(2).resized(20, 32), (2, 2))
     for counts in ((3, 2), (2, 3), (3, 3)):
-        with pytest.raises(InputError, match="fewer frames than was said|frames came of"):
+        with pytest.raises(InputError, match=r"fewer frames than was said|frames came of"):
             content_leakage(noise(2), noise(3) if counts == (2, 3) else noise(2), (counts[0], counts[1] + 9))
 
 

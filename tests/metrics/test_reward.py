@@ -77,7 +77,7 @@ def test_it_is_loaded_from_its_cache_and_off_the_network(
 
 
 def test_without_package_or_weights_it_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(ModelError, match="not installed; install it .pip install image-reward"):
+    with pytest.raises(ModelError, match=r"not installed; install it \(pip install image-reward\)"):
         load_reward()
     monkeypatch.setattr(reward.util, "find_spec", lambda name: object())
     monkeypatch.setattr(reward, "CACHE", tmp_path)

@@ -257,7 +257,7 @@ def test_weights_that_are_none_are_refused_and_nothing_is_run(hub: Path, tmp_pat
         file.write_bytes(b"noise" * 9)
     else:
         torch.save({"pickle": Harm(), "list": [1, 2], "other": {"bias": torch.zeros(3)}}[held], file)
-    with pytest.raises(ModelError, match="weights|state dict|cannot be loaded"):
+    with pytest.raises(ModelError, match=r"weights|state dict|cannot be loaded"):
         CoTracker(file)
     assert not (tmp_path / "harm").exists()
 

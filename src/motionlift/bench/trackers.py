@@ -72,7 +72,12 @@ def true_tracks(scene: world.Scene, side: int, grid: int = GRID) -> TrueTracks:
     corners = [corner + corner.new_tensor(step) for step in ((0, 0), (1, 0), (0, 1), (1, 1))]
     inside = torch.stack([masks[0, 0][place[:, 1], place[:, 0]] for place in corners])
     share = points - corner
-    weights = [(1 - share), torch.stack([share[:, 0], 1 - share[:, 1]], -1), torch.stack([1 - share[:, 0], share[:, 1]], -1), share]
+    weights = [
+        (1 - share),
+        torch.stack([share[:, 0], 1 - share[:, 1]], -1),
+        torch.stack([1 - share[:, 0], share[:, 1]], -1),
+        share,
+    ]
     tracks, visible = [], []
     for frame in range(scene.frames):
         field = world.displacement(scene, 0, frame, side, side, masks)
@@ -153,8 +158,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     figures = ("median error", "mean error", "kept, %", "dropped, %")
     head = ["pictures", "camera", "points on", *[f"{name}: {figure}" for name in TRACKERS for figure in figures]]
     text = (
-        f"## Built-in trackers\n\n{GRID * GRID} points followed through 17 frames of {len(records) // len(world.CAMERAS)} clips for "
-        "each camera, against their exact tracks. Errors in pixels, over the points and frames that are truly seen and that the "
+        f"## Built-in trackers\n\n{GRID * GRID} points followed through 17 frames of {len(records) // len(world.CAMERAS)} clips "
+        "for each camera, against exact tracks. Errors in pixels, over the points and frames that are truly seen and that the "
         "tracker holds; the share of what is truly seen that it holds, and of what is truly hidden that it lets go; means over "
         "clips with the bootstrap 95 % interval. The world's objects are of one colour and its backgrounds plain, striped or "
         "graded, where no tracker can see motion along what looks the same; the textured pictures are the same motion, warped "

@@ -47,7 +47,7 @@ class ClipModel:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
             self._processor: Any = AutoImageProcessor.from_pretrained(name, use_fast=False)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = " ".join(str(error).split()).split(". ")[0][:200]
             raise ModelError(
                 f"{name!r} is not to be had as a CLIP model ({reason}); give a folder or a hub name with safetensors, "
                 "such as openai/clip-vit-large-patch14"

@@ -106,9 +106,7 @@ def motion_fidelity_moving(
     counted = [long_seen(_steps(seen, standing).visible) for seen in pair]
     if not any(each.any() for each in counted):
         raise _nothing_seen()
-    moving = [
-        each & (_reach(seen) > STILL * max(height, width)) for seen, each in zip(pair, counted, strict=True)
-    ]
+    moving = [each & (_reach(seen) > STILL * max(height, width)) for seen, each in zip(pair, counted, strict=True)]
     share = sum(int(each.sum()) for each in moving) / sum(int(each.sum()) for each in counted)
     if not all(each.any() for each in moving):
         return MovingFidelity(float(not any(each.any() for each in moving)), share)

@@ -202,7 +202,7 @@ class CoTracker:
         tracks, visible = self._predictor(video, grid_size=self.grid)
         positions = tracks[0].transpose(0, 1).float().cpu().contiguous()
         seen = (visible[0].transpose(0, 1) > 0.5).cpu() & positions.isfinite().all(dim=-1)
-        return PointTracks(positions.nan_to_num(0, 0, 0), seen.contiguous(), height, width, frames.fps)
+        return PointTracks(positions.nan_to_num(0.0, 0.0, 0.0), seen.contiguous(), height, width, frames.fps)
 
 
 TRACKERS: Mapping[str, Callable[[], Tracker]] = {
@@ -262,7 +262,7 @@ def _followed(frames: Frames, grid: int, follow: Follow) -> PointTracks:
     assert first is not None
     height, width = first.shape[:2]
     before = _grey(first)
-    points = grid_points(*before.shape, grid)
+    points = grid_points(before.shape[0], before.shape[1], grid)
     seen = np.ones(len(points), bool)
     track, visible = [points], [seen]
     for image in images:
@@ -311,7 +311,7 @@ def _bounded(points: Points, size: tuple[int, ...]) -> Points:
     """Points no farther outside than the frame is large: one that is lost would else run away."""
     height, width = size
     limits = np.array([width, height], np.float32)
-    return np.clip(np.nan_to_num(points), -limits, 2 * limits).astype(np.float32)
+    return np.nan_to_num(points).clip(-limits, 2 * limits)
 
 
 def _state_dict(file: Path) -> dict[str, Tensor]:
