@@ -36,8 +36,8 @@ Image = UInt8[np.ndarray, "height width 3"]
 
 FRAMES = (2, 1025)
 """Fewest and most frames read from a file (ours: above what any supported model makes)."""
-MOST_STREAMED = 10_000
-"""Most frames of a video that is gone through frame by frame (ours: some minutes of footage)."""
+MOST_STREAMED = 3000
+"""Most frames of a video that is gone through frame by frame (ours: 2500 tracks through them take some hundred megabytes)."""
 LONGEST = 512
 """Longest side, in pixels, that streamed frames are scaled down to by default (ours: that of :meth:`Clip.read`)."""
 RATES = (0.1, 240.0)
@@ -243,7 +243,7 @@ class Footage:
         """Go through a video once to learn its length, rate and size; larger frames are scaled down to ``longest``.
 
         Raises:
-            InputError: no such file, not a video, damaged, one frame only, or more than 10000 frames.
+            InputError: no such file, not a video, damaged, one frame only, or more than 3000 frames.
             SettingError: ``longest`` out of range.
         """
         _check_side("longest", longest)

@@ -22,6 +22,8 @@ from motionlift.truth import Truth, exact_figures, looks_told, read_truth
 
 LASTS_ALIKE = 0.1
 """How much longer than the other, as a share, a video may play before that is told (ours)."""
+LONGEST_JUDGED = 128
+"""Longest side, in pixels, of the frames that are held for the judge of the world's clips, which looks at 64x64 (ours)."""
 CAPTION_NEEDED = "give the caption of what it is to show, such as 'a red star on a blue striped background'"
 TRUTH_NEEDED = "give the truth of the reference, which motionlift world writes beside its clips"
 """What the exact measures of the world's clips ask for."""
@@ -265,7 +267,9 @@ def _exact(job: _Job) -> dict[str, float]:
     if wanted is None:
         looks = ("colour", "shape", "background", "looks_leaked")
         job.left_out.update(dict.fromkeys(looks, f"{CAPTION_NEEDED} (--prompt)"))
-    frames = torch.from_numpy(np.stack(list(job.generated)))
+    scale = min(1.0, LONGEST_JUDGED / max(job.generated.height, job.generated.width))
+    small = job.generated.sized(round(job.generated.height * scale), round(job.generated.width * scale))
+    frames = torch.from_numpy(np.stack(list(small)))
     return exact_figures(job.truth, Clip.of(frames, _rate(job.generated)), wanted)
 
 

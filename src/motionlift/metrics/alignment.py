@@ -45,7 +45,7 @@ class ClipModel:
         try:
             self._model: Any = CLIPModel.from_pretrained(name, use_safetensors=True).eval()
             self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
-            self._processor: Any = AutoImageProcessor.from_pretrained(name, use_fast=False)
+            self._processor: Any = AutoImageProcessor.from_pretrained(name, backend="pil")
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
             reason = " ".join(str(error).split()).split(". ")[0][:200]
             raise ModelError(
@@ -59,12 +59,15 @@ class ClipModel:
         tokens = self._tokenizer(prompt, truncation=True, padding="max_length", return_tensors="pt")
         return _unit(_pooled(self._model.get_text_features(**tokens)))[0]
 
-    @torch.no_grad()
     def of_frames(self, frames: Iterable[Image]) -> Iterator[Float[Tensor, " width"]]:
         """The embeddings of RGB frames, of length one, in their order; frames are read a batch at a time."""
         for batch in _batches(frames):
-            pixels = self._processor(images=batch, return_tensors="pt", input_data_format="channels_last")
-            yield from _unit(_pooled(self._model.get_image_features(pixel_values=pixels["pixel_values"])))
+            yield from self._encoded(batch)
+
+    @torch.no_grad()
+    def _encoded(self, batch: list[Image]) -> Float[Tensor, "frames width"]:
+        pixels = self._processor(images=batch, return_tensors="pt", input_data_format="channels_last")
+        return _unit(_pooled(self._model.get_image_features(pixel_values=pixels["pixel_values"])))
 
 
 def clip_alignment(frames: Iterable[Image], model: ClipModel, prompt: str = "") -> Alignment:
