@@ -54,18 +54,18 @@ class ClipModel:
             ) from error
 
     @torch.no_grad()
-    def of_text(self, prompt: str) -> Float[Tensor, " width"]:
+    def of_text(self, prompt: str) -> Float[Tensor, " features"]:
         """The embedding of a sentence, of length one; what exceeds CLIP's window is cut off, as its users do."""
         tokens = self._tokenizer(prompt, truncation=True, padding="max_length", return_tensors="pt")
         return _unit(_pooled(self._model.get_text_features(**tokens)))[0]
 
-    def of_frames(self, frames: Iterable[Image]) -> Iterator[Float[Tensor, " width"]]:
+    def of_frames(self, frames: Iterable[Image]) -> Iterator[Float[Tensor, " features"]]:
         """The embeddings of RGB frames, of length one, in their order; frames are read a batch at a time."""
         for batch in _batches(frames):
             yield from self._encoded(batch)
 
     @torch.no_grad()
-    def _encoded(self, batch: list[Image]) -> Float[Tensor, "frames width"]:
+    def _encoded(self, batch: list[Image]) -> Float[Tensor, "frames features"]:
         pixels = self._processor(images=batch, return_tensors="pt", input_data_format="channels_last")
         return _unit(_pooled(self._model.get_image_features(pixel_values=pixels["pixel_values"])))
 
