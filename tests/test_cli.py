@@ -127,6 +127,10 @@ def test_the_command_line_is_frozen():
             *("reference", "--output", "--method", "--model", "--frames", "--read"),
             *("--source-prompt", "--subject", "--set", "--device"),
         ],
+        "score": [
+            *("reference", "generated", "--prompt", "--truth", "--metrics", "--tracker", "--tracker-weights"),
+            *("--clip-model", "--legacy", "--json"),
+        ],
         "world": ["folder", "--count", "--seed", "--frames", "--size"],
         "models": [],
         "methods": ["--json"],
@@ -145,7 +149,7 @@ def test_nothing_heavy_is_imported_before_a_command_needs_it():
 def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert run(arguments) == 0
     told = capsys.readouterr().out
-    for name in ("transfer", "lift", "cast", "inspect", "world", "models", "methods", "cache", "demo"):
+    for name in ("transfer", "lift", "cast", "inspect", "score", "world", "models", "methods", "cache", "demo"):
         assert f" {name} " in told
 
 
@@ -331,6 +335,68 @@ def test_the_world_is_written_and_can_be_read_again():
     first = Path("clips/0000.mp4").read_bytes()
     assert run(["world", "again", "--count", "1", "--seed", "5", "--frames", "9", "--size", "48"]) == 0
     assert Path("again/0000.mp4").read_bytes() == first
+
+
+def test_score_gives_each_figure_as_a_key(clips: Path, capsys: pytest.CaptureFixture[str]):
+    one, truth = str(clips / "one.mp4"), str(clips / "one.json")
+    caption = json.loads(Path(truth).read_text())["caption"]
+    assert run(["score", one, one, "--prompt", caption, "--truth", truth, "--legacy", "--json"]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    record = json.loads(told.out)
+    assert record["motion_fidelity"] == record["motion_fidelity_moving"] == 1.0
+    assert record["motion_discrepancy"] == 0.0
+    assert record["aligned_error"] < 0.05
+    assert (record["colour"], record["reference"], record["tracker"]) == (1.0, one, "flow")
+    assert {"motion_fidelity_legacy", "ssim", "histogram", "temporal_consistency", "moving_share"} <= record.keys()
+    assert {"clip_text", "image_reward"} <= record["left_out"].keys()
+
+
+def test_score_writes_what_is_undefined_as_null(
+    clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from motionlift import scoring
+
+    found = scoring.Scores({"motion_fidelity_legacy": float("nan"), "ssim": 0.5}, {"lpips": "why"}, ("a notice",))
+    monkeypatch.setattr(scoring, "score", lambda *_, **__: found)
+    one = str(clips / "one.mp4")
+    assert run(["score", one, one, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(word))
+    assert (record["motion_fidelity_legacy"], record["ssim"], record["left_out"]) == (None, 0.5, {"lpips": "why"})
+    assert run(["score", one, one]) == 0
+    told = capsys.readouterr()
+    assert "undefined" in told.out and "0.5000" in told.out and "why" in told.out
+    assert told.err == "note: a notice\n"
+
+
+def test_score_gives_what_is_asked(clips: Path, capsys: pytest.CaptureFixture[str]):
+    one, two = str(clips / "one.mp4"), str(clips / "two.mp4")
+    assert run(["score", one, two, "--metrics", "ssim, motion_fidelity", "--tracker", "lucas-kanade", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record.keys() - {"reference", "generated", "prompt", "tracker", "left_out", "notices"} == {
+        "ssim",
+        "motion_fidelity",
+    }
+    assert (record["tracker"], record["left_out"]) == ("lucas-kanade", {})
+
+
+def test_what_cannot_be_scored_is_refused(clips: Path, capsys: pytest.CaptureFixture[str]):
+    one = str(clips / "one.mp4")
+    for name, words in bad_references(Path.cwd(), (clips / "one.mp4").read_bytes()).items():
+        for pair in ((name, one), (one, name)):
+            told = refused(capsys, 1, "score", *pair)
+            assert name in told and words in told
+    for arguments, words in {
+        ("--metrics", "beauty"): "'beauty' came; allowed are motion_fidelity",
+        ("--metrics", ","): "no name came; allowed are motion_fidelity",
+        ("--tracker", "eyes"): "'eyes' is unknown; allowed are flow, lucas-kanade, cotracker",
+        ("--tracker", "cotracker"): "CoTracker is not here",
+        ("--tracker-weights", "own.pth"): "takes no weights",
+        ("--truth", "none.json"): "is no file",
+        ("--truth", str(clips / "two.json")): "tells of 2 objects",
+        ("--clip-model", "no/such"): "not to be had as a CLIP model",
+    }.items():
+        assert words in refused(capsys, 1, "score", one, one, *arguments)
 
 
 def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):

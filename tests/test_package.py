@@ -35,3 +35,10 @@ def test_unknown_names():
         _ = motionlift.fly
     with pytest.raises(ImportError):
         from motionlift import fly  # noqa: F401 # pyright: ignore
+
+
+def test_score_is_the_function():
+    """A module of that name would hide it."""
+    from motionlift import score, scoring
+
+    assert score is scoring.score is motionlift.score

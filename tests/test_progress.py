@@ -1,3 +1,4 @@
+import io
 import sys
 from typing import Any
 
@@ -5,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from motionlift.core import Step
-from motionlift.progress import Live, closing_lines, closing_table, readable_bytes
+from motionlift.progress import Live, closing_lines, closing_table, readable_bytes, score_tables
 
 RECORD: dict[str, Any] = {
     "phases": [
@@ -100,3 +101,15 @@ def test_a_loss_stands_beside_its_phase(monkeypatch: pytest.MonkeyPatch):
     with Live() as live:
         live.step(Step("tune", 4, 10, 0.123456))
     assert "tune, loss 0.123" in terminal.written and "5/10" in terminal.written
+
+
+def test_scores_are_shown_with_what_was_left_out_once_for_each_reason():
+    console = Console(width=100, record=True, file=io.StringIO())
+    figures, meanings = {"ssim": 0.25, "legacy": float("nan")}, {"ssim": "likeness", "legacy": "older"}
+    left_out = {"clip_text": "name [a] model", "clip_frames": "name [a] model", "lpips": "fetch it"}
+    for table in score_tables(figures, meanings, left_out):
+        console.print(table)
+    shown = console.export_text()
+    assert "0.2500" in shown and "undefined" in shown and "likeness" in shown
+    assert shown.count("name [a] model") == 1 and "clip_text, clip_frames" in shown
+    assert score_tables({}, {}, {}) == []

@@ -7,6 +7,7 @@ import torch
 
 from motionlift import truth
 from motionlift.core import Shape, Source
+from motionlift.errors import InputError
 from motionlift.media import Clip
 from motionlift.zoo import world
 
@@ -105,3 +106,77 @@ def test_a_huge_file_is_not_opened(tmp_path: Path):
     assert truth.true_track(tmp_path / "clip.mp4") is not None
     (tmp_path / "clip.json").write_text(good + " " * truth.MOST_BYTES)
     assert truth.true_track(tmp_path / "clip.mp4") is None
+
+
+# What is known of a clip, and what is measured with it
+
+
+def one_object(tmp_path: Path) -> tuple[Path, world.Scene]:
+    scene = world.sample(3, 1, 17, objects=1, motion="line", camera="still")
+    (tmp_path / "clip.json").write_text(json.dumps(scene.record()))
+    return tmp_path / "clip.json", scene
+
+
+def test_the_truth_of_a_clip_is_read(tmp_path: Path):
+    path, scene = one_object(tmp_path)
+    told = truth.read_truth(path)
+    item, ground = scene.objects[0], scene.background
+    torch.testing.assert_close(told.track, torch.from_numpy(scene.tracks()[0]).float(), atol=1e-6, rtol=0)
+    assert told.looks == truth.Looks(item.colour, item.shape, ground.pattern, ground.colour)
+
+
+def test_every_caption_of_one_object_is_understood_and_no_other_sentence():
+    for index in range(60):
+        scene = world.sample(5, index)
+        told = truth.looks_told(scene.caption())
+        item, ground = scene.objects[0], scene.background
+        known = truth.Looks(item.colour, item.shape, ground.pattern, ground.colour)
+        assert told == (known if len(scene.objects) == 1 else None)
+    for other in ("", "a dog", "a red star", "a red star on a blue striped background at night"):
+        assert truth.looks_told(other) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (None, "is no file"),
+        ("", "does not hold the truth"),
+        ("[]", "does not hold the truth"),
+        ('{"objects": [{"track": [[0, 0], [1, 1]]}]}', "does not hold the truth"),
+        (
+            '{"objects": [{"track": [[0, 0], [1, NaN]]}], "caption": "a red star on a blue plain background"}',
+            "does not hold",
+        ),
+        ('{"objects": [{}, {}], "caption": "a red star on a blue plain background"}', "tells of 2 objects"),
+        ("[" * 100_000, "does not hold the truth"),
+        (" " * (truth.MOST_BYTES + 1), "larger than"),
+    ],
+)
+def test_what_is_no_truth_is_refused(tmp_path: Path, told: str | None, words: str):
+    if told is not None:
+        (tmp_path / "clip.json").write_text(told)
+    with pytest.raises(InputError, match=words):
+        truth.read_truth(tmp_path / "clip.json")
+
+
+def test_exact_figures_of_a_clip_that_does_all_as_it_should(tmp_path: Path):
+    path, scene = one_object(tmp_path)
+    told = truth.read_truth(path)
+    made = Clip.of(world.render([scene]).frames[0], truth.FPS)
+    own = truth.exact_figures(told, made, told.looks)
+    assert own["aligned_error"] < 0.02 and own["absolute_error"] < 0.02 and own["direction_cosine"] > 0.9
+    assert (own["seen_share"], own["colour"], own["shape"], own["background"]) == (1.0, 1.0, 1.0, 1.0)
+    assert own["looks_leaked"] == 1.0, "it shows what the reference shows"
+    others = truth.Looks("cyan" if told.looks.colour != "cyan" else "red", "ring", "plain", "brown")
+    wanted = truth.exact_figures(told, made, others)
+    assert (wanted["colour"], wanted["background"]) == (0.0, 0.0)
+    shifted = truth.exact_figures(told, Clip.of(made.frames.roll(6, dims=2), truth.FPS), None)
+    assert shifted.keys() == {"aligned_error", "absolute_error", "direction_cosine", "seen_share"}
+    assert shifted["absolute_error"] > shifted["aligned_error"] + 0.03
+
+
+def test_a_clip_at_half_the_rate_is_measured_at_its_own_times(tmp_path: Path):
+    path, scene = one_object(tmp_path)
+    frames = world.render([scene]).frames[0]
+    figures = truth.exact_figures(truth.read_truth(path), Clip.of(frames[::2], truth.FPS / 2), None)
+    assert figures["aligned_error"] < 0.02

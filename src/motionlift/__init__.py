@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from motionlift.loading import load, super_resolution
     from motionlift.media import Clip
     from motionlift.motion import Motion
+    from motionlift.scoring import Scores, score
     from motionlift.workflow import Video, cast, interpolation, lift, transfer
 
 __all__ = [
     "Clip",
     "Motion",
     "MotionliftError",
+    "Scores",
     "Video",
     "VideoToVideo",
     "cast",
@@ -26,6 +28,7 @@ __all__ = [
     "interpolation",
     "lift",
     "load",
+    "score",
     "super_resolution",
     "transfer",
 ]
@@ -34,6 +37,7 @@ _HOMES = {
     "Clip": "media",
     "Motion": "motion",
     "MotionliftError": "errors",
+    "Scores": "scoring",
     "Video": "workflow",
     "VideoToVideo": "cascade",
     "cast": "workflow",
@@ -41,6 +45,7 @@ _HOMES = {
     "interpolation": "workflow",
     "lift": "workflow",
     "load": "loading",
+    "score": "scoring",
     "super_resolution": "loading",
     "transfer": "workflow",
 }

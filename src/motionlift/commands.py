@@ -1,6 +1,7 @@
 """The commands of the command line. Heavy imports wait inside them, so that ``motionlift --help`` answers at once."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from motionlift.cascade import Stage
     from motionlift.core import Backbone
     from motionlift.progress import Live
+    from motionlift.scoring import Scores
     from motionlift.workflow import Video
 
 SHOWN_HEIGHT = 256
@@ -331,6 +333,76 @@ def inspect(
     wide = max(drawn.frames.shape[1:3]) > WIDE
     contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
     _wrote([output, output.with_suffix(".png")])
+
+
+@app.command()
+def score(
+    reference: Reference,
+    generated: Annotated[Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)],
+    prompt: Annotated[str, typer.Option("--prompt", help="What the generated video is to show.")] = "",
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="CLIP.json", help="What motionlift world wrote beside the reference."),
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", metavar="A,B,...", help="The figures wanted; by default all.")
+    ] = None,
+    tracker: Annotated[
+        str, typer.Option("--tracker", help="How points are followed: flow, lucas-kanade or cotracker.")
+    ] = "flow",
+    tracker_weights: Annotated[
+        Path | None,
+        typer.Option("--tracker-weights", metavar="FILE", help="CoTracker's weights; by default those of torch.hub."),
+    ] = None,
+    clip_model: Annotated[
+        str | None, typer.Option("--clip-model", metavar="NAME", help="A CLIP model: a folder or a hub name.")
+    ] = None,
+    legacy: Annotated[
+        bool, typer.Option("--legacy", help="Also give motion fidelity by the older, widely copied script.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a generated video beside its reference: motion, looks, consistency, and what leaked."""
+    from motionlift import scoring
+    from motionlift.metrics.trackers import tracker_named
+    from motionlift.progress import Live
+
+    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    with Live(as_json) as live:
+        found = scoring.score(
+            reference,
+            generated,
+            prompt=prompt,
+            truth=truth,
+            metrics=names,
+            tracker=tracker_named(tracker, tracker_weights),
+            legacy=legacy,
+            clip_model=clip_model,
+            advance=lambda measure: live.show(measure, 0, None),
+        )
+    _notice(found.notices)
+    if as_json:
+        print(json.dumps(_score_record(found, reference, generated, prompt, tracker), indent=2))
+        return
+    from rich.console import Console
+
+    from motionlift.progress import score_tables
+
+    for table in score_tables(found.figures, scoring.FIGURES, found.left_out):
+        Console().print(table)
+
+
+def _score_record(found: "Scores", reference: Path, generated: Path, prompt: str, tracker: str) -> dict[str, Any]:
+    """Scores as JSON has them: each figure a key, null where it is undefined."""
+    return {
+        "reference": str(reference),
+        "generated": str(generated),
+        "prompt": prompt,
+        "tracker": tracker,
+        **{name: value if math.isfinite(value) else None for name, value in found.figures.items()},
+        "left_out": dict(found.left_out),
+        "notices": list(found.notices),
+    }
 
 
 @app.command()

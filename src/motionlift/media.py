@@ -31,8 +31,15 @@ from torch import Tensor
 from motionlift.core import Pixels
 from motionlift.errors import DivergenceError, InputError, OutputError, SettingError
 
+Image = UInt8[np.ndarray, "height width 3"]
+"""One frame, RGB."""
+
 FRAMES = (2, 1025)
 """Fewest and most frames read from a file (ours: above what any supported model makes)."""
+MOST_STREAMED = 3000
+"""Most frames of a video that is gone through frame by frame (ours: 2500 tracks through them take some hundred megabytes)."""
+LONGEST = 512
+"""Longest side, in pixels, that streamed frames are scaled down to by default (ours: that of :meth:`Clip.read`)."""
 RATES = (0.1, 240.0)
 """Lowest and highest frames a second (ours)."""
 SIDES = (8, 16384)
@@ -165,6 +172,10 @@ class Clip:
             raise DivergenceError("the video holds values that are not finite; try another seed or a lower lr")
         return cls.of(((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), fps)
 
+    def __iter__(self) -> Iterator[Image]:
+        """The frames one by one, so that a clip serves wherever a stream of frames does."""
+        yield from self.frames.numpy()
+
     def pixels(self) -> Float[Tensor, "frames 3 height width"]:
         """Frames as float32 in -1..1; :meth:`from_pixels` gives back the same frames."""
         return self.frames.permute(0, 3, 1, 2).to(torch.float32).contiguous() / 127.5 - 1
@@ -210,6 +221,79 @@ class Clip:
         """
         with replacing(path) as temporary:
             _encode(temporary, self.frames.numpy(), self.fps)
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A whole video as a stream: its frames are decoded anew each time it is gone through, one at a time."""
+
+    source: Path | Clip
+    """A file, or a clip in memory."""
+    frames: int
+    """Number of frames."""
+    fps: float
+    """Frames a second, from the first frame to the last."""
+    height: int
+    """Rows of the streamed frames."""
+    width: int
+    """Columns of the streamed frames."""
+
+    @classmethod
+    def of(cls, source: str | Path | Clip, longest: int = LONGEST) -> "Footage":
+        """Go through a video once to learn its length, rate and size; larger frames are scaled down to ``longest``.
+
+        Raises:
+            InputError: no such file, not a video, damaged, one frame only, or more than 3000 frames.
+            SettingError: ``longest`` out of range.
+        """
+        _check_side("longest", longest)
+        if isinstance(source, Clip):
+            count, fps, (height, width) = len(source.frames), source.fps, source.frames.shape[1:3]
+        else:
+            count, fps, (height, width) = _measured(_existing(source))
+            source = Path(source)
+        if count < FRAMES[0]:
+            name = "the clip" if isinstance(source, Clip) else source
+            raise InputError(f"{name} holds one frame; a motion needs at least two frames: give a video")
+        scale = min(1.0, longest / max(height, width))
+        return cls(source, count, fps, max(1, round(height * scale)), max(1, round(width * scale)))
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays, the last frame as long as the others."""
+        return self.frames / self.fps
+
+    def sized(self, height: int, width: int) -> "Footage":
+        """The same video at another size: the middle of its frames where the shape differs."""
+        return replace(self, height=height, width=width)
+
+    def __iter__(self) -> Iterator[Image]:
+        """Decode it from its first frame on."""
+        with closing(frames_of(self.source, self.height, self.width)) as images:
+            yield from images
+
+
+def frames_of(source: str | Path | Clip, height: int, width: int) -> Generator[Image, None, None]:
+    """Yield all frames of a video one by one, upright, at one size.
+
+    Of frames of another shape the middle is taken. Area averages when shrinking, cubic when growing.
+
+    Raises:
+        InputError: the file cannot be read, or breaks off.
+        SettingError: a side out of range.
+    """
+    _check_side("height", height)
+    _check_side("width", width)
+    if isinstance(source, Clip):
+        for image in source:
+            yield _resized(_middle(image, height, width), height, width)
+        return
+    fitting = _Fitting((height, width), max(height, width), "crop", 1)
+    with closing(_moments(_existing(source))) as moments:
+        for number, moment in enumerate(moments):
+            if not number:
+                fitting.room(moment)
+            yield _resized(fitting.image(moment), height, width)
 
 
 def side_by_side(clips: Sequence[Clip], height: int = 256) -> Clip:
@@ -459,6 +543,36 @@ def _broken(source: Path, count: int, seconds: float) -> InputError:
         f"{source} breaks off after {count} frames ({seconds:.2f} s): it is damaged or cut short; "
         "copy it again, or re-encode it"
     )
+
+
+def _measured(source: Path) -> tuple[int, float, tuple[int, int]]:
+    """Number of frames, frames a second, and the size as it is shown."""
+    count, size, last = 0, (0, 0), 0.0
+    with closing(_moments(source)) as moments:
+        for moment in moments:
+            if not count:
+                height, width, pixel_aspect = _upright_size(moment)
+                size = round(height / max(pixel_aspect, 1)), round(width * min(pixel_aspect, 1))
+            count, last = count + 1, moment.time
+            if count > MOST_STREAMED:
+                raise InputError(f"{source} holds more than {MOST_STREAMED} frames; give a shorter video")
+    return count, (count - 1) / last if last else 1.0, size
+
+
+def _middle(image: Image, height: int, width: int) -> UInt8[np.ndarray, "rows columns 3"]:
+    """The largest part of the image about its middle that has the shape of a frame."""
+    rows, columns = image.shape[:2]
+    kept_rows, kept_columns = min(rows, round(columns * height / width)), min(columns, round(rows * width / height))
+    top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
+    return image[top : top + max(1, kept_rows), left : left + max(1, kept_columns)]
+
+
+def _resized(image: UInt8[np.ndarray, "rows columns 3"], height: int, width: int) -> Image:
+    """The image at a size."""
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)
+    how = cv2.INTER_AREA if height * width < image.shape[0] * image.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=how)
 
 
 # Choosing frames

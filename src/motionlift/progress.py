@@ -1,5 +1,6 @@
 """What the command line shows of a run: live lines while it works, a table of what it cost when it is done."""
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column, Table
+from rich.text import Text
 
 from motionlift.core import Step
 
@@ -98,6 +100,22 @@ def closing_lines(record: Mapping[str, Any]) -> list[str]:
             f"object seen in {error['seen_share']:.0%} of the frames"
         )
     return lines
+
+
+def score_tables(figures: Mapping[str, float], meanings: Mapping[str, str], left_out: Mapping[str, str]) -> list[Table]:
+    """Figures with how to read them; then what was left out, one line for all that lack the same."""
+    tables = []
+    if figures:
+        table = Table("figure", Column("value", justify="right"), "how to read it")
+        for name, value in figures.items():
+            table.add_row(name, "undefined" if math.isnan(value) else f"{value:.4f}", meanings[name])
+        tables.append(table)
+    if left_out:
+        table = Table("left out", "to get it")
+        for reason in dict.fromkeys(left_out.values()):
+            table.add_row(", ".join(name for name in left_out if left_out[name] == reason), Text(reason))
+        tables.append(table)
+    return tables
 
 
 def readable_bytes(count: int) -> str:

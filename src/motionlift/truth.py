@@ -2,20 +2,23 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Source
-from motionlift.errors import OutputError, SettingError
+from motionlift.core import Shape, Source
+from motionlift.errors import InputError, OutputError, SettingError
 from motionlift.media import FRAMES, Clip, replacing
-from motionlift.metrics.tracks import aligned_error, direction_cosine, seen_share
+from motionlift.metrics.tracks import absolute_error, aligned_error, direction_cosine, seen_share
 from motionlift.zoo.judge import judge_video, load_judge
-from motionlift.zoo.world import Scene, render, sample
+from motionlift.zoo.shapes import SHAPES
+from motionlift.zoo.world import BACKGROUNDS, COLOURS, PATTERNS, Scene, render, sample
 
 FPS = 8.0
 """Frames a second of the world's clips, those of the models that learned from it (ours)."""
@@ -25,6 +28,36 @@ PIXELS_AT_ONCE = 2**24
 """Most pixels rendered at a time, about a gigabyte of work (ours)."""
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, in frames; as in :mod:`motionlift.media`."""
+NOT_A_TRUTH = (OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError, AttributeError)
+"""What reading a file that holds something else may raise; deep nesting is a RecursionError, so a RuntimeError."""
+CAPTION = re.compile(
+    f"an? ({'|'.join(COLOURS)}) ({'|'.join(SHAPES)}) on an? ({'|'.join(BACKGROUNDS)}) ({'|'.join(PATTERNS)}) background"
+)
+"""A caption of one object, as :meth:`motionlift.zoo.world.Scene.caption` writes it."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a clip of one object shows, in the words of its caption."""
+
+    colour: str
+    """Colour of the object."""
+    shape: str
+    """Shape of the object."""
+    pattern: str
+    """Pattern of the background."""
+    ground: str
+    """Colour of the background."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a clip of the world."""
+
+    track: Float[Tensor, "frames 2"]
+    """Centres of its object in every frame, x then y, as shares of the frame."""
+    looks: Looks
+    """What it shows."""
 
 
 def write_world(
@@ -98,12 +131,57 @@ def true_track(reference: Path) -> Float[Tensor, "frames 2"] | None:
     try:
         if path.stat().st_size > MOST_BYTES:
             return None
-        (item,) = json.loads(path.read_text(encoding="utf-8"))["objects"]
-        track = torch.tensor(item["track"], dtype=torch.float32)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError):
+        return _track(json.loads(path.read_text(encoding="utf-8")))
+    except NOT_A_TRUTH:
         return None
+
+
+def read_truth(path: str | Path) -> Truth:
+    """What :func:`write_world` wrote beside a clip of one object.
+
+    Raises:
+        InputError: there is no such file, it is something else, or it tells of two objects, which the judge cannot tell apart.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{path} is no file; give the .json that motionlift world writes beside a clip")
+    if file.stat().st_size > MOST_BYTES:
+        raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MiB; give the .json of a clip of the world")
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if len(told["objects"]) != 1:
+            raise InputError(f"{path} tells of {len(told['objects'])} objects; only clips of one object can be judged")
+        looks = looks_told(told["caption"])
+        if looks is None:
+            raise ValueError
+        return Truth(_track(told), looks)
+    except NOT_A_TRUTH as error:
+        raise InputError(
+            f"{path} does not hold the truth of a clip; give the .json that motionlift world writes beside it"
+        ) from error
+
+
+def looks_told(caption: str) -> Looks | None:
+    """What a caption of one object says, such as ``a red star on a blue striped background``; None for other sentences."""
+    found = CAPTION.fullmatch(caption.strip())
+    if found is None:
+        return None
+    colour, shape, ground, pattern = found.groups()
+    return Looks(colour, shape, pattern, ground)
+
+
+def _track(told: Any) -> Float[Tensor, "frames 2"]:
+    """The track of the only object.
+
+    Raises:
+        ValueError: it is none; other errors of :data:`NOT_A_TRUTH` where the file holds something else.
+    """
+    (item,) = told["objects"]
+    track = torch.tensor(item["track"], dtype=torch.float32)
     fits = track.ndim == 2 and track.shape[1] == 2 and FRAMES[0] <= len(track) <= FRAMES[1]
-    return track if fits and bool(track.isfinite().all()) else None
+    if not fits or not bool(track.isfinite().all()):
+        raise ValueError("no track")
+    return track
 
 
 def track_as_read(track: Float[Tensor, "frames 2"], source: Source) -> Float[Tensor, "read 2"]:
@@ -135,3 +213,38 @@ def motion_error(track: Float[Tensor, "frames 2"], source: Source, made: Clip) -
         "direction_cosine": None if math.isnan(cosine) else cosine,
         "seen_share": seen_share(centres),
     }
+
+
+def exact_figures(truth: Truth, made: Clip, wanted: Looks | None) -> dict[str, float]:
+    """How a made clip of one object moves and looks, measured against what is known exactly.
+
+    Args:
+        truth: of the reference, whose motion is wanted; read as a transfer reads it, the middle of its frames, and from
+            its beginning at the rate of the made clip.
+        made: the clip.
+        wanted: what it is to show; without it the looks are not measured.
+
+    Returns:
+        ``aligned_error`` and ``absolute_error`` in shares of the frame, ``direction_cosine`` (NaN where the true object
+        rests), ``seen_share``, as :mod:`motionlift.metrics.tracks` defines them. With ``wanted``: ``colour``, ``shape`` and
+        ``background``, 1 where right and else 0, and ``looks_leaked``, 1 where the reference's colour is on the object or its
+        background's colour behind it.
+    """
+    verdict = judge_video(load_judge(), made.frames)
+    count, height, width = made.frames.shape[:3]
+    true = track_as_read(truth.track, Source("", made.fps, Shape(count, height, width)))
+    figures = {
+        "aligned_error": aligned_error(verdict.centres, true),
+        "absolute_error": absolute_error(verdict.centres, true),
+        "direction_cosine": direction_cosine(verdict.centres, true),
+        "seen_share": seen_share(verdict.centres),
+    }
+    if wanted is not None:
+        leaked = verdict.colour == truth.looks.colour or verdict.ground == truth.looks.ground
+        figures |= {
+            "colour": float(verdict.colour == wanted.colour),
+            "shape": float(verdict.shape == wanted.shape),
+            "background": float((verdict.pattern, verdict.ground) == (wanted.pattern, wanted.ground)),
+            "looks_leaked": float(leaked),
+        }
+    return figures

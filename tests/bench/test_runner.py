@@ -126,6 +126,23 @@ def test_a_page_of_two_models_has_a_part_for_each(tmp_path: Path, experiment: Ex
     assert "### Squares\n\n[0, 1, 4]" in parts[1] and "### Squares\n\n[0, 1]" in parts[2]
 
 
+def test_what_needs_no_model_is_measured_once_and_has_a_part_of_its_own(
+    tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(runner, "MODEL_FREE", ("squares",))
+    path, page = tmp_path / "squares.jsonl", tmp_path / "results.md"
+    monkeypatch.setattr(
+        sys, "argv", ["bench", "squares", "--models", "old", "new", "--records", str(tmp_path), "--page", str(page)]
+    )
+    for _ in range(2):
+        main()
+        assert sorted(experiment.measured) == [0, 1, 2, 3]
+    assert all("model" not in record and "defaults" not in record for record in read_records(path))
+    text = page.read_text()
+    assert text.count("### Squares") == 1 and "`new`" not in text
+    assert "## The measures themselves\n\n### Squares" in text
+
+
 def test_a_page_without_records(tmp_path: Path, experiment: Experiment):
     write_results(tmp_path, tmp_path / "results.md", ["new"])
     assert "Squares" not in (tmp_path / "results.md").read_text()

@@ -12,14 +12,34 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from motionlift.bench import comparison, footage, inversion, looks, masks, retrieval, signal, stages, sweep
+from motionlift.bench import (
+    comparison,
+    footage,
+    inversion,
+    looks,
+    masks,
+    metric_checks,
+    retrieval,
+    signal,
+    stages,
+    sweep,
+    trackers,
+)
 from motionlift.loading import BUNDLED_MODELS, load
 from motionlift.methods import method as method_named
 from motionlift.workflow import versions
 
 EXPERIMENTS: Mapping[str, ModuleType] = {
-    module.NAME: module for module in (looks, signal, masks, inversion, retrieval, stages, comparison, sweep, footage)
+    module.NAME: module
+    for module in (
+        *(looks, signal, masks, inversion, retrieval, stages, comparison, sweep, footage),
+        *(trackers, metric_checks),
+    )
 }
+MODEL_FREE = (trackers.NAME, metric_checks.NAME)
+"""Experiments that need no model: they are run once, and their records name none."""
+NO_MODEL = "no model"
+"""In the place of a model's name for those."""
 HEAD = """# Results
 
 Measured by `make results` (`python -m motionlift.bench`) with the bundled models on the bundled world, whose motion is
@@ -43,6 +63,8 @@ def defaults(model: str, method: str) -> str:
 
 def stated(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """A cell, or a record, with what it was or is to be measured of; a cell without a method only samples."""
+    if model == NO_MODEL:
+        return dict(cell)
     return {**cell, "model": fingerprint(model), "defaults": defaults(model, cell.get("method", "none"))}
 
 
@@ -102,16 +124,25 @@ def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
     """The page: a part for each model, from the records that there are of it and its present defaults."""
     text = HEAD
     for model in models:
-        part = ""
-        for name, experiment in EXPERIMENTS.items():
-            found = read_records(folder / f"{name}.jsonl")
-            records = [record for record in found if record == stated(record, model)]
-            if records:
-                part += experiment.section(records).replace("## ", "### ") + "\n"
+        part = _part(folder, model)
         text += f"## `{model}`\n\nIts fingerprint is `{fingerprint(model)}`.\n\n{part}" if part else ""
+    measuring = _part(folder, NO_MODEL)
+    text += f"## The measures themselves\n\n{measuring}" if measuring else ""
     about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{text}Versions: {about}.\n", encoding="utf-8")
+
+
+def _part(folder: Path, model: str) -> str:
+    """What was measured of a model and its present defaults; or, of none, of the measures themselves."""
+    part = ""
+    for name, experiment in EXPERIMENTS.items():
+        if (name in MODEL_FREE) != (model == NO_MODEL):
+            continue
+        records = [record for record in read_records(folder / f"{name}.jsonl") if record == stated(record, model)]
+        if records:
+            part += experiment.section(records).replace("## ", "### ") + "\n"
+    return part
 
 
 def main() -> None:
@@ -136,7 +167,7 @@ def main() -> None:
         extent = arguments.clips if name == footage.NAME else arguments.count or EXPERIMENTS[name].COUNT
         if extent is None:
             continue
-        for model in arguments.models:
+        for model in [NO_MODEL] if name in MODEL_FREE else arguments.models:
             for _ in run(name, arguments.records / f"{name}.jsonl", model, arguments.jobs, extent, print):
                 pass
         write_results(arguments.records, arguments.page, list(dict.fromkeys([*BUNDLED_MODELS, *arguments.models])))
