@@ -92,7 +92,7 @@ class Recorded:
     value: Float[Tensor, "b heads tokens d"]
     """Values."""
     features: Float[Tensor, "b tokens channels"]
-    """Output of the layer's block."""
+    """Output of the layer's block; of no channels where it was not asked for."""
     cross: Projections
     """Attention to the text."""
     spatial: Projections
@@ -350,8 +350,12 @@ class Backbone(Protocol):
         text: Text,
         blocks: Sequence[int],
         positions: Positions | None = None,
+        features: bool = True,
     ) -> Record:
-        """Run the network up to the last of the given blocks and return what it saw there."""
+        """Run the network up to the last of the given blocks and return what it saw there.
+
+        Without features it stops where the last attention has been seen, and there are none in what it returns.
+        """
         ...
 
     def injecting(self, recorded: Mapping[int, Recorded]) -> AbstractContextManager[None]:

@@ -110,3 +110,20 @@ def stopping_after(module: nn.Module) -> Iterator[None]:
         return
     finally:
         handle.remove()
+
+
+@contextmanager
+def stopping_at(module: nn.Module) -> Iterator[None]:
+    """Let a network run until a module calls its attention, and end this context there.
+
+    Enter it after what is to see that attention. As with :func:`stopping_after`, no activations may be recomputed.
+    """
+
+    def stop(attention: Attention) -> Attention:
+        raise _StoppedError
+
+    try:
+        with catching(module, stop):
+            yield
+    except _StoppedError:
+        return

@@ -312,6 +312,25 @@ def test_a_record_stops_after_the_last_block_it_needs(backbone, blocks, count):
     assert backbone.passes.forward - before == 1
 
 
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_without_features_a_record_stops_at_the_attention_and_is_exact(backbone, recomputed):
+    text, latents = backbone.text(PROMPT), latents_of(backbone).requires_grad_()
+    if recomputed:
+        backbone.network.enable_gradient_checkpointing()
+    ran: list[None] = []
+    handle = backbone.network.transformer_blocks[1].ff.register_forward_hook(lambda *_: ran.append(None))
+    bare = backbone.record(latents, 250, text, [0, 1], features=False)
+    assert len(ran) == recomputed  # where activations are recomputed a block must run to its end
+    handle.remove()
+    whole = backbone.record(latents, 250, text, [0, 1])
+    for number, seen in bare.items():
+        torch.testing.assert_close(seen.query, whole[number].query)
+        assert seen.features.shape == (1, seen.query.shape[2], 0)
+    one, other = (torch.autograd.grad(each[1].key.square().sum(), latents)[0] for each in (bare, whole))
+    torch.testing.assert_close(one, other)
+    backbone.network.disable_gradient_checkpointing()
+
+
 def test_injecting_its_own_keys_and_values_changes_nothing(backbone):
     latents, text = latents_of(backbone), backbone.text(PROMPT)
     plain = backbone.predict(latents, 250, text)

@@ -131,6 +131,25 @@ def test_a_pass_stops_after_the_last_layer_and_is_exact(backbone: UNet3D):
     assert backbone.passes.forward == 2
 
 
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_without_features_a_pass_stops_at_the_attention_and_is_exact(backbone: UNet3D, recomputed: bool):
+    text, latents = backbone.text(PROMPT), noise(backbone).requires_grad_()
+    if recomputed:
+        backbone.checkpoint_activations()
+    ran: list[None] = []
+    handle = backbone.layers[2].after.register_forward_hook(lambda *_: ran.append(None))
+    bare = backbone.record(latents, 300, text, [0, 2], features=False)
+    assert len(ran) == recomputed  # where activations are recomputed a block must run to its end
+    handle.remove()
+    whole = backbone.record(latents, 300, text, [0, 2])
+    for number, seen in bare.items():
+        torch.testing.assert_close(seen.temporal[-1].key, whole[number].temporal[-1].key)
+        torch.testing.assert_close(seen.cross.query, whole[number].cross.query)
+        assert seen.features.shape == (1, seen.query.shape[2], 0)
+    one, other = (torch.autograd.grad(each[2].temporal[-1].query.square().sum(), latents)[0] for each in (bare, whole))
+    torch.testing.assert_close(one, other)
+
+
 def test_checkpointing_changes_nothing_but_memory(backbone: UNet3D):
     text = backbone.text(PROMPT)
 

@@ -137,7 +137,7 @@ def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any
             if model.family == "cogvideox"
             else [*model.network.down_blocks, model.network.mid_block, *model.network.up_blocks]
         )
-        handles = [block.register_forward_hook(lambda *_, n=n: ran.append(n)) for n, block in enumerate(blocks)]
+        handles = [block.register_forward_pre_hook(lambda *_, n=n: ran.append(n)) for n, block in enumerate(blocks)]
         METHOD.loss(draw(model, 700, watched), model, settings)
         for handle in handles:
             handle.remove()

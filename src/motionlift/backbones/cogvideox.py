@@ -332,20 +332,31 @@ class CogVideoX:
         return self._run(latents, timestep, text, positions).transpose(1, 2).float()
 
     def record(
-        self, latents: Latents, timestep: int, text: Text, blocks: Sequence[int], positions: Positions | None = None
+        self,
+        latents: Latents,
+        timestep: int,
+        text: Text,
+        blocks: Sequence[int],
+        positions: Positions | None = None,
+        features: bool = True,
     ) -> Mapping[int, Recorded]:
         """Run up to the last of the blocks and return queries, keys, values and outputs there, video tokens only."""
         attention: dict[int, probe.Attention] = {}
-        features: dict[int, Tensor] = {}
+        outputs: dict[int, Tensor] = {}
         with ExitStack() as stack:
             for number in blocks:
                 block = self.network.transformer_blocks[number]
                 stack.enter_context(probe.catching(block.attn1, _keeper(attention, number)))
-                handle = block.register_forward_hook(_feature_keeper(features, number))
+                handle = block.register_forward_hook(_feature_keeper(outputs, number))
                 stack.callback(handle.remove)
             stack.enter_context(probe.only_first(self.network, "transformer_blocks", max(blocks) + 1))
+            if not features and not self.network.is_gradient_checkpointing:
+                stack.enter_context(probe.stopping_at(self.network.transformer_blocks[max(blocks)].attn1))
             self._run(latents, timestep, text, positions)
-        return {number: _recorded(attention[number], features[number], text.shape[1]) for number in blocks}
+        return {
+            number: _recorded(attention[number], outputs.get(number) if features else None, text.shape[1])
+            for number in blocks
+        }
 
     @contextmanager
     def injecting(self, recorded: Mapping[int, Recorded]) -> Iterator[None]:
@@ -357,9 +368,10 @@ class CogVideoX:
             yield
 
 
-def _recorded(attention: probe.Attention, features: Tensor, text: int) -> Recorded:
+def _recorded(attention: probe.Attention, features: Tensor | None, text: int) -> Recorded:
     """One joint attention, text tokens first, as the three kinds that are slices of it."""
     query, key, value = (tensor[:, :, text:] for tensor in attention)
+    features = query.new_empty(len(query), query.shape[2], 0) if features is None else features
     text_key = attention[1][:, :, :text]
     own = Projections(query, key, rivals=(text_key, key))
     return Recorded(query, key, value, features, replace(own, key=text_key), own, (own,))

@@ -143,6 +143,7 @@ class UNet3D:
         for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
             part.requires_grad_(False).eval()
         self.vae.enable_slicing()
+        self.recomputes = False
         if self.network.num_parameters() > CHECKPOINTED_PARAMETERS:
             self.checkpoint_activations()
         # Cutting estimates of clean latents would make a step that cannot be undone; no published model of the family does it.
@@ -169,6 +170,7 @@ class UNet3D:
         """Recompute what the network's blocks held when gradients need it; diffusers' own switch fails on this network."""
         for block in (*self.network.down_blocks, self.network.mid_block, *self.network.up_blocks):
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        self.recomputes = True
 
     def fitting(self, frames: int | None) -> Shape:
         """The default size with so many frames; any number from two is allowed."""
@@ -303,36 +305,51 @@ class UNet3D:
         return self._run(latents, timestep, text).float()
 
     def record(
-        self, latents: Latents, timestep: int, text: Text, blocks: Sequence[int], positions: Positions | None = None
+        self,
+        latents: Latents,
+        timestep: int,
+        text: Text,
+        blocks: Sequence[int],
+        positions: Positions | None = None,
+        features: bool = True,
     ) -> Mapping[int, Recorded]:
         """Run up to the block of the network that holds the last of the layers; return what was seen there."""
         seen: dict[nn.Module, probe.Attention] = {}
-        features: dict[int, Tensor] = {}
+        outputs: dict[int, Tensor] = {}
         with ExitStack() as stack:
             for number in blocks:
                 layer = self.layers[number]
                 for module in (layer.spatial, layer.cross, *layer.temporal):
                     stack.enter_context(probe.catching(module, _keeper(seen, module)))
-                handle = layer.after.register_forward_hook(_feature_keeper(features, number))
+                handle = layer.after.register_forward_hook(_feature_keeper(outputs, number))
                 stack.callback(handle.remove)
+            if not features and not self.recomputes:
+                stack.enter_context(probe.stopping_at(self.layers[max(blocks)].temporal[-1]))
             last = self.network.get_submodule(self.layers[max(blocks)].block)
             with probe.stopping_after(last):
                 self._run(latents, timestep, text)
-        return {number: self._recorded(self.layers[number], seen, features[number], len(latents)) for number in blocks}
+        return {
+            number: self._recorded(self.layers[number], seen, outputs.get(number) if features else None, len(latents))
+            for number in blocks
+        }
 
     def _recorded(
-        self, layer: Layer, seen: Mapping[nn.Module, probe.Attention], features: Tensor, clips: int
+        self, layer: Layer, seen: Mapping[nn.Module, probe.Attention], features: Tensor | None, clips: int
     ) -> Recorded:
         """What was seen in the legend's axes; the network folds frames, or places, into the batch."""
         query, key, value = (_frames_unfolded(tensor, clips) for tensor in seen[layer.spatial])
         text_query, text_key, _ = seen[layer.cross]
         frames = len(text_query) // clips
         temporal = [[_places_unfolded(tensor, clips) for tensor in seen[module][:2]] for module in layer.temporal]
+        if features is None:
+            output = query.new_empty(clips, query.shape[2], 0)
+        else:
+            output = features.flatten(2).transpose(1, 2).unflatten(0, (clips, frames)).flatten(1, 2)
         return Recorded(
             query=query,
             key=key,
             value=value,
-            features=features.flatten(2).transpose(1, 2).unflatten(0, (clips, frames)).flatten(1, 2),
+            features=output,
             cross=Projections(_frames_unfolded(text_query, clips), text_key[::frames]),
             spatial=Projections(query, key),
             temporal=tuple(Projections(*pair) for pair in temporal),

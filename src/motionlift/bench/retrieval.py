@@ -54,7 +54,7 @@ def _seen(backbone: Backbone, scene: world.Scene, index: int, timestep: int) -> 
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(index))
     noised = backbone.add_noise(latents, noise, timestep)
     shape = backbone.fitting(len(clip.frames))
-    record = backbone.record(noised, timestep, backbone.text(scene.caption()), settings.block)
+    record = backbone.record(noised, timestep, backbone.text(scene.caption()), settings.block, features=False)
     features: list[Features] = motion_features(
         [(each, backbone.grid(shape, number)) for number, each in record.items()]
     )

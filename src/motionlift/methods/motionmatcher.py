@@ -162,7 +162,7 @@ class MotionMatcher:
         latents: Latents, timestep: int, draw: Draw, backbone: Backbone, settings: MotionMatcherSettings
     ) -> list[Features]:
         """Features of noised latents, up to the last of the layers."""
-        record = backbone.record(latents, timestep, draw.text, settings.block)
+        record = backbone.record(latents, timestep, draw.text, settings.block, features=False)
         return motion_features([(seen, backbone.grid(draw.shape, number)) for number, seen in record.items()])
 
 
