@@ -17,6 +17,7 @@ from rich.progress import (
 from rich.table import Column, Table
 
 from motionlift.core import Step
+from motionlift.terminal import say
 
 
 class Live:
@@ -65,6 +66,11 @@ class Live:
         """Show one line for the whole work: what is being done, and the share 0..1 that is done."""
         self.show("all", round(100 * share), 100)
         self._bars.update(self._lines["all"], description=what)
+
+    def line(self, text: str) -> None:
+        """Say on a line of its own, for logs, what is done: where no lines are shown that change."""
+        if self._bars.disable:
+            say(text)
 
     def _close_open_ended(self) -> None:
         for task in self._bars.tasks:
