@@ -44,9 +44,7 @@ def check_metrics(names: Sequence[str]) -> None:
             raise SettingError(f"unknown metric {name[:80]!r}; allowed are {', '.join(known_metrics())}")
 
 
-def measured(
-    opened: Opened, reference: Clip, made: Clip, prompt: str, metrics: Sequence[str] | None
-) -> Measured:
+def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, metrics: Sequence[str] | None) -> Measured:
     """All that is asked for, or all that can be measured.
 
     Args:

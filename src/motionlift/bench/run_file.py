@@ -140,9 +140,7 @@ class _Page:
     def run(self, text: str) -> RunFile:
         """The whole file."""
         root = self._root(text)
-        parts = self._mapping(
-            root, "the run", ("models", "methods", "references", "output"), ("seeds", "metrics")
-        )
+        parts = self._mapping(root, "the run", ("models", "methods", "references", "output"), ("seeds", "metrics"))
         methods: list[MethodRun] = []
         for node in self._items(parts["methods"], "methods"):
             methods += self._method(node)
@@ -174,7 +172,9 @@ class _Page:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise InputError(f"{self.name}, line {line}: {error.problem or error.context}; write YAML") from error
         except (yaml.YAMLError, RecursionError) as error:
-            problem = "is nested too deeply" if isinstance(error, RecursionError) else "holds characters that are no text"
+            problem = (
+                "is nested too deeply" if isinstance(error, RecursionError) else "holds characters that are no text"
+            )
             raise InputError(f"{self.name} {problem}; write YAML") from error
         if root is None:
             raise InputError(f"{self.name} is empty; name at least models, methods, references and output")
@@ -185,7 +185,9 @@ class _Page:
         try:
             return yaml.safe_load(yaml.serialize(node))
         except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-            raise self.refusal(node, "this cannot be read; write text, numbers, true or false, or lists of them") from error
+            raise self.refusal(
+                node, "this cannot be read; write text, numbers, true or false, or lists of them"
+            ) from error
 
     def _mapping(
         self, node: yaml.Node, what: str, needed: Sequence[str], others: Sequence[str] = ()

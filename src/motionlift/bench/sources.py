@@ -185,7 +185,9 @@ class Davis:
     def asked(self, frames: int) -> Sequence[Asked]:
         """The three prompts of every clip of the table."""
         return [
-            Asked(row[CLIP_COLUMN], number, row[kind], kind) for number, row in enumerate(self._rows()) for kind in KINDS
+            Asked(row[CLIP_COLUMN], number, row[kind], kind)
+            for number, row in enumerate(self._rows())
+            for kind in KINDS
         ]
 
     def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
@@ -238,7 +240,9 @@ def _picture(path: Path) -> np.ndarray:
             raise InputError(f"{path} is larger than {MOST_PICTURE_BYTES} bytes; give a smaller picture")
         with Image.open(path, formats=("JPEG",)) as picture:
             if not all(SIDES[0] <= side <= SIDES[1] for side in picture.size):
-                raise InputError(f"{path} is {picture.width}x{picture.height}; allowed are {SIDES[0]} to {SIDES[1]} pixels")
+                raise InputError(
+                    f"{path} is {picture.width}x{picture.height}; allowed are {SIDES[0]} to {SIDES[1]} pixels"
+                )
             picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
             small = picture.convert("RGB")
             small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BOX)
