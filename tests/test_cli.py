@@ -128,6 +128,8 @@ def test_the_command_line_is_frozen():
             *("--source-prompt", "--subject", "--set", "--device"),
         ],
         "world": ["folder", "--count", "--seed", "--frames", "--size"],
+        "bench": ["run", "--jobs", "--output", "--again"],
+        "report": ["records", "--output"],
         "models": [],
         "methods": ["--json"],
         "cache": ["--clear"],

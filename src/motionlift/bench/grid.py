@@ -107,7 +107,7 @@ def _died(model: str) -> NoReturn:
 def _cells(run: RunFile, model: str, survey: Survey) -> Iterator[Cell]:
     """Reference after reference with all its methods, so that a run that is stopped can be compared.
 
-    Cells of one reference and method that differ in prompt and seed come one after the other, and lift once.
+    Cells that lift the same come apart by at least the number of methods: the later ones find the motion in the cache.
     """
     methods = [method for method in run.methods if method.title in survey.states]
     for source in run.references:

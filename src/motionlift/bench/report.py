@@ -116,7 +116,7 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
         output.with_suffix(".csv"): _csv(MEANS, means(found)),
         output.with_name(f"{output.stem}-pairs.csv"): _csv(PAIRS, differences(found)),
     }
-    for place, text in texts.items():
+    for place in texts:
         if place.exists() and place.samefile(path):
             raise OutputError(f"cannot write {place}: it is the records; choose another name")
     for place, text in texts.items():

@@ -16,7 +16,7 @@ A run is a grid: every model with every method, on every reference, for each of 
     output: runs/first          # records.jsonl and videos/ go here
 
 Paths are relative to the folder in which the command is called.
-"""
+"""  # noqa: D214, D405, D411
 
 import itertools
 import math
@@ -39,6 +39,8 @@ RUNS = Path(__file__).parent / "runs"
 """Folder of the bundled run files."""
 MOST_BYTES = 2**18
 """Largest run file that is read (ours: the bundled ones take some kB)."""
+MOST_DEPTH = 20
+"""Most levels of lists and mappings within each other (ours: a run has six; PyYAML takes minutes for thousands)."""
 MOST_LISTED = 1000
 """Most entries of a list, and most combinations of a grid (ours)."""
 MOST_PROMPTS = 2
@@ -163,19 +165,20 @@ class _Page:
     def _root(self, text: str) -> yaml.Node:
         """The file's only node; without aliases, by which a few lines can grow to billions."""
         try:
+            depth = 0
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                line = event.start_mark.line + 1
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > MOST_DEPTH:
+                    raise InputError(f"{self.name}, line {line}: more than {MOST_DEPTH} levels; a run has six")
                 if isinstance(event, yaml.AliasEvent):
-                    line = event.start_mark.line + 1
                     raise InputError(f"{self.name}, line {line}: aliases (*{event.anchor}) are not read; write it out")
             root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise InputError(f"{self.name}, line {line}: {error.problem or error.context}; write YAML") from error
-        except (yaml.YAMLError, RecursionError) as error:
-            problem = (
-                "is nested too deeply" if isinstance(error, RecursionError) else "holds characters that are no text"
-            )
-            raise InputError(f"{self.name} {problem}; write YAML") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{self.name} holds characters that are no text; write YAML") from error
         if root is None:
             raise InputError(f"{self.name} is empty; name at least models, methods, references and output")
         return root
@@ -184,7 +187,7 @@ class _Page:
         """What YAML says that a node is: text, a number, a list, ..."""
         try:
             return yaml.safe_load(yaml.serialize(node))
-        except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        except (yaml.YAMLError, ValueError, TypeError) as error:
             raise self.refusal(
                 node, "this cannot be read; write text, numbers, true or false, or lists of them"
             ) from error

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -63,6 +63,7 @@ class Opened:
     """Exact figures of generated frames, where the truth is known."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """References and the prompts that their motion is cast onto."""
 
