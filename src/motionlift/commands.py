@@ -385,14 +385,12 @@ def bench(
     """Measure methods beside each other: every cell of a run's grid that has no record yet."""
     from motionlift.bench import grid
     from motionlift.bench.run_file import read_run
-    from motionlift.bench.workers import Workers
     from motionlift.progress import Live
-    from motionlift.run_folder import held
 
     asked = read_run(run)
     if output is not None:
         asked = replace(asked, output=output)
-    with held(asked.output), Live() as live, Workers(jobs or grid.default_processes()) as workers:
+    with Live() as live, grid.at_work(asked, jobs or grid.default_processes()) as workers:
         live.doing("loading models", 0)
         cells = grid.lay_out(asked, workers, again)
         _notice([f"left out: {reason}" for reason in cells.left_out])

@@ -16,8 +16,8 @@ def test_world_records_make_motion_against_looks():
         "Motion against text", "aligned error (less is better)", "looks, % (more is better)"
     )  # fmt: skip
     none, smm = motion.points
-    assert none.title == "none" and none.x > smm.x, "more error is further right"
-    assert none.y == smm.y and none.x_low < none.x < none.x_high
+    assert none.title == "none" and none.x.mean > smm.x.mean, "more error is further right"
+    assert none.y == smm.y and none.x.low < none.x.mean < none.x.high
     assert cost.x_title == "seconds to lift and to cast, logarithmic" and cost.points[0].x == cost.points[1].x
 
 
@@ -38,15 +38,15 @@ def test_everything_lies_within():
     errors = {f"m{number}": [10.0**number, 2 * 10.0**number] for number in range(-3, 3)}
     for chart in charts(sections(error_records(errors))[0]):
         for point in chart.points:
-            assert all(LEFT <= x <= WIDTH - RIGHT for x in (point.x_low, point.x, point.x_high))
-            assert all(TOP <= y <= HEIGHT - BOTTOM for y in (point.y_low, point.y, point.y_high))
+            assert all(LEFT <= x <= WIDTH - RIGHT for x in (point.x.low, point.x.mean, point.x.high))
+            assert all(TOP <= y <= HEIGHT - BOTTOM for y in (point.y.low, point.y.mean, point.y.high))
         assert all(LEFT <= tick.place <= WIDTH - RIGHT for tick in chart.x_ticks) and len(chart.y_ticks) >= 2
 
 
 def test_ticks_are_round_and_lie_where_their_numbers_are():
     (section,) = sections(error_records({"a": [0.0], "b": [1.0]}))
     chart = charts(section)[0]
-    zero, one = (next(point.x for point in chart.points if point.title == title) for title in "ab")
+    zero, one = (next(point.x.mean for point in chart.points if point.title == title) for title in "ab")
     for tick in chart.x_ticks:
         assert tick.place == pytest.approx(zero + float(tick.label) * (one - zero), abs=0.2)
     assert [tick.label for tick in chart.x_ticks] == ["0", "0.5", "1"]
@@ -54,6 +54,6 @@ def test_ticks_are_round_and_lie_where_their_numbers_are():
 
 def test_labels_of_points_in_one_place_do_not_cover_each_other():
     (section,) = sections(error_records({name: [0.2, 0.4] for name in "abcd"}))
-    places = [(point.label_x, point.label_y) for point in charts(section)[0].points]
+    places = [point.label for point in charts(section)[0].points]
     for (x, y), (other_x, other_y) in itertools.combinations(places, 2):
         assert abs(x - other_x) >= LABEL[0] or abs(y - other_y) >= LABEL[1]

@@ -9,12 +9,13 @@ import pytest
 
 from motionlift.bench import cell, grid
 from motionlift.bench.cell import Cell, Survey, record_of, surveyed
-from motionlift.bench.grid import lay_out
+from motionlift.bench.grid import at_work, lay_out
 from motionlift.bench.records import append_record, read_lines
 from motionlift.bench.run_file import MethodRun, RunFile
 from motionlift.bench.sources import World
 from motionlift.bench.workers import Workers
 from motionlift.errors import InputError, ModelError, OutputError, SettingError
+from motionlift.run_folder import held
 
 METHODS = (MethodRun("none", {}), MethodRun("ditflow", {"target": "positions"}))
 
@@ -143,10 +144,19 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path):
 
 def test_too_many_cells(tmp_path: Path):
     wanted = run_of(tmp_path, references=(World(10_000, prompts=2),))
-    with pytest.raises(SettingError) as refusal:
-        lay_out(wanted, Here())
+    with pytest.raises(SettingError) as refusal, at_work(wanted, 1):
+        raise AssertionError("it began")
     assert "asks for 160000 cells (2 models x 2 methods x 20000 prompts of references x 2 seeds)" in str(refusal.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path):
+    with (
+        held(tmp_path / "run"),
+        pytest.raises(OutputError, match="another run is at work"),
+        at_work(run_of(tmp_path), 1),
+    ):
+        raise AssertionError("it began")
 
 
 def test_a_survey_of_the_bundled_models():

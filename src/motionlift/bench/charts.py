@@ -32,6 +32,18 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """A mean and its interval: values, or places."""
+
+    mean: float
+    """The mean."""
+    low: float
+    """Where the interval begins; the mean itself where there is none."""
+    high: float
+    """Where it ends."""
+
+
+@dataclass(frozen=True)
 class Point:
     """A method."""
 
@@ -39,22 +51,12 @@ class Point:
     """Its title."""
     number: int
     """Its number in the chart's key, from one."""
-    x: float
-    """Place of its mean."""
-    x_low: float
-    """Place where its interval begins; that of the mean where there is none."""
-    x_high: float
-    """Place where it ends."""
-    y: float
-    """Place of its mean."""
-    y_low: float
-    """Place where its interval begins."""
-    y_high: float
-    """Place where it ends."""
-    label_x: float
-    """Where its number stands."""
-    label_y: float
-    """Where its number stands."""
+    x: Spread
+    """Places across."""
+    y: Spread
+    """Places down."""
+    label: tuple[float, float]
+    """Where its number stands, across and down."""
     told: str
     """Its values in words."""
 
@@ -75,13 +77,6 @@ class Chart:
     """Marks at the left."""
     points: Sequence[Point]
     """The methods."""
-
-
-@dataclass(frozen=True)
-class _Value:
-    mean: float
-    low: float
-    high: float
 
 
 def charts(section: Section) -> list[Chart]:
@@ -105,13 +100,13 @@ def _chart(title: str, rows: Sequence[Row], x_name: str, y_name: str) -> Chart:
     points = [
         Point(
             row.title,
-            number,
-            *(x_axis.place(value) for value in (x.mean, x.low, x.high)),
-            *(y_axis.place(value) for value in (y.mean, y.low, y.high)),
-            *labels[number - 1],
+            place + 1,
+            x_axis.places(x),
+            y_axis.places(y),
+            labels[place],
             f"{row.title}: {_title(x_name)} {x.mean:.3g}, {_title(y_name)} {y.mean:.3g}",
         )
-        for number, (row, x, y) in enumerate(known, 1)
+        for place, (row, x, y) in enumerate(known)
     ]
     return Chart(title, _axis_title(x_name), _axis_title(y_name), x_axis.ticks(), y_axis.ticks(), points)
 
@@ -130,16 +125,16 @@ def _labels(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return placed
 
 
-def _value(row: Row, name: str) -> _Value | None:
+def _value(row: Row, name: str) -> Spread | None:
     if name == "seconds":
         seconds = row.costs.get(name)
-        return _Value(seconds, seconds, seconds) if seconds else None
+        return Spread(seconds, seconds, seconds) if seconds else None
     found = row.figures.get(name)
     if found is None:
         return None
     scale = 100 if figure(name).share else 1
     low, high = (found.low, found.high) if found.groups > 1 else (found.mean, found.mean)
-    return _Value(found.mean * scale, low * scale, high * scale)
+    return Spread(found.mean * scale, low * scale, high * scale)
 
 
 def _title(name: str) -> str:
@@ -165,7 +160,7 @@ class _Axis:
     logarithmic: bool
 
     @classmethod
-    def over(cls, values: Sequence[_Value], start: float, end: float, logarithmic: bool) -> "_Axis":
+    def over(cls, values: Sequence[Spread], start: float, end: float, logarithmic: bool) -> "_Axis":
         """One that holds all values with their intervals."""
         ends = [each for value in values for each in (value.low, value.mean, value.high)] or [0.0, 1.0]
         if logarithmic:
@@ -178,6 +173,10 @@ class _Axis:
         """Where a value is."""
         value = math.log10(value) if self.logarithmic else value
         return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
+
+    def places(self, value: Spread) -> Spread:
+        """Where a mean and its interval are."""
+        return Spread(self.place(value.mean), self.place(value.low), self.place(value.high))
 
     def ticks(self) -> list[Tick]:
         """Round numbers along the axis."""

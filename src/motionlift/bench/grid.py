@@ -5,6 +5,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ from motionlift.bench.run_file import RunFile
 from motionlift.bench.workers import Workers
 from motionlift.errors import ModelError, OutputError, SettingError
 from motionlift.media import check_output
+from motionlift.run_folder import held
 
 RECORDS = "records.jsonl"
 """Name of the file of records in a run's folder."""
@@ -64,6 +66,20 @@ def default_processes() -> int:
     return 1 if torch.cuda.is_available() else min(MOST_PROCESSES, os.cpu_count() or 1)
 
 
+@contextmanager
+def at_work(run: RunFile, processes: int) -> Iterator[Workers]:
+    """Hold a run's output folder, made if need be, and start processes.
+
+    Raises:
+        InputError: references or prompts cannot be read.
+        OutputError: the folder cannot be written, or another run is at work in it.
+        SettingError: the run asks for too many cells.
+    """
+    _check_count(run)
+    with held(run.output), Workers(processes) as workers:
+        yield workers
+
+
 def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Grid:
     """The cells of a run, and which of them are still to be measured.
 
@@ -76,15 +92,15 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Grid:
         InputError: references or prompts cannot be read.
         ModelError: there is no such model.
         OutputError: the output folder cannot be written.
-        SettingError: too many cells, or a method that none of the models runs.
+        SettingError: a method that none of the models runs.
     """
-    _check_count(run)
     records = run.output / RECORDS
-    _make(run.output / VIDEOS)
+    _make(run.output)
     check_output(records, (records.suffix,))
     surveys = dict(workers.each(functools.partial(_survey, run), run.models, _died))
     surveys = {model: surveys[model] for model in run.models}
     _check_methods(run, surveys)
+    _make(run.output / VIDEOS)
     cells = [cell for model, survey in surveys.items() for cell in _cells(run, model, survey)]
     stated = {json.dumps(cell.stated()): cell for cell in cells}
     lines = read_lines(records)

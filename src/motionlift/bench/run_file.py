@@ -313,8 +313,8 @@ class _Page:
             for key, bounds in {"frames": FRAMES, "clips": (1, MOST_REFERENCES)}.items()
             if key in parts
         }
-        places = [Path(self._text(parts[key], key)) for key in ("path", "prompts")]
-        davis = Davis(*places, **numbers)
+        path, prompts = (Path(self._text(parts[key], key)) for key in ("path", "prompts"))
+        davis = Davis(path, prompts, **numbers)
         self._checked(node, davis.size)
         return davis
 

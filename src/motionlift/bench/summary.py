@@ -121,17 +121,20 @@ class Section:
 def measurement(record: Mapping[str, Any]) -> Measurement | None:
     """A record, checked; None where it is none of ``motionlift bench``."""
     texts = [record.get(name) for name in TEXTS]
-    settings, seed = record.get("settings"), record.get("seed")
-    figures = record.get("figures", {})
-    fits = all(isinstance(text, str) for text in texts) and isinstance(settings, dict) and type(seed) is int
-    if not fits or not isinstance(figures, dict) or not ("figures" in record or "error" in record):
+    settings, seed, figures = record.get("settings"), record.get("seed"), record.get("figures", {})
+    if not all(isinstance(text, str) for text in texts) or not {"figures", "error"} & record.keys():
         return None
-    model, method, *others = map(str, texts)
+    if not isinstance(settings, dict) or not isinstance(seed, int) or not isinstance(figures, dict):
+        return None
+    model, method, source, reference, prompt, kind = map(str, texts)
     read = {str(name): number(value) for name, value in figures.items()}
     return Measurement(
-        model,
-        MethodRun(method, settings).title,
-        *others,
+        model=model,
+        title=MethodRun(method, settings).title,
+        source=source,
+        reference=reference,
+        prompt=prompt,
+        kind=kind,
         seed=seed,
         figures={name: value for name, value in read.items() if value is not None},
         error=str(record["error"]) if "error" in record else None,

@@ -1,16 +1,20 @@
 """Processes that work on items side by side: none outlives its parent, and one that dies takes nothing with it."""
 
 import _thread
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 GRACE = 2.0
@@ -90,7 +94,9 @@ class Workers:
 
 
 def _prepare(alive: Connection) -> None:
-    """Make a new process ready: one thread each, and an end with its parent's."""
+    """Make a new process ready: as quiet as the command line, of one thread, and with its parent's end as its own."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     stopping = threading.Event()
 
     def interrupted(*_: Any) -> None:
@@ -100,6 +106,7 @@ def _prepare(alive: Connection) -> None:
     def watch() -> None:
         alive.poll(None)
         stopping.set()
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # Python has words of its own for the interrupt
         _thread.interrupt_main()
         time.sleep(GRACE)
         os._exit(1)
