@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,7 +68,8 @@ class Workers:
                 free = 0 if running else 1
             for _ in range(min(free, len(suspects or waiting))):
                 item = (suspects or waiting).popleft()
-                running[self._pool.submit(work, item)] = item
+                with _interrupts_wait():
+                    running[self._pool.submit(work, item)] = item
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             broken = False
             for future in done:
@@ -93,6 +95,16 @@ class Workers:
         self._start()
 
 
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C act at the end only; processes that are started within are born deaf to it, until they are ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare(alive: Connection) -> None:
     """Make a new process ready: as quiet as the command line, of one thread, and with its parent's end as its own."""
     warnings.simplefilter("ignore")
@@ -105,13 +117,14 @@ def _prepare(alive: Connection) -> None:
 
     def watch() -> None:
         alive.poll(None)
-        stopping.set()
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # Python has words of its own for the interrupt
+        stopping.set()
         _thread.interrupt_main()
         time.sleep(GRACE)
         os._exit(1)
 
     signal.signal(signal.SIGINT, interrupted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=watch, daemon=True).start()
     import torch
 
