@@ -132,6 +132,8 @@ def test_the_command_line_is_frozen():
             *("--clip-model", "--legacy", "--json"),
         ],
         "world": ["folder", "--count", "--seed", "--frames", "--size"],
+        "bench": ["run", "--jobs", "--output", "--again"],
+        "report": ["records", "--output"],
         "models": [],
         "methods": ["--json"],
         "cache": ["--clear"],

@@ -44,6 +44,8 @@ from motionlift.options import (
 from motionlift.terminal import say
 
 if TYPE_CHECKING:
+    from motionlift.bench.grid import Grid
+    from motionlift.bench.workers import Workers
     from motionlift.cascade import Stage
     from motionlift.core import Backbone
     from motionlift.progress import Live
@@ -428,6 +430,86 @@ def world(
     with Live() as live:
         write_world(folder, count, seed, frames, size, lambda done: live.show("world", done, count))
     print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
+
+
+@app.command()
+def bench(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run file in YAML, or a bundled one: quick, world, papers.", show_default=False
+        ),
+    ],
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            parser=whole(1, 64),
+            help="Processes side by side; by default one for each core up to four, and one with a GPU.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder of records and videos; by default the run file's.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure cells that failed once more.")] = False,
+) -> None:
+    """Measure methods beside each other: every cell of a run's grid that has no record yet."""
+    from motionlift.bench import grid
+    from motionlift.bench.run_file import read_run
+    from motionlift.progress import Live
+
+    asked = read_run(run)
+    if output is not None:
+        asked = replace(asked, output=output)
+    with Live() as live, grid.at_work(asked, jobs or grid.default_processes()) as workers:
+        live.doing("loading models", 0)
+        cells = grid.lay_out(asked, workers, again)
+        _notice([f"left out: {reason}" for reason in cells.left_out])
+        if cells.lost:
+            _notice([f"lines of {cells.records} that were cut off and are measured anew: {cells.lost}"])
+        failed = _measured(cells, workers, live)
+    done = len(cells.waiting)
+    print(f"measured {done} of {cells.cells} cells, {cells.cells - done} were there; records in {cells.records}")
+    if failed:
+        _notice([f"{len(failed)} of them failed and were recorded so; the first: {failed[0]}"])
+
+
+def _measured(cells: "Grid", workers: "Workers", live: "Live") -> list[str]:
+    """Measure what waits, saying how far it is; gives the errors."""
+    failed: list[str] = []
+    before, number = cells.cells - len(cells.waiting), 0
+    try:
+        for number, record in enumerate(cells.measured(workers), 1):
+            title = f"{record['model']}, {record['method']}, {record['reference']}, seed {record['seed']}"
+            if "error" in record:
+                failed.append(f"{title}: {record['error']}")
+            live.line(f"{before + number} of {cells.cells}: {failed[-1] if 'error' in record else title}")
+            live.doing(title, (before + number) / cells.cells)
+    except KeyboardInterrupt as stop:
+        told = f"{before + number} of {cells.cells} cells stay in {cells.records}; the same command goes on from there"
+        raise KeyboardInterrupt(told) from stop
+    return failed
+
+
+@app.command()
+def report(
+    records: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECORDS", help="The records of motionlift bench, or the folder they are in.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", help="The page to write; its tables go beside it, as .md and .csv.")
+    ] = Path("report.html"),
+) -> None:
+    """Write one page of tables, charts and videos from records, and the tables as Markdown and CSV."""
+    from motionlift.bench.report import write_report
+
+    written, notices = write_report(records, output)
+    _notice(notices)
+    _wrote(written)
 
 
 @app.command()

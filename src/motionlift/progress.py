@@ -19,6 +19,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from motionlift.core import Step
+from motionlift.terminal import say
 
 
 class Live:
@@ -67,6 +68,11 @@ class Live:
         """Show one line for the whole work: what is being done, and the share 0..1 that is done."""
         self.show("all", round(100 * share), 100)
         self._bars.update(self._lines["all"], description=what)
+
+    def line(self, text: str) -> None:
+        """Say on a line of its own, for logs, what is done: where no lines are shown that change."""
+        if self._bars.disable:
+            say(text)
 
     def _close_open_ended(self) -> None:
         for task in self._bars.tasks:

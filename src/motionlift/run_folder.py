@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,15 +159,25 @@ def opened(path: Path, content: Mapping[str, Any], wait: bool = False) -> Iterat
         MotionError: its checkpoint is damaged, or that of another run.
         OutputError: it cannot be made or written, or another run holds it and is not waited for.
     """
-    handle = _locked(path, wait) if is_first_process() else None
-    try:
+    with held(path, wait) if is_first_process() else nullcontext():
         folder = RunFolder(path, content)
         folder.check()
         yield folder
+
+
+@contextmanager
+def held(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a folder, made if need be, so that no other run works in it until left.
+
+    Raises:
+        OutputError: it cannot be made or written, or another run holds it and is not waited for.
+    """
+    handle = _locked(path, wait)
+    try:
+        yield
     finally:
-        if handle is not None:
-            (path / LOCK).unlink(missing_ok=True)
-            os.close(handle)
+        (path / LOCK).unlink(missing_ok=True)
+        os.close(handle)
 
 
 def _locked(path: Path, wait: bool) -> int:

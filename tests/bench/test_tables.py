@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from motionlift.bench.tables import interval, table
+from motionlift.bench.tables import estimate, interval, table
 
 
 def test_a_table():
@@ -46,3 +46,25 @@ def test_intervals_of_numbers():
     assert mean == pytest.approx(float(np.mean(values)), abs=1e-3)
     assert high - low == pytest.approx(2 * 1.96 * 2 / 30, rel=0.1)
     assert interval(values) == interval(values), "the same each time"
+
+
+def test_an_interval_draws_whole_groups():
+    """Many copies of a reference's value tell nothing new: the interval stays that of the references alone."""
+    values = np.random.default_rng(3).normal(size=25)
+    alone = estimate(values.tolist())
+    copied = estimate(np.repeat(values, 8).tolist(), np.repeat(np.arange(25), 8).tolist())
+    apart = estimate(np.repeat(values, 8).tolist())
+    assert alone is not None and copied is not None and apart is not None
+    assert (copied.low, copied.high) == (pytest.approx(alone.low), pytest.approx(alone.high))
+    assert (copied.values, copied.groups, alone.groups) == (200, 25, 25)
+    assert apart.high - apart.low == pytest.approx((alone.high - alone.low) / math.sqrt(8), rel=0.15)
+
+
+def test_groups_of_unequal_size_weigh_by_their_values():
+    found = estimate([1.0, 1.0, 1.0, 5.0, math.nan], ["a", "a", "a", "b", "c"])
+    assert found is not None
+    assert found.mean == 2.0 and (found.low, found.high) == (1.0, 5.0) and (found.values, found.groups) == (4, 2)
+
+
+def test_nothing_is_estimated_of_nothing():
+    assert estimate([]) is None and estimate([math.nan], ["a"]) is None

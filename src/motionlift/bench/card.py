@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from motionlift.bench.runner import read_records, stated
+from motionlift.bench.records import read_records
+from motionlift.bench.runner import stated
 from motionlift.loading import BUNDLED, BUNDLED_MODELS, CARD, load
 from motionlift.media import Clip
 from motionlift.workflow import cast, lift

@@ -25,6 +25,7 @@ from motionlift.bench import (
     sweep,
     trackers,
 )
+from motionlift.bench.records import append_record, missing, read_records
 from motionlift.loading import BUNDLED_MODELS, load
 from motionlift.methods import method as method_named
 from motionlift.workflow import versions
@@ -68,33 +69,10 @@ def stated(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     return {**cell, "model": fingerprint(model), "defaults": defaults(model, cell.get("method", "none"))}
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Finished cells; a line cut off by a kill counts as not finished."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return records
-
-
-def append_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Add a line to the file; one that a kill cut off before it is closed first."""
-    cut_off = path.exists() and not (path.read_bytes() or b"\n").endswith(b"\n")
-    with path.open("a", encoding="utf-8") as file:
-        file.write("\n" * cut_off + json.dumps(record) + "\n")
-
-
 def measure_cell(name: str, cell: Mapping[str, Any], model: str, extent: int | Path) -> dict[str, Any]:
     """One record: the cell and its figures."""
     where = (extent,) if isinstance(extent, Path) else ()
     return {**cell, **EXPERIMENTS[name].measure(cell, model, *where)}
-
-
-def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Cells without a record."""
-    return [cell for cell in cells if not any(cell.items() <= record.items() for record in records)]
 
 
 def run(

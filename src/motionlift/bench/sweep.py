@@ -42,17 +42,18 @@ MOTIONFLOW: Changes = {
 VMC: Changes = {
     "strength": [{"strength": value} for value in (0.0, 0.5, 1.5)],
     "loss": [{"form": value} for value in ("l2", "released")],
-    "prompt": [{"reduced": False}],
+    "prompt": [{"reduced": value} for value in (True, False)],
     "attention": [{"attention": "spatial"}],
     "start": [{"beta": value} for value in (0.0, 0.3, 0.5)],
-    "learning rate": [{"tuning_lr": value} for value in (3e-4, 3e-3)],
+    "learning rate": [{"tuning_lr": value} for value in (3e-4, 1e-3, 3e-3)],
     "tuning steps": [{"tuning_steps": value} for value in (25, 100)],
+    "share left alone": [{"clean_share": value} for value in (0.0, 0.5)],
 }
 MOTIONMATCHER: Changes = {
     "strength": [{"strength": value} for value in (0.0, 0.5, 1.5)],
     "features": [{"temporal": 0.0}, {"cross": 0.0}],
     "start": [{"beta": value} for value in (0.0, 0.1, 0.2, 0.5)],
-    "learning rate": [{"tuning_lr": value} for value in (2e-4, 2e-3)],
+    "learning rate": [{"tuning_lr": value} for value in (3e-4, 1e-3, 5e-3)],
     "tuning steps": [{"tuning_steps": value} for value in (25, 100)],
     "rank": [{"rank": 4}],
     "block": [{"block": number} for number in range(7)],

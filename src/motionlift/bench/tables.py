@@ -1,7 +1,8 @@
 """Markdown tables and bootstrap intervals."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,12 +16,51 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its bootstrap 95 % interval."""
+
+    mean: float
+    """Mean of all values."""
+    low: float
+    """Where the interval begins."""
+    high: float
+    """Where the interval ends."""
+    values: int
+    """How many values there are."""
+    groups: int
+    """How many groups they come from; an interval of one group says nothing."""
+
+
+def estimate(values: Sequence[float], groups: Sequence[Hashable] | None = None) -> Estimate | None:
+    """Mean of the defined values with its percentile interval from :data:`RESAMPLES` resamples, the same each time.
+
+    Args:
+        values: numbers; NaN where undefined.
+        groups: what each value belongs to, such as its reference. Values of one group are not independent, so that whole
+            groups are drawn. By default every value is a group of its own.
+
+    Returns:
+        None where no value is defined.
+    """
+    sums: dict[Hashable, tuple[float, int]] = {}
+    for value, group in zip(map(float, values), range(len(values)) if groups is None else groups, strict=True):
+        if not math.isnan(value):
+            total, count = sums.get(group, (0.0, 0))
+            sums[group] = (total + value, count + 1)
+    if not sums:
+        return None
+    totals, counts = (np.array(column, dtype=float) for column in zip(*sums.values(), strict=True))
+    chosen = np.random.default_rng(0).choice(len(totals), (RESAMPLES, len(totals)))
+    draws = totals[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Estimate(float(totals.sum() / counts.sum()), float(low), float(high), int(counts.sum()), len(totals))
+
+
 def interval(values: Sequence[float], scale: float = 1.0, digits: int | None = None) -> str:
     """Mean of the defined values with their bootstrap 95 % interval, scaled, as text."""
-    numbers = np.array([float(value) for value in values if not math.isnan(float(value))]) * scale
-    if not len(numbers):
+    found = estimate([float(value) * scale for value in values])
+    if found is None:
         return "-"
-    draws = np.random.default_rng(0).choice(numbers, (RESAMPLES, len(numbers))).mean(axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5])
     places = (0 if scale == 100 else 3) if digits is None else digits
-    return f"{numbers.mean():.{places}f} ({low:.{places}f} to {high:.{places}f})"
+    return f"{found.mean:.{places}f} ({found.low:.{places}f} to {found.high:.{places}f})"

@@ -30,8 +30,8 @@ WIDTHS = (32, 48, 64)
 CHANNELS = 3 * PATCH**2
 """Channels of a place: those of its pixels."""
 SPREAD, DETAIL = 0.035, 0.055
-"""Root mean squares in the world, in units of -1..1 (measured), of the residual and of what enlarged frames hold beside the means of
-such squares: the network sees both divided by these. Colours themselves would drown the little that an edge is told by."""
+"""Root mean squares in the world, in units of -1..1 (measured), of the residual, and of what enlarged frames hold beside the means
+of such squares: the network sees both divided by these. Colours themselves would drown the little that an edge is told by."""
 GIVEN_SHARE = 0.75
 """Share of training windows that are given their first frame (ours)."""
 MOST_NOISE = 0.02

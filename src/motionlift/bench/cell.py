@@ -1,0 +1,194 @@
+"""One cell of a grid: lift, cast, keep the video, measure."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from motionlift.bench.measures import measured
+from motionlift.bench.run_file import MethodRun
+from motionlift.bench.sources import Asked, Source
+from motionlift.checks import settings_for
+from motionlift.core import Backbone
+from motionlift.errors import OutputError, SettingError
+from motionlift.loading import load
+from motionlift.media import Clip
+from motionlift.methods import method as method_named
+from motionlift.workflow import Run, cast, lift
+
+VIDEOS = "videos"
+"""Folder of the videos, beside the records."""
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
+"""What a file's name is spared."""
+MOST_NAMED = 40
+"""Most characters of a file's name that come from one word (ours)."""
+CLEAR_PEAK = Path("/proc/self/clear_refs")
+"""Where Linux forgets how much memory a process held at most, once ``5`` is written (proc(5))."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: what is run and where it goes."""
+
+    model: str
+    """Name of the model."""
+    method: MethodRun
+    """The method with its settings."""
+    source: Source
+    """Where the reference comes from."""
+    asked: Asked
+    """Reference and prompt."""
+    seed: int
+    """Seed of the starting noise."""
+    metrics: tuple[str, ...] | None
+    """What is measured; None for all that can be."""
+    state: Mapping[str, str]
+    """Starts of hashes of the model and of the method's defaults: other weights or defaults are measured anew."""
+    folder: Path
+    """Folder of the records and videos."""
+
+    def stated(self) -> dict[str, Any]:
+        """What a record says of the cell, and is found by."""
+        return {
+            "model": self.model,
+            "method": self.method.name,
+            "settings": dict(self.method.settings),
+            "source": self.source.kind,
+            "reference": self.asked.reference,
+            "prompt": self.asked.prompt,
+            "kind": self.asked.kind,
+            "seed": self.seed,
+            "metrics": None if self.metrics is None else list(self.metrics),
+            **self.state,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.method.title}, {self.source.kind} {self.asked.reference}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a grid must know of a model before its cells are laid out."""
+
+    frames: int
+    """Frames of its videos."""
+    states: Mapping[str, Mapping[str, str]]
+    """For the title of every method that it runs, what :attr:`Cell.state` holds."""
+    refused: Mapping[str, str]
+    """For the titles of the others, why not."""
+
+
+@functools.lru_cache(maxsize=1)
+def loaded(model: str) -> Backbone:
+    """The model; one at a time in each process."""
+    return load(model)
+
+
+def surveyed(model: str, methods: tuple[MethodRun, ...]) -> Survey:
+    """Load a model and see which methods it runs.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    backbone = loaded(model)
+    states, refused = {}, {}
+    for each in methods:
+        method = method_named(each.name)
+        try:
+            settings_for(method, backbone, each.settings)
+        except SettingError as error:
+            refused[each.title] = str(error)
+            continue
+        defaults = json.dumps(asdict(method.settings(backbone)), sort_keys=True)
+        states[each.title] = {
+            "fingerprint": backbone.fingerprint[:12],
+            "defaults": hashlib.sha256(defaults.encode()).hexdigest()[:12],
+        }
+    return Survey(backbone.shape.frames, states, refused)
+
+
+def record_of(cell: Cell, measure: Callable[[Cell], Mapping[str, Any]]) -> dict[str, Any]:
+    """The record of a cell: what was measured, or the error that it ended with.
+
+    Raises:
+        OutputError: nothing can be written, which is no fault of the cell.
+    """
+    try:
+        return {**cell.stated(), **measure(cell)}
+    except OutputError:
+        raise
+    except Exception as error:  # whatever a cell ends with, the others go on
+        told = " ".join(str(error).split())[:500]
+        kind = "" if error.__class__.__module__ == "motionlift.errors" else f"{type(error).__name__}: "
+        return {**cell.stated(), "error": f"{kind}{told}"}
+
+
+def measured_cell(cell: Cell) -> dict[str, Any]:
+    """Lift, cast, write the video and that of the reference, and measure.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    backbone = loaded(cell.model)
+    forget_peak_memory(backbone.device)
+    opened = cell.source.open(cell.asked, cell.method.name, cell.method.settings, backbone)
+    settings = {**opened.told, **cell.method.settings}
+    work = Run(backbone)
+    motion = lift(opened.reference, backbone, cell.method.name, frames=opened.frames, settings=settings, run=work)
+    video = cast(motion, cell.asked.prompt, backbone, seed=cell.seed, settings=settings)
+    assert work.reference is not None
+    found = measured(opened, work.reference, video.clip, cell.asked.prompt, cell.metrics)
+    phases = [*map(asdict, work.phases), *video.record["phases"]]
+    return {
+        "figures": dict(found.figures),
+        "left_out": dict(found.left_out),
+        "seconds": round(sum(phase["seconds"] for phase in phases), 3),
+        "phases": phases,
+        "lifted_from_cache": work.from_cache,
+        "passes": {way: sum(phase["passes"][way] for phase in phases) for way in ("forward", "backward")},
+        **{name: video.record[name] for name in ("peak_memory_bytes", "device", "threads", "versions")},
+        "clip": video.record["source"],
+        "all_settings": video.record["settings"],
+        "notices": list(work.reference.notices),
+        "frames": len(video.clip.frames),
+        "height": video.clip.frames.shape[1],
+        "width": video.clip.frames.shape[2],
+        "fps": video.clip.fps,
+        **_kept(cell, work.reference, video.clip),
+    }
+
+
+def _kept(cell: Cell, reference: Clip, video: Clip) -> dict[str, str]:
+    """Write the video, and the reference as the model saw it where no other cell has; their places beside the records."""
+    about = cell.stated()
+    shared = {name: about[name] for name in ("model", "fingerprint", "source", "reference")}
+    names = {
+        "video": _file_name(about, cell.asked.reference, cell.method.title, f"seed {cell.seed}"),
+        "reference_video": _file_name({**shared, "frames": len(reference.frames)}, cell.asked.reference, "reference"),
+    }
+    video.save(cell.folder / VIDEOS / names["video"])
+    if not (cell.folder / VIDEOS / names["reference_video"]).exists():
+        reference.save(cell.folder / VIDEOS / names["reference_video"])
+    return {what: f"{VIDEOS}/{name}" for what, name in names.items()}
+
+
+def _file_name(about: Mapping[str, Any], *words: str) -> str:
+    """Words that a person knows it by, and a hash of all that it depends on."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    return "-".join([*[NOT_IN_NAMES.sub("-", word)[:MOST_NAMED].strip("-").lower() for word in words], f"{digest}.mp4"])
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin to count anew the most memory that was held, where the system can; elsewhere it only grows from cell to cell."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):
+        CLEAR_PEAK.write_text("5")

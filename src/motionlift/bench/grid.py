@@ -1,0 +1,163 @@
+"""A run as a grid of cells: laid out, measured in processes side by side, and gone on with where it was stopped."""
+
+import functools
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from motionlift.bench.cell import VIDEOS, Cell, Survey, measured_cell, record_of, surveyed
+from motionlift.bench.records import append_record, missing, read_lines
+from motionlift.bench.run_file import RunFile
+from motionlift.bench.workers import Workers
+from motionlift.errors import ModelError, OutputError, SettingError
+from motionlift.media import check_output
+from motionlift.run_folder import held
+
+RECORDS = "records.jsonl"
+"""Name of the file of records in a run's folder."""
+MOST_CELLS = 20_000
+"""Most cells of a run (ours: thirty times the largest bundled one)."""
+MOST_PROCESSES = 4
+"""Most processes that are started unasked (ours: each holds a model, the small ones a gigabyte)."""
+DIED = "the process ended while it was at work, most likely for want of memory"
+
+Measure = Callable[[Cell], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a run."""
+
+    cells: int
+    """How many there are."""
+    waiting: tuple[Cell, ...]
+    """Those that have no record yet, in the order in which they are begun."""
+    left_out: tuple[str, ...]
+    """Which methods a model cannot run, and why."""
+    lost: int
+    """Lines of the file of records that are no record, such as one that was cut off."""
+    records: Path
+    """The file of records."""
+
+    def measured(self, workers: Workers, measure: Measure = measured_cell) -> Iterator[dict[str, Any]]:
+        """Measure what waits; every record is in the file before it is yielded.
+
+        Raises:
+            OutputError: nothing can be written any more.
+        """
+        work = functools.partial(record_of, measure=measure)
+        for record in workers.each(work, self.waiting, lambda cell: {**cell.stated(), "error": DIED}):
+            try:
+                append_record(self.records, record)
+            except OSError as error:
+                raise OutputError(f"cannot write {self.records}: {error.strerror}; what is in it stays") from error
+            yield record
+
+
+def default_processes() -> int:
+    """One for each core, up to :data:`MOST_PROCESSES`; one where a GPU does the work."""
+    return 1 if torch.cuda.is_available() else min(MOST_PROCESSES, os.cpu_count() or 1)
+
+
+@contextmanager
+def at_work(run: RunFile, processes: int) -> Iterator[Workers]:
+    """Hold a run's output folder, made if need be, and start processes.
+
+    Raises:
+        InputError: references or prompts cannot be read.
+        OutputError: the folder cannot be written, or another run is at work in it.
+        SettingError: the run asks for too many cells.
+    """
+    _check_count(run)
+    with held(run.output), Workers(processes) as workers:
+        yield workers
+
+
+def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Grid:
+    """The cells of a run, and which of them are still to be measured.
+
+    Args:
+        run: what is asked for.
+        workers: where the models are loaded, to see what they run.
+        again: count those that failed as not measured.
+
+    Raises:
+        InputError: references or prompts cannot be read.
+        ModelError: there is no such model.
+        OutputError: the output folder cannot be written.
+        SettingError: a method that none of the models runs.
+    """
+    records = run.output / RECORDS
+    _make(run.output)
+    check_output(records, (records.suffix,))
+    surveys = dict(workers.each(functools.partial(_survey, run), run.models, _died))
+    surveys = {model: surveys[model] for model in run.models}
+    _check_methods(run, surveys)
+    _make(run.output / VIDEOS)
+    cells = [cell for model, survey in surveys.items() for cell in _cells(run, model, survey)]
+    stated = {json.dumps(cell.stated()): cell for cell in cells}
+    lines = read_lines(records)
+    done = [record for record in lines.records if not (again and "error" in record)]
+    waiting = [stated[json.dumps(each)] for each in missing([cell.stated() for cell in stated.values()], done)]
+    left_out = [
+        f"{title} on {model}: {reason}" for model, survey in surveys.items() for title, reason in survey.refused.items()
+    ]
+    return Grid(len(stated), tuple(waiting), tuple(left_out), lines.lost, records)
+
+
+def _survey(run: RunFile, model: str) -> tuple[str, Survey]:
+    return model, surveyed(model, run.methods)
+
+
+def _died(model: str) -> NoReturn:
+    raise ModelError(f"model {model!r} cannot be loaded: {DIED}")
+
+
+def _cells(run: RunFile, model: str, survey: Survey) -> Iterator[Cell]:
+    """Reference after reference with all its methods, so that a run that is stopped can be compared.
+
+    Cells that lift the same come apart by at least the number of methods: the later ones find the motion in the cache.
+    """
+    methods = [method for method in run.methods if method.title in survey.states]
+    for source in run.references:
+        for asked in source.asked(survey.frames):
+            for seed in (asked.number,) if run.seeds is None else run.seeds:
+                for method in methods:
+                    state = survey.states[method.title]
+                    yield Cell(model, method, source, asked, seed, run.metrics, state, run.output)
+
+
+def _check_count(run: RunFile) -> None:
+    """Refuse more cells than are ever wanted, before they are laid out."""
+    parts = {
+        "models": len(run.models),
+        "methods": len(run.methods),
+        "prompts of references": sum(source.size() for source in run.references),
+        "seeds": len(run.seeds or (0,)),
+    }
+    cells = math.prod(parts.values())
+    if cells > MOST_CELLS:
+        product = " x ".join(f"{count} {name}" for name, count in parts.items())
+        raise SettingError(f"the run asks for {cells} cells ({product}); at most {MOST_CELLS} are taken: split it")
+
+
+def _check_methods(run: RunFile, surveys: Mapping[str, Survey]) -> None:
+    """Refuse a method that none of the models runs."""
+    for method in run.methods:
+        reasons = [survey.refused.get(method.title) for survey in surveys.values()]
+        if all(reasons):
+            raise SettingError(f"{method.title}: {reasons[0]}")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another output") from error

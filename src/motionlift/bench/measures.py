@@ -1,0 +1,66 @@
+"""What is measured of a cell's video: exact figures where the truth is known, and scores against the reference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from motionlift import scoring
+from motionlift.bench.records import number
+from motionlift.bench.sources import Opened
+from motionlift.errors import SettingError
+from motionlift.media import Clip
+
+TRUTH = "truth"
+"""Metric of the world's references: errors of the object's track, and what the classifier sees."""
+SCORES = tuple(name for name in scoring.FIGURES if name not in scoring.MEASURES[TRUTH][1])
+"""Figures of one video beside another; those of the truth are taken from the scene itself."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of one video."""
+
+    figures: Mapping[str, float | None]
+    """By name; None where one is undefined."""
+    left_out: Mapping[str, str]
+    """What was not measured, and why."""
+
+
+def known_metrics() -> tuple[str, ...]:
+    """Names that a run file may ask for."""
+    return (TRUTH, *SCORES)
+
+
+def check_metrics(names: Sequence[str]) -> None:
+    """Refuse metrics that nothing measures.
+
+    Raises:
+        SettingError: an unknown name.
+    """
+    for name in names:
+        if name not in known_metrics():
+            raise SettingError(f"unknown metric {name[:80]!r}; allowed are {', '.join(known_metrics())}")
+
+
+def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, metrics: Sequence[str] | None) -> Measured:
+    """All that is asked for, or all that can be measured.
+
+    Args:
+        opened: the reference, with its truth if that is known.
+        reference: its frames as the model saw them.
+        made: the video.
+        prompt: what it is to show.
+        metrics: names, or None for all.
+    """
+    figures: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
+    if metrics is None or TRUTH in metrics:
+        if opened.truth is not None:
+            figures |= opened.truth(made.frames)
+        elif metrics is not None:
+            left_out[TRUTH] = "the true motion of this reference is not known"
+    others = [name for name in SCORES if metrics is None or name in metrics]
+    if others:
+        scores = scoring.score(reference, made, prompt=prompt, metrics=others)
+        figures, left_out = {**scores.figures, **figures}, {**scores.left_out, **left_out}
+    return Measured({name: number(value) for name, value in figures.items()}, left_out)

@@ -1,0 +1,85 @@
+"""Records of what was measured: one JSON line for each cell, in a file that a kill cannot spoil."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from motionlift.errors import InputError
+
+MOST_BYTES = 2**29
+"""Largest file of records that is read (ours: a hundred times the records of the largest run)."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a file of records holds."""
+
+    records: list[dict[str, Any]]
+    """Its whole lines, in their order."""
+    lost: int
+    """Lines that are no record, such as one that a kill cut off."""
+
+
+def read_lines(path: Path) -> Lines:
+    """Read a file of records; one that is not there holds none.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    if not path.exists():
+        return Lines([], 0)
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise InputError(f"{path} has {size} bytes; at most {MOST_BYTES} are read: split it")
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give a file of records") from error
+    lines = [_record(line) for line in text.split("\n") if line.strip()]
+    records = [record for record in lines if record is not None]
+    return Lines(records, len(lines) - len(records))
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Finished cells; a line cut off by a kill counts as not finished."""
+    return read_lines(path).records
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def append_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Add a line to the file; one that a kill cut off before it is closed first."""
+    with path.open("a+b") as file:
+        cut_off = False
+        if file.tell():
+            file.seek(-1, 2)
+            cut_off = file.read(1) != b"\n"
+        file.write(b"\n" * cut_off + json.dumps(record).encode() + b"\n")
+
+
+def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Cells without a record: none holds all that the cell says."""
+    found: dict[frozenset[str], set[str]] = {}
+    for names in {frozenset(cell) for cell in cells}:
+        found[names] = {_said(record, names) for record in records if names <= record.keys()}
+    return [cell for cell in cells if _said(cell, frozenset(cell)) not in found[frozenset(cell)]]
+
+
+def _said(record: Mapping[str, Any], names: frozenset[str]) -> str:
+    return json.dumps({name: record[name] for name in names}, sort_keys=True)
+
+
+def number(value: Any) -> float | None:
+    """A figure as a number; None where it is undefined."""
+    if not isinstance(value, (bool, int, float)) or not math.isfinite(value):
+        return None
+    return float(value)

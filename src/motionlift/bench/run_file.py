@@ -1,0 +1,332 @@
+"""Run files: what ``motionlift bench`` measures, as YAML.
+
+A run is a grid: every model with every method, on every reference, for each of its prompts and every seed::
+
+    models: [tiny-dit, tiny-unet]
+    methods:
+      - none                                    # a name
+      - {name: ditflow, settings: {read: flow}} # or with settings
+      - {name: vmc, grid: {tuning_lr: [1e-4, 1e-3], form: [cos, l2]}}  # or once for each combination: four methods
+    references:
+      - world: {count: 8}                                     # of the bundled world, with prompts of their own
+      - folder: {path: clips, prompts: ["a red star on a blue striped background"]}
+      - davis: {path: DAVIS/JPEGImages/480p, prompts: prompts.csv}  # clip,caption,subject,scene
+    seeds: [0, 1]               # or "own": every reference's number, so that no two share their noise
+    metrics: [truth]            # by default all that can be computed
+    output: runs/first          # records.jsonl and videos/ go here
+
+Paths are relative to the folder in which the command is called.
+"""  # noqa: D214, D405, D411
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from motionlift.bench.measures import check_metrics
+from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, World
+from motionlift.checks import SEEDS, check_prompt
+from motionlift.errors import InputError, MotionliftError
+from motionlift.media import FRAMES
+from motionlift.methods import method as method_named
+from motionlift.settings import with_values
+
+RUNS = Path(__file__).parent / "runs"
+"""Folder of the bundled run files."""
+MOST_BYTES = 2**18
+"""Largest run file that is read (ours: the bundled ones take some kB)."""
+MOST_DEPTH = 20
+"""Most levels of lists and mappings within each other (ours: a run has six; PyYAML takes minutes for thousands)."""
+MOST_LISTED = 1000
+"""Most entries of a list, and most combinations of a grid (ours)."""
+MOST_PROMPTS = 2
+"""Most prompts for one reference of the world: so many of their stream belong to each."""
+OWN = "own"
+"""Word for seeds that are the references' numbers."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """A method with the settings in which it differs from its defaults."""
+
+    name: str
+    """Name of the method."""
+    settings: Mapping[str, Any]
+    """Values by name."""
+
+    @property
+    def title(self) -> str:
+        """How tables name it, such as ``ditflow read=flow``."""
+        return " ".join([self.name, *[f"{name}={_plain(value)}" for name, value in self.settings.items()]])
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run as its file asks for it."""
+
+    models: tuple[str, ...]
+    """Bundled names, folders, or hub names."""
+    methods: tuple[MethodRun, ...]
+    """Methods, every combination of their grids apart."""
+    references: tuple[Source, ...]
+    """Where references and prompts come from."""
+    seeds: tuple[int, ...] | None
+    """Seeds of the starting noise; None for each reference's own number."""
+    metrics: tuple[str, ...] | None
+    """What is measured; None for all that can be."""
+    output: Path
+    """Folder of the records and videos."""
+
+
+def bundled_runs() -> list[str]:
+    """Names of the bundled run files."""
+    return sorted(path.stem for path in RUNS.glob("*.yaml"))
+
+
+def read_run(name: str) -> RunFile:
+    """Read a run file, or a bundled one by its bare name.
+
+    Raises:
+        InputError: it is not there, too large, no YAML, or something in it is unknown or malformed; the line is named.
+    """
+    path = RUNS / f"{name}.yaml" if name in bundled_runs() else Path(name)
+    try:
+        if path.is_dir():
+            raise InputError(f"{name} is a folder; give a run file, or one of {', '.join(bundled_runs())}")
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{name} is larger than {MOST_BYTES} bytes; give a run file")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(
+            f"run file {name[:200]!r} cannot be read ({reason}); give one, or one of {', '.join(bundled_runs())}"
+        ) from error
+    return _Page(name).run(text)
+
+
+def as_read(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a method as it reads them, ready for JSON: ``"1e-4"``, which YAML takes for text, is a number.
+
+    Raises:
+        SettingError: an unknown name, or a value that is not allowed.
+    """
+    settings = with_values(method_named(name).Settings(), values)
+    read = {key: getattr(settings, key) for key in values}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in read.items()}
+
+
+def _plain(value: Any) -> str:
+    """A setting's value as ``--set`` takes it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_plain, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _distinct(values: Sequence[Value]) -> tuple[Value, ...]:
+    """Values without those that came before: settings of two grids may be the same."""
+    return tuple(value for place, value in enumerate(values) if value not in values[:place])
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Reads the nodes of one file; every refusal names the line."""
+
+    name: str
+
+    def run(self, text: str) -> RunFile:
+        """The whole file."""
+        root = self._root(text)
+        parts = self._mapping(root, "the run", ("models", "methods", "references", "output"), ("seeds", "metrics"))
+        methods: list[MethodRun] = []
+        for node in self._items(parts["methods"], "methods"):
+            methods += self._method(node)
+            if len(methods) > MOST_LISTED:
+                raise self.refusal(node, f"methods and their grids come to more than {MOST_LISTED}; take fewer")
+        metrics = parts.get("metrics")
+        return RunFile(
+            models=_distinct([self._text(node, "a model") for node in self._items(parts["models"], "models")]),
+            methods=_distinct(methods),
+            references=_distinct([self._source(node) for node in self._items(parts["references"], "references")]),
+            seeds=self._seeds(parts["seeds"]) if "seeds" in parts else (0,),
+            metrics=None if metrics is None else self._metrics(metrics),
+            output=Path(self._text(parts["output"], "output")),
+        )
+
+    def refusal(self, node: yaml.Node, problem: str) -> InputError:
+        """An error at a node."""
+        return InputError(f"{self.name}, line {node.start_mark.line + 1}: {problem}")
+
+    def _root(self, text: str) -> yaml.Node:
+        """The file's only node; without aliases, by which a few lines can grow to billions."""
+        try:
+            depth = 0
+            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                line = event.start_mark.line + 1
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > MOST_DEPTH:
+                    raise InputError(f"{self.name}, line {line}: more than {MOST_DEPTH} levels; a run has six")
+                if isinstance(event, yaml.AliasEvent):
+                    raise InputError(f"{self.name}, line {line}: aliases (*{event.anchor}) are not read; write it out")
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise InputError(f"{self.name}, line {line}: {error.problem or error.context}; write YAML") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{self.name} holds characters that are no text; write YAML") from error
+        if root is None:
+            raise InputError(f"{self.name} is empty; name at least models, methods, references and output")
+        return root
+
+    def _value(self, node: yaml.Node) -> Any:
+        """What YAML says that a node is: text, a number, a list, ..."""
+        try:
+            return yaml.safe_load(yaml.serialize(node))
+        except (yaml.YAMLError, ValueError, TypeError) as error:
+            raise self.refusal(
+                node, "this cannot be read; write text, numbers, true or false, or lists of them"
+            ) from error
+
+    def _mapping(
+        self, node: yaml.Node, what: str, needed: Sequence[str], others: Sequence[str] = ()
+    ) -> dict[str, yaml.Node]:
+        """The nodes under the keys of a mapping, which are checked."""
+        allowed = (*needed, *others)
+        found = self._pairs(node, f"{what} needs {', '.join(needed) or 'keys'} with a colon behind each")
+        for key, (place, _) in found.items():
+            if key not in allowed:
+                raise self.refusal(place, f"unknown key {key[:80]!r}; allowed are {', '.join(allowed)}")
+        lacking = [key for key in needed if key not in found]
+        if lacking:
+            raise self.refusal(node, f"{what} lacks {', '.join(lacking)}; allowed are {', '.join(allowed)}")
+        return {key: value for key, (_, value) in found.items()}
+
+    def _pairs(self, node: yaml.Node, needs: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self.refusal(node, needs)
+        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.refusal(key, "a key is a word; put a text before the colon")
+            if key.value in found:
+                raise self.refusal(key, f"{key.value[:80]!r} comes twice; give it once")
+            found[key.value] = (key, value)
+        return found
+
+    def _items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
+        """The entries of a list, of which there is at least one."""
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            raise self.refusal(node, f"{what} is a list of at least one; write {what}: [first, second]")
+        if len(node.value) > MOST_LISTED:
+            raise self.refusal(node, f"{what} has {len(node.value)} entries; at most {MOST_LISTED} are read")
+        return node.value
+
+    def _text(self, node: yaml.Node, what: str) -> str:
+        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+            raise self.refusal(node, f"{what} is text; write a name")
+        return node.value
+
+    def _whole(self, node: yaml.Node, what: str, low: int, high: int) -> int:
+        value = self._value(node)
+        if type(value) is not int or not low <= value <= high:
+            came = " ".join(str(value).split())[:40]
+            raise self.refusal(node, f"{what} is {came!r}; allowed is a whole number from {low} to {high}")
+        return value
+
+    def _checked(self, node: yaml.Node, check: Callable[[], Value]) -> Value:
+        """What a check gives; what it refuses is refused at the node."""
+        try:
+            return check()
+        except MotionliftError as error:
+            raise self.refusal(node, str(error)) from error
+
+    def _method(self, node: yaml.Node) -> list[MethodRun]:
+        """A method, or one for every combination of its grid."""
+        if isinstance(node, yaml.ScalarNode):
+            parts: dict[str, yaml.Node] = {"name": node}
+        else:
+            parts = self._mapping(node, "a method", ("name",), ("settings", "grid"))
+        name = self._text(parts["name"], "a method")
+        method = self._checked(parts["name"], lambda: method_named(name))
+        fixed: dict[str, Any] = {}
+        for key, (_, value) in self._pairs_in(parts, "settings").items():
+            fixed[key] = self._value(value)
+            self._checked(value, lambda key=key: with_values(method.Settings(), {key: fixed[key]}))
+        choices: dict[str, list[Any]] = {}
+        for key, (place, value) in self._pairs_in(parts, "grid").items():
+            if key in fixed:
+                raise self.refusal(place, f"{key!r} is in the settings and in the grid; give it in one of them")
+            choices[key] = [self._value(each) for each in self._items(value, key)]
+            for choice in choices[key]:
+                self._checked(value, lambda key=key, choice=choice: with_values(method.Settings(), {key: choice}))
+        combinations = math.prod(map(len, choices.values()))
+        if combinations > MOST_LISTED:
+            raise self.refusal(node, f"the grid has {combinations} combinations; at most {MOST_LISTED} are taken")
+        chosen = [{**fixed, **dict(zip(choices, each, strict=True))} for each in itertools.product(*choices.values())]
+        return [MethodRun(name, self._checked(node, lambda values=values: as_read(name, values))) for values in chosen]
+
+    def _pairs_in(self, parts: Mapping[str, yaml.Node], key: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        if key not in parts:
+            return {}
+        return self._pairs(parts[key], f"{key} are names with a value each, such as {{share: 0.2}}")
+
+    def _source(self, node: yaml.Node) -> Source:
+        """One source of references."""
+        kinds: Mapping[str, Callable[[yaml.Node], Source]] = {
+            World.kind: self._world,
+            Folder.kind: self._folder,
+            Davis.kind: self._davis,
+        }
+        parts = self._mapping(node, "a source of references", (), tuple(kinds))
+        if len(parts) != 1:
+            raise self.refusal(node, f"a source of references is one of {', '.join(kinds)}; begin each with a dash")
+        ((kind, value),) = parts.items()
+        return kinds[kind](value)
+
+    def _world(self, node: yaml.Node) -> World:
+        parts = self._mapping(node, "world", ("count",), ("first", "prompts"))
+        return World(
+            self._whole(parts["count"], "count", 1, MOST_REFERENCES),
+            self._whole(parts["first"], "first", 0, 10**6) if "first" in parts else 0,
+            self._whole(parts["prompts"], "prompts", 1, MOST_PROMPTS) if "prompts" in parts else 1,
+        )
+
+    def _folder(self, node: yaml.Node) -> Folder:
+        parts = self._mapping(node, "folder", ("path", "prompts"))
+        prompts = []
+        for item in self._items(parts["prompts"], "prompts"):
+            prompts.append(self._text(item, "a prompt"))
+            self._checked(item, lambda: check_prompt(prompts[-1]))
+        folder = Folder(Path(self._text(parts["path"], "path")), _distinct(prompts))
+        self._checked(parts["path"], folder.size)
+        return folder
+
+    def _davis(self, node: yaml.Node) -> Davis:
+        parts = self._mapping(node, "davis", ("path", "prompts"), ("frames", "clips"))
+        numbers = {
+            key: self._whole(parts[key], key, *bounds)
+            for key, bounds in {"frames": FRAMES, "clips": (1, MOST_REFERENCES)}.items()
+            if key in parts
+        }
+        path, prompts = (Path(self._text(parts[key], key)) for key in ("path", "prompts"))
+        davis = Davis(path, prompts, **numbers)
+        self._checked(node, davis.size)
+        return davis
+
+    def _seeds(self, node: yaml.Node) -> tuple[int, ...] | None:
+        if isinstance(node, yaml.ScalarNode) and node.value == OWN:
+            return None
+        seeds = [self._whole(item, "a seed", *SEEDS) for item in self._items(node, "seeds")]
+        return _distinct(seeds)
+
+    def _metrics(self, node: yaml.Node) -> tuple[str, ...]:
+        names = []
+        for item in self._items(node, "metrics"):
+            names.append(self._text(item, "a metric"))
+            self._checked(item, lambda: check_metrics(names[-1:]))
+        return _distinct(names)

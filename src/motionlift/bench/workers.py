@@ -1,0 +1,131 @@
+"""Processes that work on items side by side: none outlives its parent, and one that dies takes nothing with it."""
+
+import _thread
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar
+
+GRACE = 2.0
+"""Seconds that a process has to remove what is half written when its parent stops (ours)."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Workers:
+    """Processes within a ``with`` block; where it is left by an error or by Ctrl-C they stop at once."""
+
+    def __init__(self, processes: int):
+        self._processes = processes
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        # Nothing is ever sent: its end is closed by whatever ends the parent, a kill included, and the others see that.
+        alive, self._held = context.Pipe(duplex=False)
+        self._pool = ProcessPoolExecutor(self._processes, context, initializer=_prepare, initargs=(alive,))
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._held.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._held.close()
+
+    def each(
+        self, work: Callable[[Item], Result], items: Iterable[Item], died: Callable[[Item], Result]
+    ) -> Iterator[Result]:
+        """Work on all items; yields results as they come.
+
+        Where a process dies, the items that were at work are tried again, each alone.
+
+        Args:
+            work: a function that another process can import.
+            items: they begin in this order.
+            died: gives the result of an item whose process dies even then, most likely for want of memory.
+        """
+        waiting, suspects = deque(items), deque[Item]()
+        running: dict[Future[Result], Item] = {}
+        while waiting or suspects or running:
+            free = self._processes - len(running)
+            alone = bool(suspects)
+            if alone:
+                free = 0 if running else 1
+            for _ in range(min(free, len(suspects or waiting))):
+                item = (suspects or waiting).popleft()
+                with _interrupts_wait():
+                    running[self._pool.submit(work, item)] = item
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            broken = False
+            for future in done:
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    continue
+                del running[future]
+                yield result
+            if broken:
+                lost = list(running.values())
+                running.clear()
+                self._restart()
+                if alone:
+                    yield died(lost[0])
+                else:
+                    suspects.extend(lost)
+
+    def _restart(self) -> None:
+        self._pool.shutdown(wait=True)
+        self._held.close()
+        self._start()
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C act at the end only; processes that are started within are born deaf to it, until they are ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare(alive: Connection) -> None:
+    """Make a new process ready: as quiet as the command line, of one thread, and with its parent's end as its own."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    stopping = threading.Event()
+
+    def interrupted(*_: Any) -> None:
+        if stopping.is_set():  # Ctrl-C reaches all processes of a terminal; only the parent decides what it means
+            raise KeyboardInterrupt
+
+    def watch() -> None:
+        alive.poll(None)
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # Python has words of its own for the interrupt
+        stopping.set()
+        _thread.interrupt_main()
+        time.sleep(GRACE)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=watch, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)

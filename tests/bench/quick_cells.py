@@ -1,0 +1,63 @@
+"""A run whose cells measure nothing, for tests that start and kill real processes: ``python -m tests.bench.quick_cells``."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from motionlift.bench import grid
+from motionlift.bench.cell import Cell
+from motionlift.bench.run_file import MethodRun
+from motionlift.bench.sources import Asked, World
+from motionlift.bench.workers import Workers
+
+COUNT = 12
+"""Cells of the run."""
+DEADLY = 5
+"""Seed whose process dies, where that is asked for."""
+
+
+def cells(folder: Path) -> tuple[Cell, ...]:
+    source, method = World(1), MethodRun("none", {})
+    return tuple(
+        Cell("quick", method, source, Asked("0000", 0, "a star", "0"), seed, None, {}, folder) for seed in range(COUNT)
+    )
+
+
+def measure(cell: Cell) -> Mapping[str, Any]:
+    """Takes a moment, and notes in a file of its own that it was begun."""
+    with (cell.folder / "begun.txt").open("a") as file:
+        file.write(f"{cell.seed}\n")
+    time.sleep(0.2)
+    return {"figures": {"square": cell.seed**2}, "process": os.getpid()}
+
+
+def measure_or_fail(cell: Cell) -> Mapping[str, Any]:
+    if cell.seed == 3:
+        raise ValueError("no\nsuch luck")
+    return {"figures": {}}
+
+
+def measure_or_die(cell: Cell) -> Mapping[str, Any]:
+    if cell.seed == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return {"figures": {}}
+
+
+def waiting(folder: Path) -> grid.Grid:
+    """The cells without a record, as :func:`motionlift.bench.grid.lay_out` finds them, with no model to load."""
+    records = folder / grid.RECORDS
+    lines = grid.read_lines(records)
+    stated = {str(cell.stated()): cell for cell in cells(folder)}
+    left = grid.missing([cell.stated() for cell in stated.values()], lines.records)
+    return grid.Grid(COUNT, tuple(stated[str(each)] for each in left), (), lines.lost, records)
+
+
+if __name__ == "__main__":
+    with Workers(2) as workers:
+        for record in waiting(Path(sys.argv[1])).measured(workers, measure):
+            print(record["seed"], flush=True)

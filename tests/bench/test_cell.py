@@ -1,0 +1,160 @@
+"""One cell, whole, on a tiny random model."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from tests import twins
+from tests.bench.made_records import video
+
+from motionlift import scoring
+from motionlift.bench import cell, measures
+from motionlift.bench.cell import Cell, forget_peak_memory, measured_cell, record_of
+from motionlift.bench.measures import measured
+from motionlift.bench.run_file import MethodRun
+from motionlift.bench.sources import Folder, Opened, World
+from motionlift.bench.summary import measurement
+from motionlift.cli import run
+from motionlift.errors import SettingError
+from motionlift.media import Clip
+from motionlift.workflow import peak_memory
+
+PROMPT = "a red star on the blue field"
+QUICK = {"steps": 2, "share": 0.5, "inner": 1}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A pipeline in a folder, whose text window takes the world's captions too."""
+    folder = tmp_path_factory.mktemp("models") / "twin"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(twins, "WINDOW", 32)
+        twins.cogvideox().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_loaded() -> Iterator[None]:
+    yield
+    cell.loaded.cache_clear()
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    video(tmp_path / "clips" / "square.mp4", frames=12)
+    return tmp_path / "clips"
+
+
+def cell_of(source: Any, model: str, folder: Path, method: str = "smm", seed: int = 3) -> Cell:
+    (folder / "videos").mkdir(parents=True, exist_ok=True)
+    return Cell(model, MethodRun(method, QUICK), source, source.asked(9)[0], seed, None, {"fingerprint": "x"}, folder)
+
+
+def test_a_cell_of_a_folder(clips: Path, model: str, tmp_path: Path):
+    one = cell_of(Folder(clips, (PROMPT,)), model, tmp_path / "run")
+    record = json.loads(json.dumps(record_of(one, measured_cell)))
+    assert one.stated().items() <= record.items()
+    assert record["all_settings"]["steps"] == 2 and record["versions"]["torch"] == torch.__version__
+    assert record["passes"]["forward"] == sum(phase["passes"]["forward"] for phase in record["phases"]) > 4
+    assert [phase["name"] for phase in record["phases"]] == ["read", "lift", "cast", "decode"]
+    assert record["clip"]["sha256"] == hashlib.sha256((clips / "square.mp4").read_bytes()).hexdigest()
+    assert record["peak_memory_bytes"] > 10_000_000 and not record["lifted_from_cache"]
+    for name in ("video", "reference_video"):
+        clip = Clip.read(tmp_path / "run" / record[name], frames=9, fps=record["fps"], aspect=(32, 32))
+        assert tuple(clip.frames.shape) == (record["frames"], record["height"], record["width"], 3) and not clip.notices
+    assert str(tmp_path) not in json.dumps(record).replace(model, ""), "no path of this machine is kept"
+    assert measurement(record) is not None
+    other = measured_cell(cell_of(Folder(clips, (PROMPT,)), model, tmp_path / "run", seed=4))
+    assert other["lifted_from_cache"] and other["video"] != record["video"]
+    assert other["reference_video"] == record["reference_video"]
+
+
+def test_a_cell_of_the_world_has_its_truth(model: str, tmp_path: Path):
+    """The twin makes frames of 32x32, the world of 64x64: the classifier takes both."""
+    record = record_of(cell_of(World(1), model, tmp_path), measured_cell)
+    assert {"aligned_error", "absolute_error", "direction_cosine", "looks", "looks_leaked"} <= record["figures"].keys()
+    assert 0 < record["figures"]["aligned_error"] < 1 and record["figures"]["looks"] in (0, 1 / 3, 2 / 3, 1)
+
+
+def test_an_unreadable_video_fails_alone(clips: Path, model: str, tmp_path: Path):
+    (clips / "broken.mp4").write_bytes(b"nonsense")
+    record = record_of(cell_of(Folder(clips, (PROMPT,)), model, tmp_path), measured_cell)
+    assert "broken.mp4 is no video" in record["error"] and "figures" not in record
+
+
+def test_names_of_files_are_tame(clips: Path, model: str, tmp_path: Path):
+    strange = clips / "a strange “name” with ../ and more than forty letters.mp4".replace("/", "-")
+    (clips / "square.mp4").rename(strange)
+    record = measured_cell(cell_of(Folder(clips, (PROMPT,)), model, tmp_path))
+    assert record["video"].startswith("videos/a-strange-name-with-and-more-than-forty-smm-steps-2")
+    assert all(letter.isalnum() or letter in "-/." for letter in record["video"]) and ".." not in record["video"]
+
+
+def test_peak_memory_begins_anew():
+    forget_peak_memory(torch.device("cpu"))
+    before = peak_memory()
+    torch.ones(80 * 2**18)
+    grown = peak_memory()
+    assert grown > before + 60_000_000
+    forget_peak_memory(torch.device("cpu"))
+    if cell.CLEAR_PEAK.exists():
+        assert peak_memory() < grown - 60_000_000
+
+
+def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatch):
+    asked: list[Any] = []
+
+    def score(reference: Clip, generated: Clip, **more: Any) -> Any:
+        asked.append(more)
+        return SimpleNamespace(
+            figures={"motion_fidelity": 0.9, "spin": float("nan")}, left_out={"clip_text": "no CLIP"}
+        )
+
+    monkeypatch.setattr(scoring, "score", score)
+    clip = Clip.of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), 8)
+    known = Opened(clip, None, {}, lambda frames: {"aligned_error": 0.5})
+    found = measured(known, clip, clip, PROMPT, None)
+    assert found.figures == {"motion_fidelity": 0.9, "spin": None, "aligned_error": 0.5}
+    assert found.left_out == {"clip_text": "no CLIP"} and asked == [
+        {"prompt": PROMPT, "metrics": list(measures.SCORES)}
+    ]
+    assert measured(known, clip, clip, PROMPT, ("truth",)).figures == {"aligned_error": 0.5} and len(asked) == 1
+    unknown = Opened(clip, None, {}, None)
+    only = measured(unknown, clip, clip, PROMPT, ("truth", "motion_fidelity"))
+    assert "aligned_error" not in only.figures and asked[-1]["metrics"] == ["motion_fidelity"]
+    assert only.left_out["truth"] == "the true motion of this reference is not known"
+    assert "motion_fidelity" in measures.SCORES and "aligned_error" not in measures.SCORES
+    with pytest.raises(SettingError, match="unknown metric 'beauty'; allowed are truth, motion_fidelity"):
+        measures.check_metrics(["beauty"])
+
+
+@pytest.mark.slow
+def test_the_command_measures_and_goes_on(
+    clips: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """In processes of its own, with one video that cannot be read."""
+    monkeypatch.chdir(tmp_path)
+    (clips / "broken.mp4").write_bytes(b"nonsense")
+    Path("run.yaml").write_text(
+        f"models: [{model}]\nmethods:\n  - {{name: none, settings: {{steps: 2}}}}\noutput: out/run\n"
+        f"references:\n  - folder: {{path: clips, prompts: [{PROMPT}]}}\n"
+    )
+    assert run(["bench", "run.yaml", "--jobs", "1"]) == 0
+    told = capsys.readouterr()
+    assert "measured 2 of 2 cells, 0 were there; records in out/run/records.jsonl" in told.out
+    assert "1 of 2" in told.err and "note: 1 of them failed and were recorded so; the first:" in told.err
+    assert run(["bench", "run.yaml", "--jobs", "1"]) == 0
+    assert "measured 0 of 2 cells, 2 were there" in capsys.readouterr().out
+    (clips / "broken.mp4").unlink()
+    video(clips / "broken.mp4", frames=12)
+    assert run(["bench", "run.yaml", "--jobs", "1", "--again"]) == 0
+    assert "measured 1 of 2 cells, 1 were there" in capsys.readouterr().out
+    assert run(["report", "out/run"]) == 0
+    Path("run.yaml").write_text("model: [a]\n")
+    assert run(["bench", "run.yaml"]) == 1
+    assert capsys.readouterr().err.startswith("error: run.yaml, line 1: unknown key 'model'")

@@ -1,0 +1,175 @@
+"""Runs laid out as cells."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionlift.bench import cell, grid
+from motionlift.bench.cell import Cell, Survey, record_of, surveyed
+from motionlift.bench.grid import at_work, lay_out
+from motionlift.bench.records import append_record, read_lines
+from motionlift.bench.run_file import MethodRun, RunFile
+from motionlift.bench.sources import World
+from motionlift.bench.workers import Workers
+from motionlift.errors import InputError, ModelError, OutputError, SettingError
+from motionlift.run_folder import held
+
+METHODS = (MethodRun("none", {}), MethodRun("ditflow", {"target": "positions"}))
+
+
+class Here(Workers):
+    """Works in this process."""
+
+    def __init__(self):
+        pass
+
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any], died: Callable[[Any], Any]) -> Iterator[Any]:
+        return (work(item) for item in items)
+
+
+@pytest.fixture(autouse=True)
+def _no_models(monkeypatch: pytest.MonkeyPatch):
+    """One model runs both methods, the other only plain sampling."""
+
+    def survey(model: str, methods: tuple[MethodRun, ...]) -> Survey:
+        if model not in ("both", "plain"):
+            raise ModelError(f"model {model!r} is not to be had")
+        states = {each.title: {"fingerprint": model, "defaults": each.name} for each in methods}
+        if model == "both":
+            return Survey(17, states, {})
+        title = METHODS[1].title
+        return Survey(16, {name: states[name] for name in states if name != title}, {title: "has no positions"})
+
+    monkeypatch.setattr(grid, "surveyed", survey)
+
+
+def run_of(folder: Path, **changed: Any) -> RunFile:
+    about = {
+        "models": ("both", "plain"),
+        "methods": METHODS,
+        "references": (World(2),),
+        "seeds": (0, 5),
+        "metrics": None,
+    }
+    return RunFile(**{**about, "output": folder / "run", **changed})
+
+
+def measured(
+    run: RunFile, again: bool = False, measure: Callable[[Cell], Any] = lambda cell: {"figures": {}}
+) -> list[Any]:
+    return list(lay_out(run, Here(), again).measured(Here(), measure))
+
+
+def test_every_cell_once(tmp_path: Path):
+    laid = lay_out(run_of(tmp_path), Here())
+    told = [(each.model, each.asked.reference, each.seed, each.method.name) for each in laid.waiting]
+    assert len(told) == laid.cells == len(set(told)) == 2 * 2 * 2 + 2 * 2
+    assert told[:4] == [("both", "0000", 0, "none"), ("both", "0000", 0, "ditflow"), ("both", "0000", 5, "none"),
+                        ("both", "0000", 5, "ditflow")], "a reference has all its methods before the next"  # fmt: skip
+    assert laid.left_out == ("ditflow target=positions on plain: has no positions",)
+    assert (tmp_path / "run" / "videos").is_dir()
+
+
+def test_a_cell_is_found_again_in_its_record(tmp_path: Path):
+    for each in lay_out(run_of(tmp_path), Here()).waiting:
+        record = record_of(each, lambda _: {"figures": {"aligned_error": 0.5}, "clip": {"fps": 8}})
+        assert each.stated().items() <= json.loads(json.dumps(record)).items(), "nothing that was measured covers it"
+
+
+def test_seeds_of_their_own(tmp_path: Path):
+    run = run_of(tmp_path, references=(World(2, first=7),), seeds=None, models=("both",))
+    assert [each.seed for each in lay_out(run, Here()).waiting] == [7, 7, 8, 8]
+
+
+def test_references_that_overlap_are_measured_once(tmp_path: Path):
+    run = run_of(tmp_path, references=(World(2), World(2, first=1)), models=("both",), seeds=(0,))
+    assert lay_out(run, Here()).cells == 3 * 2
+
+
+def test_a_run_goes_on_where_it_was(tmp_path: Path):
+    run = run_of(tmp_path)
+    assert len(measured(run)) == 12 and measured(run) == []
+    more = run_of(tmp_path, references=(World(3),))
+    assert {record["reference"] for record in measured(more)} == {"0002"}
+    path = tmp_path / "run" / grid.RECORDS
+    path.write_bytes(path.read_bytes()[:-3])
+    assert lay_out(more, Here()).lost == 1
+    assert len(measured(more)) == 1 and len(read_lines(path).records) == 18
+
+
+def test_weights_or_metrics_that_are_others_are_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = run_of(tmp_path, models=("plain",), methods=METHODS[:1])
+    measured(run)
+    assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1], metrics=("truth",)))) == 4
+    monkeypatch.setattr(
+        grid, "surveyed", lambda model, _: Survey(16, {"none": {"fingerprint": "new", "defaults": ""}}, {})
+    )
+    assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1]))) == 4
+
+
+def test_cells_that_failed_wait_until_asked_for(tmp_path: Path):
+    def fails(each: Cell) -> Any:
+        if each.seed == 5:
+            raise InputError("this video is damaged")
+        return {"figures": {}}
+
+    run = run_of(tmp_path, models=("plain",), methods=METHODS[:1])
+    records = measured(run, measure=fails)
+    assert [record.get("error") for record in records] == [None, "this video is damaged"] * 2
+    assert measured(run) == []
+    assert [record["seed"] for record in measured(run, again=True)] == [5, 5]
+
+
+def test_a_full_disk_stops_the_run_and_is_no_fault_of_a_cell(tmp_path: Path):
+    def full(_: Cell) -> Any:
+        raise OutputError("the disk is full")
+
+    with pytest.raises(OutputError, match="the disk is full"):
+        measured(run_of(tmp_path), measure=full)
+    assert read_lines(tmp_path / "run" / grid.RECORDS).records == []
+
+
+def test_what_is_refused_before_anything_runs(tmp_path: Path):
+    with pytest.raises(SettingError, match="ditflow target=positions: has no positions"):
+        lay_out(run_of(tmp_path, models=("plain",), methods=METHODS[1:]), Here())
+    with pytest.raises(ModelError, match="'gone' is not to be had"):
+        lay_out(run_of(tmp_path, models=("both", "gone")), Here())
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        lay_out(run_of(tmp_path, output=tmp_path / "file" / "run"), Here())
+
+
+def test_too_many_cells(tmp_path: Path):
+    wanted = run_of(tmp_path, references=(World(10_000, prompts=2),))
+    with pytest.raises(SettingError) as refusal, at_work(wanted, 1):
+        raise AssertionError("it began")
+    assert "asks for 160000 cells (2 models x 2 methods x 20000 prompts of references x 2 seeds)" in str(refusal.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path):
+    with (
+        held(tmp_path / "run"),
+        pytest.raises(OutputError, match="another run is at work"),
+        at_work(run_of(tmp_path), 1),
+    ):
+        raise AssertionError("it began")
+
+
+def test_a_survey_of_the_bundled_models():
+    found = surveyed("tiny-unet", (*METHODS, MethodRun("ditflow", {"block": [99]})))
+    cell.loaded.cache_clear()
+    assert found.frames == 16 and list(found.states) == ["none"]
+    assert "no positional tensors" in found.refused[METHODS[1].title]
+    assert "block 99 does not exist" in found.refused["ditflow block=99"]
+    assert len(found.states["none"]["fingerprint"]) == len(found.states["none"]["defaults"]) == 12
+
+
+def test_the_file_may_be_appended_by_hand(tmp_path: Path):
+    run = run_of(tmp_path, models=("plain",), methods=METHODS[:1])
+    (first, *others) = lay_out(run, Here()).waiting
+    append_record(tmp_path / "run" / grid.RECORDS, {**first.stated(), "figures": {}, "note": "by hand"})
+    assert lay_out(run, Here()).waiting == tuple(others)

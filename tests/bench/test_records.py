@@ -1,0 +1,56 @@
+"""Files of records, whole and cut."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from motionlift.bench import records
+from motionlift.bench.records import append_record, missing, number, read_lines
+from motionlift.errors import InputError
+
+
+@pytest.mark.parametrize("cut", range(2, 40, 5))
+def test_a_cut_line_is_counted_and_the_others_stay(tmp_path: Path, cut: int):
+    path = tmp_path / "records.jsonl"
+    for index in range(3):
+        append_record(path, {"index": index, "prompt": "a “ring” of gold", "place": [1, 2]})
+    path.write_bytes(path.read_bytes()[:-cut])
+    lines = read_lines(path)
+    assert [record["index"] for record in lines.records] == [0, 1] and lines.lost == 1
+    append_record(path, {"index": 2})
+    assert [record["index"] for record in read_lines(path).records] == [0, 1, 2]
+
+
+def test_lines_that_are_no_records(tmp_path: Path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b'{"a": 1}\n\n[1, 2]\n7\n\xff\xfe{\n' + b"[" * 100_000 + b'\n{"b": 2}\n')
+    lines = read_lines(path)
+    assert lines.records == [{"a": 1}, {"b": 2}] and lines.lost == 4
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(records, "MOST_BYTES", 8)
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps({"index": 100}))
+    with pytest.raises(InputError, match="at most 8 are read"):
+        read_lines(path)
+
+
+def test_no_file_holds_no_records(tmp_path: Path):
+    assert read_lines(tmp_path / "none.jsonl") == records.Lines([], 0)
+
+
+def test_cells_of_other_keys_and_of_records_that_lack_some():
+    cells = [{"index": 0}, {"index": 0, "seed": 1}, {"other": [1]}]
+    assert missing(cells, [{"index": 0, "seed": 2, "figure": 3}]) == cells[1:]
+    assert missing(cells, [{"other": [1], "seed": 1, "index": 0}]) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(1, 1.0), (True, 1.0), (0.5, 0.5), (math.nan, None), (math.inf, None), ("1", None), (None, None), ([1], None)],
+)
+def test_numbers(value: object, read: float | None):
+    assert number(value) == read

@@ -1,0 +1,285 @@
+"""The page and its tables: whole, escaped, and working in a browser."""
+
+import base64
+import csv
+import fcntl
+import json
+import os
+import select
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.bench.made_records import PROMPT, error_records, record, video, write
+
+from motionlift.bench.report import write_report
+from motionlift.cli import run
+from motionlift.errors import InputError, OutputError
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "chrome-headless-shell")
+EMPTY_TAGS = {"meta", "line", "circle"}
+TITLE = "smm <b>&"
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    """Three methods on seven references with videos, a failure, and a method whose model would break a page."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("one", "two", "reference"):
+        video(folder / "videos" / f"{name}.mp4")
+    errors = {"none": [0.3, 0.2, 0.4, 0.35, 0.25, 0.3, 0.3], TITLE: [0.1] * 7, "ditflow": [0.2] * 7}
+    made = error_records(errors)
+    for number, each in enumerate(made):
+        each |= {"video": f"videos/{('one', 'two')[number % 2]}.mp4", "reference_video": "videos/reference.mp4"}
+        each["left_out"] = {"clip_text": "no <i>checkpoint</i>"}
+    failed = {**record("ditflow", 50, {}), "error": "<img src=x onerror=alert(1)>"}
+    return write(folder, [*made, failed])
+
+
+@pytest.fixture
+def page(records: Path) -> Path:
+    write_report(records, records.parent / "report.html")
+    return records.parent / "report.html"
+
+
+class Reader(HTMLParser):
+    """Sees that every tag is closed; collects addresses, elements and handlers."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]):
+        self.seen.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "poster", "action", "data")]
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in EMPTY_TAGS:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]):
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_needs_nothing_else(page: Path):
+    text = page.read_text()
+    read = Reader(text)
+    assert all(address.startswith(("data:", "#")) for address in read.addresses)
+    assert read.seen.count("video") == 6 * 4 and read.seen.count("svg") == 2
+    assert "default-src 'none'" in text and "http://" not in text and "https://" not in text
+
+
+def test_nothing_from_records_becomes_markup(page: Path):
+    text = page.read_text()
+    read = Reader(text)
+    assert read.seen.count("script") == 1 and "img" not in read.seen and "b" not in read.seen and "i" not in read.seen
+    assert "&lt;script&gt;document.title" in text and "<script>document.title" not in text
+    markdown = page.with_suffix(".md").read_text()
+    assert "<img" not in markdown and "<b>" not in markdown and "&lt;b&gt;" in markdown
+
+
+def test_the_tables_as_files(page: Path):
+    rows = list(csv.DictReader(page.with_suffix(".csv").open(newline="")))
+    (mean,) = [row for row in rows if (row["method"], row["figure"]) == ("none", "aligned_error")]
+    assert float(mean["mean"]) == pytest.approx(0.3) and (mean["cells"], mean["references"]) == ("7", "7")
+    assert float(mean["low"]) < 0.3 < float(mean["high"])
+    pairs = list(csv.DictReader((page.parent / "report-pairs.csv").open(newline="")))
+    (pair,) = [row for row in pairs
+               if (row["method"], row["baseline"], row["figure"]) == (TITLE, "none", "aligned_error")]  # fmt: skip
+    assert float(pair["difference"]) == pytest.approx(-0.2) and pair["verdict"] == "better"
+    markdown = page.with_suffix(".md").read_text()
+    assert "| none | 7 (7 references) | 0.300 (" in markdown and "| ditflow | 7 (7 references, 1 failed) |" in markdown
+    tables = [line.count("|") - line.count("\\|") for line in markdown.splitlines() if line.startswith("| ")]
+    assert len(set(tables)) == 2, "one width for means, one for differences"
+
+
+def test_a_folder_names_its_records(records: Path, tmp_path: Path):
+    written, notices = write_report(records.parent, tmp_path / "page.html")
+    assert [path.name for path in written] == ["page.html", "page.md", "page.csv", "page-pairs.csv"]
+    assert notices == ["cells that failed, and count nowhere: 1"]
+
+
+def test_a_cut_line_is_told_and_left_out(records: Path, tmp_path: Path):
+    records.write_bytes(records.read_bytes()[:-20])
+    _, notices = write_report(records, tmp_path / "page.html")
+    assert any("cut off" in notice and notice.endswith(": 1") for notice in notices)
+
+
+def test_bad_records_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"holds no records; give the file records\.jsonl"):
+        write_report(tmp_path, tmp_path / "page.html")
+    foreign = tmp_path / "comparison.jsonl"
+    foreign.write_text(json.dumps({"index": 0, "aligned": 0.1}) + "\nnonsense\n")
+    with pytest.raises(InputError, match="holds no record of motionlift bench"):
+        write_report(foreign, tmp_path / "page.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison.jsonl"]
+
+
+def test_bad_outputs_are_refused(records: Path, tmp_path: Path):
+    for name in ("page.txt", "gone/page.html"):
+        with pytest.raises(OutputError):
+            write_report(records, tmp_path / name)
+    shutil.copy(records, tmp_path / "mine.csv")
+    with pytest.raises(OutputError, match="it is the records"):
+        write_report(tmp_path / "mine.csv", tmp_path / "mine.html")
+    assert (tmp_path / "mine.csv").read_bytes() == records.read_bytes() and not (tmp_path / "mine.html").exists()
+
+
+def test_only_failures(tmp_path: Path):
+    path = write(tmp_path, [{**record("smm", 0, {}), "error": "no"}])
+    write_report(path, tmp_path / "page.html")
+    assert "<li>1: no</li>" in (tmp_path / "page.html").read_text()
+
+
+def test_the_command(
+    records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(["report", str(records)]) == 0
+    assert capsys.readouterr().out == "wrote report.html and report.md and report.csv and report-pairs.csv\n"
+    assert run(["report", "gone"]) == 1
+    assert (
+        capsys.readouterr().err == "error: gone holds no records; give the file records.jsonl of a run, or its folder\n"
+    )
+
+
+# In a browser
+
+WATCHED = """
+window.problems = [];
+addEventListener("error", event => problems.push(String(event.message)));
+addEventListener("securitypolicyviolation", event => problems.push(event.blockedURI));
+"""
+"""Runs before anything of the page."""
+TRIED = """
+(async () => {
+  if (document.readyState !== "complete") await new Promise(done => addEventListener("load", done));
+  const told = {}, table = document.querySelector("table.sortable");
+  const first = row => row.cells[0].textContent, titles = () => [...table.tBodies[0].rows].map(first);
+  const head = table.tHead.rows[0].cells[2], click = () => head.querySelector("button").click();
+  told.title = document.title;
+  told.before = titles();
+  click();
+  told.ascending = titles();
+  told.sort = head.getAttribute("aria-sort");
+  click();
+  told.descending = titles();
+  const select = document.querySelector("select.baseline"), bodies = [...document.querySelectorAll("table.pairs tbody")];
+  const visible = () => bodies.filter(body => body.offsetHeight).map(body => [...body.rows].map(first));
+  told.against = visible();
+  select.value = "2";
+  select.dispatchEvent(new Event("change"));
+  told.then = visible();
+  const videos = [...document.querySelectorAll("video")], button = document.querySelector("button.play");
+  told.paused = videos.every(video => video.paused);
+  button.click();
+  told.playing = videos.every(video => !video.paused);
+  told.pressed = button.getAttribute("aria-pressed");
+  told.button = button.textContent;
+  button.click();
+  told.stopped = videos.every(video => video.paused);
+  told.paragraphs = [...document.querySelectorAll("section p")].map(each => each.firstChild.textContent.trim());
+  told.fits = document.documentElement.scrollWidth <= innerWidth;
+  told.problems = problems;
+  return told;
+})()
+"""
+"""Uses the page, and tells what it found."""
+
+
+def browser() -> str | None:
+    named = os.environ.get("MOTIONLIFT_CHROMIUM")
+    return named or next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
+class Chromium:
+    """A browser without a window, spoken to through pipes (Chrome DevTools Protocol)."""
+
+    def __init__(self, program: str, profile: Path):
+        their_input, our_output = os.pipe()
+        our_input, their_output = os.pipe()
+        # It reads from 3 and writes to 4: moved out of their way first, so that neither overwrites the other.
+        high = [fcntl.fcntl(each, fcntl.F_DUPFD, 64) for each in (their_input, their_output)]
+        self._process = subprocess.Popen(
+            [program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
+             "--autoplay-policy=no-user-gesture-required", f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(3, 4),
+            preexec_fn=lambda: [os.dup2(each, place) for each, place in zip(high, (3, 4), strict=True)],
+        )  # fmt: skip
+        for each in (their_input, their_output, *high):
+            os.close(each)
+        self._output, self._input = our_output, our_input
+        self._session: dict[str, str] = {}
+        self._number, self._rest = 0, b""
+
+    def __enter__(self) -> "Chromium":
+        page = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = {"sessionId": self.ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]}
+        self.ask("Page.enable")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._output)
+        os.close(self._input)
+
+    def ask(self, method: str, **parameters: Any) -> Any:
+        """Send a request and wait for its answer."""
+        self._number += 1
+        request = {"id": self._number, "method": method, "params": parameters, **self._session}
+        os.write(self._output, json.dumps(request).encode() + b"\0")
+        while True:
+            answer = self._message()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def _message(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._input], [], [], 60)
+            read = os.read(self._input, 1 << 16) if ready else b""
+            assert read, "the browser ended, or does not answer"
+            self._rest += read
+        message, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(message)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser() is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_in_a_browser(page: Path, tmp_path: Path, width: int):
+    program = browser()
+    assert program is not None
+    with Chromium(program, tmp_path / "profile") as chromium:
+        chromium.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        chromium.ask("Page.addScriptToEvaluateOnNewDocument", source=WATCHED)
+        chromium.ask("Page.navigate", url=page.as_uri())
+        answer = chromium.ask("Runtime.evaluate", expression=TRIED, awaitPromise=True, returnByValue=True)
+        picture = chromium.ask("Page.captureScreenshot", format="png")["data"]
+    (tmp_path / "page.png").write_bytes(base64.b64decode(picture))
+    assert "exceptionDetails" not in answer, answer
+    told = answer["result"]["value"]
+    assert told["problems"] == [] and told["title"] == "motionlift report", "the prompt's script did not run"
+    assert told["before"] == ["none", TITLE, "ditflow"]
+    assert told["ascending"] == [TITLE, "ditflow", "none"] == told["descending"][::-1] and told["sort"] == "ascending"
+    assert told["against"] == [[TITLE, "ditflow"]] and told["then"] == [["none", "ditflow"]]
+    assert told["paused"] and told["playing"] and told["stopped"]
+    assert (told["pressed"], told["button"]) == ("true", "Pause all")
+    assert f"“{PROMPT}”" in told["paragraphs"]
+    assert told["fits"], "tables and walls scroll in themselves, the page does not"
+    pixels = np.asarray(Image.open(tmp_path / "page.png").convert("L"))
+    assert pixels.shape == (900, width) and pixels.std() > 5, "something is drawn"

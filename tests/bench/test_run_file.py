@@ -1,0 +1,172 @@
+"""Run files: what they mean, and that every refusal names the line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionlift.bench import run_file, sweep
+from motionlift.bench.run_file import MethodRun, as_read, bundled_runs, read_run
+from motionlift.bench.sources import Davis, Folder, World
+from motionlift.errors import InputError
+from motionlift.loading import BUNDLED_MODELS
+
+RUN = """\
+models: [tiny-dit]
+methods:
+  - none
+references:
+  - world: {count: 2}
+output: runs/mine
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def read(text: str) -> run_file.RunFile:
+    Path("run.yaml").write_text(text, encoding="utf-8")
+    return read_run("run.yaml")
+
+
+def refused(text: str) -> str:
+    with pytest.raises(InputError) as refusal:
+        read(text)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_the_least_run():
+    run = read(RUN)
+    assert run.models == ("tiny-dit",) and run.methods == (MethodRun("none", {}),) and run.seeds == (0,)
+    assert run.references == (World(2),) and run.metrics is None and run.output == Path("runs/mine")
+
+
+def test_a_grid_is_a_method_for_each_combination():
+    methods = read(RUN.replace("- none", "- {name: vmc, settings: {form: cos}, grid: {tuning_lr: [1e-4, 0.1], rank: [1]}}"
+                               ).replace(", rank: [1]", ", tuning_steps: [5, 6]")).methods  # fmt: skip
+    assert [dict(each.settings) for each in methods] == [
+        {"form": "cos", "tuning_lr": rate, "tuning_steps": steps} for rate in (1e-4, 0.1) for steps in (5, 6)
+    ], "1e-4 too is a number, which YAML takes for text"
+    assert methods[0].title == "vmc form=cos tuning_lr=0.0001 tuning_steps=5"
+
+
+def test_what_comes_twice_counts_once():
+    run = read(RUN.replace("- none", "- none\n  - {name: none}\n  - {name: ditflow, grid: {lr: [0.1, 1e-1]}}"))
+    assert [each.title for each in run.methods] == ["none", "ditflow lr=0.1"]
+
+
+def test_seeds():
+    assert read(RUN + "seeds: [3, 1, 3]\n").seeds == (3, 1)
+    assert read(RUN + "seeds: own\n").seeds is None
+
+
+def test_sources(tmp_path: Path):
+    for folder in ("clips", "davis/bear"):
+        Path(folder).mkdir(parents=True)
+    Path("clips/one.mp4").touch()
+    Path("prompts.csv").write_text("clip,caption,subject,scene\nbear,a bear,a dog,a dog in snow\n")
+    run = read(RUN.replace("count: 2", "count: 2, first: 7, prompts: 2") + "metrics: [truth]")
+    assert run.references == (World(2, 7, 2),) and run.metrics == ("truth",)
+    text = RUN.replace(
+        "  - world: {count: 2}",
+        "  - folder:\n      path: clips\n      prompts: [a star, a ring]\n"
+        "  - davis: {path: davis, prompts: prompts.csv, frames: 17}",
+    )
+    assert read(text).references == (
+        Folder(Path("clips"), ("a star", "a ring")),
+        Davis(Path("davis"), Path("prompts.csv"), 17, 50),
+    )
+
+
+def with_line(number: int, line: str) -> str:
+    lines = RUN.splitlines()
+    lines[number - 1] = line
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        (with_line(1, "model: [tiny-dit]"), 1, "unknown key 'model'; allowed are models, methods, references"),
+        (with_line(6, ""), 1, "the run lacks output"),
+        (RUN + "seeds: [0]\nseeds: [1]", 8, "'seeds' comes twice"),
+        (RUN + "seeds: 3", 7, "seeds is a list"),
+        (RUN + "seeds: []", 7, "seeds is a list of at least one"),
+        (RUN + "seeds: [0,\n  -1]", 8, "a seed is '-1'; allowed is a whole number from 0"),
+        (RUN + "seeds: [true]", 7, "a seed is 'True'"),
+        (RUN + "metrics: [truth, beauty]", 7, "unknown metric 'beauty'; allowed are truth"),
+        (with_line(3, "  - nothing"), 3, "unknown method 'nothing'; allowed are ditflow"),
+        (with_line(3, "  - {name: ditflow, setting: {lr: 1}}"), 3, "unknown key 'setting'"),
+        (with_line(3, "  - {name: ditflow, settings: {speed: 1}}"), 3, "unknown setting 'speed'"),
+        (with_line(3, "  - name: ditflow\n    grid:\n      lr: [1, fast]"), 5, "lr is 'fast'; allowed is a number"),
+        (with_line(3, "  - {name: ditflow, grid: {lr: 1}}"), 3, "lr is a list"),
+        (with_line(3, "  - {name: ditflow, settings: {lr: 1}, grid: {lr: [2]}}"), 3, "in the settings and in the grid"),
+        (with_line(3, "  - {name: ditflow, settings: {lr: {deep: 1}}}"), 3, "lr is"),
+        (with_line(3, "  - {name: ditflow, settings: {lr: !!python/name:os.system x}}"), 3, "cannot be read"),
+        (with_line(3, "  - {name: ditflow, settings: lr}"), 3, "settings are names with a value each"),
+        (with_line(5, "  - worlds: {count: 2}"), 5, "unknown key 'worlds'; allowed are world, folder, davis"),
+        (with_line(5, "  - {}"), 5, "one of world, folder, davis"),
+        (with_line(5, "  - world: {count: 0}"), 5, "count is '0'; allowed is a whole number from 1 to"),
+        (with_line(5, "  - world: {count: many}"), 5, "count is 'many'"),
+        (with_line(5, "  - world: {count: 1, prompts: 3}"), 5, "prompts is '3'; allowed is a whole number from 1 to 2"),
+        (with_line(5, "  - folder: {path: gone, prompts: [a]}"), 5, "gone is no folder that can be read"),
+        (with_line(5, "  - folder: {path: ., prompts: [' ']}"), 5, "a prompt is text"),
+        (with_line(5, "  - folder: {path: ., prompts: [a]}"), 5, ". holds no MP4 file"),
+        (with_line(5, "  - davis: {path: ., prompts: gone.csv}"), 5, "gone.csv cannot be read"),
+        (with_line(6, "output: [a]"), 6, "output is text"),
+        (with_line(2, "methods: ["), 3, "expected"),
+        (with_line(3, "  - &a none\n  - *a"), 4, "aliases (*a) are not read"),
+        (with_line(3, "\t- none"), 3, "cannot start any token"),
+        (with_line(1, "[models]: [tiny-dit]"), 1, "a key is a word"),
+        ("- models", 1, "the run needs models, methods, references, output with a colon"),
+        (with_line(3, "  - {name: vmc, grid: {beta: [%s], strength: [%s]}}" % ((", ".join(f"0.{i}" for i in range(40)),) * 2)),
+         3, "the grid has 1600 combinations; at most 1000"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_names_the_line(text: str, line: int, told: str):
+    message = refused(text)
+    assert message.startswith(f"run.yaml, line {line}: ") and told in message
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is empty"),
+        ("# nothing\n", "is empty"),
+        ("[" * 50_000 + "]" * 50_000, "more than 20 levels"),
+        ("a: \x07", "no text"),
+    ],
+)
+def test_files_that_are_no_runs(text: str, told: str):
+    assert told in refused(text)
+
+
+def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
+    for name, told in (("gone.yaml", "No such file"), (".", "is a folder"), ("nul\0", "cannot be read")):
+        with pytest.raises(InputError, match=told) as refusal:
+            read_run(name)
+        assert "papers, quick, world" in str(refusal.value)
+    Path("latin.yaml").write_bytes(b"models: [\xe9]")
+    with pytest.raises(InputError, match=r"latin.yaml.*cannot be read"):
+        read_run("latin.yaml")
+    monkeypatch.setattr(run_file, "MOST_BYTES", 10)
+    assert "larger than 10 bytes" in refused(RUN)
+
+
+def test_bundled_runs():
+    assert bundled_runs() == ["papers", "quick", "world"]
+    runs = {name: read_run(name) for name in bundled_runs()}
+    assert all(run.models == BUNDLED_MODELS and run.seeds is None for run in runs.values())
+    assert runs["world"].references == (World(32),)
+    assert runs["papers"].references == (World(sweep.COUNT, sweep.FIRST),)
+
+
+def test_the_run_of_the_papers_is_the_sweep():
+    wanted: list[Any] = [("none", {})]
+    for cell in sweep.cells(1):
+        wanted.append((cell["method"], as_read(cell["method"], cell["settings"])))
+    found = [(each.name, dict(each.settings)) for each in read_run("papers").methods]
+    assert all(each in found for each in wanted) and all(each in wanted for each in found)

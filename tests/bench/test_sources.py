@@ -1,0 +1,167 @@
+"""References and prompts of every source."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from motionlift.bench import sources
+from motionlift.bench.references import clip_of, prompt_scene, reference
+from motionlift.bench.sources import Davis, Folder, World, asks_for_source, exact_figures, read_pictures, read_table
+from motionlift.core import Backbone
+from motionlift.errors import InputError
+from motionlift.loading import load
+from motionlift.media import Clip
+
+HEAD = "clip,caption,subject,scene\n"
+
+
+@pytest.fixture(scope="module")
+def model() -> Backbone:
+    return load("tiny-dit", "cpu")
+
+
+@pytest.fixture
+def davis(tmp_path: Path) -> Davis:
+    """Two clips of five frames; the second has larger ones, and the table names both."""
+    for clip, side in (("bear", 64), ("bus", 1200)):
+        (tmp_path / clip).mkdir()
+        for number in range(5):
+            picture = np.full((side // 2, side, 3), 40 * number, np.uint8)
+            Image.fromarray(picture).save(tmp_path / clip / f"{number:05d}.jpg", quality=95)
+    table = tmp_path / "prompts.csv"
+    table.write_text(HEAD + 'bear,"a bear, walking",a dog,a dog in snow\nbus,a bus,a ship,a ship at sea\n')
+    return Davis(tmp_path, table, frames=4)
+
+
+def test_the_world(model: Backbone):
+    world = World(2, first=5, prompts=2)
+    asked = world.asked(17)
+    assert world.size() == len(asked) == 4
+    assert [(each.reference, each.number, each.kind) for each in asked] == [
+        ("0005", 5, "0"), ("0005", 5, "1"), ("0006", 6, "0"), ("0006", 6, "1")
+    ]  # fmt: skip
+    assert asked[1].prompt == prompt_scene(5, 1, 17).caption() != asked[0].prompt
+    opened = world.open(asked[1], "motionflow", {}, model)
+    scene = reference(5, 17)
+    assert isinstance(opened.reference, Clip) and torch.equal(opened.reference.frames, clip_of(scene, 8.0).frames)
+    assert opened.told["source_prompt"] == scene.caption()
+    assert opened.told["targets"][0] in asked[1].prompt
+
+
+def test_the_truth_of_the_world_itself(model: Backbone):
+    """The reference moves as it should, and does not look as the prompt says."""
+    world = World(1)
+    opened = world.open(world.asked(17)[0], "none", {}, model)
+    assert opened.truth is not None and isinstance(opened.reference, Clip)
+    figures = opened.truth(opened.reference.frames)
+    assert figures["aligned_error"] < 0.01 and figures["direction_cosine"] > 0.95
+    assert figures["colour"] is False and figures["looks"] < 1 and figures["looks_leaked"] is True
+
+
+def test_looks_are_the_share_that_is_right():
+    found = {"aligned": 0.1, "absolute": 0.2, "direction": 0.3, "colour": True, "shape": False, "background": True,
+             "leakage": False}  # fmt: skip
+    assert exact_figures(found)["looks"] == pytest.approx(2 / 3)
+    assert exact_figures(found)["aligned_error"] == 0.1
+
+
+def test_a_folder(tmp_path: Path, model: Backbone):
+    for name in ("b.mp4", "a.MP4", "notes.txt"):
+        (tmp_path / name).touch()
+    folder = Folder(tmp_path, ("a star", "a ring"))
+    asked = folder.asked(17)
+    assert folder.size() == 4
+    assert [(each.reference, each.number, each.prompt) for each in asked] == [
+        ("a.MP4", 0, "a star"), ("a.MP4", 0, "a ring"), ("b.mp4", 1, "a star"), ("b.mp4", 1, "a ring")
+    ]  # fmt: skip
+    assert folder.open(asked[2], "ditflow", {}, model).reference == tmp_path / "b.mp4"
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="holds no MP4 file"):
+        Folder(tmp_path, ("a",)).asked(17)
+
+
+def test_too_many_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sources, "MOST_REFERENCES", 1)
+    for name in "ab":
+        (tmp_path / f"{name}.mp4").touch()
+    with pytest.raises(InputError, match="holds 2 references; at most 1"):
+        Folder(tmp_path, ("a",)).asked(17)
+
+
+def test_davis(davis: Davis, model: Backbone):
+    asked = davis.asked(17)
+    assert davis.size() == 6
+    assert [(each.reference, each.kind, each.prompt) for each in asked[:3]] == [
+        ("bear", "caption", "a bear, walking"), ("bear", "subject", "a dog"), ("bear", "scene", "a dog in snow")
+    ]  # fmt: skip
+    opened = davis.open(asked[1], "vmc", {}, model)
+    assert opened.frames == 4 and opened.told == {"source_prompt": "a bear, walking"} and opened.truth is None
+    assert isinstance(opened.reference, Clip) and opened.reference.fps == 8.0
+    means = opened.reference.frames.float().mean(dim=(1, 2, 3))
+    assert torch.allclose(means, torch.tensor([0.0, 40.0, 80.0, 120.0]), atol=2), "the first frames, in order"
+    wide = davis.open(asked[4], "ditflow", {}, model)
+    assert isinstance(wide.reference, Clip) and wide.told == {}
+    assert wide.reference.frames.shape[1:3] == (512, 1024), "no larger than any model needs"
+
+
+def test_who_is_told_what_a_reference_shows():
+    assert all(asks_for_source(name, {}) for name in ("vmc", "motionmatcher", "motionflow"))
+    assert not asks_for_source("ditflow", {}) and asks_for_source("ditflow", {"inversion": "yes"})
+
+
+def test_only_the_first_clips_of_the_table_take_part(davis: Davis):
+    assert {each.reference for each in Davis(davis.path, davis.prompts, 4, clips=1).asked(17)} == {"bear"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("clip,caption,subject\nbear,a,b\n", "has no column scene; needed are clip, caption, subject, scene"),
+        ("", "has no column clip, caption"),
+        (HEAD, "has no lines below its head"),
+        (HEAD + "bear,a,b\n", "line 2: scene is empty"),
+        (HEAD + "bear,a,b,c\nbear,a,b,c\n", "names clip 'bear' twice"),
+        (HEAD + "../bear,a,b,c\n", "line 2: clip is '../bear'; give the name of a folder"),
+        (HEAD + "..,a,b,c\n", "give the name of a folder"),
+        (HEAD + "cow,a,b,c\nbear,a,b,c\n", "holds no folder 'cow'"),
+        (HEAD + f"bear,{'a' * 11_000},b,c\n", "the prompt has 11000 characters"),
+    ],
+)
+def test_tables_that_are_refused(davis: Davis, text: str, told: str):
+    davis.prompts.write_text(text)
+    with pytest.raises(InputError) as refusal:
+        davis.asked(17)
+    assert told in str(refusal.value)
+
+
+def test_tables_of_other_programs(tmp_path: Path):
+    path = tmp_path / "prompts.csv"
+    path.write_bytes("﻿clip,caption,more\r\nbear, a bear ,x\r\n".encode())
+    assert read_table(path, ("clip", "caption")) == [{"clip": "bear", "caption": "a bear"}]
+    path.write_bytes(b"clip,caption\nbear,\xe9\n")
+    with pytest.raises(InputError, match="give a CSV file in UTF-8"):
+        read_table(path, ("clip", "caption"))
+
+
+def test_pictures_that_are_refused(davis: Davis, monkeypatch: pytest.MonkeyPatch):
+    bear = davis.path / "bear"
+    with pytest.raises(InputError, match="holds 5 JPEG files; 6 are needed"):
+        read_pictures(bear, 6)
+    (bear / "00002.jpg").write_bytes(b"GIF89a")
+    with pytest.raises(InputError, match=r"00002.jpg is no JPEG picture"):
+        read_pictures(bear, 4)
+    Image.new("RGB", (32, 64)).save(bear / "00002.jpg")
+    with pytest.raises(InputError, match="pictures of different sizes"):
+        read_pictures(bear, 4)
+    whole = (bear / "00001.jpg").read_bytes()
+    (bear / "00001.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"00001.jpg is no JPEG picture"):
+        read_pictures(bear, 4)
+    monkeypatch.setattr(sources, "MOST_PICTURE_BYTES", 10)
+    with pytest.raises(InputError, match="larger than 10 bytes"):
+        read_pictures(bear, 4)

@@ -1,0 +1,100 @@
+"""Real processes: they die, are killed, and are stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.bench import quick_cells
+
+from motionlift.bench import grid
+from motionlift.bench.records import append_record, read_lines
+from motionlift.bench.workers import Workers
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers(2) as started:
+        yield started
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.quick_cells", str(folder)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_failing_cell_is_recorded_and_the_others_go_on(tmp_path: Path, workers: Workers):
+    records = list(quick_cells.waiting(tmp_path).measured(workers, quick_cells.measure_or_fail))
+    assert sorted(record["seed"] for record in records) == list(range(quick_cells.COUNT))
+    assert [record["error"] for record in records if "error" in record] == ["ValueError: no such luck"]
+    assert read_lines(tmp_path / grid.RECORDS).records == records
+    assert not quick_cells.waiting(tmp_path).waiting, "one that failed counts as measured"
+
+
+def test_a_process_that_dies_takes_only_its_cell(tmp_path: Path, workers: Workers):
+    records = list(quick_cells.waiting(tmp_path).measured(workers, quick_cells.measure_or_die))
+    assert sorted(record["seed"] for record in records) == list(range(quick_cells.COUNT))
+    (failed,) = [record for record in records if "error" in record]
+    assert failed["seed"] == quick_cells.DEADLY and failed["error"] == grid.DIED
+
+
+def test_a_run_that_is_killed_goes_on_without_losing_or_repeating_a_cell(tmp_path: Path, workers: Workers):
+    process = started(tmp_path)
+    assert process.stdout is not None
+    done = {int(process.stdout.readline()) for _ in range(4)}
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = read_lines(tmp_path / grid.RECORDS).records
+    assert {record["seed"] for record in kept} >= done
+    of_it = {record["process"] for record in kept}
+    until = time.monotonic() + 20
+    while any(map(alive, of_it)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(map(alive, of_it)), "no process outlives its parent"
+    path = tmp_path / grid.RECORDS
+    path.write_bytes(path.read_bytes()[:-7])  # as if the kill had come in the middle of the line
+    lost = kept[-1]["seed"]
+    (tmp_path / "begun.txt").unlink()
+    left = quick_cells.waiting(tmp_path)
+    assert left.lost == 1 and lost in {cell.seed for cell in left.waiting}
+    list(left.measured(workers, quick_cells.measure))
+    records = read_lines(path).records
+    assert sorted(record["seed"] for record in records) == list(range(quick_cells.COUNT)), "each once"
+    begun = [int(line) for line in (tmp_path / "begun.txt").read_text().split()]
+    assert sorted(begun) == sorted({*range(quick_cells.COUNT)} - {each["seed"] for each in kept[:-1]})
+
+
+def test_an_interrupt_keeps_what_there_is_and_stops_at_once(tmp_path: Path):
+    process = started(tmp_path)
+    assert process.stdout is not None
+    done = {int(process.stdout.readline()) for _ in range(2)}
+    of_it = {record["process"] for record in read_lines(tmp_path / grid.RECORDS).records}
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+    _, complaints = process.communicate(timeout=20)
+    assert process.returncode != 0 and complaints.count("Traceback") <= 1, "the workers leave without a word"
+    records = read_lines(tmp_path / grid.RECORDS).records
+    assert {record["seed"] for record in records} >= done and len(records) < quick_cells.COUNT
+    assert not any("error" in record for record in records), "what was interrupted has not failed"
+    assert not any(map(alive, of_it))
+
+
+def test_records_are_lines_of_strict_json(tmp_path: Path):
+    append_record(tmp_path / "records.jsonl", {"name": "“a”"})
+    assert json.loads((tmp_path / "records.jsonl").read_bytes()) == {"name": "“a”"}
