@@ -1,5 +1,6 @@
 """All that can be said of one generated video beside its reference: :func:`score`."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,7 +133,7 @@ def score(
         tracker = tracker_named(tracker)
     told = read_truth(truth) if truth is not None else None
     asked_of_clip = wanted.intersection(MEASURES["alignment"][1])
-    embeddings = ClipModel(clip_model) if clip_model is not None and asked_of_clip else None
+    embeddings = _clip(clip_model) if clip_model is not None and asked_of_clip else None
     own, made = Footage.of(reference), Footage.of(generated)
     notices = _notices(own, made)
     legacy = "motion_fidelity_legacy" in wanted
@@ -147,6 +148,12 @@ def score(
         {name: job.left_out[name] for name in FIGURES if name in job.left_out and name in wanted},
         notices,
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _clip(name: str) -> ClipModel:
+    """The CLIP model, read once for many videos."""
+    return ClipModel(name)
 
 
 def _wanted(metrics: Sequence[str] | None, legacy: bool) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from motionlift.bench import grid
 from motionlift.bench.cell import Cell
+from motionlift.bench.measures import Measuring
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import Asked, World
 from motionlift.bench.workers import Workers
@@ -23,7 +24,8 @@ DEADLY = 5
 def cells(folder: Path) -> tuple[Cell, ...]:
     source, method = World(1), MethodRun("none", {})
     return tuple(
-        Cell("quick", method, source, Asked("0000", 0, "a star", "0"), seed, None, {}, folder) for seed in range(COUNT)
+        Cell("quick", method, source, Asked("0000", 0, "a star", "0"), seed, Measuring(), {}, folder)
+        for seed in range(COUNT)
     )
 
 

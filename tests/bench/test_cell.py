@@ -15,7 +15,7 @@ from tests.bench.made_records import video
 from motionlift import scoring
 from motionlift.bench import cell, measures
 from motionlift.bench.cell import Cell, forget_peak_memory, measured_cell, record_of
-from motionlift.bench.measures import measured
+from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import Folder, Opened, World
 from motionlift.bench.summary import measurement
@@ -52,7 +52,9 @@ def clips(tmp_path: Path) -> Path:
 
 def cell_of(source: Any, model: str, folder: Path, method: str = "smm", seed: int = 3) -> Cell:
     (folder / "videos").mkdir(parents=True, exist_ok=True)
-    return Cell(model, MethodRun(method, QUICK), source, source.asked(9)[0], seed, None, {"fingerprint": "x"}, folder)
+    return Cell(
+        model, MethodRun(method, QUICK), source, source.asked(9)[0], seed, Measuring(), {"fingerprint": "x"}, folder
+    )
 
 
 def test_a_cell_of_a_folder(clips: Path, model: str, tmp_path: Path):
@@ -118,14 +120,16 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scoring, "score", score)
     clip = Clip.of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), 8)
     known = Opened(clip, None, {}, lambda frames: {"aligned_error": 0.5})
-    found = measured(known, clip, clip, PROMPT, None)
+    found = measured(known, clip, clip, PROMPT, Measuring(clip_model="clip"))
     assert found.figures == {"motion_fidelity": 0.9, "spin": None, "aligned_error": 0.5}
     assert found.left_out == {"clip_text": "no CLIP"} and asked == [
-        {"prompt": PROMPT, "metrics": list(measures.SCORES)}
+        {"prompt": PROMPT, "metrics": list(measures.SCORES), "tracker": "flow", "clip_model": "clip"}
     ]
-    assert measured(known, clip, clip, PROMPT, ("truth",)).figures == {"aligned_error": 0.5} and len(asked) == 1
+    assert (
+        measured(known, clip, clip, PROMPT, Measuring(("truth",))).figures == {"aligned_error": 0.5} and len(asked) == 1
+    )
     unknown = Opened(clip, None, {}, None)
-    only = measured(unknown, clip, clip, PROMPT, ("truth", "motion_fidelity"))
+    only = measured(unknown, clip, clip, PROMPT, Measuring(("truth", "motion_fidelity")))
     assert "aligned_error" not in only.figures and asked[-1]["metrics"] == ["motion_fidelity"]
     assert only.left_out["truth"] == "the true motion of this reference is not known"
     assert "motion_fidelity" in measures.SCORES and "aligned_error" not in measures.SCORES

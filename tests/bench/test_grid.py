@@ -10,6 +10,7 @@ import pytest
 from motionlift.bench import cell, grid
 from motionlift.bench.cell import Cell, Survey, record_of, surveyed
 from motionlift.bench.grid import at_work, lay_out
+from motionlift.bench.measures import Measuring
 from motionlift.bench.records import append_record, read_lines
 from motionlift.bench.run_file import MethodRun, RunFile
 from motionlift.bench.sources import World
@@ -52,7 +53,7 @@ def run_of(folder: Path, **changed: Any) -> RunFile:
         "methods": METHODS,
         "references": (World(2),),
         "seeds": (0, 5),
-        "metrics": None,
+        "measuring": Measuring(),
     }
     return RunFile(**{**about, "output": folder / "run", **changed})
 
@@ -103,7 +104,7 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path):
 def test_weights_or_metrics_that_are_others_are_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = run_of(tmp_path, models=("plain",), methods=METHODS[:1])
     measured(run)
-    assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1], metrics=("truth",)))) == 4
+    assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1], measuring=Measuring(("truth",))))) == 4
     monkeypatch.setattr(
         grid, "surveyed", lambda model, _: Survey(16, {"none": {"fingerprint": "new", "defaults": ""}}, {})
     )
@@ -173,3 +174,17 @@ def test_the_file_may_be_appended_by_hand(tmp_path: Path):
     (first, *others) = lay_out(run, Here()).waiting
     append_record(tmp_path / "run" / grid.RECORDS, {**first.stated(), "figures": {}, "note": "by hand"})
     assert lay_out(run, Here()).waiting == tuple(others)
+
+
+def test_a_clip_model_or_tracker_that_is_not_there_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    nowhere = str(tmp_path / "clip")
+    for asked, told in (
+        (Measuring(clip_model=nowhere), "clip"),
+        (Measuring(tracker="cotracker"), "CoTracker is not here"),
+    ):
+        with pytest.raises(ModelError, match=told):
+            lay_out(run_of(tmp_path, measuring=asked), Here())
+    assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from motionlift.bench import run_file, sweep
+from motionlift.bench.measures import Measuring
 from motionlift.bench.run_file import MethodRun, as_read, bundled_runs, read_run
 from motionlift.bench.sources import Davis, Folder, World
 from motionlift.errors import InputError
@@ -41,7 +42,7 @@ def refused(text: str) -> str:
 def test_the_least_run():
     run = read(RUN)
     assert run.models == ("tiny-dit",) and run.methods == (MethodRun("none", {}),) and run.seeds == (0,)
-    assert run.references == (World(2),) and run.metrics is None and run.output == Path("runs/mine")
+    assert run.references == (World(2),) and run.measuring == Measuring() and run.output == Path("runs/mine")
 
 
 def test_a_grid_is_a_method_for_each_combination():
@@ -58,6 +59,11 @@ def test_what_comes_twice_counts_once():
     assert [each.title for each in run.methods] == ["none", "ditflow lr=0.1"]
 
 
+def test_what_measures():
+    run = read(RUN + "tracker: lucas-kanade\nclip_model: openai/clip-vit-base-patch32\n")
+    assert run.measuring == Measuring(None, "lucas-kanade", "openai/clip-vit-base-patch32")
+
+
 def test_seeds():
     assert read(RUN + "seeds: [3, 1, 3]\n").seeds == (3, 1)
     assert read(RUN + "seeds: own\n").seeds is None
@@ -69,7 +75,7 @@ def test_sources(tmp_path: Path):
     Path("clips/one.mp4").touch()
     Path("prompts.csv").write_text("clip,caption,subject,scene\nbear,a bear,a dog,a dog in snow\n")
     run = read(RUN.replace("count: 2", "count: 2, first: 7, prompts: 2") + "metrics: [truth]")
-    assert run.references == (World(2, 7, 2),) and run.metrics == ("truth",)
+    assert run.references == (World(2, 7, 2),) and run.measuring == Measuring(("truth",))
     text = RUN.replace(
         "  - world: {count: 2}",
         "  - folder:\n      path: clips\n      prompts: [a star, a ring]\n"
@@ -97,6 +103,7 @@ def with_line(number: int, line: str) -> str:
         (RUN + "seeds: []", 7, "seeds is a list of at least one"),
         (RUN + "seeds: [0,\n  -1]", 8, "a seed is '-1'; allowed is a whole number from 0"),
         (RUN + "seeds: [true]", 7, "a seed is 'True'"),
+        (RUN + "tracker: eyes", 7, "unknown tracker 'eyes'; allowed are flow, lucas-kanade, cotracker"),
         (RUN + "metrics: [truth, beauty]", 7, "unknown metric 'beauty'; allowed are truth"),
         (with_line(3, "  - nothing"), 3, "unknown method 'nothing'; allowed are ditflow"),
         (with_line(3, "  - {name: ditflow, setting: {lr: 1}}"), 3, "unknown key 'setting'"),

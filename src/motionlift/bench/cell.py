@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from motionlift.bench.measures import measured
+from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import Asked, Source
 from motionlift.checks import settings_for
@@ -47,8 +47,8 @@ class Cell:
     """Reference and prompt."""
     seed: int
     """Seed of the starting noise."""
-    metrics: tuple[str, ...] | None
-    """What is measured; None for all that can be."""
+    measuring: Measuring
+    """What is measured, and by what."""
     state: Mapping[str, str]
     """Starts of hashes of the model and of the method's defaults: other weights or defaults are measured anew."""
     folder: Path
@@ -65,7 +65,9 @@ class Cell:
             "prompt": self.asked.prompt,
             "kind": self.asked.kind,
             "seed": self.seed,
-            "metrics": None if self.metrics is None else list(self.metrics),
+            "metrics": None if self.measuring.metrics is None else list(self.measuring.metrics),
+            "tracker": self.measuring.tracker,
+            "clip_model": self.measuring.clip_model,
             **self.state,
         }
 
@@ -144,7 +146,7 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     motion = lift(opened.reference, backbone, cell.method.name, frames=opened.frames, settings=settings, run=work)
     video = cast(motion, cell.asked.prompt, backbone, seed=cell.seed, settings=settings)
     assert work.reference is not None
-    found = measured(opened, work.reference, video.clip, cell.asked.prompt, cell.metrics)
+    found = measured(opened, work.reference, video.clip, cell.asked.prompt, cell.measuring)
     phases = [*map(asdict, work.phases), *video.record["phases"]]
     return {
         "figures": dict(found.figures),

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import torch
 
 from motionlift.bench.cell import VIDEOS, Cell, Survey, measured_cell, record_of, surveyed
+from motionlift.bench.measures import check_at_hand
 from motionlift.bench.records import append_record, missing, read_lines
 from motionlift.bench.run_file import RunFile
 from motionlift.bench.workers import Workers
@@ -90,10 +91,11 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Grid:
 
     Raises:
         InputError: references or prompts cannot be read.
-        ModelError: there is no such model.
+        ModelError: there is no such model, tracker or CLIP model.
         OutputError: the output folder cannot be written.
         SettingError: a method that none of the models runs.
     """
+    check_at_hand(run.measuring)
     records = run.output / RECORDS
     _make(run.output)
     check_output(records, (records.suffix,))
@@ -131,7 +133,7 @@ def _cells(run: RunFile, model: str, survey: Survey) -> Iterator[Cell]:
             for seed in (asked.number,) if run.seeds is None else run.seeds:
                 for method in methods:
                     state = survey.states[method.title]
-                    yield Cell(model, method, source, asked, seed, run.metrics, state, run.output)
+                    yield Cell(model, method, source, asked, seed, run.measuring, state, run.output)
 
 
 def _check_count(run: RunFile) -> None:

@@ -9,11 +9,25 @@ from motionlift.bench.records import number
 from motionlift.bench.sources import Opened
 from motionlift.errors import SettingError
 from motionlift.media import Clip
+from motionlift.metrics.alignment import ClipModel
+from motionlift.metrics.trackers import TRACKERS, FlowTracker, tracker_named
 
 TRUTH = "truth"
 """Metric of the world's references: errors of the object's track, and what the classifier sees."""
 SCORES = tuple(name for name in scoring.FIGURES if name not in scoring.MEASURES[TRUTH][1])
 """Figures of one video beside another; those of the truth are taken from the scene itself."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What is measured of every video, and by what."""
+
+    metrics: tuple[str, ...] | None = None
+    """Names; None for all that can be measured."""
+    tracker: str = FlowTracker.name
+    """How points are followed, as :func:`motionlift.metrics.trackers.tracker_named` has it."""
+    clip_model: str | None = None
+    """Folder or hub name of the CLIP model of CLIP's figures, which are left out without it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,28 @@ def check_metrics(names: Sequence[str]) -> None:
             raise SettingError(f"unknown metric {name[:80]!r}; allowed are {', '.join(known_metrics())}")
 
 
-def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, metrics: Sequence[str] | None) -> Measured:
+def check_tracker(name: str) -> None:
+    """Refuse a tracker that there is none of; whether its weights are here is seen when a cell asks for it.
+
+    Raises:
+        SettingError: an unknown name.
+    """
+    if name not in TRACKERS:
+        raise SettingError(f"unknown tracker {name[:80]!r}; allowed are {', '.join(TRACKERS)}")
+
+
+def check_at_hand(asked: Measuring) -> None:
+    """Refuse a tracker or a CLIP model that is not to be had, before hours go into videos.
+
+    Raises:
+        ModelError: its weights are not there.
+    """
+    tracker_named(asked.tracker)
+    if asked.clip_model is not None:
+        ClipModel(asked.clip_model)
+
+
+def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, asked: Measuring) -> Measured:
     """All that is asked for, or all that can be measured.
 
     Args:
@@ -50,8 +85,9 @@ def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, metrics: 
         reference: its frames as the model saw them.
         made: the video.
         prompt: what it is to show.
-        metrics: names, or None for all.
+        asked: what is to be measured, and by what.
     """
+    metrics = asked.metrics
     figures: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     if metrics is None or TRUTH in metrics:
@@ -61,6 +97,7 @@ def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, metrics: 
             left_out[TRUTH] = "the true motion of this reference is not known"
     others = [name for name in SCORES if metrics is None or name in metrics]
     if others:
-        scores = scoring.score(reference, made, prompt=prompt, metrics=others)
+        by = {"tracker": asked.tracker, "clip_model": asked.clip_model}
+        scores = scoring.score(reference, made, prompt=prompt, metrics=others, **by)
         figures, left_out = {**scores.figures, **figures}, {**scores.left_out, **left_out}
     return Measured({name: number(value) for name, value in figures.items()}, left_out)

@@ -13,6 +13,8 @@ A run is a grid: every model with every method, on every reference, for each of 
       - davis: {path: DAVIS/JPEGImages/480p, prompts: prompts.csv}  # clip,caption,subject,scene
     seeds: [0, 1]               # or "own": every reference's number, so that no two share their noise
     metrics: [truth]            # by default all that can be computed
+    tracker: flow               # or lucas-kanade, or cotracker where torch.hub has it
+    clip_model: openai/clip-vit-large-patch14  # for CLIP's figures, which are left out without it
     output: runs/first          # records.jsonl and videos/ go here
 
 Paths are relative to the folder in which the command is called.
@@ -27,7 +29,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from motionlift.bench.measures import check_metrics
+from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, World
 from motionlift.checks import SEEDS, check_prompt
 from motionlift.errors import InputError, MotionliftError
@@ -45,6 +47,8 @@ MOST_LISTED = 1000
 """Most entries of a list, and most combinations of a grid (ours)."""
 MOST_PROMPTS = 2
 """Most prompts for one reference of the world: so many of their stream belong to each."""
+OPTIONAL = ("seeds", "metrics", "tracker", "clip_model")
+"""Keys that a run need not have."""
 OWN = "own"
 """Word for seeds that are the references' numbers."""
 
@@ -78,8 +82,8 @@ class RunFile:
     """Where references and prompts come from."""
     seeds: tuple[int, ...] | None
     """Seeds of the starting noise; None for each reference's own number."""
-    metrics: tuple[str, ...] | None
-    """What is measured; None for all that can be."""
+    measuring: Measuring
+    """What is measured, and by what."""
     output: Path
     """Folder of the records and videos."""
 
@@ -142,19 +146,18 @@ class _Page:
     def run(self, text: str) -> RunFile:
         """The whole file."""
         root = self._root(text)
-        parts = self._mapping(root, "the run", ("models", "methods", "references", "output"), ("seeds", "metrics"))
+        parts = self._mapping(root, "the run", ("models", "methods", "references", "output"), OPTIONAL)
         methods: list[MethodRun] = []
         for node in self._items(parts["methods"], "methods"):
             methods += self._method(node)
             if len(methods) > MOST_LISTED:
                 raise self.refusal(node, f"methods and their grids come to more than {MOST_LISTED}; take fewer")
-        metrics = parts.get("metrics")
         return RunFile(
             models=_distinct([self._text(node, "a model") for node in self._items(parts["models"], "models")]),
             methods=_distinct(methods),
             references=_distinct([self._source(node) for node in self._items(parts["references"], "references")]),
             seeds=self._seeds(parts["seeds"]) if "seeds" in parts else (0,),
-            metrics=None if metrics is None else self._metrics(metrics),
+            measuring=self._measuring(parts),
             output=Path(self._text(parts["output"], "output")),
         )
 
@@ -323,6 +326,18 @@ class _Page:
             return None
         seeds = [self._whole(item, "a seed", *SEEDS) for item in self._items(node, "seeds")]
         return _distinct(seeds)
+
+    def _measuring(self, parts: Mapping[str, yaml.Node]) -> Measuring:
+        """What is measured, and by what; each key may be left out."""
+        found: dict[str, Any] = {}
+        if "metrics" in parts:
+            found["metrics"] = self._metrics(parts["metrics"])
+        if "tracker" in parts:
+            found["tracker"] = self._text(parts["tracker"], "the tracker")
+            self._checked(parts["tracker"], lambda: check_tracker(found["tracker"]))
+        if "clip_model" in parts:
+            found["clip_model"] = self._text(parts["clip_model"], "the CLIP model")
+        return Measuring(**found)
 
     def _metrics(self, node: yaml.Node) -> tuple[str, ...]:
         names = []
