@@ -123,7 +123,7 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
     found = measured(known, clip, clip, PROMPT, Measuring(clip_model="clip"))
     assert found.figures == {"motion_fidelity": 0.9, "spin": None, "aligned_error": 0.5}
     assert found.left_out == {"clip_text": "no CLIP"} and asked == [
-        {"prompt": PROMPT, "metrics": list(measures.SCORES), "tracker": "flow", "clip_model": "clip"}
+        {"prompt": PROMPT, "metrics": list(measures.BY_DEFAULT), "tracker": "flow", "clip_model": "clip"}
     ]
     assert (
         measured(known, clip, clip, PROMPT, Measuring(("truth",))).figures == {"aligned_error": 0.5} and len(asked) == 1

@@ -16,6 +16,8 @@ TRUTH = "truth"
 """Metric of the world's references: errors of the object's track, and what the classifier sees."""
 SCORES = tuple(name for name in scoring.FIGURES if name not in scoring.MEASURES[TRUTH][1])
 """Figures of one video beside another; those of the truth are taken from the scene itself."""
+BY_DEFAULT = tuple(name for name in SCORES if name != "motion_fidelity_legacy")
+"""Those that are taken where a run names none: the older script's figure is for comparison with older tables alone."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, asked: Me
             figures |= opened.truth(made.frames)
         elif metrics is not None:
             left_out[TRUTH] = "the true motion of this reference is not known"
-    others = [name for name in SCORES if metrics is None or name in metrics]
+    others = [name for name in SCORES if name in (BY_DEFAULT if metrics is None else metrics)]
     if others:
         by = {"tracker": asked.tracker, "clip_model": asked.clip_model}
         scores = scoring.score(reference, made, prompt=prompt, metrics=others, **by)
