@@ -106,6 +106,17 @@ def test_the_tables_as_files(page: Path):
     assert len(set(tables)) == 2, "one width for means, one for differences"
 
 
+def test_rank_agreement_where_the_true_error_is_known(tmp_path: Path):
+    figures = [{"aligned_error": number / 20, "motion_fidelity_moving": 1 - number / 20} for number in range(12)]
+    write(tmp_path, [record("none", number, own) for number, own in enumerate(figures)])
+    written, _ = write_report(tmp_path, tmp_path / "report.html")
+    assert written[-1].name == "report-agreement.csv"
+    (row,) = csv.DictReader(written[-1].open(newline=""))
+    assert (row["figure"], float(row["rho"]), row["videos"]) == ("motion_fidelity_moving", pytest.approx(1), "12")
+    assert "Rank agreement with the true error" in written[0].read_text()
+    assert "| motion fidelity, moving | 1.00 (1.00 to 1.00) | 12 (12 references) |" in written[1].read_text()
+
+
 def test_a_folder_names_its_records(records: Path, tmp_path: Path):
     written, notices = write_report(records.parent, tmp_path / "page.html")
     assert [path.name for path in written] == ["page.html", "page.md", "page.csv", "page-pairs.csv"]

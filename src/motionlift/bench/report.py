@@ -4,7 +4,7 @@ import csv
 import html
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 
+from motionlift.bench.agreement import Agreement
 from motionlift.bench.catalogue import figure, shown
 from motionlift.bench.charts import HEIGHT, WIDTH, Chart, charts
 from motionlift.bench.grid import RECORDS
@@ -32,6 +33,11 @@ COSTS = {
     "memory_bytes": ("peak memory, MB", 1_000_000, 0),
 }
 """Costs in the order of tables: title, by what a value is divided, and decimal places."""
+AGREEMENT_TOLD = (
+    "Spearman's rho of each figure with the exact error of the object's track, over all videos: 1 where it orders them as the "
+    "truth does."
+)
+"""What the table of rank agreement says."""
 MOST_ERRORS = 20
 """Most kinds of failures that a section lists (ours)."""
 
@@ -76,6 +82,8 @@ class Part:
     """Of the comparisons."""
     pairs: Mapping[str, Sequence[Sequence[Shown]]]
     """Their lines for every baseline."""
+    agreements: Sequence[Sequence[Shown]]
+    """How figures of motion order the videos beside the true error, a line each."""
     charts: Sequence[Chart]
     """Scatter charts."""
     wall: Wall
@@ -86,8 +94,12 @@ class Part:
     """What was not measured, and why."""
 
 
+AGREEMENT = (Column("figure"), Column("Spearman's rho"), Column("videos"))
+"""Columns of the table of rank agreement."""
+
+
 def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
-    """Write the page, and beside it its tables as ``.md``, ``.csv`` and ``-pairs.csv``; each whole or not at all.
+    """Write the page, and beside it its tables: ``.md``, ``.csv``, ``-pairs.csv``, ``-agreement.csv``; each whole or not at all.
 
     Args:
         records: a file of records, or the folder in which ``records.jsonl`` lies.
@@ -110,11 +122,13 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
         raise InputError(f"{path} holds no record of motionlift bench; give a file that it wrote")
     embedder = Embedder(path.parent)
     parts = [_part(number, section, embedder) for number, section in enumerate(found)]
+    ranked = list(agreements(found))
     texts = {
         output: page(parts, _versions(found)),
         output.with_suffix(".md"): markdown(parts),
         output.with_suffix(".csv"): _csv(MEANS, means(found)),
         output.with_name(f"{output.stem}-pairs.csv"): _csv(PAIRS, differences(found)),
+        **({output.with_name(f"{output.stem}-agreement.csv"): _csv(AGREEMENTS, ranked)} if ranked else {}),
     }
     for place in texts:
         if place.exists() and place.samefile(path):
@@ -155,6 +169,7 @@ def _part(number: int, section: Section, embedder: Embedder) -> Part:
         [_line(row, section.figures) for row in section.rows],
         [Column("method"), *figures],
         pairs,
+        [_agreement_line(each) for each in section.agreements],
         charts(section),
         wall(section, embedder),
         errors.most_common(MOST_ERRORS),
@@ -204,6 +219,12 @@ def _shown_pair(pair: Pair | None) -> Shown:
     return Shown(found.text, found.value, f"{found.about}; {pair.verdict}", pair.verdict)
 
 
+def _agreement_line(found: Agreement) -> list[Shown]:
+    about = f"{found.low:.2f} to {found.high:.2f}" if found.references > 1 else "one reference"
+    count = Shown(str(found.videos), found.videos, f"{found.references} references")
+    return [Shown(figure(found.figure).title), Shown(f"{found.rho:.2f}", found.rho, about), count]
+
+
 # Writing
 
 
@@ -218,7 +239,8 @@ def _template() -> jinja2.Template:
 
 def page(parts: Sequence[Part], versions: str) -> str:
     """The whole page."""
-    return _template().render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT)
+    told = {"agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
+    return _template().render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
 
 
 def markdown(parts: Sequence[Part]) -> str:
@@ -234,6 +256,9 @@ def markdown(parts: Sequence[Part]) -> str:
             head = [_markdown(column.title) for column in part.pair_columns]
             lines = table(head, [_markdown_line(row) for row in rows])
             text += f"\n### {_markdown(part.title)}: less {_markdown(baseline)}\n\n{lines}"
+        if part.agreements:
+            lines = table([column.title for column in AGREEMENT], [_markdown_line(row) for row in part.agreements])
+            text += f"\n### {_markdown(part.title)}: rank agreement with the true error\n\n{AGREEMENT_TOLD}\n\n{lines}"
         failures = "".join(f"- {count} failed: {_markdown(error)}\n" for error, count in part.failures)
         text += f"\n{failures}" if failures else ""
     return text
@@ -263,6 +288,8 @@ PAIRS = (
     "verdict",
 )
 
+AGREEMENTS = ("model", "source", "figure", "rho", "low", "high", "videos", "references")
+
 
 def means(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
     """Every mean, and every cost, which has no interval."""
@@ -286,7 +313,23 @@ def differences(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
             yield *start, own.mean, own.low, own.high, own.values, own.groups, pair.verdict
 
 
-def _csv(head: Sequence[str], rows: Iterator[Sequence[Any]]) -> str:
+def agreements(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
+    """Every rank agreement."""
+    for section in found:
+        for each in section.agreements:
+            yield (
+                section.model,
+                section.source,
+                each.figure,
+                each.rho,
+                each.low,
+                each.high,
+                each.videos,
+                each.references,
+            )
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([head, *rows])
     return buffer.getvalue()

@@ -5,6 +5,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from motionlift.bench.agreement import JUDGED, TRUE, Agreement, agreement
 from motionlift.bench.catalogue import figure, in_order
 from motionlift.bench.records import number
 from motionlift.bench.run_file import MethodRun
@@ -116,6 +119,8 @@ class Section:
     """Methods against each other, or against the baseline where they are many."""
     measurements: Sequence[Measurement]
     """What it was made from."""
+    agreements: Sequence[Agreement]
+    """How figures of motion order all of it, beside the true error where that is known."""
 
 
 def measurement(record: Mapping[str, Any]) -> Measurement | None:
@@ -161,7 +166,19 @@ def _section(model: str, source: str, measurements: Sequence[Measurement]) -> Se
         groups.setdefault(each.title, []).append(each)
     figures = in_order({name for each in measurements for name in each.figures})
     rows = [_row(title, group) for title, group in groups.items()]
-    return Section(model, source, figures, rows, list(_pairs(groups, figures)), measurements)
+    return Section(
+        model, source, figures, rows, list(_pairs(groups, figures)), measurements, list(_agreements(measurements))
+    )
+
+
+def _agreements(measurements: Sequence[Measurement]) -> Iterator[Agreement]:
+    """Of every figure that is there beside the true error."""
+    for name in JUDGED:
+        both = [each for each in measurements if {name, TRUE} <= each.figures.keys()]
+        judged, true = (np.array([each.figures[key] for each in both], dtype=float) for key in (name, TRUE))
+        found = agreement(name, judged, true, [each.group for each in both])
+        if found is not None:
+            yield found
 
 
 def _row(title: str, group: Sequence[Measurement]) -> Row:
