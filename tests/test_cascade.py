@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from motionlift.cascade import Interpolation, Stage, SuperResolution, VideoToVideo, windows
+from motionlift.cascade import Interpolation, Stage, SuperResolution, VideoToVideo, blended, windows
 from motionlift.core import Shape
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.loading import load, super_resolution
@@ -62,7 +62,7 @@ def test_a_window_of_one_frame_is_refused():
 @pytest.mark.parametrize("count", [2, 4, 9])
 def test_given_frames_stay_and_others_come_between(unet: Any, count: int):
     clip = a_clip(frames=count, fps=2.0)
-    stage = Interpolation(unet, factor=4, steps=2)
+    stage = Interpolation(unet, factor=4, steps=3, strength=0.7)  # two of three steps
     made, steps = finished(stage.run(clip, PROMPT, 0))
     assert len(made.frames) == 4 * (count - 1) + 1 and made.fps == 8.0
     assert torch.equal(made.frames[::4], clip.frames)
@@ -82,7 +82,7 @@ def test_at_every_step_the_network_sees_the_given_frames_at_its_noise_level(unet
 
     monkeypatch.setattr(unet, "predict", watched)
     clip = a_clip(frames=3, fps=2.0)
-    finished(Interpolation(unet, factor=4, steps=3).run(clip, PROMPT, 5))
+    finished(Interpolation(unet, factor=4, steps=4).run(clip, PROMPT, 5))
     clean = unet.encode(clip.pixels())
     noise = torch.randn(1, 4, 9, 8, 8, generator=torch.Generator().manual_seed(5))
     assert len(seen) == 3
@@ -106,6 +106,13 @@ def test_what_cannot_be_interpolated_is_refused(unet: Any):
         finished(Interpolation(unet).run(Clip.of(a_clip().frames[:1], 8.0), PROMPT, 0))
     with pytest.raises(SettingError, match="1037 frames would come of it; at most 1025"):
         finished(Interpolation(unet, factor=4).run(a_clip(frames=260), PROMPT, 0))
+
+
+def test_weighted_means_of_neighbours():
+    given = torch.tensor([0.0, 1.0, 0.0]).view(3, 1, 1, 1).expand(3, 3, 2, 2)
+    means = blended(given, 4)
+    assert means.shape == (9, 3, 2, 2)
+    assert means[:, 0, 0, 0].tolist() == [0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0]
 
 
 # Super-resolution
@@ -263,7 +270,7 @@ def test_a_slower_motion_is_filled_in_to_the_model_s_rate(unet: Any, upscaler: S
     reference = a_clip(frames=21)
     motion = lift(reference, unet, "none", frames=6, settings={"steps": 2}, cached=False, slower=4)
     assert motion.source.fps == 2.0
-    stages = [replace(interpolation(unet, 4), steps=2), upscaler]
+    stages = [replace(interpolation(unet, 4), steps=3), upscaler]
     video = cast(motion, PROMPT, unet, stages=stages)
     assert tuple(video.clip.frames.shape) == (21, 64, 64, 3) and video.clip.fps == 8.0
     assert [stage["stage"] for stage in video.record["cascade"]] == ["interpolation", "super-resolution"]

@@ -65,12 +65,20 @@ def windows(count: int, length: int) -> list[tuple[int, int]]:
     return [(start, min(start + length, count)) for start in starts]
 
 
+def blended(given: Pixels, factor: int) -> Float[Tensor, "more 3 height width"]:
+    """Frames and, between each and the next, ``factor - 1`` weighted means of both."""
+    weights = (torch.arange(factor) / factor).view(1, factor, 1, 1, 1).to(given)
+    between = (given[:-1, None] * (1 - weights) + given[1:, None] * weights).flatten(0, 1)
+    return torch.cat([between, given[-1:]])
+
+
 @dataclass(frozen=True)
 class Interpolation:
     """Frames between those of a clip, by a text-to-video model that is held to the given ones at every step.
 
     At every noise level the given frames' latents are the true ones with the noise that they began with, so that the model fills
-    in what lies between (the replacement of Song et al., 2011.13456; the paper trains a network for it).
+    in what lies between (the replacement of Song et al., 2011.13456; the paper trains a network for it). The others begin as noised
+    weighted means of their neighbours (as in 2108.01073): from noise alone they take a way of their own.
     """
 
     backbone: Backbone
@@ -81,6 +89,8 @@ class Interpolation:
     """Denoising steps (released: 75, for its own network)."""
     cfg: float = 4.0
     """Weight of the prompt against the empty prompt (released)."""
+    strength: float = 0.7
+    """How far into the noise the weighted means go, as a share of the steps (ours)."""
     name: str = "interpolation"
 
     def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
@@ -148,13 +158,14 @@ class Interpolation:
         frames = (len(given) - 1) * self.factor + 1
         shape = Shape(frames, backbone.shape.height, backbone.shape.width)
         known = torch.arange(0, frames, self.factor)
-        clean = backbone.encode(given)
+        clean, draft = backbone.encode(given), backbone.encode(blended(given, self.factor))
         noise = torch.randn(backbone.latent_shape(shape), generator=torch.Generator().manual_seed(seed)).to(clean)
-        latents = noise.clone()
-        for index, timestep in enumerate(backbone.timesteps(self.steps)):
+        timesteps = backbone.timesteps(self.steps)[-max(1, round(self.strength * self.steps)) :]
+        latents = backbone.add_noise(draft, noise, timesteps[0])
+        for index, timestep in enumerate(timesteps):
             latents[:, :, known] = backbone.add_noise(clean, noise[:, :, known], timestep)
             latents = self._denoised(latents, timestep, texts)
-            yield Step(self.name, place[0] * self.steps + index, place[1] * self.steps, latents=latents)
+            yield Step(self.name, place[0] * len(timesteps) + index, place[1] * len(timesteps), latents=latents)
         latents[:, :, known] = clean
         pixels = backbone.decode(latents)
         pixels[known] = given
