@@ -13,7 +13,6 @@ from PIL import Image
 
 from motionlift.bench import (
     card,
-    comparison,
     footage,
     inversion,
     looks,
@@ -21,6 +20,7 @@ from motionlift.bench import (
     references,
     retrieval,
     runner,
+    saved_positions,
     signal,
     stages,
     sweep,
@@ -34,7 +34,7 @@ from motionlift.methods import motionmatcher, vmc
 from motionlift.metrics.tracks import aligned_error
 from motionlift.zoo import tiny_dit, tiny_unet, tiny_upscaler, world
 
-MODULES = (looks, signal, masks, inversion, retrieval, stages, comparison, sweep)
+MODULES = (looks, signal, masks, inversion, retrieval, stages, saved_positions, sweep)
 """Those whose extent is a count."""
 
 
@@ -67,7 +67,7 @@ def twin(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(autouse=True)
 def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
-    for module in (looks, signal, masks, inversion, retrieval, stages, comparison, trial, footage):
+    for module in (looks, signal, masks, inversion, retrieval, stages, saved_positions, trial, footage):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
 
@@ -115,41 +115,19 @@ def test_signal(twin: Any):
     assert_table(signal.section([record]), twin.blocks + 1)
 
 
-def cell_of(name: str, index: int = 1) -> dict[str, Any]:
-    return next(cell for cell in comparison.cells(index + 1) if (cell["index"], cell["run"]) == (index, name))
-
-
-@pytest.mark.parametrize(
-    "name", ["none", "VMC", "MotionMatcher", "MotionFlow", "DiTFlow, latents, optical flow", "DiTFlow, positions"]
-)
-def test_comparison(name: str, twin: Any):
-    record = measured(comparison, cell_of(name))
-    if name == "DiTFlow, positions" and twin.family == "unet3d":
-        assert "has no positional tensors" in record["refused"]
-        plain = measured(comparison, cell_of("none"))
-        text = comparison.section([record, plain])
-        assert_table(text, 1)
-        assert f"\n{name}: target is 'positions', but" in text
+def test_saved_positions(twin: Any):
+    (cell,) = saved_positions.cells(1)
+    record = measured(saved_positions, cell)
+    if twin.family == "unet3d":
+        assert "has no positional tensors" in record["refused"] and record["refused"] in saved_positions.section(
+            [record]
+        )
         return
     assert 0 <= record["aligned"] <= record["absolute"] + 1e-6
-    assert record["seconds"] > 0 and record["passes"]["forward"] >= 4
-    assert record["passes"]["backward"] == {"none": 0, "MotionMatcher": 2}.get(name, 1)
-    assert record["lift_seconds"] > 0 and record["cast_seconds"] > 0
-    assert record["leakage"] in (True, False)
-    assert ("zero_shot" in record) == (name == "DiTFlow, positions")
-    if "zero_shot" in record:
-        assert record["zero_shot"]["prompt"] != record["prompt"]
-        assert record["zero_shot"]["passes"]["backward"] == 0
-    assert_table(comparison.section([record]), 1 + ("zero_shot" in record))
-    assert name in comparison.section([record])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(comparison.RUNS))
-def test_every_run_of_the_comparison(name: str, twin: Any):
-    record = measured(comparison, cell_of(name, 0))
-    assert ("refused" in record) == (name == "DiTFlow, positions" and twin.family == "unet3d")
-    assert "refused" in record or math.isfinite(record["aligned"])
+    assert record["passes"]["backward"] == 1 and record["zero_shot"]["passes"]["backward"] == 0
+    assert record["zero_shot"]["prompt"] != record["prompt"]
+    assert record["cast_seconds"] > 0 and record["leakage"] in (True, False)
+    assert_table(saved_positions.section([record, record]), 2)
 
 
 def test_sweep():
@@ -184,7 +162,7 @@ def test_sweeps_are_of_settings_that_exist(twin: Any):
     runs = [
         (method, change) for method, groups in sweep.CHANGES.items() for group in groups.values() for change in group
     ]
-    for name, settings in [*runs, *comparison.RUNS.values()]:
+    for name, settings in runs:
         refused = trial.refusal({"method": name, "settings": settings}, "twin")
         allowed = ("does not exist", "has no positional tensors", "attends jointly")
         assert refused is None or any(reason in refused for reason in allowed)

@@ -1,88 +1,109 @@
-"""Methods beside each other: the motion of held-out references cast onto new prompts."""
+"""Methods beside each other on held-out references, from the records of the bundled run ``world``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from motionlift.bench.references import bundled, figures, prompt_scene, reference
-from motionlift.bench.tables import table
-from motionlift.bench.trial import HEAD, averages, refusal, transferred
-from motionlift.workflow import Video, cast
+from motionlift.bench import grid
+from motionlift.bench.catalogue import figure, shown
+from motionlift.bench.records import read_records
+from motionlift.bench.run_file import read_run
+from motionlift.bench.sources import World
+from motionlift.bench.summary import Row, Section, sections
+from motionlift.bench.tables import Estimate, table
 
-NAME = "comparison"
-COUNT = 32
-RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "none": ("none", {}),
-    "injection": ("injection", {}),
-    "inverted noise": ("none", {"inversion": True, "beta": 1.0}),
-    "SMM": ("smm", {}),
-    "MOFT": ("moft", {}),
-    "VMC": ("vmc", {}),
-    "MotionMatcher": ("motionmatcher", {}),
-    "MotionFlow": ("motionflow", {}),
-    "DiTFlow, latents": ("ditflow", {}),
-    "DiTFlow, latents, optical flow": ("ditflow", {"read": "flow"}),
-    "DiTFlow, positions": ("ditflow", {"target": "positions"}),
-}
-"""Method and settings of every row; zero-shot follows from the positions. Inverted noise alone is what VMC tunes on top of."""
-ZERO_SHOT = "DiTFlow, saved positions, third prompt"
+NAME = "world"
+"""Of the run, and of the folder of its records."""
+FIGURES = (
+    "aligned_error",
+    "absolute_error",
+    "direction_cosine",
+    "motion_fidelity",
+    "motion_fidelity_moving",
+    "colour",
+    "background",
+    "shape",
+    "looks_leaked",
+)
+"""Those of the table; the report has all."""
 
 
-def cells(count: int) -> list[dict[str, Any]]:
-    """One for each run and reference."""
+def run(
+    folder: Path, models: Sequence[str], jobs: int, count: int | None, told: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """Measure the cells of the run that have no record yet, of some models and on the first references.
+
+    Raises:
+        MotionliftError: as of ``motionlift bench``.
+    """
+    asked = replace(read_run(NAME), models=tuple(models), output=folder)
+    if count is not None:
+        asked = replace(asked, references=(World(count),))
+    with grid.at_work(asked, jobs) as workers:
+        cells = grid.lay_out(asked, workers)
+        for number, record in enumerate(cells.measured(workers), 1):
+            told(f"{NAME}: {number} of {len(cells.waiting)}")
+            yield record
+
+
+def records_of(folder: Path, model: str, fingerprint: str, defaults: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Records of a model as it is, under the present defaults of their methods."""
     return [
-        {"index": index, "run": run, "method": method, "settings": dict(settings)}
-        for index in range(count)
-        for run, (method, settings) in RUNS.items()
+        record
+        for record in read_records(folder / grid.RECORDS)
+        if (record["model"], record["fingerprint"]) == (model, fingerprint)
+        and record["defaults"] == defaults(record["method"])
     ]
 
 
-def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Motion, looks and costs, or why the model cannot do it; runs on positions also reuse them for a third prompt."""
-    refused = refusal(cell, model)
-    if refused is not None:
-        return {"refused": refused}
-    video, measured = transferred(cell, model)
-    record = {**measured, **_costs(video)}
-    if cell["settings"].get("target") == "positions":
-        index, frames = cell["index"], len(video.clip.frames)
-        third = prompt_scene(index, turn=1, frames=frames)
-        reused = cast(video.motion, third.caption(), bundled(model), seed=index, settings={"target": "saved"})
-        record["zero_shot"] = {**figures(reused.clip.frames, reference(index, frames), third), **_costs(reused)}
-    return record
-
-
-def _costs(video: Video) -> dict[str, Any]:
-    phases = {f"{phase['name']}_seconds": round(phase["seconds"], 3) for phase in video.record["phases"]}
-    return {**{name: video.record[name] for name in ("prompt", "seconds", "passes")}, **phases}
-
-
 def section(records: Sequence[Mapping[str, Any]]) -> str:
-    """A row for every run, and the reasons of those that the model cannot do."""
-    groups = {run: [record for record in records if record["run"] == run] for run in RUNS}
-    groups[ZERO_SHOT] = [record["zero_shot"] for record in records if "zero_shot" in record]
-    refused = {run: group[0]["refused"] for run, group in groups.items() if group and "refused" in group[0]}
-    rows = []
-    for run, group in groups.items():
-        if not group or run in refused:
-            continue
-        forward, backward = (
-            sum(record["passes"][way] for record in group) / len(group) for way in ("forward", "backward")
-        )
-        seconds = [_mean(group, f"{phase}_seconds") for phase in ("lift", "cast")]
-        title = run if len(group) == len(groups["none"]) else f"{run} ({len(group)} references)"
-        rows.append([title, *averages(group), f"{forward:.0f} + {backward:.0f}", *seconds])
+    """A row for every method, and how figures of motion order all videos beside the true error."""
+    (found,) = sections(records)
+    references = max(row.references for row in found.rows)
     text = (
-        f"## Methods\n\n{len(groups['none'])} held-out references, each cast onto one new held-out prompt (another object, "
-        "colour and background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each "
-        "track's mean removed; *direction* is the mean cosine of its steps; looks are judged by the classifier; *leakage* is how "
-        "often the object or the background has the reference's colour; means with bootstrap 95 % intervals; passes are forward "
-        "and backward; seconds to lift and to cast are on one core.\n\n"
+        f"## Methods\n\n{references} held-out references, each cast onto one new held-out prompt (another object, colour and "
+        "background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's "
+        "mean removed; *direction* is the mean cosine of its steps; *motion fidelity* is by the built-in flow tracker; looks are "
+        "judged by the classifier; *leakage* is how often the object or the background has the reference's colour; means with "
+        "bootstrap 95 % intervals; passes are forward and backward; seconds to lift and to cast are on one core. Without *seconds "
+        "to lift*, the motion was lifted by a row above.\n\n"
     )
-    reasons = "".join(f"\n{run}: {reason}.\n" for run, reason in refused.items())
-    return text + table(["", *HEAD, "passes", "lift, s", "cast, s"], rows) + reasons
+    head = [
+        "",
+        *[f"{figure(name).title}{', %' * figure(name).share}" for name in FIGURES],
+        "passes",
+        "lift, s",
+        "cast, s",
+    ]
+    return text + table(head, [_line(row, references) for row in found.rows]) + _agreement(found)
 
 
-def _mean(records: Sequence[Mapping[str, Any]], key: str) -> str:
-    """Mean of a figure, or a dash where a run has none: saved positions are lifted by another run."""
-    values = [record[key] for record in records if key in record]
-    return f"{sum(values) / len(values):.1f}" if values else "-"
+def _line(row: Row, references: int) -> list[str]:
+    told = [f"{row.references} reference{'s' * (row.references != 1)}"] if row.references != references else []
+    told += [f"{row.failed} failed"] if row.failed else []
+    title = f"{row.title} ({', '.join(told)})" if told else row.title
+    passes = " + ".join(f"{row.costs.get(way, 0):.0f}" for way in ("forward", "backward"))
+    seconds = [f"{row.costs[name]:.1f}" if name in row.costs else "-" for name in ("lift_seconds", "cast_seconds")]
+    return [title, *[_text(name, row.figures.get(name)) for name in FIGURES], passes, *seconds]
+
+
+def _text(name: str, found: Estimate | None) -> str:
+    if found is None:
+        return "-"
+    mean, low, high = (shown(name, value) for value in (found.mean, found.low, found.high))
+    return f"{mean} ({low} to {high})"
+
+
+def _agreement(found: Section) -> str:
+    """The table of rank agreement, where there are videos enough."""
+    if not found.agreements:
+        return ""
+    rows = [
+        [figure(each.figure).title, f"{each.rho:.2f} ({each.low:.2f} to {each.high:.2f})"] for each in found.agreements
+    ]
+    return (
+        f"\n### Does motion fidelity order videos as the truth does?\n\nSpearman's rho of each figure with the aligned error, "
+        f"over the {found.agreements[0].videos} videos above: 1 where it orders them as the exact error does, with the interval "
+        f"of resampled references.\n\n{table(['figure', 'rho'], rows)}"
+    )

@@ -20,6 +20,7 @@ from motionlift.bench import (
     masks,
     metric_checks,
     retrieval,
+    saved_positions,
     signal,
     stages,
     sweep,
@@ -33,10 +34,12 @@ from motionlift.workflow import versions
 EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
-        *(looks, signal, masks, inversion, retrieval, stages, comparison, sweep, footage),
+        *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions, sweep, footage),
         *(trackers, metric_checks),
     )
 }
+"""By name, in the order of the page. All measure cells of their own, but for the comparison, which is a run of ``motionlift
+bench``."""
 MODEL_FREE = (trackers.NAME, metric_checks.NAME)
 """Experiments that need no model: they are run once, and their records name none."""
 NO_MODEL = "no model"
@@ -117,10 +120,26 @@ def _part(folder: Path, model: str) -> str:
     for name, experiment in EXPERIMENTS.items():
         if (name in MODEL_FREE) != (model == NO_MODEL):
             continue
-        records = [record for record in read_records(folder / f"{name}.jsonl") if record == stated(record, model)]
+        records = _records(folder, name, model)
         if records:
             part += experiment.section(records).replace("## ", "### ") + "\n"
     return part
+
+
+def _records(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
+    if name == comparison.NAME:
+        return comparison.records_of(folder / name, model, fingerprint(model), functools.partial(defaults, model))
+    return [record for record in read_records(folder / f"{name}.jsonl") if record == stated(record, model)]
+
+
+def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What an experiment lacks."""
+    if name == comparison.NAME:
+        yield from comparison.run(asked.records / name, asked.models, asked.jobs, asked.count, print)
+        return
+    extent = asked.clips if name == footage.NAME else asked.count or EXPERIMENTS[name].COUNT
+    for model in [NO_MODEL] if name in MODEL_FREE else asked.models:
+        yield from run(name, asked.records / f"{name}.jsonl", model, asked.jobs, extent, print)
 
 
 def main() -> None:
@@ -142,10 +161,8 @@ def main() -> None:
     if arguments.clips is not None and not any(arguments.clips.glob("*.mp4")):
         parser.error(f"{arguments.clips} holds no MP4 file")
     for name in arguments.names:
-        extent = arguments.clips if name == footage.NAME else arguments.count or EXPERIMENTS[name].COUNT
-        if extent is None:
+        if name == footage.NAME and arguments.clips is None:
             continue
-        for model in [NO_MODEL] if name in MODEL_FREE else arguments.models:
-            for _ in run(name, arguments.records / f"{name}.jsonl", model, arguments.jobs, extent, print):
-                pass
+        for _ in _measured(name, arguments):
+            pass
         write_results(arguments.records, arguments.page, list(dict.fromkeys([*BUNDLED_MODELS, *arguments.models])))

@@ -53,7 +53,7 @@ MOTIONMATCHER: Changes = {
     "strength": [{"strength": value} for value in (0.0, 0.5, 1.5)],
     "features": [{"temporal": 0.0}, {"cross": 0.0}],
     "start": [{"beta": value} for value in (0.0, 0.1, 0.2, 0.5)],
-    "learning rate": [{"tuning_lr": value} for value in (3e-4, 1e-3, 5e-3)],
+    "learning rate": [{"tuning_lr": value} for value in (1e-3, 3e-3, 1e-2)],
     "tuning steps": [{"tuning_steps": value} for value in (25, 100)],
     "rank": [{"rank": 4}],
     "block": [{"block": number} for number in range(7)],
