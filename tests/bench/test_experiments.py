@@ -243,7 +243,20 @@ def test_stages(twin: Any, monkeypatch: pytest.MonkeyPatch):
         return
     assert record["larger"]["bicubic"]["psnr"] > record["larger"]["bilinear"]["psnr"] > 15
     assert record["between"]["linear"]["psnr"] > record["between"]["diffusion"]["psnr"], "random weights know nothing"
-    assert_table(stages.section([record, record]), 2)
+    through = record["between"][stages.AUTOENCODER]
+    assert through["psnr"] > 5 and through["centre"] >= 0
+    assert record["between"]["linear"]["lpips"] is None, "its weights are not there"
+    assert_table(stages.section([record, record]), 3)
+    assert "LPIPS is left out" in stages.section([record])
+    kinds = {kind: {**figures, "lpips": 0.25} for kind, figures in record["larger"].items()}
+    shown = stages.section([{**record, "larger": kinds, "between": {"linear": {**through, "lpips": 0.125}}}])
+    assert "| 0.125 (0.125 to 0.125) |" in shown and "| 0.250 (0.250 to 0.250) |" in shown and "left out" not in shown
+
+
+def test_perceptual_distance_where_its_weights_are(twin: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stages, "_perceptual", lambda: lambda one, other: (one - other).abs().amax(dim=(1, 2, 3)))
+    black = torch.zeros(3, 4, 4, 3, dtype=torch.uint8)
+    assert stages.likenesses(black, black + 51)["lpips"] == pytest.approx(0.2)
 
 
 def test_frames_between_and_noise_ratios():

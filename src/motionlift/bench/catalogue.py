@@ -44,6 +44,11 @@ FIGURES = {
     "clip_text": Figure("CLIP text", 1, meaning="cosine of frames and prompt in CLIP"),
     "clip_frames": Figure("CLIP consistency", 1, meaning="cosine of neighbouring frames in CLIP"),
     "image_reward": Figure("ImageReward", 1, meaning="mean ImageReward of frames and prompt"),
+    "diversity": Figure(
+        "diversity over seeds",
+        1,
+        meaning="one less the structural similarity of the videos of two seeds, over all pairs",
+    ),
     "temporal_consistency": Figure(
         "temporal consistency", 1, meaning="how well each frame follows from the one before; 1 at rest"
     ),

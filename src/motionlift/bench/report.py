@@ -17,6 +17,7 @@ from motionlift.bench.catalogue import figure, shown
 from motionlift.bench.charts import HEIGHT, WIDTH, Chart, charts
 from motionlift.bench.grid import RECORDS
 from motionlift.bench.records import read_lines
+from motionlift.bench.seeds import with_diversity
 from motionlift.bench.summary import Pair, Row, Section, sections
 from motionlift.bench.tables import Estimate, table
 from motionlift.bench.wall import Embedder, Wall, wall
@@ -117,10 +118,10 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
         raise InputError(f"{records} holds no records; give the file {RECORDS} of a run, or its folder")
     check_output(output, (SUFFIX,))
     lines = read_lines(path)
-    found = sections(lines.records)
+    embedder = Embedder(path.parent)
+    found = sections(with_diversity(lines.records, embedder.path))
     if not found:
         raise InputError(f"{path} holds no record of motionlift bench; give a file that it wrote")
-    embedder = Embedder(path.parent)
     parts = [_part(number, section, embedder) for number, section in enumerate(found)]
     ranked = list(agreements(found))
     texts = {

@@ -1,20 +1,22 @@
 """What each stage of the cascade gains: frames between, against the true ones; larger frames, against the true ones."""
 
+import functools
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as functional
+import torch.nn.functional
 from jaxtyping import UInt8
 from torch import Tensor
 
 from motionlift.bench.references import REFERENCE_STREAM, bundled, the_judge
 from motionlift.bench.tables import interval, table
-from motionlift.core import Step
+from motionlift.core import Backbone, Step
 from motionlift.errors import ModelError
 from motionlift.loading import super_resolution
 from motionlift.media import Clip
+from motionlift.metrics.leakage import HOW_TO_GET_LPIPS, load_lpips
 from motionlift.metrics.tracks import absolute_error
 from motionlift.workflow import interpolation
 from motionlift.zoo import tiny_upscaler, world
@@ -25,6 +27,9 @@ COUNT = 16
 FACTOR, KEYFRAMES = 4, 7
 """Frames that a keyframe becomes (VMC, released), and keyframes of a clip: two windows of a model of 16 frames."""
 SIDE, LARGE_SIDE = 64, 64 * tiny_upscaler.FACTOR
+TITLES = {"psnr": "PSNR, dB", "lpips": "LPIPS", "centre": "centre"}
+AUTOENCODER = "true frames through the autoencoder"
+"""The best that a model can draw, since all that it makes comes out of its autoencoder."""
 Frames = UInt8[Tensor, "frames height width 3"]
 Keyframes = UInt8[Tensor, "keyframes height width 3"]
 LargeFrames = UInt8[Tensor, "frames large_height large_width 3"]
@@ -52,11 +57,15 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     enlarged = _finished(super_resolution().run(small, scene.caption(), cell["index"])).frames
     return {
         "between": {
-            kind: {"psnr": psnr(own[new], true[new]), "centre": _centre_error(own, scene, new)}
-            for kind, own in {"diffusion": made, "linear": linear(keyframes.frames)}.items()
+            kind: {**likenesses(own[new], true[new]), "centre": _centre_error(own, scene, new)}
+            for kind, own in {
+                "diffusion": made,
+                "linear": linear(keyframes.frames),
+                AUTOENCODER: _through_autoencoder(backbone, true),
+            }.items()
         },
         "larger": {
-            kind: {"psnr": psnr(own, large)}
+            kind: likenesses(own, large)
             for kind, own in {
                 "diffusion": enlarged,
                 **{mode: resized(true, mode) for mode in ("bicubic", "bilinear")},
@@ -71,6 +80,32 @@ def _finished(steps: Generator[Step, None, Clip]) -> Clip:
             next(steps)
         except StopIteration as stop:
             return stop.value
+
+
+def _through_autoencoder(backbone: Backbone, frames: Frames) -> Frames:
+    """Encoded and decoded one by one, as a model that keeps frames apart can."""
+    pixels = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
+    decoded = torch.cat([backbone.decode(backbone.encode(frame[None])) for frame in pixels])
+    return ((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+@functools.lru_cache(maxsize=1)
+def _perceptual() -> Any:
+    """The network of LPIPS, or None where its weights are not there."""
+    try:
+        return load_lpips()
+    except ModelError:
+        return None
+
+
+def likenesses(own: Frames, true: Frames) -> dict[str, float | None]:
+    """How like the truth frames are: ``psnr`` in decibels, and ``lpips``, which is None without its weights."""
+    network = _perceptual()
+    if network is None:
+        return {"psnr": psnr(own, true), "lpips": None}
+    planes = [frames.permute(0, 3, 1, 2).float() / 255 for frames in (own, true)]
+    with torch.inference_mode():
+        return {"psnr": psnr(own, true), "lpips": float(network(*planes).mean())}
 
 
 def psnr(own: Frames, true: Frames) -> float:
@@ -90,7 +125,7 @@ def linear(keyframes: Keyframes) -> Frames:
 def resized(frames: Frames, mode: str) -> LargeFrames:
     """Frames enlarged by a filter."""
     planes = frames.permute(0, 3, 1, 2).float()
-    large = functional.interpolate(planes, scale_factor=tiny_upscaler.FACTOR, mode=mode, align_corners=False)
+    large = torch.nn.functional.interpolate(planes, scale_factor=tiny_upscaler.FACTOR, mode=mode, align_corners=False)
     return large.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
@@ -105,22 +140,29 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     measured = [record for record in records if "refused" not in record]
     if not measured:
         return f"## Stages of the cascade\n\n{records[0]['refused']}.\n"
-    between = [[kind, *_row(measured, "between", kind, ("psnr", "centre"))] for kind in ("diffusion", "linear")]
-    larger = [[kind, *_row(measured, "larger", kind, ("psnr",))] for kind in ("diffusion", "bicubic", "bilinear")]
+    perceived = [record for record in measured if record["larger"]["diffusion"]["lpips"] is not None]
+    learned = ("lpips",) if len(perceived) == len(measured) else ()
+    columns = ("psnr", *learned, "centre")
+    between = [[kind, *_row(measured, "between", kind, columns)] for kind in measured[0]["between"]]
+    larger = [[kind, *_row(measured, "larger", kind, columns[:-1])] for kind in measured[0]["larger"]]
+    head = [TITLES[name] for name in columns]
     frames = (KEYFRAMES - 1) * FACTOR + 1
+    without = "" if learned else f"\nLPIPS is left out, for want of its weights ({HOW_TO_GET_LPIPS}).\n"
     return (
         f"## Stages of the cascade\n\nOn {len(measured)} held-out clips. Interpolation: every {FACTOR}th of {frames} true frames "
         "is given, and the others are compared with the true ones; *centre* is how far the object is from where it should be, as a "
         "share of the width; linear is the weighted mean of both neighbours.\n\n"
-        + table(["interpolation", "PSNR, dB", "centre"], between)
+        + table(["interpolation", *head], between)
         + f"\nSuper-resolution: true frames of {SIDE}x{SIDE} to {LARGE_SIDE}x{LARGE_SIDE}.\n\n"
-        + table(["super-resolution", "PSNR, dB"], larger)
+        + table(["super-resolution", *head[:-1]], larger)
+        + without
     )
 
 
 def _row(records: Sequence[Mapping[str, Any]], stage: str, kind: str, figures: Sequence[str]) -> list[str]:
     digits: Mapping[str, Callable[[list[float]], str]] = {
         "psnr": lambda values: interval(values, digits=1),
+        "lpips": lambda values: interval(values),
         "centre": lambda values: interval(values),
     }
     return [digits[figure]([record[stage][kind][figure] for record in records]) for figure in figures]

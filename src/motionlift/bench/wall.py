@@ -75,7 +75,7 @@ class Embedder:
 
     def tile(self, title: str, place: Any, record: Mapping[str, Any]) -> Tile:
         """A video of a record, which must lie in the folder of the records."""
-        path = self._path(place)
+        path = self.path(place)
         if path is None:
             return Tile(title, problem="not there")
         try:
@@ -90,8 +90,8 @@ class Embedder:
         self._left -= len(data)
         return Tile(title, video=_address("video/mp4", data))
 
-    def _path(self, place: Any) -> Path | None:
-        """The file: none outside the folder, however a record names it."""
+    def path(self, place: Any) -> Path | None:
+        """The file of a video: none outside the folder, however a record names it."""
         if not isinstance(place, str) or not place.endswith(".mp4"):
             return None
         try:
