@@ -93,6 +93,21 @@ def test_too_many_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         Folder(tmp_path, ("a",)).asked(17)
 
 
+def test_files_are_counted_without_all_that_is_asked_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sources, "Asked", None)
+    assert Folder(tmp_path, ("a star",) * 1000).size() == 2000
+
+
+def test_a_table_is_counted_before_its_names_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sources, "MOST_REFERENCES", 2)
+    table = tmp_path / "prompts.csv"
+    table.write_text(HEAD + "bear,a,b,c\n" * 3)
+    with pytest.raises(InputError, match="holds 3 references; at most 2"):
+        read_table(table, ("clip",))
+
+
 def test_davis(davis: Davis, model: Backbone):
     asked = davis.asked(17)
     assert davis.size() == 6

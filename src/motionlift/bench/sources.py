@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,7 +17,7 @@ from motionlift.bench.references import clip_of, figures, prompt_scene, referenc
 from motionlift.checks import check_prompt
 from motionlift.core import Backbone, Tuned
 from motionlift.errors import InputError
-from motionlift.media import FRAMES, SIDES, Clip
+from motionlift.media import SIDES, Clip
 from motionlift.methods import method as method_named
 from motionlift.settings import with_values
 
@@ -151,23 +152,26 @@ class Folder:
 
     def size(self) -> int:
         """Prompts for all files."""
-        return len(self.asked(FRAMES[0]))
+        return len(self._names()) * len(self.prompts)
 
     def asked(self, frames: int) -> Sequence[Asked]:
         """Every prompt for every file, in the order of the files' names."""
-        names = sorted(path.name for path in _listed(self.path) if path.suffix.lower() == ".mp4")
-        if not names:
-            raise InputError(f"{self.path} holds no MP4 file; give a folder that does")
-        _check_count(self.path, names)
         return [
             Asked(name, number, prompt, str(place))
-            for number, name in enumerate(names)
+            for number, name in enumerate(self._names())
             for place, prompt in enumerate(self.prompts)
         ]
 
     def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
         """The file."""
         return Opened(self.path / asked.reference, None, {}, None)
+
+    def _names(self) -> list[str]:
+        names = sorted(path.name for path in _listed(self.path) if path.suffix.lower() == ".mp4")
+        if not names:
+            raise InputError(f"{self.path} holds no MP4 file; give a folder that does")
+        _check_count(self.path, names)
+        return names
 
 
 @dataclass(frozen=True)
@@ -275,10 +279,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read: {reason}; give a CSV file in UTF-8") from error
     names = [row[CLIP_COLUMN] for row in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    _check_count(path, names)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if not names or twice is not None:
         raise InputError(f"{path} names clip {twice!r} twice" if names else f"{path} has no lines below its head")
-    _check_count(path, names)
     return found
 
 
