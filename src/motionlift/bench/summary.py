@@ -11,6 +11,7 @@ from motionlift.bench.agreement import JUDGED, TRUE, Agreement, agreement
 from motionlift.bench.catalogue import figure, in_order
 from motionlift.bench.records import number
 from motionlift.bench.run_file import MethodRun
+from motionlift.bench.sources import CONTENT
 from motionlift.bench.tables import Estimate, estimate
 
 MOST_COMPARED = 12
@@ -36,6 +37,8 @@ class Measurement:
     """Where the reference comes from."""
     reference: str
     """Its name there."""
+    content: str
+    """Start of a hash of what it shows; empty where its name says all of it."""
     prompt: str
     """What was asked for."""
     kind: str
@@ -52,12 +55,12 @@ class Measurement:
     @property
     def group(self) -> Hashable:
         """What is drawn as a whole for intervals: cells of one reference are not independent."""
-        return self.source, self.reference
+        return self.source, self.reference, self.content
 
     @property
-    def task(self) -> tuple[str, str, str, str, int]:
+    def task(self) -> tuple[str, str, str, str, str, int]:
         """What the cell is apart from model and method: methods are compared on the same tasks."""
-        return self.source, self.reference, self.prompt, self.kind, self.seed
+        return self.source, self.reference, self.content, self.prompt, self.kind, self.seed
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def measurement(record: Mapping[str, Any]) -> Measurement | None:
         title=MethodRun(method, settings).title,
         source=source,
         reference=reference,
+        content=str(record.get(CONTENT, "")),
         prompt=prompt,
         kind=kind,
         seed=seed,
