@@ -124,9 +124,7 @@ def _died(model: str) -> NoReturn:
     raise ModelError(f"model {model!r} cannot be loaded: {DIED}")
 
 
-def _cells(
-    run: RunFile, model: str, survey: Survey, contents: Sequence[Mapping[str, str]]
-) -> Iterator[Cell]:
+def _cells(run: RunFile, model: str, survey: Survey, contents: Sequence[Mapping[str, str]]) -> Iterator[Cell]:
     """Reference after reference with all its methods, so that a run that is stopped can be compared.
 
     Cells that lift the same come apart by at least the number of methods: the later ones find the motion in the cache.
