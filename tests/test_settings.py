@@ -94,6 +94,11 @@ def test_values_that_are_refused(name: str, given: Any):
     refusal(name, given)
 
 
+def test_numbers_that_python_does_not_write_are_refused_in_words():
+    assert refusal("count", 10**5000).startswith("count is a number of thousands of digits; allowed is a whole number")
+    assert "number of thousands of digits" in refusal("places", [-(10**5000)])
+
+
 def test_refusals_say_what_is_allowed():
     assert "a whole number from 1 to 10" in refusal("count", "many")
     assert refusal("count", "many").startswith("count is 'many'")

@@ -78,9 +78,16 @@ def _value(field: dataclasses.Field, kind: Any, value: Any) -> Any:
     except (TypeError, ValueError, OverflowError):
         read = None
     if read is None or not _fits(field, read):
-        came = " ".join(repr(value).split())[:80]
-        raise SettingError(f"{field.name} is {came}; allowed is {_allowed(field, kind)}")
+        raise SettingError(f"{field.name} is {_came(value)}; allowed is {_allowed(field, kind)}")
     return read
+
+
+def _came(value: Any) -> str:
+    """A value in a message, cut; Python does not write whole numbers of thousands of digits."""
+    try:
+        return " ".join(repr(value).split())[:80]
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _fits(field: dataclasses.Field, read: Any) -> bool:

@@ -14,10 +14,10 @@ from tests.bench.made_records import video
 
 from motionlift import scoring
 from motionlift.bench import cell, measures
-from motionlift.bench.cell import Cell, forget_peak_memory, measured_cell, record_of
+from motionlift.bench.cell import Cell, file_names, forget_peak_memory, measured_cell, record_of
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
-from motionlift.bench.sources import Folder, Opened, World
+from motionlift.bench.sources import Asked, Folder, Opened, World
 from motionlift.bench.summary import measurement
 from motionlift.cli import run
 from motionlift.errors import SettingError
@@ -50,11 +50,31 @@ def clips(tmp_path: Path) -> Path:
     return tmp_path / "clips"
 
 
-def cell_of(source: Any, model: str, folder: Path, method: str = "smm", seed: int = 3) -> Cell:
+def cell_of(source: Any, model: str, folder: Path, method: str = "smm", seed: int = 3, content: str = "") -> Cell:
     (folder / "videos").mkdir(parents=True, exist_ok=True)
-    return Cell(
-        model, MethodRun(method, QUICK), source, source.asked(9)[0], seed, Measuring(), {"fingerprint": "x"}, folder
-    )
+    state = {"fingerprint": "x", **({"content": content} if content else {})}
+    return Cell(model, MethodRun(method, QUICK), source, source.asked(9)[0], seed, Measuring(), state, folder)
+
+
+def test_cells_of_the_world_are_known_by_what_they_were():
+    """Else no record of the world would be found again: keys and names as of the first records."""
+    asked, state = Asked("0007", 7, "a red star", "0"), {"fingerprint": "f", "defaults": "d"}
+    one = Cell("tiny-dit", MethodRun("smm", {"share": 0.5}), World(1), asked, 3, Measuring(), state, Path("here"))
+    assert one.stated() == {
+        "model": "tiny-dit", "method": "smm", "settings": {"share": 0.5}, "source": "world", "reference": "0007",
+        "prompt": "a red star", "kind": "0", "seed": 3, "metrics": None, "tracker": "flow", "clip_model": None,
+        "fingerprint": "f", "defaults": "d",
+    }  # fmt: skip
+    assert file_names(one, 17) == {
+        "video": "0007-smm-share-0-5-seed-3-9f3ae943d962.mp4",
+        "reference_video": "0007-reference-7aff5dcdea2c.mp4",
+    }
+
+
+def test_files_of_other_content_are_named_otherwise(clips: Path):
+    source = Folder(clips, (PROMPT,))
+    one, other = (file_names(cell_of(source, "twin", clips, content=content), 9) for content in ("1", "2"))
+    assert one["video"] != other["video"] and one["reference_video"] != other["reference_video"]
 
 
 def test_a_cell_of_a_folder(clips: Path, model: str, tmp_path: Path):

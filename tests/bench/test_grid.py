@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from motionlift.bench import cell, grid
+from motionlift.bench import cell, grid, sources
 from motionlift.bench.cell import Cell, Survey, record_of, surveyed
 from motionlift.bench.grid import at_work, lay_out
 from motionlift.bench.measures import Measuring
 from motionlift.bench.records import append_record, read_lines
 from motionlift.bench.run_file import MethodRun, RunFile
-from motionlift.bench.sources import World
+from motionlift.bench.sources import Folder, World
 from motionlift.bench.workers import Workers
 from motionlift.errors import InputError, ModelError, OutputError, SettingError
 from motionlift.run_folder import held
@@ -88,6 +88,38 @@ def test_seeds_of_their_own(tmp_path: Path):
 def test_references_that_overlap_are_measured_once(tmp_path: Path):
     run = run_of(tmp_path, references=(World(2), World(2, first=1)), models=("both",), seeds=(0,))
     assert lay_out(run, Here()).cells == 3 * 2
+
+
+def files(folder: Path, **made: bytes) -> Folder:
+    folder.mkdir(exist_ok=True)
+    for name, content in made.items():
+        (folder / f"{name}.mp4").write_bytes(content)
+    return Folder(folder, ("a star",))
+
+
+def test_two_folders_may_hold_files_of_the_same_name(tmp_path: Path):
+    one, two = files(tmp_path / "one", a=b"1", b=b"same"), files(tmp_path / "two", a=b"2", b=b"same")
+    run = run_of(tmp_path, references=(one, two), models=("plain",), methods=METHODS[:1], seeds=(0,))
+    waiting = lay_out(run, Here()).waiting
+    told = {(each.source, each.asked.reference) for each in waiting}
+    assert {(one, "a.mp4"), (two, "a.mp4")} < told and len(waiting) == 3, "what is the same is measured once"
+
+
+def test_a_file_that_was_replaced_is_measured_anew(tmp_path: Path):
+    source = files(tmp_path / "clips", a=b"1", b=b"2")
+    run = run_of(tmp_path, references=(source,), models=("plain",), methods=METHODS[:1], seeds=(0,))
+    assert len(measured(run)) == 2
+    files(tmp_path / "clips", b=b"3")
+    assert [record["reference"] for record in measured(run)] == ["b.mp4"] and measured(run) == []
+    assert str(tmp_path) not in (tmp_path / "run" / grid.RECORDS).read_text()
+
+
+def test_every_reference_is_read_once_for_all_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    read: list[Path] = []
+    monkeypatch.setattr(sources, "hash_of", lambda path: read.append(path) or "0" * 64)
+    source = files(tmp_path / "clips", a=b"1", b=b"2")
+    assert lay_out(run_of(tmp_path, references=(source,)), Here()).cells == 2 * 2 * 2 + 2 * 2
+    assert [path.name for path in read] == ["a.mp4", "b.mp4"]
 
 
 def test_a_run_goes_on_where_it_was(tmp_path: Path):

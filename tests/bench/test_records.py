@@ -48,6 +48,25 @@ def test_cells_of_other_keys_and_of_records_that_lack_some():
     assert missing(cells, [{"other": [1], "seed": 1, "index": 0}]) == []
 
 
+def test_records_are_lines_of_strict_json(tmp_path: Path):
+    """Other programs read them too, and most know no NaN."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    path = tmp_path / "records.jsonl"
+    made = {"name": "“a”", "figures": {"spin": math.nan, "looks": 1.0}, "phases": ({"seconds": math.inf}, [-math.inf])}
+    append_record(path, made)
+    read = json.loads(path.read_bytes(), parse_constant=refuse)
+    assert read == {"name": "“a”", "figures": {"spin": None, "looks": 1.0}, "phases": [{"seconds": None}, [None]]}
+
+
+def test_records_of_before_may_hold_nan(tmp_path: Path):
+    (tmp_path / "records.jsonl").write_text('{"figures": {"spin": NaN}}\n')
+    lines = read_lines(tmp_path / "records.jsonl")
+    assert math.isnan(lines.records[0]["figures"]["spin"]) and lines.lost == 0
+
+
 @pytest.mark.parametrize(
     ("value", "read"),
     [(1, 1.0), (True, 1.0), (0.5, 0.5), (math.nan, None), (math.inf, None), ("1", None), (None, None), ([1], None)],

@@ -93,6 +93,10 @@ def with_line(number: int, line: str) -> str:
     return "\n".join(lines)
 
 
+LONG = ("0x" + "f" * 8000, "9" * 8000, "[[1], {a: 0x%s}]" % ("f" * 8000))
+"""Values with numbers that Python reads and does not write."""
+
+
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [
@@ -113,6 +117,15 @@ def with_line(number: int, line: str) -> str:
         (with_line(3, "  - {name: ditflow, settings: {lr: 1}, grid: {lr: [2]}}"), 3, "in the settings and in the grid"),
         (with_line(3, "  - {name: ditflow, settings: {lr: {deep: 1}}}"), 3, "lr is"),
         (with_line(3, "  - {name: ditflow, settings: {lr: !!python/name:os.system x}}"), 3, "cannot be read"),
+        *[(with_line(5, f"  - world: {{count: {value}}}"), 5, "the tag")
+          for value in ("!!bool maybe", "!!timestamp x", "!!int ''", "!!float ''", "! 1", "!mine 1", "!!map {}")],
+        (with_line(3, "  - {name: ditflow,\n     settings: {lr: [!!int '']}}"), 4, "the tag 'tag:yaml.org,2002:int'"),
+        (with_line(1, "models: !!seq [a]"), 1, "write the value alone"),
+        *[(with_line(5, f"  - world: {{count: {value}}}"), 5, "a value has at most 2000") for value in LONG],
+        *[(with_line(3, f"  - {{name: ditflow, settings: {{steps: {value}}}}}"), 3, "a value has at most") for value in LONG],
+        (with_line(3, "  - {name: ditflow, settings: {steps: 0x%s}}" % ("f" * 1990)), 3, "steps is"),
+        (with_line(3, "  - {name: ditflow, settings: {lr: %s1.5}}" % ("1:" * 300)), 3, "cannot be read"),
+        (with_line(5, "  - world: {count: 2024-13-45}"), 5, "cannot be read"),
         (with_line(3, "  - {name: ditflow, settings: lr}"), 3, "settings are names with a value each"),
         (with_line(5, "  - worlds: {count: 2}"), 5, "unknown key 'worlds'; allowed are world, folder, davis"),
         (with_line(5, "  - {}"), 5, "one of world, folder, davis"),

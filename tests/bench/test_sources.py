@@ -1,5 +1,8 @@
 """References and prompts of every source."""
 
+import hashlib
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +96,21 @@ def test_too_many_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         Folder(tmp_path, ("a",)).asked(17)
 
 
+def test_files_are_counted_without_all_that_is_asked_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sources, "Asked", None)
+    assert Folder(tmp_path, ("a star",) * 1000).size() == 2000
+
+
+def test_a_table_is_counted_before_its_names_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sources, "MOST_REFERENCES", 2)
+    table = tmp_path / "prompts.csv"
+    table.write_text(HEAD + "bear,a,b,c\n" * 3)
+    with pytest.raises(InputError, match="holds 3 references; at most 2"):
+        read_table(table, ("clip",))
+
+
 def test_davis(davis: Davis, model: Backbone):
     asked = davis.asked(17)
     assert davis.size() == 6
@@ -107,6 +125,37 @@ def test_davis(davis: Davis, model: Backbone):
     wide = davis.open(asked[4], "ditflow", {}, model)
     assert isinstance(wide.reference, Clip) and wide.told == {}
     assert wide.reference.frames.shape[1:3] == (512, 1024), "no larger than any model needs"
+
+
+def test_what_files_show_and_not_where_they_lie(tmp_path: Path):
+    for folder, made in (("one", b"first"), ("two", b"second"), ("three", b"first")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mp4").write_bytes(made)
+    one, two, three = (dict(Folder(tmp_path / name, ("a star",)).contents()) for name in ("one", "two", "three"))
+    assert one == three == {"a.mp4": hashlib.sha256(b"first").hexdigest()[:12]} and two.keys() == one.keys()
+    assert two != one and World(3).contents() == {}
+
+
+def test_files_that_cannot_be_read_are_left_to_their_cells(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    assert set(Folder(tmp_path, ("a star",)).contents().values()) == {"unreadable"}
+
+
+def test_what_pictures_show(davis: Davis):
+    """The pictures that take part, how many are wanted, and what methods are told of them; nothing else."""
+    before = dict(davis.contents())
+    assert before.keys() == {"bear", "bus"} and len(set(before.values())) == 2
+    assert all(replace(davis, frames=frames).contents() != before for frames in (3, 5, 6))
+    fourth, fifth = (davis.path / "bear" / f"{number:05d}.jpg" for number in (3, 4))
+    fifth.write_bytes(b"")
+    davis.prompts.write_text(davis.prompts.read_text().replace("a dog", "a cow"))
+    assert davis.contents() == before
+    fourth.write_bytes(fourth.read_bytes() + b"\0")
+    assert davis.contents()["bear"] != before["bear"] and davis.contents()["bus"] == before["bus"]
+    davis.prompts.write_text(davis.prompts.read_text().replace("a bus", "a coach"))
+    assert davis.contents()["bus"] != before["bus"]
 
 
 def test_who_is_told_what_a_reference_shows():

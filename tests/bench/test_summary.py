@@ -26,6 +26,15 @@ def test_lifting_costs_what_it_cost_where_it_was_done():
     assert row.costs["forward"] == 10 + 25
 
 
+def test_what_a_method_costs_is_not_known_where_the_cache_had_every_motion():
+    """Else a tuned method would be drawn as cheap as plain sampling; it does not help that another title lifted the motion."""
+    free = [{"name": "cast", "seconds": 4.0, "passes": {"forward": 20, "backward": 5}}]
+    cached = record("vmc", 0, {}, settings={"guidance": 3}, phases=free, lifted_from_cache=True)
+    other, row = sections([record("vmc", 0, {}), cached])[0].rows
+    assert row.costs == {"cast_seconds": 4, "memory_bytes": 7e8}
+    assert other.costs["seconds"] == 8
+
+
 def test_differences_on_the_same_cells():
     """References differ by far more than methods do; the difference is found all the same."""
     hardness = np.random.default_rng(0).normal(10, 5, size=24)
@@ -75,6 +84,61 @@ def test_of_one_cell_the_later_record_counts():
     assert (row.cells, row.failed, row.figures["aligned_error"].mean) == (1, 0, 0.5)
     (row,) = sections([record("smm", 0, {"aligned_error": 0.5}), failed])[0].rows
     assert (row.cells, row.failed) == (0, 1) and not row.figures and not row.costs
+
+
+STATES = [{name: "other"} for name in ("fingerprint", "defaults", "tracker", "clip_model")]
+
+
+@pytest.mark.parametrize("other", STATES)
+def test_figures_of_different_states_are_never_averaged(other: dict[str, str]):
+    about = {"fingerprint": "f", "defaults": "d", "tracker": "flow", "clip_model": None}
+    before = [record("smm", index, {"aligned_error": 0.9}, **about) for index in range(3)]
+    plain = record("none", 0, {"aligned_error": 0.4}, **about)
+    after = record("smm", 0, {"aligned_error": 0.1}, **{**about, **other})
+    (section,) = sections([*before, plain, after])
+    rows = {row.title: row for row in section.rows}
+    assert (rows["smm"].cells, rows["smm"].figures["aligned_error"].mean, section.superseded) == (1, 0.1, 3)
+    assert rows["none"].cells == 1, "it was not measured again, and stays"
+    assert {"defaults"} >= other.keys() or not section.pairs, "figures by other weights or trackers are not compared"
+    (section,) = sections([after, plain, *before])
+    assert section.rows[1].figures["aligned_error"].mean == pytest.approx(0.9) and section.superseded == 1
+    assert section.pairs, "of one state"
+
+
+def test_sources_may_be_measured_in_different_states():
+    one, two = (
+        record("smm", 0, {"looks": 1.0}, tracker="a"),
+        record("smm", 0, {"looks": 0}, tracker="b", source="davis"),
+    )
+    assert [(each.source, each.superseded, each.rows[0].cells) for each in sections([one, two])] == [
+        ("world", 0, 1), ("davis", 0, 1)
+    ]  # fmt: skip
+
+
+def test_what_was_measured_of_one_cell_in_several_goes_is_one():
+    truth = record("smm", 0, {"aligned_error": 0.5, "looks": 1.0}, metrics=["truth"], left_out={"clip_text": "no CLIP"})
+    free = [{"name": "cast", "seconds": 4.0, "passes": {"forward": 20, "backward": 5}}]
+    other = record("smm", 0, {"motion_fidelity": 0.9, "looks": None, "clip_text": 0.3}, metrics=["motion_fidelity"],
+                   phases=free, lifted_from_cache=True)  # fmt: skip
+    (section,) = sections([truth, other])
+    (found,), (row,) = section.measurements, section.rows
+    assert found.figures == {"aligned_error": 0.5, "motion_fidelity": 0.9, "clip_text": 0.3}, "the later wins"
+    assert found.record["left_out"] == {} and section.superseded == 0 and row.cells == 1
+    assert row.costs["lift_seconds"] == 2, "what lifting took is known from the first"
+    failed = {**other, "error": "no luck"}
+    assert sections([truth, failed])[0].measurements[0].figures == {"aligned_error": 0.5, "looks": 1}
+    assert sections([{**truth, "error": "no"}, failed])[0].rows[0].failed == 1
+
+
+def test_references_of_one_name_come_apart_by_their_content():
+    records = [
+        record(method, 0, {"looks": value}, source="folder", **content)
+        for method, value in (("none", 0.0), ("smm", 1.0)) for content in ({}, {"content": "a"}, {"content": "b"})
+    ]  # fmt: skip
+    (section,) = sections(records)
+    assert [(row.cells, row.references) for row in section.rows] == [(3, 3), (3, 3)]
+    assert section.pairs[0].difference.groups == 3
+    assert sorted(each.group for each in section.measurements), "as the wall orders them"
 
 
 def test_undefined_figures_do_not_count():

@@ -1,19 +1,20 @@
 """Real processes: they die, are killed, and are stopped."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 from tests.bench import quick_cells
 
 from motionlift.bench import grid
-from motionlift.bench.records import append_record, read_lines
+from motionlift.bench.records import read_lines
 from motionlift.bench.workers import Workers
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,57 @@ def test_a_process_that_dies_takes_only_its_cell(tmp_path: Path, workers: Worker
     assert failed["seed"] == quick_cells.DEADLY and failed["error"] == grid.DIED
 
 
+def test_a_process_that_dies_before_it_is_given_an_item_takes_none(tmp_path: Path):
+    """Nothing waits for it: that it is gone shows when the next item is handed over."""
+    with Workers(1) as workers:
+        (process,) = workers.each(quick_cells.process_of, [0], quick_cells.process_of)
+        os.kill(process, signal.SIGKILL)
+        until = time.monotonic() + 20
+        while alive(process) and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(0.5)  # until its executor has seen it too
+        found = list(workers.each(quick_cells.process_of, [1, 2], quick_cells.process_of))
+    assert len(found) == 2 and process not in found and os.getpid() not in found
+
+
+class Broken:
+    """Stands in for an executor whose process dies between two items that are handed over."""
+
+    def submit(self, work: Callable[[int], int], item: int) -> Future[int]:
+        raise BrokenProcessPool
+
+    def shutdown(self, wait: bool, cancel_futures: bool = False) -> None:
+        pass
+
+
+class BrokenAtSecond(Broken):
+    def __init__(self) -> None:
+        self.first: Future[int] | None = None
+
+    def submit(self, work: Callable[[int], int], item: int) -> Future[int]:
+        if self.first is None:
+            self.first = Future()
+            return self.first
+        self.first.set_exception(BrokenProcessPool())
+        raise BrokenProcessPool
+
+
+class Whole(Broken):
+    def submit(self, work: Callable[[int], int], item: int) -> Future[int]:
+        future = Future[int]()
+        future.set_result(work(item))
+        return future
+
+
+def test_an_item_that_a_broken_executor_does_not_take_is_given_to_the_next(monkeypatch: pytest.MonkeyPatch):
+    """Also where it is tried alone: nobody counts it as deadly."""
+    pools = [BrokenAtSecond(), Broken(), *[Whole()] * 9]
+    monkeypatch.setattr("motionlift.bench.workers.ProcessPoolExecutor", lambda *_, **__: pools.pop(0))
+    with Workers(2) as workers:
+        found = list(workers.each(lambda item: item + 10, [0, 1, 2], lambda item: -item))
+    assert sorted(found) == [10, 11, 12]
+
+
 def test_a_run_that_is_killed_goes_on_without_losing_or_repeating_a_cell(tmp_path: Path, workers: Workers):
     process = started(tmp_path)
     assert process.stdout is not None
@@ -93,8 +145,3 @@ def test_an_interrupt_keeps_what_there_is_and_stops_at_once(tmp_path: Path):
     assert {record["seed"] for record in records} >= done and len(records) < quick_cells.COUNT
     assert not any("error" in record for record in records), "what was interrupted has not failed"
     assert not any(map(alive, of_it))
-
-
-def test_records_are_lines_of_strict_json(tmp_path: Path):
-    append_record(tmp_path / "records.jsonl", {"name": "“a”"})
-    assert json.loads((tmp_path / "records.jsonl").read_bytes()) == {"name": "“a”"}

@@ -14,7 +14,7 @@ import torch
 
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
-from motionlift.bench.sources import Asked, Source
+from motionlift.bench.sources import CONTENT, Asked, Source
 from motionlift.checks import settings_for
 from motionlift.core import Backbone
 from motionlift.errors import OutputError, SettingError
@@ -29,6 +29,8 @@ NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
 """What a file's name is spared."""
 MOST_NAMED = 40
 """Most characters of a file's name that come from one word (ours)."""
+OF_A_REFERENCE = ("model", "fingerprint", "source", "reference", CONTENT)
+"""What the file of a reference as the model saw it depends on."""
 CLEAR_PEAK = Path("/proc/self/clear_refs")
 """Where Linux forgets how much memory a process held at most, once ``5`` is written (proc(5))."""
 
@@ -50,7 +52,8 @@ class Cell:
     measuring: Measuring
     """What is measured, and by what."""
     state: Mapping[str, str]
-    """Starts of hashes of the model and of the method's defaults: other weights or defaults are measured anew."""
+    """Starts of hashes of the model, of the method's defaults and, where its name does not say all of it, of the reference's
+    content: other weights, defaults or references are measured anew."""
     folder: Path
     """Folder of the records and videos."""
 
@@ -82,7 +85,7 @@ class Survey:
     frames: int
     """Frames of its videos."""
     states: Mapping[str, Mapping[str, str]]
-    """For the title of every method that it runs, what :attr:`Cell.state` holds."""
+    """For the title of every method that it runs, what :attr:`Cell.state` holds of the model and the method."""
     refused: Mapping[str, str]
     """For the titles of the others, why not."""
 
@@ -169,16 +172,21 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
 
 def _kept(cell: Cell, reference: Clip, video: Clip) -> dict[str, str]:
     """Write the video, and the reference as the model saw it where no other cell has; their places beside the records."""
-    about = cell.stated()
-    shared = {name: about[name] for name in ("model", "fingerprint", "source", "reference")}
-    names = {
-        "video": _file_name(about, cell.asked.reference, cell.method.title, f"seed {cell.seed}"),
-        "reference_video": _file_name({**shared, "frames": len(reference.frames)}, cell.asked.reference, "reference"),
-    }
+    names = file_names(cell, len(reference.frames))
     video.save(cell.folder / VIDEOS / names["video"])
     if not (cell.folder / VIDEOS / names["reference_video"]).exists():
         reference.save(cell.folder / VIDEOS / names["reference_video"])
     return {what: f"{VIDEOS}/{name}" for what, name in names.items()}
+
+
+def file_names(cell: Cell, frames: int) -> dict[str, str]:
+    """Of the video, and of the reference as the model saw it, of so many frames, which the cells of one model share."""
+    about = cell.stated()
+    shared = {name: about[name] for name in OF_A_REFERENCE if name in about}
+    return {
+        "video": _file_name(about, cell.asked.reference, cell.method.title, f"seed {cell.seed}"),
+        "reference_video": _file_name({**shared, "frames": frames}, cell.asked.reference, "reference"),
+    }
 
 
 def _file_name(about: Mapping[str, Any], *words: str) -> str:

@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from motionlift.bench.cell import VIDEOS, Cell, Survey, measured_cell, record_of
 from motionlift.bench.measures import check_at_hand
 from motionlift.bench.records import append_record, missing, read_lines
 from motionlift.bench.run_file import RunFile
+from motionlift.bench.sources import CONTENT
 from motionlift.bench.workers import Workers
 from motionlift.errors import ModelError, OutputError, SettingError
 from motionlift.media import check_output
@@ -103,7 +104,8 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Grid:
     surveys = {model: surveys[model] for model in run.models}
     _check_methods(run, surveys)
     _make(run.output / VIDEOS)
-    cells = [cell for model, survey in surveys.items() for cell in _cells(run, model, survey)]
+    contents = [source.contents() for source in run.references]
+    cells = [cell for model, survey in surveys.items() for cell in _cells(run, model, survey, contents)]
     stated = {json.dumps(cell.stated()): cell for cell in cells}
     lines = read_lines(records)
     done = [record for record in lines.records if not (again and "error" in record)]
@@ -122,17 +124,18 @@ def _died(model: str) -> NoReturn:
     raise ModelError(f"model {model!r} cannot be loaded: {DIED}")
 
 
-def _cells(run: RunFile, model: str, survey: Survey) -> Iterator[Cell]:
+def _cells(run: RunFile, model: str, survey: Survey, contents: Sequence[Mapping[str, str]]) -> Iterator[Cell]:
     """Reference after reference with all its methods, so that a run that is stopped can be compared.
 
     Cells that lift the same come apart by at least the number of methods: the later ones find the motion in the cache.
     """
     methods = [method for method in run.methods if method.title in survey.states]
-    for source in run.references:
+    for source, known in zip(run.references, contents, strict=True):
         for asked in source.asked(survey.frames):
+            content = {CONTENT: known[asked.reference]} if asked.reference in known else {}
             for seed in (asked.number,) if run.seeds is None else run.seeds:
                 for method in methods:
-                    state = survey.states[method.title]
+                    state = {**survey.states[method.title], **content}
                     yield Cell(model, method, source, asked, seed, run.measuring, state, run.output)
 
 

@@ -57,13 +57,22 @@ def _record(line: str) -> dict[str, Any] | None:
 
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Add a line to the file; one that a kill cut off before it is closed first."""
+    """Add a line of strict JSON to the file, numbers that are not finite as null; a line that a kill cut off is closed first."""
     with path.open("a+b") as file:
         cut_off = False
         if file.tell():
             file.seek(-1, 2)
             cut_off = file.read(1) != b"\n"
-        file.write(b"\n" * cut_off + json.dumps(record).encode() + b"\n")
+        file.write(b"\n" * cut_off + json.dumps(_strict(record), allow_nan=False).encode() + b"\n")
+
+
+def _strict(value: Any) -> Any:
+    """The value with null for every number that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {name: _strict(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -35,7 +35,7 @@ from motionlift.checks import SEEDS, check_prompt
 from motionlift.errors import InputError, MotionliftError
 from motionlift.media import FRAMES
 from motionlift.methods import method as method_named
-from motionlift.settings import with_values
+from motionlift.settings import MOST_TEXT, with_values
 
 RUNS = Path(__file__).parent / "runs"
 """Folder of the bundled run files."""
@@ -174,6 +174,11 @@ class _Page:
                 depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
                 if depth > MOST_DEPTH:
                     raise InputError(f"{self.name}, line {line}: more than {MOST_DEPTH} levels; a run has six")
+                tag = getattr(event, "tag", None)
+                if tag is not None:
+                    raise InputError(
+                        f"{self.name}, line {line}: the tag {tag[:80]!r} cannot be read; write the value alone"
+                    )
                 if isinstance(event, yaml.AliasEvent):
                     raise InputError(f"{self.name}, line {line}: aliases (*{event.anchor}) are not read; write it out")
             root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -188,12 +193,23 @@ class _Page:
 
     def _value(self, node: yaml.Node) -> Any:
         """What YAML says that a node is: text, a number, a list, ..."""
+        self._check_lengths(node)
         try:
             return yaml.safe_load(yaml.serialize(node))
-        except (yaml.YAMLError, ValueError, TypeError) as error:
+        except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             raise self.refusal(
                 node, "this cannot be read; write text, numbers, true or false, or lists of them"
             ) from error
+
+    def _check_lengths(self, node: yaml.Node) -> None:
+        """Refuse what is longer than any setting: Python does not write numbers of thousands of digits."""
+        if isinstance(node, yaml.ScalarNode):
+            if len(node.value) > MOST_TEXT:
+                raise self.refusal(node, f"this has {len(node.value)} characters; a value has at most {MOST_TEXT}")
+            return
+        for each in node.value:
+            for part in each if isinstance(each, tuple) else (each,):
+                self._check_lengths(part)
 
     def _mapping(
         self, node: yaml.Node, what: str, needed: Sequence[str], others: Sequence[str] = ()

@@ -1,7 +1,10 @@
 """Where a run's references and prompts come from: the bundled world, a folder of videos, or DAVIS folders of pictures."""
 
 import csv
+import hashlib
 import io
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,7 +19,7 @@ from motionlift.bench.references import clip_of, figures, prompt_scene, referenc
 from motionlift.checks import check_prompt
 from motionlift.core import Backbone, Tuned
 from motionlift.errors import InputError
-from motionlift.media import FRAMES, SIDES, Clip
+from motionlift.media import SIDES, Clip
 from motionlift.methods import method as method_named
 from motionlift.settings import with_values
 
@@ -33,6 +36,12 @@ KINDS = ("caption", "subject", "scene")
 CLIP_COLUMN = "clip"
 """Column of a table of prompts that names the clip."""
 PICTURES = (".jpg", ".jpeg")
+CONTENT = "content"
+"""Key of a record under which the start of the hash of what its reference shows stands; those of the world have none."""
+CONTENT_CHARACTERS = 12
+"""Characters of the start of a hash that stand for what a reference shows (ours, as for weights and defaults)."""
+UNREADABLE = "unreadable"
+"""Stands for the hash of a file that cannot be read: its cells fail alone, and are measured anew once it can."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,16 @@ class Source(Protocol):
         """
         ...
 
+    def contents(self) -> Mapping[str, str]:
+        """By name, the start of a hash of what each reference shows; none of those that their name says all of.
+
+        Every file is read once, piece by piece. Nothing of where it lies goes into the hash.
+
+        Raises:
+            InputError: the source is not there, is empty, or is malformed.
+        """
+        ...
+
     def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
         """One reference for one method with its settings.
 
@@ -114,6 +133,10 @@ class World:
             for index in range(self.first, self.first + self.count)
             for turn in range(self.prompts)
         ]
+
+    def contents(self) -> Mapping[str, str]:
+        """None: the number of a scene says all of it."""
+        return {}
 
     def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
         """The scene, rendered, with its truth; methods that ask are told the right words."""
@@ -151,23 +174,30 @@ class Folder:
 
     def size(self) -> int:
         """Prompts for all files."""
-        return len(self.asked(FRAMES[0]))
+        return len(self._names()) * len(self.prompts)
 
     def asked(self, frames: int) -> Sequence[Asked]:
         """Every prompt for every file, in the order of the files' names."""
-        names = sorted(path.name for path in _listed(self.path) if path.suffix.lower() == ".mp4")
-        if not names:
-            raise InputError(f"{self.path} holds no MP4 file; give a folder that does")
-        _check_count(self.path, names)
         return [
             Asked(name, number, prompt, str(place))
-            for number, name in enumerate(names)
+            for number, name in enumerate(self._names())
             for place, prompt in enumerate(self.prompts)
         ]
+
+    def contents(self) -> Mapping[str, str]:
+        """Of every file, as it is."""
+        return {name: hash_of(self.path / name)[:CONTENT_CHARACTERS] for name in self._names()}
 
     def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
         """The file."""
         return Opened(self.path / asked.reference, None, {}, None)
+
+    def _names(self) -> list[str]:
+        names = sorted(path.name for path in _listed(self.path) if path.suffix.lower() == ".mp4")
+        if not names:
+            raise InputError(f"{self.path} holds no MP4 file; give a folder that does")
+        _check_count(self.path, names)
+        return names
 
 
 @dataclass(frozen=True)
@@ -196,12 +226,24 @@ class Davis:
             for kind in KINDS
         ]
 
+    def contents(self) -> Mapping[str, str]:
+        """Of the pictures that take part, of how many are wanted, and of the caption, which some methods are told."""
+        return {row[CLIP_COLUMN]: self._content(row) for row in self._rows()}
+
     def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
         """The frames at the model's rate; methods that ask for a source prompt are given the caption."""
         caption = next(row["caption"] for row in self._rows() if row[CLIP_COLUMN] == asked.reference)
         frames = read_pictures(self.path / asked.reference, self.frames)
         told = {"source_prompt": caption} if asks_for_source(method, settings) else {}
         return Opened(Clip.of(frames, backbone.fps), self.frames, told, None)
+
+    def _content(self, row: Mapping[str, str]) -> str:
+        try:
+            pictures = [hash_of(path) for path in _pictures(self.path / row[CLIP_COLUMN], self.frames)]
+        except InputError:
+            pictures = [UNREADABLE]
+        told = json.dumps([self.frames, row["caption"], pictures])
+        return hashlib.sha256(told.encode()).hexdigest()[:CONTENT_CHARACTERS]
 
     def _rows(self) -> list[dict[str, str]]:
         rows = read_table(self.prompts, (CLIP_COLUMN, *KINDS))[: self.clips]
@@ -231,13 +273,29 @@ def read_pictures(folder: Path, count: int) -> Tensor:
     Raises:
         InputError: there are fewer, one cannot be read, or their sizes differ.
     """
-    paths = sorted(path for path in _listed(folder) if path.suffix.lower() in PICTURES)[:count]
+    paths = _pictures(folder, count)
     if len(paths) < count:
         raise InputError(f"{folder} holds {len(paths)} JPEG files; {count} are needed")
     frames = [_picture(path) for path in paths]
     if len({frame.shape for frame in frames}) > 1:
         raise InputError(f"{folder} holds pictures of different sizes; the frames of a clip have one size")
     return torch.from_numpy(np.stack(frames))
+
+
+def _pictures(folder: Path, count: int) -> list[Path]:
+    """The first JPEG files of a folder, by name, as many as there are."""
+    return sorted(path for path in _listed(folder) if path.suffix.lower() in PICTURES)[:count]
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file, read piece by piece; :data:`UNREADABLE` where it is no file that can be read."""
+    try:
+        if not path.is_file():
+            return UNREADABLE  # a pipe would keep its reader waiting
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE
 
 
 def _picture(path: Path) -> np.ndarray:
@@ -275,10 +333,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read: {reason}; give a CSV file in UTF-8") from error
     names = [row[CLIP_COLUMN] for row in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    _check_count(path, names)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if not names or twice is not None:
         raise InputError(f"{path} names clip {twice!r} twice" if names else f"{path} has no lines below its head")
-    _check_count(path, names)
     return found
 
 

@@ -11,6 +11,7 @@ from motionlift.bench.agreement import JUDGED, TRUE, Agreement, agreement
 from motionlift.bench.catalogue import figure, in_order
 from motionlift.bench.records import number
 from motionlift.bench.run_file import MethodRun
+from motionlift.bench.sources import CONTENT
 from motionlift.bench.tables import Estimate, estimate
 
 MOST_COMPARED = 12
@@ -22,6 +23,12 @@ BASELINE = "none"
 """Title of the method that others are compared with first, where it is there."""
 TEXTS = ("model", "method", "source", "reference", "prompt", "kind")
 """What a record must say as text."""
+BY_WHAT = ("fingerprint", "tracker", "clip_model")
+"""Keys of what methods share: weights, and what measures."""
+STATE = ("defaults", *BY_WHAT)
+"""Keys of what figures depend on besides the cell: those of different states are never averaged."""
+SPENT = ("phases", "lifted_from_cache", "peak_memory_bytes")
+"""Keys of what a cell took."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Measurement:
     """Where the reference comes from."""
     reference: str
     """Its name there."""
+    content: str
+    """Start of a hash of what it shows; empty where its name says all of it."""
     prompt: str
     """What was asked for."""
     kind: str
@@ -52,12 +61,25 @@ class Measurement:
     @property
     def group(self) -> Hashable:
         """What is drawn as a whole for intervals: cells of one reference are not independent."""
-        return self.source, self.reference
+        return self.source, self.reference, self.content
 
     @property
-    def task(self) -> tuple[str, str, str, str, int]:
+    def task(self) -> tuple[str, str, str, str, str, int]:
         """What the cell is apart from model and method: methods are compared on the same tasks."""
-        return self.source, self.reference, self.prompt, self.kind, self.seed
+        return self.source, self.reference, self.content, self.prompt, self.kind, self.seed
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Weights, defaults, tracker and CLIP model that its figures depend on."""
+        return self._told(STATE)
+
+    @property
+    def by_what(self) -> tuple[str, ...]:
+        """The part of :attr:`state` that does not differ between methods: only where it agrees are they compared."""
+        return self._told(BY_WHAT)
+
+    def _told(self, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(str(self.record.get(name)) for name in names)
 
 
 @dataclass(frozen=True)
@@ -75,8 +97,8 @@ class Row:
     figures: Mapping[str, Estimate]
     """By name, those that are defined in some cell."""
     costs: Mapping[str, float]
-    """Means: ``lift_seconds`` where it was lifted anew, ``cast_seconds``, ``seconds`` of both, ``forward``, ``backward``,
-    ``memory_bytes``."""
+    """Means: ``lift_seconds`` where it was lifted anew, ``cast_seconds``, ``memory_bytes``; and of lifting and casting together
+    ``seconds``, ``forward`` and ``backward``, which are not there where the cache had every motion."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,8 @@ class Section:
     """What it was made from."""
     agreements: Sequence[Agreement]
     """How figures of motion order all of it, beside the true error where that is known."""
+    superseded: int = 0
+    """Records that were left out: their method was measured again later with other weights, defaults, tracker or CLIP model."""
 
 
 def measurement(record: Mapping[str, Any]) -> Measurement | None:
@@ -138,6 +162,7 @@ def measurement(record: Mapping[str, Any]) -> Measurement | None:
         title=MethodRun(method, settings).title,
         source=source,
         reference=reference,
+        content=str(record.get(CONTENT, "")),
         prompt=prompt,
         kind=kind,
         seed=seed,
@@ -148,27 +173,70 @@ def measurement(record: Mapping[str, Any]) -> Measurement | None:
 
 
 def sections(records: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Records by model and source; of two that are of the same cell, the later one counts."""
-    latest: dict[Hashable, Measurement] = {}
-    for each in filter(None, map(measurement, records)):
-        key = (each.model, each.title, each.task)
-        latest.pop(key, None)
-        latest[key] = each
+    """Records by model and source.
+
+    Of every method there those of the newest state count, which is that of its last record. Of two that are of the same cell,
+    the later one counts; where they differ in what was to be measured, they are one with the figures of both.
+    """
     found: dict[tuple[str, str], list[Measurement]] = {}
-    for each in latest.values():
+    for each in filter(None, map(measurement, records)):
         found.setdefault((each.model, each.source), []).append(each)
     return [_section(*names, measurements) for names, measurements in found.items()]
 
 
-def _section(model: str, source: str, measurements: Sequence[Measurement]) -> Section:
+def _section(model: str, source: str, every: Sequence[Measurement]) -> Section:
+    newest = {each.title: each.state for each in every}
+    current = [each for each in every if each.state == newest[each.title]]
+    measurements = _one_for_each_cell(current)
     groups: dict[str, list[Measurement]] = {}
     for each in measurements:
         groups.setdefault(each.title, []).append(each)
     figures = in_order({name for each in measurements for name in each.figures})
-    rows = [_row(title, group) for title, group in groups.items()]
     return Section(
-        model, source, figures, rows, list(_pairs(groups, figures)), measurements, list(_agreements(measurements))
+        model,
+        source,
+        figures,
+        [_row(title, group) for title, group in groups.items()],
+        list(_pairs(groups, figures)),
+        measurements,
+        list(_agreements(measurements)),
+        len(every) - len(current),
     )
+
+
+def _one_for_each_cell(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """In the order of the last record of each cell."""
+    cells: dict[Hashable, dict[str, Measurement]] = {}
+    for each in measurements:
+        cell, metrics = (each.title, each.task), str(each.record.get("metrics"))
+        known = cells.pop(cell, {})
+        known.pop(metrics, None)
+        cells[cell] = {**known, metrics: each}
+    return [_merged(list(each.values())) for each in cells.values()]
+
+
+def _merged(of_one_cell: Sequence[Measurement]) -> Measurement:
+    """What was measured of one cell in several goes: a later figure counts before an earlier, and a failure where all failed."""
+    done = [each.record for each in of_one_cell if each.error is None]
+    if len(done) < 2:
+        return next((each for each in of_one_cell if each.error is None), of_one_cell[-1])
+    anew = [record for record in done if not record.get("lifted_from_cache")]
+    spent = (anew or done)[-1]
+    figures = {name: value for record in done for name, value in record["figures"].items()}
+    left_out = {name: why for record in done for name, why in _mapping(record.get("left_out")).items()}
+    merged = {
+        **done[-1],
+        **{name: spent[name] for name in SPENT if name in spent},
+        "figures": figures,
+        "left_out": {name: why for name, why in left_out.items() if name not in figures},
+    }
+    found = measurement(merged)
+    assert found is not None
+    return found
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _agreements(measurements: Sequence[Measurement]) -> Iterator[Agreement]:
@@ -199,7 +267,10 @@ def _estimate(group: Sequence[Measurement], name: str) -> Estimate | None:
 
 
 def _costs(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Means of what is known; lifting counts where it was done, and not where the cache had it."""
+    """Means of what is known; lifting counts where it was done, and not where the cache had it.
+
+    Where the cache always had it, nobody knows what the whole costs: casting alone would look as cheap as plain sampling.
+    """
     lifted = [_phases(record, ("read", "lift")) for record in records if not record.get("lifted_from_cache")]
     cast = [_phases(record, ("cast", "decode")) for record in records]
     memory = [number(record.get("peak_memory_bytes")) for record in records]
@@ -235,8 +306,8 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _sum(one: float | None, other: float | None) -> float | None:
-    """Both together; where nothing was lifted anew in these records, what is known."""
-    return None if one is None and other is None else (one or 0) + (other or 0)
+    """Both together, where both are known."""
+    return None if one is None or other is None else one + other
 
 
 def _pairs(groups: Mapping[str, Sequence[Measurement]], figures: Sequence[str]) -> Iterator[Pair]:
@@ -255,7 +326,11 @@ def _pairs(groups: Mapping[str, Sequence[Measurement]], figures: Sequence[str]) 
 
 
 def paired(ones: Sequence[Measurement], others: Sequence[Measurement], name: str) -> Estimate | None:
-    """Mean difference in a figure on the tasks that both did, with its interval; None where there are none."""
-    known = {each.task: each.figures[name] for each in others if name in each.figures}
-    both = [each for each in ones if name in each.figures and each.task in known]
-    return estimate([each.figures[name] - known[each.task] for each in both], [each.group for each in both])
+    """Mean difference in a figure on the tasks that both did, with its interval; None where there are none.
+
+    Both must be of the same weights, tracker and CLIP model.
+    """
+    known = {(each.task, each.by_what): each.figures[name] for each in others if name in each.figures}
+    both = [each for each in ones if name in each.figures and (each.task, each.by_what) in known]
+    differences = [each.figures[name] - known[each.task, each.by_what] for each in both]
+    return estimate(differences, [each.group for each in both])

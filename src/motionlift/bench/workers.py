@@ -66,12 +66,8 @@ class Workers:
             alone = bool(suspects)
             if alone:
                 free = 0 if running else 1
-            for _ in range(min(free, len(suspects or waiting))):
-                item = (suspects or waiting).popleft()
-                with _interrupts_wait():
-                    running[self._pool.submit(work, item)] = item
+            broken = not self._begun(work, suspects or waiting, free, running)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            broken = False
             for future in done:
                 try:
                     result = future.result()
@@ -85,9 +81,23 @@ class Workers:
                 running.clear()
                 self._restart()
                 if alone:
-                    yield died(lost[0])
+                    yield from map(died, lost)
                 else:
                     suspects.extend(lost)
+
+    def _begun(
+        self, work: Callable[[Item], Result], waiting: deque[Item], free: int, running: dict[Future[Result], Item]
+    ) -> bool:
+        """Begin as many items as there are processes free; False where one of them died that nobody was waiting for."""
+        for _ in range(min(free, len(waiting))):
+            item = waiting.popleft()
+            try:
+                with _interrupts_wait():
+                    running[self._pool.submit(work, item)] = item
+            except BrokenProcessPool:
+                waiting.appendleft(item)
+                return False
+        return True
 
     def _restart(self) -> None:
         self._pool.shutdown(wait=True)
