@@ -34,6 +34,22 @@ def test_nothing_to_draw():
     assert charts(sections([failed])[0]) == []
 
 
+@pytest.mark.parametrize("seconds", [-1, 0, 5e-324, pytest.param(10**400, id="endless")])
+def test_seconds_that_are_none_have_no_place(seconds: float):
+    phases = [{"name": "cast", "seconds": seconds, "passes": {"forward": 1, "backward": 0}}]
+    records = [record("none", 0, {"aligned_error": 0.1}, phases=phases), record("smm", 0, {"aligned_error": 0.2})]
+    (cost,) = charts(sections(records)[0])
+    assert [point.title for point in cost.points] == ["smm"]
+    assert charts(sections(records[:1])[0]) == [], "nothing is left to draw"
+
+
+@pytest.mark.parametrize("values", [[5e-324, 5e-324], [0, 1e-320], [1.0, 1.0 + 2**-52], [-1e15, 1e15], [1e15, 1e15]])
+def test_the_smallest_and_the_largest_ranges_are_drawn(values: list[float]):
+    (section,) = sections(error_records({"a": values[:1], "b": values[1:]}))
+    for point in charts(section)[0].points:
+        assert LEFT <= point.x.mean <= WIDTH - RIGHT
+
+
 def test_everything_lies_within():
     errors = {f"m{number}": [10.0**number, 2 * 10.0**number] for number in range(-3, 3)}
     for chart in charts(sections(error_records(errors))[0]):

@@ -43,10 +43,33 @@ def test_how_fidelity_orders_the_videos():
         for index, error in enumerate(errors)
     ]
     text = comparison.section(records)
-    assert "over the 30 videos" in text
-    assert rows_of(text)["motion fidelity"] == ["1.00 (1.00 to 1.00)"]
+    assert rows_of(text)["motion fidelity"] == ["1.00 (1.00 to 1.00)", "30", "1.00 (1.00 to 1.00)"]
     assert "motion discrepancy" not in rows_of(text), "what never changes orders nothing"
     assert "Spearman" not in comparison.section(records[:5])
+
+
+def test_figures_of_fewer_videos_are_told_and_ranked_on_the_same_ones():
+    """Where the older script is defined, the error does the opposite of what it does in all."""
+    records = []
+    for index in range(40):
+        figures = {"aligned_error": index, "motion_fidelity": -index if index >= 12 else index - 200}
+        records.append(record("none", index, figures | ({"motion_fidelity_legacy": -index} if index < 12 else {})))
+    text = comparison.section(records)
+    assert "rho, on the 12 videos where all are defined" in text and "is ranked on fewer" in text
+    rows = rows_of(text)
+    (all_videos, count, common), legacy = rows["motion fidelity"], rows["motion fidelity, older script"]
+    assert count == "40" and -1 < float(all_videos.split()[0]) < 1 and common == "-1.00 (-1.00 to -1.00)"
+    assert legacy == ["1.00 (1.00 to 1.00)", "12", "1.00 (1.00 to 1.00)"]
+
+
+def test_too_few_videos_in_common_are_not_ranked():
+    figures = [
+        {"aligned_error": index, **({"motion_fidelity": -index} if index < 16 else {}),
+         **({"motion_discrepancy": index} if index >= 7 else {})}
+        for index in range(23)
+    ]  # fmt: skip
+    rows = rows_of(comparison.section([record("none", index, own) for index, own in enumerate(figures)]))
+    assert rows["motion fidelity"] == ["1.00 (1.00 to 1.00)", "16", "-"]
 
 
 def test_records_of_other_weights_and_defaults_do_not_count(tmp_path: Path):

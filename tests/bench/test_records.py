@@ -69,7 +69,21 @@ def test_records_of_before_may_hold_nan(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("value", "read"),
-    [(1, 1.0), (True, 1.0), (0.5, 0.5), (math.nan, None), (math.inf, None), ("1", None), (None, None), ([1], None)],
+    [
+        (1, 1.0),
+        (True, 1.0),
+        (0.5, 0.5),
+        (math.nan, None),
+        (math.inf, None),
+        ("1", None),
+        (None, None),
+        ([1], None),
+        (-1e15, -1e15),
+        (1.001e15, None),
+        (-1e308, None),
+        pytest.param(10**400, None, id="endless"),
+        pytest.param(-(10**400), None, id="endless below"),
+    ],
 )
 def test_numbers(value: object, read: float | None):
     assert number(value) == read

@@ -3,17 +3,21 @@
 import base64
 import csv
 import fcntl
+import html
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 from tests.bench.made_records import PROMPT, error_records, record, video, write
 
@@ -87,12 +91,12 @@ def test_nothing_from_records_becomes_markup(page: Path):
     read = Reader(text)
     assert read.seen.count("script") == 1 and "img" not in read.seen and "b" not in read.seen and "i" not in read.seen
     assert "&lt;script&gt;document.title" in text and "<script>document.title" not in text
-    markdown = page.with_suffix(".md").read_text()
+    markdown = (page.parent / "report-tables.md").read_text()
     assert "<img" not in markdown and "<b>" not in markdown and "&lt;b&gt;" in markdown
 
 
 def test_the_tables_as_files(page: Path):
-    rows = list(csv.DictReader(page.with_suffix(".csv").open(newline="")))
+    rows = list(csv.DictReader((page.parent / "report-means.csv").open(newline="")))
     (mean,) = [row for row in rows if (row["method"], row["figure"]) == ("none", "aligned_error")]
     assert float(mean["mean"]) == pytest.approx(0.3) and (mean["cells"], mean["references"]) == ("7", "7")
     assert float(mean["low"]) < 0.3 < float(mean["high"])
@@ -100,7 +104,7 @@ def test_the_tables_as_files(page: Path):
     (pair,) = [row for row in pairs
                if (row["method"], row["baseline"], row["figure"]) == (TITLE, "none", "aligned_error")]  # fmt: skip
     assert float(pair["difference"]) == pytest.approx(-0.2) and pair["verdict"] == "better"
-    markdown = page.with_suffix(".md").read_text()
+    markdown = (page.parent / "report-tables.md").read_text()
     assert "| none | 7 (7 references) | 0.300 (" in markdown and "| ditflow | 7 (7 references, 1 failed) |" in markdown
     tables = [line.count("|") - line.count("\\|") for line in markdown.splitlines() if line.startswith("| ")]
     assert len(set(tables)) == 2, "one width for means, one for differences"
@@ -119,7 +123,7 @@ def test_rank_agreement_where_the_true_error_is_known(tmp_path: Path):
 
 def test_a_folder_names_its_records(records: Path, tmp_path: Path):
     written, notices = write_report(records.parent, tmp_path / "page.html")
-    assert [path.name for path in written] == ["page.html", "page.md", "page.csv", "page-pairs.csv"]
+    assert [path.name for path in written] == ["page.html", "page-tables.md", "page-means.csv", "page-pairs.csv"]
     assert notices == ["cells that failed, and count nowhere: 1"]
 
 
@@ -143,10 +147,83 @@ def test_bad_outputs_are_refused(records: Path, tmp_path: Path):
     for name in ("page.txt", "gone/page.html"):
         with pytest.raises(OutputError):
             write_report(records, tmp_path / name)
-    shutil.copy(records, tmp_path / "mine.csv")
+    shutil.copy(records, tmp_path / "mine-means.csv")
     with pytest.raises(OutputError, match="it is the records"):
-        write_report(tmp_path / "mine.csv", tmp_path / "mine.html")
-    assert (tmp_path / "mine.csv").read_bytes() == records.read_bytes() and not (tmp_path / "mine.html").exists()
+        write_report(tmp_path / "mine-means.csv", tmp_path / "mine.html")
+    assert (tmp_path / "mine-means.csv").read_bytes() == records.read_bytes()
+    assert not (tmp_path / "mine.html").exists()
+
+
+def test_neighbours_of_the_page_stay_as_they_are(records: Path, tmp_path: Path):
+    """A page goes where other files have its name: ``docs/results.html`` beside ``docs/results.md``."""
+    others = [tmp_path / f"results.{kind}" for kind in ("md", "csv", "json")]
+    for other in others:
+        other.write_text("mine")
+    written, _ = write_report(records, tmp_path / "results.html")
+    assert [other.read_text() for other in others] == ["mine"] * 3
+    assert all(path.name.startswith("results") for path in written)
+
+
+@pytest.mark.parametrize("text", [
+    "![x](https://evil/x.png)", "[x](https://evil)", "[x]: https://evil", "*a* **b** _c_ __d__ _e", "snake_case a__b _",
+    "`code` ``more``", "~~gone~~", "a|b \\| c \\", "<b>&amp;</b> <https://evil>", "# head #", "$x$", "\\*a\\*", "a\nb",
+])  # fmt: skip
+def test_text_is_no_markdown(tmp_path: Path, text: str):
+    """A reader of Markdown sees what came, in a table and in a list."""
+    failed = {**record("smm", 0, {}), "error": text}
+    write_report(write(tmp_path, [record("none", 0, {text: 1.0}), failed]), tmp_path / "page.html")
+    read = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    markdown = (tmp_path / "page-tables.md").read_text()
+    cells = re.findall(r"<(?:th|li)>(.*?)</", read.render(markdown))
+    expected = " ".join(text.split())
+    assert (
+        html.unescape(cells[2]) == " ".join(text.replace("_", " ").split())
+        and html.unescape(cells[-1]) == f"1 failed: {expected}"
+    )
+    assert not re.search(r"(?<!\\)://", markdown), "nor a link by itself, as GitHub makes them"
+
+
+def test_figures_stay_readable_in_markdown(tmp_path: Path):
+    made = [record("vmc", index, {"aligned_error": index / 10}, settings={"tuning_steps": 50}) for index in range(2)]
+    write_report(write(tmp_path, made), tmp_path / "page.html")
+    assert (
+        "| vmc tuning_steps=50 | 2 (2 references) | 0.050 (0.000 to 0.100) |"
+        in (tmp_path / "page-tables.md").read_text()
+    )
+
+
+def test_home_folders_are_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/srv/people/jane/")
+    reason = "no /root/.cache/a.pth, '/home/joe/a', file:///Users/ann/a or /srv/people/jane/a; /mnt/root/a and /a/home/b/c are"
+    made = [record("none", 0, {"spin": 1.0}, left_out={"lpips": reason}), {**record("smm", 0, {}), "error": reason}]
+    write_report(write(tmp_path, made), tmp_path / "page.html")
+    told = "no ~/.cache/a.pth, '~/a', file://~/a or ~/a; /mnt/root/a and /a/home/b/c are"
+    page, tables = ((tmp_path / name).read_text() for name in ("page.html", "page-tables.md"))
+    assert html.unescape(page).count(told) == 2 and told.replace("~", "\\~").replace("://", "\\://") in tables
+    monkeypatch.setenv("HOME", "/")
+    write_report(tmp_path, tmp_path / "page.html")
+    assert "no ~/.cache/a.pth" in (tmp_path / "page.html").read_text()
+
+
+def test_numbers_and_texts_that_are_none(tmp_path: Path):
+    phases = [{"name": "cast", "seconds": value, "passes": {"forward": value}} for value in (-1, 10**400, 1e308)]
+    figures = {"aligned_error": 10**400, "looks": 1e308, "motion_fidelity": -1e15, "clip_text": 5e-324}
+    made = [
+        record(name, index, figures, phases=phases, prompt="\ud800") for name in ("none", "smm") for index in (0, 1)
+    ]
+    write_report(write(tmp_path, made), tmp_path / "page.html")
+    rows = list(csv.DictReader((tmp_path / "page-means.csv").open(newline="")))
+    assert {row["figure"] for row in rows if not row["figure"].endswith(("seconds", "forward", "backward", "bytes"))} == {
+        "motion_fidelity", "clip_text"
+    }  # fmt: skip
+
+
+def test_methods_beyond_the_wall_are_told(tmp_path: Path):
+    made = [record(f"m{number}", 0, {"looks": 1.0}) for number in range(14)]
+    write_report(write(tmp_path, made), tmp_path / "page.html")
+    assert "1 of 1 tasks, and the first 12 of 14 methods." in (tmp_path / "page.html").read_text()
+    write_report(write(tmp_path, made[:12]), tmp_path / "page.html")
+    assert "1 of 1 tasks. Videos" in (tmp_path / "page.html").read_text()
 
 
 def test_only_failures(tmp_path: Path):
@@ -160,7 +237,9 @@ def test_the_command(
 ):
     monkeypatch.chdir(tmp_path)
     assert run(["report", str(records)]) == 0
-    assert capsys.readouterr().out == "wrote report.html and report.md and report.csv and report-pairs.csv\n"
+    assert capsys.readouterr().out == (
+        "wrote report.html and report-tables.md and report-means.csv and report-pairs.csv\n"
+    )
     assert run(["report", "gone"]) == 1
     assert (
         capsys.readouterr().err == "error: gone holds no records; give the file records.jsonl of a run, or its folder\n"
@@ -175,10 +254,30 @@ addEventListener("error", event => problems.push(String(event.message)));
 addEventListener("securitypolicyviolation", event => problems.push(event.blockedURI));
 """
 """Runs before anything of the page."""
+LOOKED = """
+async function loaded() {
+  if (document.readyState !== "complete") await new Promise(done => addEventListener("load", done));
+  const all = [...document.querySelectorAll("video")];
+  await Promise.all(all.map(video => video.readyState > 1 || new Promise(done => {
+    for (const name of ["loadeddata", "error"]) video.addEventListener(name, done);
+  })));
+  return all;
+}
+function lightest(video) {
+  const canvas = Object.assign(document.createElement("canvas"), {width: 32, height: 32}), context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0, 32, 32);
+  const red = context.getImageData(0, 0, 32, 32).data.filter((_, place) => place % 4 === 0);
+  return [Math.min(...red), Math.max(...red)];
+}
+function box(element) {
+  const {left, top, right, bottom} = element.getBoundingClientRect();
+  return [left + scrollX, top + scrollY, right + scrollX, bottom + scrollY];
+}
+"""
+"""All videos, once they have a picture; the darkest and the lightest red of one; where on the page an element lies."""
 TRIED = """
 (async () => {
-  if (document.readyState !== "complete") await new Promise(done => addEventListener("load", done));
-  const told = {}, table = document.querySelector("table.sortable");
+  const all = await loaded(), told = {}, table = document.querySelector("table.sortable");
   const first = row => row.cells[0].textContent, titles = () => [...table.tBodies[0].rows].map(first);
   const head = table.tHead.rows[0].cells[2], click = () => head.querySelector("button").click();
   told.title = document.title;
@@ -194,15 +293,19 @@ TRIED = """
   select.value = "2";
   select.dispatchEvent(new Event("change"));
   told.then = visible();
-  const videos = [...document.querySelectorAll("video")], button = document.querySelector("button.play");
-  told.paused = videos.every(video => video.paused);
+  told.decoded = all.map(video => [video.videoWidth, video.videoHeight, ...lightest(video)]);
+  const button = document.querySelector("button.play");
+  told.paused = all.every(video => video.paused);
   button.click();
-  told.playing = videos.every(video => !video.paused);
+  told.playing = all.every(video => !video.paused);
   told.pressed = button.getAttribute("aria-pressed");
   told.button = button.textContent;
   button.click();
-  told.stopped = videos.every(video => video.paused);
+  told.stopped = all.every(video => video.paused);
   told.paragraphs = [...document.querySelectorAll("section p")].map(each => each.firstChild.textContent.trim());
+  told.charts = [...document.querySelectorAll("svg")].map(chart => ({
+    box: box(chart), points: [...chart.querySelectorAll("circle")].map(box), labels: [...chart.querySelectorAll(".label")].map(box),
+  }));
   told.fits = document.documentElement.scrollWidth <= innerWidth;
   told.problems = problems;
   return told;
@@ -269,21 +372,38 @@ class Chromium:
         return json.loads(message)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(browser() is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [1280, 400])
-def test_the_page_in_a_browser(page: Path, tmp_path: Path, width: int):
+in_browser = pytest.mark.skipif(browser() is None, reason="no Chromium here")
+
+
+def told_by(chromium: Chromium, page: Path, script: str) -> Any:
+    """What a script says of the page once it is there."""
+    chromium.ask("Page.addScriptToEvaluateOnNewDocument", source=WATCHED + LOOKED)
+    chromium.ask("Page.navigate", url=page.as_uri())
+    answer = chromium.ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+    assert "exceptionDetails" not in answer, answer
+    return answer["result"]["value"]
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Iterator[Chromium]:
     program = browser()
     assert program is not None
-    with Chromium(program, tmp_path / "profile") as chromium:
-        chromium.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-        chromium.ask("Page.addScriptToEvaluateOnNewDocument", source=WATCHED)
-        chromium.ask("Page.navigate", url=page.as_uri())
-        answer = chromium.ask("Runtime.evaluate", expression=TRIED, awaitPromise=True, returnByValue=True)
-        picture = chromium.ask("Page.captureScreenshot", format="png")["data"]
+    with Chromium(program, tmp_path / "profile") as found:
+        yield found
+
+
+@pytest.mark.slow
+@in_browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_in_a_browser(page: Path, chromium: Chromium, tmp_path: Path, width: int):
+    chromium.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+    chromium.ask("Emulation.setScrollbarsHidden", hidden=True)
+    light = [{"name": "prefers-color-scheme", "value": "light"}]
+    chromium.ask("Emulation.setEmulatedMedia", features=light)
+    told = told_by(chromium, page, TRIED)
+    clip = {"scale": 1, **chromium.ask("Page.getLayoutMetrics")["cssContentSize"]}
+    picture = chromium.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
     (tmp_path / "page.png").write_bytes(base64.b64decode(picture))
-    assert "exceptionDetails" not in answer, answer
-    told = answer["result"]["value"]
     assert told["problems"] == [] and told["title"] == "motionlift report", "the prompt's script did not run"
     assert told["before"] == ["none", TITLE, "ditflow"]
     assert told["ascending"] == [TITLE, "ditflow", "none"] == told["descending"][::-1] and told["sort"] == "ascending"
@@ -292,5 +412,67 @@ def test_the_page_in_a_browser(page: Path, tmp_path: Path, width: int):
     assert (told["pressed"], told["button"]) == ("true", "Pause all")
     assert f"“{PROMPT}”" in told["paragraphs"]
     assert told["fits"], "tables and walls scroll in themselves, the page does not"
-    pixels = np.asarray(Image.open(tmp_path / "page.png").convert("L"))
-    assert pixels.shape == (900, width) and pixels.std() > 5, "something is drawn"
+    check_charts(told["charts"], Image.open(tmp_path / "page.png").convert("RGB"))
+    assert len(told["decoded"]) == 24
+    for wide, high, darkest, lightest in told["decoded"]:
+        assert (wide, high) == (32, 32) and darkest < 40 and lightest > 215, "the square and what is behind it"
+
+
+def check_charts(found: Sequence[Any], picture: Image.Image) -> None:
+    """Every method is a dot of the accent's colour within its chart, and no two are in one place."""
+    assert len(found) == 2
+    for chart in found:
+        left, top, right, bottom = chart["box"]
+        assert right - left > 250 and bottom - top > 150 and right <= picture.width and bottom <= picture.height
+        assert len(chart["points"]) == len(chart["labels"]) == 3
+        middles = {(round((box[0] + box[2]) / 2), round((box[1] + box[3]) / 2)) for box in chart["points"]}
+        assert len(middles) == 3
+        for across, down in middles:
+            assert np.abs(np.array(picture.getpixel((across, down)), dtype=int) - ACCENT).max() < 40
+        for box in chart["points"] + chart["labels"]:
+            assert left <= box[0] < box[2] <= right and top <= box[1] < box[3] <= bottom
+
+
+ACCENT = (0xB8, 0x3D, 0x15)
+"""Colour of the dots on a light page."""
+PLAYED = """
+(async () => {
+  const all = await loaded();
+  const walls = [...document.querySelectorAll(".wall")].map(wall => all.filter(video => wall.contains(video)));
+  document.querySelector("button.play").click();
+  const seen = new Map(all.map(video => [video, {furthest: 0, now: 0, starts: 0}]));
+  const enough = () => all.every(video => seen.get(video).starts >= 1 + (video.duration < 1));
+  for (const end = performance.now() + 40000; performance.now() < end && !enough();) {
+    for (const video of all) {
+      const own = seen.get(video), now = video.currentTime;
+      if (now < own.now - .1) own.starts += 1;
+      own.now = now;
+      own.furthest = Math.max(own.furthest, now / video.duration);
+    }
+    await new Promise(done => setTimeout(done, 15));
+  }
+  return walls.map(wall => wall.map(video => ({length: video.duration, ...seen.get(video)})));
+})()
+"""
+"""Plays all and tells how far each video came, and how often it began again."""
+
+
+@pytest.mark.slow
+@in_browser
+def test_every_video_plays_to_its_end(chromium: Chromium, tmp_path: Path):
+    """Those of the first section are short; in the second, one is shorter than its reference."""
+    video(tmp_path / "short.mp4", frames=5)
+    video(tmp_path / "long.mp4", frames=20)
+    short, long = ({"reference_video": f"{name}.mp4"} for name in ("short", "long"))
+    made = [
+        record("none", 0, {"looks": 1.0}, video="short.mp4", **short),
+        record("none", 0, {"looks": 1.0}, video="long.mp4", model="other", **long),
+        record("smm", 0, {"looks": 1.0}, video="short.mp4", model="other", **long),
+    ]
+    write_report(write(tmp_path, made), tmp_path / "report.html")
+    first, second = told_by(chromium, tmp_path / "report.html", PLAYED)
+    assert [each["length"] > 1 for each in first + second] == [False, False, True, True, False]
+    assert all(each["furthest"] > 0.8 for each in first + second)
+    assert all(each["starts"] >= 2 for each in first), "they begin again by themselves"
+    starts = [each["starts"] for each in second]
+    assert starts == [starts[0]] * 3 and starts[0] >= 1, "in a wall, all begin with the longest"

@@ -40,9 +40,9 @@ def records(tmp_path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def found(records: list[dict[str, Any]], folder: Path) -> list[Any]:
+def found(records: list[dict[str, Any]], folder: Path, told: str = "figures") -> list[Any]:
     results = with_diversity(records, lambda place: folder / place if (folder / place).exists() else None)
-    return [each.get("figures", {}).get("diversity") for each in results]
+    return [each.get(told, {}).get("diversity") for each in results]
 
 
 def test_one_figure_for_all_seeds_of_a_prompt(tmp_path: Path, records: list[dict[str, Any]]):
@@ -52,6 +52,22 @@ def test_one_figure_for_all_seeds_of_a_prompt(tmp_path: Path, records: list[dict
     assert values[3] == pytest.approx(0, abs=1e-6)
     assert [values[number] for number in (0, 2, 4, 5)] == [None] * 4, "the lowest seed carries it; one seed has none"
     assert all("diversity" not in each["figures"] for each in records), "what came stays as it was"
+
+
+def test_why_there_is_none_is_told_of_several_seeds(tmp_path: Path, records: list[dict[str, Any]]):
+    noise(tmp_path / "noise-1.mp4", 1, frames=5)
+    (tmp_path / "same-2.mp4").unlink()
+    records[3]["left_out"] = {"lpips": "no network"}
+    reasons = found(records, tmp_path, "left_out")
+    assert reasons[1].startswith("the videos differ in length or size")
+    assert reasons[3] == "videos of 1 of a prompt's 2 seeds are beside the records; all are compared"
+    assert [reasons[number] for number in (0, 2, 4, 5)] == [None] * 4, "one seed has nothing to be compared with"
+    assert "diversity" not in records[3]["left_out"], "what came stays as it was"
+    write_report(write(tmp_path, records), tmp_path / "report.html")
+    told = (tmp_path / "report.html").read_text()
+    assert "diversity (videos of 1 of a prompt" in told and "lpips (no network)" in told
+    (_, bad) = with_diversity([{**each, "left_out": "nonsense"} for each in records[3:5]], lambda place: None)[::-1]
+    assert list(bad["left_out"]) == ["diversity"]
 
 
 def test_what_cannot_be_compared_has_none(tmp_path: Path, records: list[dict[str, Any]]):
@@ -64,4 +80,4 @@ def test_what_cannot_be_compared_has_none(tmp_path: Path, records: list[dict[str
 def test_the_report_shows_it(tmp_path: Path, records: list[dict[str, Any]]):
     write_report(write(tmp_path, records), tmp_path / "report.html")
     assert "diversity over seeds" in (tmp_path / "report.html").read_text()
-    assert "diversity,0.0" in (tmp_path / "report.csv").read_text()
+    assert "diversity,0.0" in (tmp_path / "report-means.csv").read_text()

@@ -78,6 +78,23 @@ def test_the_wall_shows_references_from_first_to_last(folder: Path):
         )
 
 
+def test_methods_that_have_no_place_are_counted(folder: Path):
+    records = [record(f"m{number}", 0, {}) for number in range(walls.MOST_METHODS + 3)]
+    found = wall(sections(records)[0], Embedder(folder))
+    assert (found.shown, found.methods) == (walls.MOST_METHODS, walls.MOST_METHODS + 3)
+    assert len(found.lines[0].tiles) == 1 + found.shown
+
+
+@pytest.mark.parametrize("name", ["frames", "height", "width", "fps"])
+@pytest.mark.parametrize("value", [-1, 1e-300, 1e15, pytest.param(10**400, id="endless"), "x"])
+def test_what_a_record_says_of_a_large_video_is_bounded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+):
+    monkeypatch.setattr(walls, "MOST_VIDEO_BYTES", 3)
+    tile = Embedder(folder).tile("smm", "videos/one.mp4", record("smm", 0, {}, **{name: value}))
+    assert tile.problem == "cannot be read" or tile.video
+
+
 def test_what_failed_has_no_video(folder: Path):
     failed = {**record("none", 0, {}), "error": "no"}
     found = wall(sections([failed, record("smm", 0, {}, video="videos/one.mp4")])[0], Embedder(folder))

@@ -19,6 +19,10 @@ AROUND = ((8, -7), (8, 16), (-20, -7), (-20, 16), (20, 4), (-32, 4))
 """Where a label may stand, from its point; the first that is free (ours)."""
 TICKS = 5
 """About so many ticks on an axis (ours)."""
+LEAST_SECONDS = 1e-6
+"""A cell that took less was not timed, and has no place on a logarithmic axis (ours)."""
+LEAST_RANGE = 1e-9
+"""Values that differ by less stand in one place (ours: tables show three decimal places)."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,15 @@ def charts(section: Section) -> list[Chart]:
         found.append(_chart("Motion against text", section.rows, motion, text))
     if motion:
         found.append(_chart("Cost against quality", section.rows, "seconds", motion))
-    return [chart for chart in found if chart.points]
+    return [chart for chart in found if chart is not None]
 
 
-def _chart(title: str, rows: Sequence[Row], x_name: str, y_name: str) -> Chart:
+def _chart(title: str, rows: Sequence[Row], x_name: str, y_name: str) -> Chart | None:
+    """None where no method has both values."""
     pairs = [(row, _value(row, x_name), _value(row, y_name)) for row in rows]
     known = [(row, x, y) for row, x, y in pairs if x is not None and y is not None]
+    if not known:
+        return None
     x_axis = _Axis.over([x for _, x, _ in known], LEFT, WIDTH - RIGHT, x_name == "seconds")
     y_axis = _Axis.over([y for _, _, y in known], HEIGHT - BOTTOM, TOP, False)
     labels = _labels([(x_axis.place(x.mean), y_axis.place(y.mean)) for _, x, y in known])
@@ -127,8 +134,8 @@ def _labels(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _value(row: Row, name: str) -> Spread | None:
     if name == "seconds":
-        seconds = row.costs.get(name)
-        return Spread(seconds, seconds, seconds) if seconds else None
+        seconds = row.costs.get(name, 0.0)
+        return Spread(seconds, seconds, seconds) if seconds >= LEAST_SECONDS else None
     found = row.figures.get(name)
     if found is None:
         return None
@@ -162,11 +169,12 @@ class _Axis:
     @classmethod
     def over(cls, values: Sequence[Spread], start: float, end: float, logarithmic: bool) -> "_Axis":
         """One that holds all values with their intervals."""
-        ends = [each for value in values for each in (value.low, value.mean, value.high)] or [0.0, 1.0]
+        ends = [each for value in values for each in (value.low, value.mean, value.high)]
         if logarithmic:
             ends = [math.log10(each) for each in ends]
         low, high = min(ends), max(ends)
-        spare = MARGIN * (high - low) or 0.1 * (abs(high) or 1)
+        size = abs(high) if abs(high) > LEAST_RANGE else 1.0
+        spare = MARGIN * (high - low) if high - low > LEAST_RANGE else 0.1 * size
         return cls(low - spare, high + spare, start, end, logarithmic)
 
     def place(self, value: float) -> float:

@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from motionlift.bench import grid
+from motionlift.bench.agreement import TRUE, Agreement, agreement
 from motionlift.bench.catalogue import figure, shown
 from motionlift.bench.records import read_records
 from motionlift.bench.run_file import read_run
 from motionlift.bench.sources import World
-from motionlift.bench.summary import Row, Section, sections
+from motionlift.bench.summary import Measurement, Row, Section, sections
 from motionlift.bench.tables import Estimate, table
 
 NAME = "world"
@@ -99,11 +102,26 @@ def _agreement(found: Section) -> str:
     """The table of rank agreement, where there are videos enough."""
     if not found.agreements:
         return ""
+    names = [each.figure for each in found.agreements]
+    common = [each for each in found.measurements if {TRUE, *names} <= each.figures.keys()]
     rows = [
-        [figure(each.figure).title, f"{each.rho:.2f} ({each.low:.2f} to {each.high:.2f})"] for each in found.agreements
+        [figure(each.figure).title, _rho(each), str(each.videos), _rho(_ranked(common, each.figure))]
+        for each in found.agreements
     ]
+    head = ["figure", "rho", "videos", f"rho, on the {len(common)} videos where all are defined"]
     return (
-        f"\n### Does motion fidelity order videos as the truth does?\n\nSpearman's rho of each figure with the aligned error, "
-        f"over the {found.agreements[0].videos} videos above: 1 where it orders them as the exact error does, with the interval "
-        f"of resampled references.\n\n{table(['figure', 'rho'], rows)}"
+        "\n### Does motion fidelity order videos as the truth does?\n\nSpearman's rho of each figure with the aligned error, over "
+        "the videos above: 1 where it orders them as the exact error does, with the interval of resampled references. A figure "
+        "that is undefined for some videos is ranked on fewer; the last column ranks all figures on the same ones.\n\n"
+        f"{table(head, rows)}"
     )
+
+
+def _ranked(videos: Sequence[Measurement], name: str) -> Agreement | None:
+    """How a figure orders videos for all of which it is defined."""
+    judged, true = (np.array([each.figures[key] for each in videos], dtype=float) for key in (name, TRUE))
+    return agreement(name, judged, true, [each.group for each in videos])
+
+
+def _rho(found: Agreement | None) -> str:
+    return "-" if found is None else f"{found.rho:.2f} ({found.low:.2f} to {found.high:.2f})"

@@ -1,7 +1,6 @@
 """Records of what was measured: one JSON line for each cell, in a file that a kill cannot spoil."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from motionlift.errors import InputError
 
 MOST_BYTES = 2**29
 """Largest file of records that is read (ours: a hundred times the records of the largest run)."""
+MOST_VALUE = 1e15
+"""Largest magnitude of a figure or cost (ours: far beyond any, and sums of their squares stay finite)."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _said(record: Mapping[str, Any], names: frozenset[str]) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A figure as a number; None where it is undefined."""
-    if not isinstance(value, (bool, int, float)) or not math.isfinite(value):
+    """A figure as a number; None where it is undefined, or larger than :data:`MOST_VALUE`."""
+    if not isinstance(value, (bool, int, float)) or not abs(value) <= MOST_VALUE:
         return None
     return float(value)

@@ -3,6 +3,8 @@
 import csv
 import html
 import io
+import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,12 +37,19 @@ COSTS = {
 }
 """Costs in the order of tables: title, by what a value is divided, and decimal places."""
 AGREEMENT_TOLD = (
-    "Spearman's rho of each figure with the exact error of the object's track, over all videos: 1 where it orders them as the "
-    "truth does."
+    "Spearman's rho of each figure with the exact error of the object's track, over the videos for which it is defined: 1 where "
+    "it orders them as the truth does."
 )
 """What the table of rank agreement says."""
 MOST_ERRORS = 20
 """Most kinds of failures that a section lists (ours)."""
+TABLES, MEANS_FILE, PAIRS_FILE, AGREEMENT_FILE = "-tables.md", "-means.csv", "-pairs.csv", "-agreement.csv"
+"""What the names of the tables end with, after the page's (ours: names that no other file beside a page is likely to have)."""
+MARKUP = re.compile(r"[\\`*\[\]#~$|]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.")
+"""What Markdown may take for markup within a line, beside ``<``, ``>`` and ``&``; not the underscores within words, which are read
+as they are (CommonMark 0.31, and tables, strikethrough, formulas and bare links as GitHub has them)."""
+HOMES = ("/root", r"/home/[^/\s]+", r"/Users/[^/\s]+")
+"""Where home folders lie on Linux and macOS, as patterns."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +109,12 @@ AGREEMENT = (Column("figure"), Column("Spearman's rho"), Column("videos"))
 
 
 def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
-    """Write the page, and beside it its tables: ``.md``, ``.csv``, ``-pairs.csv``, ``-agreement.csv``; each whole or not at all.
+    """Write the page, and beside it its tables; each file whole or not at all.
 
     Args:
         records: a file of records, or the folder in which ``records.jsonl`` lies.
-        output: the page.
+        output: the page; of ``NAME.html``, the tables are ``NAME-tables.md``, ``NAME-means.csv``, ``NAME-pairs.csv`` and, where
+            the true error is known, ``NAME-agreement.csv``.
 
     Returns:
         The files, and what a person should know of the records.
@@ -126,17 +136,17 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     ranked = list(agreements(found))
     texts = {
         output: page(parts, _versions(found)),
-        output.with_suffix(".md"): markdown(parts),
-        output.with_suffix(".csv"): _csv(MEANS, means(found)),
-        output.with_name(f"{output.stem}-pairs.csv"): _csv(PAIRS, differences(found)),
-        **({output.with_name(f"{output.stem}-agreement.csv"): _csv(AGREEMENTS, ranked)} if ranked else {}),
+        output.with_name(output.stem + TABLES): markdown(parts),
+        output.with_name(output.stem + MEANS_FILE): _csv(MEANS, means(found)),
+        output.with_name(output.stem + PAIRS_FILE): _csv(PAIRS, differences(found)),
+        **({output.with_name(output.stem + AGREEMENT_FILE): _csv(AGREEMENTS, ranked)} if ranked else {}),
     }
     for place in texts:
         if place.exists() and place.samefile(path):
             raise OutputError(f"cannot write {place}: it is the records; choose another name")
     for place, text in texts.items():
         with replacing(place, (place.suffix,)) as partial:
-            partial.write_text(text, encoding="utf-8", newline="")
+            partial.write_text(text, encoding="utf-8", errors="replace", newline="")
     return list(texts), _notices(path, lines.lost, found)
 
 
@@ -157,14 +167,14 @@ def _part(number: int, section: Section, embedder: Embedder) -> Part:
         baseline: list(_pair_lines([pair for pair in section.pairs if pair.baseline == baseline], section.figures))
         for baseline in baselines
     }
-    errors = Counter(each.error for each in section.measurements if each.error is not None)
+    errors = Counter(_without_home(each.error) for each in section.measurements if each.error is not None)
     left_out = {
-        (str(name), str(reason))
+        (str(name), _without_home(str(reason)))
         for each in section.measurements
         for name, reason in _mapping(each.record.get("left_out")).items()
     }
     return Part(
-        f"{section.model} on {section.source}",
+        _without_home(f"{section.model} on {section.source}"),
         f"section-{number}",
         [Column("method"), Column("cells", "cells measured, and references among them"), *figures, *costs],
         [_line(row, section.figures) for row in section.rows],
@@ -180,6 +190,13 @@ def _part(number: int, section: Section, embedder: Embedder) -> Part:
 
 def _mapping(value: Any) -> Mapping[Any, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _without_home(text: str) -> str:
+    """Text in which home folders are ``~``: a page is shared, and whose machine it was is nobody's concern."""
+    own = os.environ.get("HOME", "").rstrip("/")
+    places = [re.escape(own), *HOMES] if own else HOMES
+    return re.sub(rf"(?<![\w.-])(?:{'|'.join(places)})(?=/)", "~", text)
 
 
 def _with_unit(name: str) -> str:
@@ -271,7 +288,7 @@ def _markdown_line(row: Sequence[Shown]) -> list[str]:
 
 def _markdown(text: str) -> str:
     """Text that Markdown takes for nothing else."""
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
+    return MARKUP.sub(r"\\\g<0>", html.escape(" ".join(text.split()), quote=False))
 
 
 MEANS = ("model", "source", "method", "figure", "mean", "low", "high", "cells", "references")

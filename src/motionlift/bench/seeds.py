@@ -22,8 +22,8 @@ Find = Callable[[Any], Path | None]
 def with_diversity(records: Sequence[Mapping[str, Any]], find: Find) -> list[Mapping[str, Any]]:
     """The records; of each method, reference and prompt that has videos of several seeds, one with their diversity too.
 
-    It is one figure for all of them: the record of the lowest seed carries it. Groups of which a video is not there, or cannot be
-    compared, have none.
+    It is one figure for all of them: the record of the lowest seed carries it. Where a video is not there, or cannot be compared,
+    it says in ``left_out`` why there is none.
     """
     groups: dict[Any, dict[int, int]] = {}
     for number, record in enumerate(records):
@@ -32,24 +32,32 @@ def with_diversity(records: Sequence[Mapping[str, Any]], find: Find) -> list[Map
             groups.setdefault(_all_but_seed(found), {})[found.seed] = number
     results = list(records)
     for numbers in groups.values():
-        seeds = sorted(numbers)[:MOST_SEEDS]
-        value = _diversity([records[numbers[seed]].get("video") for seed in seeds], find)
-        if value is not None:
-            first = numbers[seeds[0]]
-            results[first] = {**records[first], "figures": {**records[first]["figures"], FIGURE: value}}
+        if len(numbers) < 2:
+            continue
+        chosen = [numbers[seed] for seed in sorted(numbers)[:MOST_SEEDS]]
+        first = records[chosen[0]]
+        try:
+            value = _diversity([records[number].get("video") for number in chosen], find)
+            results[chosen[0]] = _with(first, "figures", value)
+        except InputError as error:
+            results[chosen[0]] = _with(first, "left_out", str(error))
     return results
+
+
+def _with(record: Mapping[str, Any], name: str, told: float | str) -> Mapping[str, Any]:
+    """A record of which one mapping has the diversity, or why there is none, too."""
+    mapping = record.get(name)
+    return {**record, name: {**(mapping if isinstance(mapping, dict) else {}), FIGURE: told}}
 
 
 def _all_but_seed(found: Measurement) -> Any:
     return found.model, found.title, found.source, found.reference, found.prompt, found.kind
 
 
-def _diversity(places: Sequence[Any], find: Find) -> float | None:
-    paths = [find(place) for place in places]
-    there = [path for path in paths if path is not None]
-    if len(places) < 2 or len(there) < len(places):
-        return None
-    try:
-        return diversity([Footage.of(path, LONGEST) for path in there])
-    except InputError:
-        return None
+def _diversity(places: Sequence[Any], find: Find) -> float:
+    there = [path for path in map(find, places) if path is not None]
+    if len(there) < len(places):
+        raise InputError(
+            f"videos of {len(there)} of a prompt's {len(places)} seeds are beside the records; all are compared"
+        )
+    return diversity([Footage.of(path, LONGEST) for path in there])

@@ -62,7 +62,9 @@ class Wall:
     tasks: int
     """How many tasks there are."""
     methods: int
-    """How many methods are shown."""
+    """How many methods there are."""
+    shown: int
+    """How many of them are shown, the first ones."""
 
 
 class Embedder:
@@ -71,7 +73,6 @@ class Embedder:
     def __init__(self, folder: Path):
         self._folder = folder.resolve()
         self._left = MOST_BYTES
-        self._known: dict[str, Tile] = {}
 
     def tile(self, title: str, place: Any, record: Mapping[str, Any]) -> Tile:
         """A video of a record, which must lie in the folder of the records."""
@@ -113,7 +114,7 @@ def wall(section: Section, embedder: Embedder) -> Wall:
         firsts.setdefault(next(iter(found.values())).group, found)
     titles = [row.title for row in section.rows][:MOST_METHODS]
     lines = [_line(found, titles, embedder) for found in _spread([firsts[group] for group in sorted(firsts)])]
-    return Wall(lines, len(tasks), len(titles))
+    return Wall(lines, len(tasks), len(section.rows), len(titles))
 
 
 def _spread(tasks: Sequence[Any]) -> list[Any]:
