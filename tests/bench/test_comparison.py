@@ -32,7 +32,7 @@ def test_a_row_for_every_method():
     assert rows["none"][0].startswith("0.300 (") and rows["none"][5].startswith("100 (")
     assert rows["none"][-3:] == ["40 + 5", "2.0", "6.0"]
     assert rows["smm (1 reference)"][0].startswith("0.250 (")
-    assert rows["ditflow read=flow (1 reference, 1 failed)"] == ["-"] * 9 + ["20 + 5", "-", "4.0"]
+    assert rows["ditflow read=flow (1 reference, 1 failed)"] == ["-"] * 11 + ["4.0"]
 
 
 def test_how_fidelity_orders_the_videos():

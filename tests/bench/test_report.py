@@ -127,6 +127,12 @@ def test_a_folder_names_its_records(records: Path, tmp_path: Path):
     assert notices == ["cells that failed, and count nowhere: 1"]
 
 
+def test_records_of_older_weights_are_told(tmp_path: Path):
+    path = write(tmp_path, [record("none", 0, {"looks": share}, fingerprint=str(share)) for share in (0.0, 1.0)])
+    _, notices = write_report(path, tmp_path / "page.html")
+    assert notices == ["records of older weights, defaults, trackers or CLIP models, and left out: 1"]
+
+
 def test_a_cut_line_is_told_and_left_out(records: Path, tmp_path: Path):
     records.write_bytes(records.read_bytes()[:-20])
     _, notices = write_report(records, tmp_path / "page.html")

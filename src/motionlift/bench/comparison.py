@@ -69,8 +69,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's "
         "mean removed; *direction* is the mean cosine of its steps; *motion fidelity* is by the built-in flow tracker; looks are "
         "judged by the classifier; *leakage* is how often the object or the background has the reference's colour; means with "
-        "bootstrap 95 % intervals; passes are forward and backward; seconds to lift and to cast are on one core. Without *seconds "
-        "to lift*, the motion was lifted by a row above.\n\n"
+        "bootstrap 95 % intervals; passes are forward and backward, of lifting and casting together; seconds to lift and to cast are "
+        "on one core. Where the cost of lifting is not told, the motion was that of a row above.\n\n"
     )
     head = [
         "",
@@ -86,7 +86,7 @@ def _line(row: Row, references: int) -> list[str]:
     told = [f"{row.references} reference{'s' * (row.references != 1)}"] if row.references != references else []
     told += [f"{row.failed} failed"] if row.failed else []
     title = f"{row.title} ({', '.join(told)})" if told else row.title
-    passes = " + ".join(f"{row.costs.get(way, 0):.0f}" for way in ("forward", "backward"))
+    passes = " + ".join(f"{row.costs[way]:.0f}" for way in ("forward", "backward") if way in row.costs) or "-"
     seconds = [f"{row.costs[name]:.1f}" if name in row.costs else "-" for name in ("lift_seconds", "cast_seconds")]
     return [title, *[_text(name, row.figures.get(name)) for name in FIGURES], passes, *seconds]
 

@@ -1,6 +1,7 @@
 """Records of what was measured: one JSON line for each cell, in a file that a kill cannot spoil."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

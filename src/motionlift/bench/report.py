@@ -153,6 +153,9 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
 def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:
     failed = sum(row.failed for section in found for row in section.rows)
     notices = [f"lines of {path} that were cut off or are no records, and left out: {lost}"] if lost else []
+    superseded = sum(section.superseded for section in found)
+    if superseded:
+        notices.append(f"records of older weights, defaults, trackers or CLIP models, and left out: {superseded}")
     return notices + ([f"cells that failed, and count nowhere: {failed}"] if failed else [])
 
 

@@ -51,7 +51,8 @@ def _with(record: Mapping[str, Any], name: str, told: float | str) -> Mapping[st
 
 
 def _all_but_seed(found: Measurement) -> Any:
-    return found.model, found.title, found.source, found.reference, found.prompt, found.kind
+    *task, _ = found.task
+    return found.model, found.title, found.state, *task
 
 
 def _diversity(places: Sequence[Any], find: Find) -> float:
