@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 import motionlift.demo
 from motionlift.cli import run
 from motionlift.commands import app
-from motionlift.media import Clip
+from motionlift.media import Clip, Footage
 from motionlift.motion import Motion
 from tests import twins
 
@@ -129,7 +129,7 @@ def test_the_command_line_is_frozen():
         ],
         "score": [
             *("reference", "generated", "--prompt", "--truth", "--metrics", "--tracker", "--tracker-weights"),
-            *("--clip-model", "--legacy", "--json"),
+            *("--clip-model", "--legacy", "--from-start", "--json"),
         ],
         "world": ["folder", "--count", "--seed", "--frames", "--size"],
         "bench": ["run", "--jobs", "--output", "--again"],
@@ -382,6 +382,33 @@ def test_score_gives_what_is_asked(clips: Path, capsys: pytest.CaptureFixture[st
     assert (record["tracker"], record["left_out"]) == ("lucas-kanade", {})
 
 
+def test_score_without_weights_gives_what_it_can(clips: Path, capsys: pytest.CaptureFixture[str]):
+    one = str(clips / "one.mp4")
+    names = "motion_fidelity,clip_text,clip_frames,ssim"
+    asked = {
+        "--clip-model": ("no/such", "not to be had as a CLIP model"),
+        "--tracker": ("cotracker", "CoTracker is not here"),
+    }
+    for option, (value, words) in asked.items():
+        assert run(["score", one, one, "--prompt", "a red star", "--metrics", names, option, value, "--json"]) == 0
+        record = json.loads(capsys.readouterr().out)
+        left_out = record["left_out"]
+        assert words in left_out["clip_frames" if option == "--clip-model" else "motion_fidelity"]
+        assert record.keys() & {*names.split(",")} == {*names.split(",")} - left_out.keys() >= {"ssim"}
+    weights = ["--tracker", "cotracker", "--tracker-weights", "none.pth"]
+    assert run(["score", one, one, "--metrics", "motion_fidelity", *weights, "--json"]) == 0
+    assert "CoTracker is not here" in json.loads(capsys.readouterr().out)["left_out"]["motion_fidelity"]
+
+
+def test_score_takes_the_beginning_of_a_longer_reference(clips: Path, capsys: pytest.CaptureFixture[str]):
+    one, short = str(clips / "one.mp4"), "short.mp4"
+    whole = Footage.of(one)
+    Clip.of(torch.from_numpy(np.stack(list(whole)[:5])), whole.fps).save(short)
+    assert run(["score", one, short, "--metrics", "motion_fidelity", "--from-start", "--json"]) == 0
+    notices = json.loads(capsys.readouterr().out)["notices"]
+    assert len(notices) == 1 and f"the first {5 / whole.fps:.2f} s are taken" in notices[0]
+
+
 def test_what_cannot_be_scored_is_refused(clips: Path, capsys: pytest.CaptureFixture[str]):
     one = str(clips / "one.mp4")
     for name, words in bad_references(Path.cwd(), (clips / "one.mp4").read_bytes()).items():
@@ -392,11 +419,9 @@ def test_what_cannot_be_scored_is_refused(clips: Path, capsys: pytest.CaptureFix
         ("--metrics", "beauty"): "'beauty' came; allowed are motion_fidelity",
         ("--metrics", ","): "no name came; allowed are motion_fidelity",
         ("--tracker", "eyes"): "'eyes' is unknown; allowed are flow, lucas-kanade, cotracker",
-        ("--tracker", "cotracker"): "CoTracker is not here",
         ("--tracker-weights", "own.pth"): "takes no weights",
         ("--truth", "none.json"): "is no file",
         ("--truth", str(clips / "two.json")): "tells of 2 objects",
-        ("--clip-model", "no/such"): "not to be had as a CLIP model",
     }.items():
         assert words in refused(capsys, 1, "score", one, one, *arguments)
 

@@ -2,18 +2,23 @@
 
 import json
 import math
+import re
+import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from motionlift import scoring
-from motionlift.errors import InputError, ModelError, SettingError
-from motionlift.media import Clip, Footage
-from motionlift.metrics import reward
+from motionlift.errors import InputError, SettingError
+from motionlift.media import Clip, Footage, frames_of
+from motionlift.metrics import leakage, reward, trackers
 from motionlift.metrics.trackers import FlowTracker, Frames, PointTracks
 from motionlift.scoring import FIGURES, MEASURES, score
 from motionlift.zoo import world
@@ -25,7 +30,8 @@ MOTION = ("motion_fidelity", "motion_fidelity_moving", "moving_share", "motion_d
 
 @pytest.fixture(autouse=True)
 def _nothing_to_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No weights in any cache, and no network."""
+    """No weights in any cache, nothing loaded before, and no network."""
+    forget_models()
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr(reward, "CACHE", tmp_path / "reward")
 
@@ -35,6 +41,12 @@ def _nothing_to_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr("socket.socket.connect", refused)
     monkeypatch.setattr("socket.create_connection", refused)
     yield
+    forget_models()
+
+
+def forget_models() -> None:
+    for model in (scoring._clip, scoring._tracker, scoring._reward, scoring._lpips):
+        model.cache_clear()
 
 
 def scene(index: int = 1) -> world.Scene:
@@ -101,8 +113,19 @@ def test_clip_figures_need_a_model_and_a_prompt(tmp_path: Path):
     assert found.figures.keys() == {*names}
     silent = score(panned((3, 1)), panned((3, 1)), metrics=names, clip_model=str(tmp_path))
     assert silent.figures.keys() == {"clip_frames"} and "--prompt" in silent.left_out["clip_text"]
-    with pytest.raises(ModelError, match="CLIP"):
-        score(panned((3, 1)), panned((3, 1)), clip_model=str(tmp_path / "none"))
+
+
+def test_models_that_are_not_to_be_had_take_their_own_figures_alone(tmp_path: Path):
+    clip, absent = panned((3, 1)), str(tmp_path / "none")
+    for names in (None, ["motion_fidelity", "clip_text", "clip_frames", "ssim"]):
+        found = score(clip, clip, prompt="a red star", metrics=names, clip_model=absent)
+        assert found.figures["motion_fidelity"] == 1.0 and "ssim" in found.figures
+        assert found.left_out["clip_text"] == found.left_out["clip_frames"]
+        assert "is not to be had as a CLIP model" in found.left_out["clip_text"]
+    for weights in (None, tmp_path / "none.pth"):
+        found = score(clip, clip, tracker="cotracker", tracker_weights=weights, metrics=[*MOTION, "ssim"])
+        assert found.figures.keys() == {"ssim"} and found.left_out.keys() == {*MOTION}
+        assert re.match(r"CoTracker is not here: .*torch\.hub\.load", found.left_out["motion_fidelity"])
 
 
 def test_truth_gives_the_exact_figures(tmp_path: Path):
@@ -139,6 +162,148 @@ def test_other_rates_and_lengths_are_compared_by_time_and_said():
     slower = score(whole, Clip.of(whole.frames, 4.0), metrics=MOTION)
     assert "both are taken to show the same motion from beginning to end" in slower.notices[0]
     assert slower.figures["motion_fidelity"] == 1.0
+    assert "--from-start" not in slower.notices[0], "the reference is the shorter one"
+
+
+def test_of_a_longer_reference_the_beginning_can_be_taken():
+    """As a transfer reads it: from its start, at the rate of what was made."""
+    whole = panned((1.5, 1), frames=24)
+    made = Clip.of(whole.frames[:11:2], 6.0)
+    names = [*MOTION, "ssim"]
+    found = score(whole, made, metrics=names, from_start=True)
+    assert found.figures["ssim"] == pytest.approx(1.0) and found.figures["motion_fidelity"] > 0.95
+    assert found.notices == (
+        "of the reference's 2.00 s the first 0.92 s are taken",
+        "the reference has 11 frames and the generated video 6: they are compared by time",
+    )
+    stretched = score(whole, made, metrics=names)
+    assert stretched.figures["ssim"] < 0.9
+    assert stretched.figures["motion_discrepancy"] > 2 * found.figures["motion_discrepancy"]
+    assert stretched.notices[0].startswith("the reference plays 2.00 s and the generated video 1.00 s: both are taken")
+    assert "take the beginning (--from-start) or cut out the part" in stretched.notices[0]
+    shorter = score(made, whole, metrics=["ssim"], from_start=True)
+    assert shorter.figures == score(made, whole, metrics=["ssim"]).figures, "there is nothing to cut off"
+
+
+def test_what_follows_the_beginning_is_not_decoded(monkeypatch: pytest.MonkeyPatch):
+    decoded = []
+
+    def counted(source: Clip, height: int, width: int) -> Iterator[np.ndarray]:
+        for number, image in enumerate(frames_of(source, height, width)):
+            decoded.append(number)
+            yield image
+
+    monkeypatch.setattr(scoring, "frames_of", counted)
+    whole = panned((1, 1), frames=24)
+    found = score(whole, Clip.of(whole.frames[:8], whole.fps), metrics=["histogram"], from_start=True)
+    assert found.figures["histogram"] == pytest.approx(1.0) and decoded == list(range(8))
+
+
+def test_how_the_truth_is_read_is_said_where_that_is_not_all_of_it(tmp_path: Path):
+    """It is in seconds, and is not stretched as the other measures stretch."""
+    path, own = tmp_path / "clip.json", scene()
+    path.write_text(json.dumps(own.record()))
+    clip = shown(own)
+    names = ["aligned_error", "motion_fidelity"]
+    assert score(clip, clip, truth=path, metrics=names).notices == ()
+    slower = score(clip, Clip.of(clip.frames, 4.0), truth=path, metrics=names)
+    assert slower.figures["motion_fidelity"] == 1.0 and slower.figures["aligned_error"] > 0.02
+    assert "both are taken to show the same motion from beginning to end" in slower.notices[0]
+    assert slower.notices[1] == (
+        "the truth tells of 2.12 s and is not stretched: it is read from its beginning at the times of the generated video, "
+        "which plays 4.25 s, and its last place is held after its end"
+    )
+    part = score(clip, Clip.of(clip.frames[:9], 8.0), truth=path, metrics=names, from_start=True)
+    assert part.figures["motion_fidelity"] == 1.0 and part.figures["aligned_error"] < 0.02
+    assert part.notices[0] == "of the reference's 2.12 s the first 1.12 s are taken"
+    assert part.notices[1].endswith("which plays 1.12 s")
+    assert score(clip, Clip.of(clip.frames[::2], 4.0), truth=path, metrics=["aligned_error"]).notices == (
+        "the reference has 17 frames and the generated video 9: they are compared by time",
+    )
+
+
+def noise(frames: int, height: int, width: int) -> Clip:
+    generator = torch.Generator().manual_seed(0)
+    return Clip.of(torch.randint(0, 256, (frames, height, width, 3), generator=generator, dtype=torch.uint8), 8.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "lost"), [((8, 8), {"lpips"}), ((8, 1024), {"ssim", "lpips"}), ((8, 2048), {"ssim", "lpips"})]
+)
+def test_figures_that_small_or_thin_videos_have_not_are_left_out(tmp_path: Path, size: tuple[int, int], lost: set[str]):
+    path = tmp_path / "clip.json"
+    path.write_text(json.dumps(scene().record()))
+    clip = noise(3, *size)
+    names = ["ssim", "lpips", "histogram", "temporal_consistency", "motion_fidelity", "seen_share"]
+    found = score(clip, clip, truth=path, metrics=names, tracker=FlowTracker(4))
+    assert lost <= found.left_out.keys() <= {*lost, "motion_fidelity"}
+    assert all(
+        re.match(r"the frames are compared at .* need sides of at least (6|31);", found.left_out[name]) for name in lost
+    )
+    assert {"histogram", "temporal_consistency", "seen_share"} <= found.figures.keys()
+
+
+class Loads:
+    """How often each model was loaded, by stand-ins of the packages."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
+        self.counts = {"reward": 0, "lpips": 0, "cotracker": 0}
+        for name in reward.FILES:
+            (reward.CACHE / name).parent.mkdir(exist_ok=True)
+            (reward.CACHE / name).touch()
+        for place in (
+            folder / "hub" / "checkpoints" / leakage.LPIPS_WEIGHTS,
+            folder / "hub" / "checkpoints" / trackers.HUB_WEIGHTS,
+            folder / "hub" / trackers.HUB_FOLDER / "hubconf.py",
+        ):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+        torch.save({}, folder / "hub" / "checkpoints" / trackers.HUB_WEIGHTS)
+        package = ModuleType("ImageReward")
+        package.load = lambda *_, **__: self.loaded("reward", lambda prompt, picture: 0.5)
+        monkeypatch.setitem(sys.modules, "ImageReward", package)
+        monkeypatch.setattr(reward.util, "find_spec", lambda name: object())
+        monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+        perceptual = ModuleType("torchmetrics.image.lpip")
+        perceptual.LearnedPerceptualImagePatchSimilarity = lambda **_: self.loaded(
+            "lpips", lambda one, other: one - other
+        )
+        monkeypatch.setitem(sys.modules, "torchmetrics.image.lpip", perceptual)
+        monkeypatch.setattr(torch.hub, "load", lambda *_, **__: self.loaded("cotracker", self.followed))
+
+    def loaded(self, name: str, call: Callable[..., Any]) -> Any:
+        self.counts[name] += 1
+        stand_in = torch.nn.Identity()
+        stand_in.forward, stand_in.score, stand_in.model = call, call, torch.nn.Identity()
+        return stand_in
+
+    @staticmethod
+    def followed(video: torch.Tensor, grid_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        frames = video.shape[1]
+        tracks = torch.arange(frames).float()[None, :, None, None].expand(1, frames, 4, 2)
+        return tracks, torch.ones(1, frames, 4)
+
+
+@pytest.fixture
+def loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    return Loads(tmp_path, monkeypatch).counts
+
+
+def test_models_are_loaded_once_for_many_videos(loads: dict[str, int]):
+    clip = panned((3, 1), frames=3)
+    names = ["motion_fidelity", "image_reward", "lpips"]
+    for _ in range(2):
+        found = score(clip, clip, prompt="a red star", metrics=names, tracker="cotracker")
+        assert found.left_out == {} and found.figures == {"motion_fidelity": 1.0, "image_reward": 0.5, "lpips": 0.0}
+    assert loads == {"reward": 1, "lpips": 1, "cotracker": 1}
+
+
+def test_models_that_nothing_needs_are_not_loaded(loads: dict[str, int], tmp_path: Path):
+    clip = panned((3, 1), frames=3)
+    score(clip, clip, prompt="a red star", metrics=["ssim", "histogram"], tracker="cotracker")
+    found = score(clip, clip, metrics=["image_reward", "clip_text"], clip_model=str(tmp_path / "none"))
+    assert loads == {"reward": 0, "lpips": 0, "cotracker": 0}
+    assert found.left_out == dict.fromkeys(("clip_text", "image_reward"), "give a prompt (--prompt)")
 
 
 def test_files_are_streamed_and_measured_as_clips_are(tmp_path: Path):
@@ -177,8 +342,8 @@ def test_what_is_wrong_is_refused(tmp_path: Path):
         score(clip, clip, metrics=[])
     with pytest.raises(SettingError, match="tracker 'eyes' is unknown"):
         score(clip, clip, tracker="eyes")
-    with pytest.raises(ModelError, match=r"CoTracker is not here: .*torch\.hub\.load"):
-        score(clip, clip, tracker="cotracker")
+    with pytest.raises(SettingError, match="the tracker flow takes no weights"):
+        score(clip, clip, tracker_weights="own.pth", metrics=["ssim"])
     with pytest.raises(InputError, match="is no file"):
         score(clip, clip, truth=tmp_path / "none.json")
     with pytest.raises(InputError, match="one frame"):

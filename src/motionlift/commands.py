@@ -362,11 +362,16 @@ def score(
     legacy: Annotated[
         bool, typer.Option("--legacy", help="Also give motion fidelity by the older, widely copied script.")
     ] = False,
+    from_start: Annotated[
+        bool,
+        typer.Option(
+            "--from-start", help="Take the reference only as far as the generated video plays, as a transfer does."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a generated video beside its reference: motion, looks, consistency, and what leaked."""
     from motionlift import scoring
-    from motionlift.metrics.trackers import tracker_named
     from motionlift.progress import Live
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
@@ -377,9 +382,11 @@ def score(
             prompt=prompt,
             truth=truth,
             metrics=names,
-            tracker=tracker_named(tracker, tracker_weights),
+            tracker=tracker,
+            tracker_weights=tracker_weights,
             legacy=legacy,
             clip_model=clip_model,
+            from_start=from_start,
             advance=lambda measure: live.show(measure, 0, None),
         )
     _notice(found.notices)

@@ -1,8 +1,10 @@
 """All that can be said of one generated video beside its reference: :func:`score`."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +12,37 @@ import numpy as np
 import torch
 
 from motionlift.errors import InputError, ModelError, SettingError
-from motionlift.media import FRAMES, RATES, Clip, Footage
+from motionlift.media import FRAMES, RATES, Clip, Footage, Image, frames_of
 from motionlift.metrics.alignment import ClipModel, clip_alignment
 from motionlift.metrics.consistency import temporal_consistency
 from motionlift.metrics.discrepancy import motion_discrepancy
 from motionlift.metrics.fidelity import motion_fidelity, motion_fidelity_moving, still_step
-from motionlift.metrics.leakage import content_leakage, load_lpips
+from motionlift.metrics.leakage import LPIPS_LEAST, SSIM_LEAST, check_sides, content_leakage, load_lpips
 from motionlift.metrics.matching import long_seen
 from motionlift.metrics.reward import image_reward, load_reward
-from motionlift.metrics.trackers import PointTracks, Tracker, tracker_named
-from motionlift.truth import Truth, exact_figures, looks_told, read_truth
+from motionlift.metrics.trackers import PointTracks, Tracker, check_tracker, tracker_named
+from motionlift.truth import FPS, Truth, exact_figures, looks_told, read_truth
 
-LASTS_ALIKE = 0.1
-"""How much longer than the other, as a share, a video may play before that is told (ours)."""
+FRAME_APART = 1.001
+"""How many frames, of the video that has fewer a second, two may differ in duration before that is told: one, and a thousandth
+for rounding (ours)."""
 LONGEST_JUDGED = 128
 """Longest side, in pixels, of the frames that are held for the judge of the world's clips, which looks at 64x64 (ours)."""
 CAPTION_NEEDED = "give the caption of what it is to show, such as 'a red star on a blue striped background'"
 TRUTH_NEEDED = "give the truth of the reference, which motionlift world writes beside its clips"
 """What the exact measures of the world's clips ask for."""
+PROMPT_NEEDED = "give a prompt (--prompt)"
+CLIP_NEEDED = "name a CLIP model, a folder or a hub name such as openai/clip-vit-large-patch14 (--clip-model)"
+"""What the measures of how a video goes with a sentence ask for."""
 
 FIGURES: Mapping[str, str] = {
-    "motion_fidelity": "directions of motion alike, at most 1; near 1 too where most stands still in both",
-    "motion_fidelity_moving": "the same over what moves, -1 to 1",
+    "motion_fidelity": "directions of motion alike, -1 to 1; near 1 too where most stands still in both",
+    "motion_fidelity_moving": "the same over what moves: tracks that get farther than 1/32 of the longer side; -1 to 1",
     "moving_share": "share of the tracks that move",
     "followed_reference": "share of the points that were followed for half of the reference",
     "followed_generated": "the same of the generated video",
     "motion_fidelity_legacy": "motion fidelity by the older, widely copied script; NaN where a track stood still",
-    "motion_discrepancy": "distance of the tracks, 0 where they are the same",
+    "motion_discrepancy": "squared distance of the tracks in pixels over height times width, at least 0; 0 where they are the same",
     "clip_text": "cosine of frames and prompt by CLIP; 100 times as much in many tables",
     "clip_frames": "cosine of neighbouring frames by CLIP",
     "image_reward": "how people would like it for the prompt, about 0 on average",
@@ -80,14 +86,18 @@ class _Job:
     """What it is to show; empty where that was not said."""
     truth: Truth | None
     """Of the reference."""
-    tracker: Tracker
-    """Follows the points."""
-    legacy: bool
-    """Whether the older figure is wanted too."""
-    clip_model: ClipModel | None
-    """What CLIP's figures are taken with."""
+    wanted: frozenset[str]
+    """Names of the figures to give."""
+    tracker: str | Tracker
+    """Follows the points, or its name."""
+    tracker_weights: str | Path | None
+    """Its weights, where they lie elsewhere than by default."""
+    clip_model: str | None
+    """Folder or hub name of what CLIP's figures are taken with."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Filled by the measures."""
+    notices: list[str] = field(default_factory=list)
+    """Likewise."""
 
 
 Advance = Callable[[str], None]
@@ -101,16 +111,21 @@ def score(
     truth: str | Path | None = None,
     metrics: Sequence[str] | None = None,
     tracker: str | Tracker = "flow",
+    tracker_weights: str | Path | None = None,
     legacy: bool = False,
     clip_model: str | None = None,
+    from_start: bool = False,
     advance: Advance = lambda measure: None,
 ) -> Scores:
     """Measure a generated video beside its reference.
 
-    Both are taken to play over their whole duration, whatever their rates. Where their sizes differ, the reference is brought
-    to that of the generated video, and where their shapes differ the middle of it is taken, as a transfer reads it. Frames are
-    decoded again for each measure, one at a time. The network is not used, except by transformers for a CLIP model that is
-    named and is not there yet.
+    Both are compared from beginning to end, whatever their rates and durations: say ``from_start`` where the generated video
+    has the motion of the reference's beginning alone, as a transfer reads it. The truth alone is never stretched: it is read
+    from its beginning at the generated video's own times. Where the sizes differ, the reference is brought to that of the
+    generated video, and where the shapes differ the middle of it is taken, as a transfer reads it. Frames are decoded again for
+    each measure, one at a time. Models are loaded when a figure first needs them, and kept for the next videos; figures whose
+    model is not to be had are left out. The network is not used, except by transformers for a CLIP model that is named and is
+    not there yet.
 
     Args:
         reference: a video file, or a clip.
@@ -119,25 +134,23 @@ def score(
         truth: the file that ``motionlift world`` wrote beside the reference.
         metrics: names of the figures wanted, of :data:`FIGURES`; all by default.
         tracker: ``"flow"``, ``"lucas-kanade"``, ``"cotracker"``, or a tracker.
+        tracker_weights: CoTracker's weights; by default those that torch.hub keeps.
         legacy: also give ``motion_fidelity_legacy``.
         clip_model: folder or hub name of the CLIP model that CLIP's figures are taken with.
+        from_start: take the reference only as far as the generated video plays.
         advance: called with the name of each measure before it is taken.
 
     Raises:
         InputError: a video or the truth cannot be read.
-        SettingError: an unknown metric or tracker.
-        ModelError: the tracker or the CLIP model named is not to be had.
+        SettingError: an unknown metric or tracker, or weights for a tracker that takes none.
     """
     wanted = _wanted(metrics, legacy)
     if isinstance(tracker, str):
-        tracker = tracker_named(tracker)
+        check_tracker(tracker, tracker_weights)
     told = read_truth(truth) if truth is not None else None
-    asked_of_clip = wanted.intersection(MEASURES["alignment"][1])
-    embeddings = _clip(clip_model) if clip_model is not None and asked_of_clip else None
-    own, made = Footage.of(reference), Footage.of(generated)
-    notices = _notices(own, made)
-    legacy = "motion_fidelity_legacy" in wanted
-    job = _Job(own.sized(made.height, made.width), made, prompt, told, tracker, legacy, embeddings)
+    whole, made = Footage.of(reference), Footage.of(generated)
+    own = _beginning(whole, made) if from_start else whole
+    job = _Job(own.sized(made.height, made.width), made, prompt, told, wanted, tracker, tracker_weights, clip_model)
     figures: dict[str, float] = {}
     for name, (measure, names) in MEASURES.items():
         if wanted.intersection(names):
@@ -146,40 +159,61 @@ def score(
     return Scores(
         {name: figures[name] for name in FIGURES if name in figures and name in wanted},
         {name: job.left_out[name] for name in FIGURES if name in job.left_out and name in wanted},
-        notices,
+        (*_notices(whole, own, made), *job.notices),
     )
 
 
-@functools.lru_cache(maxsize=1)
-def _clip(name: str) -> ClipModel:
-    """The CLIP model, read once for many videos."""
-    return ClipModel(name)
+_clip = functools.lru_cache(maxsize=1)(ClipModel)
+_tracker = functools.lru_cache(maxsize=1)(tracker_named)
+_reward = functools.lru_cache(maxsize=1)(load_reward)
+_lpips = functools.lru_cache(maxsize=1)(load_lpips)
+"""Each loaded once for many videos; what was not to be had is looked for again the next time."""
 
 
-def _wanted(metrics: Sequence[str] | None, legacy: bool) -> set[str]:
+class _Beginning(Footage):
+    """The first frames of a video; what comes after them is not decoded."""
+
+    def __iter__(self) -> Iterator[Image]:
+        with closing(frames_of(self.source, self.height, self.width)) as images:
+            yield from itertools.islice(images, self.frames)
+
+
+def _beginning(whole: Footage, made: Footage) -> Footage:
+    """As much of a video as another one plays, from the first frame to the last."""
+    count = round((made.frames - 1) / made.fps * whole.fps) + 1
+    if count >= whole.frames:
+        return whole
+    return _Beginning(whole.source, max(FRAMES[0], count), whole.fps, whole.height, whole.width)
+
+
+def _wanted(metrics: Sequence[str] | None, legacy: bool) -> frozenset[str]:
     """Names of the figures to give."""
     if metrics is None:
-        return set(FIGURES) - ({"motion_fidelity_legacy"} if not legacy else set())
+        return frozenset(FIGURES) - ({"motion_fidelity_legacy"} if not legacy else set())
     unknown = [name for name in metrics if name not in FIGURES]
     if unknown or not metrics:
         came = ", ".join(repr(name[:40]) for name in unknown) or "no name"
         raise SettingError(f"metrics: {came} came; allowed are {', '.join(FIGURES)}")
-    return {*metrics, *(["motion_fidelity_legacy"] if legacy else [])}
+    return frozenset({*metrics, *(["motion_fidelity_legacy"] if legacy else [])})
 
 
-def _notices(reference: Footage, generated: Footage) -> tuple[str, ...]:
-    """What is done to make two videos comparable."""
+def _notices(whole: Footage, reference: Footage, generated: Footage) -> tuple[str, ...]:
+    """What is done to make two videos comparable; of the reference, as it is and as it is taken."""
     found = []
+    if reference.frames < whole.frames:
+        found.append(f"of the reference's {whole.seconds:.2f} s the first {reference.seconds:.2f} s are taken")
     sizes = [(video.height, video.width) for video in (reference, generated)]
     if sizes[0] != sizes[1]:
         found.append(
             f"the reference was brought from {sizes[0][1]}x{sizes[0][0]} to {sizes[1][1]}x{sizes[1][0]} pixels, "
             "the middle of it where the shapes differ"
         )
-    if abs(reference.seconds / generated.seconds - 1) > LASTS_ALIKE:
+    if _apart((reference.frames, reference.fps), (generated.frames, generated.fps)):
+        advice = "; if it has the motion of a part, take the beginning (--from-start) or cut out the part"
         found.append(
             f"the reference plays {reference.seconds:.2f} s and the generated video {generated.seconds:.2f} s: "
             "both are taken to show the same motion from beginning to end"
+            f"{advice if reference.seconds > generated.seconds else ''}"
         )
     elif reference.frames != generated.frames:
         found.append(
@@ -188,12 +222,19 @@ def _notices(reference: Footage, generated: Footage) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _apart(one: tuple[int, float], other: tuple[int, float]) -> bool:
+    """Whether two videos, each so many frames at so many a second, differ by more than a frame from first to last."""
+    first, second = ((frames - 1) / fps for frames, fps in (one, other))
+    return abs(first - second) > FRAME_APART / min(one[1], other[1])
+
+
 def _motion(job: _Job) -> dict[str, float]:
     """Points followed in both videos, and how their motion compares."""
     try:
-        one, other = (job.tracker.track(video) for video in (job.reference, job.generated))
-        return _compared(one, other, job.legacy)
-    except InputError as error:  # both videos could be read to their ends: what fails is following
+        tracker = _tracker(job.tracker, job.tracker_weights) if isinstance(job.tracker, str) else job.tracker
+        one, other = (tracker.track(video) for video in (job.reference, job.generated))
+        return _compared(one, other, "motion_fidelity_legacy" in job.wanted)
+    except (InputError, ModelError) as error:  # both videos could be read to their ends: what fails is following
         job.left_out.update(dict.fromkeys(MEASURES["motion"][1], str(error)))
         return {}
 
@@ -220,25 +261,31 @@ def _compared(one: PointTracks, other: PointTracks, legacy: bool) -> dict[str, f
 def _aligned(job: _Job) -> dict[str, float]:
     """What CLIP says."""
     if job.clip_model is None:
-        how = "name a CLIP model, a folder or a hub name such as openai/clip-vit-large-patch14 (--clip-model)"
-        job.left_out.update(clip_text=how, clip_frames=how)
+        job.left_out.update(clip_text=CLIP_NEEDED, clip_frames=CLIP_NEEDED)
         return {}
-    found = clip_alignment(job.generated, job.clip_model, job.prompt)
-    if found.text is None:
-        job.left_out["clip_text"] = "give a prompt (--prompt)"
-        return {"clip_frames": found.frames}
-    return {"clip_text": found.text, "clip_frames": found.frames}
+    prompt = job.prompt if "clip_text" in job.wanted else ""
+    if not prompt.strip():
+        job.left_out["clip_text"] = PROMPT_NEEDED
+        if "clip_frames" not in job.wanted:
+            return {}
+    try:
+        model = _clip(job.clip_model)
+    except ModelError as error:
+        job.left_out.update(clip_text=str(error), clip_frames=str(error))
+        return {}
+    found = clip_alignment(job.generated, model, prompt)
+    return {"clip_frames": found.frames, **({} if found.text is None else {"clip_text": found.text})}
 
 
 def _liked(job: _Job) -> dict[str, float]:
     """ImageReward."""
+    if not job.prompt.strip():
+        job.left_out["image_reward"] = PROMPT_NEEDED
+        return {}
     try:
-        model = load_reward()
+        model = _reward()
     except ModelError as error:
         job.left_out["image_reward"] = str(error)
-        return {}
-    if not job.prompt.strip():
-        job.left_out["image_reward"] = "give a prompt (--prompt)"
         return {}
     return {"image_reward": image_reward(job.generated, job.prompt, model)}
 
@@ -249,15 +296,27 @@ def _consistent(job: _Job) -> dict[str, float]:
 
 def _leaked(job: _Job) -> dict[str, float]:
     """How much of the reference's looks is left."""
+    ssim = "ssim" in job.wanted and _large_enough(job, "ssim", SSIM_LEAST)
     network = None
-    try:
-        network = load_lpips()
-    except ModelError as error:
-        job.left_out["lpips"] = str(error)
+    if "lpips" in job.wanted and _large_enough(job, "lpips", LPIPS_LEAST):
+        try:
+            network = _lpips()
+        except ModelError as error:
+            job.left_out["lpips"] = str(error)
+    if not ssim and network is None and "histogram" not in job.wanted:
+        return {}
     counts = job.reference.frames, job.generated.frames
-    found = content_leakage(job.reference, job.generated, counts, network)
-    lpips = {} if found.lpips is None else {"lpips": found.lpips}
-    return {"ssim": found.ssim, "histogram": found.histogram, **lpips}
+    found = content_leakage(job.reference, job.generated, counts, network, ssim)
+    return {name: value for name, value in asdict(found).items() if value is not None}
+
+
+def _large_enough(job: _Job, name: str, least: int) -> bool:
+    """Whether the frames are, for a figure that is else left out."""
+    try:
+        check_sides(job.generated.height, job.generated.width, least)
+    except InputError as error:
+        job.left_out[name] = str(error)
+    return name not in job.left_out
 
 
 def _exact(job: _Job) -> dict[str, float]:
@@ -275,9 +334,23 @@ def _exact(job: _Job) -> dict[str, float]:
         looks = ("colour", "shape", "background", "looks_leaked")
         job.left_out.update(dict.fromkeys(looks, f"{CAPTION_NEEDED} (--prompt)"))
     scale = min(1.0, LONGEST_JUDGED / max(job.generated.height, job.generated.width))
-    small = job.generated.sized(round(job.generated.height * scale), round(job.generated.width * scale))
+    small = job.generated.sized(*(max(1, round(side * scale)) for side in (job.generated.height, job.generated.width)))
     frames = torch.from_numpy(np.stack(list(small)))
+    job.notices.extend(_truth_notices(job.truth, job.generated))
     return exact_figures(job.truth, Clip.of(frames, _rate(job.generated)), wanted)
+
+
+def _truth_notices(truth: Truth, generated: Footage) -> list[str]:
+    """How the truth is read, where that is not all of it."""
+    count = len(truth.track)
+    if not _apart((count, FPS), (generated.frames, generated.fps)):
+        return []
+    reading = (
+        f"the truth tells of {count / FPS:.2f} s and is not stretched: it is read from its beginning at the times of"
+    )
+    longer = generated.seconds > count / FPS
+    held = ", and its last place is held after its end" if longer else ""
+    return [f"{reading} the generated video, which plays {generated.seconds:.2f} s{held}"]
 
 
 def _rate(footage: Footage) -> float:

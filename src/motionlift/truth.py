@@ -220,7 +220,7 @@ def exact_figures(truth: Truth, made: Clip, wanted: Looks | None) -> dict[str, f
 
     Args:
         truth: of the reference, whose motion is wanted; read as a transfer reads it, the middle of its frames, and from
-            its beginning at the rate of the made clip.
+            its beginning at the made clip's own times, never stretched; after its end its last place is held.
         made: the clip.
         wanted: what it is to show; without it the looks are not measured.
 

@@ -1,13 +1,12 @@
 """Motion discrepancy against answers known by hand, and against the released program's formula."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from tests.metrics.memory import LITTLE, POINTS, bytes_taken
 
 from motionlift.errors import InputError, SettingError
 from motionlift.metrics.discrepancy import motion_discrepancy
+from motionlift.metrics.matching import ROWS
 
 
 def walk(points: int, frames: int = 9, seed: int = 0) -> torch.Tensor:
@@ -51,23 +50,10 @@ def test_other_lengths_are_resampled():
     assert motion_discrepancy(one, one[:, ::2], 64, 64) == 0.0
 
 
-MEASURED_APART = """
-import resource, torch
-from motionlift.metrics.discrepancy import motion_discrepancy
-tracks = torch.rand(2500, 49, 2) * 100
-motion_discrepancy(tracks[:9], tracks[:9], 480, 720)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-assert motion_discrepancy(tracks, tracks, 480, 720) == 0.0
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024))
-"""
-
-
 def test_2500_tracks_need_little_memory():
-    told = subprocess.run(
-        [sys.executable, "-c", "import sys" + MEASURED_APART], capture_output=True, text=True, check=True
-    )
-    all_at_once = 2500 * 2500 * 49 * 2 * 4  # differences of all pairs, in single precision
-    assert int(told.stdout) < all_at_once / 8
+    measure = "lambda tracks: discrepancy.motion_discrepancy(tracks, tracks, 480, 720)"
+    assert bytes_taken(measure, ROWS) < LITTLE
+    assert bytes_taken(measure, POINTS) > LITTLE, "in one block it takes more, so that the bound tells"
 
 
 def test_sizes_and_tracks_that_do_not_fit_are_refused():

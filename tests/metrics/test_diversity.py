@@ -5,6 +5,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from motionlift.errors import InputError
 from motionlift.media import Clip
 from motionlift.metrics.diversity import diversity
+from motionlift.metrics.leakage import SSIM_LEAST
 
 
 def noise(seed: int, frames: int = 3) -> Clip:
@@ -32,3 +33,9 @@ def test_what_cannot_be_compared_is_refused():
             diversity([noise(1), other])
     with pytest.raises(InputError, match="no frame"):
         diversity([[], []])
+
+
+def test_frames_too_narrow_for_the_similarity_are_refused():
+    assert diversity([noise(seed).resized(SSIM_LEAST, 64) for seed in (1, 2)]) > 0.1
+    with pytest.raises(InputError, match="compared at 64x5 pixels and need sides of at least 6"):
+        diversity([noise(seed).resized(5, 64) for seed in (1, 2)])

@@ -5,9 +5,11 @@ import time
 
 import pytest
 import torch
+from tests.metrics.memory import LITTLE, POINTS, bytes_taken
 
 from motionlift.errors import InputError
 from motionlift.metrics.fidelity import STILL, motion_fidelity, motion_fidelity_moving, still_step
+from motionlift.metrics.matching import ROWS
 
 
 def walk(points: int = 7, frames: int = 9, seed: int = 0) -> torch.Tensor:
@@ -165,6 +167,13 @@ def test_the_older_figure_of_a_video_against_itself_is_far_from_one():
     assert motion_fidelity(line(1, 0), line(1, 0), legacy=True) == pytest.approx(1.0), "a likeness of another number"
 
 
+def test_the_older_figure_of_many_tracks_is_that_of_all_at_once():
+    one, other = walk(2 * ROWS + 9, 9, 1).double(), walk(2 * ROWS + 9, 9, 2).double()
+    units = [torch.nn.functional.normalize(tracks.diff(dim=1), dim=-1).flatten(1) for tracks in (other, one)]
+    alike = units[0] @ units[1].T / 8 - torch.eye(len(one))
+    assert motion_fidelity(one, other, legacy=True) == pytest.approx(float(alike.amax(dim=1).mean()), abs=1e-9)
+
+
 def test_the_older_figure_is_undefined_where_a_track_stands_for_a_frame():
     stopped = walk()
     stopped[3, 4] = stopped[3, 3]
@@ -202,6 +211,13 @@ def test_many_tracks_are_cheap():
     start = time.process_time()
     motion_fidelity(tracks, tracks)
     assert time.process_time() - start < 30  # some 0.3 s; pair by pair in Python it would be hours
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_2500_tracks_need_little_memory(legacy: bool):
+    measure = f"lambda tracks: fidelity.motion_fidelity(tracks, tracks, legacy={legacy})"
+    assert bytes_taken(measure, ROWS) < LITTLE
+    assert bytes_taken(measure, POINTS) > LITTLE, "in one block it takes more, so that the bound tells"
 
 
 @pytest.mark.parametrize(

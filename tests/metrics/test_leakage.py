@@ -13,7 +13,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from motionlift.errors import InputError, ModelError
 from motionlift.media import Clip
 from motionlift.metrics import leakage
-from motionlift.metrics.leakage import content_leakage, load_lpips
+from motionlift.metrics.leakage import LPIPS_LEAST, SSIM_LEAST, content_leakage, load_lpips
 
 
 def noise(frames: int, seed: int = 0) -> Clip:
@@ -65,6 +65,16 @@ def test_what_does_not_fit_is_refused():
             content_leakage(noise(2), noise(3) if counts == (2, 3) else noise(2), (counts[0], counts[1] + 9))
 
 
+def test_frames_too_narrow_for_the_similarity_are_refused():
+    narrow = [noise(2, seed).resized(SSIM_LEAST, 64) for seed in (1, 2)]
+    assert -1 < content_leakage(*narrow, (2, 2)).ssim < 0.9
+    narrower = [clip.resized(SSIM_LEAST - 1, 64) for clip in narrow]
+    with pytest.raises(InputError, match="compared at 64x5 pixels and need sides of at least 6"):
+        content_leakage(*narrower, (2, 2))
+    found = content_leakage(*narrower, (2, 2), ssim=False)
+    assert found.ssim is None and 0 <= found.histogram <= 1
+
+
 # LPIPS
 
 
@@ -107,6 +117,16 @@ def test_lpips_is_zero_for_the_same_pictures_and_grows_with_the_difference():
     distances = [content_leakage(own, other, (2, 2), network).lpips for other in (own, near, far)]
     assert distances[0] == pytest.approx(0.0, abs=1e-7)
     assert distances[0] < distances[1] < distances[2]
+
+
+@pytest.mark.usefixtures("torchvision")
+def test_lpips_of_frames_too_small_for_its_network_is_refused():
+    network = load_lpips()
+    for size in ((LPIPS_LEAST, 40), (40, LPIPS_LEAST)):
+        assert content_leakage(noise(2).resized(*size), noise(2, 1).resized(*size), (2, 2), network).lpips > 0
+    small = noise(2).resized(LPIPS_LEAST - 1, 40)
+    with pytest.raises(InputError, match="compared at 40x30 pixels and need sides of at least 31"):
+        content_leakage(small, small, (2, 2), network)
 
 
 def test_lpips_without_weights_or_torchvision_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -36,6 +36,9 @@ def motion_discrepancy(
         reference_visible: where the points are seen; by default everywhere.
         generated_visible: likewise.
 
+    Returns:
+        Squared pixels divided by the frame's height times width, so without a unit; at least 0, and not bounded above.
+
     Raises:
         InputError: tracks that do not fit, hold NaN where a point is to be seen, or are nowhere seen for half of the time
             in either video.

@@ -12,6 +12,7 @@ import torch
 
 from motionlift.errors import InputError
 from motionlift.media import Image
+from motionlift.metrics.leakage import SSIM_LEAST, check_sides
 
 
 def diversity(videos: Sequence[Iterable[Image]]) -> float:
@@ -20,8 +21,12 @@ def diversity(videos: Sequence[Iterable[Image]]) -> float:
     Args:
         videos: RGB frames of each; equally many, of one size.
 
+    Returns:
+        0 where all are the same, at most 2.
+
     Raises:
-        InputError: fewer than two videos, or videos of different lengths or sizes.
+        InputError: fewer than two videos, videos of different lengths or sizes, or frames too small for SSIM
+            (:data:`motionlift.metrics.leakage.SSIM_LEAST`).
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -32,6 +37,7 @@ def diversity(videos: Sequence[Iterable[Image]]) -> float:
         shapes = {None if frame is None else frame.shape for frame in frames}
         if len(shapes) != 1 or None in shapes:
             raise InputError("the videos differ in length or size; give those of one model and setting")
+        check_sides(frames[0].shape[0], frames[0].shape[1], SSIM_LEAST)
         batch = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 255
         for one, other in itertools.combinations(batch, 2):
             alike = structural_similarity_index_measure(one[None], other[None], data_range=1.0)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from motionlift.errors import InputError
-from motionlift.metrics.matching import DECIMALS, Seen, both_seen, least_together, long_seen, together
+from motionlift.metrics.matching import DECIMALS, ROWS, Seen, both_seen, least_together, long_seen, together
 
 STILL = 1 / 32
 """A track that never gets farther than this share of the frame's longer side from where it was first seen stands still: two
@@ -66,6 +66,9 @@ def motion_fidelity(
         generated_visible: likewise.
         standing: longest step, in pixels, that counts as none. 0 takes tracks as exact; measured ones tremble.
 
+    Returns:
+        -1..1, without a unit. With ``legacy`` -2..1, or NaN.
+
     Raises:
         InputError: tracks that do not fit, hold NaN where a point is to be seen, or are nowhere seen for half of the time
             in either video.
@@ -98,6 +101,9 @@ def motion_fidelity_moving(
         reference_visible: where the points are seen.
         generated_visible: likewise.
         standing: longest step, in pixels, that counts as none.
+
+    Returns:
+        The score, -1..1, and the share of the tracks that move, 0..1.
 
     Raises:
         InputError: as :func:`motion_fidelity`.
@@ -194,8 +200,12 @@ def _legacy(reference: Tensor, generated: Tensor) -> float:
         )
     steps = [seen.positions.diff(dim=1) for seen in (other, one)]
     units = [(moved / moved.norm(dim=-1, keepdim=True)).flatten(1) for moved in steps]
-    similarity = units[0] @ units[1].T / steps[0].shape[1]
-    return float((similarity - torch.eye(len(similarity), dtype=torch.float64)).amax(dim=1).mean())
+    best = torch.empty(len(units[0]), dtype=torch.float64)
+    for start in range(0, len(best), ROWS):
+        similarity = units[0][start : start + ROWS] @ units[1].T / steps[0].shape[1]
+        similarity.diagonal(start).sub_(1)
+        best[start : start + ROWS] = similarity.amax(dim=1)
+    return float(best.mean())
 
 
 def _nothing_seen() -> InputError:

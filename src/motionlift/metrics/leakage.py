@@ -28,22 +28,32 @@ HOW_TO_GET_LPIPS = (
     "python -c \"import torchvision; torchvision.models.alexnet(weights='DEFAULT')\""
 )
 """What to do where they are missing."""
+SSIM_LEAST = 6
+"""Shortest side of a frame, in pixels, that SSIM can be taken of: torchmetrics mirrors five pixels beyond each border for the
+window of eleven (Wang et al. 2004), and a mirror needs one more."""
+LPIPS_LEAST = 31
+"""Shortest side, in pixels, of which AlexNet's first convolution and two poolings leave anything (its kernels of 11, 3 and 3 by
+steps of 4, 2 and 2)."""
 
 
 @dataclass(frozen=True)
 class Leakage:
     """How alike two videos look."""
 
-    ssim: float
-    """Mean structural similarity of the frames, 1 where they are the same."""
+    ssim: float | None
+    """Mean structural similarity of the frames, -1..1, 1 where they are the same; None where it was not wanted."""
     histogram: float
     """Share of the colours that the videos have in common, 0..1."""
     lpips: float | None
-    """Mean perceptual distance of the frames, 0 where they are the same; None where no network was given."""
+    """Mean perceptual distance of the frames, at least 0, 0 where they are the same; None where no network was given."""
 
 
 def content_leakage(
-    reference: Iterable[Image], generated: Iterable[Image], counts: tuple[int, int], lpips: Any = None
+    reference: Iterable[Image],
+    generated: Iterable[Image],
+    counts: tuple[int, int],
+    lpips: Any = None,
+    ssim: bool = True,
 ) -> Leakage:
     """Go through two videos of one size once.
 
@@ -55,9 +65,11 @@ def content_leakage(
         generated: RGB frames of the other video, of the same size.
         counts: how many frames each has.
         lpips: what :func:`load_lpips` gave; left out without.
+        ssim: whether structural similarity is wanted.
 
     Raises:
-        InputError: videos of different sizes, or fewer frames than said.
+        InputError: videos of different sizes, frames too small for what is wanted (:data:`SSIM_LEAST`,
+            :data:`LPIPS_LEAST`), or fewer frames than said.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -67,19 +79,34 @@ def content_leakage(
         _evenly(_counted(frames, table), count, least)
         for frames, table, count in zip((reference, generated), tables, counts, strict=True)
     ]
-    similar, distant = [], []
+    needed = max(SSIM_LEAST if ssim else 1, LPIPS_LEAST if lpips is not None else 1)
+    similar, distant, came = [], [], 0
     for one, other in itertools.zip_longest(*chosen):
         pair = _pair(one, other)
-        similar.append(float(structural_similarity_index_measure(*pair, data_range=1.0)))  # pyright: ignore
+        check_sides(pair[0].shape[2], pair[0].shape[3], needed)
+        came += 1
+        if ssim:
+            similar.append(float(structural_similarity_index_measure(*pair, data_range=1.0)))  # pyright: ignore
         if lpips is not None:
             with torch.inference_mode():
                 distant.append(float(lpips(*pair).mean()))
-    if len(similar) != least:
-        raise InputError(f"{len(similar)} frames came of {least}; say how many frames each video has")
+    if came != least:
+        raise InputError(f"{came} frames came of {least}; say how many frames each video has")
     shares = [table / table.sum() for table in tables]
-    return Leakage(
-        float(np.mean(similar)), float(np.minimum(*shares).sum()), float(np.mean(distant)) if distant else None
-    )
+    means = [float(np.mean(values)) if values else None for values in (similar, distant)]
+    return Leakage(means[0], float(np.minimum(*shares).sum()), means[1])
+
+
+def check_sides(height: int, width: int, least: int) -> None:
+    """Refuse frames that are too small for a measure.
+
+    Raises:
+        InputError: a side is shorter than ``least`` pixels.
+    """
+    if min(height, width) < least:
+        raise InputError(
+            f"the frames are compared at {width}x{height} pixels and need sides of at least {least}; give larger videos"
+        )
 
 
 def load_lpips() -> Any:

@@ -218,13 +218,20 @@ def tracker_named(name: str, weights: str | Path | None = None) -> Tracker:
         SettingError: there is no such tracker, or it takes no weights.
         ModelError: its weights are not there.
     """
+    check_tracker(name, weights)
+    return TRACKERS[name]() if weights is None else CoTracker(weights)
+
+
+def check_tracker(name: str, weights: str | Path | None = None) -> None:
+    """Refuse what is no tracker, without looking for its weights.
+
+    Raises:
+        SettingError: there is no such tracker, or it takes no weights.
+    """
     if name not in TRACKERS:
         raise SettingError(f"tracker {str(name)[:40]!r} is unknown; allowed are {', '.join(TRACKERS)}")
-    if weights is None:
-        return TRACKERS[name]()
-    if name != CoTracker.name:
+    if weights is not None and name != CoTracker.name:
         raise SettingError(f"the tracker {name} takes no weights; they are for {CoTracker.name}")
-    return CoTracker(weights)
 
 
 def resized(tracks: PointTracks, height: int, width: int) -> PointTracks:
