@@ -69,7 +69,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's "
         "mean removed; *direction* is the mean cosine of its steps; *motion fidelity* is by the built-in flow tracker; looks are "
         "judged by the classifier; *leakage* is how often the object or the background has the reference's colour; means with "
-        "bootstrap 95 % intervals; passes are forward and backward, of lifting and casting together; seconds to lift and to cast are "
+        "bootstrap 95 % intervals; passes are forward and backward, of lifting and casting; seconds to lift and to cast are "
         "on one core. Where the cost of lifting is not told, the motion was that of a row above.\n\n"
     )
     head = [
