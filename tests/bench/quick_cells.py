@@ -50,10 +50,6 @@ def measure_or_die(cell: Cell) -> Mapping[str, Any]:
     return {"figures": {}}
 
 
-def process_of(item: int) -> int:
-    return os.getpid()
-
-
 def waiting(folder: Path) -> grid.Grid:
     """The cells without a record, as :func:`motionlift.bench.grid.lay_out` finds them, with no model to load."""
     records = folder / grid.RECORDS

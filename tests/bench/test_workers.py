@@ -1,5 +1,6 @@
 """Real processes: they die, are killed, and are stopped."""
 
+import operator
 import os
 import signal
 import subprocess
@@ -56,16 +57,17 @@ def test_a_process_that_dies_takes_only_its_cell(tmp_path: Path, workers: Worker
     assert failed["seed"] == quick_cells.DEADLY and failed["error"] == grid.DIED
 
 
-def test_a_process_that_dies_before_it_is_given_an_item_takes_none(tmp_path: Path):
+def test_a_process_that_dies_before_it_is_given_an_item_takes_none():
     """Nothing waits for it: that it is gone shows when the next item is handed over."""
+    called = operator.methodcaller("__call__")
     with Workers(1) as workers:
-        (process,) = workers.each(quick_cells.process_of, [0], quick_cells.process_of)
+        (process,) = workers.each(called, [os.getpid], called)
         os.kill(process, signal.SIGKILL)
         until = time.monotonic() + 20
         while alive(process) and time.monotonic() < until:
             time.sleep(0.1)
         time.sleep(0.5)  # until its executor has seen it too
-        found = list(workers.each(quick_cells.process_of, [1, 2], quick_cells.process_of))
+        found = list(workers.each(called, [os.getpid] * 2, called))
     assert len(found) == 2 and process not in found and os.getpid() not in found
 
 
