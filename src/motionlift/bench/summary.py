@@ -59,7 +59,7 @@ class Measurement:
     """All that the record says."""
 
     @property
-    def group(self) -> Hashable:
+    def group(self) -> tuple[str, str, str]:
         """What is drawn as a whole for intervals: cells of one reference are not independent."""
         return self.source, self.reference, self.content
 
