@@ -41,3 +41,4 @@ bench: $(READY) ## time and memory, one table for each file of benchmarks/
 
 results: $(READY) ## measure what docs/results.md shows, and write it (hours; goes on where it was stopped)
 	$(BIN)/python -m motionlift.bench
+	$(BIN)/motionlift report docs/results/world --output docs/results/world/report.html

@@ -1,15 +1,9 @@
 """The page and its tables: whole, escaped, and working in a browser."""
 
-import base64
 import csv
-import fcntl
 import html
 import json
-import os
 import re
-import select
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,13 +13,13 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
+from tests.bench.chromium import Chromium, browser
 from tests.bench.made_records import PROMPT, error_records, record, video, write
 
 from motionlift.bench.report import write_report
 from motionlift.cli import run
 from motionlift.errors import InputError, OutputError
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "chrome-headless-shell")
 EMPTY_TAGS = {"meta", "line", "circle"}
 TITLE = "smm <b>&"
 
@@ -320,64 +314,6 @@ TRIED = """
 """Uses the page, and tells what it found."""
 
 
-def browser() -> str | None:
-    named = os.environ.get("MOTIONLIFT_CHROMIUM")
-    return named or next((found for name in BROWSERS if (found := shutil.which(name))), None)
-
-
-class Chromium:
-    """A browser without a window, spoken to through pipes (Chrome DevTools Protocol)."""
-
-    def __init__(self, program: str, profile: Path):
-        their_input, our_output = os.pipe()
-        our_input, their_output = os.pipe()
-        # It reads from 3 and writes to 4: moved out of their way first, so that neither overwrites the other.
-        high = [fcntl.fcntl(each, fcntl.F_DUPFD, 64) for each in (their_input, their_output)]
-        self._process = subprocess.Popen(
-            [program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
-             "--autoplay-policy=no-user-gesture-required", f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(3, 4),
-            preexec_fn=lambda: [os.dup2(each, place) for each, place in zip(high, (3, 4), strict=True)],
-        )  # fmt: skip
-        for each in (their_input, their_output, *high):
-            os.close(each)
-        self._output, self._input = our_output, our_input
-        self._session: dict[str, str] = {}
-        self._number, self._rest = 0, b""
-
-    def __enter__(self) -> "Chromium":
-        page = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = {"sessionId": self.ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]}
-        self.ask("Page.enable")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._output)
-        os.close(self._input)
-
-    def ask(self, method: str, **parameters: Any) -> Any:
-        """Send a request and wait for its answer."""
-        self._number += 1
-        request = {"id": self._number, "method": method, "params": parameters, **self._session}
-        os.write(self._output, json.dumps(request).encode() + b"\0")
-        while True:
-            answer = self._message()
-            if answer.get("id") == self._number:
-                assert "error" not in answer, answer
-                return answer["result"]
-
-    def _message(self) -> dict[str, Any]:
-        while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._input], [], [], 60)
-            read = os.read(self._input, 1 << 16) if ready else b""
-            assert read, "the browser ended, or does not answer"
-            self._rest += read
-        message, _, self._rest = self._rest.partition(b"\0")
-        return json.loads(message)
-
-
 in_browser = pytest.mark.skipif(browser() is None, reason="no Chromium here")
 
 
@@ -402,14 +338,9 @@ def chromium(tmp_path: Path) -> Iterator[Chromium]:
 @in_browser
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_in_a_browser(page: Path, chromium: Chromium, tmp_path: Path, width: int):
-    chromium.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-    chromium.ask("Emulation.setScrollbarsHidden", hidden=True)
-    light = [{"name": "prefers-color-scheme", "value": "light"}]
-    chromium.ask("Emulation.setEmulatedMedia", features=light)
+    chromium.show_at(width)
     told = told_by(chromium, page, TRIED)
-    clip = {"scale": 1, **chromium.ask("Page.getLayoutMetrics")["cssContentSize"]}
-    picture = chromium.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
-    (tmp_path / "page.png").write_bytes(base64.b64decode(picture))
+    (tmp_path / "page.png").write_bytes(chromium.picture())
     assert told["problems"] == [] and told["title"] == "motionlift report", "the prompt's script did not run"
     assert told["before"] == ["none", TITLE, "ditflow"]
     assert told["ascending"] == [TITLE, "ditflow", "none"] == told["descending"][::-1] and told["sort"] == "ascending"

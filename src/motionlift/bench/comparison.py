@@ -61,9 +61,11 @@ def records_of(folder: Path, model: str, fingerprint: str, defaults: Callable[[s
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:
-    """A row for every method, and how figures of motion order all videos beside the true error."""
+    """A row for every method, in the order of the run, and how figures of motion order all videos beside the true error."""
     (found,) = sections(records)
-    references = max(row.references for row in found.rows)
+    order = {method.title: number for number, method in enumerate(read_run(NAME).methods)}
+    rows = sorted(found.rows, key=lambda row: order.get(row.title, len(order)))
+    references = max(row.references for row in rows)
     text = (
         f"## Methods\n\n{references} held-out references, each cast onto one new held-out prompt (another object, colour and "
         "background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's "
@@ -79,7 +81,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "lift, s",
         "cast, s",
     ]
-    return text + table(head, [_line(row, references) for row in found.rows]) + _agreement(found)
+    return text + table(head, [_line(row, references) for row in rows]) + _agreement(found)
 
 
 def _line(row: Row, references: int) -> list[str]:
