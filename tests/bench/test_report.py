@@ -4,6 +4,7 @@ import csv
 import html
 import json
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
