@@ -149,6 +149,15 @@ def test_sweep():
     )
 
 
+def test_a_setting_on_fewer_references_says_so():
+    about = {"aligned": 0.1, "absolute": 0.1, "direction": 0.5, "colour": True, "background": True, "shape": True}
+    cells = [("none", {}, 0), ("none", {}, 1), ("vmc", {}, 0), ("vmc", {}, 1), ("vmc", {"form": "l2"}, 1)]
+    text = sweep.section(
+        [{"method": m, "settings": s, "index": index, "leakage": False, **about} for m, s, index in cells]
+    )
+    assert "| defaults | 0.100" in text and "| form=l2 (1 of 2) |" in text
+
+
 def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
     lacking = {"index": sweep.FIRST, "method": "ditflow", "settings": {"block": twin.blocks}}
     record = measured(sweep, lacking)

@@ -108,6 +108,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
                 kind = {"method": own, "settings": change}
                 chosen = [record for record in records if kind.items() <= record.items() and "refused" not in record]
                 if chosen:
-                    rows.append([title, *averages(chosen)])
+                    few = f" ({len(chosen)} of {references})" if len(chosen) < references else ""
+                    rows.append([title + few, *averages(chosen)])
             text += f"\n### {method}: {name}\n\n{table(['', *HEAD], rows)}"
     return text
