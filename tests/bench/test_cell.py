@@ -179,6 +179,7 @@ def test_the_command_measures_and_goes_on(
     assert run(["bench", "run.yaml", "--jobs", "1", "--again"]) == 0
     assert "measured 1 of 2 cells, 1 were there" in capsys.readouterr().out
     assert run(["report", "out/run"]) == 0
+    assert "count nowhere: 1" in capsys.readouterr().err, "the file as it was before stays on record"
     Path("run.yaml").write_text("model: [a]\n")
     assert run(["bench", "run.yaml"]) == 1
     assert capsys.readouterr().err.startswith("error: run.yaml, line 1: unknown key 'model'")
