@@ -21,6 +21,7 @@ from motionlift.bench import (
     retrieval,
     runner,
     saved_positions,
+    several_seeds,
     signal,
     stages,
     sweep,
@@ -34,7 +35,7 @@ from motionlift.methods import motionmatcher, vmc
 from motionlift.metrics.tracks import aligned_error
 from motionlift.zoo import tiny_dit, tiny_unet, tiny_upscaler, world
 
-MODULES = (looks, signal, masks, inversion, retrieval, stages, saved_positions, sweep)
+MODULES = (looks, signal, masks, inversion, retrieval, stages, saved_positions, several_seeds, sweep)
 """Those whose extent is a count."""
 
 
@@ -128,6 +129,21 @@ def test_saved_positions(twin: Any):
     assert record["zero_shot"]["prompt"] != record["prompt"]
     assert record["cast_seconds"] > 0 and record["leakage"] in (True, False)
     assert_table(saved_positions.section([record, record]), 2)
+
+
+def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One lift for all seeds; noise of one's own differs, and noise that is wholly inverted does not."""
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path))
+    fresh, inverted = (
+        measured(several_seeds, {"index": 0, "method": "none", "settings": settings})
+        for settings in ({}, {"inversion": True, "beta": 1.0})
+    )
+    assert fresh["diversity"] > 0.01 and inverted["diversity"] == pytest.approx(0, abs=1e-6)
+    assert len(fresh["seeds"]) == len(several_seeds.SEEDS) and len(list((tmp_path / "motions").glob("*"))) == 2
+    refused = {"index": 1, "method": "none", "settings": {}, "refused": "it has none"}
+    text = several_seeds.section([fresh, inverted, refused])
+    assert_table(text, 2)
+    assert "| none (1 of 2) |" in text and "| inverted noise alone (1 of 2) | 0.000 (0.000 to 0.000) |" in text
 
 
 def test_sweep():

@@ -1,7 +1,7 @@
 """Experiments go on where they were stopped, and the page shows what was measured of this model."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,12 +37,28 @@ class Experiment:
         return f"## Squares\n\n{sorted(record['square'] for record in records)}\n"
 
 
+class Threads:
+    """Workers of this process."""
+
+    def __init__(self, jobs: int):
+        self.pool = ThreadPoolExecutor(jobs)
+
+    def __enter__(self) -> "Threads":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def each(self, work: Any, items: Any, died: Any) -> Iterator[Any]:
+        return self.pool.map(work, items)
+
+
 @pytest.fixture
 def experiment(monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """In place of the real ones, in this process."""
     fake = Experiment()
     monkeypatch.setattr(runner, "EXPERIMENTS", {"squares": fake})
-    monkeypatch.setattr(runner, "ProcessPoolExecutor", lambda jobs, mp_context: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(runner, "Workers", Threads)
     monkeypatch.setattr(runner, "load", lambda model: SimpleNamespace(fingerprint=f"{model}-fingerprint"))
     monkeypatch.setattr(runner, "defaults", lambda _model, _method: "as-they-are")
     monkeypatch.setattr(runner, "BUNDLED_MODELS", ())

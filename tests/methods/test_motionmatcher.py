@@ -90,8 +90,16 @@ def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytes
         assert float(METHOD.loss(given, model, settings)) > 1e-5
 
 
-def test_its_gradient_is_that_of_the_whole_step(model: Any):
-    """Against one graph from the factors to the features, with a second network in the place of the one without factors."""
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool):
+    """Against one graph from the factors to the features, with a second network in the place of the one without factors.
+
+    Also where activations are recomputed, as large models do.
+    """
+    if recomputed and model.family == "cogvideox":
+        model.network.enable_gradient_checkpointing()
+    elif recomputed:
+        model.checkpoint_activations()
     settings = replace(METHOD.settings(model), steps=20, dropout=0.0)
     frozen = backbone() if model.family == "cogvideox" else UNet3D(unet3d(), "twin", torch.device("cpu"))
     with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
@@ -101,6 +109,7 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any):
         given = draw(model, 700, adapter.off)
         parameters = list(adapter.parameters.values())
         loss = METHOD.loss(given, model, settings)
+        assert all(parameter.requires_grad for parameter in parameters)
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
 
         noised = model.add_noise(given.latents, given.noise, 700)
@@ -118,6 +127,34 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any):
         assert (one is None) == (other is None)
         if one is not None:
             torch.testing.assert_close(one, other, rtol=2e-3, atol=1e-7)
+
+
+def test_what_is_kept_of_a_draw_changes_no_loss_and_no_gradient(model: Any):
+    settings = replace(METHOD.settings(model), draws=5, dropout=0.0)
+    looks: list[int] = []
+    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
+        with torch.no_grad():
+            for parameter in adapter.parameters.values():
+                parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+
+        @contextmanager
+        def watched():
+            looks.append(1)
+            with adapter.off():
+                yield
+
+        given = draw(model, 700, watched)
+        parameters = list(adapter.parameters.values())
+        found = []
+        for _ in range(2):
+            loss = METHOD.loss(given, model, settings)
+            found.append((loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)))
+    assert len(looks) == 3
+    (loss, gradients), (again, kept) = found
+    assert float(loss) > 0 and torch.equal(loss, again)
+    for one, other in zip(gradients, kept, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or torch.equal(one, other)
 
 
 def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any):

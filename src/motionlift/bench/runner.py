@@ -4,13 +4,11 @@ import argparse
 import functools
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from motionlift.bench import (
     comparison,
@@ -21,12 +19,16 @@ from motionlift.bench import (
     metric_checks,
     retrieval,
     saved_positions,
+    several_seeds,
     signal,
     stages,
     sweep,
     trackers,
 )
+from motionlift.bench.grid import DIED
 from motionlift.bench.records import append_record, missing, read_records
+from motionlift.bench.workers import Workers
+from motionlift.errors import OutputError
 from motionlift.loading import BUNDLED_MODELS, load
 from motionlift.methods import method as method_named
 from motionlift.workflow import versions
@@ -34,7 +36,8 @@ from motionlift.workflow import versions
 EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
-        *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions, sweep, footage),
+        *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions),
+        *(several_seeds, sweep, footage),
         *(trackers, metric_checks),
     )
 }
@@ -88,17 +91,16 @@ def run(
     cells = [stated(cell, model) for cell in EXPERIMENTS[name].cells(extent)]
     cells = missing(cells, read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = [pool.submit(measure_cell, name, cell, model, extent) for cell in cells]
-        try:
-            for number, future in enumerate(as_completed(futures), 1):
-                record = future.result()
-                append_record(path, record)
-                told(f"{name}: {number} of {len(cells)}")
-                yield record
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # where one failed, the rest need not run
+    work = functools.partial(measure_cell, name, model=model, extent=extent)
+    with Workers(jobs) as workers:
+        for number, record in enumerate(workers.each(work, cells, _died), 1):
+            append_record(path, record)
+            told(f"{name}: {number} of {len(cells)}")
+            yield record
+
+
+def _died(cell: Mapping[str, Any]) -> NoReturn:
+    raise OutputError(f"{cell} was not measured: {DIED}; run it again with --jobs 1")
 
 
 def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:

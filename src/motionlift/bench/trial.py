@@ -23,14 +23,20 @@ def refusal(cell: Mapping[str, Any], model: str) -> str | None:
     return None
 
 
-def transferred(cell: Mapping[str, Any], model: str, cached: bool = False) -> tuple[Video, dict[str, Any]]:
-    """Lift, cast and measure; one seed, the reference's number. Cached, a motion that was lifted for another cell serves too."""
+def transferred(
+    cell: Mapping[str, Any], model: str, cached: bool = False, seed: int | None = None
+) -> tuple[Video, dict[str, Any]]:
+    """Lift, cast and measure; the seed is the reference's number unless given.
+
+    Cached, a motion that was lifted for another cell or seed serves too.
+    """
     backbone, index, method = bundled(model), cell["index"], cell["method"]
     frames = backbone.shape.frames
     scene, wanted = reference(index, frames), prompt_scene(index, frames=frames)
     settings = {**cell["settings"], **words_of(method, scene, wanted)}
     clip = clip_of(scene, backbone.fps)
-    video = transfer(clip, wanted.caption(), backbone, method=method, seed=index, settings=settings, cached=cached)
+    own = index if seed is None else seed
+    video = transfer(clip, wanted.caption(), backbone, method=method, seed=own, settings=settings, cached=cached)
     return video, figures(video.clip.frames, scene, wanted)
 
 
