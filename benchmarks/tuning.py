@@ -1,8 +1,9 @@
 """Time of one tuning step of each method against a plain denoising step of the same low-rank factors, as a Markdown table.
 
-All are measured in one process, a step of each in turn, and the least of every one is taken; MotionMatcher's paper reports 1.9
-times a plain step. The last row has ZeroScope's layout at a quarter of its width, with random weights: which share of a network
-comes before the published layer depends on the layout, and with it the cost.
+All are measured in one process, steps of each in turn, and the least of every one is taken; MotionMatcher's paper reports 1.9
+times a plain step. The last rows are of ZeroScope's network in its full width, with random weights, on few and small frames: which
+share of a network comes before the published layers depends on the layout, and with it the cost. Large models recompute activations
+in backward, as the last row does; the row before it is of the same network with all activations kept.
 """
 
 import argparse
@@ -19,9 +20,10 @@ from motionlift.loading import BUNDLED_MODELS, load
 from motionlift.methods import method as method_named
 from motionlift.zoo import tiny_unet, world
 
-ZEROSCOPE = "zeroscope's layout, a quarter as wide"
-SIDES = {ZEROSCOPE: 128}
-"""Height and width of the frames in pixels, where the model's own would leave nothing at the fourth level."""
+ZEROSCOPE, KEPT = "zeroscope", "zeroscope, activations kept"
+SIDE, FRAMES = 96, 4
+"""Height and width of its frames in pixels, of which the small autoencoder makes a lattice of 24x24, and their number: at the true 16
+frames of 48x48 a step would take sixteen times longer."""
 
 
 class Denoising:
@@ -44,42 +46,47 @@ class Denoising:
 
 
 def zeroscope():
-    """A pipeline around the published network of ZeroScope, random and narrow; its heads are a quarter as wide too."""
+    """A pipeline around the published network of ZeroScope, with random weights."""
     torch.manual_seed(0)
     pipeline = tiny_unet.pipeline(tiny_unet.autoencoder())
     pipeline.unet = UNet3DConditionModel(
-        sample_size=SIDES[ZEROSCOPE] // 4,
-        in_channels=8,
-        out_channels=8,
-        block_out_channels=(80, 160, 320, 320),
-        norm_num_groups=16,
-        cross_attention_dim=pipeline.text_encoder.config.hidden_size,
-        attention_head_dim=16,
+        sample_size=SIDE // 4, cross_attention_dim=pipeline.text_encoder.config.hidden_size
     )
     return pipeline
 
 
+def loaded(model: str):
+    """The model, and latents of a reference."""
+    if model not in (ZEROSCOPE, KEPT):
+        backbone = load(model)
+        frames, side = backbone.shape.frames, tiny_unet.FRAME_SIZE
+    else:
+        backbone = load(zeroscope(), "cpu")
+        frames, side = FRAMES, SIDE
+        backbone.recomputes = model == ZEROSCOPE
+    scene = world.sample(0, 0, frames)
+    pixels = world.render([scene], side, side).frames[0].permute(0, 3, 1, 2).float() / 127.5 - 1
+    return backbone, backbone.encode(pixels), scene.caption()
+
+
 def measure(model: str, repeats: int) -> dict[str, float]:
     """Least seconds of a step of every method."""
-    backbone = load(zeroscope() if model == ZEROSCOPE else model, "cpu")
-    scene = world.sample(0, 0, backbone.shape.frames)
-    side = SIDES.get(model, tiny_unet.FRAME_SIZE)
-    pixels = world.render([scene], side, side).frames[0].permute(0, 3, 1, 2).float() / 127.5 - 1
-    latents, text = backbone.encode(pixels), backbone.text(scene.caption())
+    backbone, latents, caption = loaded(model)
+    text = backbone.text(caption)
     matcher = method_named("motionmatcher")
     seconds: dict[str, list[float]] = {}
     for _ in range(repeats):
         for method in (Denoising(matcher), matcher, method_named("vmc")):
             own = matcher if method.name == "plain" else method
-            settings = replace(own.settings(backbone), tuning_steps=2, source_prompt=scene.caption())
+            settings = replace(own.settings(backbone), tuning_steps=2, source_prompt=caption)
             with tunable(backbone.network, method.plan(backbone, settings), 0) as adapter:
                 steps = tune.tune(
-                    tune.Tuning(backbone, method, settings, adapter, latents, text, backbone.fitting(None))
+                    tune.Tuning(backbone, method, settings, adapter, latents, text, backbone.fitting(latents.shape[2]))
                 )
-                next(steps)
-                began = time.perf_counter()
-                next(steps)
-                seconds.setdefault(method.name, []).append(time.perf_counter() - began)
+                for _ in range(settings.tuning_steps):
+                    began = time.perf_counter()
+                    next(steps)
+                    seconds.setdefault(method.name, []).append(time.perf_counter() - began)
                 steps.close()
     return {name: min(values) for name, values in seconds.items()}
 
@@ -87,13 +94,13 @@ def measure(model: str, repeats: int) -> dict[str, float]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=[*BUNDLED_MODELS, ZEROSCOPE])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--models", nargs="+", default=[*BUNDLED_MODELS, KEPT, ZEROSCOPE])
+    parser.add_argument("--repeats", type=int, default=5, help="of the bundled models; ZeroScope, far slower, has one")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print("| model | plain step, s | motionmatcher, times a plain step | vmc, times a plain step |\n|---|---|---|---|")
     for model in arguments.models:
-        found = measure(model, arguments.repeats)
+        found = measure(model, arguments.repeats if model in BUNDLED_MODELS else 1)
         ratios = [f"{found[name] / found['plain']:.2f}" for name in ("motionmatcher", "vmc")]
         print(f"| {model} | {found['plain']:.2f} | {' | '.join(ratios)} |")
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from motionlift.core import INVERTED, Backbone, Guided, Method, Sampled
+from motionlift.core import INVERTED, Backbone, Guided, Method, Sampled, Tuner
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.media import Clip
 from motionlift.motion import Motion
@@ -24,7 +24,7 @@ def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] |
     """The method's defaults for a model with some values changed, checked.
 
     Raises:
-        SettingError: an unknown name, or a value that is not allowed.
+        SettingError: an unknown name, a value that is not allowed, or something to be tuned that the model has not.
     """
     settings = with_values(method.settings(backbone), values or {})
     blocks = method.blocks(settings)
@@ -38,6 +38,8 @@ def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] |
         )
     if settings.beta and not settings.inversion:
         raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
+    if isinstance(method, Tuner):
+        method.plan(backbone, settings)
     return settings
 
 

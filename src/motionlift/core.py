@@ -235,10 +235,6 @@ class Tuned(Sampled):
         """The cleanest of a model's timesteps that is tuned, and cast with the adapter."""
         return round(self.clean_share * levels)
 
-    def turn(self, step: int) -> int:
-        """Number of the draw of noise and timestep that a step takes: one of its own, unless a method lets draws return."""
-        return step
-
 
 @runtime_checkable
 class Backbone(Protocol):
@@ -466,8 +462,6 @@ class Draw:
     """Size of the reference at the model."""
     unadapted: Callable[[], AbstractContextManager[None]]
     """Switches what is tuned off until left; a graph made within must be used up within."""
-    kept: dict[str, Any] = field(default_factory=dict)
-    """What the method wants to know when this draw returns; empty at first."""
 
 
 @runtime_checkable
@@ -475,7 +469,11 @@ class Tuner(Method, Protocol):
     """A method that tunes weights to a reference."""
 
     def plan(self, backbone: Backbone, settings: Any) -> Plan:
-        """What is tuned."""
+        """What is tuned.
+
+        Raises:
+            SettingError: the settings ask for something that the model has not.
+        """
         ...
 
     def caption(self, settings: Any) -> str:

@@ -8,7 +8,6 @@ step and the process, so that a run that was killed goes on from its checkpoint 
 import hashlib
 import math
 import time
-from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +26,6 @@ from motionlift.run_folder import Row, RunFolder
 
 CHECKPOINT_EVERY = 50
 """Steps between checkpoints (ours)."""
-Kept = defaultdict[tuple[int, int], dict[str, Any]]
-"""What the method keeps of every draw, by its turn and its number within the step."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +97,11 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
     if accelerator.scaler is not None and "scaler" in about:
         accelerator.scaler.load_state_dict(about["scaler"])
     prepared: Any = accelerator.prepare(optimizer)
-    kept: Kept = defaultdict(dict)
     saved = done
     try:
         for index in range(done, total):
             began = time.perf_counter()
-            loss = _gradients(job, accelerator, index, kept)
+            loss = _gradients(job, accelerator, index)
             with held_back():  # else a stop between weights and count would take a step twice
                 _apply(job, accelerator, prepared, index)
                 done = index + 1
@@ -134,16 +130,14 @@ def _save(job: Tuning, accelerator: Accelerator, optimizer: Any, done: int) -> i
     return done
 
 
-def _gradients(job: Tuning, accelerator: Accelerator, index: int, kept: Kept) -> float:
+def _gradients(job: Tuning, accelerator: Accelerator, index: int) -> float:
     """Gradients of all draws of a step; returns its loss, the mean over draws and processes."""
     total = torch.zeros((), device=job.backbone.device)
     for part in range(job.settings.accumulation):
         with accelerator.accumulate(job.backbone.network), torch.random.fork_rng():
             number = part * accelerator.num_processes + accelerator.process_index
-            turn = job.settings.turn(index)
-            draw = _draw(job, turn, number, kept)
-            if turn != index:  # a draw returns, but what is dropped out of it is new
-                torch.manual_seed(_seed(job.settings.tuning_seed, index, number))
+            torch.manual_seed(_seed(job.settings.tuning_seed, index, number))
+            draw = _draw(job)
             with accelerator.autocast():
                 loss = job.method.loss(draw, job.backbone, job.settings)
             total += loss.detach() / job.settings.accumulation
@@ -192,10 +186,9 @@ def _seed(*parts: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:6], "big")
 
 
-def _draw(job: Tuning, turn: int, number: int, kept: Kept) -> Draw:
+def _draw(job: Tuning) -> Draw:
     """Noise and a timestep from PyTorch's own generator, drawn on the CPU, so that a seed means the same everywhere."""
-    torch.manual_seed(_seed(job.settings.tuning_seed, turn, number))
     noise = torch.randn(job.latents.shape)
     levels = job.backbone.levels
     timestep = int(torch.randint(job.settings.lowest_timestep(levels), levels, ()))
-    return Draw(job.latents, noise.to(job.latents), timestep, job.text, job.shape, job.adapter.off, kept[turn, number])
+    return Draw(job.latents, noise.to(job.latents), timestep, job.text, job.shape, job.adapter.off)

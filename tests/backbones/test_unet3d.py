@@ -150,6 +150,25 @@ def test_without_features_a_pass_stops_at_the_attention_and_is_exact(backbone: U
     torch.testing.assert_close(one, other)
 
 
+def test_activations_are_recomputed_but_for_passes_that_end_within_the_down_blocks(backbone: UNet3D):
+    """Such a pass also stops at its attention; a block whose activations are recomputed must run to its end."""
+    backbone.checkpoint_activations()
+    text, down, up = backbone.text(PROMPT), backbone.layers[1], backbone.layers[-1]
+    assert down.block == "down_blocks.1" and up.block.startswith("up_blocks")
+    ran: list[None] = []
+    ended: list[None] = []
+    down.spatial.register_forward_hook(lambda *_: ran.append(None))
+    up.after.register_forward_hook(lambda *_: ended.append(None))
+    for number, times in ((1, 1), (backbone.blocks - 1, 2)):
+        ran.clear()
+        latents = noise(backbone).requires_grad_()
+        seen = backbone.record(latents, 300, text, [number], features=False)[number]
+        assert bool(ended) == (times == 2)
+        torch.autograd.grad(seen.temporal[-1].query.square().sum(), latents)
+        assert len(ran) == times
+    assert backbone.recomputes
+
+
 def test_checkpointing_changes_nothing_but_memory(backbone: UNet3D):
     text = backbone.text(PROMPT)
 

@@ -178,6 +178,9 @@ def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
     lacking = {"index": sweep.FIRST, "method": "ditflow", "settings": {"block": twin.blocks}}
     record = measured(sweep, lacking)
     assert "does not exist" in record["refused"]
+    if twin.family == "cogvideox":
+        joint = measured(sweep, {"index": sweep.FIRST, "method": "vmc", "settings": {"attention": "spatial"}})
+        assert "attends jointly" in joint["refused"]
     plain = measured(sweep, {"index": sweep.FIRST, "method": "none", "settings": {}})
     assert f"block={twin.blocks}" not in sweep.section([record, plain])
 

@@ -129,34 +129,6 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool):
             torch.testing.assert_close(one, other, rtol=2e-3, atol=1e-7)
 
 
-def test_what_is_kept_of_a_draw_changes_no_loss_and_no_gradient(model: Any):
-    settings = replace(METHOD.settings(model), draws=5, dropout=0.0)
-    looks: list[int] = []
-    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
-        with torch.no_grad():
-            for parameter in adapter.parameters.values():
-                parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
-
-        @contextmanager
-        def watched():
-            looks.append(1)
-            with adapter.off():
-                yield
-
-        given = draw(model, 700, watched)
-        parameters = list(adapter.parameters.values())
-        found = []
-        for _ in range(2):
-            loss = METHOD.loss(given, model, settings)
-            found.append((loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)))
-    assert len(looks) == 3
-    (loss, gradients), (again, kept) = found
-    assert float(loss) > 0 and torch.equal(loss, again)
-    for one, other in zip(gradients, kept, strict=True):
-        assert (one is None) == (other is None)
-        assert one is None or torch.equal(one, other)
-
-
 def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any):
     settings = replace(METHOD.settings(model), block=(0,))
     seen: list[bool] = []

@@ -169,8 +169,23 @@ class UNet3D:
     def checkpoint_activations(self) -> None:
         """Recompute what the network's blocks held when gradients need it; diffusers' own switch fails on this network."""
         for block in (*self.network.down_blocks, self.network.mid_block, *self.network.up_blocks):
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+            block.forward = partial(self._forward_of_block, block.forward)
         self.recomputes = True
+
+    def _forward_of_block(self, forward: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return (
+            checkpoint(forward, *arguments, use_reentrant=False, **named)
+            if self.recomputes
+            else forward(*arguments, **named)
+        )
+
+    @contextmanager
+    def _keeping_activations(self) -> Iterator[None]:
+        before, self.recomputes = self.recomputes, False
+        try:
+            yield
+        finally:
+            self.recomputes = before
 
     def fitting(self, frames: int | None) -> Shape:
         """The default size with so many frames; any number from two is allowed."""
@@ -313,7 +328,12 @@ class UNet3D:
         positions: Positions | None = None,
         features: bool = True,
     ) -> Mapping[int, Recorded]:
-        """Run up to the block of the network that holds the last of the layers; return what was seen there."""
+        """Run up to the block of the network that holds the last of the layers; return what was seen there.
+
+        A pass that ends within the down blocks keeps its activations: they are fewer than what the last up block holds while it
+        is recomputed.
+        """
+        last = self.layers[max(blocks)]
         seen: dict[nn.Module, probe.Attention] = {}
         outputs: dict[int, Tensor] = {}
         with ExitStack() as stack:
@@ -323,10 +343,11 @@ class UNet3D:
                     stack.enter_context(probe.catching(module, _keeper(seen, module)))
                 handle = layer.after.register_forward_hook(_feature_keeper(outputs, number))
                 stack.callback(handle.remove)
+            if last.block.startswith("down_blocks"):
+                stack.enter_context(self._keeping_activations())
             if not features and not self.recomputes:
-                stack.enter_context(probe.stopping_at(self.layers[max(blocks)].temporal[-1]))
-            last = self.network.get_submodule(self.layers[max(blocks)].block)
-            with probe.stopping_after(last):
+                stack.enter_context(probe.stopping_at(last.temporal[-1]))
+            with probe.stopping_after(self.network.get_submodule(last.block)):
                 self._run(latents, timestep, text)
         return {
             number: self._recorded(self.layers[number], seen, outputs.get(number) if features else None, len(latents))

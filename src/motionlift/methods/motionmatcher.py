@@ -40,9 +40,6 @@ class MotionMatcherSettings(Tuned):
     """Rank of the factors (released)."""
     dropout: float = setting(0.1, low=0, high=0.99, lifted=True)
     """Share of the factors' inputs that is dropped in tuning (released)."""
-    draws: int = setting(100, low=0, high=1_000_000, lifted=True)
-    """Draws of noise and timestep that the steps take in turn, so that the true step is looked at once for each of them (ours: half
-    of the steps, for their cost); 0: every step has a new one (released)."""
     block: tuple[int, ...] = setting((0,), low=0, lifted=True)
     """Layers whose attention is matched (released: those of the down block at a quarter of the latents' sides)."""
     cross: float = setting(2000.0, low=0, high=1e9, lifted=True)
@@ -50,17 +47,11 @@ class MotionMatcherSettings(Tuned):
     temporal: float = setting(2000.0, low=0, high=1e9, lifted=True)
     """Weight of the attention over time (released)."""
 
-    def turn(self, step: int) -> int:
-        """Number of the draw that a step takes."""
-        return step % self.draws if self.draws else step
 
-
-TRUE = "true"
-"""Among what is kept of a draw that returns: the features of the true step, which tuning does not change."""
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "zeroscope": {"cfg": 12.0},
-    "tiny-unet": {"block": (1,), "tuning_steps": 50, "tuning_lr": 3e-3, "draws": 0},
-    "tiny-dit": {"block": (3,), "tuning_steps": 50, "tuning_lr": 5e-3, "draws": 0},
+    "tiny-unet": {"block": (1,), "tuning_steps": 50, "tuning_lr": 3e-3},
+    "tiny-dit": {"block": (3,), "tuning_steps": 50, "tuning_lr": 5e-3},
 }
 """Defaults per model: the paper's own (released), and ours for the bundled ones: layers whose features find like motions, fewer and
 longer steps."""
@@ -156,12 +147,8 @@ class MotionMatcher:
         later = max(draw.timestep - backbone.levels // settings.steps, 0)
         predicted = backbone.add_noise(*backbone.estimates(output, draw.timestep, noised), later)
         wanted = backbone.add_noise(draw.latents, draw.noise, later)
-        true = draw.kept.get(TRUE)
-        if true is None:
-            with draw.unadapted(), torch.no_grad():
-                true = self._features(wanted, later, draw, backbone, settings)
-            if settings.draws:
-                draw.kept[TRUE] = true
+        with draw.unadapted(), torch.no_grad():
+            true = self._features(wanted, later, draw, backbone, settings)
 
         def distance(latents: Latents) -> Float[Tensor, ""]:
             return feature_loss(self._features(latents, later, draw, backbone, settings), true, settings)

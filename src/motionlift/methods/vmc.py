@@ -65,13 +65,11 @@ class VMC:
         return replace(VMCSettings(), **{**sampling, **PRESETS.get(backbone.variant, {})})
 
     def check(self, backbone: Backbone, settings: VMCSettings) -> None:
-        """Refuse an attention that the model has not, and a prompt that says nothing but looks.
+        """Refuse a prompt that says nothing but looks.
 
         Raises:
-            SettingError: the model's attention is joint.
             InputError: the source prompt reduces to nothing.
         """
-        backbone.linear_layers(settings.attention)
         self.caption(settings)
 
     def blocks(self, settings: VMCSettings) -> Sequence[int]:
@@ -83,7 +81,11 @@ class VMC:
         return ()
 
     def plan(self, backbone: Backbone, settings: VMCSettings) -> Plan:
-        """The projections themselves."""
+        """The projections themselves.
+
+        Raises:
+            SettingError: the model's attention is joint, and the spatial one is asked for.
+        """
         return Plan(backbone.linear_layers(settings.attention))
 
     def caption(self, settings: VMCSettings) -> str:
