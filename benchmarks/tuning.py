@@ -22,8 +22,8 @@ from motionlift.zoo import tiny_unet, world
 
 ZEROSCOPE, KEPT = "zeroscope", "zeroscope, activations kept"
 SIDE, FRAMES = 96, 4
-"""Height and width of its frames in pixels, of which the small autoencoder makes a lattice of 24x24, and their number: at the true 16
-frames of 48x48 a step would take sixteen times longer."""
+"""Height and width of its frames in pixels, a lattice of 24x24 to the small autoencoder, and their number: at the true 16 frames of
+48x48 a step would take sixteen times longer."""
 
 
 class Denoising:
@@ -46,17 +46,20 @@ class Denoising:
 
 
 def zeroscope():
-    """A pipeline around the published network of ZeroScope, with random weights."""
+    """A pipeline around the published network of ZeroScope, with random weights, and the small autoencoder's channels."""
     torch.manual_seed(0)
     pipeline = tiny_unet.pipeline(tiny_unet.autoencoder())
     pipeline.unet = UNet3DConditionModel(
-        sample_size=SIDE // 4, cross_attention_dim=pipeline.text_encoder.config.hidden_size
+        sample_size=SIDE // 4,
+        in_channels=8,
+        out_channels=8,
+        cross_attention_dim=pipeline.text_encoder.config.hidden_size,
     )
     return pipeline
 
 
 def loaded(model: str):
-    """The model, and latents of a reference."""
+    """The model, its size of a reference, and the reference's pixels and caption."""
     if model not in (ZEROSCOPE, KEPT):
         backbone = load(model)
         frames, side = backbone.shape.frames, tiny_unet.FRAME_SIZE
@@ -66,13 +69,13 @@ def loaded(model: str):
         backbone.recomputes = model == ZEROSCOPE
     scene = world.sample(0, 0, frames)
     pixels = world.render([scene], side, side).frames[0].permute(0, 3, 1, 2).float() / 127.5 - 1
-    return backbone, backbone.encode(pixels), scene.caption()
+    return backbone, backbone.fitting(frames), pixels, scene.caption()
 
 
 def measure(model: str, repeats: int) -> dict[str, float]:
     """Least seconds of a step of every method."""
-    backbone, latents, caption = loaded(model)
-    text = backbone.text(caption)
+    backbone, shape, pixels, caption = loaded(model)
+    latents, text = backbone.encode(pixels), backbone.text(caption)
     matcher = method_named("motionmatcher")
     seconds: dict[str, list[float]] = {}
     for _ in range(repeats):
@@ -80,9 +83,7 @@ def measure(model: str, repeats: int) -> dict[str, float]:
             own = matcher if method.name == "plain" else method
             settings = replace(own.settings(backbone), tuning_steps=2, source_prompt=caption)
             with tunable(backbone.network, method.plan(backbone, settings), 0) as adapter:
-                steps = tune.tune(
-                    tune.Tuning(backbone, method, settings, adapter, latents, text, backbone.fitting(latents.shape[2]))
-                )
+                steps = tune.tune(tune.Tuning(backbone, method, settings, adapter, latents, text, shape))
                 for _ in range(settings.tuning_steps):
                     began = time.perf_counter()
                     next(steps)
