@@ -329,6 +329,14 @@ def test_nothing_that_can_be_followed_is_no_failure():
     assert "ssim" in found.figures
 
 
+def test_that_little_could_be_followed_is_said():
+    seen = panned((3, 1))
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, seen.frames.shape, generator=generator, dtype=torch.uint8)
+    (notice,) = score(seen, Clip.of(noise, seen.fps), metrics=MOTION).notices
+    assert notice.startswith("only ") and "of the points of the generated video could be followed" in notice
+
+
 def test_a_tracker_of_ones_own():
     few = FlowTracker(grid=4)
     assert score(panned((3, 1)), panned((3, 1)), metrics=MOTION, tracker=few).figures["motion_fidelity"] == 1.0

@@ -117,7 +117,7 @@ def score_tables(figures: Mapping[str, float], meanings: Mapping[str, str], left
             table.add_row(name, "undefined" if math.isnan(value) else f"{value:.4f}", meanings[name])
         tables.append(table)
     if left_out:
-        table = Table("left out", "to get it")
+        table = Table("left out", Column("to get it", overflow="fold"))
         for reason in dict.fromkeys(left_out.values()):
             table.add_row(", ".join(name for name in left_out if left_out[name] == reason), Text(reason))
         tables.append(table)

@@ -63,7 +63,7 @@ class RunFolder:
             about = {"content": self.content, **more}
             save_checkpoint(self.checkpoint, step, {"adapter": trained}, {"adamw": optimizer}, about)
         except (OSError, SafetensorError) as error:
-            raise _unwritable(self.path, error) from error
+            raise _unwritable(self.path, error, "the last checkpoint stays") from error
 
     def check(self) -> None:
         """Refuse a checkpoint of another run.
@@ -196,11 +196,9 @@ def _locked(path: Path, wait: bool) -> int:
                 os.close(handle)
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES) and handle is not None:
                 raise OutputError(f"another run is at work in {path}; wait for it, or give another folder") from error
-            raise _unwritable(path, error) from error
+            raise _unwritable(path, error, "give another folder") from error
 
 
-def _unwritable(path: Path, error: Exception) -> OutputError:
+def _unwritable(path: Path, error: Exception, then: str) -> OutputError:
     reason = error.strerror if isinstance(error, OSError) else None
-    return OutputError(
-        f"cannot write to {path}: {reason or ' '.join(str(error).split())[:200]}; the last checkpoint stays"
-    )
+    return OutputError(f"cannot write to {path}: {reason or ' '.join(str(error).split())[:200]}; {then}")

@@ -26,6 +26,8 @@ from motionlift.truth import FPS, Truth, exact_figures, looks_told, read_truth
 FRAME_APART = 1.001
 """How many frames, of the video that has fewer a second, two may differ in duration before that is told: one, and a thousandth
 for rounding (ours)."""
+LEAST_FOLLOWED = 0.25
+"""Share of the points of a video; where fewer were followed, it is told that the figures of motion speak of little of it (ours)."""
 LONGEST_JUDGED = 128
 """Longest side, in pixels, of the frames that are held for the judge of the world's clips, which looks at 64x64 (ours)."""
 CAPTION_NEEDED = "give the caption of what it is to show, such as 'a red star on a blue striped background'"
@@ -233,10 +235,18 @@ def _motion(job: _Job) -> dict[str, float]:
     try:
         tracker = _tracker(job.tracker, job.tracker_weights) if isinstance(job.tracker, str) else job.tracker
         one, other = (tracker.track(video) for video in (job.reference, job.generated))
-        return _compared(one, other, "motion_fidelity_legacy" in job.wanted)
+        found = _compared(one, other, "motion_fidelity_legacy" in job.wanted)
     except (InputError, ModelError) as error:  # both videos could be read to their ends: what fails is following
         job.left_out.update(dict.fromkeys(MEASURES["motion"][1], str(error)))
         return {}
+    for video in ("reference", "generated"):
+        share = found[f"followed_{video}"]
+        if share < LEAST_FOLLOWED:
+            named = {"reference": "the reference", "generated": "the generated video"}[video]
+            job.notices.append(
+                f"only {share:.1%} of the points of {named} could be followed: the figures of motion speak of little of it"
+            )
+    return found
 
 
 def _compared(one: PointTracks, other: PointTracks, legacy: bool) -> dict[str, float]:
@@ -283,11 +293,10 @@ def _liked(job: _Job) -> dict[str, float]:
         job.left_out["image_reward"] = PROMPT_NEEDED
         return {}
     try:
-        model = _reward()
+        return {"image_reward": image_reward(job.generated, job.prompt, _reward())}
     except ModelError as error:
         job.left_out["image_reward"] = str(error)
         return {}
-    return {"image_reward": image_reward(job.generated, job.prompt, model)}
 
 
 def _consistent(job: _Job) -> dict[str, float]:

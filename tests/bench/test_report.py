@@ -134,6 +134,21 @@ def test_a_cut_line_is_told_and_left_out(records: Path, tmp_path: Path):
     assert any("cut off" in notice and notice.endswith(": 1") for notice in notices)
 
 
+def test_records_of_something_else_are_told_and_left_out(tmp_path: Path):
+    deep: list = []
+    for _ in range(900):
+        deep = [deep]
+    others = [
+        {"x": 1},
+        {**record("none", 1, {"looks": 1.0}), "seed": "0"},
+        record("ditflow", 1, {}, settings={"block": deep}),
+    ]
+    path = write(tmp_path, [record("none", 0, {"looks": 1.0}), *others])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    _, notices = write_report(path, tmp_path / "page.html")
+    assert [notice for notice in notices if "are no records" in notice and notice.endswith(": 3")]
+
+
 def test_bad_records_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"holds no records; give the file records\.jsonl"):
         write_report(tmp_path, tmp_path / "page.html")
@@ -152,6 +167,9 @@ def test_bad_outputs_are_refused(records: Path, tmp_path: Path):
     with pytest.raises(OutputError, match="it is the records"):
         write_report(tmp_path / "mine-means.csv", tmp_path / "mine.html")
     assert (tmp_path / "mine-means.csv").read_bytes() == records.read_bytes()
+    (tmp_path / "mine-pairs.csv").mkdir()
+    with pytest.raises(OutputError, match=r"mine-pairs\.csv"):
+        write_report(records, tmp_path / "mine.html")
     assert not (tmp_path / "mine.html").exists()
 
 

@@ -1,5 +1,6 @@
 """Run files: what they mean, and that every refusal names the line."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,9 @@ LONG = ("0x" + "f" * 8000, "9" * 8000, "[[1], {a: 0x%s}]" % ("f" * 8000))
         (with_line(5, "  - folder: {path: ., prompts: [a]}"), 5, ". holds no MP4 file"),
         (with_line(5, "  - davis: {path: ., prompts: gone.csv}"), 5, "gone.csv cannot be read"),
         (with_line(6, "output: [a]"), 6, "output is text"),
+        *[(with_line(6, f'output: "a{character}b"'), 6, "output holds characters that are no text")
+          for character in (r"\0", r"\ud800")],
+        (with_line(5, r'  - folder: {path: "a\0b", prompts: [a]}'), 5, "holds characters that are no text"),
         (with_line(2, "methods: ["), 3, "expected"),
         (with_line(3, "  - &a none\n  - *a"), 4, "aliases (*a) are not read"),
         (with_line(3, "\t- none"), 3, "cannot start any token"),
@@ -162,6 +166,14 @@ def test_what_is_refused_names_the_line(text: str, line: int, told: str):
 )
 def test_files_that_are_no_runs(text: str, told: str):
     assert told in refused(text)
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "run.yaml")
+    with pytest.raises(InputError, match="is no file; give a run file"):
+        read_run(str(tmp_path / "run.yaml"))
+    with pytest.raises(InputError, match="is no file"):
+        read_run("/dev/zero")
 
 
 def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):

@@ -178,7 +178,11 @@ def test_only_the_first_clips_of_the_table_take_part(davis: Davis):
         (HEAD + "../bear,a,b,c\n", "line 2: clip is '../bear'; give the name of a folder"),
         (HEAD + "..,a,b,c\n", "give the name of a folder"),
         (HEAD + "cow,a,b,c\nbear,a,b,c\n", "holds no folder 'cow'"),
-        (HEAD + f"bear,{'a' * 11_000},b,c\n", "the prompt has 11000 characters"),
+        (HEAD + f"bear,{'a' * 11_000},b,c\n", "prompts.csv, line 2, caption: the prompt has 11000 characters"),
+        (
+            HEAD + "bear,a bear, walking,a dog,a dog in snow\n",
+            "line 2: more cells than columns; put text that holds a comma",
+        ),
     ],
 )
 def test_tables_that_are_refused(davis: Davis, text: str, told: str):
@@ -195,6 +199,25 @@ def test_tables_of_other_programs(tmp_path: Path):
     path.write_bytes(b"clip,caption\nbear,\xe9\n")
     with pytest.raises(InputError, match="give a CSV file in UTF-8"):
         read_table(path, ("clip", "caption"))
+
+
+def test_a_table_that_is_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "prompts.csv")
+    with pytest.raises(InputError, match="is no file; give a table"):
+        read_table(tmp_path / "prompts.csv", ("clip",))
+
+
+def test_missing_frames_are_no_jump_of_the_motion(davis: Davis):
+    bear = davis.path / "bear"
+    (bear / "00001.jpg").rename(bear / "00009.jpg")
+    with pytest.raises(InputError, match="bear lacks frames between 00000 and 00002"):
+        read_pictures(bear, 4)
+    (bear / "00003.jpg").rename(bear / "00006.jpg")
+    (bear / "00009.jpg").unlink()
+    assert len(read_pictures(bear, 3)) == 3, "0, 2, 4: every second frame"
+    (bear / "00002.jpg").rename(bear / "last.jpg")
+    (bear / "00000.jpg").rename(bear / "first.jpg")
+    assert len(read_pictures(bear, 4)) == 4, "names that are no numbers"
 
 
 def test_pictures_that_are_refused(davis: Davis, monkeypatch: pytest.MonkeyPatch):

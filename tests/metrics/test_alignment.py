@@ -1,11 +1,13 @@
 """CLIP's figures with a tiny random CLIP, against the library's own path through pictures."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
+from safetensors.torch import load_file, save_file
 from tests import twins
 
 from motionlift.errors import InputError, ModelError
@@ -99,4 +101,26 @@ def test_what_is_no_clip_model_is_refused(held: str, folder: Path, tmp_path: Pat
     if held == "another model":
         (tmp_path / "config.json").write_text('{"model_type": "t5"}')
     with pytest.raises(ModelError, match="not to be had as a CLIP model"):
+        ClipModel(str(tmp_path))
+
+
+@pytest.mark.parametrize("lacking", ["tensor", "size", "tokenizer"])
+def test_a_clip_model_of_which_a_part_is_missing_is_refused(lacking: str, folder: Path, tmp_path: Path):
+    """Transformers would fill in random numbers, or a vocabulary without words."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    if lacking == "tokenizer":
+        for path in [*tmp_path.glob("tokenizer*"), *tmp_path.glob("vocab*"), *tmp_path.glob("merges*")]:
+            path.unlink()
+    else:
+        tensors = load_file(tmp_path / "model.safetensors")
+        name = next(name for name in tensors if name.startswith("vision_model") and name.endswith("fc1.weight"))
+        cut = tensors.pop(name)
+        save_file(
+            tensors | ({name: cut[:-1].clone()} if lacking == "size" else {}),
+            tmp_path / "model.safetensors",
+            {"format": "pt"},
+        )
+    with pytest.raises(
+        ModelError, match={"tokenizer": "tokenizer"}.get(lacking, r"lacks 1 of CLIP's tensors|not to be had")
+    ):
         ClipModel(str(tmp_path))

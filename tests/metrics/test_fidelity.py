@@ -195,6 +195,15 @@ def test_what_moves_is_told_from_what_stands():
     assert (nothing.score, nothing.share) == (1.0, 0.0)
 
 
+def test_rest_beside_what_could_not_be_followed_is_no_match():
+    """Nothing moves in the one, and nothing is known of the other."""
+    still, noise = torch.full((8, 6, 2), 20.0), line(2, 0, points=8)
+    unseen = torch.zeros(8, 6, dtype=torch.bool)
+    assert motion_fidelity_moving(still, noise, 64, 64, generated_visible=unseen).score == 0.0
+    assert motion_fidelity_moving(noise, still, 64, 64, reference_visible=unseen).score == 0.0
+    assert motion_fidelity(still, noise, generated_visible=unseen) == 0.0
+
+
 def test_a_track_moves_beyond_a_share_of_the_longer_side():
     reach = STILL * 64
     for far, share in ((reach * 0.99, 0.0), (reach * 1.01, 1.0)):

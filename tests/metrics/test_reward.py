@@ -59,6 +59,15 @@ def test_the_mean_over_frames_in_rgb():
         image_reward([], "a red star", model)
 
 
+def test_a_model_that_fails_is_no_traceback():
+    class Broken:
+        def score(self, prompt: str, picture: Picture.Image) -> float:
+            raise RuntimeError("shapes do\nnot fit")
+
+    with pytest.raises(ModelError, match=r"image-reward failed \(shapes do not fit\)"):
+        image_reward([np.zeros((4, 4, 3), np.uint8)], "a red star", Broken())
+
+
 def test_it_is_loaded_from_its_cache_and_off_the_network(
     package: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -221,6 +221,16 @@ def test_cotracker_from_the_cache_of_torch_hub(hub: Path):
     assert not tracks.visible[:, -1].any(), "the frames came as RGB"
 
 
+def test_a_cotracker_that_fails_is_no_traceback(hub: Path):
+    program = hub / trackers.HUB_FOLDER / "hubconf.py"
+    program.write_text(
+        program.read_text().replace("assert channels == 3 and", "raise RuntimeError('no such channels') or")
+    )
+    torch.save({"weight": torch.tensor([[1.5]])}, hub / "checkpoints" / trackers.HUB_WEIGHTS)
+    with pytest.raises(ModelError, match="CoTracker failed: no such channels"):
+        tracker_named("cotracker").track(reddish())
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_cotracker_with_weights_of_ones_own(hub: Path, tmp_path: Path, suffix: str):
     file = tmp_path / f"own{suffix}"

@@ -37,7 +37,7 @@ def read_lines(path: Path) -> Lines:
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise InputError(f"{path} has {size} bytes; at most {MOST_BYTES} are read: split it")
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; give a file of records") from error
     lines = [_record(line) for line in text.split("\n") if line.strip()]

@@ -20,7 +20,7 @@ from motionlift.bench.charts import HEIGHT, WIDTH, Chart, charts
 from motionlift.bench.grid import RECORDS
 from motionlift.bench.records import read_lines
 from motionlift.bench.seeds import with_diversity
-from motionlift.bench.summary import Pair, Row, Section, sections
+from motionlift.bench.summary import Pair, Row, Section, measurement, sections
 from motionlift.bench.tables import Estimate, table
 from motionlift.bench.wall import Embedder, Wall, wall
 from motionlift.errors import InputError, OutputError
@@ -144,10 +144,12 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     for place in texts:
         if place.exists() and place.samefile(path):
             raise OutputError(f"cannot write {place}: it is the records; choose another name")
+        check_output(place, (place.suffix,))
     for place, text in texts.items():
         with replacing(place, (place.suffix,)) as partial:
             partial.write_text(text, encoding="utf-8", errors="replace", newline="")
-    return list(texts), _notices(path, lines.lost, found)
+    foreign = sum(measurement(record) is None for record in lines.records)
+    return list(texts), _notices(path, lines.lost + foreign, found)
 
 
 def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:

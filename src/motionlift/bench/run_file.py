@@ -22,6 +22,7 @@ Paths are relative to the folder in which the command is called.
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ from motionlift.settings import MOST_TEXT, with_values
 
 RUNS = Path(__file__).parent / "runs"
 """Folder of the bundled run files."""
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""Characters that YAML can spell, and no file name and no file can hold."""
 MOST_BYTES = 2**18
 """Largest run file that is read (ours: the bundled ones take some kB)."""
 MOST_DEPTH = 20
@@ -101,8 +104,9 @@ def read_run(name: str) -> RunFile:
     """
     path = RUNS / f"{name}.yaml" if name in bundled_runs() else Path(name)
     try:
-        if path.is_dir():
-            raise InputError(f"{name} is a folder; give a run file, or one of {', '.join(bundled_runs())}")
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no file"
+            raise InputError(f"{name} is {kind}; give a run file, or one of {', '.join(bundled_runs())}")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{name} is larger than {MOST_BYTES} bytes; give a run file")
         text = path.read_text(encoding="utf-8")
@@ -248,6 +252,8 @@ class _Page:
     def _text(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
             raise self.refusal(node, f"{what} is text; write a name")
+        if NO_TEXT.search(node.value):
+            raise self.refusal(node, f"{what} holds characters that are no text; write a name")
         return node.value
 
     def _whole(self, node: yaml.Node, what: str, low: int, high: int) -> int:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -271,11 +272,12 @@ def read_pictures(folder: Path, count: int) -> Tensor:
         ``(count, height, width, 3)`` of uint8, at most :data:`LONGEST_SIDE` wide and high.
 
     Raises:
-        InputError: there are fewer, one cannot be read, or their sizes differ.
+        InputError: there are fewer, their numbers leave some out, one cannot be read, or their sizes differ.
     """
     paths = _pictures(folder, count)
     if len(paths) < count:
         raise InputError(f"{folder} holds {len(paths)} JPEG files; {count} are needed")
+    _check_numbers(folder, [path.stem for path in paths])
     frames = [_picture(path) for path in paths]
     if len({frame.shape for frame in frames}) > 1:
         raise InputError(f"{folder} holds pictures of different sizes; the frames of a clip have one size")
@@ -285,6 +287,18 @@ def read_pictures(folder: Path, count: int) -> Tensor:
 def _pictures(folder: Path, count: int) -> list[Path]:
     """The first JPEG files of a folder, by name, as many as there are."""
     return sorted(path for path in _listed(folder) if path.suffix.lower() in PICTURES)[:count]
+
+
+def _check_numbers(folder: Path, stems: Sequence[str]) -> None:
+    """Refuse frames between which one is missing, where their names are numbers; even steps are a lower rate."""
+    if not all(stem.isdecimal() for stem in stems):
+        return
+    steps = [int(later) - int(stem) for stem, later in itertools.pairwise(stems)]
+    uneven = next((place for place, step in enumerate(steps) if step != min(steps)), None)
+    if uneven is not None:
+        raise InputError(
+            f"{folder} lacks frames between {stems[uneven]} and {stems[uneven + 1]}; put them there, or number the frames evenly"
+        )
 
 
 def hash_of(path: Path) -> str:
@@ -322,6 +336,8 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         InputError: it cannot be read, a column is missing, a field is empty, a clip comes twice, or there are no rows.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no file; give a table of prompts")
         if path.stat().st_size > MOST_TABLE_BYTES:
             raise InputError(f"{path} is larger than {MOST_TABLE_BYTES} bytes; give a table of prompts")
         rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), skipinitialspace=True)
@@ -341,6 +357,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _row(path: Path, line: int, row: Mapping[str, str | None], columns: Sequence[str]) -> dict[str, str]:
+    if None in row:  # where DictReader keeps what has no column
+        raise InputError(
+            f'{path}, line {line}: more cells than columns; put text that holds a comma into quotes, such as "a dog, running"'
+        )
     cells = {column: (row[column] or "").strip() for column in columns}
     empty = [column for column, text in cells.items() if not text]
     if empty:
@@ -349,7 +369,10 @@ def _row(path: Path, line: int, row: Mapping[str, str | None], columns: Sequence
     if Path(clip).name != clip or clip in (".", ".."):
         raise InputError(f"{path}, line {line}: clip is {clip[:80]!r}; give the name of a folder, without its path")
     for column in columns:
-        check_prompt(cells[column])
+        try:
+            check_prompt(cells[column])
+        except InputError as error:
+            raise InputError(f"{path}, line {line}, {column}: {error}") from error
     return cells
 
 

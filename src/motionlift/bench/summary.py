@@ -156,10 +156,14 @@ def measurement(record: Mapping[str, Any]) -> Measurement | None:
     if not isinstance(settings, dict) or not isinstance(seed, int) or not isinstance(figures, dict):
         return None
     model, method, source, reference, prompt, kind = map(str, texts)
+    try:
+        title = MethodRun(method, settings).title
+    except RecursionError:  # settings within settings, without end
+        return None
     read = {str(name): number(value) for name, value in figures.items()}
     return Measurement(
         model=model,
-        title=MethodRun(method, settings).title,
+        title=title,
         source=source,
         reference=reference,
         content=str(record.get(CONTENT, "")),

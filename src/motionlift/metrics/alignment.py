@@ -4,7 +4,7 @@ Sources: CLIP (2103.00020); *CLIP-T* and *frame consistency* as the papers on mo
 released program among them. Cosines are given as they are; papers often print 100 times as much.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from motionlift.media import Image
 
 BATCH = 8
 """Frames encoded at a time (ours)."""
+LETTER = "a"
+"""What every vocabulary of English has."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,14 @@ class ClipModel:
         """Load one by its folder or its name on the Hugging Face hub; only safetensors are read.
 
         Raises:
-            ModelError: there is none, or it is no CLIP model.
+            ModelError: there is none, it is no CLIP model, or a part of it is missing.
         """
         from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
         self.name = name
         try:
-            self._model: Any = CLIPModel.from_pretrained(name, use_safetensors=True).eval()
+            loaded: Any = CLIPModel.from_pretrained(name, use_safetensors=True, output_loading_info=True)
+            self._model: Any = loaded[0].eval()
             self._tokenizer: Any = AutoTokenizer.from_pretrained(name)
             self._processor: Any = AutoImageProcessor.from_pretrained(name, backend="pil")
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
@@ -52,6 +55,21 @@ class ClipModel:
                 f"{name!r} is not to be had as a CLIP model ({reason}); give a folder or a hub name with safetensors, "
                 "such as openai/clip-vit-large-patch14"
             ) from error
+        self._check_whole(loaded[1])
+
+    def _check_whole(self, about: Mapping[str, Any]) -> None:
+        """Refuse what transformers would make up: random numbers for weights, or a tokenizer without words."""
+        lacking = sorted(map(str, [*about["missing_keys"], *about["mismatched_keys"]]))
+        if lacking:
+            raise ModelError(
+                f"{self.name!r} lacks {len(lacking)} of CLIP's tensors or has them in another size, such as "
+                f"{lacking[0][:100]}; fetch it again, or give another folder or hub name"
+            )
+        if self._tokenizer.unk_token_id in self._tokenizer(LETTER, add_special_tokens=False).input_ids:
+            raise ModelError(
+                f"{self.name!r} has no tokenizer: it knows no {LETTER!r}; fetch the tokenizer's files too, or give another "
+                "folder or hub name"
+            )
 
     @torch.no_grad()
     def of_text(self, prompt: str) -> Float[Tensor, " features"]:

@@ -28,7 +28,8 @@ class MovingFidelity:
     """Motion fidelity over what moves."""
 
     score: float
-    """-1..1: motion fidelity over the tracks that move; 1 where nothing moves in either video, 0 where in one only."""
+    """-1..1: motion fidelity over the tracks that move; 1 where nothing moves in either video, 0 where in one only, or where the
+    tracks of one are nowhere seen for long enough to tell."""
     share: float
     """Share of the tracks of both videos that move, 0..1."""
 
@@ -115,7 +116,8 @@ def motion_fidelity_moving(
     moving = [each & (_reach(seen) > STILL * max(height, width)) for seen, each in zip(pair, counted, strict=True)]
     share = sum(int(each.sum()) for each in moving) / sum(int(each.sum()) for each in counted)
     if not all(each.any() for each in moving):
-        return MovingFidelity(float(not any(each.any() for each in moving)), share)
+        both_rest = all(each.any() for each in counted) and not any(each.any() for each in moving)
+        return MovingFidelity(float(both_rest), share)
     steps = [
         _steps(Seen(seen.positions[each], seen.visible[each]), standing)
         for seen, each in zip(pair, moving, strict=True)

@@ -56,11 +56,19 @@ def image_reward(frames: Iterable[Image], prompt: str, model: Any) -> float:
 
     Raises:
         InputError: no frame came.
+        ModelError: the model fails.
     """
-    scores = [float(model.score(prompt, Picture.fromarray(frame))) for frame in frames]
+    scores = [_score(model, prompt, Picture.fromarray(frame)) for frame in frames]
     if not scores:
         raise InputError("no frame came; give a video")
     return sum(scores) / len(scores)
+
+
+def _score(model: Any, prompt: str, picture: Picture.Image) -> float:
+    try:
+        return float(model.score(prompt, picture))
+    except Exception as error:  # whatever a foreign package raises
+        raise ModelError(f"image-reward failed ({' '.join(str(error).split())[:200]}); {HOW_TO_GET}") from error
 
 
 @contextmanager

@@ -187,7 +187,12 @@ class CoTracker:
 
     @torch.inference_mode()
     def track(self, frames: Frames) -> PointTracks:
-        """As :meth:`Tracker.track`."""
+        """As :meth:`Tracker.track`.
+
+        Raises:
+            InputError: as there, or the video is too large to be held.
+            ModelError: CoTracker fails.
+        """
         images: list[Image] = []
         for image in frames:
             images.append(image)
@@ -199,7 +204,13 @@ class CoTracker:
         _check_count(len(images))
         height, width = images[0].shape[:2]
         video = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].float()
-        tracks, visible = self._predictor(video, grid_size=self.grid)
+        try:
+            tracks, visible = self._predictor(video, grid_size=self.grid)
+        except Exception as error:  # whatever a foreign program raises
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"CoTracker failed: {reason}; {HOW_TO_GET_COTRACKER}, or take the tracker 'flow'"
+            ) from error
         positions = tracks[0].transpose(0, 1).float().cpu().contiguous()
         seen = (visible[0].transpose(0, 1) > 0.5).cpu() & positions.isfinite().all(dim=-1)
         return PointTracks(positions.nan_to_num(0.0, 0.0, 0.0), seen.contiguous(), height, width, frames.fps)
