@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from motionlift import cache
 from motionlift.errors import OutputError, SettingError
@@ -74,9 +75,15 @@ def test_the_longest_unused_go_first(most_bytes):
 
 
 def test_a_motion_larger_than_the_cap(most_bytes):
-    most_bytes(10)
     cache.keep("walk", a_motion())
-    assert kept_names() == set()
+    most_bytes(len(a_motion()._bytes()))
+    large = replace(a_motion(), tensors={**a_motion().tensors, "more": torch.zeros(10_000)})
+    cache.keep("large", large)
+    assert kept_names() == {"walk"}, "it pushes none out"
+    most_bytes(10)
+    cache.keep("run", a_motion())
+    assert kept_names() == {"walk"}
+    assert cache.clear().files == 1
     most_bytes(0)
     cache.keep("walk", a_motion())
     assert cache.state().files == 0

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from motionlift import workflow
+from motionlift import loading, workflow
 from motionlift.checks import check_prompt
 from motionlift.core import Grid, Step
 from motionlift.errors import InputError, ModelError, MotionError, OutputError, SettingError
@@ -197,6 +197,18 @@ def test_code_in_a_model_is_not_run(copied: Path, tmp_path: Path):
     (copied / "model_index.json").write_text(json.dumps(index | {"vae": ["evil", "Evil"]}))
     refusal(ModelError, lambda: load(copied))
     assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", ["cuda", "auto"])
+@pytest.mark.parametrize(("rank", "gpus", "own"), [(None, 1, 0), ("1", 2, 1), ("3", 1, 0)])
+def test_processes_have_a_gpu_each_as_far_as_there_are(
+    name: str, rank: str | None, gpus: int, own: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: torch.empty(1))
+    monkeypatch.delenv("LOCAL_RANK", raising=False) if rank is None else monkeypatch.setenv("LOCAL_RANK", rank)
+    assert loading._device(name) == torch.device("cuda", own)
 
 
 @pytest.mark.parametrize("device", ["gpu", "", "meta", "cuda:99", "cpu cpu", "privateuseone"])

@@ -175,18 +175,24 @@ class Addition:
     """The cleanest timestep at which it is on."""
 
 
+class _Added:
+    """A forward hook that adds what the difference of the weights makes of a layer's input."""
+
+    def __init__(self, switch: "_Applied", number: int, difference: Tensor):
+        self._switch, self._number, self._difference = switch, number, difference
+
+    def __call__(self, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
+        if self._number not in self._switch.on:
+            return output
+        self._difference = self._difference.to(given[0].device)  # once: then it lies there
+        return output + functional.linear(given[0].to(self._difference.dtype), self._difference).to(output.dtype)
+
+
 class _Applied:
     def __init__(self, network: nn.Module, additions: Sequence[Addition]):
         self.network = network
         self.additions = additions
         self.on = set(range(len(additions)))
-
-    def add(self, number: int, difference: Tensor, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
-        """A forward hook: what the difference of the weights makes of a layer's input."""
-        if number not in self.on:
-            return output
-        difference = difference.to(given[0].device)
-        return output + functional.linear(given[0].to(difference.dtype), difference).to(output.dtype)
 
     @contextmanager
     def at(self, timestep: int) -> Iterator[None]:
@@ -223,7 +229,7 @@ def applied(network: nn.Module, additions: Sequence[Addition]) -> Iterator[Switc
         for number, addition in enumerate(additions):
             check_fit(network, addition.tensors)
             for name, difference in _with_end(addition.tensors, DIFFERENCE).items():
-                hook = partial(switch.add, number, addition.strength * difference)
+                hook = _Added(switch, number, addition.strength * difference)
                 stack.callback(_linear(network, name).register_forward_hook(hook).remove)
             _add(network, str(number), addition)
         with switch.at(sys.maxsize):
@@ -322,7 +328,8 @@ class _AtOnce(torch.autograd.Function):
         with torch.enable_grad():
             leaf = given.detach().requires_grad_()
             value = function(leaf)
-            (gradient,) = torch.autograd.grad(LOSS_SCALE * value, leaf)
+            with torch.autocast(given.device.type, enabled=False):  # as where a whole step goes backward
+                (gradient,) = torch.autograd.grad(LOSS_SCALE * value, leaf)
         context.save_for_backward(gradient / LOSS_SCALE)
         return value.detach()
 

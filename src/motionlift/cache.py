@@ -79,10 +79,14 @@ def find(name: str) -> Motion | None:
 def keep(name: str, motion: Motion) -> None:
     """Keep a motion if the folder can be written; a cache that cannot is no reason to fail.
 
+    One that is larger than the cap would push out all others and then itself: it is not kept.
+
     Raises:
         SettingError: ``MOTIONLIFT_CACHE_BYTES`` is not a number.
     """
     most = most_bytes()
+    if sum(tensor.nbytes for tensor in motion.tensors.values()) > most:
+        return
     try:
         folder().mkdir(parents=True, exist_ok=True)
         motion.save(folder() / (name + SUFFIX))

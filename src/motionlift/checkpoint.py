@@ -66,7 +66,7 @@ def save_checkpoint(
     partial = path.with_suffix(".partial")
     try:
         save_file(
-            {key: value.clone().contiguous() for key, value in tensors.items()},
+            {key: value.cpu().clone().contiguous() for key, value in tensors.items()},
             partial,
             {"step": json.dumps(step), "about": json.dumps(dict(about or {}))},
         )

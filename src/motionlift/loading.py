@@ -64,18 +64,22 @@ def _check_parts(backbone: Any, pipeline: Any, name: str) -> None:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        own = os.environ.get(
-            "LOCAL_RANK", "0"
-        )  # of several processes that a launcher started, each has a GPU of its own
-        return torch.device(f"cuda:{own}" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         place = torch.device(name)
+        if place.type == "cuda" and place.index is None:
+            place = _own_gpu()
         torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
     except (RuntimeError, AssertionError, ImportError) as error:
         raise SettingError(
             f"device {name!r} is not there; allowed are auto, cpu, and cuda where PyTorch finds one"
         ) from error
     return place
+
+
+def _own_gpu() -> torch.device:
+    """A GPU of this process's own, among several that a launcher started, as far as there are so many."""
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count()))
 
 
 def _source(name: str) -> str:

@@ -551,3 +551,13 @@ def test_a_temporal_patch_takes_only_frames_that_it_divides_and_predicts_what_di
         latents.transpose(1, 2), text, torch.tensor([500]), image_rotary_emb=positions, return_dict=False
     )[0].transpose(1, 2)
     torch.testing.assert_close(backbone.predict(latents, 500, text), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_a_base_of_positions_is_no_size():
+    """The published configuration of CogVideoX 1.5 says 300x300 and means neither pixels nor latents."""
+    pipeline = cogvideox(True, temporal_patch=2)
+    small = CogVideoX(pipeline, "twin", torch.device("cpu"))
+    assert (small.shape.height, small.shape.width, small.fps) == (32, 32, 8.0)
+    pipeline.transformer.register_to_config(sample_height=300, sample_width=300)
+    large = CogVideoX(pipeline, "twin", torch.device("cpu"))
+    assert (large.shape.height, large.shape.width, large.fps) == (768, 1360, 16.0)

@@ -5,11 +5,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from diffusers import DDIMScheduler, PNDMScheduler
 from tests.twins import unet3d
+from torch.utils._pytree import tree_leaves
+from torch.utils.checkpoint import checkpoint
 
 from motionlift.backbones.unet3d import UNet3D, layers_of, variant_of
 from motionlift.core import Grid, Shape
@@ -167,6 +170,36 @@ def test_activations_are_recomputed_but_for_passes_that_end_within_the_down_bloc
         torch.autograd.grad(seen.temporal[-1].query.square().sum(), latents)
         assert len(ran) == times
     assert backbone.recomputes
+
+
+def test_recomputed_blocks_are_given_their_tensors_as_arguments(backbone: UNet3D, monkeypatch: pytest.MonkeyPatch):
+    """PyTorch keeps the state of dropout for the devices of those, and of no tensors that are named."""
+    told: list[bool] = []
+
+    def watched(function: Any, *arguments: Any, **named: Any) -> Any:
+        leaves = tree_leaves(arguments)
+        told.append(any(isinstance(leaf, torch.Tensor) for leaf in leaves))
+        return checkpoint(function, *arguments, **named)
+
+    monkeypatch.setattr("motionlift.backbones.unet3d.checkpoint", watched)
+    backbone.checkpoint_activations()
+    backbone.predict(noise(backbone).requires_grad_(), 300, backbone.text(PROMPT))
+    assert len(told) == len(backbone.network.down_blocks) + 1 + len(backbone.network.up_blocks) and all(told)
+
+
+def test_a_network_that_is_taken_over_again_recomputes_once():
+    pipeline = unet3d()
+    for _ in range(3):
+        backbone = UNet3D(pipeline, "twin", torch.device("cpu"))
+        backbone.checkpoint_activations()
+    ran: list[None] = []
+    backbone.layers[0].spatial.register_forward_hook(lambda *_: ran.append(None))
+    for number, times in ((0, 1), (backbone.blocks - 1, 2)):
+        ran.clear()
+        latents = noise(backbone).requires_grad_()
+        seen = backbone.record(latents, 300, backbone.text(PROMPT), [number], features=False)[number]
+        torch.autograd.grad(seen.temporal[-1].query.square().sum(), latents)
+        assert len(ran) == times
 
 
 def test_checkpointing_changes_nothing_but_memory(backbone: UNet3D):

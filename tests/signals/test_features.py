@@ -103,3 +103,17 @@ def test_moft_loss_of_a_still_reference_is_zero_with_a_gradient():
 def test_refuses_features_that_do_not_fill_the_lattice():
     with pytest.raises(SettingError, match="23 tokens do not fill a lattice of 3x2x4"):
         spatial_mean_differences(torch.randn(23, 3), GRID)
+
+
+def test_half_precision_keeps_small_differences():
+    """Of features far from zero, whose means differ little: bfloat16 holds eight bits of each."""
+    generator = torch.Generator().manual_seed(0)
+    grid = Grid(5, 12, 12)
+    drift = torch.arange(5)[:, None, None] * 0.05 * torch.randn(16, generator=generator)
+    features = (16 + drift + torch.randn(5, 144, 16, generator=generator)).flatten(0, 1)
+    exact = spatial_mean_differences(features, grid)
+    rough = spatial_mean_differences(features.bfloat16(), grid)
+    assert rough.dtype == torch.float32
+    assert float((rough - exact).norm() / exact.norm()) < 0.05
+    still = features[:144].repeat(5, 1).half()
+    assert math.isfinite(float(smm_loss(still, exact, grid)))

@@ -36,8 +36,14 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Sampling and guiding per model: the published models' own (2B: model card; 5B: DiTFlow), the bundled one's by our sweep."""
+FPS = 8.0
+"""Frames a second of the other models (model cards)."""
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward (ours)."""
+ROTARY_BASE = 300
+"""What CogVideoX 1.5 has as height and width of its configuration: the base of its positions, and no size of a video."""
+LARGE, LARGE_FPS = (768, 1360), 16.0
+"""Height and width in pixels, and frames a second, of that model (model card)."""
 
 LINEAR: Mapping[str, re.Pattern[str]] = {
     "temporal": re.compile(r"\.attn1\.to_[qkv]$"),
@@ -100,7 +106,6 @@ class CogVideoX:
         "tokenizer": ("T5Tokenizer", "T5TokenizerFast"),
     }
     adapter_prefix = "transformer"
-    fps = 8.0
 
     def __init__(self, pipeline: CogVideoXPipeline, name: str, device: torch.device):
         self.name = name
@@ -129,6 +134,7 @@ class CogVideoX:
         self.variant = _variant(name, self.network.config)
         self.defaults = DEFAULTS.get(self.variant, {})
         self.shape = self._default_shape()
+        self.fps = LARGE_FPS if self._has_base_for_size else FPS
 
     def _default_shape(self) -> Shape:
         """The configured size, with the next frame count that whole temporal patches can give."""
@@ -137,7 +143,15 @@ class CogVideoX:
         if self._latent_frames(frames) % patch:
             latent = -(-self._latent_frames(frames) // patch) * patch
             frames = self._pixel_frames(latent)
-        return Shape(frames, config.sample_height * stride, config.sample_width * stride)
+        return Shape(
+            frames,
+            *(LARGE if self._has_base_for_size else (config.sample_height * stride, config.sample_width * stride)),
+        )
+
+    @property
+    def _has_base_for_size(self) -> bool:
+        """Whether the configured size is none."""
+        return self.network.config.sample_height == self.network.config.sample_width == ROTARY_BASE
 
     def fitting(self, frames: int | None) -> Shape:
         """The default size with so many frames.

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -115,6 +114,25 @@ def variant_of(name: str) -> str:
     return next((variant for start, variant in known.items() if last.startswith(start)), UNet3D.family)
 
 
+@dataclass(frozen=True)
+class _Recomputed:
+    """The forward of a block whose activations are recomputed while its backbone says so."""
+
+    forward: Callable[..., Any]
+    """The block's own."""
+    backbone: "UNet3D"
+    """The last one that was made of the network."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Run the block; named tensors go as an argument, since the state of dropout is kept for the devices of those alone."""
+        if not self.backbone.recomputes:
+            return self.forward(*arguments, **named)
+        return checkpoint(self._run, named, *arguments, use_reentrant=False)
+
+    def _run(self, named: Mapping[str, Any], *arguments: Any) -> Any:
+        return self.forward(*arguments, **named)
+
+
 class UNet3D:
     """A :class:`motionlift.core.Backbone` for TextToVideoSD pipelines.
 
@@ -169,15 +187,9 @@ class UNet3D:
     def checkpoint_activations(self) -> None:
         """Recompute what the network's blocks held when gradients need it; diffusers' own switch fails on this network."""
         for block in (*self.network.down_blocks, self.network.mid_block, *self.network.up_blocks):
-            block.forward = partial(self._forward_of_block, block.forward)
+            own = block.forward.forward if isinstance(block.forward, _Recomputed) else block.forward
+            block.forward = _Recomputed(own, self)
         self.recomputes = True
-
-    def _forward_of_block(self, forward: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return (
-            checkpoint(forward, *arguments, use_reentrant=False, **named)
-            if self.recomputes
-            else forward(*arguments, **named)
-        )
 
     @contextmanager
     def _keeping_activations(self) -> Iterator[None]:

@@ -103,10 +103,11 @@ def moft_loss(
 
 
 def _frames(features: Tensor, grid: Lattice) -> Float[Tensor, "frames area channels"]:
+    """Features by frame, in single precision: means of half-precision ones, subtracted, would be mostly rounding."""
     sizes = (grid.frames, grid.height, grid.width)
     if len(features) != math.prod(sizes):
         lattice = "x".join(map(str, sizes))
         raise SettingError(
             f"features of {len(features)} tokens do not fill a lattice of {lattice}; give its video tokens alone"
         )
-    return features.unflatten(0, (grid.frames, grid.height * grid.width))
+    return features.float().unflatten(0, (grid.frames, grid.height * grid.width))
