@@ -138,6 +138,7 @@ LONG = ("0x" + "f" * 8000, "9" * 8000, "[[1], {a: 0x%s}]" % ("f" * 8000))
         (with_line(5, "  - folder: {path: ., prompts: [a]}"), 5, ". holds no MP4 file"),
         (with_line(5, "  - davis: {path: ., prompts: gone.csv}"), 5, "gone.csv cannot be read"),
         (with_line(6, "output: [a]"), 6, "output is text"),
+        (with_line(6, "output: null"), 6, "output is text"),
         *[(with_line(6, f'output: "a{character}b"'), 6, "output holds characters that are no text")
           for character in (r"\0", r"\ud800")],
         (with_line(5, r'  - folder: {path: "a\0b", prompts: [a]}'), 5, "holds characters that are no text"),

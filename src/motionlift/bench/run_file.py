@@ -40,6 +40,8 @@ from motionlift.settings import MOST_TEXT, with_values
 
 RUNS = Path(__file__).parent / "runs"
 """Folder of the bundled run files."""
+NULL = "tag:yaml.org,2002:null"
+"""What YAML calls a value that is left out, ``null`` or ``~``."""
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 """Characters that YAML can spell, and no file name and no file can hold."""
 MOST_BYTES = 2**18
@@ -250,7 +252,7 @@ class _Page:
         return node.value
 
     def _text(self, node: yaml.Node, what: str) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+        if not isinstance(node, yaml.ScalarNode) or not node.value.strip() or node.tag == NULL:
             raise self.refusal(node, f"{what} is text; write a name")
         if NO_TEXT.search(node.value):
             raise self.refusal(node, f"{what} holds characters that are no text; write a name")
