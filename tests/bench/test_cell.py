@@ -107,6 +107,7 @@ def test_an_unreadable_video_fails_alone(clips: Path, model: str, tmp_path: Path
     (clips / "broken.mp4").write_bytes(b"nonsense")
     record = record_of(cell_of(Folder(clips, (PROMPT,)), model, tmp_path), measured_cell)
     assert "broken.mp4 is no video" in record["error"] and "figures" not in record
+    assert record["seconds"] >= 0 and "torch" in record["versions"]
 
 
 def test_names_of_files_are_tame(clips: Path, model: str, tmp_path: Path):

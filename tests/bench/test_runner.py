@@ -11,6 +11,7 @@ import pytest
 
 from motionlift.bench import runner
 from motionlift.bench.runner import append_record, main, missing, read_records, run, write_results
+from motionlift.loading import BUNDLED_MODELS
 from motionlift.methods import ditflow
 
 
@@ -236,3 +237,11 @@ def test_the_command_line(tmp_path: Path, experiment: Experiment, monkeypatch: p
         with pytest.raises(SystemExit) as left:
             main()
         assert left.value.code == 2
+
+
+def test_the_page_is_made_of_the_records_that_are_kept(tmp_path: Path):
+    """Nothing in it was written by hand, and all of it is of the weights and defaults as they are."""
+    docs = Path(__file__).parents[2] / "docs"
+    write_results(docs / "results", tmp_path / "results.md", BUNDLED_MODELS)
+    made, kept = ((folder / "results.md").read_text().rpartition("\nVersions: ")[0] for folder in (tmp_path, docs))
+    assert made == kept

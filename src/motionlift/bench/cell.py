@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from motionlift.errors import OutputError, SettingError
 from motionlift.loading import load
 from motionlift.media import Clip
 from motionlift.methods import method as method_named
-from motionlift.workflow import Run, cast, lift
+from motionlift.workflow import Run, cast, lift, versions
 
 VIDEOS = "videos"
 """Folder of the videos, beside the records."""
@@ -120,11 +121,12 @@ def surveyed(model: str, methods: tuple[MethodRun, ...]) -> Survey:
 
 
 def record_of(cell: Cell, measure: Callable[[Cell], Mapping[str, Any]]) -> dict[str, Any]:
-    """The record of a cell: what was measured, or the error that it ended with.
+    """The record of a cell: what was measured, or the error that it ended with, after how long and with what versions.
 
     Raises:
         OutputError: nothing can be written, which is no fault of the cell.
     """
+    began = time.perf_counter()
     try:
         return {**cell.stated(), **measure(cell)}
     except OutputError:
@@ -132,7 +134,8 @@ def record_of(cell: Cell, measure: Callable[[Cell], Mapping[str, Any]]) -> dict[
     except Exception as error:  # whatever a cell ends with, the others go on
         told = " ".join(str(error).split())[:500]
         kind = "" if error.__class__.__module__ == "motionlift.errors" else f"{type(error).__name__}: "
-        return {**cell.stated(), "error": f"{kind}{told}"}
+        seconds = round(time.perf_counter() - began, 3)
+        return {**cell.stated(), "error": f"{kind}{told}", "seconds": seconds, "versions": versions()}
 
 
 def measured_cell(cell: Cell) -> dict[str, Any]:
