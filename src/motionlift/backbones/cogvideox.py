@@ -36,14 +36,14 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Sampling and guiding per model: the published models' own (2B: model card; 5B: DiTFlow), the bundled one's by our sweep."""
-FPS = 8.0
-"""Frames a second of the other models (model cards)."""
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward (ours)."""
 ROTARY_BASE = 300
 """What CogVideoX 1.5 has as height and width of its configuration: the base of its positions, and no size of a video."""
 LARGE, LARGE_FPS = (768, 1360), 16.0
 """Height and width in pixels, and frames a second, of that model (model card)."""
+FPS = 8.0
+"""Frames a second of the others (model cards)."""
 
 LINEAR: Mapping[str, re.Pattern[str]] = {
     "temporal": re.compile(r"\.attn1\.to_[qkv]$"),
