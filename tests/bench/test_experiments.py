@@ -27,6 +27,7 @@ from motionlift.bench import (
     sweep,
     trial,
 )
+from motionlift.bench.records import append_record, read_records
 from motionlift.cascade import SuperResolution
 from motionlift.core import Grid
 from motionlift.loading import load
@@ -313,6 +314,18 @@ def test_footage(name: str, twin: Any, tmp_path: Path, monkeypatch: pytest.Monke
     others = [{**record, "run": run} for run in footage.RUNS]
     assert_table(footage.section(others), 2)
     assert "| street |" in footage.section(others)
+
+
+def test_agreement_that_is_undefined_counts_nowhere(tmp_path: Path):
+    """Records hold null for it."""
+    path = tmp_path / "footage.jsonl"
+    for prompt, cosine in enumerate((0.5, math.nan)):
+        for run in ("none", "VMC"):
+            append_record(
+                path, {"clip": "street.mp4", "run": run, "prompt": str(prompt), "cosine": cosine, "change": 1.0}
+            )
+    text = footage.section(read_records(path))
+    assert "| street | 0.50 | - |" in text and "| all | 0.50 | - |" in text
 
 
 def test_agreement_of_flows():

@@ -96,12 +96,14 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     text = (
         f"## Real videos\n\nClips of {len(rows)} real scenes (not part of the project), each cast onto {len(PROMPTS)} prompts: "
         "cosine between the optical flow of the reference and of the result, over the cells that move in the reference. The last "
-        "two methods are DiTFlow, guided by what attention or optical flow reads; MotionFlow is told that every clip shows "
-        f'"{SOURCE}". The last column tells that no guided video stands still.\n\n'
+        "two methods are DiTFlow, guided by what attention or optical flow reads; VMC, MotionMatcher and MotionFlow are told that "
+        f'every clip shows "{SOURCE}". Agreement says nothing of looks: the cards of the models tell what was seen. The last column '
+        "tells that no guided video stands still.\n\n"
     )
     return text + table(head, [*rows, ["all", *overall, "-"]])
 
 
-def _mean(values: Sequence[float]) -> str:
-    defined = [value for value in values if value == value]
+def _mean(values: Sequence[float | None]) -> str:
+    """Of those that are defined: records hold null for the others."""
+    defined = [value for value in values if value is not None]
     return f"{sum(defined) / len(defined):.2f}" if defined else "-"
