@@ -96,9 +96,9 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     text = (
         f"## Real videos\n\nClips of {len(rows)} real scenes (not part of the project), each cast onto {len(PROMPTS)} prompts: "
         "cosine between the optical flow of the reference and of the result, over the cells that move in the reference. The last "
-        "two methods are DiTFlow, guided by what attention or optical flow reads; VMC, MotionMatcher and MotionFlow are told that "
-        f'every clip shows "{SOURCE}". Agreement says nothing of looks: the cards of the models tell what was seen. The last column '
-        "tells that no guided video stands still.\n\n"
+        "two methods are DiTFlow, guided by what attention or optical flow reads; VMC, MotionMatcher and MotionFlow are told "
+        f'that every clip shows "{SOURCE}". Agreement says nothing of looks: the cards of the models tell what was seen. The last '
+        "column tells that no guided video stands still.\n\n"
     )
     return text + table(head, [*rows, ["all", *overall, "-"]])
 
