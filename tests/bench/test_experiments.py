@@ -275,7 +275,10 @@ def test_stages(twin: Any, monkeypatch: pytest.MonkeyPatch):
     through = record["between"][stages.AUTOENCODER]
     assert through["psnr"] > 5 and through["centre"] >= 0
     assert record["between"]["linear"]["lpips"] is None, "its weights are not there"
-    assert_table(stages.section([record, record]), 3)
+    both = [{**record, "index": index} for index in (0, 1)]  # at rest, and along a line
+    assert_table(stages.section(both), 9)
+    assert all(f"| {kind} (1) | linear |" in stages.section(both)
+               for kind in ("object moves over the frame", "object stays in its place"))  # fmt: skip
     assert "LPIPS is left out" in stages.section([record])
     kinds = {kind: {**figures, "lpips": 0.25} for kind, figures in record["larger"].items()}
     shown = stages.section([{**record, "larger": kinds, "between": {"linear": {**through, "lpips": 0.125}}}])
@@ -317,15 +320,17 @@ def test_footage(name: str, twin: Any, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_agreement_that_is_undefined_counts_nowhere(tmp_path: Path):
-    """Records hold null for it."""
+    """Records hold null for it, those of before NaN."""
     path = tmp_path / "footage.jsonl"
     for prompt, cosine in enumerate((0.5, math.nan)):
         for run in ("none", "VMC"):
             append_record(
                 path, {"clip": "street.mp4", "run": run, "prompt": str(prompt), "cosine": cosine, "change": 1.0}
             )
+    with path.open("a") as file:
+        file.write('{"clip": "street.mp4", "run": "SMM", "prompt": "0", "cosine": NaN, "change": 1.0}\n')
     text = footage.section(read_records(path))
-    assert "| street | 0.50 | - |" in text and "| all | 0.50 | - |" in text
+    assert "nan" not in text.lower() and "| street | 0.50 | - |" in text and "| all | 0.50 | - |" in text
 
 
 def test_agreement_of_flows():

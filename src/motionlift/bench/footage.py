@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from motionlift.bench.records import number
 from motionlift.bench.references import bundled
 from motionlift.bench.tables import table
 from motionlift.media import side_by_side
@@ -104,6 +105,6 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _mean(values: Sequence[float | None]) -> str:
-    """Of those that are defined: records hold null for the others."""
-    defined = [value for value in values if value is not None]
+    """Of those that are defined: records hold null for the others, or NaN."""
+    defined = [value for value in map(number, values) if value is not None]
     return f"{sum(defined) / len(defined):.2f}" if defined else "-"

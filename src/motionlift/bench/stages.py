@@ -10,7 +10,7 @@ import torch.nn.functional
 from jaxtyping import UInt8
 from torch import Tensor
 
-from motionlift.bench.references import REFERENCE_STREAM, bundled, the_judge
+from motionlift.bench.references import MOVING, REFERENCE_STREAM, bundled, the_judge
 from motionlift.bench.tables import interval, table
 from motionlift.core import Backbone, Step
 from motionlift.errors import ModelError
@@ -47,8 +47,8 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
         between = interpolation(backbone, FACTOR)
     except ModelError as error:
         return {"refused": str(error)}
-    frames = (KEYFRAMES - 1) * FACTOR + 1
-    scene = world.sample(REFERENCE_STREAM, cell["index"], frames, objects=1, unseen=True)
+    scene = _scene(cell["index"])
+    frames = len(scene.tracks()[0])
     true, large = (world.render([scene], side, side).frames[0] for side in (SIDE, LARGE_SIDE))
     keyframes = Clip.of(true[::FACTOR], backbone.fps / FACTOR)
     made = _finished(between.run(keyframes, scene.caption(), cell["index"])).frames
@@ -72,6 +72,11 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
             }.items()
         },
     }
+
+
+def _scene(index: int) -> world.Scene:
+    """A held-out scene of one object, as many frames as the keyframes become."""
+    return world.sample(REFERENCE_STREAM, index, (KEYFRAMES - 1) * FACTOR + 1, objects=1, unseen=True)
 
 
 def _finished(steps: Generator[Step, None, Clip]) -> Clip:
@@ -143,7 +148,11 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     perceived = [record for record in measured if record["larger"]["diffusion"]["lpips"] is not None]
     learned = ("lpips",) if len(perceived) == len(measured) else ()
     columns = ("psnr", *learned, "centre")
-    between = [[kind, *_row(measured, "between", kind, columns)] for kind in measured[0]["between"]]
+    between = [
+        [clips, kind, *_row(group, "between", kind, columns)]
+        for clips, group in _by_motion(measured).items()
+        for kind in measured[0]["between"]
+    ]
     larger = [[kind, *_row(measured, "larger", kind, columns[:-1])] for kind in measured[0]["larger"]]
     head = [TITLES[name] for name in columns]
     frames = (KEYFRAMES - 1) * FACTOR + 1
@@ -151,12 +160,23 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"## Stages of the cascade\n\nOn {len(measured)} held-out clips. Interpolation: every {FACTOR}th of {frames} true frames "
         "is given, and the others are compared with the true ones; *centre* is how far the object is from where it should be, as a "
-        "share of the width; linear is the weighted mean of both neighbours.\n\n"
-        + table(["interpolation", *head], between)
+        "share of the width; linear is the weighted mean of both neighbours, exact where nothing moves.\n\n"
+        + table(["clips", "interpolation", *head], between)
         + f"\nSuper-resolution: true frames of {SIDE}x{SIDE} to {LARGE_SIDE}x{LARGE_SIDE}.\n\n"
         + table(["super-resolution", *head[:-1]], larger)
         + without
     )
+
+
+def _by_motion(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """All records, and those of objects that move over the frame apart from those that stay where they are."""
+    groups: dict[str, list[Mapping[str, Any]]] = {"all": list(records)}
+    for record in records:
+        kind = (
+            "object moves over the frame" if _scene(record["index"]).motion in MOVING else "object stays in its place"
+        )
+        groups.setdefault(kind, []).append(record)
+    return {f"{kind} ({len(group)})": group for kind, group in groups.items()}
 
 
 def _row(records: Sequence[Mapping[str, Any]], stage: str, kind: str, figures: Sequence[str]) -> list[str]:
