@@ -313,6 +313,9 @@ def test_lift_cast_mix_and_export(
     assert cli.run(["export", str(walk), str(tmp_path / "lora.safetensors"), *rank]) == 0
     assert ("factors of rank 2 miss" in capsys.readouterr().err) == (method == "vmc")
     assert all(name.startswith(("unet.", "transformer.")) for name in load_file(tmp_path / "lora.safetensors"))
+    assert (tmp_path / "lora.safetensors").stat().st_mode == walk.stat().st_mode, (
+        "whoever may read the one may read the other"
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from motionlift.adapters import DIFFERENCE, low_rank
@@ -85,5 +85,5 @@ def export_adapter(motion: Motion, path: Path, reader: str, rank: int | None = N
     """
     tensors, missed = exported(motion, reader, rank)
     with replacing(path, (SUFFIX,)) as partial:
-        save_file(tensors, partial, {"format": "pt"})
+        partial.write_bytes(save(tensors, {"format": "pt"}))  # save_file would let nobody else read it
     return missed
