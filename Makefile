@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test test-slow lint bench results
+.PHONY: help demo test test-slow lint time results
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,9 +36,9 @@ lint: $(READY) ## style, types, and which floor imports which
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
-bench: $(READY) ## time and memory, one table for each file of benchmarks/
+time: $(READY) ## time and memory, one table for each file of benchmarks/
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
 results: $(READY) ## measure what docs/results.md shows, and write it (hours; goes on where it was stopped)
-	$(BIN)/python -m motionlift.bench
+	$(BIN)/python -m lab.experiments
 	$(BIN)/motionlift report docs/results/world --output docs/results/world/report.html

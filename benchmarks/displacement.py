@@ -49,15 +49,15 @@ def measure(form: str, sizes: tuple[int, ...], repeats: int, threads: int) -> di
     """Best seconds and peak bytes beyond the inputs, in this process."""
     import torch
 
-    from motionlift.core import Grid
+    from motionlift.core.lattice import Lattice
     from motionlift.signals.displacement import displacement
 
     torch.set_num_threads(threads)
     compute = {"plain": plain, "streamed": displacement}[form]
     frames, height, width, heads, size = sizes
-    grid = Grid(frames, height, width)
+    grid = Lattice(frames, height, width)
     # A tiny pass first, so that no library is loaded while the real one is watched.
-    forward_and_backward(compute, *(torch.randn(2, 16, 4, requires_grad=True) for _ in range(2)), Grid(2, 2, 4))
+    forward_and_backward(compute, *(torch.randn(2, 16, 4, requires_grad=True) for _ in range(2)), Lattice(2, 2, 4))
     generator = torch.Generator().manual_seed(0)
     q, k = (torch.randn(heads, grid.tokens, size, generator=generator).requires_grad_() for _ in range(2))
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest resident size so far

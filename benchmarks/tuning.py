@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as functional
 from diffusers import UNet3DConditionModel
 
-from motionlift import tune
-from motionlift.adapters import tunable
-from motionlift.loading import BUNDLED_MODELS, load
+from lab.training import tiny_unet
+from motionlift.loops import tune
+from motionlift.loops.adapters import tunable
 from motionlift.methods import method as method_named
-from motionlift.zoo import tiny_unet, world
+from motionlift.models.loading import BUNDLED_MODELS, load
+from motionlift.world import scenes
 
 ZEROSCOPE, KEPT = "zeroscope", "zeroscope, activations kept"
 SIDE, FRAMES = 96, 4
@@ -67,8 +68,8 @@ def loaded(model: str):
         backbone = load(zeroscope(), "cpu")
         frames, side = FRAMES, SIDE
         backbone.recomputes = model == ZEROSCOPE
-    scene = world.sample(0, 0, frames)
-    pixels = world.render([scene], side, side).frames[0].permute(0, 3, 1, 2).float() / 127.5 - 1
+    scene = scenes.sample(0, 0, frames)
+    pixels = scenes.render([scene], side, side).frames[0].permute(0, 3, 1, 2).float() / 127.5 - 1
     return backbone, backbone.fitting(frames), pixels, scene.caption()
 
 

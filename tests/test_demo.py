@@ -10,11 +10,11 @@ import torch
 from motionlift import demo
 from motionlift.demo import LOOKS, Look, make_demo
 from motionlift.errors import OutputError
-from motionlift.media import Clip
-from motionlift.motion import Motion
-from motionlift.zoo import world
-from motionlift.zoo.judge import Verdict
-from motionlift.zoo.shapes import SHAPES
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from motionlift.world import scenes
+from motionlift.world.judge import Verdict
+from motionlift.world.shapes import SHAPES
 from tests import twins
 
 RESULTS = [f"{number}-{way}" for number in (1, 2, 3) for way in ("without", "attention", "flow")]
@@ -125,12 +125,12 @@ def test_progress_grows_from_nothing_to_all(made: Made):
 
 
 def test_the_prompts_are_new_to_the_bundled_model_but_their_words_are_not():
-    words = set(world.vocabulary())
+    words = set(scenes.vocabulary())
     for look in LOOKS:
-        assert world.held_out(look.prompt)
+        assert scenes.held_out(look.prompt)
         assert set(look.prompt.split()) <= words
-        assert look.colour in world.COLOURS and look.ground in world.BACKGROUNDS
-        assert look.shape in SHAPES and look.pattern in world.PATTERNS
+        assert look.colour in scenes.COLOURS and look.ground in scenes.BACKGROUNDS
+        assert look.shape in SHAPES and look.pattern in scenes.PATTERNS
 
 
 def verdict(**changes) -> Verdict:

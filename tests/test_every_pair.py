@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motionlift import guide, tuning
-from motionlift.adapters import Addition, applied
-from motionlift.backbones import serving
-from motionlift.checks import settings_for
-from motionlift.core import INVERTED, Reference, Tuner
+from motionlift.core.method import Reference, Tuner
+from motionlift.core.tensors import INVERTED
 from motionlift.errors import MotionError, SettingError
-from motionlift.invert import invert
+from motionlift.loops import sample, tuning
+from motionlift.loops.adapters import Addition, applied
+from motionlift.loops.invert import invert
 from motionlift.methods import methods
+from motionlift.models import serving
+from motionlift.work.prepare import settings_for
 from tests.twins import EVERY_TWIN
 
 PROMPT = "a red star on the field"
@@ -75,7 +76,7 @@ def job_for(name, backbone, reference, target, motion=None):
         reference = replace(reference, trajectory=trajectory)
         motion = {INVERTED: trajectory[max(trajectory)], **finished(method.lift(reference, backbone, settings))}
     motion = motion or finished(method.lift(reference, backbone, settings))
-    return guide.Casting(backbone, method, settings, motion, reference.shape, PROMPT, 0)
+    return sample.Casting(backbone, method, settings, motion, reference.shape, PROMPT, 0)
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])
@@ -87,7 +88,7 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
         return
     job = job_for(name, backbone, reference, target)
     before = backbone.passes.forward, backbone.passes.backward
-    result = finished(guide.cast(job))
+    result = finished(sample.cast(job))
     optimised = bool(job.method.blocks(job.settings))
     guided = 0 if name == "none" else GUIDED
     assert result.latents.shape == backbone.latent_shape(reference.shape)
@@ -100,7 +101,7 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
     assert moved == ({str(index) for index in range(guided)} if optimised and target == "positions" else set())
     changes = {"inner": 0, "share": 0.0, "inject": False}
     unguided = replace(job, settings=replace(job.settings, **changes))
-    plain = finished(guide.cast(unguided)).latents
+    plain = finished(sample.cast(unguided)).latents
     assert torch.equal(result.latents, plain) == (name == "none")
     assert backbone.decode(result.latents).shape == reference.pixels.shape
 
@@ -113,7 +114,7 @@ def test_guidance_lowers_every_loss(backbone, reference, name):
         pytest.skip("a single latent frame holds no motion")
     job = job_for(name, backbone, reference, "latents")
     small = {"share": 1 / STEPS, "inner": 12, "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inject": False}
-    losses = finished(guide.cast(replace(job, settings=replace(job.settings, **small)))).losses
+    losses = finished(sample.cast(replace(job, settings=replace(job.settings, **small)))).losses
     assert len(losses) == 12 and losses[-1] < 0.98 * losses[0], losses
 
 
@@ -122,8 +123,8 @@ def test_every_method_reuses_saved_positions_or_says_that_it_has_none(backbone, 
     if not backbone.positions(reference.shape):
         pytest.skip("it has no positional tensors")
     first = job_for(name, backbone, reference, "positions")
-    made = finished(guide.cast(first))
-    again = guide.cast(job_for(name, backbone, reference, "saved", {**first.motion, **made.positions}))
+    made = finished(sample.cast(first))
+    again = sample.cast(job_for(name, backbone, reference, "saved", {**first.motion, **made.positions}))
     if name == "injection":  # it optimises nothing, so that there is nothing to save
         with pytest.raises(MotionError, match="no saved positions for guided step 1"):
             finished(again)
@@ -145,15 +146,15 @@ def test_every_tuned_method_tunes_every_model(backbone, reference, name):
     assert adapter and all(tensor.isfinite().all() and tensor.dtype == torch.float32 for tensor in adapter.values())
     assert any(tensor.abs().max() > 0 for key, tensor in adapter.items() if not key.endswith("lora_A.weight"))
     motion = {INVERTED: trajectory[max(trajectory)], **adapter}
-    job = guide.Casting(backbone, method, settings, motion, reference.shape, PROMPT, 0)
+    job = sample.Casting(backbone, method, settings, motion, reference.shape, PROMPT, 0)
 
     lowest = settings.lowest_timestep(backbone.levels)
 
     def made(strength):
         with applied(backbone.network, [Addition(tuning.adapter_of(motion, backbone), strength, lowest)]) as switch:
-            return finished(guide.cast(replace(job, adapter=switch))).latents
+            return finished(sample.cast(replace(job, adapter=switch))).latents
 
-    plain = finished(guide.cast(job)).latents
+    plain = finished(sample.cast(job)).latents
     assert made(1.5).isfinite().all() and not torch.equal(made(1.5), plain)
     torch.testing.assert_close(made(0.0), plain, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(dict(backbone.network.state_dict()), weights, atol=0, rtol=0)

@@ -7,14 +7,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from motionlift.adapter_export import export_adapter
-    from motionlift.cascade import VideoToVideo
     from motionlift.errors import MotionliftError
-    from motionlift.loading import load, super_resolution
-    from motionlift.media import Clip
-    from motionlift.motion import Motion
-    from motionlift.scoring import Scores, score
-    from motionlift.workflow import Video, cast, interpolation, lift, transfer
+    from motionlift.loops.cascade import VideoToVideo
+    from motionlift.measure.score import Scores, score
+    from motionlift.models.loading import load
+    from motionlift.motion.export import export_adapter
+    from motionlift.motion.file import Motion
+    from motionlift.video.clip import Clip
+    from motionlift.work.cast import cast, interpolation, transfer
+    from motionlift.work.lift import lift
+    from motionlift.work.record import Video
+    from motionlift.world.upscaling import super_resolution
 
 __all__ = [
     "Clip",
@@ -34,20 +37,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Clip": "media",
-    "Motion": "motion",
+    "Clip": "video.clip",
+    "Motion": "motion.file",
     "MotionliftError": "errors",
-    "Scores": "scoring",
-    "Video": "workflow",
-    "VideoToVideo": "cascade",
-    "cast": "workflow",
-    "export_adapter": "adapter_export",
-    "interpolation": "workflow",
-    "lift": "workflow",
-    "load": "loading",
-    "score": "scoring",
-    "super_resolution": "loading",
-    "transfer": "workflow",
+    "Scores": "measure.score",
+    "Video": "work.record",
+    "VideoToVideo": "loops.cascade",
+    "cast": "work.cast",
+    "export_adapter": "motion.export",
+    "interpolation": "work.cast",
+    "lift": "work.lift",
+    "load": "models.loading",
+    "score": "measure.score",
+    "super_resolution": "world.upscaling",
+    "transfer": "work.cast",
 }
 
 

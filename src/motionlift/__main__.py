@@ -1,5 +1,5 @@
 """``python -m motionlift`` is the command line."""
 
-from motionlift.cli import main
+from motionlift.cli.main import main
 
 main()

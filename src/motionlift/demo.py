@@ -18,16 +18,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from motionlift.core import Backbone, Step
-from motionlift.drawing import draw_motion, moving_picture
+from motionlift.core.cost import Step
+from motionlift.core.model import Backbone
 from motionlift.errors import OutputError
-from motionlift.loading import load
-from motionlift.media import Clip, check_output, replacing
-from motionlift.metrics.tracks import aligned_error, direction_cosine
-from motionlift.motion import Motion
-from motionlift.workflow import Video, cast, lift, read_reference, versions
-from motionlift.zoo import world
-from motionlift.zoo.judge import Judge, Verdict, judge_video, load_judge
+from motionlift.measure.tracks import aligned_error, direction_cosine
+from motionlift.models.loading import load
+from motionlift.motion.drawing import draw_motion
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from motionlift.video.sheets import moving_picture
+from motionlift.video.writing import check_output, replacing
+from motionlift.work.cast import cast
+from motionlift.work.lift import lift, read_reference
+from motionlift.work.record import Video, versions
+from motionlift.world import scenes
+from motionlift.world.judge import Judge, Verdict, judge_video, load_judge
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of the whole work that is done, 0..1."""
@@ -47,13 +52,13 @@ class Look:
     """What a result is asked to show."""
 
     colour: str
-    """A key of :data:`motionlift.zoo.world.COLOURS`."""
+    """A key of :data:`motionlift.world.scenes.COLOURS`."""
     shape: str
-    """A key of :data:`motionlift.zoo.shapes.SHAPES`."""
+    """A key of :data:`motionlift.world.shapes.SHAPES`."""
     ground: str
-    """A key of :data:`motionlift.zoo.world.BACKGROUNDS`."""
+    """A key of :data:`motionlift.world.scenes.BACKGROUNDS`."""
     pattern: str
-    """One of :data:`motionlift.zoo.world.PATTERNS`."""
+    """One of :data:`motionlift.world.scenes.PATTERNS`."""
 
     @property
     def prompt(self) -> str:
@@ -149,7 +154,7 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
 
     Args:
         folder: made if it does not exist; its parent must.
-        model: what :func:`motionlift.loading.load` takes.
+        model: what :func:`motionlift.models.loading.load` takes.
         advance: called with what is being done and the share of the work done so far.
 
     Returns:
@@ -182,12 +187,12 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
     return folder / PAGE
 
 
-def reference_clip(backbone: Backbone) -> tuple[world.Scene, Clip]:
+def reference_clip(backbone: Backbone) -> tuple[scenes.Scene, Clip]:
     """The reference: a held-out scene of one object before a still camera, at the model's own size and rate."""
     stream, motion = REFERENCE
     shape = backbone.shape
-    scene = world.sample(stream, 0, shape.frames, objects=1, motion=motion, camera="still", unseen=True)
-    return scene, Clip.of(world.render([scene], shape.height, shape.width).frames[0], backbone.fps)
+    scene = scenes.sample(stream, 0, shape.frames, objects=1, motion=motion, camera="still", unseen=True)
+    return scene, Clip.of(scenes.render([scene], shape.height, shape.width).frames[0], backbone.fps)
 
 
 class _Bar:
@@ -262,7 +267,7 @@ def _filled(part: str, markup: Mapping[str, str] | None = None, **texts: object)
 
 def _page(
     folder: Path,
-    scene: world.Scene,
+    scene: scenes.Scene,
     backbone: Backbone,
     lifted: Mapping[str, Lifted],
     results: Sequence[Result],

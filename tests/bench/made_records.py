@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from motionlift.media import Clip
+from motionlift.video.clip import Clip
 
 PROMPT = 'a star <script>document.title = "broken into"</script> & a “ring”'
 """What a page must show as it is, and not run."""

@@ -9,20 +9,19 @@ from typing import Any
 
 import pytest
 import torch
-from tests import twins
-from tests.bench.made_records import video
 
-from motionlift import scoring
 from motionlift.bench import cell, measures
 from motionlift.bench.cell import Cell, file_names, forget_peak_memory, measured_cell, record_of
 from motionlift.bench.measures import Measuring, measured
+from motionlift.bench.report.summary import measurement
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import Asked, Folder, Opened, World
-from motionlift.bench.summary import measurement
-from motionlift.cli import run
+from motionlift.cli.main import run
 from motionlift.errors import SettingError
-from motionlift.media import Clip
-from motionlift.workflow import peak_memory
+from motionlift.video.clip import Clip
+from motionlift.work.record import peak_memory
+from tests import twins
+from tests.bench.made_records import video
 
 PROMPT = "a red star on the blue field"
 QUICK = {"steps": 2, "share": 0.5, "inner": 1}
@@ -138,7 +137,7 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
             figures={"motion_fidelity": 0.9, "spin": float("nan")}, left_out={"clip_text": "no CLIP"}
         )
 
-    monkeypatch.setattr(scoring, "score", score)
+    monkeypatch.setattr(score, "score", score)
     clip = Clip.of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), 8)
     known = Opened(clip, None, {}, lambda frames: {"aligned_error": 0.5})
     found = measured(known, clip, clip, PROMPT, Measuring(clip_model="clip"))

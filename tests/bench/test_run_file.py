@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from motionlift.bench import run_file, sweep
+from lab.experiments import sweep
+from motionlift.bench import run_file
 from motionlift.bench.measures import Measuring
 from motionlift.bench.run_file import MethodRun, as_read, bundled_runs, read_run
 from motionlift.bench.sources import Davis, Folder, World
 from motionlift.errors import InputError
-from motionlift.loading import BUNDLED_MODELS
+from motionlift.models.loading import BUNDLED_MODELS
 
 RUN = """\
 models: [tiny-dit]

@@ -13,10 +13,10 @@ from PIL import Image
 from motionlift.bench import sources
 from motionlift.bench.references import clip_of, prompt_scene, reference
 from motionlift.bench.sources import Davis, Folder, World, asks_for_source, exact_figures, read_pictures, read_table
-from motionlift.core import Backbone
+from motionlift.core.model import Backbone
 from motionlift.errors import InputError
-from motionlift.loading import load
-from motionlift.media import Clip
+from motionlift.models.loading import load
+from motionlift.video.clip import Clip
 
 HEAD = "clip,caption,subject,scene\n"
 

@@ -12,11 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
-from tests.bench import quick_cells
 
 from motionlift.bench import grid
 from motionlift.bench.records import read_lines
 from motionlift.bench.workers import Workers
+from tests.bench import quick_cells
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

@@ -1,7 +1,7 @@
 """What is frozen: losses and latents of every method on every twin, a cascade, and a score, as numbers that can be compared.
 
-Run as a program, it writes ``numbers.json`` anew: ``python -m tests.frozen.measured``. That is for a bug that was mended, whose commit
-says which number changed and why.
+Run as a program, it writes ``numbers.json`` anew: ``python -m tests.frozen.measured``. That is for a bug that was mended,
+whose commit says which number changed and why.
 """
 
 import json
@@ -90,7 +90,7 @@ def measured_cascade() -> dict[str, list[float]]:
 
 def measured_score() -> dict[str, float]:
     """Every figure of a clip of the world beside another that needs no model."""
-    from motionlift.truth import write_world
+    from motionlift.world.truth import write_world
 
     with tempfile.TemporaryDirectory() as folder:
         write_world(Path(folder), 2, 5, 9, 64, lambda _done: None)

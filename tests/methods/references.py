@@ -1,10 +1,11 @@
 """A twin and a reference for the tests of methods."""
 
 import torch
-from tests.twins import cogvideox
 
-from motionlift.backbones.cogvideox import CogVideoX
-from motionlift.core import Aim, Grid, Reference
+from motionlift.core.lattice import Lattice
+from motionlift.core.method import Aim, Reference
+from motionlift.models.families.cogvideox import CogVideoX
+from tests.twins import cogvideox
 
 
 def backbone() -> CogVideoX:
@@ -33,6 +34,6 @@ def lifted(method, given: Reference, model: CogVideoX, settings):
             return stop.value, seen
 
 
-def aim(motion: dict[str, torch.Tensor], grid: Grid, step: int = 0, **places: tuple[int, ...]) -> Aim:
+def aim(motion: dict[str, torch.Tensor], grid: Lattice, step: int = 0, **places: tuple[int, ...]) -> Aim:
     """What a guided step aims at, with one lattice in all blocks."""
     return Aim(motion, dict.fromkeys(range(20), grid), step, places)

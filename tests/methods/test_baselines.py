@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tests.methods.references import aim, backbone, lifted, reference
 
 from motionlift.methods import injection, none
+from tests.methods.references import aim, backbone, lifted, reference
 
 
 @pytest.mark.parametrize("method", [none.METHOD, injection.METHOD])

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.methods.references import aim, backbone, lifted, reference
 
-from motionlift.core import Projections, Recorded
+from motionlift.core.seen import Projections, Recorded
 from motionlift.methods.ditflow import METHOD, DiTFlowSettings
+from tests.methods.references import aim, backbone, lifted, reference
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 import pytest
 import torch
 from diffusers import CogVideoXTransformer3DModel
-from tests.twins import cogvideox
 
-from motionlift.backbones.cogvideox import CogVideoX
-from motionlift.core import Method
+from motionlift.core.method import Method
 from motionlift.errors import SettingError
 from motionlift.methods import method, methods
+from motionlift.models.families.cogvideox import CogVideoX
+from tests.twins import cogvideox
 
 PUBLISHED = {
     "cogvideox-2b": {},  # the defaults of diffusers' class are the 2B's

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.methods.references import aim, lifted
-from tests.twins import cogvideox, unet3d
 
-from motionlift.backbones.cogvideox import CogVideoX
-from motionlift.backbones.unet3d import UNet3D
-from motionlift.core import Reference, Shape
+from motionlift.core.lattice import Shape
+from motionlift.core.method import Reference
 from motionlift.errors import MotionError, SettingError
 from motionlift.methods.motionflow import METHOD, MotionFlowSettings, published_places, word_maps
+from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.families.unet3d import UNet3D
 from motionlift.signals.attention_maps import adaptive_mask, cross_loss, smoothed
+from tests.methods.references import aim, lifted
+from tests.twins import cogvideox, unet3d
 
 CPU = torch.device("cpu")
 SOURCE = "a blue ring on the field"

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.references import backbone, reference
-from tests.twins import unet3d
 
-from motionlift.adapters import tunable
-from motionlift.backbones.unet3d import UNet3D
-from motionlift.core import Draw
+from motionlift.core.method import Draw
+from motionlift.loops.adapters import tunable
 from motionlift.methods import motionmatcher
 from motionlift.methods.motionmatcher import METHOD, Features, feature_loss, motion_features, published_places
+from motionlift.models.families.unet3d import UNet3D
+from tests.methods.references import backbone, reference
+from tests.twins import unet3d
 
 
 @pytest.fixture(params=["cogvideox", "unet3d"])

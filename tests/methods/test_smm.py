@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tests.methods.references import aim, backbone, lifted, reference
 
 from motionlift.methods.smm import METHOD, SMMSettings
+from tests.methods.references import aim, backbone, lifted, reference
 
 
 @pytest.fixture(scope="module")

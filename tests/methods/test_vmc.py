@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.references import backbone, reference
-from tests.twins import unet3d
 
-from motionlift.backbones.unet3d import UNet3D
-from motionlift.core import Draw
+from motionlift.core.method import Draw
 from motionlift.errors import InputError, SettingError
 from motionlift.methods import vmc
+from motionlift.models.families.unet3d import UNet3D
 from motionlift.signals.residuals import residual_loss
+from tests.methods.references import backbone, reference
+from tests.twins import unet3d
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from motionlift.core import Grid
+from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
 from motionlift.signals import attention_maps
 from motionlift.signals.attention_maps import (
@@ -19,7 +19,7 @@ from motionlift.signals.attention_maps import (
     temporal_probabilities,
 )
 
-GRID = Grid(3, 2, 4)
+GRID = Lattice(3, 2, 4)
 
 
 def projections(text: int = 5, heads: int = 2, size: int = 6) -> tuple[torch.Tensor, ...]:
@@ -92,9 +92,9 @@ def test_half_precision_is_worked_in_single():
 def test_tokens_that_do_not_fill_the_lattice():
     query, key, _ = projections()
     with pytest.raises(SettingError, match="24 tokens do not fill a lattice of 2x2x4"):
-        spatial_probabilities(query, key, Grid(2, 2, 4))
+        spatial_probabilities(query, key, Lattice(2, 2, 4))
     with pytest.raises(SettingError, match="do not fill"):
-        temporal_probabilities(query, key, Grid(2, 2, 4))
+        temporal_probabilities(query, key, Lattice(2, 2, 4))
 
 
 def test_smoothing_keeps_the_sum_and_spreads_a_point():

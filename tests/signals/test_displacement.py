@@ -6,11 +6,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from motionlift.core import Grid
+from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 
-GRIDS = [Grid(3, 3, 5), Grid(1, 4, 2), Grid(2, 1, 6)]
+GRIDS = [Lattice(3, 3, 5), Lattice(1, 4, 2), Lattice(2, 1, 6)]
 
 
 def random_attention(grid, heads=3, size=4, dtype=torch.float64, seed=0):
@@ -41,7 +41,7 @@ def one_hot_tokens(grid, shift):
 
 @pytest.mark.parametrize("hard", [True, False])
 def test_a_shifted_pattern_gives_its_shift_x_then_y(hard):
-    grid, shift = Grid(3, 6, 9), (2, 1)
+    grid, shift = Lattice(3, 6, 9), (2, 1)
     features = one_hot_tokens(grid, shift) * 20
     found = displacement(features, features, grid, temperature=10.0, hard=hard)
     assert found.shape == (3, 3, 54, 2)
@@ -53,7 +53,7 @@ def test_a_shifted_pattern_gives_its_shift_x_then_y(hard):
 
 
 def test_even_attention_points_to_the_middle_of_the_frame():
-    grid = Grid(2, 3, 5)
+    grid = Lattice(2, 3, 5)
     found = displacement(torch.zeros(2, 30, 4), torch.zeros(2, 30, 4), grid)
     corner, middle = found[0, 1, 0], found[1, 0, 7]
     torch.testing.assert_close(corner, torch.tensor([2.0, 1.0]))
@@ -79,14 +79,14 @@ def test_gradient_equals_that_of_the_plain_form(grid):
 
 def test_gradient_equals_finite_differences(monkeypatch):
     monkeypatch.setattr("motionlift.signals.displacement.LOGITS_AT_ONCE", 30)  # runs of 5 queries of 12
-    grid = Grid(2, 2, 3)
+    grid = Lattice(2, 2, 3)
     inputs = [x.requires_grad_() for x in random_attention(grid, heads=2, size=3)]
     assert torch.autograd.gradcheck(lambda q, k: displacement(q, k, grid, temperature=1.5), inputs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_computes_in_single_precision_and_returns_gradients_in_the_inputs(dtype):
-    grid = Grid(2, 3, 4)
+    grid = Lattice(2, 3, 4)
     inputs = [x.to(dtype).requires_grad_() for x in random_attention(grid)]
     found = displacement(*inputs, grid)
     assert found.dtype == torch.float32
@@ -96,7 +96,7 @@ def test_computes_in_single_precision_and_returns_gradients_in_the_inputs(dtype)
 
 
 def test_autocast_changes_nothing():
-    grid = Grid(2, 3, 4)
+    grid = Lattice(2, 3, 4)
     inputs = [x.requires_grad_() for x in random_attention(grid, dtype=torch.float32)]
     truth = displacement(*inputs, grid)
     with torch.autocast("cpu", torch.bfloat16):
@@ -107,7 +107,7 @@ def test_autocast_changes_nothing():
 
 
 def test_large_logits_stay_finite():
-    grid = Grid(2, 3, 4)
+    grid = Lattice(2, 3, 4)
     inputs = [(1000 * x).float().requires_grad_() for x in random_attention(grid)]
     found = displacement(*inputs, grid)
     found.sum().backward()
@@ -116,15 +116,15 @@ def test_large_logits_stay_finite():
 
 
 def test_hard_carries_no_gradient():
-    grid = Grid(2, 3, 4)
+    grid = Lattice(2, 3, 4)
     q, k = (x.requires_grad_() for x in random_attention(grid))
     assert not displacement(q, k, grid, hard=True).requires_grad
 
 
 def test_any_object_with_the_three_sizes_is_a_lattice():
-    q, k = random_attention(Grid(2, 3, 4))
+    q, k = random_attention(Lattice(2, 3, 4))
     grid = SimpleNamespace(frames=2, height=3, width=4)
-    torch.testing.assert_close(displacement(q, k, grid), displacement(q, k, Grid(2, 3, 4)))
+    torch.testing.assert_close(displacement(q, k, grid), displacement(q, k, Lattice(2, 3, 4)))
 
 
 class Largest(TorchDispatchMode):
@@ -151,7 +151,7 @@ def most_elements(compute, inputs):
 @pytest.mark.parametrize("budget", [2**22, 1000])
 def test_holds_at_most_one_target_frame_of_logits(budget, monkeypatch):
     monkeypatch.setattr("motionlift.signals.displacement.LOGITS_AT_ONCE", budget)
-    grid, heads, size = Grid(5, 6, 7), 8, 2
+    grid, heads, size = Lattice(5, 6, 7), 8, 2
     inputs = [x.requires_grad_() for x in random_attention(grid, heads, size)]
     everything = heads * grid.tokens**2
     assert most_elements(lambda q, k: plain(q, k, grid, 2.0), inputs) == everything  # the measure sees what it should
@@ -161,14 +161,14 @@ def test_holds_at_most_one_target_frame_of_logits(budget, monkeypatch):
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
 def test_refuses_a_temperature_out_of_range(temperature):
-    grid = Grid(2, 3, 4)
+    grid = Lattice(2, 3, 4)
     with pytest.raises(SettingError, match="temperature"):
         displacement(*random_attention(grid), grid, temperature)
 
 
 def test_refuses_tokens_that_do_not_fill_the_lattice():
     with pytest.raises(SettingError, match="24 tokens do not fill a lattice of 2x3x5"):
-        displacement(*random_attention(Grid(2, 3, 4)), Grid(2, 3, 5))
+        displacement(*random_attention(Lattice(2, 3, 4)), Lattice(2, 3, 5))
 
 
 def entries(*vectors):
@@ -215,7 +215,7 @@ def test_loss_refuses_a_threshold_that_is_no_number():
 
 def test_what_leads_back_is_confirmed():
     """A shift round the edges, whose way back is known, is kept whole; broken entries alone are left out."""
-    grid = Grid(3, 4, 5)
+    grid = Lattice(3, 4, 5)
     tokens = one_hot_tokens(grid, (1, 2)) * 50
     field = displacement(tokens, tokens, grid, hard=True)
     assert torch.equal(confirmed(field, grid), field)
@@ -227,7 +227,7 @@ def test_what_leads_back_is_confirmed():
 
 
 def test_a_miss_of_one_token_is_confirmed_and_of_more_is_not():
-    grid = Grid(2, 1, 6)
+    grid = Lattice(2, 1, 6)
     field = torch.zeros(2, 2, 6, 2)
     field[0, 1, 0, 0], field[1, 0, 3, 0] = 3, -2  # one short of home
     field[0, 1, 1, 0], field[1, 0, 4, 0] = 3, -1  # two short
@@ -238,7 +238,7 @@ def test_a_miss_of_one_token_is_confirmed_and_of_more_is_not():
 
 
 def test_chance_is_seldom_confirmed():
-    grid = Grid(4, 8, 8)
+    grid = Lattice(4, 8, 8)
     q, k = random_attention(grid)
     apart = ~torch.eye(4, dtype=torch.bool)
     share = (~confirmed(displacement(q, k, grid, hard=True), grid).isnan().any(dim=-1))[apart].double().mean()

@@ -3,17 +3,11 @@ import math
 import pytest
 import torch
 
-from motionlift.core import Grid
+from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
-from motionlift.signals.features import (
-    moft_loss,
-    motion_channels,
-    motion_features,
-    smm_loss,
-    spatial_mean_differences,
-)
+from motionlift.signals.features import moft_loss, motion_channels, motion_features, smm_loss, spatial_mean_differences
 
-GRID = Grid(3, 2, 4)
+GRID = Lattice(3, 2, 4)
 
 
 def frames_of_mean(*means):
@@ -51,7 +45,7 @@ def test_smm_gradient_passes_through_the_anchor():
 
 
 def test_smm_of_one_frame_is_zero_with_a_gradient():
-    grid = Grid(1, 2, 4)
+    grid = Lattice(1, 2, 4)
     generated = torch.randn(8, 2, requires_grad=True)
     loss = smm_loss(generated, spatial_mean_differences(torch.randn(8, 2), grid), grid)
     loss.backward()
@@ -108,7 +102,7 @@ def test_refuses_features_that_do_not_fill_the_lattice():
 def test_half_precision_keeps_small_differences():
     """Of features far from zero, whose means differ little: bfloat16 holds eight bits of each."""
     generator = torch.Generator().manual_seed(0)
-    grid = Grid(5, 12, 12)
+    grid = Lattice(5, 12, 12)
     drift = torch.arange(5)[:, None, None] * 0.05 * torch.randn(16, generator=generator)
     features = (16 + drift + torch.randn(5, 144, 16, generator=generator)).flatten(0, 1)
     exact = spatial_mean_differences(features, grid)

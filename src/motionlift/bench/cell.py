@@ -16,13 +16,15 @@ import torch
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import CONTENT, Asked, Source
-from motionlift.checks import settings_for
-from motionlift.core import Backbone
+from motionlift.core.model import Backbone
 from motionlift.errors import OutputError, SettingError
-from motionlift.loading import load
-from motionlift.media import Clip
 from motionlift.methods import method as method_named
-from motionlift.workflow import Run, cast, lift, versions
+from motionlift.models.loading import load
+from motionlift.video.clip import Clip
+from motionlift.work.cast import cast
+from motionlift.work.lift import lift
+from motionlift.work.prepare import settings_for
+from motionlift.work.record import Run, versions
 
 VIDEOS = "videos"
 """Folder of the videos, beside the records."""

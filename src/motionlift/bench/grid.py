@@ -19,8 +19,8 @@ from motionlift.bench.run_file import RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.bench.workers import Workers
 from motionlift.errors import ModelError, OutputError, SettingError
-from motionlift.media import check_output
-from motionlift.run_folder import held
+from motionlift.loops.run_folder import held
+from motionlift.video.writing import check_output
 
 RECORDS = "records.jsonl"
 """Name of the file of records in a run's folder."""

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from motionlift import scoring
 from motionlift.bench.records import number
 from motionlift.bench.sources import Opened
 from motionlift.errors import SettingError
-from motionlift.media import Clip
-from motionlift.metrics.alignment import ClipModel
-from motionlift.metrics.trackers import TRACKERS, FlowTracker, tracker_named
+from motionlift.measure import score
+from motionlift.measure.alignment import ClipModel
+from motionlift.measure.trackers import TRACKERS, FlowTracker, tracker_named
+from motionlift.video.clip import Clip
 
 TRUTH = "truth"
 """Metric of the world's references: errors of the object's track, and what the classifier sees."""
-SCORES = tuple(name for name in scoring.FIGURES if name not in scoring.MEASURES[TRUTH][1])
+SCORES = tuple(name for name in score.FIGURES if name not in score.MEASURES[TRUTH][1])
 """Figures of one video beside another; those of the truth are taken from the scene itself."""
 BY_DEFAULT = tuple(name for name in SCORES if name != "motion_fidelity_legacy")
 """Those that are taken where a run names none: the older script's figure is for comparison with older tables alone."""
@@ -27,7 +27,7 @@ class Measuring:
     metrics: tuple[str, ...] | None = None
     """Names; None for all that can be measured."""
     tracker: str = FlowTracker.name
-    """How points are followed, as :func:`motionlift.metrics.trackers.tracker_named` has it."""
+    """How points are followed, as :func:`motionlift.measure.trackers.tracker_named` has it."""
     clip_model: str | None = None
     """Folder or hub name of the CLIP model of CLIP's figures, which are left out without it."""
 
@@ -100,6 +100,6 @@ def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, asked: Me
     others = [name for name in SCORES if name in (BY_DEFAULT if metrics is None else metrics)]
     if others:
         by = {"tracker": asked.tracker, "clip_model": asked.clip_model}
-        scores = scoring.score(reference, made, prompt=prompt, metrics=others, **by)
+        scores = score.score(reference, made, prompt=prompt, metrics=others, **by)
         figures, left_out = {**scores.figures, **figures}, {**scores.left_out, **left_out}
     return Measured({name: number(value) for name, value in figures.items()}, left_out)

@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Backbone, Grid, Tuned
-from motionlift.loading import load
-from motionlift.media import Clip
+from motionlift.core.lattice import Lattice
+from motionlift.core.method_settings import Tuned
+from motionlift.core.model import Backbone
+from motionlift.measure.tracks import absolute_error, aligned_error, direction_cosine
 from motionlift.methods import method as method_named
-from motionlift.metrics.tracks import absolute_error, aligned_error, direction_cosine
-from motionlift.zoo import world
-from motionlift.zoo.judge import Judge, judge_video, load_judge
+from motionlift.models.loading import load
+from motionlift.video.clip import Clip
+from motionlift.world import scenes
+from motionlift.world.judge import Judge, judge_video, load_judge
 
 REFERENCE_STREAM, PROMPT_STREAM, LOOKS_STREAM = 91, 92, 93
 """Seeds of the scenes, apart from those of every training."""
@@ -49,35 +51,35 @@ def the_judge() -> Judge:
     return load_judge()
 
 
-def reference(index: int, frames: int = 17) -> world.Scene:
+def reference(index: int, frames: int = 17) -> scenes.Scene:
     """Held-out scene of one object that moves on the screen, in as many frames as the model makes."""
-    return world.sample(REFERENCE_STREAM, index, frames, objects=1, motion=MOVING[index % len(MOVING)], unseen=True)
+    return scenes.sample(REFERENCE_STREAM, index, frames, objects=1, motion=MOVING[index % len(MOVING)], unseen=True)
 
 
-def prompt_scene(index: int, turn: int = 0, frames: int = 17) -> world.Scene:
+def prompt_scene(index: int, turn: int = 0, frames: int = 17) -> scenes.Scene:
     """The scene whose held-out caption is the prompt for a reference.
 
     It shows another object and background than the reference, and than the prompts of earlier turns.
     """
     others = [reference(index, frames), *[prompt_scene(index, earlier, frames) for earlier in range(turn)]]
     for attempt in range(1000):
-        scene = world.sample(PROMPT_STREAM, (2 * index + turn) * 1000 + attempt, frames, objects=1, unseen=True)
+        scene = scenes.sample(PROMPT_STREAM, (2 * index + turn) * 1000 + attempt, frames, objects=1, unseen=True)
         if all(_differs(scene, other) for other in others):
             return scene
     raise AssertionError("a thousand captions are all alike")
 
 
-def _differs(one: world.Scene, other: world.Scene) -> bool:
+def _differs(one: scenes.Scene, other: scenes.Scene) -> bool:
     same_object = one.objects[0].colour == other.objects[0].colour or one.objects[0].shape == other.objects[0].shape
     return not same_object and one.background.colour != other.background.colour
 
 
-def clip_of(scene: world.Scene, fps: float) -> Clip:
+def clip_of(scene: scenes.Scene, fps: float) -> Clip:
     """The scene as a clip."""
-    return Clip.of(world.render([scene]).frames[0], fps)
+    return Clip.of(scenes.render([scene]).frames[0], fps)
 
 
-def words_of(method: str, scene: world.Scene, wanted: world.Scene) -> dict[str, Any]:
+def words_of(method: str, scene: scenes.Scene, wanted: scenes.Scene) -> dict[str, Any]:
     """The settings by which a method is told what the reference shows and which words move, where it asks for them."""
     subject, target = (f"{each.objects[0].colour} {each.objects[0].shape}" for each in (scene, wanted))
     told = {"source_prompt": scene.caption(), "subjects": [subject], "targets": [target]}
@@ -88,12 +90,12 @@ def words_of(method: str, scene: world.Scene, wanted: world.Scene) -> dict[str, 
     return told if told.keys() <= asked else {}
 
 
-def cell_shares(scene: world.Scene, times: Sequence[float], grid: Grid) -> Float[Tensor, "frames tokens"]:
+def cell_shares(scene: scenes.Scene, times: Sequence[float], grid: Lattice) -> Float[Tensor, "frames tokens"]:
     """Share of every token's cell that the first object covers.
 
     A latent frame that stands for an even number of frames lies between two of them: the lesser share of both.
     """
-    masks = world.render([scene]).masks[0, 0].float()
+    masks = scenes.render([scene]).masks[0, 0].float()
     size = (grid.height, grid.width)
     early, late = (
         torch.nn.functional.adaptive_avg_pool2d(masks[[rounded(time) for time in times]], size)
@@ -102,12 +104,12 @@ def cell_shares(scene: world.Scene, times: Sequence[float], grid: Grid) -> Float
     return torch.minimum(early, late).flatten(1)
 
 
-def likeness(frames: Tensor, scene: world.Scene) -> Likeness:
+def likeness(frames: Tensor, scene: scenes.Scene) -> Likeness:
     """Whether frames show what a scene's caption says, as the judge sees it."""
     return _likeness(judge_video(the_judge(), frames), scene)
 
 
-def _likeness(verdict: Any, scene: world.Scene) -> Likeness:
+def _likeness(verdict: Any, scene: scenes.Scene) -> Likeness:
     item, ground = scene.objects[0], scene.background
     return Likeness(
         verdict.colour == item.colour,
@@ -116,7 +118,7 @@ def _likeness(verdict: Any, scene: world.Scene) -> Likeness:
     )
 
 
-def figures(frames: Tensor, scene: world.Scene, wanted: world.Scene) -> dict[str, Any]:
+def figures(frames: Tensor, scene: scenes.Scene, wanted: scenes.Scene) -> dict[str, Any]:
     """How a video moves and looks.
 
     Args:

@@ -32,11 +32,11 @@ import yaml
 
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, World
-from motionlift.checks import SEEDS, check_prompt
+from motionlift.core.settings import MOST_TEXT, with_values
 from motionlift.errors import InputError, MotionliftError
-from motionlift.media import FRAMES
 from motionlift.methods import method as method_named
-from motionlift.settings import MOST_TEXT, with_values
+from motionlift.video.limits import FRAMES
+from motionlift.work.prepare import SEEDS, check_prompt
 
 RUNS = Path(__file__).parent / "runs"
 """Folder of the bundled run files."""

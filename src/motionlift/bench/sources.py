@@ -17,12 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 from motionlift.bench.references import clip_of, figures, prompt_scene, reference, words_of
-from motionlift.checks import check_prompt
-from motionlift.core import Backbone, Tuned
+from motionlift.core.method_settings import Tuned
+from motionlift.core.model import Backbone
+from motionlift.core.settings import with_values
 from motionlift.errors import InputError
-from motionlift.media import SIDES, Clip
 from motionlift.methods import method as method_named
-from motionlift.settings import with_values
+from motionlift.video.clip import Clip
+from motionlift.video.limits import SIDES
+from motionlift.work.prepare import check_prompt
 
 MOST_REFERENCES = 10_000
 """Most references of one source (ours)."""

@@ -1,12 +1,12 @@
 """Methods, one file each.
 
-A file joins by defining ``METHOD``: an object that follows :class:`motionlift.core.Method`.
+A file joins by defining ``METHOD``: an object that follows :class:`motionlift.core.method.Method`.
 """
 
 import importlib
 import pkgutil
 
-from motionlift.core import Method
+from motionlift.core.method import Method
 from motionlift.errors import SettingError
 
 

@@ -12,7 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors, setting
+from motionlift.core.cost import Step
+from motionlift.core.method import Aim, Reference
+from motionlift.core.method_settings import Guided
+from motionlift.core.model import Backbone
+from motionlift.core.seen import Record
+from motionlift.core.settings import setting
+from motionlift.core.tensors import Tensors
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 from motionlift.signals.optical_flow import flow_displacement
 
@@ -44,7 +50,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 class DiTFlow:
-    """The :class:`motionlift.core.Method` of DiTFlow."""
+    """The :class:`motionlift.core.method.Method` of DiTFlow."""
 
     name = "ditflow"
     summary = "match where attention says each token goes (Attention Motion Flow)"

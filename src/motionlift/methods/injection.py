@@ -10,11 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors
+from motionlift.core.cost import Step
+from motionlift.core.method import Aim, Reference
+from motionlift.core.method_settings import Guided
+from motionlift.core.model import Backbone
+from motionlift.core.seen import Record
+from motionlift.core.tensors import Tensors
 
 
 class Injection:
-    """The :class:`motionlift.core.Method` that only injects."""
+    """The :class:`motionlift.core.method.Method` that only injects."""
 
     name = "injection"
     summary = "keys and values of the reference in the first block, nothing optimised (baseline)"

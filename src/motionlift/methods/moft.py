@@ -12,7 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors, setting
+from motionlift.core.cost import Step
+from motionlift.core.method import Aim, Reference
+from motionlift.core.method_settings import Guided
+from motionlift.core.model import Backbone
+from motionlift.core.seen import Record
+from motionlift.core.settings import setting
+from motionlift.core.tensors import Tensors
 from motionlift.signals.features import moft_loss, motion_channels, motion_features
 
 
@@ -36,7 +42,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 class MOFT:
-    """The :class:`motionlift.core.Method` of MOFT."""
+    """The :class:`motionlift.core.method.Method` of MOFT."""
 
     name = "moft"
     summary = "match features minus their mean over time, in the channels that carry motion (baseline)"

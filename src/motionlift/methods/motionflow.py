@@ -14,7 +14,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from motionlift.core import Aim, Backbone, Grid, Guided, Record, Recorded, Reference, Step, Tensors, setting
+from motionlift.core.cost import Step
+from motionlift.core.lattice import Lattice
+from motionlift.core.method import Aim, Reference
+from motionlift.core.method_settings import Guided
+from motionlift.core.model import Backbone
+from motionlift.core.seen import Record, Recorded
+from motionlift.core.settings import setting
+from motionlift.core.tensors import Tensors
 from motionlift.errors import MotionError, SettingError
 from motionlift.signals.attention_maps import (
     adaptive_mask,
@@ -83,7 +90,7 @@ def published_places(places: Sequence[str]) -> tuple[int, ...]:
 
 
 class MotionFlow:
-    """The :class:`motionlift.core.Method` of MotionFlow."""
+    """The :class:`motionlift.core.method.Method` of MotionFlow."""
 
     name = "motionflow"
     summary = "pull the attention to new subjects into the masks of the reference's (inverts the reference)"
@@ -188,7 +195,7 @@ class MotionFlow:
 
 
 def word_maps(
-    seen: Recorded, grid: Grid, places: Sequence[Sequence[int]]
+    seen: Recorded, grid: Lattice, places: Sequence[Sequence[int]]
 ) -> Float[Tensor, "words frames height width"]:
     """Attention to each word, the mean over its tokens."""
     cross = seen.cross
@@ -197,7 +204,7 @@ def word_maps(
     return torch.stack(words)
 
 
-def _temporal(seen: Recorded, grid: Grid) -> Float[Tensor, "token frame frame"]:
+def _temporal(seen: Recorded, grid: Lattice) -> Float[Tensor, "token frame frame"]:
     """Temporal attention, the mean where a layer has several."""
     maps = [
         temporal_probabilities(own.query[0], own.key[0], grid, [each[0] for each in own.rivals])

@@ -13,8 +13,14 @@ import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.adapters import used_at_once
-from motionlift.core import Backbone, Draw, Grid, Latents, Plan, Projections, Recorded, Tuned, setting
+from motionlift.core.lattice import Lattice
+from motionlift.core.method import Draw, Plan
+from motionlift.core.method_settings import Tuned
+from motionlift.core.model import Backbone
+from motionlift.core.seen import Projections, Recorded
+from motionlift.core.settings import setting
+from motionlift.core.tensors import Latents
+from motionlift.signals.at_once import used_at_once
 from motionlift.signals.attention_maps import cross_probabilities, temporal_probabilities
 
 
@@ -74,7 +80,7 @@ class Features:
     """Attention over time (TSA): how they move."""
 
 
-def motion_features(layers: Sequence[tuple[Recorded, Grid]]) -> list[Features]:
+def motion_features(layers: Sequence[tuple[Recorded, Lattice]]) -> list[Features]:
     """Features of recorded layers, for every lattice among them."""
     found = []
     for grid in dict.fromkeys(grid for _, grid in layers):
@@ -106,7 +112,7 @@ def feature_loss(
 
 
 class MotionMatcher:
-    """The :class:`motionlift.core.Tuner` of MotionMatcher."""
+    """The :class:`motionlift.core.method.Tuner` of MotionMatcher."""
 
     name = "motionmatcher"
     summary = "tune low-rank factors until what is predicted attends like the reference (inverts the reference)"

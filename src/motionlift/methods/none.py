@@ -7,11 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors
+from motionlift.core.cost import Step
+from motionlift.core.method import Aim, Reference
+from motionlift.core.method_settings import Guided
+from motionlift.core.model import Backbone
+from motionlift.core.seen import Record
+from motionlift.core.tensors import Tensors
 
 
 class Unguided:
-    """The :class:`motionlift.core.Method` that ignores its reference."""
+    """The :class:`motionlift.core.method.Method` that ignores its reference."""
 
     name = "none"
     summary = "plain sampling, no motion taken (baseline)"

@@ -12,7 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core import Aim, Backbone, Guided, Record, Reference, Step, Tensors, setting
+from motionlift.core.cost import Step
+from motionlift.core.method import Aim, Reference
+from motionlift.core.method_settings import Guided
+from motionlift.core.model import Backbone
+from motionlift.core.seen import Record
+from motionlift.core.settings import setting
+from motionlift.core.tensors import Tensors
 from motionlift.signals.features import smm_loss, spatial_mean_differences
 
 
@@ -34,7 +40,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 class SMM:
-    """The :class:`motionlift.core.Method` of SMM."""
+    """The :class:`motionlift.core.method.Method` of SMM."""
 
     name = "smm"
     summary = "match frame-to-frame changes of spatially averaged features (baseline)"

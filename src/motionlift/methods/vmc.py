@@ -12,8 +12,11 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.captions import subject_and_action
-from motionlift.core import Backbone, Draw, Plan, Tuned, setting
+from motionlift.core.method import Draw, Plan
+from motionlift.core.method_settings import Tuned
+from motionlift.core.model import Backbone
+from motionlift.core.settings import setting
+from motionlift.methods.captions import subject_and_action
 from motionlift.signals.residuals import FORMS, residual_loss
 
 
@@ -53,7 +56,7 @@ too, and the whole caption, since its encoder has learned no other."""
 
 
 class VMC:
-    """The :class:`motionlift.core.Tuner` of VMC."""
+    """The :class:`motionlift.core.method.Tuner` of VMC."""
 
     name = "vmc"
     summary = "tune the attention over time to the reference's changes of noise (inverts the reference)"

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Lattice(Protocol):
-    """The lattice of video tokens, in frame-row-column order; :class:`motionlift.core.Grid` is one."""
+    """The lattice of video tokens, in frame-row-column order; :class:`motionlift.core.lattice.Lattice` is one."""
 
     @property
     def frames(self) -> int:

@@ -1,0 +1,1 @@
+"""Experiments behind docs/results.md, one file each."""

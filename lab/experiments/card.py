@@ -1,0 +1,104 @@
+"""The model card's parts: ``python -m lab.experiments.card`` draws the training curve and the sample grid.
+
+It also writes the figures that ``motionlift models`` shows, from the records of *looks*.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lab.experiments.runner import stated
+from lab.training.train import GRID_CAPTIONS
+from motionlift.bench.records import read_records
+from motionlift.models.loading import BUNDLED, BUNDLED_MODELS, CARD, load
+from motionlift.video.clip import Clip
+from motionlift.work.cast import cast
+from motionlift.work.lift import lift
+from motionlift.world import scenes
+
+FRAME_STRIDE, ENLARGED, STRIP = 4, 2, 16
+"""Frames between those shown, enlargement, and height of a caption in pixels."""
+
+
+def draw_curve(log: Path, path: Path) -> None:
+    """Figures of every stage over its steps, from the log of the training."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    with log.open(newline="") as file:
+        for stage, step, _seconds, figures in csv.reader(file):
+            for name, value in json.loads(figures).items():
+                curves.setdefault((stage, name), []).append((int(step), value))
+    panels = [
+        ("autoencoder", ("psnr",)),
+        ("decoder", ("psnr",)),
+        ("denoiser", ("frame_loss", "video_loss", "frame_truth_loss", "video_truth_loss")),
+        ("denoiser", ("video_match_loss",)),
+    ]
+    trained = {stage for stage, _ in curves}
+    shown = [panel for panel in panels if panel[0] in trained]
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(4 * len(shown), 3), constrained_layout=True)
+    for axis, (stage, names) in zip(axes, shown, strict=True):
+        for name in names:
+            points = curves.get((stage, name), [])
+            axis.plot(*zip(*points, strict=True) if points else ([], []), label=name.replace("_", " "))
+        axis.set(title=stage, xlabel="step")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def draw_grid(model: str, path: Path) -> None:
+    """What the model makes of a few captions, a row a caption, frames from left to right."""
+    backbone = load(model)
+    blank = Clip.of(scenes.render([scenes.sample(0, 0)]).frames[0], backbone.fps)
+    motion = lift(blank, backbone, "none", cached=False)
+    rows = []
+    for seed, caption in enumerate(GRID_CAPTIONS):
+        frames = cast(motion, caption, backbone, seed=seed).clip.frames[::FRAME_STRIDE].numpy()
+        row = np.hstack(list(frames)).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+        strip = Image.new("RGB", (row.shape[1], STRIP), "white")
+        ImageDraw.Draw(strip).text((2, 2), caption, fill="black")
+        rows += [np.asarray(strip), row]
+    Image.fromarray(np.vstack(rows)).save(path)
+
+
+def write_figures(records: Path, model: str, path: Path) -> None:
+    """Shares of right answers on unseen captions, from the records of this model."""
+    found = [record for record in read_records(records) if record == stated(record, model)]
+    if not found:
+        raise SystemExit(f"{records} holds nothing of {model}: run python -m lab.experiments looks first")
+    shares = {
+        f"{name} right in videos of {len(found)} unseen captions, %": round(
+            100 * sum(record[name] for record in found) / len(found)
+        )
+        for name in ("colour", "background", "shape")
+    }
+    path.write_text(json.dumps(shares, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=list(BUNDLED_MODELS))
+    parser.add_argument("--logs", type=Path, default=Path("docs/results"), help="folder of MODEL-training.csv")
+    parser.add_argument("--records", type=Path, default=Path("docs/results/looks.jsonl"))
+    parser.add_argument("--images", type=Path, default=Path("docs/images"))
+    arguments = parser.parse_args()
+    arguments.images.mkdir(parents=True, exist_ok=True)
+    for model in arguments.models:
+        draw_curve(arguments.logs / f"{model}-training.csv", arguments.images / f"{model}-curve.png")
+        draw_grid(model, arguments.images / f"{model}-grid.png")
+        write_figures(arguments.records, model, BUNDLED / model / CARD)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Methods beside each other on held-out references, from the records of the bundled run ``world``."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from motionlift.bench import grid
+from motionlift.bench.records import read_records
+from motionlift.bench.report.agreement import TRUE, Agreement, agreement
+from motionlift.bench.report.catalogue import figure, shown
+from motionlift.bench.report.summary import Measurement, Row, Section, sections
+from motionlift.bench.report.tables import Estimate, table
+from motionlift.bench.run_file import read_run
+from motionlift.bench.sources import World
+
+NAME = "world"
+"""Of the run, and of the folder of its records."""
+FIGURES = (
+    "aligned_error",
+    "absolute_error",
+    "direction_cosine",
+    "motion_fidelity",
+    "motion_fidelity_moving",
+    "colour",
+    "background",
+    "shape",
+    "looks_leaked",
+)
+"""Those of the table; the report has all."""
+
+
+def run(
+    folder: Path, models: Sequence[str], jobs: int, count: int | None, told: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """Measure the cells of the run that have no record yet, of some models and on the first references.
+
+    Raises:
+        MotionliftError: as of ``motionlift bench``.
+    """
+    asked = replace(read_run(NAME), models=tuple(models), output=folder)
+    if count is not None:
+        asked = replace(asked, references=(World(count),))
+    with grid.at_work(asked, jobs) as workers:
+        cells = grid.lay_out(asked, workers)
+        for number, record in enumerate(cells.measured(workers), 1):
+            told(f"{NAME}: {number} of {len(cells.waiting)}")
+            yield record
+
+
+def records_of(folder: Path, model: str, fingerprint: str, defaults: Callable[[str], str]) -> list[dict[str, Any]]:
+    """Records of a model as it is, under the present defaults of their methods."""
+    return [
+        record
+        for record in read_records(folder / grid.RECORDS)
+        if (record["model"], record["fingerprint"]) == (model, fingerprint)
+        and record["defaults"] == defaults(record["method"])
+    ]
+
+
+def section(records: Sequence[Mapping[str, Any]]) -> str:
+    """A row for every method, in the order of the run, and how figures of motion order all videos beside the true error."""
+    (found,) = sections(records)
+    order = {method.title: number for number, method in enumerate(read_run(NAME).methods)}
+    rows = sorted(found.rows, key=lambda row: order.get(row.title, len(order)))
+    references = max(row.references for row in rows)
+    text = (
+        f"## Methods\n\n{references} held-out references, each cast onto one new held-out prompt (another object, colour and "
+        "background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's "
+        "mean removed; *direction* is the mean cosine of its steps; *motion fidelity* is by the built-in flow tracker; looks are "
+        "judged by the classifier; *leakage* is how often the object or the background has the reference's colour; means with "
+        "bootstrap 95 % intervals; passes are forward and backward, of lifting and casting; seconds to lift and to cast are "
+        "on one core. Where the cost of lifting is not told, the motion was that of a row above.\n\n"
+    )
+    head = [
+        "",
+        *[f"{figure(name).title}{', %' * figure(name).share}" for name in FIGURES],
+        "passes",
+        "lift, s",
+        "cast, s",
+    ]
+    return text + table(head, [_line(row, references) for row in rows]) + _agreement(found)
+
+
+def _line(row: Row, references: int) -> list[str]:
+    told = [f"{row.references} reference{'s' * (row.references != 1)}"] if row.references != references else []
+    told += [f"{row.failed} failed"] if row.failed else []
+    title = f"{row.title} ({', '.join(told)})" if told else row.title
+    passes = " + ".join(f"{row.costs[way]:.0f}" for way in ("forward", "backward") if way in row.costs) or "-"
+    seconds = [f"{row.costs[name]:.1f}" if name in row.costs else "-" for name in ("lift_seconds", "cast_seconds")]
+    return [title, *[_text(name, row.figures.get(name)) for name in FIGURES], passes, *seconds]
+
+
+def _text(name: str, found: Estimate | None) -> str:
+    if found is None:
+        return "-"
+    mean, low, high = (shown(name, value) for value in (found.mean, found.low, found.high))
+    return f"{mean} ({low} to {high})"
+
+
+def _agreement(found: Section) -> str:
+    """The table of rank agreement, where there are videos enough."""
+    if not found.agreements:
+        return ""
+    names = [each.figure for each in found.agreements]
+    common = [each for each in found.measurements if {TRUE, *names} <= each.figures.keys()]
+    rows = [
+        [figure(each.figure).title, _rho(each), str(each.videos), _rho(_ranked(common, each.figure))]
+        for each in found.agreements
+    ]
+    head = ["figure", "rho", "videos", f"rho, on the {len(common)} videos where all are defined"]
+    return (
+        "\n### Does motion fidelity order videos as the truth does?\n\nSpearman's rho of each figure with the aligned error, over "
+        "the videos above: 1 where it orders them as the exact error does, with the interval of resampled references. A figure "
+        "that is undefined for some videos is ranked on fewer; the last column ranks all figures on the same ones.\n\n"
+        f"{table(head, rows)}"
+    )
+
+
+def _ranked(videos: Sequence[Measurement], name: str) -> Agreement | None:
+    """How a figure orders videos for all of which it is defined."""
+    judged, true = (np.array([each.figures[key] for each in videos], dtype=float) for key in (name, TRUE))
+    return agreement(name, judged, true, [each.group for each in videos])
+
+
+def _rho(found: Agreement | None) -> str:
+    return "-" if found is None else f"{found.rho:.2f} ({found.low:.2f} to {found.high:.2f})"

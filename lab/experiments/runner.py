@@ -1,0 +1,170 @@
+"""Run experiments and write the results: ``python -m lab.experiments [NAME ...] [--jobs N]``."""
+
+import argparse
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from lab.experiments import (
+    comparison,
+    footage,
+    inversion,
+    looks,
+    masks,
+    metric_checks,
+    retrieval,
+    saved_positions,
+    several_seeds,
+    signal,
+    stages,
+    sweep,
+    trackers,
+)
+from motionlift.bench.grid import DIED
+from motionlift.bench.records import append_record, missing, read_records
+from motionlift.bench.workers import Workers
+from motionlift.errors import OutputError
+from motionlift.methods import method as method_named
+from motionlift.models.loading import BUNDLED_MODELS, load
+from motionlift.work.record import versions
+
+EXPERIMENTS: Mapping[str, ModuleType] = {
+    module.NAME: module
+    for module in (
+        *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions),
+        *(several_seeds, sweep, footage),
+        *(trackers, metric_checks),
+    )
+}
+"""By name, in the order of the page. All measure cells of their own, but for the comparison, which is a run of ``motionlift
+bench``."""
+MODEL_FREE = (trackers.NAME, metric_checks.NAME)
+"""Experiments that need no model: they are run once, and their records name none."""
+NO_MODEL = "no model"
+"""In the place of a model's name for those."""
+HEAD = """# Results
+
+Measured by `make results` (`python -m lab.experiments`) with the bundled models on the bundled world, whose motion is
+known exactly. Every figure below was written by that command; the records it was made from lie in `docs/results/`.
+
+"""
+
+
+@functools.cache
+def fingerprint(model: str) -> str:
+    """Start of the model's fingerprint: every record carries it, so that weights trained anew are measured anew."""
+    return load(model).fingerprint[:12]
+
+
+@functools.cache
+def defaults(model: str, method: str) -> str:
+    """Start of a hash of a method's settings for the model: records carry it too, since most runs build on them."""
+    settings = asdict(method_named(method).settings(load(model)))
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def stated(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """A cell, or a record, with what it was or is to be measured of; a cell without a method only samples."""
+    if model == NO_MODEL:
+        return dict(cell)
+    return {**cell, "model": fingerprint(model), "defaults": defaults(model, cell.get("method", "none"))}
+
+
+def measure_cell(name: str, cell: Mapping[str, Any], model: str, extent: int | Path) -> dict[str, Any]:
+    """One record: the cell and its figures."""
+    where = (extent,) if isinstance(extent, Path) else ()
+    return {**cell, **EXPERIMENTS[name].measure(cell, model, *where)}
+
+
+def run(
+    name: str, path: Path, model: str, jobs: int, extent: int | Path, told: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """Measure the missing cells in ``jobs`` processes, appending each to the file as it comes.
+
+    The extent of an experiment is how many clips of the world it takes, or the folder of its videos.
+    """
+    cells = [stated(cell, model) for cell in EXPERIMENTS[name].cells(extent)]
+    cells = missing(cells, read_records(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = functools.partial(measure_cell, name, model=model, extent=extent)
+    with Workers(jobs) as workers:
+        for number, record in enumerate(workers.each(work, cells, _died), 1):
+            append_record(path, record)
+            told(f"{name}: {number} of {len(cells)}")
+            yield record
+
+
+def _died(cell: Mapping[str, Any]) -> NoReturn:
+    raise OutputError(f"{cell} was not measured: {DIED}; run it again with --jobs 1")
+
+
+def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
+    """The page: a part for each model, from the records that there are of it and its present defaults."""
+    text = HEAD
+    for model in models:
+        part = _part(folder, model)
+        text += f"## `{model}`\n\nIts fingerprint is `{fingerprint(model)}`.\n\n{part}" if part else ""
+    measuring = _part(folder, NO_MODEL)
+    text += f"## The measures themselves\n\n{measuring}" if measuring else ""
+    about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(f"{text}Versions: {about}.\n", encoding="utf-8")
+
+
+def _part(folder: Path, model: str) -> str:
+    """What was measured of a model and its present defaults; or, of none, of the measures themselves."""
+    part = ""
+    for name, experiment in EXPERIMENTS.items():
+        if (name in MODEL_FREE) != (model == NO_MODEL):
+            continue
+        records = _records(folder, name, model)
+        if records:
+            part += experiment.section(records).replace("## ", "### ") + "\n"
+    return part
+
+
+def _records(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
+    if name == comparison.NAME:
+        return comparison.records_of(folder / name, model, fingerprint(model), functools.partial(defaults, model))
+    return [record for record in read_records(folder / f"{name}.jsonl") if record == stated(record, model)]
+
+
+def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What an experiment lacks."""
+    if name == comparison.NAME:
+        yield from comparison.run(asked.records / name, asked.models, asked.jobs, asked.count, print)
+        return
+    extent = asked.clips if name == footage.NAME else asked.count or EXPERIMENTS[name].COUNT
+    for model in [NO_MODEL] if name in MODEL_FREE else asked.models:
+        yield from run(name, asked.records / f"{name}.jsonl", model, asked.jobs, extent, print)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), help=f"experiments: {', '.join(EXPERIMENTS)}")
+    parser.add_argument("--models", nargs="+", default=list(BUNDLED_MODELS))
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--clips", type=Path, help="folder of MP4 files for footage, which is left out without it")
+    parser.add_argument("--count", type=int, help="clips; by default each experiment's own")
+    parser.add_argument("--records", type=Path, default=Path("docs/results"), help="folder of the records")
+    parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - EXPERIMENTS.keys()
+    if unknown:
+        parser.error(f"unknown experiment {', '.join(sorted(unknown))}; allowed are {', '.join(EXPERIMENTS)}")
+    if arguments.jobs < 1 or (arguments.count is not None and arguments.count < 1):
+        parser.error("--jobs and --count are at least 1")
+    if arguments.clips is not None and not any(arguments.clips.glob("*.mp4")):
+        parser.error(f"{arguments.clips} holds no MP4 file")
+    for name in arguments.names:
+        if name == footage.NAME and arguments.clips is None:
+            continue
+        for _ in _measured(name, arguments):
+            pass
+        write_results(arguments.records, arguments.page, list(dict.fromkeys([*BUNDLED_MODELS, *arguments.models])))

@@ -1,0 +1,105 @@
+"""Training the bundled autoencoders on the world: absolute and squared error of the pixels, and a light KL term."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from diffusers import AutoencoderKL, AutoencoderKLCogVideoX
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.world import scenes
+
+KL_WEIGHT = 1e-4
+"""Ours: keeps latents smooth; reconstructions stay sharp because nothing in the world is finer than a pixel."""
+
+
+@dataclass(frozen=True)
+class AutoencoderStage:
+    """A stretch of training on clips of one length."""
+
+    steps: int
+    """Optimiser steps."""
+    clips: int
+    """Clips a step."""
+    frames: int
+    """Frames a clip."""
+    crop: int
+    """Side of the square taken from each clip, pixels."""
+
+
+LEARNING_RATE = 1.5e-3
+"""Peak of AdamW's learning rate (ours)."""
+
+
+def stage_of(stages: Sequence[AutoencoderStage], step: int) -> AutoencoderStage:
+    """The stage that a step lies in."""
+    for stage in stages:
+        if step < stage.steps:
+            return stage
+        step -= stage.steps
+    return stages[-1]
+
+
+def batch_pixels(seed: int, step: int, stage: AutoencoderStage, size: int) -> Float[Tensor, "b 3 f h w"]:
+    """Videos in -1..1 for one step, the same for the same seed and step."""
+    scenes = [scenes.sample(seed, step * stage.clips + number, stage.frames) for number in range(stage.clips)]
+    pixels = scenes.render(scenes, size, size).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+    crops = []
+    for clip in pixels:
+        top, left = torch.randint(0, size - stage.crop + 1, (2,), generator=generator).tolist()
+        crops.append(clip[:, :, top : top + stage.crop, left : left + stage.crop])
+    return torch.stack(crops)
+
+
+def autoencoder_loss(
+    vae: Any, pixels: Float[Tensor, "b 3 f h w"], generator: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """Reconstruction and KL terms of one batch; an autoencoder of pictures sees each frame alone.
+
+    Returns:
+        The loss, and its parts for the log (``psnr`` in dB of a peak of two).
+    """
+    if isinstance(vae, AutoencoderKL):
+        pixels = pixels.transpose(1, 2).flatten(0, 1)
+    posterior = vae.encode(pixels).latent_dist
+    mean, deviation = posterior.mean.float(), posterior.std.float()
+    latents = mean + deviation * torch.randn(mean.shape, generator=generator)
+    error = vae.decode(latents.to(pixels.dtype)).sample.float() - pixels
+    kl = 0.5 * (mean.square() + deviation.square() - 1 - 2 * deviation.log()).mean()
+    squared = error.square().mean()
+    loss = error.abs().mean() + 2 * squared + KL_WEIGHT * kl
+    return loss, {"psnr": float(10 * torch.log10(4 / squared.detach())), "kl": float(kl.detach())}
+
+
+DECODER_STEPS, DECODER_CLIPS = 3000, 2
+"""Steps, and clips a step, of the decoder's own training after the latents are fixed (ours)."""
+LATENT_NOISE = 0.05
+"""Deviation of the noise on latents that the decoder learns to bear: sampled latents are never exact (ours)."""
+OBJECT_WEIGHT = 4.0
+"""Extra weight of pixels on and near objects, which are a tenth of the picture and all of the interest (ours)."""
+
+
+def decoder_loss(
+    vae: AutoencoderKLCogVideoX,
+    latents: Float[Tensor, "b c f h w"],
+    scenes: Sequence[scenes.Scene],
+    size: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, dict[str, float]]:
+    """Reconstruction of known scenes from their unscaled latents, errors on objects counting more.
+
+    Returns:
+        The loss, and its parts for the log (``psnr`` in dB of a peak of two).
+    """
+    rendering = scenes.render(scenes, size, size, latents.device)
+    pixels = rendering.frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+    objects = rendering.masks.any(dim=1).float()
+    weight = 1 + OBJECT_WEIGHT * functional.max_pool3d(objects, (1, 5, 5), 1, (0, 2, 2))[:, None]
+    noise = LATENT_NOISE * torch.randn(latents.shape, generator=generator).to(latents)
+    error = vae.decode(latents + noise).sample.float() - pixels
+    loss = (weight * (error.abs() + 2 * error.square())).sum() / (weight.sum() * 3)
+    return loss, {"psnr": float(10 * torch.log10(4 / error.detach().square().mean()))}

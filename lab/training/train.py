@@ -1,0 +1,290 @@
+"""Train the bundled models: ``python -m lab.training.train tiny-dit``.
+
+First the autoencoder, then the denoiser on single frames, then on videos. Every step draws from its own seeded generator, so a
+run that was stopped and started again ends in the same weights as one that was not.
+"""
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet
+from motionlift.loops.checkpoint import load_checkpoint, save_checkpoint
+from motionlift.world import scenes
+
+SEED = 1
+"""Names the stream of training scenes; held-out scenes have captions that no stream of training gives."""
+CHECKPOINT_EVERY = 250
+"""Steps between checkpoints and lines of the log."""
+GRID_EVERY = 2000
+"""Steps of the denoiser between grids of samples."""
+MODELS: Mapping[str, ModuleType] = {"tiny-dit": tiny_dit, "tiny-unet": tiny_unet}
+"""The file that holds each model's parts and recipe."""
+GRID_CAPTIONS = (
+    "a red star on a blue striped background",
+    "a yellow circle on a purple checkered background",
+    "a white cross on a green plain background",
+    "a cyan triangle on a brown gradient background",
+    "a green ring on a grey plain background",
+    "an orange square and a blue bar on a grey striped background",
+)
+"""Captions of the sample grid."""
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What one step reports."""
+
+    step: int
+    """Steps done."""
+    figures: Mapping[str, float]
+    """Loss and other figures."""
+
+
+def optimise(
+    steps: int,
+    loss_at: Callable[[int], tuple[Tensor, Mapping[str, float]]],
+    rate_at: Callable[[int], float],
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    checkpoint: Path,
+    after: Callable[[int], None] = lambda step: None,
+) -> Iterator[TrainingStep]:
+    """Train from the checkpoint, or from the start, to ``steps``; yields after every step."""
+    done = load_checkpoint(checkpoint, modules, optimizers) if checkpoint.exists() else 0
+    parameters = [
+        value for optimizer in optimizers.values() for group in optimizer.param_groups for value in group["params"]
+    ]
+    for step in range(done, steps):
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate_at(step)
+            optimizer.zero_grad()
+        loss, figures = loss_at(step)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimizer in optimizers.values():
+            optimizer.step()
+        after(step)
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
+            save_checkpoint(checkpoint, step + 1, modules, optimizers)
+        yield TrainingStep(step + 1, {"loss": float(loss.detach()), **figures})
+
+
+def trapezoid(steps: int, peak: float, warm: int, flat: float) -> Callable[[int], float]:
+    """A learning rate that rises over ``warm`` steps, stays until the share ``flat``, and falls on a line to a fiftieth."""
+
+    def rate(step: int) -> float:
+        left = (steps - step) / (steps * (1 - flat))
+        return peak * min(1.0, (step + 1) / warm, max(0.02, left))
+
+    return rate
+
+
+def train_autoencoder(parts: ModuleType, folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+    """Train the autoencoder; its checkpoint is ``autoencoder.safetensors``."""
+    torch.manual_seed(0)
+    vae = parts.autoencoder().to(device)
+    steps = sum(stage.steps for stage in parts.STAGES)
+    optimizer = torch.optim.AdamW(vae.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
+
+    def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        stage = autoencoding.stage_of(parts.STAGES, step)
+        pixels = autoencoding.batch_pixels(SEED, step, stage, parts.FRAME_SIZE).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            return autoencoding.autoencoder_loss(vae, pixels, torch.Generator().manual_seed(step))
+
+    rate = trapezoid(steps, autoencoding.LEARNING_RATE, warm=50, flat=0.5)
+    checkpoint = folder / "autoencoder.safetensors"
+    yield from optimise(steps, loss_at, rate, {"vae": vae}, {"adamw": optimizer}, checkpoint)
+
+
+def train_decoder(parts: ModuleType, folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+    """Train the decoder alone on fixed latents; its checkpoint is ``decoder.safetensors``."""
+    pipeline, recipe = assemble(parts, folder, device), parts.RECIPE
+    vae, scale = pipeline.vae, pipeline.vae.config.scaling_factor
+    bank = diffusing.cached_bank(_bank_path(folder, recipe.frames), pipeline, recipe, SEED, recipe.frames)
+    optimizer = torch.optim.AdamW(vae.decoder.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
+
+    def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        generator = torch.Generator().manual_seed(step)
+        chosen = torch.randint(len(bank.latents), (autoencoding.DECODER_CLIPS,), generator=generator)
+        scenes = [scenes.sample(SEED, int(index), recipe.frames) for index in chosen]
+        latents = bank.latents[chosen].float().transpose(1, 2).to(device) / scale
+        with torch.autocast(device.type, torch.bfloat16):
+            return autoencoding.decoder_loss(vae, latents, scenes, recipe.size, generator)
+
+    rate = trapezoid(autoencoding.DECODER_STEPS, autoencoding.LEARNING_RATE, warm=50, flat=0.4)
+    checkpoint = folder / "decoder.safetensors"
+    yield from optimise(
+        autoencoding.DECODER_STEPS, loss_at, rate, {"decoder": vae.decoder}, {"adamw": optimizer}, checkpoint
+    )
+
+
+def _bank_path(folder: Path, frames: int) -> Path:
+    return folder / f"bank-{frames}.safetensors"
+
+
+def assemble(parts: ModuleType, folder: Path, device: torch.device) -> Any:
+    """A pipeline with the trained autoencoder, its latents scaled to unit variance, and new other parts."""
+    torch.manual_seed(0)
+    vae = parts.autoencoder()
+    load_checkpoint(folder / "autoencoder.safetensors", {"vae": vae}, {})
+    if (folder / "decoder.safetensors").exists():
+        load_checkpoint(folder / "decoder.safetensors", {"decoder": vae.decoder}, {})
+    scenes = [scenes.sample(SEED, index, parts.FRAMES) for index in range(32)]
+    pixels = scenes.render(scenes).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+    scale = 1 / float(torch.cat([diffusing.encode(vae, clip[None]) for clip in pixels]).std())
+    vae.register_to_config(scaling_factor=round(scale, 4))
+    return parts.pipeline(vae).to(device)
+
+
+def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Iterator[TrainingStep]:
+    """Train text encoder and network together; their checkpoint, averages included, is ``denoiser.safetensors``."""
+    pipeline, recipe = assemble(parts, folder, device), parts.RECIPE
+    denoiser = parts.Denoiser(pipeline).train()
+    average = parts.Denoiser(assemble(parts, folder, device)).requires_grad_(False)
+    average.load_state_dict(denoiser.state_dict())
+    banks: dict[int, diffusing.LatentBank] = {}
+    empty = diffusing.tokenize(pipeline, [""])[0]
+    compiled = torch.compile(denoiser)
+    words = nn.Linear(recipe.widths[1], diffusing.ROLES)
+    heads = nn.ModuleDict({"tokens": diffusing.truth_head(recipe.widths[0]), "words": words}).to(device)
+
+    def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        frames, batch = recipe.schedule(step)
+        if frames not in banks:
+            banks[frames] = diffusing.cached_bank(_bank_path(folder, frames), pipeline, recipe, SEED, frames)
+        generator = torch.Generator().manual_seed(step)
+        drawn = vars(diffusing.draw_batch(banks[frames], empty, batch, generator))
+        latents, tokens, truth, matches = (drawn[name].to(device) for name in ("latents", "tokens", "truth", "matches"))
+        # So few tokens as a single frame has are the fastest with attention in its plain form, uncompiled.
+        whole = recipe.compiled and frames > 1
+        network, plain = (compiled, nullcontext()) if whole else (denoiser, sdpa_kernel(SDPBackend.MATH))
+        torch.manual_seed(step)  # for dropout
+        with torch.autocast(device.type, torch.bfloat16), plain:
+            loss = diffusing.denoising_loss(network, pipeline.scheduler, latents, tokens, generator, recipe.time_shift)
+            told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth)
+            known = diffusing.word_roles(pipeline.tokenizer, tokens)
+            roles = diffusing.roles_loss(words(denoiser.words).float(), known)
+        named = [
+            diffusing.naming_loss(each, truth, diffusing.object_words(pipeline.tokenizer, tokens))
+            for each in denoiser.attended()
+        ]
+        figures = {"roles_loss": roles} | ({"naming_loss": sum(named) / len(named)} if named else {})
+        total = loss + told + roles + diffusing.NAMED_WEIGHT * figures.get("naming_loss", 0.0)
+        if frames == 1:
+            figures |= {"frame_loss": loss, "frame_truth_loss": told}
+            return total, {name: float(value.detach()) for name, value in figures.items()}
+        matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches)
+        figures |= {"video_loss": loss, "video_truth_loss": told, "video_match_loss": matched}
+        return total + diffusing.MATCH_WEIGHT * matched, {
+            name: float(value.detach()) for name, value in figures.items()
+        }
+
+    steps = recipe.frame_steps + recipe.video_steps
+    yield from optimise(
+        steps,
+        loss_at,
+        trapezoid(steps, diffusing.LEARNING_RATE, warm=200, flat=0.85),
+        {"denoiser": denoiser, "average": average, "head": heads},
+        diffusing.optimizers(denoiser, heads),
+        folder / "denoiser.safetensors",
+        lambda step: diffusing.update_average(average, denoiser, step),
+    )
+
+
+def trained(parts: ModuleType, folder: Path) -> Any:
+    """The pipeline with the averaged weights of the last checkpoint."""
+    pipeline = assemble(parts, folder, torch.device("cpu"))
+    average = parts.Denoiser(pipeline)
+    load_checkpoint(folder / "denoiser.safetensors", {"average": average}, {})
+    average.eval()
+    return pipeline
+
+
+def export(parts: ModuleType, folder: Path, weights: Path) -> None:
+    """Write the shipped pipeline in half precision."""
+    trained(parts, folder).to(torch.float16).save_pretrained(weights, safe_serialization=True)
+
+
+def sample_grid(parts: ModuleType, pipeline: Any, path: Path, frames: int) -> None:
+    """A picture of what the model makes of :data:`GRID_CAPTIONS`: a row a caption, frames from left to right."""
+    rows = []
+    pipeline.set_progress_bar_config(disable=True)
+    for seed, caption in enumerate(GRID_CAPTIONS):
+        video = pipeline(
+            caption,
+            height=parts.FRAME_SIZE,
+            width=parts.FRAME_SIZE,
+            num_frames=frames,
+            num_inference_steps=25,
+            guidance_scale=4.0,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="np",
+            **parts.SAMPLING,
+        ).frames[0]
+        rows.append(np.hstack(list(video[:: max(1, frames // 6)])))
+    Image.fromarray((np.vstack(rows) * 255).round().astype(np.uint8)).save(path)
+
+
+def report_stage(parts: ModuleType, name: str, folder: Path, device: torch.device) -> None:
+    """Run one stage; a line in the log at every checkpoint, and now and then a grid of samples."""
+    started, recent = time.time(), []
+    for report in STAGES[name](parts, folder, device):
+        recent.append(report.figures)
+        if report.step % CHECKPOINT_EVERY:
+            continue
+        figures = {
+            key: round(float(np.mean([each[key] for each in recent if key in each])), 5)
+            for key in sorted({key for each in recent for key in each})
+        }
+        with (folder / "log.csv").open("a", newline="") as file:
+            csv.writer(file).writerow([name, report.step, round(time.time() - started), json.dumps(figures)])
+        print(name, report.step, f"{time.time() - started:.0f} s", figures, flush=True)
+        recent = []
+        if name == "denoiser" and report.step % GRID_EVERY == 0:
+            frames = 1 if report.step <= parts.RECIPE.frame_steps else parts.FRAMES
+            sample_grid(parts, trained(parts, folder), folder / f"grid-{report.step}.png", frames)
+
+
+STAGES = {"autoencoder": train_autoencoder, "decoder": train_decoder, "denoiser": train_denoiser}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=list(MODELS))
+    parser.add_argument("--folder", type=Path, help="checkpoints, log and sample grids; by default runs/MODEL")
+    parser.add_argument(
+        "--stages",
+        nargs="*",
+        help="autoencoder, decoder, denoiser; the model's own by default; the last two may run at once",
+    )
+    parser.add_argument("--export", type=Path, help="write the trained pipeline here and do not train")
+    arguments = parser.parse_args()
+    folder, parts = arguments.folder or Path("runs") / arguments.model, MODELS[arguments.model]
+    folder.mkdir(parents=True, exist_ok=True)
+    if arguments.export:
+        export(parts, folder, arguments.export)
+        return
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for name in arguments.stages or parts.STAGE_NAMES:
+        report_stage(parts, name, folder, device)
+
+
+if __name__ == "__main__":
+    main()

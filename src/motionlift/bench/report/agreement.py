@@ -1,0 +1,78 @@
+"""Rank agreement: whether a figure orders videos as the true error of their motion does."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from motionlift.bench.report.catalogue import MOTION, figure
+from motionlift.bench.report.tables import RESAMPLES
+
+TRUE = "aligned_error"
+"""The figure that is exact: the error of the object's track, in the world."""
+JUDGED = (*[name for name in MOTION if name != TRUE], "motion_fidelity_legacy")
+"""Figures that stand for motion where nothing is known exactly."""
+FEWEST = 10
+"""Fewest videos that are ordered (ours: of fewer, an order says next to nothing)."""
+
+Values = Float[np.ndarray, " videos"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How one figure orders videos beside the true error."""
+
+    figure: str
+    """Name of the figure."""
+    rho: float
+    """Spearman's rho, signed so that 1 is the same order and -1 the opposite, whichever way of the figure is better."""
+    low: float
+    """Where its bootstrap 95 % interval begins; whole references are drawn."""
+    high: float
+    """Where it ends."""
+    videos: int
+    """How many videos were ordered."""
+    references: int
+    """How many references they come from."""
+
+
+def spearman(one: Values, other: Values) -> float:
+    """Correlation of the ranks, ties sharing their mean rank; NaN where either never changes."""
+    ranks = [_ranks(values) - (len(values) - 1) / 2 for values in (one, other)]
+    lengths = np.linalg.norm(ranks[0]) * np.linalg.norm(ranks[1])
+    return float(ranks[0] @ ranks[1] / lengths) if lengths else float("nan")
+
+
+def _ranks(values: Values) -> Values:
+    """From 0; equal values share the mean of theirs."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (count.cumsum() - (count + 1) / 2)[place]
+
+
+def agreement(name: str, judged: Values, true: Values, groups: Sequence[Hashable]) -> Agreement | None:
+    """How a figure orders videos beside :data:`TRUE`, with the interval of resampled groups.
+
+    Args:
+        name: of the figure.
+        judged: its values.
+        true: the true errors of the same videos.
+        groups: the reference of each.
+
+    Returns:
+        None where there are fewer than :data:`FEWEST` videos, or they do not differ.
+    """
+    sign = float(figure(name).better * figure(TRUE).better)
+    rho = spearman(judged, true) if len(judged) >= FEWEST else float("nan")
+    if np.isnan(rho):
+        return None
+    keys = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    numbers = np.array([keys[group] for group in groups])
+    members = [np.flatnonzero(numbers == number) for number in range(len(keys))]
+    random = np.random.default_rng(0)
+    draws = []
+    for _ in range(RESAMPLES):
+        chosen = np.concatenate([members[number] for number in random.choice(len(members), len(members))])
+        draws.append(sign * spearman(judged[chosen], true[chosen]))
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return Agreement(name, sign * rho, float(low), float(high), len(judged), len(keys))

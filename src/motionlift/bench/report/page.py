@@ -1,0 +1,370 @@
+"""One page of what records say, that needs nothing but itself; and its tables as Markdown and CSV."""
+
+import csv
+import html
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from motionlift.bench.grid import RECORDS
+from motionlift.bench.records import read_lines
+from motionlift.bench.report.agreement import Agreement
+from motionlift.bench.report.catalogue import figure, shown
+from motionlift.bench.report.charts import HEIGHT, WIDTH, Chart, charts
+from motionlift.bench.report.seeds import with_diversity
+from motionlift.bench.report.summary import Pair, Row, Section, measurement, sections
+from motionlift.bench.report.tables import Estimate, table
+from motionlift.bench.report.wall import Embedder, Wall, wall
+from motionlift.errors import InputError, OutputError
+from motionlift.video.writing import check_output, replacing
+
+TEMPLATE = Path(__file__).with_suffix(".html")
+SUFFIX = ".html"
+COSTS = {
+    "lift_seconds": ("lift, s", 1, 1),
+    "cast_seconds": ("cast, s", 1, 1),
+    "forward": ("forward passes", 1, 0),
+    "backward": ("backward passes", 1, 0),
+    "memory_bytes": ("peak memory, MB", 1_000_000, 0),
+}
+"""Costs in the order of tables: title, by what a value is divided, and decimal places."""
+AGREEMENT_TOLD = (
+    "Spearman's rho of each figure with the exact error of the object's track, over the videos for which it is defined: 1 where "
+    "it orders them as the truth does."
+)
+"""What the table of rank agreement says."""
+MOST_ERRORS = 20
+"""Most kinds of failures that a section lists (ours)."""
+TABLES, MEANS_FILE, PAIRS_FILE, AGREEMENT_FILE = "-tables.md", "-means.csv", "-pairs.csv", "-agreement.csv"
+"""What the names of the tables end with, after the page's (ours: names that no other file beside a page is likely to have)."""
+MARKUP = re.compile(r"[\\`*\[\]#~$|]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.")
+"""What Markdown may take for markup within a line, beside ``<``, ``>`` and ``&``; not the underscores within words, which are read
+as they are (CommonMark 0.31, and tables, strikethrough, formulas and bare links as GitHub has them)."""
+HOMES = ("/root", r"/home/[^/\s]+", r"/Users/[^/\s]+")
+"""Where home folders lie on Linux and macOS, as patterns."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A value in a table: as text, and as a number to sort by."""
+
+    text: str
+    """What is read."""
+    value: float | None = None
+    """What is sorted by; None stays last."""
+    about: str = ""
+    """More, in smaller letters: an interval."""
+    verdict: str = ""
+    """What a difference comes to, if it is one."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    """Its head."""
+    about: str = ""
+    """What is in it, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """All that the page says of one section."""
+
+    title: str
+    """Model and source."""
+    name: str
+    """By which the page's parts are told apart."""
+    columns: Sequence[Column]
+    """Of the table of methods."""
+    rows: Sequence[Sequence[Shown]]
+    """Its lines."""
+    pair_columns: Sequence[Column]
+    """Of the comparisons."""
+    pairs: Mapping[str, Sequence[Sequence[Shown]]]
+    """Their lines for every baseline."""
+    agreements: Sequence[Sequence[Shown]]
+    """How figures of motion order the videos beside the true error, a line each."""
+    charts: Sequence[Chart]
+    """Scatter charts."""
+    wall: Wall
+    """Videos."""
+    failures: Sequence[tuple[str, int]]
+    """What cells failed of, and how many."""
+    left_out: Sequence[tuple[str, str]]
+    """What was not measured, and why."""
+
+
+AGREEMENT = (Column("figure"), Column("Spearman's rho"), Column("videos"))
+"""Columns of the table of rank agreement."""
+
+
+def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
+    """Write the page, and beside it its tables; each file whole or not at all.
+
+    Args:
+        records: a file of records, or the folder in which ``records.jsonl`` lies.
+        output: the page; of ``NAME.html``, the tables are ``NAME-tables.md``, ``NAME-means.csv``, ``NAME-pairs.csv`` and, where
+            the true error is known, ``NAME-agreement.csv``.
+
+    Returns:
+        The files, and what a person should know of the records.
+
+    Raises:
+        InputError: there are no records of ``motionlift bench``.
+        OutputError: a file cannot be written.
+    """
+    path = records / RECORDS if records.is_dir() else records
+    if not path.is_file():
+        raise InputError(f"{records} holds no records; give the file {RECORDS} of a run, or its folder")
+    check_output(output, (SUFFIX,))
+    lines = read_lines(path)
+    embedder = Embedder(path.parent)
+    found = sections(with_diversity(lines.records, embedder.path))
+    if not found:
+        raise InputError(f"{path} holds no record of motionlift bench; give a file that it wrote")
+    parts = [_part(number, section, embedder) for number, section in enumerate(found)]
+    ranked = list(agreements(found))
+    texts = {
+        output: page(parts, _versions(found)),
+        output.with_name(output.stem + TABLES): markdown(parts),
+        output.with_name(output.stem + MEANS_FILE): _csv(MEANS, means(found)),
+        output.with_name(output.stem + PAIRS_FILE): _csv(PAIRS, differences(found)),
+        **({output.with_name(output.stem + AGREEMENT_FILE): _csv(AGREEMENTS, ranked)} if ranked else {}),
+    }
+    for place in texts:
+        if place.exists() and place.samefile(path):
+            raise OutputError(f"cannot write {place}: it is the records; choose another name")
+        check_output(place, (place.suffix,))
+    for place, text in texts.items():
+        with replacing(place, (place.suffix,)) as partial:
+            partial.write_text(text, encoding="utf-8", errors="replace", newline="")
+    foreign = sum(measurement(record) is None for record in lines.records)
+    return list(texts), _notices(path, lines.lost + foreign, found)
+
+
+def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:
+    failed = sum(row.failed for section in found for row in section.rows)
+    notices = [f"lines of {path} that were cut off or are no records, and left out: {lost}"] if lost else []
+    superseded = sum(section.superseded for section in found)
+    if superseded:
+        notices.append(f"records of older weights, defaults, trackers or CLIP models, and left out: {superseded}")
+    return notices + ([f"cells that failed, and count nowhere: {failed}"] if failed else [])
+
+
+# Tables
+
+
+def _part(number: int, section: Section, embedder: Embedder) -> Part:
+    figures = [Column(_with_unit(name), figure(name).meaning) for name in section.figures]
+    costs = [Column(title) for title, *_ in COSTS.values()]
+    baselines = dict.fromkeys(pair.baseline for pair in section.pairs)
+    pairs = {
+        baseline: list(_pair_lines([pair for pair in section.pairs if pair.baseline == baseline], section.figures))
+        for baseline in baselines
+    }
+    errors = Counter(_without_home(each.error) for each in section.measurements if each.error is not None)
+    left_out = {
+        (str(name), _without_home(str(reason)))
+        for each in section.measurements
+        for name, reason in _mapping(each.record.get("left_out")).items()
+    }
+    return Part(
+        _without_home(f"{section.model} on {section.source}"),
+        f"section-{number}",
+        [Column("method"), Column("cells", "cells measured, and references among them"), *figures, *costs],
+        [_line(row, section.figures) for row in section.rows],
+        [Column("method"), *figures],
+        pairs,
+        [_agreement_line(each) for each in section.agreements],
+        charts(section),
+        wall(section, embedder),
+        errors.most_common(MOST_ERRORS),
+        sorted(left_out),
+    )
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _without_home(text: str) -> str:
+    """Text in which home folders are ``~``: a page is shared, and whose machine it was is nobody's concern."""
+    own = os.environ.get("HOME", "").rstrip("/")
+    places = [re.escape(own), *HOMES] if own else HOMES
+    return re.sub(rf"(?<![\w.-])(?:{'|'.join(places)})(?=/)", "~", text)
+
+
+def _with_unit(name: str) -> str:
+    return f"{figure(name).title}, %" if figure(name).share else figure(name).title
+
+
+def _line(row: Row, figures: Sequence[str]) -> list[Shown]:
+    about = "1 reference" if row.references == 1 else f"{row.references} references"
+    about += f", {row.failed} failed" if row.failed else ""
+    costs = []
+    for name, (_, divisor, places) in COSTS.items():
+        value = row.costs.get(name)
+        costs.append(Shown("-") if value is None else Shown(f"{value / divisor:.{places}f}", value))
+    estimates = [_shown(name, row.figures.get(name)) for name in figures]
+    return [Shown(row.title), Shown(str(row.cells), row.cells, about), *estimates, *costs]
+
+
+def _shown(name: str, found: Estimate | None, signed: bool = False) -> Shown:
+    if found is None:
+        return Shown("-")
+    low, high = (shown(name, value, signed) for value in (found.low, found.high))
+    return Shown(
+        shown(name, found.mean, signed), found.mean, f"{low} to {high}" if found.groups > 1 else "one reference"
+    )
+
+
+def _pair_lines(pairs: Sequence[Pair], figures: Sequence[str]) -> Iterator[list[Shown]]:
+    """A line for every method against one baseline."""
+    for title in dict.fromkeys(pair.title for pair in pairs):
+        own = {pair.figure: pair for pair in pairs if pair.title == title}
+        yield [Shown(title), *[_shown_pair(own.get(name)) for name in figures]]
+
+
+def _shown_pair(pair: Pair | None) -> Shown:
+    if pair is None:
+        return Shown("-")
+    found = _shown(pair.figure, pair.difference, signed=True)
+    return Shown(found.text, found.value, f"{found.about}; {pair.verdict}", pair.verdict)
+
+
+def _agreement_line(found: Agreement) -> list[Shown]:
+    about = f"{found.low:.2f} to {found.high:.2f}" if found.references > 1 else "one reference"
+    count = Shown(str(found.videos), found.videos, f"{found.references} references")
+    return [Shown(figure(found.figure).title), Shown(f"{found.rho:.2f}", found.rho, about), count]
+
+
+# Writing
+
+
+@cache
+def _template() -> jinja2.Template:
+    """The page's template; all that is filled in is escaped."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def page(parts: Sequence[Part], versions: str) -> str:
+    """The whole page."""
+    told = {"agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
+    return _template().render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
+
+
+def markdown(parts: Sequence[Part]) -> str:
+    """The tables of all sections."""
+    text = (
+        "# Report\n\nMeans with bootstrap 95 % intervals, in which the cells of one reference are drawn together. Differences are "
+        "those of two methods on the same cells, method less baseline.\n"
+    )
+    for part in parts:
+        head = [_markdown(column.title) for column in part.columns]
+        text += f"\n## {_markdown(part.title)}\n\n{table(head, [_markdown_line(row) for row in part.rows])}"
+        for baseline, rows in part.pairs.items():
+            head = [_markdown(column.title) for column in part.pair_columns]
+            lines = table(head, [_markdown_line(row) for row in rows])
+            text += f"\n### {_markdown(part.title)}: less {_markdown(baseline)}\n\n{lines}"
+        if part.agreements:
+            lines = table([column.title for column in AGREEMENT], [_markdown_line(row) for row in part.agreements])
+            text += f"\n### {_markdown(part.title)}: rank agreement with the true error\n\n{AGREEMENT_TOLD}\n\n{lines}"
+        failures = "".join(f"- {count} failed: {_markdown(error)}\n" for error, count in part.failures)
+        text += f"\n{failures}" if failures else ""
+    return text
+
+
+def _markdown_line(row: Sequence[Shown]) -> list[str]:
+    return [_markdown(f"{cell.text} ({cell.about})" if cell.about else cell.text) for cell in row]
+
+
+def _markdown(text: str) -> str:
+    """Text that Markdown takes for nothing else."""
+    return MARKUP.sub(r"\\\g<0>", html.escape(" ".join(text.split()), quote=False))
+
+
+MEANS = ("model", "source", "method", "figure", "mean", "low", "high", "cells", "references")
+PAIRS = (
+    "model",
+    "source",
+    "method",
+    "baseline",
+    "figure",
+    "difference",
+    "low",
+    "high",
+    "cells",
+    "references",
+    "verdict",
+)
+
+AGREEMENTS = ("model", "source", "figure", "rho", "low", "high", "videos", "references")
+
+
+def means(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
+    """Every mean, and every cost, which has no interval."""
+    for section in found:
+        for row in section.rows:
+            start = (section.model, section.source, row.title)
+            for name in section.figures:
+                own = row.figures.get(name)
+                if own is not None:
+                    yield *start, name, own.mean, own.low, own.high, own.values, own.groups
+            for name, value in row.costs.items():
+                yield *start, name, value, "", "", row.cells, row.references
+
+
+def differences(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
+    """Every difference."""
+    for section in found:
+        for pair in section.pairs:
+            own = pair.difference
+            start = (section.model, section.source, pair.title, pair.baseline, pair.figure)
+            yield *start, own.mean, own.low, own.high, own.values, own.groups, pair.verdict
+
+
+def agreements(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
+    """Every rank agreement."""
+    for section in found:
+        for each in section.agreements:
+            yield (
+                section.model,
+                section.source,
+                each.figure,
+                each.rho,
+                each.low,
+                each.high,
+                each.videos,
+                each.references,
+            )
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([head, *rows])
+    return buffer.getvalue()
+
+
+def _versions(found: Sequence[Section]) -> str:
+    """Versions that the records name."""
+    named = {
+        f"{name} {version}"
+        for section in found
+        for each in section.measurements
+        for name, version in _mapping(each.record.get("versions")).items()
+        if name != "platform"
+    }
+    return ", ".join(sorted(named))

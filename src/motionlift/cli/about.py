@@ -1,0 +1,60 @@
+"""The commands that tell what there is."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    pass
+from motionlift.cli.app import app, wrote
+
+
+@app.command()
+def models() -> None:
+    """List the bundled models and the pipelines that are served."""
+    from motionlift.cli.listing import print_models
+
+    print_models()
+
+
+@app.command()
+def methods(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
+    """List the methods, their settings, and what these allow. A model may bring defaults of its own."""
+    from motionlift.cli.listing import listed_methods, print_methods
+
+    if as_json:
+        print(json.dumps(listed_methods(), indent=2))
+    else:
+        print_methods()
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept.")] = False,
+) -> None:
+    """Show or clear the cache of lifted motions."""
+    from motionlift.cli.progress import readable_bytes
+    from motionlift.motion import cache as kept
+
+    state = kept.clear() if clear else kept.state()
+    verb = "removed" if clear else "kept"
+    cap = "" if clear else f", of at most {readable_bytes(state.most_bytes)}"
+    motions = f"{state.files} {'motion' if state.files == 1 else 'motions'}"
+    print(f"{verb}: {motions} of {readable_bytes(state.bytes)}{cap}, in {state.folder}")
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", help="The folder to fill, made if need be.")] = Path(
+        "demo-output"
+    ),
+) -> None:
+    """Transfer a motion to three prompts, and write a page that shows it all."""
+    from motionlift.cli.progress import Live
+    from motionlift.demo import make_demo
+
+    with Live() as live:
+        page = make_demo(output, advance=live.doing)
+    wrote([page])

@@ -1,0 +1,116 @@
+"""What there is to choose from: the models, the methods and their settings."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from motionlift.core.method_settings import Guided, Sampled, Tuned
+from motionlift.core.model import Backbone
+from motionlift.core.settings import described
+from motionlift.errors import SettingError
+from motionlift.methods import methods
+from motionlift.models import families
+from motionlift.models.loading import BUNDLED, BUNDLED_MODELS, CARD, load
+from motionlift.work.prepare import settings_for
+from motionlift.world.scenes import vocabulary
+
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ditflow, read by optical flow": ("ditflow", {"read": "flow"}),
+    "ditflow, on positions": ("ditflow", {"target": "positions"}),
+    "ditflow, on saved positions": ("ditflow", {"target": "saved"}),
+}
+"""Ways to run a method beside its defaults that ask something else of a model."""
+
+
+def print_models() -> None:
+    """The bundled models with their words and figures, and the pipelines that are served."""
+    for name in BUNDLED_MODELS:
+        print(f"{name}: bundled; its words are {', '.join(vocabulary())}")
+        card = BUNDLED / name / CARD
+        for figure, value in json.loads(card.read_text(encoding="utf-8")).items() if card.is_file() else ():
+            print(f"  {figure}: {value}")
+    for family in families().values():
+        print(f"{', '.join(family.pipelines)}: a folder or hub name of any such pipeline (family {family.family})")
+
+
+def listed_methods() -> list[dict[str, Any]]:
+    """Every method's name, summary, ways to run it on the bundled models, and settings with what they allow."""
+    rows = matrix()
+    return [
+        {
+            "name": name,
+            "summary": method.summary,
+            "runs": {way: answers for way, answers in rows.items() if way.split(",")[0] == name},
+            "settings": _listed_settings(method.Settings),
+        }
+        for name, method in methods().items()
+    ]
+
+
+def matrix() -> dict[str, dict[str, str]]:
+    """For every way to run a method, and every bundled model: ``yes``, or why not."""
+    ways: dict[str, tuple[str, Mapping[str, Any]]] = {**{name: (name, {}) for name in methods()}, **VARIANTS}
+    models = {f"{model.family} ({model.name})": model for model in map(load, BUNDLED_MODELS)}
+    return {
+        way: {title: _whether(name, settings, model) for title, model in models.items()}
+        for way, (name, settings) in ways.items()
+    }
+
+
+def _whether(name: str, settings: Mapping[str, Any], model: Backbone) -> str:
+    try:
+        settings_for(methods()[name], model, settings)
+    except SettingError as error:
+        return f"no: {error}"
+    return "yes"
+
+
+def print_methods() -> None:
+    """Which method runs on which model, the settings that all methods share, then every method with its own."""
+    listed = listed_methods()
+    rows = {way: answers for method in listed for way, answers in method["runs"].items()}
+    families = list(next(iter(rows.values())))
+    table = Table("method", *families)
+    for way, answers in rows.items():
+        table.add_row(way, *[Text(answers[family]) for family in families])
+    Console().print(table)
+    print()
+    shared = _listed_settings(Sampled)
+    _print_settings("settings of every method", shared)
+    for title, kind in {
+        "settings of every method that guides": Guided,
+        "settings of every method that tunes": Tuned,
+    }.items():
+        common = _listed_settings(kind)
+        _print_settings(title, {name: about for name, about in common.items() if name not in shared})
+        for method in listed:
+            if issubclass(methods()[method["name"]].Settings, kind):
+                own = {name: about for name, about in method["settings"].items() if about != common.get(name)}
+                _print_settings(f"{method['name']}: {method['summary']}", own)
+    print("Defaults are the published ones; a model may bring its own. The record beside a video says what was used.")
+
+
+def _listed_settings(settings: type[Sampled]) -> dict[str, dict[str, Any]]:
+    defaults = settings()
+    return {name: {"default": getattr(defaults, name), "allowed": words} for name, words in described(settings).items()}
+
+
+def _print_settings(title: str, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    print(title)
+    if settings:
+        table = Table("setting", "default", "allowed")
+        for name, about in settings.items():
+            table.add_row(name, Text(_as_typed(about["default"])), Text(about["allowed"]))
+        Console().print(table)
+    print()
+
+
+def _as_typed(value: Any) -> str:
+    """A value as ``--set`` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

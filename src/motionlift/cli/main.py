@@ -1,0 +1,112 @@
+"""The entry of the command line: runs a command, and turns whatever goes wrong into one line and an exit code."""
+
+import _thread
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from motionlift.cli.terminal import say
+from motionlift.errors import MotionliftError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
+INSIST_AFTER = 1.0
+"""Seconds (ours: far more than it takes to remove a temporary file)."""
+
+
+def main() -> None:
+    """The console script."""
+    _silence()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; prints one line on standard error for whatever goes wrong.
+
+    Returns:
+        The exit code: 1 for a :class:`motionlift.errors.MotionliftError`, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    stays = ""
+    try:
+        code = _invoke(arguments)
+    except MotionliftError as error:
+        return _failed(str(error), 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush on leaving
+        return 1
+    except OSError as error:
+        return _failed(f"{error.strerror or error}: {error.filename or 'a file that was needed'}", 1)
+    except (Exception, KeyboardInterrupt) as error:
+        if _was_interrupted(error):
+            code, stays = INTERRUPTED, _said(error)
+        elif type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
+            return _failed("out of memory; ask for fewer --frames, a smaller --model, or another --device", 1)
+        else:
+            raise
+    if code == INTERRUPTED:
+        kept = arguments and arguments[0] in ("world", "demo")
+        return _failed(f"stopped; {stays or ('finished files stay' if kept else 'nothing was written')}", INTERRUPTED)
+    return code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Find and run the command; wrong usage is told in one line."""
+    import typer  # here, so that Ctrl-C at once finds run() ready for it
+
+    from motionlift.cli import about, measure, motion  # noqa: F401 in the order of the list
+    from motionlift.cli.app import COMMAND_LINE, app
+
+    COMMAND_LINE.set(("motionlift", *arguments))
+    try:
+        code = app(list(arguments) or ["--help"], prog_name="motionlift", standalone_mode=False)
+    except typer.TyperException as error:
+        named = " ".join(["motionlift", *[word for word in arguments[:1] if not word.startswith("-")]])
+        command = getattr(getattr(error, "ctx", None), "command_path", named)
+        return _failed(f"{error.format_message().rstrip('.')}; see {command} --help", 2)
+    sys.stdout.flush()
+    return code or 0
+
+
+def _silence() -> None:
+    """Keep warnings, log lines and progress bars of the libraries off the terminal."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _interrupt(_signal: int, _frame: Any) -> None:
+    """Stop at Ctrl-C, and insist: while modules are imported or objects deleted the first may be swallowed."""
+    again = threading.Timer(INSIST_AFTER, _thread.interrupt_main)
+    again.daemon = True
+    again.start()
+    raise KeyboardInterrupt
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: some libraries turn it into one of their own while they are imported."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _said(error: BaseException | None) -> str:
+    """What an interrupted loop says that stays, if it says so."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) and error.args:
+            return str(error.args[0])
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _failed(message: str, code: int) -> int:
+    say(f"error: {message}")
+    return code

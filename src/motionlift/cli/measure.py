@@ -1,0 +1,206 @@
+"""The commands that measure. Heavy imports wait inside them."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motionlift.cli.options import (
+    FRAMES,
+    MOST_SEED,
+    AsJson,
+    Reference,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from motionlift.bench.grid import Grid
+    from motionlift.bench.workers import Workers
+    from motionlift.cli.progress import Live
+    from motionlift.measure.score import Scores
+from motionlift.cli.app import app, notice, wrote
+
+
+@app.command()
+def score(
+    reference: Reference,
+    generated: Annotated[Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)],
+    prompt: Annotated[str, typer.Option("--prompt", help="What the generated video is to show.")] = "",
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="CLIP.json", help="What motionlift world wrote beside the reference."),
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", metavar="A,B,...", help="The figures wanted; by default all.")
+    ] = None,
+    tracker: Annotated[
+        str, typer.Option("--tracker", help="How points are followed: flow, lucas-kanade or cotracker.")
+    ] = "flow",
+    tracker_weights: Annotated[
+        Path | None,
+        typer.Option("--tracker-weights", metavar="FILE", help="CoTracker's weights; by default those of torch.hub."),
+    ] = None,
+    clip_model: Annotated[
+        str | None, typer.Option("--clip-model", metavar="NAME", help="A CLIP model: a folder or a hub name.")
+    ] = None,
+    legacy: Annotated[
+        bool, typer.Option("--legacy", help="Also give motion fidelity by the older, widely copied script.")
+    ] = False,
+    from_start: Annotated[
+        bool,
+        typer.Option(
+            "--from-start", help="Take the reference only as far as the generated video plays, as a transfer does."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a generated video beside its reference: motion, looks, consistency, and what leaked."""
+    from motionlift.cli.progress import Live
+    from motionlift.measure import score
+
+    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    with Live(as_json) as live:
+        found = score.score(
+            reference,
+            generated,
+            prompt=prompt,
+            truth=truth,
+            metrics=names,
+            tracker=tracker,
+            tracker_weights=tracker_weights,
+            legacy=legacy,
+            clip_model=clip_model,
+            from_start=from_start,
+            advance=lambda measure: live.show(measure, 0, None),
+        )
+    notice(found.notices)
+    if as_json:
+        print(json.dumps(_score_record(found, reference, generated, prompt, tracker), indent=2))
+        return
+    from rich.console import Console
+
+    from motionlift.cli.progress import score_tables
+
+    for table in score_tables(found.figures, score.FIGURES, found.left_out):
+        Console().print(table)
+
+
+def _score_record(found: "Scores", reference: Path, generated: Path, prompt: str, tracker: str) -> dict[str, Any]:
+    """Scores as JSON has them: each figure a key, null where it is undefined."""
+    return {
+        "reference": str(reference),
+        "generated": str(generated),
+        "prompt": prompt,
+        "tracker": tracker,
+        **{name: value if math.isfinite(value) else None for name, value in found.figures.items()},
+        "left_out": dict(found.left_out),
+        "notices": list(found.notices),
+    }
+
+
+@app.command()
+def world(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder to fill, made if need be.", show_default=False)
+    ],
+    count: Annotated[int, typer.Option("--count", metavar="N", parser=whole(1, 10000), help="How many clips.")] = 8,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", parser=whole(0, MOST_SEED), help="Names the stream of clips.")
+    ] = 0,
+    frames: Annotated[
+        int, typer.Option("--frames", metavar="N", parser=whole(*FRAMES), help="Frames of each clip.")
+    ] = 17,
+    size: Annotated[
+        int, typer.Option("--size", metavar="N", parser=whole(16, 512), help="Height and width in pixels, even.")
+    ] = 64,
+) -> None:
+    """Write clips whose motion is known exactly: 0000.mp4 and its truth 0000.json, and so on."""
+    from motionlift.cli.progress import Live
+    from motionlift.world.truth import write_world
+
+    with Live() as live:
+        write_world(folder, count, seed, frames, size, lambda done: live.show("world", done, count))
+    print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
+
+
+@app.command()
+def bench(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run file in YAML, or a bundled one: quick, world, papers.", show_default=False
+        ),
+    ],
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            parser=whole(1, 64),
+            help="Processes side by side; by default one for each core up to four, and one with a GPU.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder of records and videos; by default the run file's.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure cells that failed once more.")] = False,
+) -> None:
+    """Measure methods beside each other: every cell of a run's grid that has no record yet."""
+    from motionlift.bench import grid
+    from motionlift.bench.run_file import read_run
+    from motionlift.cli.progress import Live
+
+    asked = read_run(run)
+    if output is not None:
+        asked = replace(asked, output=output)
+    with Live() as live, grid.at_work(asked, jobs or grid.default_processes()) as workers:
+        live.doing("loading models", 0)
+        cells = grid.lay_out(asked, workers, again)
+        notice([f"left out: {reason}" for reason in cells.left_out])
+        if cells.lost:
+            notice([f"lines of {cells.records} that were cut off and are measured anew: {cells.lost}"])
+        failed = _measured(cells, workers, live)
+    done = len(cells.waiting)
+    print(f"measured {done} of {cells.cells} cells, {cells.cells - done} were there; records in {cells.records}")
+    if failed:
+        notice([f"{len(failed)} of them failed and were recorded so; the first: {failed[0]}"])
+
+
+def _measured(cells: "Grid", workers: "Workers", live: "Live") -> list[str]:
+    """Measure what waits, saying how far it is; gives the errors."""
+    failed: list[str] = []
+    before, number = cells.cells - len(cells.waiting), 0
+    try:
+        for number, record in enumerate(cells.measured(workers), 1):
+            title = f"{record['model']}, {record['method']}, {record['reference']}, seed {record['seed']}"
+            if "error" in record:
+                failed.append(f"{title}: {record['error']}")
+            live.line(f"{before + number} of {cells.cells}: {failed[-1] if 'error' in record else title}")
+            live.doing(title, (before + number) / cells.cells)
+    except KeyboardInterrupt as stop:
+        told = f"{before + number} of {cells.cells} cells stay in {cells.records}; the same command goes on from there"
+        raise KeyboardInterrupt(told) from stop
+    return failed
+
+
+@app.command()
+def report(
+    records: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECORDS", help="The records of motionlift bench, or the folder they are in.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", help="The page to write; its tables go beside it, as .md and .csv.")
+    ] = Path("report.html"),
+) -> None:
+    """Write one page of tables, charts and videos from records, and the tables as Markdown and CSV."""
+    from motionlift.bench.report.page import write_report
+
+    written, notices = write_report(records, output)
+    notice(notices)
+    wrote(written)

@@ -1,0 +1,373 @@
+"""The commands that lift and cast. Heavy imports wait inside them, so that ``motionlift --help`` answers at once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motionlift.cli.options import (
+    AsJson,
+    Between,
+    Device,
+    Frames,
+    Interpolate,
+    MethodName,
+    Mixed,
+    Model,
+    Pairs,
+    Previews,
+    Prompt,
+    Read,
+    Reference,
+    RunFolder,
+    Seed,
+    Set,
+    Slower,
+    SourcePrompt,
+    Steps,
+    Strength,
+    Subjects,
+    Targets,
+    Upscale,
+    VideoOutput,
+    whole,
+)
+from motionlift.errors import SettingError
+
+if TYPE_CHECKING:
+    from motionlift.core.model import Backbone
+    from motionlift.loops.cascade import Stage
+    from motionlift.work.record import Video
+from motionlift.cli.app import (
+    COMMAND_LINE,
+    app,
+    check_not_same,
+    check_outputs,
+    check_settings,
+    load_model,
+    notice,
+    report_costs,
+    values_of,
+    wrote,
+)
+
+SHOWN_HEIGHT = 256
+"""Least height of a video that shows reference and result, pixels (ours)."""
+
+PREVIEWS = 4
+"""Videos sampled into the folder of a tuning run (ours)."""
+WIDE, WIDEST = 512, 1024
+"""Pixels above which a drawing has many panels, and its contact sheet two large pictures in a row; and their most (ours)."""
+
+
+@app.command()
+def transfer(
+    reference: Reference,
+    prompt: Prompt,
+    method: MethodName = "ditflow",
+    model: Model = "tiny-dit",
+    output: VideoOutput = Path("out.mp4"),
+    seed: Seed = 0,
+    frames: Frames = None,
+    steps: Steps = None,
+    read: Read = None,
+    source_prompt: SourcePrompt = None,
+    pairs: Pairs = None,
+    settings: Set = None,
+    device: Device = "auto",
+    slower: Slower = 1,
+    interpolate: Interpolate = None,
+    between: Between = None,
+    upscale: Upscale = False,
+    side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Show the reference beside the result.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a video that shows the prompt and moves like the reference."""
+    values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, **_paired(pairs))
+    from motionlift.cli.progress import Live
+    from motionlift.work import cast as casting
+    from motionlift.work import prepare
+
+    check_outputs(output, (".json",), reference)
+    prepare.check_prompt(prompt)
+    check_settings(method, values)
+    if side_by_side and (interpolate or upscale):
+        raise SettingError(
+            "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
+        )
+    prepare.check_reference(reference)
+    with Live(as_json) as live:
+        backbone = load_model(model, device, live, prompt)
+        live.show("lift", 0, None)
+        stages = _stages(backbone, interpolate, between, upscale, device)
+        video = casting.transfer(
+            reference,
+            prompt,
+            backbone,
+            method=method,
+            seed=seed,
+            frames=frames,
+            settings=values,
+            advance=live.step,
+            slower=slower,
+            stages=stages,
+        )
+    added: dict[str, Any] = {"reference": str(reference)}
+    notice(video.record["reference_notices"])
+    _finish(_beside(video) if side_by_side else video, output, added, as_json)
+
+
+@app.command()
+def lift(
+    reference: Reference,
+    output: Annotated[Path, typer.Option("--output", help="The motion file to write.")] = Path("motion.safetensors"),
+    method: MethodName = "ditflow",
+    model: Model = "tiny-dit",
+    frames: Frames = None,
+    steps: Steps = None,
+    read: Read = None,
+    source_prompt: SourcePrompt = None,
+    subjects: Subjects = None,
+    settings: Set = None,
+    folder: RunFolder = None,
+    previews: Previews = None,
+    slower: Slower = 1,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Lift the motion of a reference into a file, to be cast later, and often."""
+    values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
+    from motionlift.cli.progress import Live
+    from motionlift.loops.run_folder import is_first_process
+    from motionlift.motion.file import SUFFIX
+    from motionlift.video.writing import check_output
+    from motionlift.work import lift as lifting
+    from motionlift.work import prepare
+    from motionlift.work.record import Run, costs, tuning_prompt, versions
+
+    check_output(output, (SUFFIX,))
+    check_settings(method, values)
+    prepare.check_reference(reference)
+    with Live(as_json) as live:
+        backbone = load_model(model, device, live)
+        work = Run(backbone)
+        live.show("lift", 0, None)
+        motion = lifting.lift(
+            reference,
+            backbone,
+            method,
+            frames=frames,
+            settings=values,
+            advance=live.step,
+            run=work,
+            folder=folder,
+            previews=(PREVIEWS if folder else 0) if previews is None else previews,
+            slower=slower,
+        )
+    if not is_first_process():
+        return
+    motion.save(output)
+    record = {
+        "command": COMMAND_LINE.get(),
+        "reference": str(reference),
+        "reference_notices": list(work.reference.notices) if work.reference else [],
+        "method": motion.method,
+        "settings": dict(motion.settings),
+        "model": {"name": backbone.name, "identity": backbone.identity, "fingerprint": backbone.fingerprint},
+        "source": asdict(motion.source),
+        "grid": asdict(motion.grid),
+        "from_cache": work.from_cache,
+        **tuning_prompt(motion),
+        "losses": work.losses,
+        "versions": versions(),
+        **costs(work),
+        "output": str(output),
+    }
+    notice(record["reference_notices"])
+    if "tuning_prompt" in record:
+        notice([f"tuned with the prompt {record['tuning_prompt']!r}"])
+    if work.from_cache:
+        notice(["this motion was lifted before and came from the cache"])
+    report_costs(record, [output], as_json)
+
+
+@app.command()
+def cast(
+    motion: Annotated[
+        Path, typer.Argument(metavar="MOTION", help="A motion file, made by motionlift lift.", show_default=False)
+    ],
+    prompt: Prompt,
+    model: Model = "tiny-dit",
+    output: VideoOutput = Path("out.mp4"),
+    seed: Seed = 0,
+    steps: Steps = None,
+    targets: Targets = None,
+    strength: Strength = None,
+    mixed: Mixed = None,
+    interpolate: Interpolate = None,
+    between: Between = None,
+    upscale: Upscale = False,
+    settings: Set = None,
+    device: Device = "auto",
+    keep_motion: Annotated[
+        Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cast a lifted motion onto a prompt."""
+    values = values_of(settings, steps=steps, targets=targets, strength=strength)
+    from motionlift.cli.progress import Live
+    from motionlift.motion.file import SUFFIX, Motion
+    from motionlift.video.writing import check_output
+    from motionlift.work import cast as casting
+    from motionlift.work import prepare
+    from motionlift.work.record import tuning_prompt
+
+    check_outputs(output, (".json",))
+    if keep_motion is not None:
+        check_output(keep_motion, (SUFFIX,))
+    prepare.check_prompt(prompt)
+    lifted = Motion.load(motion)
+    check_settings(lifted.method, {**lifted.settings, **values})
+    others = [(Motion.load(path), part) for path, part in _mixed(mixed)]
+    with Live(as_json) as live:
+        backbone = load_model(model, device, live, prompt)
+        if lifted.fingerprint not in ("", backbone.fingerprint) and tuning_prompt(lifted):
+            notice([f"the motion was tuned on other weights than these of {backbone.name}, or in another precision"])
+        stages = _stages(backbone, interpolate, between, upscale, device)
+        video = casting.cast(
+            lifted, prompt, backbone, seed=seed, settings=values, advance=live.step, mixed=others, stages=stages
+        )
+    if keep_motion is not None:
+        video.motion.save(keep_motion)
+    added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
+    _finish(video, output, added, as_json)
+
+
+@app.command()
+def export(
+    motion: Annotated[
+        Path, typer.Argument(metavar="MOTION", help="A motion file of a method that tunes.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file to write.", show_default=False)],
+    form: Annotated[
+        str, typer.Option("--for", metavar="READER", help="Who will read it: diffusers or comfyui.")
+    ] = "diffusers",
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            "--rank", metavar="N", parser=whole(1, 1024), help="Write differences of weights as factors of this rank."
+        ),
+    ] = None,
+) -> None:
+    """Write what was tuned as an adapter that other programs load."""
+    from motionlift.motion.export import check_reader, export_adapter
+    from motionlift.motion.file import SUFFIX, Motion
+    from motionlift.video.writing import check_output
+
+    check_output(output, (SUFFIX,))
+    check_not_same(output, motion)
+    check_reader(form)
+    missed = export_adapter(Motion.load(motion), output, form, rank)
+    if missed is not None:
+        notice([f"factors of rank {rank} miss {missed:.1%} of what was tuned (root of the squares of the differences)"])
+    wrote([output])
+
+
+@app.command()
+def inspect(
+    reference: Reference,
+    output: Annotated[Path, typer.Option("--output", help="The MP4 to write; a PNG goes beside it.")] = Path(
+        "inspect.mp4"
+    ),
+    method: MethodName = "ditflow",
+    model: Model = "tiny-dit",
+    frames: Frames = None,
+    read: Read = None,
+    source_prompt: SourcePrompt = None,
+    subjects: Subjects = None,
+    settings: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
+    values = values_of(settings, read=read, source_prompt=source_prompt, subjects=subjects)
+    from motionlift.cli.progress import Live
+    from motionlift.motion.drawing import draw_lifted
+    from motionlift.video.sheets import contact_sheet
+    from motionlift.work import lift as lifting
+    from motionlift.work import prepare
+    from motionlift.work.record import Run
+
+    check_outputs(output, (".png",), reference)
+    check_settings(method, values)
+    prepare.check_reference(reference)
+    with Live() as live:
+        backbone = load_model(model, device, live)
+        work = Run(backbone)
+        live.show("lift", 0, None)
+        motion = lifting.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
+        live.show("draw", 0, None)
+        assert work.reference is not None
+        drawn = draw_lifted(motion, work.reference)
+    notice(work.reference.notices)
+    drawn.save(output)
+    wide = max(drawn.frames.shape[1:3]) > WIDE
+    contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
+    wrote([output, output.with_suffix(".png")])
+
+
+def _paired(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
+    """Subjects and targets from ``--pair SUBJECT=TARGET``."""
+    split = [pair.partition("=")[::2] for pair in pairs or ()]
+    for pair, (subject, target) in zip(pairs or (), split, strict=True):
+        if not subject.strip() or not target.strip():
+            raise SettingError(f"--pair is {pair!r}; give SUBJECT=TARGET, such as --pair star=ring")
+    return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
+
+
+def _stages(
+    backbone: "Backbone", interpolate: int | None, between: str | None, upscale: bool, device: str
+) -> list["Stage"]:
+    """The stages of a cascade that options ask for."""
+    from motionlift.models import loading
+    from motionlift.work import cast as casting
+    from motionlift.world import upscaling
+
+    if between is not None and interpolate is None:
+        raise SettingError("--between names the model of --interpolate, which is not given; give it too")
+    stages: list[Stage] = []
+    if interpolate is not None:
+        stages.append(casting.interpolation(loading.load(between, device) if between else backbone, interpolate))
+    return [*stages, upscaling.super_resolution(device)] if upscale else stages
+
+
+def _mixed(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
+    """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1."""
+    found = []
+    for pair in pairs or ():
+        path, equals, strength = pair.rpartition("=")
+        try:
+            found.append((Path(path), float(strength)) if equals else (Path(pair), 1.0))
+        except ValueError as error:
+            raise SettingError(f"--mix is {pair!r}; give MOTION=STRENGTH, such as walk.safetensors=0.5") from error
+    return found
+
+
+def _beside(video: "Video") -> "Video":
+    """The video with its reference to the left, frame by frame."""
+    from motionlift.video.clip import side_by_side
+
+    assert video.reference is not None
+    reference = replace(video.reference, fps=video.clip.fps)
+    clip = side_by_side([reference, video.clip], max(SHOWN_HEIGHT, video.clip.frames.shape[1]))
+    return replace(video, clip=clip, record={**video.record, "side_by_side": True})
+
+
+def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool) -> None:
+    """Save a video with its record and report."""
+    replace(video, record={"command": COMMAND_LINE.get(), **video.record, **added}).save(output)
+    record = output.with_suffix(".json")
+    report_costs(json.loads(record.read_text(encoding="utf-8")), [output, record], as_json)

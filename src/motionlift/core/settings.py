@@ -1,0 +1,147 @@
+"""Settings from outside: names and values checked against a method's settings dataclass."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Any, TypeVar
+
+from motionlift.errors import SettingError
+
+
+def setting(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple = (),
+    lifted: bool = False,
+    cast: bool = False,
+) -> Any:
+    """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them.
+
+    One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another. One
+    that is only of ``cast`` does not, so that a motion that was lifted with another serves.
+    """
+    about = {"low": low, "high": high, "choices": choices, "lifted": lifted, "cast": cast}
+    return field(default=default, metadata=about)
+
+
+Settings = TypeVar("Settings")
+MOST_TEXT = 2000
+"""Most characters of a text that a setting holds (ours)."""
+
+
+def described(settings: type) -> dict[str, str]:
+    """Every setting of a class with what it allows, in words."""
+    return {field.name: _allowed(field, _kind(settings, field)) for field in dataclasses.fields(settings)}
+
+
+def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """A copy with some values changed; strings are read as the setting's type.
+
+    Raises:
+        SettingError: an unknown name, a value of the wrong type, or one out of range.
+    """
+    known = {field.name: field for field in dataclasses.fields(settings)}  # pyright: ignore[reportArgumentType]
+    for name in values:
+        if name not in known:
+            raise SettingError(f"unknown setting {name!r}; allowed are {', '.join(known)}")
+    read = {name: _value(known[name], _kind(type(settings), known[name]), value) for name, value in values.items()}
+    return dataclasses.replace(settings, **read)  # pyright: ignore[reportArgumentType]
+
+
+def assignments(pairs: Sequence[str]) -> dict[str, str]:
+    """``["name=value", ...]`` as a mapping.
+
+    Raises:
+        SettingError: a pair without ``=``, or a name given twice.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise SettingError(f"{pair!r} is not a setting; write name=value, such as lr=0.01")
+        if name.strip() in values:
+            raise SettingError(f"the setting {name.strip()!r} is given twice; give it once")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def _kind(settings: type, field: dataclasses.Field) -> Any:
+    return typing.get_type_hints(settings)[field.name]
+
+
+def _allowed(field: dataclasses.Field, kind: Any) -> str:
+    low, high, choices = (field.metadata.get(name) for name in ("low", "high", "choices"))
+    if choices:
+        return " or ".join(map(str, choices))
+    if kind is bool:
+        return "true or false"
+    if str in (kind, *typing.get_args(kind)):
+        return "text" if kind is str else "words with commas between"
+    words = "whole numbers with commas between" if isinstance(kind, types.GenericAlias) else ""
+    words = words or ("a whole number" if kind is int else "a number")
+    if low is not None:
+        words += f" from {low:g}"
+    if high is not None:
+        words += f" to {high:g}"
+    return words
+
+
+def _value(field: dataclasses.Field, kind: Any, value: Any) -> Any:
+    """One value, read and checked."""
+    try:
+        read = _read(kind, value)
+    except (TypeError, ValueError, OverflowError):
+        read = None
+    if read is None or not _fits(field, read):
+        raise SettingError(f"{field.name} is {_came(value)}; allowed is {_allowed(field, kind)}")
+    return read
+
+
+def _came(value: Any) -> str:
+    """A value in a message, cut; Python does not write whole numbers of thousands of digits."""
+    try:
+        return " ".join(repr(value).split())[:80]
+    except ValueError:
+        return "a number of thousands of digits"
+
+
+def _fits(field: dataclasses.Field, read: Any) -> bool:
+    """Whether a value of the right type is one of the choices, short enough a text, or numbers that all lie in the range."""
+    choices = field.metadata.get("choices")
+    if choices:
+        return read in choices
+    parts: tuple[Any, ...] = read if isinstance(read, tuple) else (read,)
+    if isinstance(field.default, str) or any(isinstance(part, str) for part in parts) or field.default == ():
+        return sum(map(len, parts)) <= MOST_TEXT
+    low, high = (field.metadata.get(name) for name in ("low", "high"))
+    # No math.isfinite, which fails on long whole numbers; NaN is in no range.
+    lowest, highest = -math.inf if low is None else low, math.inf if high is None else high
+    return len(parts) > 0 and all(lowest <= number <= highest and abs(number) != math.inf for number in parts)
+
+
+def _are_texts(parts: Sequence[Any]) -> bool:
+    return all(isinstance(part, str) for part in parts)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """A value as a type, or None; raises what Python raises for what it cannot convert."""
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        return {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}.get(str(value).lower())
+    if isinstance(kind, types.GenericAlias):
+        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+        (part_kind, *_) = typing.get_args(kind)
+        if part_kind is str:
+            return tuple(part.strip() for part in parts if part.strip()) if _are_texts(parts) else None
+        numbers = tuple(_read(int, part) for part in parts)
+        return None if None in numbers else numbers
+    if kind is str:
+        return value if isinstance(value, str) else None
+    number = None if isinstance(value, bool) else kind(value)
+    return number if isinstance(value, str) or number == value or kind is float else None

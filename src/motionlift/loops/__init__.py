@@ -1,0 +1,1 @@
+"""The loops that run a network: sampling, tuning, inversion, and the stages of a cascade."""

@@ -1,0 +1,308 @@
+"""Adapters on a network: fitted onto it and taken off again; its own weights are the same before and after.
+
+What an adapter is, :mod:`motionlift.motion.adapter` says.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as functional
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+
+from motionlift.core.method import Plan
+from motionlift.core.tensors import Tensors
+from motionlift.errors import ModelError, MotionError
+from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, with_end
+
+
+@runtime_checkable
+class Switch(Protocol):
+    """Adapters on a network."""
+
+    def at(self, timestep: int) -> AbstractContextManager[None]:
+        """A context in which those that were tuned at a timestep are on, and the others off."""
+        ...
+
+
+class Tunable:
+    """A network's tuned parts while they are tuned."""
+
+    def __init__(self, network: nn.Module, plan: Plan, seed: int):
+        self._network = network
+        self.parameters: dict[str, nn.Parameter] = {}
+        """What the optimiser changes, in single precision, by name."""
+        self._linear: dict[str, Any] = {name: network.get_submodule(name) for name in plan.layers}
+        self._on = True
+        self._whole = plan.rank is None
+        if plan.rank is None:
+            self._replace_weights()
+        else:
+            self._add_factors(plan, plan.rank, seed)
+
+    def _replace_weights(self) -> None:
+        for name, layer in self._linear.items():
+            own = self.parameters[f"{name}.weight"] = nn.Parameter(layer.weight.detach().float().clone())
+            layer.forward = partial(self._forward, layer, own)
+
+    def _forward(self, layer: Any, own: nn.Parameter, given: Tensor) -> Tensor:
+        """A layer's output by its tuned weights, which are kept in single precision whatever its own are."""
+        weight = own.to(layer.weight.dtype) if self._on else layer.weight
+        return functional.linear(given, weight, layer.bias)
+
+    def _add_factors(self, plan: Plan, rank: int, seed: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            _inject(self._network, "tuned", plan.layers, rank, plan.dropout)
+        for name, layer in _factored(self._network).items():
+            layer.lora_dropout.train()
+            for end, factors in ((DOWN, layer.lora_A), (UP, layer.lora_B)):
+                factors["tuned"].float()
+                self.parameters[name + end] = factors["tuned"].weight
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the optimiser changes, for a checkpoint."""
+        return {name: parameter.detach() for name, parameter in self.parameters.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Take over what a checkpoint holds.
+
+        Raises:
+            RuntimeError: other names or sizes.
+        """
+        if {name: value.shape for name, value in state_dict.items()} != {
+            name: parameter.shape for name, parameter in self.parameters.items()
+        }:
+            raise RuntimeError("the tensors are not those of this adapter")
+        for name, parameter in self.parameters.items():
+            parameter.data.copy_(state_dict[name])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The adapter as it is now."""
+        if not self._whole:
+            return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+        return {
+            name + DIFFERENCE: self.parameters[f"{name}.weight"].detach() - layer.weight.detach().float()
+            for name, layer in self._linear.items()
+        }
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Switch what is tuned off."""
+        self._switch(False)
+        try:
+            yield
+        finally:
+            self._switch(True)
+
+    def _switch(self, on: bool) -> None:
+        self._on = on
+        if not self._whole:
+            for layer in _factored(self._network).values():
+                layer.enable_adapters(on)
+
+    @contextmanager
+    def sampled(self) -> Iterator[None]:
+        """Let the network sample as it will when casting: without dropout."""
+        layers = _factored(self._network).values()
+        for layer in layers:
+            layer.lora_dropout.eval()
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.lora_dropout.train()
+
+    def close(self) -> None:
+        """Give the network its own weights back."""
+        if self._whole:
+            for layer in self._linear.values():
+                del layer.forward
+        else:
+            _eject(self._network)
+
+
+@contextmanager
+def tunable(network: nn.Module, plan: Plan, seed: int) -> Iterator[Tunable]:
+    """Make the layers of a plan tunable until left.
+
+    Args:
+        network: the network, whose own parameters are frozen.
+        plan: what is tuned.
+        seed: seed of the factors, of which one begins at random and the other at zero.
+
+    Raises:
+        ModelError: the network has adapters already.
+    """
+    _check_bare(network)
+    held = Tunable(network, plan, seed)
+    try:
+        yield held
+    finally:
+        held.close()
+
+
+def _check_bare(network: nn.Module) -> None:
+    if _factored(network):
+        raise ModelError(
+            "the model has low-rank adapters of its own, which would be mixed up with what is tuned; make them part of its weights "
+            "first: pipeline.fuse_lora() and pipeline.unload_lora_weights()"
+        )
+
+
+@dataclass(frozen=True)
+class Addition:
+    """An adapter to be added to a network."""
+
+    tensors: Tensors
+    """Its tensors."""
+    strength: float = 1.0
+    """What they are multiplied by."""
+    lowest: int = 0
+    """The cleanest timestep at which it is on."""
+
+
+class _Added:
+    """A forward hook that adds what the difference of the weights makes of a layer's input."""
+
+    def __init__(self, switch: "_Applied", number: int, difference: Tensor):
+        self._switch, self._number, self._difference = switch, number, difference
+
+    def __call__(self, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
+        if self._number not in self._switch.on:
+            return output
+        self._difference = self._difference.to(given[0].device)  # once: then it lies there
+        return output + functional.linear(given[0].to(self._difference.dtype), self._difference).to(output.dtype)
+
+
+class _Applied:
+    def __init__(self, network: nn.Module, additions: Sequence[Addition]):
+        self.network = network
+        self.additions = additions
+        self.on = set(range(len(additions)))
+
+    @contextmanager
+    def at(self, timestep: int) -> Iterator[None]:
+        """Those that were tuned at a timestep are on."""
+        self._turn_on({number for number, own in enumerate(self.additions) if timestep >= own.lowest})
+        try:
+            yield
+        finally:
+            self._turn_on(set(range(len(self.additions))))
+
+    def _turn_on(self, numbers: set[int]) -> None:
+        self.on = numbers
+        for layer in _factored(self.network).values():
+            titles = [title for title in layer.lora_A if int(title) in numbers]
+            layer.enable_adapters(bool(titles))
+            layer.set_adapter(titles or list(layer.lora_A), inference_mode=True)
+
+
+@contextmanager
+def applied(network: nn.Module, additions: Sequence[Addition]) -> Iterator[Switch | None]:
+    """Add adapters to a network until left; with none, nothing is touched.
+
+    Raises:
+        ModelError: the network has adapters already.
+        MotionError: one does not fit the network.
+    """
+    if not additions:
+        yield None
+        return
+    _check_bare(network)
+    switch = _Applied(network, additions)
+    with ExitStack() as stack:
+        stack.callback(_eject, network)
+        for number, addition in enumerate(additions):
+            check_fit(network, addition.tensors)
+            for name, difference in with_end(addition.tensors, DIFFERENCE).items():
+                hook = _Added(switch, number, addition.strength * difference)
+                stack.callback(_linear(network, name).register_forward_hook(hook).remove)
+            _add(network, str(number), addition)
+        with switch.at(sys.maxsize):
+            yield switch
+
+
+def _add(network: nn.Module, title: str, addition: Addition) -> None:
+    """Add the factors of one adapter."""
+    downs, ups = with_end(addition.tensors, DOWN), with_end(addition.tensors, UP)
+    if not downs:
+        return
+    _inject(network, title, list(downs), len(next(iter(downs.values()))), 0.0)
+    for name, layer in _factored(network).items():
+        if name in downs:
+            layer.set_scale(title, addition.strength)
+            for factors, value in ((layer.lora_A, downs[name]), (layer.lora_B, ups[name])):
+                factors[title].weight = nn.Parameter(value.float().to(layer.weight.device), requires_grad=False)
+
+
+def check_fit(network: nn.Module, adapter: Tensors) -> None:
+    """Refuse an adapter that is not for this network.
+
+    Raises:
+        MotionError: it holds nothing, or a layer that the network lacks or has in another size, or one factor alone.
+    """
+    expected: dict[str, tuple[int, ...]] = {}
+    downs, ups, differences = (with_end(adapter, end) for end in (DOWN, UP, DIFFERENCE))
+    if not adapter or len(downs) + len(ups) + len(differences) != len(adapter) or downs.keys() != ups.keys():
+        raise MotionError(
+            "the adapter is incomplete: it holds no layers, or one factor without the other; lift it again"
+        )
+    ranks = {len(down) for down in downs.values()}
+    if len(ranks) > 1:
+        raise MotionError("the adapter's layers have factors of different ranks; lift it again")
+    for name in (*downs, *differences):
+        layer = _linear(network, name)
+        rows, columns = layer.out_features, layer.in_features
+        rank = next(iter(ranks), 0)
+        expected |= {name + DOWN: (rank, columns), name + UP: (rows, rank), name + DIFFERENCE: (rows, columns)}
+    for name, tensor in adapter.items():
+        if tuple(tensor.shape) != expected[name]:
+            raise MotionError(
+                f"the adapter's {name[:200]!r} has the size {tuple(tensor.shape)} and the model needs {expected[name]}: it was "
+                "tuned on another model; lift it again with this one"
+            )
+
+
+def _linear(network: nn.Module, name: str) -> Any:
+    """A linear layer by its name, within what peft put around it."""
+    try:
+        found = network.get_submodule(name)
+    except AttributeError:
+        found = None
+    found = found.get_base_layer() if isinstance(found, LoraLayer) else found
+    if not isinstance(found, nn.Linear):
+        raise MotionError(
+            f"the adapter is for a layer {name[:200]!r}, which the model lacks: it was tuned on another model"
+        )
+    return found
+
+
+def _inject(network: nn.Module, title: str, layers: Sequence[str], rank: int, dropout: float) -> None:
+    _forget(network)  # peft warns where it finds what it wrote for an earlier adapter
+    config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=dropout, target_modules=list(layers))
+    inject_adapter_in_model(config, network, title)
+
+
+def _forget(network: nn.Module) -> None:
+    """Remove what peft writes onto a network."""
+    if hasattr(network, "peft_config"):
+        del network.peft_config
+
+
+def _factored(network: nn.Module) -> dict[str, Any]:
+    """The layers that have factors, by name."""
+    return {name: module for name, module in network.named_modules() if isinstance(module, LoraLayer)}
+
+
+def _eject(network: nn.Module) -> None:
+    """Put the network's own layers back in their places."""
+    for name, layer in _factored(network).items():
+        network.set_submodule(name, layer.get_base_layer())
+    _forget(network)

@@ -1,0 +1,258 @@
+"""The cascade of VMC (2312.00845): keyframes at a low rate, then the frames between them, then more pixels.
+
+Every stage takes a clip and gives a clip, whatever its length, a window at a time; each may be left out or replaced.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.core.cost import Passes, Step
+from motionlift.core.lattice import Shape
+from motionlift.core.model import Backbone
+from motionlift.core.tensors import Latents, Pixels
+from motionlift.errors import DivergenceError, ModelError, SettingError
+from motionlift.video.clip import Clip
+from motionlift.video.limits import FRAMES
+
+FACTORS = (2, 8)
+"""Least and greatest number of frames that one becomes (ours; released: four)."""
+STRENGTHS = (0.05, 1.0)
+"""Least and greatest strength of a video-to-video stage (ours)."""
+
+Texts = Float[Tensor, "2 tokens channels"]
+"""The empty prompt and the prompt, encoded."""
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """One stage of a cascade."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in records."""
+        ...
+
+    @property
+    def passes(self) -> Passes:
+        """How often its network ran so far."""
+        ...
+
+    def shaped(self, shape: Shape, prompt: str) -> Shape:
+        """The size of what follows from a clip of a size; refuses, before any work, what it cannot take.
+
+        Raises:
+            MotionliftError: one of its kinds.
+        """
+        ...
+
+    def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
+        """Yield steps and return the clip that follows from one."""
+        ...
+
+
+def windows(count: int, length: int) -> list[tuple[int, int]]:
+    """Windows ``(start, end)`` over so many frames, each sharing its first frame with the one before; the last may be shorter.
+
+    Raises:
+        SettingError: a window of fewer than two frames.
+    """
+    if length < 2:
+        raise SettingError(f"a window has {length} frame; give two or more")
+    starts = range(0, max(count - 1, 1), length - 1)
+    return [(start, min(start + length, count)) for start in starts]
+
+
+def blended(given: Pixels, factor: int) -> Float[Tensor, "more 3 height width"]:
+    """Frames and, between each and the next, ``factor - 1`` weighted means of both."""
+    weights = (torch.arange(factor) / factor).view(1, factor, 1, 1, 1).to(given)
+    between = (given[:-1, None] * (1 - weights) + given[1:, None] * weights).flatten(0, 1)
+    return torch.cat([between, given[-1:]])
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Frames between those of a clip, by a text-to-video model that is held to the given ones at every step.
+
+    At every noise level the given frames' latents are the true ones with the noise that they began with, so that the model fills
+    in what lies between (the replacement of Song et al., 2011.13456; the paper trains a network for it). The others begin as noised
+    weighted means of their neighbours (as in 2108.01073): from noise alone they take a way of their own.
+    """
+
+    backbone: Backbone
+    """A model whose latent frames are frames."""
+    factor: int = 4
+    """How many frames one becomes (released: 3 new ones between each pair)."""
+    steps: int = 20
+    """Denoising steps (released: 75, for its own network)."""
+    cfg: float = 4.0
+    """Weight of the prompt against the empty prompt (released)."""
+    strength: float = 0.7
+    """How far into the noise the weighted means go, as a share of the steps (ours)."""
+    name: str = "interpolation"
+
+    def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
+        """The clip with new frames between its own, which stay as they are.
+
+        Raises:
+            ModelError: the model's autoencoder joins frames.
+            SettingError: a factor out of range, too many frames, or a window too short for one interval.
+        """
+        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
+        length = self.backbone.shape.frames
+        texts = torch.cat([self.backbone.text(""), self.backbone.text(prompt)])
+        spans = windows(len(clip.frames), (length - 1) // self.factor + 1)
+        shape = self.backbone.shape
+        fitted = clip.resized(shape.height, shape.width)
+        parts: list[Tensor] = []
+        for number, (start, end) in enumerate(spans):
+            given = fitted.pixels()[start:end]
+            made = yield from self._window(given, texts, seed + number, (number, len(spans)))
+            parts.append(made if not parts else made[1:])
+        return Clip.from_pixels(torch.cat(parts), clip.fps * self.factor)
+
+    def check(self) -> None:
+        """Refuse a model and a factor that do not go together.
+
+        Raises:
+            ModelError: the model's autoencoder joins frames.
+            SettingError: the factor is out of range, or as long as what the model makes.
+        """
+        length = self.backbone.shape.frames
+        if list(self.backbone.frame_times(length)) != [float(number) for number in range(length)]:
+            raise ModelError(
+                f"the autoencoder of {self.backbone.name} joins frames, so that single ones cannot be held; interpolate with a "
+                "UNet model, such as tiny-unet"
+            )
+        most = min(FACTORS[1], length - 1)
+        if not FACTORS[0] <= self.factor <= most:
+            raise SettingError(f"the factor is {self.factor}; allowed is a whole number from {FACTORS[0]} to {most}")
+
+    @property
+    def passes(self) -> Passes:
+        """Those of the model."""
+        return self.backbone.passes
+
+    def shaped(self, shape: Shape, prompt: str) -> Shape:
+        """The model's size, and as many frames as come of it.
+
+        Raises:
+            InputError: the prompt is longer than the model's text window.
+            ModelError: as :meth:`check`.
+            SettingError: as :meth:`check`; or one frame, or too many.
+        """
+        self.check()
+        self.backbone.text(prompt)
+        if shape.frames < 2:
+            raise SettingError("one frame has none between; give two or more")
+        total = (shape.frames - 1) * self.factor + 1
+        if total > FRAMES[1]:
+            raise SettingError(f"{total} frames would come of it; at most {FRAMES[1]} are made: give a smaller factor")
+        return Shape(total, self.backbone.shape.height, self.backbone.shape.width)
+
+    def _window(self, given: Pixels, texts: Texts, seed: int, place: tuple[int, int]) -> Generator[Step, None, Pixels]:
+        """One window: its first and last frame are given, and every so many between."""
+        backbone = self.backbone
+        frames = (len(given) - 1) * self.factor + 1
+        shape = Shape(frames, backbone.shape.height, backbone.shape.width)
+        known = torch.arange(0, frames, self.factor)
+        clean, draft = backbone.encode(given), backbone.encode(blended(given, self.factor))
+        noise = torch.randn(backbone.latent_shape(shape), generator=torch.Generator().manual_seed(seed)).to(clean)
+        timesteps = backbone.timesteps(self.steps)[-max(1, round(self.strength * self.steps)) :]
+        latents = backbone.add_noise(draft, noise, timesteps[0])
+        for index, timestep in enumerate(timesteps):
+            latents[:, :, known] = backbone.add_noise(clean, noise[:, :, known], timestep)
+            latents = self._denoised(latents, timestep, texts)
+            yield Step(self.name, place[0] * len(timesteps) + index, place[1] * len(timesteps), latents=latents)
+        latents[:, :, known] = clean
+        pixels = backbone.decode(latents)
+        pixels[known] = given
+        return pixels
+
+    @torch.no_grad()
+    def _denoised(self, latents: Latents, timestep: int, texts: Texts) -> Latents:
+        output = self.backbone.predict(torch.cat([latents, latents]), timestep, texts)
+        plain, prompted = output.chunk(2)
+        made = self.backbone.step(plain + self.cfg * (prompted - plain), timestep, latents)
+        if not made.isfinite().all():
+            raise DivergenceError("the latents between frames are no longer finite: lower cfg")
+        return made
+
+
+@dataclass(frozen=True)
+class VideoToVideo:
+    """Any video-to-video pipeline of diffusers over an enlarged clip: the paper's last stage at full size.
+
+    It keeps the motion and paints detail. Windows share a frame, which is the earlier window's.
+    """
+
+    pipeline: Any
+    """A pipeline called with ``prompt``, ``video`` (frames), ``strength`` and ``num_inference_steps``."""
+    height: int
+    """Rows of the frames that it works on (released: 320)."""
+    width: int
+    """Columns (released: 576)."""
+    frames: int = 16
+    """Frames that it works on at once."""
+    strength: float = 0.8
+    """How far into the noise each frame goes (released)."""
+    steps: int = 50
+    """Denoising steps of a whole run (released)."""
+    passes: Passes = field(default_factory=Passes)
+    """Not counted: the pipeline is its own."""
+    name: str = "video-to-video"
+
+    def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
+        """The clip painted anew at the stage's size.
+
+        Raises:
+            ModelError: the pipeline gives fewer frames than it is given.
+            SettingError: as :meth:`shaped`.
+        """
+        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
+        large = clip.resized(self.height, self.width).frames
+        spans = windows(len(large), self.frames)
+        parts: list[Tensor] = []
+        for number, (start, end) in enumerate(spans):
+            made = self._painted(large[start:end], prompt, seed + number)
+            parts.append(made if not parts else made[1:])
+            yield Step(self.name, number, len(spans))
+        return Clip.of(torch.cat(parts), clip.fps)
+
+    def shaped(self, shape: Shape, prompt: str) -> Shape:
+        """As many frames, of the stage's size.
+
+        Raises:
+            SettingError: a strength out of range.
+        """
+        if not STRENGTHS[0] <= self.strength <= STRENGTHS[1]:
+            raise SettingError(
+                f"the strength is {self.strength}; allowed is a number from {STRENGTHS[0]} to {STRENGTHS[1]}"
+            )
+        return Shape(shape.frames, self.height, self.width)
+
+    def _painted(self, frames: Tensor, prompt: str, seed: int) -> Tensor:
+        """A window painted anew; a short one is made whole by its last frame, since a pipeline may take some lengths only."""
+        from PIL import Image
+
+        count = len(frames)
+        frames = torch.cat([frames, frames[-1:].expand(self.frames - count, -1, -1, -1)])
+        result = self.pipeline(
+            prompt=prompt,
+            video=[Image.fromarray(frame.numpy()) for frame in frames],
+            strength=self.strength,
+            num_inference_steps=self.steps,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="np",
+        ).frames[0]
+        if len(result) < count:
+            raise ModelError(
+                f"{type(self.pipeline).__name__} makes {len(result)} frames of {len(frames)}; give the stage a number of frames "
+                "that it keeps, such as 17 for CogVideoX"
+            )
+        return torch.from_numpy(np.asarray(result) * 255).round().clamp(0, 255).to(torch.uint8)[:count]

@@ -1,0 +1,204 @@
+"""The folder of one tuning run: its checkpoint, its losses, its previews, and a lock, so that two runs never share it."""
+
+import csv
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from motionlift.errors import MotionError, OutputError
+from motionlift.loops.checkpoint import Optimizer, Stateful, about_checkpoint, load_checkpoint, save_checkpoint
+from motionlift.video.writing import replacing
+
+CHECKPOINT, LOSSES, PREVIEWS, LOCK = "checkpoint.safetensors", "loss.csv", "previews", ".lock"
+HEAD = ("step", "loss", "seconds")
+DAMAGES = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError)
+"""What the libraries raise of a file that is no checkpoint, or of other tensors."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the log of losses."""
+
+    step: int
+    """Steps that were done."""
+    loss: float
+    """Loss of the last of them."""
+    seconds: float
+    """Seconds it took."""
+
+
+class RunFolder:
+    """A folder that this process holds; made by :func:`opened`."""
+
+    def __init__(self, path: Path, content: Mapping[str, Any]):
+        self.path = path
+        self.content = content
+        self._rows: list[Row] = []
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint's file."""
+        return self.path / CHECKPOINT
+
+    def save(self, step: int, trained: Stateful, optimizer: Optimizer, more: Mapping[str, Any]) -> None:
+        """Write checkpoint and losses; what was there before stays where that fails.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        # The losses first: rows beyond the checkpoint do no harm, and lacking ones would never come back.
+        with replacing(self.path / LOSSES, (".csv",)) as partial, partial.open("w", newline="") as file:
+            lines = csv.writer(file)
+            lines.writerow(HEAD)
+            lines.writerows((row.step, repr(row.loss), f"{row.seconds:.3f}") for row in self._rows)
+        try:
+            about = {"content": self.content, **more}
+            save_checkpoint(self.checkpoint, step, {"adapter": trained}, {"adamw": optimizer}, about)
+        except (OSError, SafetensorError) as error:
+            raise _unwritable(self.path, error, "the last checkpoint stays") from error
+
+    def check(self) -> None:
+        """Refuse a checkpoint of another run.
+
+        Raises:
+            MotionError: the checkpoint is damaged, or that of another run.
+        """
+        if self.checkpoint.exists():
+            try:
+                self._check_content(about_checkpoint(self.checkpoint)["content"])
+            except DAMAGES as error:
+                raise self._damaged(error) from error
+
+    def resume(self, trained: Stateful, optimizer: Optimizer, most: int) -> tuple[int, dict[str, Any]]:
+        """Take over the checkpoint, if there is one; returns the steps that are done and what else was saved.
+
+        Raises:
+            MotionError: the checkpoint is damaged, that of another run, or of more than ``most`` steps.
+        """
+        self.checkpoint.with_suffix(".partial").unlink(missing_ok=True)  # a kill may have left it
+        if not self.checkpoint.exists():
+            return 0, {}
+        self.check()
+        try:
+            step = load_checkpoint(self.checkpoint, {"adapter": trained}, {"adamw": optimizer})
+        except DAMAGES as error:
+            raise self._damaged(error) from error
+        if step > most:
+            raise MotionError(
+                f"{self.path} holds a run of {step} steps, and {most} are asked for; ask for {step} or more, or give another folder"
+            )
+        self._rows = [row for row in self._read_rows() if row.step <= step]
+        return step, about_checkpoint(self.checkpoint)
+
+    def _damaged(self, error: Exception) -> MotionError:
+        return MotionError(
+            f"{self.checkpoint} is damaged or no checkpoint of this run ({' '.join(str(error).split())[:200]}); remove it to tune "
+            "anew, or give another folder"
+        )
+
+    def _check_content(self, content: Mapping[str, Any]) -> None:
+        differing = sorted(name for name in {*content, *self.content} if content.get(name) != self.content.get(name))
+        if differing:
+            raise MotionError(
+                f"{self.path} holds another run: its {', '.join(differing)} differ from what is asked for now; give another "
+                "folder, or the same reference, model and settings to go on with it"
+            )
+
+    def _read_rows(self) -> list[Row]:
+        path = self.path / LOSSES
+        if not path.exists():
+            return []
+        try:
+            with path.open(newline="") as file:
+                return [
+                    Row(int(row["step"]), float(row["loss"]), float(row["seconds"])) for row in csv.DictReader(file)
+                ]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise MotionError(
+                f"{path} is no longer the log of this run; remove it to go on without its losses"
+            ) from error
+
+    def remove(self) -> None:
+        """Remove the folder, once what it was for lies elsewhere."""
+        if is_first_process():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def log(self, row: Row) -> None:
+        """Remember a loss; the next checkpoint writes it."""
+        self._rows.append(row)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes, of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def processes() -> int:
+    """How many processes a launcher started for this run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@contextmanager
+def opened(path: Path, content: Mapping[str, Any], wait: bool = False) -> Iterator[RunFolder]:
+    """Hold a folder, made if need be, until left; of several processes of one run, the first holds it and the others read.
+
+    Args:
+        path: the folder.
+        content: all that decides the run, ready for JSON; a checkpoint of another content is refused.
+        wait: wait for a run that holds it.
+
+    Raises:
+        MotionError: its checkpoint is damaged, or that of another run.
+        OutputError: it cannot be made or written, or another run holds it and is not waited for.
+    """
+    with held(path, wait) if is_first_process() else nullcontext():
+        folder = RunFolder(path, content)
+        folder.check()
+        yield folder
+
+
+@contextmanager
+def held(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a folder, made if need be, so that no other run works in it until left.
+
+    Raises:
+        OutputError: it cannot be made or written, or another run holds it and is not waited for.
+    """
+    handle = _locked(path, wait)
+    try:
+        yield
+    finally:
+        (path / LOCK).unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(path: Path, wait: bool) -> int:
+    """The handle of the folder's lock, once it is ours."""
+    while True:
+        handle = None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path / LOCK, os.O_CREAT | os.O_RDWR)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if (path / LOCK).exists() and os.path.samestat(os.fstat(handle), (path / LOCK).stat()):
+                return handle
+            os.close(handle)  # the run that held it has removed it meanwhile
+        except OSError as error:
+            if handle is not None:
+                os.close(handle)
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES) and handle is not None:
+                raise OutputError(f"another run is at work in {path}; wait for it, or give another folder") from error
+            raise _unwritable(path, error, "give another folder") from error
+
+
+def _unwritable(path: Path, error: Exception, then: str) -> OutputError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return OutputError(f"cannot write to {path}: {reason or ' '.join(str(error).split())[:200]}; {then}")

@@ -1,0 +1,199 @@
+"""The tuning loop: change a network's weights until it moves like one reference.
+
+One loop for every method that tunes: the method says what is tuned and how far the network is from the reference. It runs on
+accelerate: mixed precision, accumulation of gradients, several processes. All that is drawn at random follows from the seed, the
+step and the process, so that a run that was killed goes on from its checkpoint as if it had not been.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import is_tensorboard_available
+from torch import Tensor
+
+from motionlift.core.cost import Step
+from motionlift.core.lattice import Shape
+from motionlift.core.method import Draw, Tuner
+from motionlift.core.method_settings import Tuned
+from motionlift.core.model import Backbone
+from motionlift.core.tensors import Latents, Text
+from motionlift.errors import DivergenceError, SettingError
+from motionlift.loops.adapters import Tunable
+from motionlift.loops.interrupts import held_back
+from motionlift.loops.run_folder import Row, RunFolder
+
+CHECKPOINT_EVERY = 50
+"""Steps between checkpoints (ours)."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One adapter to be tuned."""
+
+    backbone: Backbone
+    """The model."""
+    method: Tuner
+    """The method."""
+    settings: Tuned
+    """Settings of the method."""
+    adapter: Tunable
+    """What is tuned, on the model's network."""
+    latents: Latents
+    """The reference, clean."""
+    text: Text
+    """The prompt of tuning, encoded."""
+    shape: Shape
+    """Size of the reference at the model."""
+    folder: RunFolder | None = None
+    """Where checkpoints and losses are kept."""
+
+
+def precision_of(settings: Tuned, backbone: Backbone) -> str:
+    """The precision of a run's autocast, as accelerate names it.
+
+    Raises:
+        SettingError: fp16 is asked for without a GPU.
+    """
+    kind = next(backbone.network.parameters()).dtype
+    own = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(kind, "no")
+    chosen = own if settings.precision == "auto" else settings.precision
+    if chosen == "fp16" and backbone.device.type == "cpu":
+        raise SettingError("precision is fp16, which needs a GPU; allowed here are no and bf16")
+    return chosen
+
+
+def accelerated(job: Tuning) -> Accelerator:
+    """The accelerator of a run, whatever an earlier run in this process had."""
+    tracked = job.folder is not None and is_tensorboard_available()
+    logged = {"log_with": "tensorboard", "project_dir": job.folder.path} if job.folder and tracked else {}
+    AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps its first device and precision otherwise
+    accelerator = Accelerator(
+        mixed_precision=precision_of(job.settings, job.backbone),
+        cpu=job.backbone.device.type == "cpu",
+        gradient_accumulation_steps=job.settings.accumulation,
+        **logged,
+    )
+    if logged:
+        accelerator.init_trackers("events")
+    return accelerator
+
+
+def tune(job: Tuning) -> Generator[Step, None, None]:
+    """Tune what the job's adapter holds; yields after every step. Stopped early, it keeps a checkpoint of what was done.
+
+    Raises:
+        DivergenceError: the loss or what is tuned stopped being finite; the last good checkpoint stays.
+        MotionError: the folder's checkpoint is not of this run.
+        OutputError: the folder cannot be written.
+        SettingError: a precision that the device has not.
+    """
+    accelerator, total = accelerated(job), job.settings.tuning_steps
+    optimizer = torch.optim.AdamW(
+        list(job.adapter.parameters.values()), lr=job.settings.tuning_lr, weight_decay=job.settings.weight_decay
+    )
+    done, about = job.folder.resume(job.adapter, optimizer, total) if job.folder else (0, {})
+    if accelerator.scaler is not None and "scaler" in about:
+        accelerator.scaler.load_state_dict(about["scaler"])
+    prepared: Any = accelerator.prepare(optimizer)
+    saved = done
+    try:
+        for index in range(done, total):
+            began = time.perf_counter()
+            loss = _gradients(job, accelerator, index)
+            with held_back():  # else a stop between weights and count would take a step twice
+                _apply(job, accelerator, prepared, index)
+                done = index + 1
+                if job.folder is not None:
+                    job.folder.log(Row(done, loss, time.perf_counter() - began))
+            accelerator.log({"loss": loss}, step=done)
+            if done % CHECKPOINT_EVERY == 0:
+                saved = _save(job, accelerator, prepared, done)
+            yield Step("tune", index, total, loss)
+    except DivergenceError:
+        done = saved  # what came after may be no good
+        raise
+    finally:
+        if saved < done:
+            _save(job, accelerator, prepared, done)
+        for tracker in accelerator.trackers:
+            tracker.finish()
+
+
+def _save(job: Tuning, accelerator: Accelerator, optimizer: Any, done: int) -> int:
+    """Write a checkpoint, in one process, where there is a folder; returns the steps that it holds."""
+    if job.folder is not None and accelerator.is_main_process:
+        scaler = {} if accelerator.scaler is None else {"scaler": accelerator.scaler.state_dict()}
+        with held_back():
+            job.folder.save(done, job.adapter, optimizer, scaler)
+    return done
+
+
+def _gradients(job: Tuning, accelerator: Accelerator, index: int) -> float:
+    """Gradients of all draws of a step; returns its loss, the mean over draws and processes."""
+    total = torch.zeros((), device=job.backbone.device)
+    for part in range(job.settings.accumulation):
+        with accelerator.accumulate(job.backbone.network), torch.random.fork_rng():
+            number = part * accelerator.num_processes + accelerator.process_index
+            torch.manual_seed(_seed(job.settings.tuning_seed, index, number))
+            draw = _draw(job)
+            with accelerator.autocast():
+                loss = job.method.loss(draw, job.backbone, job.settings)
+            total += loss.detach() / job.settings.accumulation
+            _check_finite(float(_mean(accelerator, total)), index)
+            accelerator.backward(loss)
+            job.backbone.passes.backward += 1
+    return float(_mean(accelerator, total))
+
+
+def _apply(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> None:
+    """One step of the optimiser by the gradients that there are."""
+    parameters = list(job.adapter.parameters.values())
+    _average(accelerator, parameters)
+    if job.settings.clip:
+        accelerator.clip_grad_norm_(parameters, job.settings.clip)
+    optimizer.step()
+    optimizer.zero_grad()
+    _check_finite(sum(float(parameter.detach().sum()) for parameter in parameters), index)
+
+
+def _mean(accelerator: Accelerator, tensor: Tensor) -> Tensor:
+    """The mean over the processes."""
+    reduced: Any = accelerator.reduce(tensor, "mean")
+    return reduced
+
+
+def _average(accelerator: Accelerator, parameters: Sequence[Tensor]) -> None:
+    """Average gradients over the processes; no wrapper does it, since a step runs the network more than once, and in part."""
+    if accelerator.num_processes == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad = _mean(accelerator, parameter.grad)
+
+
+def _check_finite(value: float, index: int) -> None:
+    if not math.isfinite(value):
+        raise DivergenceError(
+            f"tuning diverged in step {index + 1}: a number is {value}; lower tuning_lr. What was tuned up to the last "
+            "checkpoint stays"
+        )
+
+
+def _seed(*parts: int) -> int:
+    """A seed for one draw of a step: fixed, and different for each."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:6], "big")
+
+
+def _draw(job: Tuning) -> Draw:
+    """Noise and a timestep from PyTorch's own generator, drawn on the CPU, so that a seed means the same everywhere."""
+    noise = torch.randn(job.latents.shape)
+    levels = job.backbone.levels
+    timestep = int(torch.randint(job.settings.lowest_timestep(levels), levels, ()))
+    return Draw(job.latents, noise.to(job.latents), timestep, job.text, job.shape, job.adapter.off)

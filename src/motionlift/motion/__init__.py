@@ -1,0 +1,1 @@
+"""Lifted motions: the file, its tensors, the cache, exports and drawings."""

@@ -1,0 +1,1 @@
+"""Videos in and out: clips, files, and pictures made of them."""

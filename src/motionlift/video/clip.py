@@ -1,0 +1,200 @@
+"""A short video in memory."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from motionlift.core.tensors import Pixels
+from motionlift.errors import DivergenceError, InputError
+from motionlift.video.limits import FRAMES, RATES, SIDES, Image, check_bytes, check_rate, check_reading, check_side
+from motionlift.video.reading import Fitting, existing_file, hash_of_file, picked_frames
+from motionlift.video.writing import encode, replacing
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A short video in memory."""
+
+    frames: UInt8[Tensor, "frames height width 3"]
+    """RGB frames on the CPU."""
+    fps: float
+    """Frames a second at which these frames play at natural speed."""
+    sha256: str
+    """Hash of the source file's bytes, or of frames and rate when they came from memory."""
+    notices: tuple[str, ...] = ()
+    """What was done to make the source fit, each a plain sentence."""
+
+    @classmethod
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        frames: int,
+        fps: float | int,
+        aspect: tuple[int, int],
+        longest: int = 512,
+        fit: str = "crop",
+    ) -> "Clip":
+        """Read the first ``frames`` frames of a video file, ``fps`` of them a second, by presentation time.
+
+        A frame is taken when it is on screen at the wanted time, so a variable frame rate is followed. A video that
+        ends before the last wanted time gives ``frames`` frames spread evenly from its first to its last, and ``fps``
+        of the clip is then their true rate (at most 240). The display matrix and pixels that are not square are
+        applied. Frames are scaled one by one as they are decoded, never enlarged, and decoding stops after the last.
+
+        Args:
+            path: a video file.
+            frames: number of frames, 2 to 1025.
+            fps: frames a second, 0.1 to 240.
+            aspect: height and width of the model's frame, whose shape the frames get.
+            longest: longest side of the frames, in pixels.
+            fit: ``"crop"`` the middle, or ``"pad"`` with black.
+
+        Raises:
+            SettingError: a number out of range.
+            InputError: no such file, not a video, fewer than two frames, a size out of range, or a file that breaks off
+                before the last wanted frame.
+        """
+        check_reading(frames, fps, aspect, longest, fit)
+        source = existing_file(path)
+        fitting = Fitting(aspect, longest, fit, frames)
+        picked = picked_frames(source, np.arange(frames) / fps, 1 / fps, fitting)
+        rate, notices = float(fps), [fitting.notice] if fitting.notice else []
+        if not picked.complete:
+            rate = (frames - 1) / picked.last
+            notices.append(
+                f"the video shows {picked.end:.2f} s, too short for {frames} frames at {fps:g} a second: "
+                f"{frames} frames were spread evenly over it, {rate:.3g} a second"
+            )
+            picked = picked_frames(source, np.linspace(0, picked.last, frames), 1 / rate, fitting)
+        if picked.distinct < 2:
+            raise InputError(
+                f"{path}: the first {(frames - 1) / fps:.2f} s show one frame only; a motion needs at least two; "
+                "ask for more frames, or for fewer a second"
+            )
+        if picked.distinct < frames:
+            notices.append(f"there were {picked.distinct} different frames for {frames}: some are repeated")
+        kept = torch.from_numpy(picked.images)
+        return cls(kept, min(rate, RATES[1]), hash_of_file(source), tuple(notices))
+
+    @classmethod
+    def of(cls, frames: Tensor, fps: float | int) -> "Clip":
+        """A clip of frames in memory, ``(frames, height, width, 3)`` RGB of type uint8.
+
+        Raises:
+            InputError: another shape or type, or none or too many frames.
+            SettingError: ``fps`` out of range.
+        """
+        check_rate(fps)
+        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+            raise InputError(
+                f"frames are {tuple(frames.shape)} of {frames.dtype}; give (frames, height, width, 3) of torch.uint8"
+            )
+        if not (1 <= len(frames) <= FRAMES[1] and all(1 <= side <= SIDES[1] for side in frames.shape[1:3])):
+            raise InputError(
+                f"frames are {tuple(frames.shape)}; give 1 to {FRAMES[1]} frames of 1 to {SIDES[1]} pixels a side"
+            )
+        frames = frames.detach().cpu().contiguous()
+        digest = hashlib.sha256(f"{tuple(frames.shape)} {float(fps)!r}".encode())
+        digest.update(frames.numpy().data)
+        return cls(frames, float(fps), digest.hexdigest())
+
+    @classmethod
+    def from_pixels(cls, pixels: Pixels, fps: float | int) -> "Clip":
+        """A clip of pixels in -1..1; values beyond are clamped.
+
+        Raises:
+            DivergenceError: a value that is not finite.
+            SettingError: ``fps`` out of range.
+        """
+        pixels = pixels.detach().to("cpu", torch.float32)
+        if not torch.isfinite(pixels).all():
+            raise DivergenceError("the video holds values that are not finite; try another seed or a lower lr")
+        return cls.of(((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), fps)
+
+    def __iter__(self) -> Iterator[Image]:
+        """The frames one by one, so that a clip serves wherever a stream of frames does."""
+        yield from self.frames.numpy()
+
+    def pixels(self) -> Float[Tensor, "frames 3 height width"]:
+        """Frames as float32 in -1..1; :meth:`from_pixels` gives back the same frames."""
+        return self.frames.permute(0, 3, 1, 2).to(torch.float32).contiguous() / 127.5 - 1
+
+    def fitted(self, frames: int, aspect: tuple[int, int]) -> "Clip":
+        """The clip with so many frames and the shape of ``aspect`` (height, width): the middle of each frame.
+
+        The first frames are kept; too few are spread evenly, some of them repeated.
+        """
+        height, width = self.frames.shape[1:3]
+        kept_height = min(height, max(1, round(width * aspect[0] / aspect[1])))
+        kept_width = min(width, max(1, round(height * aspect[1] / aspect[0])))
+        top, left = (height - kept_height) // 2, (width - kept_width) // 2
+        index = torch.arange(frames)
+        if len(self.frames) < frames:
+            index = torch.linspace(0, len(self.frames) - 1, frames).round().long()
+        return replace(self, frames=self.frames[index, top : top + kept_height, left : left + kept_width])
+
+    def resized(self, height: int, width: int) -> "Clip":
+        """The clip at another size in pixels: area averages when shrinking, cubic when growing.
+
+        Raises:
+            SettingError: a side out of 1..16384, or a clip too large for memory.
+        """
+        check_side("height", height)
+        check_side("width", width)
+        if (height, width) == tuple(self.frames.shape[1:3]):
+            return self
+        check_bytes(len(self.frames), height, width)
+        shrinks = height * width < self.frames.shape[1] * self.frames.shape[2]
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        frames = np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in self.frames.numpy()])
+        return replace(self, frames=torch.from_numpy(frames))
+
+    def save(self, path: str | Path) -> None:
+        """Write an H.264 MP4 that plays everywhere: yuv420p, BT.709, index in front.
+
+        The same clip gives the same bytes; the file appears whole or not at all. yuv420p needs even sides: an odd one
+        gets its last row or column twice.
+
+        Raises:
+            OutputError: another suffix than ``.mp4``, a folder, no parent folder, not writable, or a full disk.
+        """
+        with replacing(path) as temporary:
+            encode(temporary, self.frames.numpy(), self.fps)
+
+
+def side_by_side(clips: Sequence[Clip], height: int = 256) -> Clip:
+    """Clips beside each other at one height, a white gap of 1/32 of it between them, at the rate of the first.
+
+    Frames go together by number; shorter clips hold their last frame. Where the height is a whole multiple of a clip's,
+    its pixels are repeated, so that small videos stay sharp.
+
+    Raises:
+        InputError: no clips.
+        SettingError: a height out of 1..16384.
+    """
+    if not clips:
+        raise InputError("no clips came to put side by side; give at least one")
+    check_side("height", height)
+    longest = max(len(clip.frames) for clip in clips)
+    gap = torch.full((longest, height, max(1, height // 32), 3), 255, dtype=torch.uint8)
+    parts: list[Tensor] = []
+    for clip in clips:
+        frames = _at_height(clip, height)
+        held = frames[-1:].expand(longest - len(frames), -1, -1, -1)
+        parts += [gap, torch.cat([frames, held])]
+    return Clip.of(torch.cat(parts[1:], dim=2), clips[0].fps)
+
+
+def _at_height(clip: Clip, height: int) -> Tensor:
+    times, rest = divmod(height, clip.frames.shape[1])
+    if not rest:
+        return clip.frames.repeat_interleave(times, dim=1).repeat_interleave(times, dim=2)
+    return clip.resized(height, max(1, round(clip.frames.shape[2] * height / clip.frames.shape[1]))).frames

@@ -1,0 +1,60 @@
+"""What is allowed of videos: sizes, rates, lengths."""
+
+import numpy as np
+from jaxtyping import UInt8
+
+from motionlift.errors import SettingError
+
+Image = UInt8[np.ndarray, "height width 3"]
+"""One frame, RGB."""
+
+FRAMES = (2, 1025)
+"""Fewest and most frames read from a file (ours: above what any supported model makes)."""
+MOST_STREAMED = 3000
+"""Most frames of a video that is gone through frame by frame (ours: 2500 tracks through them take some hundred megabytes)."""
+LONGEST = 512
+"""Longest side, in pixels, that streamed frames are scaled down to by default (ours: that of :meth:`Clip.read`)."""
+RATES = (0.1, 240.0)
+"""Lowest and highest frames a second (ours)."""
+SIDES = (8, 16384)
+"""Shortest and longest side of a video that is read, in pixels (ours)."""
+MOST_BYTES = 4 << 30
+"""Most memory for the frames of one clip (ours)."""
+
+
+# Checks
+
+
+def check_reading(frames: int, fps: float | int, aspect: tuple[int, int], longest: int, fit: str) -> None:
+    if not is_whole(frames) or not FRAMES[0] <= frames <= FRAMES[1]:
+        raise SettingError(f"frames is {frames!r}; give a whole number from {FRAMES[0]} to {FRAMES[1]}")
+    check_rate(fps)
+    if len(aspect) != 2:
+        raise SettingError(f"aspect is {aspect!r}; give height and width")
+    check_side("height of the aspect", aspect[0])
+    check_side("width of the aspect", aspect[1])
+    check_side("longest", longest)
+    if fit not in ("crop", "pad"):
+        raise SettingError(f"fit is {fit!r}; give 'crop' or 'pad'")
+
+
+def check_rate(fps: float | int) -> None:
+    number = isinstance(fps, int | float) and not isinstance(fps, bool)
+    if not number or not RATES[0] <= fps <= RATES[1]:
+        raise SettingError(f"fps is {fps!r}; give a number from {RATES[0]:g} to {RATES[1]:g}")
+
+
+def check_side(name: str, side: int) -> None:
+    if not is_whole(side) or not 1 <= side <= SIDES[1]:
+        raise SettingError(f"{name} is {side!r}; give a whole number of pixels from 1 to {SIDES[1]}")
+
+
+def check_bytes(frames: int, height: int, width: int) -> None:
+    if frames * height * width * 3 > MOST_BYTES:
+        raise SettingError(
+            f"{frames} frames of {width}x{height} take more than {MOST_BYTES >> 30} GiB; ask for fewer or smaller ones"
+        )
+
+
+def is_whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)

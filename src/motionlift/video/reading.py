@@ -1,0 +1,350 @@
+"""Frames of video files, read by their presentation times.
+
+Everything a file says about itself (sizes, times, counts) is bounded before it is used. Files are opened by PyAV, whose
+own log is silent unless a program turns it on.
+"""
+
+import hashlib
+import re
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
+from av.video.stream import VideoStream
+from jaxtyping import UInt8
+
+from motionlift.errors import InputError
+from motionlift.video.limits import MOST_STREAMED, SIDES, Image, check_bytes
+
+SLACK = 0.05
+"""How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
+absorbs the rounding of timestamps (Matroska keeps milliseconds) and rates such as 29.97 for 30 (ours)."""
+SQUARE = 0.01
+"""How far from square a file's pixels may be and count as square (ours: files exist that say 4319:4320)."""
+CLOCKLESS = ("avi", "h264", "hevc", "m4v", "mpegvideo")
+"""Formats that keep a rate but no presentation times; what libavformat makes up for them is wrong for reordered frames,
+so their frames are counted."""
+SMOOTH_CHROMA = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+"""How the halved colour planes of most videos are brought to full size (ours: on 64x64 videos of saturated shapes a
+fifth less error than the default)."""
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,mxf,dv,nut,"
+    "yuv4mpegpipe,wav,mp3,flac,aac,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+)
+"""Demuxers of libavformat that may open a file: videos; also sound and images, to say that that is what they are.
+Playlists, which open other files and addresses, and plain text, which libavformat plays as a terminal, stay out."""
+
+
+# Decoding
+
+
+def existing_file(path: str | Path) -> Path:
+    """The file at ``path``, absolute: libav takes a relative name with a colon for an address."""
+    source = Path(path)
+    try:
+        if source.is_dir():
+            raise InputError(f"{path} is a folder; give a video file")
+        if not source.exists():
+            raise InputError(f"{path} does not exist; give a video file")
+        if not source.is_file():
+            raise InputError(f"{path} is not a regular file; give a video file")
+        if source.stat().st_size == 0:
+            raise InputError(f"{path} is empty; give a video file")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} cannot be read ({error}); give a video file") from error
+    return source.absolute()
+
+
+def hash_of_file(source: Path) -> str:
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """A decoded frame and when it is shown."""
+
+    frame: VideoFrame
+    time: float
+    """Seconds since the first frame."""
+    end: float
+    """Seconds since the first frame, when this frame would leave the screen."""
+    pixel_aspect: float
+    """Width of a pixel over its height."""
+
+
+def _open(source: Path) -> InputContainer:
+    try:
+        # Titles and the like in a broken encoding are no reason to refuse a video.
+        return av.open(str(source), "r", options={"format_whitelist": FORMATS}, metadata_errors="replace")
+    except PermissionError as error:
+        raise InputError(f"{source} cannot be read: permission denied; give a file you may read") from error
+    except (FFmpegError, ValueError) as error:
+        raise InputError(
+            f"{source} is no video that can be read: not a video file, damaged, or cut short; "
+            "give an MP4, MOV, MKV, WebM, AVI or GIF"
+        ) from error
+
+
+def _video_stream(container: InputContainer, source: Path) -> VideoStream:
+    """The file's main video, checked; the cover picture of a song does not count."""
+    pictures = (Disposition.attached_pic, Disposition.timed_thumbnails)
+    videos = [item for item in container.streams.video if not any(kind in item.disposition for kind in pictures)]
+    if not videos:
+        held = "sound only" if container.streams.audio else "no video"
+        raise InputError(f"{source} holds {held}; give a file with a video")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    if stream.codec_context is None:
+        raise InputError(f"{source} holds a video of an unknown kind; re-encode it as H.264")
+    if stream.codec_context.width and stream.codec_context.height:
+        _check_size(source, stream.codec_context.width, stream.codec_context.height)
+    return stream
+
+
+def _check_size(source: Path, width: int, height: int) -> None:
+    if not (SIDES[0] <= min(width, height) and max(width, height) <= SIDES[1]):
+        raise InputError(f"{source} is {width}x{height} pixels; give a video of {SIDES[0]} to {SIDES[1]} pixels a side")
+
+
+def moments_of(source: Path) -> Generator[_Moment, None, None]:
+    """Decode a file frame by frame.
+
+    A packet that cannot be decoded before the first frame is passed over, as players do with recordings that start in
+    the middle. One after it, or a file that ends before it says, is refused.
+    """
+    with _open(source) as container:
+        stream = _video_stream(container, source)
+        square = stream.sample_aspect_ratio or 1
+        pixel_aspect = 1.0 if abs(square - 1) < SQUARE or not 0.01 < square < 100 else float(square)
+        count, first, moment = 0, 0.0, None
+        try:
+            for packet in container.demux(stream):
+                if packet.is_corrupt and moment:
+                    raise _broken(source, count, moment.end)
+                for frame in _decoded(packet, strict=moment is not None):
+                    _check_size(source, frame.width, frame.height)
+                    first = _start(frame) if moment is None else first
+                    moment = _timed(frame, first, moment, stream, pixel_aspect)
+                    count += 1
+                    yield moment
+        except FFmpegError as error:
+            raise _broken(source, count, moment.end if moment else 0.0) from error
+        if moment is None:
+            raise _broken(source, 0, 0.0)
+        promised = _promised(container, stream, first)
+        if promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised) and count > 1:
+            raise _broken(source, count, moment.end)
+
+
+def _decoded(packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:
+    try:
+        return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+    except FFmpegError:
+        if strict:
+            raise
+        return []
+
+
+def _start(frame: VideoFrame) -> float:
+    return frame.time or 0.0
+
+
+def _timed(
+    frame: VideoFrame, first: float, before: _Moment | None, stream: VideoStream, pixel_aspect: float
+) -> _Moment:
+    """Place a frame in time; one without a time, or with one that does not come later, follows the frame before it."""
+    timed = stream.container.format.name not in CLOCKLESS
+    shown = 1 / float(stream.average_rate or stream.guessed_rate or 25)
+    if timed and frame.duration and frame.time_base:
+        shown = float(frame.duration * frame.time_base)
+    if before is None:
+        time = 0.0
+    elif timed and frame.time is not None and frame.time - first > before.time:
+        time = frame.time - first
+    else:
+        time = before.end
+    return _Moment(frame, time, time + shown, pixel_aspect)
+
+
+def _promised(container: InputContainer, stream: VideoStream, first: float) -> float:
+    """Seconds from the first frame to the end of the video, by what the file says; zero where it does not say."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    tag = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))  # Matroska
+    if tag:
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) - first
+    alone = len(container.streams) == 1  # Otherwise the file's length may be that of its sound.
+    return container.duration / av.time_base - first if alone and container.duration else 0.0
+
+
+def _broken(source: Path, count: int, seconds: float) -> InputError:
+    if not count:
+        return InputError(f"{source}: no frame can be decoded; the file is damaged: copy it again, or re-encode it")
+    return InputError(
+        f"{source} breaks off after {count} frames ({seconds:.2f} s): it is damaged or cut short; "
+        "copy it again, or re-encode it"
+    )
+
+
+def measured_file(source: Path) -> tuple[int, float, tuple[int, int]]:
+    """Number of frames, frames a second, and the size as it is shown."""
+    count, size, last = 0, (0, 0), 0.0
+    with closing(moments_of(source)) as moments:
+        for moment in moments:
+            if not count:
+                height, width, pixel_aspect = _upright_size(moment)
+                size = round(height / max(pixel_aspect, 1)), round(width * min(pixel_aspect, 1))
+            count, last = count + 1, moment.time
+            if count > MOST_STREAMED:
+                raise InputError(f"{source} holds more than {MOST_STREAMED} frames; give a shorter video")
+    return count, (count - 1) / last if last else 1.0, size
+
+
+def middle_of(image: Image, height: int, width: int) -> UInt8[np.ndarray, "rows columns 3"]:
+    """The largest part of the image about its middle that has the shape of a frame."""
+    rows, columns = image.shape[:2]
+    kept_rows, kept_columns = min(rows, round(columns * height / width)), min(columns, round(rows * width / height))
+    top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
+    return image[top : top + max(1, kept_rows), left : left + max(1, kept_columns)]
+
+
+def resized_image(image: UInt8[np.ndarray, "rows columns 3"], height: int, width: int) -> Image:
+    """The image at a size."""
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)
+    how = cv2.INTER_AREA if height * width < image.shape[0] * image.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=how)
+
+
+# Choosing frames
+
+
+@dataclass
+class Fitting:
+    """Gives frames the model's shape, and small enough a size."""
+
+    aspect: tuple[int, int]
+    longest: int
+    fit: str
+    frames: int
+    notice: str = ""
+    """What was done, once the first frame came."""
+    _size: tuple[int, int] = field(default=(0, 0), init=False)
+
+    def room(self, moment: _Moment) -> np.ndarray:
+        """Memory for all frames, sized by the first."""
+        height, width, pixel_aspect = _upright_size(moment)
+        canvas = self._canvas(height, width, pixel_aspect)
+        display = canvas[0] / max(pixel_aspect, 1), canvas[1] * min(pixel_aspect, 1)
+        scale = min(1, self.longest / max(display))
+        self._size = max(1, round(display[0] * scale)), max(1, round(display[1] * scale))
+        check_bytes(self.frames, *self._size)
+        if canvas != (height, width):
+            done = "cropped" if self.fit == "crop" else "padded with black"
+            self.notice = f"frames were {done} from {width}x{height} to {canvas[1]}x{canvas[0]} for the model's shape"
+        return np.empty((self.frames, *self._size, 3), np.uint8)
+
+    def image(self, moment: _Moment) -> np.ndarray:
+        """One frame, upright, cropped or padded, and scaled."""
+        image = moment.frame.to_ndarray(format="rgb24", interpolation=SMOOTH_CHROMA)
+        image = _upright(image, _display_matrix(moment.frame))
+        height, width, pixel_aspect = _upright_size(moment)
+        canvas = self._canvas(height, width, pixel_aspect)
+        top, left = max(0, height - canvas[0]) // 2, max(0, width - canvas[1]) // 2
+        image = image[top : top + canvas[0], left : left + canvas[1]]
+        inner = [
+            min(most, max(1, round(side * most / full)))
+            for side, most, full in zip(image.shape[:2], self._size, canvas, strict=True)
+        ]
+        if image.shape[:2] != tuple(inner):
+            image = cv2.resize(np.ascontiguousarray(image), (inner[1], inner[0]), interpolation=cv2.INTER_AREA)
+        spare = self._size[0] - inner[0], self._size[1] - inner[1]
+        return np.pad(image, [(side // 2, side - side // 2) for side in spare] + [(0, 0)]) if any(spare) else image
+
+    def _canvas(self, height: int, width: int, pixel_aspect: float) -> tuple[int, int]:
+        """Height and width, in pixels of the file, of what is cut out of a frame or laid around it."""
+        ratio = self.aspect[1] / self.aspect[0] / pixel_aspect
+        if width == round(height * ratio) or height == round(width / ratio):
+            return height, width
+        if (width > height * ratio) == (self.fit == "crop"):
+            return height, max(1, round(height * ratio))
+        return max(1, round(width / ratio)), width
+
+
+@dataclass
+class _Picked:
+    """Frames chosen from a file, as far as it went."""
+
+    images: np.ndarray
+    """``(frames, height, width, 3)``."""
+    distinct: int
+    """How many different frames are among them."""
+    complete: bool
+    """Whether the file was long enough."""
+    last: float
+    """When the last frame that was seen starts, seconds."""
+    end: float
+    """When it would leave the screen."""
+
+
+def picked_frames(source: Path, wanted: np.ndarray, interval: float, fitting: Fitting) -> _Picked:
+    """Choose for each wanted time the frame on screen; stop decoding once the last is known."""
+    slack = SLACK * interval
+    held: _Moment | None = None
+    images, filled, distinct = np.empty(0, np.uint8), 0, 0
+    with closing(moments_of(source)) as moments:
+        for moment in moments:
+            if held is None:
+                images = fitting.room(moment)
+            else:
+                until = int(np.searchsorted(wanted + slack, moment.time))
+                if until > filled:
+                    images[filled:until] = fitting.image(held)
+                    filled, distinct = until, distinct + 1
+            held = moment
+            if filled == len(wanted):
+                return _Picked(images, distinct, True, held.time, held.end)
+    if held is None or held.time == 0:
+        raise InputError(f"{source} holds one frame; a motion needs at least two frames: give a video")
+    complete = bool(wanted[-1] < max(held.end - 1e-6, held.time + slack))
+    if complete:
+        images[filled:] = fitting.image(held)
+    return _Picked(images, distinct + 1, complete, held.time, held.end)
+
+
+def _display_matrix(frame: VideoFrame) -> np.ndarray | None:
+    """The linear part ``[[a, b], [c, d]]`` of how players show a frame: x, y goes to a x + c y, b x + d y."""
+    stored = frame.side_data.get("DISPLAYMATRIX")
+    return None if stored is None else np.frombuffer(bytes(stored), np.int32)[:9].reshape(3, 3)[:2, :2]
+
+
+def _turned(matrix: np.ndarray | None) -> bool:
+    return matrix is not None and abs(int(matrix[0, 1])) > abs(int(matrix[0, 0]))
+
+
+def _upright(image: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
+    """Turn and mirror an image as its display matrix says, to the nearest quarter turn."""
+    if matrix is None:
+        return image
+    (a, b), (c, d) = matrix.tolist()
+    if _turned(matrix):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _upright_size(moment: _Moment) -> tuple[int, int, float]:
+    """Height, width and pixel aspect of a frame as it is shown."""
+    height, width = moment.frame.height, moment.frame.width
+    if _turned(_display_matrix(moment.frame)):
+        return width, height, 1 / moment.pixel_aspect
+    return height, width, moment.pixel_aspect

@@ -1,0 +1,1 @@
+"""From names and paths to finished videos: prepare, lift, cast."""

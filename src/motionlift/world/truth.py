@@ -1,0 +1,164 @@
+"""Clips of the world as files with their truth beside them."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.errors import InputError, OutputError, SettingError
+from motionlift.video.clip import Clip
+from motionlift.video.limits import FRAMES
+from motionlift.video.writing import replacing
+from motionlift.world.scenes import BACKGROUNDS, COLOURS, PATTERNS, Scene, render, sample
+from motionlift.world.shapes import SHAPES
+
+FPS = 8.0
+"""Frames a second of the world's clips, those of the models that learned from it (ours)."""
+MOST_BYTES = 2**22
+"""Largest file of truth that is opened: 1025 frames of one object take some 30 kB (ours)."""
+PIXELS_AT_ONCE = 2**24
+"""Most pixels rendered at a time, about a gigabyte of work (ours)."""
+NOT_A_TRUTH = (OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError, AttributeError)
+"""What reading a file that holds something else may raise; deep nesting is a RecursionError, so a RuntimeError."""
+CAPTION = re.compile(
+    f"an? ({'|'.join(COLOURS)}) ({'|'.join(SHAPES)}) on an? ({'|'.join(BACKGROUNDS)}) ({'|'.join(PATTERNS)}) background"
+)
+"""A caption of one object, as :meth:`motionlift.world.scenes.Scene.caption` writes it."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a clip of one object shows, in the words of its caption."""
+
+    colour: str
+    """Colour of the object."""
+    shape: str
+    """Shape of the object."""
+    pattern: str
+    """Pattern of the background."""
+    ground: str
+    """Colour of the background."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a clip of the world."""
+
+    track: Float[Tensor, "frames 2"]
+    """Centres of its object in every frame, x then y, as shares of the frame."""
+    looks: Looks
+    """What it shows."""
+
+
+def write_world(
+    folder: Path, count: int, seed: int, frames: int, side: int, advance: Callable[[int], None] = lambda done: None
+) -> None:
+    """Write ``0000.mp4`` and ``0000.json``, and so on, each whole or not at all.
+
+    Args:
+        folder: made if it does not exist; its parent must.
+        count: how many clips.
+        seed: names the stream of scenes.
+        frames: frames of each, at :data:`FPS`.
+        side: height and width in pixels, even: an MP4 has no odd sides.
+        advance: called with how many are done, after each.
+
+    Raises:
+        SettingError: an odd side.
+        OutputError: a file cannot be written there.
+    """
+    if side % 2:
+        raise SettingError(f"size is {side}; give an even number of pixels, as an MP4 has no odd sides")
+    make_folder(folder)
+    for number in range(count):
+        scene = sample(seed, number, frames)
+        path = folder / f"{number:04d}.mp4"
+        _rendered(scene, side).save(path)
+        with replacing(path.with_suffix(".json"), (".json",)) as partial:
+            partial.write_text(json.dumps(scene.record(), indent=1))
+        advance(number + 1)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if there is none.
+
+    Raises:
+        OutputError: a file is in its place, its parent does not exist, or it cannot be made.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"cannot write into {folder}: it is a file; name a folder")
+    if not folder.absolute().parent.is_dir():
+        raise OutputError(f"cannot make {folder}: there is no folder {folder.absolute().parent}; make it first")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {folder}: {error.strerror}; choose another place") from error
+
+
+def _rendered(scene: Scene, side: int) -> Clip:
+    """A scene as a clip, drawn a run of frames at a time."""
+    run = max(1, PIXELS_AT_ONCE // side**2)
+    pieces = []
+    for start in range(0, scene.frames, run):
+        shown = slice(start, start + run)
+        items = tuple(
+            replace(item, centre=item.centre[shown], radius=item.radius[shown], angle=item.angle[shown])
+            for item in scene.objects
+        )
+        moment = replace(scene, objects=items, pan=scene.pan[shown], zoom=scene.zoom[shown])
+        pieces.append(render([moment], side, side).frames[0])
+    return Clip.of(torch.cat(pieces), FPS)
+
+
+def read_truth(path: str | Path) -> Truth:
+    """What :func:`write_world` wrote beside a clip of one object.
+
+    Raises:
+        InputError: there is no such file, it is something else, or it tells of two objects, which the judge cannot tell apart.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{path} is no file; give the .json that motionlift world writes beside a clip")
+    if file.stat().st_size > MOST_BYTES:
+        raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MiB; give the .json of a clip of the world")
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if len(told["objects"]) != 1:
+            raise InputError(f"{path} tells of {len(told['objects'])} objects; only clips of one object can be judged")
+        looks = looks_told(told["caption"])
+        if looks is None:
+            raise ValueError
+        return Truth(_track(told), looks)
+    except NOT_A_TRUTH as error:
+        raise InputError(
+            f"{path} does not hold the truth of a clip; give the .json that motionlift world writes beside it"
+        ) from error
+
+
+def looks_told(caption: str) -> Looks | None:
+    """What a caption of one object says, such as ``a red star on a blue striped background``; None for other sentences."""
+    found = CAPTION.fullmatch(caption.strip())
+    if found is None:
+        return None
+    colour, shape, ground, pattern = found.groups()
+    return Looks(colour, shape, pattern, ground)
+
+
+def _track(told: Any) -> Float[Tensor, "frames 2"]:
+    """The track of the only object.
+
+    Raises:
+        ValueError: it is none; other errors of :data:`NOT_A_TRUTH` where the file holds something else.
+    """
+    (item,) = told["objects"]
+    track = torch.tensor(item["track"], dtype=torch.float32)
+    fits = track.ndim == 2 and track.shape[1] == 2 and FRAMES[0] <= len(track) <= FRAMES[1]
+    if not fits or not bool(track.isfinite().all()):
+        raise ValueError("no track")
+    return track

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional import spearman_corrcoef
+
+from motionlift.bench.report.agreement import FEWEST, agreement, spearman
+from motionlift.bench.report.summary import sections
+from tests.bench.made_records import record
+
+
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_against_torchmetrics_with_ties_and_without(levels: int):
+    random = np.random.default_rng(levels)
+    one, other = (random.integers(0, levels, 60).astype(float) for _ in range(2))
+    wanted = spearman_corrcoef(torch.from_numpy(one), torch.from_numpy(other))
+    assert spearman(one, other) == pytest.approx(float(wanted), abs=1e-6)
+
+
+def test_known_answers():
+    values = np.array([0.1, 0.4, 0.2, 0.9])
+    assert spearman(values, values**3) == pytest.approx(1)
+    assert spearman(values, -values) == pytest.approx(-1)
+    assert np.isnan(spearman(values, np.ones(4)))
+
+
+def test_more_fidelity_with_less_error_is_the_same_order_and_so_is_less_discrepancy():
+    errors = np.linspace(0, 1, 12)
+    groups = [number // 2 for number in range(12)]
+    for name, judged in (("motion_fidelity", 1 - errors), ("motion_discrepancy", errors)):
+        found = agreement(name, judged, errors, groups)
+        assert found is not None
+        assert found.rho == pytest.approx(1) and found.low == pytest.approx(1)
+        assert (found.videos, found.references) == (12, 6)
+
+
+def test_the_interval_draws_whole_references():
+    """Two references that say opposite things: either alone may be drawn twice."""
+    errors = np.concatenate([np.arange(10.0), np.arange(10.0)])
+    judged = np.concatenate([np.arange(10.0), -np.arange(10.0)])
+    found = agreement("motion_discrepancy", judged, errors, ["one"] * 10 + ["other"] * 10)
+    assert found is not None and found.low == pytest.approx(-1) and found.high == pytest.approx(1)
+
+
+def test_too_few_or_equal_videos_have_no_order():
+    few = np.arange(float(FEWEST - 1))
+    assert agreement("motion_fidelity", few, few, list(few)) is None
+    many = np.arange(float(FEWEST))
+    assert agreement("motion_fidelity", np.ones(FEWEST), many, list(many)) is None
+
+
+def test_records_that_hold_both_are_ordered():
+    records = [
+        record("none", number, {"aligned_error": number / 20, "motion_fidelity": 1 - number / 20})
+        for number in range(12)
+    ]
+    (section,) = sections([*records, record("none", 99, {"motion_fidelity": 0.5})])
+    (found,) = section.agreements
+    assert found.figure == "motion_fidelity" and found.rho == pytest.approx(1) and found.videos == 12

@@ -1,0 +1,120 @@
+"""The results' table of methods, from the records of a run."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab.experiments import comparison, runner
+from motionlift.bench import grid
+from motionlift.bench.grid import Grid
+from motionlift.bench.run_file import RunFile, read_run
+from motionlift.bench.sources import World
+from tests.bench.made_records import record, write
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    """The cells of the table's lines by their first."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {line[0]: line[1:] for line in lines}
+
+
+def test_a_row_for_every_method():
+    free = [{"name": "cast", "seconds": 4.0, "passes": {"forward": 20, "backward": 5}}]
+    records = [
+        *[record("none", index, {"aligned_error": 0.1 + 0.2 * index, "colour": 1.0}) for index in range(3)],
+        record("smm", 0, {"aligned_error": 0.25, "colour": 0.0}),
+        record("ditflow", 0, {}, settings={"read": "flow"}, phases=free, lifted_from_cache=True),
+        {**record("ditflow", 1, {}, settings={"read": "flow"}), "error": "no luck"},
+    ]
+    rows = rows_of(comparison.section(records))
+    assert rows["none"][0].startswith("0.300 (") and rows["none"][5].startswith("100 (")
+    assert rows["none"][-3:] == ["40 + 5", "2.0", "6.0"]
+    assert rows["smm (1 reference)"][0].startswith("0.250 (")
+    assert rows["ditflow read=flow (1 reference, 1 failed)"] == ["-"] * 11 + ["4.0"]
+
+
+def test_how_fidelity_orders_the_videos():
+    """Known answers: the reverse of the error, and something that has nothing to do with it."""
+    errors = np.linspace(0, 1, 30)
+    records = [
+        record("none", index, {"aligned_error": error, "motion_fidelity": 1 - error, "motion_discrepancy": 7.0})
+        for index, error in enumerate(errors)
+    ]
+    text = comparison.section(records)
+    assert rows_of(text)["motion fidelity"] == ["1.00 (1.00 to 1.00)", "30", "1.00 (1.00 to 1.00)"]
+    assert "motion discrepancy" not in rows_of(text), "what never changes orders nothing"
+    assert "Spearman" not in comparison.section(records[:5])
+
+
+def test_figures_of_fewer_videos_are_told_and_ranked_on_the_same_ones():
+    """Where the older script is defined, the error does the opposite of what it does in all."""
+    records = []
+    for index in range(40):
+        figures = {"aligned_error": index, "motion_fidelity": -index if index >= 12 else index - 200}
+        records.append(record("none", index, figures | ({"motion_fidelity_legacy": -index} if index < 12 else {})))
+    text = comparison.section(records)
+    assert "rho, on the 12 videos where all are defined" in text and "is ranked on fewer" in text
+    rows = rows_of(text)
+    (all_videos, count, common), legacy = rows["motion fidelity"], rows["motion fidelity, older script"]
+    assert count == "40" and -1 < float(all_videos.split()[0]) < 1 and common == "-1.00 (-1.00 to -1.00)"
+    assert legacy == ["1.00 (1.00 to 1.00)", "12", "1.00 (1.00 to 1.00)"]
+
+
+def test_too_few_videos_in_common_are_not_ranked():
+    figures = [
+        {"aligned_error": index, **({"motion_fidelity": -index} if index < 16 else {}),
+         **({"motion_discrepancy": index} if index >= 7 else {})}
+        for index in range(23)
+    ]  # fmt: skip
+    rows = rows_of(comparison.section([record("none", index, own) for index, own in enumerate(figures)]))
+    assert rows["motion fidelity"] == ["1.00 (1.00 to 1.00)", "16", "-"]
+
+
+def test_records_of_other_weights_and_defaults_do_not_count(tmp_path: Path):
+    about = {"fingerprint": "now", "defaults": "smm as it is"}
+    records = [
+        record("smm", 0, {}, **about),
+        record("smm", 1, {}, **{**about, "fingerprint": "before"}),
+        record("smm", 2, {}, **{**about, "defaults": "smm as it was"}),
+        record("smm", 3, {}, **about, model="other"),
+    ]
+    write(tmp_path, records)
+    found = comparison.records_of(tmp_path, "tiny", "now", lambda method: f"{method} as it is")
+    assert [each["reference"] for each in found] == ["0000"]
+    assert comparison.records_of(tmp_path / "nowhere", "tiny", "now", str) == []
+
+
+def test_the_states_of_cells_are_those_of_the_page():
+    """Else the page would leave out what the run has measured."""
+    from motionlift.bench.cell import surveyed
+    from motionlift.bench.run_file import MethodRun
+
+    survey = surveyed("tiny-dit", (MethodRun("ditflow", {"read": "flow"}),))
+    expected = {"fingerprint": runner.fingerprint("tiny-dit"), "defaults": runner.defaults("tiny-dit", "ditflow")}
+    assert survey.states == {"ditflow read=flow": expected}
+
+
+@pytest.mark.parametrize(("count", "references"), [(None, World(32)), (3, World(3))])
+def test_what_is_missing_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int | None, references: World
+):
+    asked: list[tuple[RunFile, Any]] = []
+
+    class Laid(Grid):
+        def measured(self, workers: Any, measure: Any = None) -> Any:
+            return iter([{"reference": "0000"}])
+
+    def lay_out(run: RunFile, workers: Any) -> Grid:
+        asked.append((run, workers))
+        return Laid(1, (), (), 0, run.output)
+
+    monkeypatch.setattr(grid, "at_work", lambda run, jobs: nullcontext(jobs))
+    monkeypatch.setattr(grid, "lay_out", lay_out)
+    told: list[str] = []
+    assert list(comparison.run(tmp_path, ["tiny-dit"], 2, count, told.append)) == [{"reference": "0000"}]
+    ((run, jobs),) = asked
+    assert (run.models, run.output, run.references, jobs) == (("tiny-dit",), tmp_path, (references,), 2)
+    assert run.methods == read_run("world").methods and len(told) == 1

@@ -1,0 +1,420 @@
+"""Every experiment measures one cell on a random model of the bundled one's form, and its records make a section."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
+from PIL import Image
+
+from lab.experiments import (
+    card,
+    footage,
+    inversion,
+    looks,
+    masks,
+    retrieval,
+    runner,
+    saved_positions,
+    several_seeds,
+    signal,
+    stages,
+    sweep,
+    trial,
+)
+from lab.training import tiny_dit, tiny_unet
+from motionlift.bench import references
+from motionlift.bench.records import append_record, read_records
+from motionlift.core.lattice import Lattice
+from motionlift.measure.tracks import aligned_error
+from motionlift.methods import motionmatcher, vmc
+from motionlift.models.loading import load
+from motionlift.video.clip import Clip
+from motionlift.world import scenes, upscaler
+from motionlift.world.upscaling import SuperResolution
+
+MODULES = (looks, signal, masks, inversion, retrieval, stages, saved_positions, several_seeds, sweep)
+"""Those whose extent is a count."""
+
+
+def narrow_dit() -> Any:
+    """Seventeen frames of 64x64 and the world's words, with seven narrow blocks."""
+    narrow = {"block_out_channels": (8, 8, 8), "norm_num_groups": 2}
+    vae = AutoencoderKLCogVideoX.from_config({**tiny_dit.autoencoder().config, **narrow})
+    shallow = {"num_layers": 7, "num_attention_heads": 1}
+    transformer = CogVideoXTransformer3DModel.from_config({**tiny_dit.transformer().config, **shallow})
+    return CogVideoXPipeline(tiny_dit.tokenizer(), tiny_dit.text_encoder(), vae, transformer, tiny_dit.scheduler())
+
+
+def narrow_unet() -> Any:
+    """Sixteen frames of 64x64 and the world's words, with a narrow autoencoder."""
+    narrow = {"block_out_channels": (8, 8, 8), "norm_num_groups": 2}
+    return tiny_unet.pipeline(AutoencoderKL.from_config({**tiny_unet.autoencoder().config, **narrow}))
+
+
+@pytest.fixture(scope="module", params=[narrow_dit, narrow_unet])
+def twin(request: pytest.FixtureRequest) -> Any:
+    """A model of a bundled one's form; two steps, one of them guided."""
+    torch.manual_seed(0)
+    backbone = load(request.param(), "cpu")
+    backbone.defaults = {"steps": 2, "share": 0.5, "inner": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        for method in (vmc, motionmatcher):
+            patch.setattr(method, "PRESETS", {backbone.variant: {"tuning_steps": 1}})
+        yield backbone
+
+
+@pytest.fixture(autouse=True)
+def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
+    for module in (looks, signal, masks, inversion, retrieval, stages, saved_positions, trial, footage):
+        monkeypatch.setattr(module, "bundled", lambda _model: twin)
+    monkeypatch.setattr(card, "load", lambda _model: twin)
+
+
+def measured(module: Any, cell: dict[str, Any], extent: int | Path = 1) -> dict[str, Any]:
+    """A record as the file gives it back."""
+    return json.loads(json.dumps(runner.measure_cell(module.NAME, cell, "twin", extent)))
+
+
+def assert_table(text: str, rows: int):
+    """So many lines under the first table's head, all of one width."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) >= rows + 2
+    assert len({line.count("|") for line in lines[: rows + 2]}) == 1
+
+
+def test_cells_are_all_different():
+    for module in MODULES:
+        cells = module.cells(3)
+        assert len({json.dumps(cell, sort_keys=True) for cell in cells}) == len(cells) >= 3
+        assert json.loads(json.dumps(cells)) == cells, "else a record would never match its cell"
+        assert runner.EXPERIMENTS[module.NAME] is module
+
+
+def test_looks():
+    record = measured(looks, {"index": 1})
+    assert record["true_rendering"] == {"colour": True, "shape": True, "background": True}
+    assert record["caption"] == scenes.sample(references.LOOKS_STREAM, 1, objects=1, unseen=True).caption()
+    text = looks.section([record, record])
+    assert_table(text, 4)
+    assert "| true renderings | 100 (100 to 100) | 100 (100 to 100) | 100 (100 to 100) |" in text
+
+
+def test_signal(twin: Any):
+    moving = next(
+        index for index in range(50)
+        if scenes.sample(references.REFERENCE_STREAM, index, objects=1, unseen=True).motion == "line"
+    )  # fmt: skip
+    record = measured(signal, {"index": moving})
+    assert {f"{level:g}/{block}" for level in signal.LEVELS for block in range(twin.blocks)} <= record.keys()
+    assert record["flow"]["cosine"] > 0.9, "the flow needs no training"
+    assert record["flow"]["error"] < 0.4
+    assert record["0/0"]["entries"] >= record["flow"]["entries"] > 0
+    assert -1 <= record["0/0"]["cosine"] < 0.9, "random weights know nothing"
+    assert_table(signal.section([record]), twin.blocks + 1)
+
+
+def test_saved_positions(twin: Any):
+    (cell,) = saved_positions.cells(1)
+    record = measured(saved_positions, cell)
+    if twin.family == "unet3d":
+        assert "has no positional tensors" in record["refused"] and record["refused"] in saved_positions.section(
+            [record]
+        )
+        return
+    assert 0 <= record["aligned"] <= record["absolute"] + 1e-6
+    assert record["passes"]["backward"] == 1 and record["zero_shot"]["passes"]["backward"] == 0
+    assert record["zero_shot"]["prompt"] != record["prompt"]
+    assert record["cast_seconds"] > 0 and record["leakage"] in (True, False)
+    assert_table(saved_positions.section([record, record]), 2)
+
+
+def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One lift for all seeds; noise of one's own differs, and noise that is wholly inverted does not."""
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path))
+    fresh, inverted = (
+        measured(several_seeds, {"index": 0, "method": "none", "settings": settings})
+        for settings in ({}, {"inversion": True, "beta": 1.0})
+    )
+    assert fresh["diversity"] > 0.01 and inverted["diversity"] == pytest.approx(0, abs=1e-6)
+    assert len(fresh["seeds"]) == len(several_seeds.SEEDS) and len(list((tmp_path / "motions").glob("*"))) == 2
+    refused = {"index": 1, "method": "none", "settings": {}, "refused": "it has none"}
+    text = several_seeds.section([fresh, inverted, refused])
+    assert_table(text, 2)
+    assert "| none (1 of 2) |" in text and "| inverted noise alone (1 of 2) | 0.000 (0.000 to 0.000) |" in text
+
+
+def test_sweep():
+    records = [
+        measured(sweep, {"index": sweep.FIRST, "method": method, "settings": settings})
+        for method, settings in (
+            ("ditflow", {"block": 3}),
+            ("motionflow", {"tau": 0.6}),
+            ("vmc", {"form": "l2"}),
+            ("motionmatcher", {"cross": 0.0}),
+            ("none", {}),
+        )
+    ]
+    text = sweep.section(records)
+    assert (
+        all(title in text for title in ("block=3", "tau=0.6", "form=l2", "cross=0.0"))
+        and "plain sampling" in text
+        and "1 references" in text
+    )
+
+
+def test_a_setting_on_fewer_references_says_so():
+    about = {"aligned": 0.1, "absolute": 0.1, "direction": 0.5, "colour": True, "background": True, "shape": True}
+    cells = [("none", {}, 0), ("none", {}, 1), ("vmc", {}, 0), ("vmc", {}, 1), ("vmc", {"form": "l2"}, 1)]
+    text = sweep.section(
+        [{"method": m, "settings": s, "index": index, "leakage": False, **about} for m, s, index in cells]
+    )
+    assert "| defaults | 0.100" in text and "| form=l2 (1 of 2) |" in text
+
+
+def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
+    lacking = {"index": sweep.FIRST, "method": "ditflow", "settings": {"block": twin.blocks}}
+    record = measured(sweep, lacking)
+    assert "does not exist" in record["refused"]
+    if twin.family == "cogvideox":
+        joint = measured(sweep, {"index": sweep.FIRST, "method": "vmc", "settings": {"attention": "spatial"}})
+        assert "attends jointly" in joint["refused"]
+    plain = measured(sweep, {"index": sweep.FIRST, "method": "none", "settings": {}})
+    assert f"block={twin.blocks}" not in sweep.section([record, plain])
+
+
+def test_sweeps_are_of_settings_that_exist(twin: Any):
+    """A model may lack a block or positions, but no name or value is wrong."""
+    runs = [
+        (method, change) for method, groups in sweep.CHANGES.items() for group in groups.values() for change in group
+    ]
+    for name, settings in runs:
+        refused = trial.refusal({"method": name, "settings": settings}, "twin")
+        allowed = ("does not exist", "has no positional tensors", "attends jointly")
+        assert refused is None or any(reason in refused for reason in allowed)
+
+
+# Masks and inversion
+
+
+def test_masks(twin: Any):
+    record = measured(masks, {"index": masks.FIRST, "method": "motionflow"})
+    assert len(record["iou"]) == twin.blocks * len(masks.TAUS)
+    assert all(len(parts) == masks.PARTS for parts in record["iou"].values())
+    assert 0 < record["share"] < 0.5
+    text = masks.section([record, record])
+    assert_table(text, twin.blocks)
+    assert twin.places[0] in text
+
+
+def test_the_overlap_of_masks():
+    """Known answers; frames that do not show the object do not count."""
+    true = torch.zeros(2, 2, 4, dtype=torch.bool)
+    true[0, 0, :2] = True
+    seen = torch.zeros(4, 2, 2, 4, dtype=torch.bool)
+    seen[0], seen[1, 0, 0, :] = true, True
+    seen[2, 0, 1, :] = True
+    seen[3, 0, 0, 1:3] = True
+    assert masks.overlap(seen, true).tolist() == pytest.approx([1, 0.5, 0, 1 / 3])
+
+
+def test_the_true_mask_is_where_the_object_is():
+    scene = references.reference(3)
+    true = masks.true_mask(scene, [0.0, 5.0], Lattice(2, 8, 8))
+    for frame, time in enumerate((0, 5)):
+        rows, columns = np.nonzero(true[frame].numpy())
+        centre = scene.tracks()[0][time] * 8
+        assert abs(columns.mean() + 0.5 - centre[0]) < 1 and abs(rows.mean() + 0.5 - centre[1]) < 1
+
+
+def test_inversion(twin: Any):
+    record = measured(inversion, {"index": 0, "method": "none", "steps": 2})
+    assert math.isfinite(record["psnr"]) and record["noise_deviation"] > 0
+    text = inversion.section([{**record, "index": 0, "steps": steps} for steps in inversion.STEPS])
+    assert_table(text, len(inversion.STEPS))
+
+
+# Neighbours and stages
+
+
+def test_retrieval(twin: Any):
+    record = measured(retrieval, {"method": "motionmatcher", "level": 0.4, "clips": 6})
+    assert set(record["precision"]) == set(retrieval.KINDS)
+    assert all(0 < value <= 1 for value in record["precision"].values()) and 0 <= record["chance"] < 1
+    assert_table(
+        retrieval.section([{**record, "level": level} for level in retrieval.LEVELS]), len(retrieval.KINDS) + 1
+    )
+
+
+def test_average_precision_of_known_neighbours():
+    places = torch.tensor([[0.0], [1.0], [2.5], [10.0], [10.5]])
+    same = torch.tensor([[one == other for other in "aabba"] for one in "aabba"])
+    # Relatives of each query in the order of its neighbours, ties by number; the query itself left out.
+    expected = [(1 + 2 / 4) / 2, (1 + 2 / 4) / 2, 1 / 3, 1 / 2, (1 / 3 + 2 / 4) / 2]
+    found = retrieval.mean_average_precision(torch.cdist(places, places), same)
+    assert found == pytest.approx(sum(expected) / 5)
+    assert retrieval.mean_average_precision(torch.cdist(places, places), torch.ones(5, 5, dtype=torch.bool)) == 1
+
+
+def test_stages(twin: Any, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    network = upscaler.network().eval().requires_grad_(False)
+    monkeypatch.setattr(stages, "super_resolution", lambda: SuperResolution(network, upscaler.scheduler(), steps=1))
+    monkeypatch.setattr(stages, "KEYFRAMES", 3)
+    record = measured(stages, {"index": 0})
+    if twin.family == "cogvideox":
+        assert "joins frames" in record["refused"] and "joins frames" in stages.section([record])
+        return
+    assert record["larger"]["bicubic"]["psnr"] > record["larger"]["bilinear"]["psnr"] > 15
+    assert record["between"]["linear"]["psnr"] > record["between"]["diffusion"]["psnr"], "random weights know nothing"
+    through = record["between"][stages.AUTOENCODER]
+    assert through["psnr"] > 5 and through["centre"] >= 0
+    assert record["between"]["linear"]["lpips"] is None, "its weights are not there"
+    both = [{**record, "index": index} for index in (0, 1)]  # at rest, and along a line
+    assert_table(stages.section(both), 9)
+    assert all(f"| {kind} (1) | linear |" in stages.section(both)
+               for kind in ("object moves over the frame", "object stays in its place"))  # fmt: skip
+    assert "LPIPS is left out" in stages.section([record])
+    kinds = {kind: {**figures, "lpips": 0.25} for kind, figures in record["larger"].items()}
+    shown = stages.section([{**record, "larger": kinds, "between": {"linear": {**through, "lpips": 0.125}}}])
+    assert "| 0.125 (0.125 to 0.125) |" in shown and "| 0.250 (0.250 to 0.250) |" in shown and "left out" not in shown
+
+
+def test_perceptual_distance_where_its_weights_are(twin: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stages, "_perceptual", lambda: lambda one, other: (one - other).abs().amax(dim=(1, 2, 3)))
+    black = torch.zeros(3, 4, 4, 3, dtype=torch.uint8)
+    assert stages.likenesses(black, black + 51)["lpips"] == pytest.approx(0.2)
+
+
+def test_frames_between_and_noise_ratios():
+    frames = torch.tensor([0, 40]).reshape(2, 1, 1, 1).expand(-1, 2, 2, 3).to(torch.uint8)
+    assert stages.linear(frames)[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40]
+    assert stages.psnr(frames[:1], frames[1:]) == pytest.approx(20 * math.log10(255 / 40))
+    assert stages.psnr(frames, frames) > 100
+    assert stages.resized(frames, "bicubic").shape == (2, 4, 4, 3)
+
+
+# Footage
+
+
+@pytest.mark.parametrize("name", list(footage.RUNS))
+def test_footage(name: str, twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(footage, "VIDEOS", tmp_path / "videos")
+    Clip.of(scenes.render([references.reference(0)], 48, 80).frames[0], 12).save(tmp_path / "street.mp4")
+    (tmp_path / "notes.txt").write_text("no clip")
+    cells = footage.cells(tmp_path)
+    assert [cell["clip"] for cell in cells] == ["street.mp4"] * len(footage.RUNS) * len(footage.PROMPTS)
+    record = measured(footage, next(cell for cell in cells if cell["run"] == name), tmp_path)
+    assert record["frames"] == twin.shape.frames and record["change"] > 0 and record["entries"] >= 0
+    made = list((tmp_path / "videos").iterdir())
+    assert [path.name for path in made] == [f"twin-street-{name.replace(' ', '-')}-0.mp4"]
+    assert len(Clip.read(made[0], frames=17, fps=8, aspect=(64, 128), longest=128).frames) == 17
+    others = [{**record, "run": run} for run in footage.RUNS]
+    assert_table(footage.section(others), 2)
+    assert "| street |" in footage.section(others)
+
+
+def test_agreement_that_is_undefined_counts_nowhere(tmp_path: Path):
+    """Records hold null for it, those of before NaN."""
+    path = tmp_path / "footage.jsonl"
+    for prompt, cosine in enumerate((0.5, math.nan)):
+        for run in ("none", "VMC"):
+            append_record(
+                path, {"clip": "street.mp4", "run": run, "prompt": str(prompt), "cosine": cosine, "change": 1.0}
+            )
+    with path.open("a") as file:
+        file.write('{"clip": "street.mp4", "run": "SMM", "prompt": "0", "cosine": NaN, "change": 1.0}\n')
+    text = footage.section(read_records(path))
+    assert "nan" not in text.lower() and "| street | 0.50 | - |" in text and "| all | 0.50 | - |" in text
+
+
+def test_agreement_of_flows():
+    """Known answers; what stands still in the reference, or is unknown in either, does not count."""
+    right = torch.tensor([1.0, 0.0]).expand(2, 2, 4, 2).clone()
+    assert footage.flow_agreement(right, 3 * right) == {"cosine": pytest.approx(1), "entries": 16}
+    assert footage.flow_agreement(right, -right)["cosine"] == pytest.approx(-1)
+    assert footage.flow_agreement(right, right.flip(-1))["cosine"] == pytest.approx(0)
+    assert footage.flow_agreement(0.1 * right, right)["entries"] == 0
+    reference, generated = right.clone(), right.clone()
+    reference[0, 0, 0], generated[1, 1, 1] = float("nan"), float("nan")
+    assert footage.flow_agreement(reference, generated)["entries"] == 14
+
+
+# References
+
+
+def test_references_move_and_prompts_differ():
+    for index in range(12):
+        shown, wanted, third = (
+            references.reference(index),
+            references.prompt_scene(index),
+            references.prompt_scene(index, 1),
+        )
+        assert len(shown.objects) == len(wanted.objects) == 1
+        assert shown.motion in references.MOVING
+        assert np.ptp(shown.objects[0].centre, axis=0).max() > 0.1
+        for other in (wanted, third):
+            assert scenes.held_out(other.caption()) and scenes.held_out(shown.caption())
+            assert other.objects[0].colour != shown.objects[0].colour
+            assert other.objects[0].shape != shown.objects[0].shape
+            assert other.background.colour != shown.background.colour
+        assert wanted.caption() != third.caption()
+        assert references.prompt_scene(index).caption() == wanted.caption()
+
+
+def test_true_renderings_score_nearly_perfectly():
+    scene = references.reference(0)
+    frames = scenes.render([scene]).frames[0]
+    figures = references.figures(frames, scene, scene)
+    assert figures["leakage"], "it shows the reference's own colours"
+    assert figures["aligned"] < 0.02 and figures["absolute"] < 0.03 and figures["direction"] > 0.9
+    assert references.likeness(frames, scene) == references.Likeness(True, True, True)
+    standing = frames[:1].expand(len(frames), -1, -1, -1)
+    track = torch.tensor(scene.tracks()[0]).float()
+    still = aligned_error(track[:1].expand(len(track), -1).clone(), track)
+    assert references.figures(standing, scene, scene)["aligned"] == pytest.approx(still, abs=0.02)
+
+
+# The model card's pictures
+
+
+def test_the_curve(tmp_path: Path):
+    log = tmp_path / "log.csv"
+    log.write_text(
+        'autoencoder,250,10,"{""psnr"": 20.5}"\ndenoiser,250,10,"{""frame_loss"": 0.5, ""video_loss"": 0.7}"\n'
+    )
+    card.draw_curve(log, tmp_path / "curve.png")
+    with Image.open(tmp_path / "curve.png") as picture:
+        assert picture.size == (1200, 300), "a panel for each stage that was trained, two for the denoiser"
+
+
+def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(card, "stated", lambda record, _model: {**record, "model": "new", "defaults": "now"})
+    right = {"colour": True, "background": True, "shape": False}
+    lines = [
+        {**right, "model": "new", "defaults": "now"},
+        {**right, "shape": True, "model": "new", "defaults": "now"},
+        {**right, "colour": False, "model": "new", "defaults": "before"},
+        {**right, "colour": False, "model": "old", "defaults": "now"},
+    ]
+    (tmp_path / "looks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    card.write_figures(tmp_path / "looks.jsonl", "tiny-dit", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [(name.split()[0], share) for name, share in figures.items()] == [
+        ("colour", 100), ("background", 100), ("shape", 50)
+    ]  # fmt: skip
+    assert all("2 unseen captions" in name for name in figures)
+    with pytest.raises(SystemExit, match="holds nothing of tiny-dit"):
+        card.write_figures(tmp_path / "none.jsonl", "tiny-dit", tmp_path / "figures.json")
+
+
+def test_the_grid(twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(card, "GRID_CAPTIONS", card.GRID_CAPTIONS[:2])
+    card.draw_grid("twin", tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as picture:
+        shown = math.ceil(twin.shape.frames / card.FRAME_STRIDE)
+        assert picture.size == (shown * 64 * card.ENLARGED, 2 * (64 * card.ENLARGED + card.STRIP))

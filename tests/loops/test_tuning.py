@@ -1,0 +1,390 @@
+"""Tuned motions from the outside: lifted, kept, gone on with, cast at a strength, mixed, and exported to other programs."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import CogVideoXPipeline
+from safetensors.torch import load_file
+
+from motionlift.cli import main
+from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.loops import run_folder
+from motionlift.loops.adapters import Addition, applied
+from motionlift.loops.tuning import adapter_of
+from motionlift.models.loading import load
+from motionlift.motion.adapter import low_rank
+from motionlift.motion.export import exported
+from motionlift.motion.file import Motion
+from motionlift.work.cast import cast, transfer
+from motionlift.work.lift import lift
+from tests.twins import cogvideox, unet3d
+from tests.work.test_workflow import PROMPT, a_clip, refusal
+
+QUICK = {"steps": 3, "tuning_steps": 2, "tuning_lr": 0.01, "source_prompt": "a blue ring on the field"}
+MATCHED = {**QUICK, "rank": 4}
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return load(cogvideox(), "cpu")
+
+
+@pytest.fixture(scope="module")
+def walk(model: Any) -> Motion:
+    return lift(a_clip(), model, "vmc", settings=QUICK, cached=False)
+
+
+@pytest.fixture(scope="module")
+def matched(model: Any) -> Motion:
+    return lift(a_clip(), model, "motionmatcher", settings=MATCHED, cached=False)
+
+
+def frames(motion: Motion, model: Any, **more: Any) -> torch.Tensor:
+    return cast(motion, PROMPT, model, **more).clip.frames
+
+
+# Casting
+
+
+def test_a_tuned_motion_is_a_file_like_any_other(model: Any, walk: Motion, tmp_path: Path):
+    walk.save(tmp_path / "walk.safetensors")
+    again = Motion.load(tmp_path / "walk.safetensors")
+    assert torch.equal(frames(again, model), frames(walk, model))
+    names = {name.rpartition(".")[0] for name in walk.tensors if name.startswith("adapter.")}
+    assert names == {f"adapter.transformer.transformer_blocks.{n}.attn1.to_{part}" for n in range(3) for part in "qkv"}
+
+
+@pytest.mark.parametrize("name", ["walk", "matched"])
+def test_strength_goes_from_nothing_to_more_than_all(model: Any, name: str, request: pytest.FixtureRequest):
+    motion = request.getfixturevalue(name)
+    without = replace(
+        motion, tensors={key: value * (not key.startswith("adapter.")) for key, value in motion.tensors.items()}
+    )
+    bare = frames(without, model).float()
+    moved = [
+        (frames(motion, model, settings={"strength": part}).float() - bare).abs().mean() for part in (0.0, 0.5, 1.5)
+    ]
+    assert moved[0] < 0.01 < moved[1] < moved[2]
+    said = refusal(SettingError, lambda: frames(motion, model, settings={"strength": 1.6}))
+    assert "strength is 1.6; allowed is a number from 0 to 1.5" in said
+
+
+def test_factors_are_on_where_they_were_tuned_alone(model: Any, matched: Motion):
+    """With all timesteps left alone, the adapter is never on."""
+    never = replace(matched, settings={**matched.settings, "clean_share": 0.99})
+    bare = replace(
+        matched, tensors={key: value * (not key.startswith("adapter.")) for key, value in matched.tensors.items()}
+    )
+    assert not torch.equal(frames(matched, model), frames(bare, model))
+    steps = model.timesteps(3)
+    assert max(steps) == 999 and sorted(steps)[1] < 990
+    only_first = frames(never, model)
+    assert not torch.equal(only_first, frames(bare, model)) and not torch.equal(only_first, frames(matched, model))
+
+
+def test_motions_are_mixed(model: Any, walk: Motion, matched: Motion):
+    both = cast(walk, PROMPT, model, mixed=[(matched, 0.5)])
+    assert not torch.equal(both.clip.frames, frames(walk, model))
+    assert both.record["mixed"] == [{"motion_sha256": matched.digest(), "strength": 0.5}]
+    assert torch.equal(frames(walk, model, mixed=[(matched, 0.0)]), frames(walk, model))
+
+
+def test_what_cannot_be_mixed_is_refused(model: Any, walk: Motion):
+    guided = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
+    assert "none holds no adapter" in refusal(MotionError, lambda: frames(walk, model, mixed=[(guided, 1.0)]))
+    assert "only tuned motions can be mixed" in refusal(
+        SettingError, lambda: frames(guided, model, mixed=[(walk, 1.0)])
+    )
+    assert "allowed is a number from 0 to 1.5" in refusal(
+        SettingError, lambda: frames(walk, model, mixed=[(walk, 2.0)])
+    )
+    other = replace(walk, identity="0" * 64)
+    assert "mix motions of one model" in refusal(MotionError, lambda: frames(walk, model, mixed=[(other, 1.0)]))
+
+
+@pytest.mark.parametrize("part", ["adapter.transformer.transformer_blocks.0.attn1.to_q.difference", None])
+def test_an_adapter_that_is_not_whole_is_refused(model: Any, walk: Motion, part: str | None):
+    tensors = {key: value for key, value in walk.tensors.items() if not key.startswith("adapter.")}
+    if part:
+        tensors[part] = torch.ones(2, 2)
+    said = refusal(MotionError, lambda: frames(replace(walk, tensors=tensors), model))
+    assert ("was tuned on another model" if part else "holds no adapter") in said
+
+
+def test_other_settings_of_tuning_need_another_lift(model: Any, walk: Motion):
+    said = refusal(SettingError, lambda: frames(walk, model, settings={"tuning_lr": 0.5}))
+    assert "tuning_lr is 0.5, but the motion was lifted with 0.01: lift it again with tuning_lr=0.5" in said
+
+
+# Lifting
+
+
+def test_only_what_matters_to_lifting_tunes_anew(model: Any):
+    def passes(**changes: Any) -> int:
+        before = model.passes.backward
+        lift(a_clip(), model, "vmc", settings={**QUICK, **changes})
+        return model.passes.backward - before
+
+    assert [passes(), passes(), passes(strength=0.5), passes(cfg=3.0)] == [2, 0, 0, 0]
+    assert [passes(tuning_steps=3), passes(source_prompt="a red dog")] == [3, 2]
+
+
+def test_a_named_folder_gets_its_run_even_where_the_motion_is_cached(model: Any, tmp_path: Path):
+    first = lift(a_clip(), model, "vmc", settings=QUICK)
+    again = lift(a_clip(), model, "vmc", settings=QUICK, folder=tmp_path / "run", previews=1)
+    assert again.digest() == first.digest()
+    assert (tmp_path / "run" / run_folder.LOSSES).exists() and (tmp_path / "run" / run_folder.CHECKPOINT).exists()
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "file"))
+    assert (
+        lift(a_clip(), model, "vmc", settings=QUICK).digest()
+        == lift(a_clip(), model, "vmc", settings=QUICK, cached=False).digest()
+    )
+
+
+def test_a_folder_keeps_the_run_and_pictures_of_it(model: Any, tmp_path: Path):
+    folder = tmp_path / "run"
+    settings = {**QUICK, "tuning_steps": 4}
+    motion = lift(a_clip(), model, "vmc", settings=settings, cached=False, folder=folder, previews=2)
+    assert {path.name for path in folder.iterdir()} >= {run_folder.CHECKPOINT, run_folder.LOSSES, run_folder.PREVIEWS}
+    assert sorted(path.name for path in (folder / run_folder.PREVIEWS).iterdir()) == ["000002.png", "000004.png"]
+    bare = lift(a_clip(), model, "vmc", settings=settings, cached=False)
+    assert motion.digest() == bare.digest(), "previews change nothing"
+    longer = lift(a_clip(), model, "vmc", settings={**settings, "tuning_steps": 6}, cached=False, folder=folder)
+    straight = lift(a_clip(), model, "vmc", settings={**settings, "tuning_steps": 6}, cached=False)
+    assert longer.digest() == straight.digest(), "a run may go on for longer"
+    said = refusal(MotionError, lambda: lift(a_clip(), model, "vmc", settings=settings, cached=False, folder=folder))
+    assert "holds a run of 6 steps, and 4 are asked for" in said
+    said = refusal(
+        MotionError, lambda: lift(a_clip(seed=1), model, "vmc", settings=settings, cached=False, folder=folder)
+    )
+    assert "holds another run: its frames, source differ" in said
+
+
+def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, motion_cache: Path):
+    settings = {**QUICK, "tuning_steps": 6}
+
+    def stop(step: Any) -> None:
+        if step.phase == "tune" and step.index == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(
+        KeyboardInterrupt, match=r"what was tuned so far stays in .*; the same command goes on from there"
+    ):
+        lift(a_clip(), model, "vmc", settings=settings, advance=stop)
+    seen: list[int] = []
+    motion = lift(
+        a_clip(),
+        model,
+        "vmc",
+        settings=settings,
+        advance=lambda step: seen.append(step.index) if step.phase == "tune" else None,
+    )
+    assert seen == [4, 5]
+    assert motion.digest() == lift(a_clip(), model, "vmc", settings=settings, cached=False).digest()
+    assert not list((motion_cache / "runs").iterdir()), "a finished run leaves no checkpoint there"
+
+
+def test_what_cannot_be_lifted_is_refused(model: Any, tmp_path: Path):
+    assert "tunes nothing" in refusal(SettingError, lambda: lift(a_clip(), model, "none", folder=tmp_path))
+    assert "name one" in refusal(SettingError, lambda: lift(a_clip(), model, "vmc", settings=QUICK, previews=2))
+    said = refusal(InputError, lambda: lift(a_clip(), model, "vmc", settings={**QUICK, "source_prompt": "red"}))
+    assert "has no subject" in said
+    said = refusal(SettingError, lambda: lift(a_clip(), model, "vmc", settings={**QUICK, "attention": "spatial"}))
+    assert "attends jointly" in said
+
+
+def test_transfer_tunes_and_casts(model: Any):
+    video = transfer(a_clip(), PROMPT, model, method="vmc", settings=QUICK, cached=False)
+    assert video.record["passes"] == {"forward": 3 + 2 + 6, "backward": 2}
+    assert video.record["tuning_prompt"] == "a ring" and len(video.record["losses"]) == 2
+
+
+# Exports
+
+
+def test_diffusers_loads_factors(model: Any, matched: Motion, tmp_path: Path):
+    """Its own loader, on a fresh pipeline: the network then predicts what it predicts here."""
+    tensors, missed = exported(matched, "diffusers")
+    assert missed is None
+    pipeline: CogVideoXPipeline = cogvideox()
+    text, latents = model.text(PROMPT), torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    pipeline.load_lora_weights({name: tensor.clone() for name, tensor in tensors.items()})
+    loaded = load(pipeline, "cpu").predict(latents, 500, text)
+    bare = model.predict(latents, 500, text)
+    with applied(model.network, [Addition(adapter_of(matched.tensors, model))]):
+        torch.testing.assert_close(model.predict(latents, 500, text), loaded, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(bare, loaded, atol=1e-4)
+
+
+def test_differences_become_factors_on_request_and_say_what_is_missed(model: Any, walk: Motion):
+    assert "give a rank, such as 16" in refusal(SettingError, lambda: exported(walk, "diffusers"))
+    tensors, missed = exported(walk, "diffusers", rank=2)
+    assert missed == pytest.approx(low_rank(adapter_of(walk.tensors, model), 2)[1]) and 0 < missed < 1
+    whole, nothing = exported(walk, "diffusers", rank=32)
+    assert nothing == pytest.approx(0, abs=1e-5)
+    assert {name.split(".")[0] for name in tensors} == {"transformer"}
+    pipeline: CogVideoXPipeline = cogvideox()
+    pipeline.load_lora_weights({name: tensor.clone() for name, tensor in whole.items()})
+    text, latents = model.text(PROMPT), torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    loaded = load(pipeline, "cpu").predict(latents, 500, text)
+    with applied(model.network, [Addition(adapter_of(walk.tensors, model))]):
+        torch.testing.assert_close(model.predict(latents, 500, text), loaded, atol=1e-5, rtol=1e-4)
+
+
+def test_comfyui_gets_its_own_names(walk: Motion, matched: Motion):
+    names = set(exported(matched, "comfyui")[0])
+    assert names and all(name.startswith("diffusion_model.transformer_blocks.") for name in names)
+    assert {name[-14:] for name in names} == {".lora_A.weight", ".lora_B.weight"}
+    assert all(name.endswith((".to_q.diff", ".to_k.diff", ".to_v.diff")) for name in exported(walk, "comfyui")[0])
+
+
+def test_what_cannot_be_exported_is_refused(model: Any, matched: Motion):
+    assert "allowed are diffusers, comfyui" in refusal(SettingError, lambda: exported(matched, "kohya"))
+    assert "has factors already" in refusal(SettingError, lambda: exported(matched, "diffusers", rank=2))
+    guided = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
+    assert "none holds no adapter" in refusal(MotionError, lambda: exported(guided, "comfyui"))
+
+
+# Command line
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a clip and both twins."""
+    folder = tmp_path_factory.mktemp("command")
+    a_clip().save(folder / "clip.mp4")
+    cogvideox().save_pretrained(folder / "dit")
+    unet3d().save_pretrained(folder / "unet")
+    return folder
+
+
+def words(place: Path, output: Path, *more: str, method: str = "vmc", model: str = "dit", steps: int = 2) -> list[str]:
+    start = [
+        "lift",
+        str(place / "clip.mp4"),
+        "--model",
+        str(place / model),
+        "--method",
+        method,
+        "--output",
+        str(output),
+    ]
+    told = {"steps": 3, "tuning_steps": steps, "tuning_lr": 0.01}
+    return [
+        *start,
+        "--source-prompt",
+        "a blue ring",
+        *[word for name, value in told.items() for word in ("--set", f"{name}={value}")],
+        *more,
+    ]
+
+
+@pytest.mark.parametrize(("method", "twin"), [("vmc", "unet"), ("motionmatcher", "dit")])
+def test_lift_cast_mix_and_export(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, twin: str
+):
+    walk, model = tmp_path / "walk.safetensors", ["--model", str(place / twin)]
+    folder = ["--run", str(tmp_path / "run"), "--previews", "1"]
+    assert main.run(words(place, walk, *folder, method=method, model=twin)) == 0
+    told = "a ring" if method == "vmc" else "a blue ring"
+    assert f"note: tuned with the prompt '{told}'" in capsys.readouterr().err
+    assert (tmp_path / "run" / "previews" / "000002.png").is_file()
+    spoken = ["--prompt", "a red star", "--output", str(tmp_path / "out.mp4")]
+    more = ["--strength", "0.8", "--mix", f"{walk}=0.3"]
+    assert main.run(["cast", str(walk), *spoken, *model, *more]) == 0
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["settings"]["strength"] == 0.8 and record["mixed"][0]["strength"] == 0.3
+    rank = ["--rank", "2"] if method == "vmc" else []
+    assert main.run(["export", str(walk), str(walk), *rank]) == 1
+    assert "it is the motion itself; choose another name" in capsys.readouterr().err
+    assert main.run(["export", str(walk), str(tmp_path / "lora.safetensors"), *rank]) == 0
+    assert ("factors of rank 2 miss" in capsys.readouterr().err) == (method == "vmc")
+    assert all(name.startswith(("unet.", "transformer.")) for name in load_file(tmp_path / "lora.safetensors"))
+    assert (tmp_path / "lora.safetensors").stat().st_mode == walk.stat().st_mode, (
+        "whoever may read the one may read the other"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--mix", "a=b"], "give MOTION=STRENGTH"),
+        (["--mix", "nowhere.safetensors"], "does not exist"),
+        (["--strength", "3"], "allowed is a number from 0 to 1.5"),
+    ],
+)
+def test_bad_casts_are_refused_in_one_line(
+    place: Path, walk: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+):
+    walk.save(tmp_path / "walk.safetensors")
+    start = ["cast", str(tmp_path / "walk.safetensors"), "--prompt", "a star", "--model", str(place / "dit")]
+    assert main.run([*start, "--output", str(tmp_path / "out.mp4"), *more]) != 0
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def started(arguments: list[str], *launcher: str, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, *(launcher or ["-m"]), "motionlift", *arguments]
+    return subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.slow
+def test_killed_at_random_points_it_ends_the_same(place: Path, tmp_path: Path):
+    arguments = ["--run", str(tmp_path / "run")]
+    whole = started(words(place, tmp_path / "whole.safetensors", steps=400), MOTIONLIFT_CACHE=str(tmp_path / "one"))
+    assert whole.wait(300) == 0, whole.stderr.read()
+    generator, kills = random.Random(0), 0
+    while kills < 20:
+        run = started(
+            words(place, tmp_path / "killed.safetensors", *arguments, steps=400), MOTIONLIFT_CACHE=str(tmp_path / "two")
+        )
+        lock = tmp_path / "run" / run_folder.LOCK
+        while run.poll() is None and not lock.exists():
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0.3, 3))
+        run.send_signal(signal.SIGKILL)
+        if run.wait() == 0:
+            break
+        kills += 1
+        lock.unlink(missing_ok=True)
+    assert kills >= 2
+    assert Motion.load(tmp_path / "killed.safetensors").digest() == Motion.load(tmp_path / "whole.safetensors").digest()
+
+
+@pytest.mark.slow
+def test_two_processes_tune_one_adapter(place: Path, tmp_path: Path):
+    """Of two processes with one draw each, the step is that of one process with both draws."""
+    launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "-m"]
+    output = tmp_path / "two.safetensors"
+    run = started(words(place, output), *launcher, MOTIONLIFT_CACHE=str(tmp_path / "cache"))
+    said, errors = run.communicate(timeout=300)
+    assert run.returncode == 0, errors
+    assert said.count("wrote") == 1
+    one = tmp_path / "one.safetensors"
+    assert main.run(words(place, one, "--set", "accumulation=2")) == 0
+    two, both = Motion.load(output), Motion.load(one)
+    names = [name for name in two.tensors if name.startswith("adapter.")]
+    assert names
+    for name in names:
+        torch.testing.assert_close(two.tensors[name], both.tensors[name], atol=1e-5, rtol=1e-3)
+    assert main.run(words(place, one)) == 0
+    single = Motion.load(one)
+    assert not all(torch.allclose(two.tensors[name], single.tensors[name], atol=1e-5, rtol=1e-3) for name in names)

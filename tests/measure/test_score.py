@@ -1,0 +1,383 @@
+"""One video measured beside its reference, from Python."""
+
+import json
+import math
+import re
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from motionlift.errors import InputError, SettingError
+from motionlift.measure import leakage, reward, trackers
+from motionlift.measure import score as scoring
+from motionlift.measure.score import FIGURES, MEASURES, score
+from motionlift.measure.trackers import FlowTracker, Frames, PointTracks
+from motionlift.video.clip import Clip
+from motionlift.video.footage import Footage, frames_of
+from motionlift.world import scenes
+from tests import twins
+from tests.measure.test_trackers import panned
+
+MOTION = ("motion_fidelity", "motion_fidelity_moving", "moving_share", "motion_discrepancy")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_to_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No weights in any cache, nothing loaded before, and no network."""
+    forget_models()
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(reward, "CACHE", tmp_path / "reward")
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("the network was tried")
+
+    monkeypatch.setattr("socket.socket.connect", refused)
+    monkeypatch.setattr("socket.create_connection", refused)
+    yield
+    forget_models()
+
+
+def forget_models() -> None:
+    for model in (scoring._clip, scoring._tracker, scoring._reward, scoring._lpips):
+        model.cache_clear()
+
+
+def scene(index: int = 1) -> scenes.Scene:
+    return scenes.sample(3, index, 17, objects=1, motion="line", camera="still")
+
+
+def shown(which: scenes.Scene, side: int = 64) -> Clip:
+    return Clip.of(scenes.render([which], side, side).frames[0], 8.0)
+
+
+def test_every_figure_belongs_to_one_measure():
+    named = [name for _, names in MEASURES.values() for name in names]
+    assert sorted(named) == sorted(FIGURES)
+
+
+def test_a_video_beside_itself():
+    found = score(panned((3, 1)), panned((3, 1)))
+    assert found.figures["motion_fidelity"] == found.figures["motion_fidelity_moving"] == 1.0
+    assert found.figures["motion_discrepancy"] == 0.0
+    assert found.figures["moving_share"] == 1.0
+    assert found.figures["ssim"] == pytest.approx(1.0) and found.figures["histogram"] == pytest.approx(1.0)
+    assert found.notices == ()
+    assert "motion_fidelity_legacy" not in found.figures and "motion_fidelity_legacy" not in found.left_out
+
+
+def test_what_needs_weights_is_left_out_and_said():
+    found = score(panned((3, 1)), panned((3, 1)), prompt="a picture")
+    assert found.left_out.keys() | found.figures.keys() == FIGURES.keys() - {"motion_fidelity_legacy"}
+    assert "openai/clip-vit-large-patch14" in found.left_out["clip_text"] == found.left_out["clip_frames"]
+    assert "pip install image-reward" in found.left_out["image_reward"]
+    assert "pip install 'motionlift[lpips]'" in found.left_out["lpips"]
+    assert "motionlift world" in found.left_out["aligned_error"]
+
+
+def test_other_motion_is_told_apart():
+    right = panned((3, 0))
+    others = {step: score(right, panned(step), metrics=MOTION).figures for step in ((1.5, 0), (0, 3), (-3, 0), (0, 0))}
+    assert others[1.5, 0]["motion_fidelity"] > 0.95
+    assert abs(others[0, 3]["motion_fidelity"]) < 0.3
+    assert others[-3, 0]["motion_fidelity"] < -0.9
+    assert abs(others[0, 0]["motion_fidelity"]) < 0.1 and others[0, 0]["motion_fidelity_moving"] == 0.0
+    assert others[0, 0]["moving_share"] == pytest.approx(0.5, abs=0.1)
+    assert others[1.5, 0]["motion_discrepancy"] < others[-3, 0]["motion_discrepancy"]
+
+
+def test_only_what_is_asked_is_measured(monkeypatch: pytest.MonkeyPatch):
+    taken = []
+    found = score(panned((3, 1)), panned((3, 1)), metrics=["ssim", "clip_text"], advance=taken.append)
+    assert found.figures.keys() == {"ssim"} and found.left_out.keys() == {"clip_text"}
+    assert taken == ["alignment", "leakage"]
+
+
+def test_the_older_figure_is_given_beside_the_others():
+    found = score(panned((3, 1)), panned((3, 1)), metrics=["motion_fidelity"], legacy=True)
+    assert found.figures.keys() == {"motion_fidelity", "motion_fidelity_legacy"}
+    asked = score(panned((3, 1)), panned((3, 1)), metrics=["motion_fidelity_legacy"])
+    assert asked.figures["motion_fidelity_legacy"] == found.figures["motion_fidelity_legacy"] < 1.0
+
+
+def test_clip_figures_need_a_model_and_a_prompt(tmp_path: Path):
+    twins.clip(tmp_path)
+    names = ["clip_text", "clip_frames"]
+    found = score(panned((3, 1)), panned((3, 1)), prompt="a red star", metrics=names, clip_model=str(tmp_path))
+    assert found.figures.keys() == {*names}
+    silent = score(panned((3, 1)), panned((3, 1)), metrics=names, clip_model=str(tmp_path))
+    assert silent.figures.keys() == {"clip_frames"} and "--prompt" in silent.left_out["clip_text"]
+
+
+def test_models_that_are_not_to_be_had_take_their_own_figures_alone(tmp_path: Path):
+    clip, absent = panned((3, 1)), str(tmp_path / "none")
+    for names in (None, ["motion_fidelity", "clip_text", "clip_frames", "ssim"]):
+        found = score(clip, clip, prompt="a red star", metrics=names, clip_model=absent)
+        assert found.figures["motion_fidelity"] == 1.0 and "ssim" in found.figures
+        assert found.left_out["clip_text"] == found.left_out["clip_frames"]
+        assert "is not to be had as a CLIP model" in found.left_out["clip_text"]
+    for weights in (None, tmp_path / "none.pth"):
+        found = score(clip, clip, tracker="cotracker", tracker_weights=weights, metrics=[*MOTION, "ssim"])
+        assert found.figures.keys() == {"ssim"} and found.left_out.keys() == {*MOTION}
+        assert re.match(r"CoTracker is not here: .*torch\.hub\.load", found.left_out["motion_fidelity"])
+
+
+def test_truth_gives_the_exact_figures(tmp_path: Path):
+    path, own = tmp_path / "clip.json", scene()
+    path.write_text(json.dumps(own.record()))
+    exact = MEASURES["truth"][1]
+    found = score(shown(own), shown(own), prompt=own.caption(), truth=path, metrics=exact)
+    assert found.left_out == {} and found.figures["aligned_error"] < 0.02
+    assert (found.figures["colour"], found.figures["background"]) == (1.0, 1.0)
+    untold = score(shown(own), shown(own), prompt="a dog", truth=path, metrics=exact)
+    assert untold.left_out.keys() == {"colour", "shape", "background", "looks_leaked"}
+    resting = scenes.sample(1, 0, 17, objects=1, motion="rest", camera="still")
+    path.write_text(json.dumps(resting.record()))
+    assert math.isnan(score(shown(resting), shown(resting), truth=path, metrics=exact).figures["direction_cosine"])
+
+
+@pytest.mark.parametrize("size", [(80, 100), (320, 400), (160, 160)])
+def test_other_sizes_are_brought_together_and_said(size: tuple[int, int]):
+    """Also another shape: of the reference the middle is taken, whose motion is the same."""
+    generated = panned((3, 1))
+    reference = generated.resized(*size) if size != (160, 160) else Clip.of(generated.frames[:, :, 20:-20], 12.0)
+    for pair in ((reference, generated), (generated, reference)):
+        found = score(*pair, metrics=[*MOTION, "ssim"])
+        assert found.figures["motion_fidelity"] > 0.95
+        assert "the reference was brought from" in found.notices[0]
+
+
+def test_other_rates_and_lengths_are_compared_by_time_and_said():
+    whole = panned((2, 1), frames=13)
+    halved = Clip.of(whole.frames[::2], 6.0)
+    found = score(whole, halved, metrics=[*MOTION, "ssim"])
+    assert found.figures["motion_fidelity"] > 0.98 and found.figures["ssim"] > 0.99
+    assert found.notices == ("the reference has 13 frames and the generated video 7: they are compared by time",)
+    slower = score(whole, Clip.of(whole.frames, 4.0), metrics=MOTION)
+    assert "both are taken to show the same motion from beginning to end" in slower.notices[0]
+    assert slower.figures["motion_fidelity"] == 1.0
+    assert "--from-start" not in slower.notices[0], "the reference is the shorter one"
+
+
+def test_of_a_longer_reference_the_beginning_can_be_taken():
+    """As a transfer reads it: from its start, at the rate of what was made."""
+    whole = panned((1.5, 1), frames=24)
+    made = Clip.of(whole.frames[:11:2], 6.0)
+    names = [*MOTION, "ssim"]
+    found = score(whole, made, metrics=names, from_start=True)
+    assert found.figures["ssim"] == pytest.approx(1.0) and found.figures["motion_fidelity"] > 0.95
+    assert found.notices == (
+        "of the reference's 2.00 s the first 0.92 s are taken",
+        "the reference has 11 frames and the generated video 6: they are compared by time",
+    )
+    stretched = score(whole, made, metrics=names)
+    assert stretched.figures["ssim"] < 0.9
+    assert stretched.figures["motion_discrepancy"] > 2 * found.figures["motion_discrepancy"]
+    assert stretched.notices[0].startswith("the reference plays 2.00 s and the generated video 1.00 s: both are taken")
+    assert "take the beginning (--from-start) or cut out the part" in stretched.notices[0]
+    shorter = score(made, whole, metrics=["ssim"], from_start=True)
+    assert shorter.figures == score(made, whole, metrics=["ssim"]).figures, "there is nothing to cut off"
+
+
+def test_what_follows_the_beginning_is_not_decoded(monkeypatch: pytest.MonkeyPatch):
+    decoded = []
+
+    def counted(source: Clip, height: int, width: int) -> Iterator[np.ndarray]:
+        for number, image in enumerate(frames_of(source, height, width)):
+            decoded.append(number)
+            yield image
+
+    monkeypatch.setattr(scoring, "frames_of", counted)
+    whole = panned((1, 1), frames=24)
+    found = score(whole, Clip.of(whole.frames[:8], whole.fps), metrics=["histogram"], from_start=True)
+    assert found.figures["histogram"] == pytest.approx(1.0) and decoded == list(range(8))
+
+
+def test_how_the_truth_is_read_is_said_where_that_is_not_all_of_it(tmp_path: Path):
+    """It is in seconds, and is not stretched as the other measures stretch."""
+    path, own = tmp_path / "clip.json", scene()
+    path.write_text(json.dumps(own.record()))
+    clip = shown(own)
+    names = ["aligned_error", "motion_fidelity"]
+    assert score(clip, clip, truth=path, metrics=names).notices == ()
+    slower = score(clip, Clip.of(clip.frames, 4.0), truth=path, metrics=names)
+    assert slower.figures["motion_fidelity"] == 1.0 and slower.figures["aligned_error"] > 0.02
+    assert "both are taken to show the same motion from beginning to end" in slower.notices[0]
+    assert slower.notices[1] == (
+        "the truth tells of 2.12 s and is not stretched: it is read from its beginning at the times of the generated video, "
+        "which plays 4.25 s, and its last place is held after its end"
+    )
+    part = score(clip, Clip.of(clip.frames[:9], 8.0), truth=path, metrics=names, from_start=True)
+    assert part.figures["motion_fidelity"] == 1.0 and part.figures["aligned_error"] < 0.02
+    assert part.notices[0] == "of the reference's 2.12 s the first 1.12 s are taken"
+    assert part.notices[1].endswith("which plays 1.12 s")
+    assert score(clip, Clip.of(clip.frames[::2], 4.0), truth=path, metrics=["aligned_error"]).notices == (
+        "the reference has 17 frames and the generated video 9: they are compared by time",
+    )
+
+
+def noise(frames: int, height: int, width: int) -> Clip:
+    generator = torch.Generator().manual_seed(0)
+    return Clip.of(torch.randint(0, 256, (frames, height, width, 3), generator=generator, dtype=torch.uint8), 8.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "lost"), [((8, 8), {"lpips"}), ((8, 1024), {"ssim", "lpips"}), ((8, 2048), {"ssim", "lpips"})]
+)
+def test_figures_that_small_or_thin_videos_have_not_are_left_out(tmp_path: Path, size: tuple[int, int], lost: set[str]):
+    path = tmp_path / "clip.json"
+    path.write_text(json.dumps(scene().record()))
+    clip = noise(3, *size)
+    names = ["ssim", "lpips", "histogram", "temporal_consistency", "motion_fidelity", "seen_share"]
+    found = score(clip, clip, truth=path, metrics=names, tracker=FlowTracker(4))
+    assert lost <= found.left_out.keys() <= {*lost, "motion_fidelity"}
+    assert all(
+        re.match(r"the frames are compared at .* need sides of at least (6|31);", found.left_out[name]) for name in lost
+    )
+    assert {"histogram", "temporal_consistency", "seen_share"} <= found.figures.keys()
+
+
+class Loads:
+    """How often each model was loaded, by stand-ins of the packages."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
+        self.counts = {"reward": 0, "lpips": 0, "cotracker": 0}
+        for name in reward.FILES:
+            (reward.CACHE / name).parent.mkdir(exist_ok=True)
+            (reward.CACHE / name).touch()
+        for place in (
+            folder / "hub" / "checkpoints" / leakage.LPIPS_WEIGHTS,
+            folder / "hub" / "checkpoints" / trackers.HUB_WEIGHTS,
+            folder / "hub" / trackers.HUB_FOLDER / "hubconf.py",
+        ):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+        torch.save({}, folder / "hub" / "checkpoints" / trackers.HUB_WEIGHTS)
+        package = ModuleType("ImageReward")
+        package.load = lambda *_, **__: self.loaded("reward", lambda prompt, picture: 0.5)
+        monkeypatch.setitem(sys.modules, "ImageReward", package)
+        monkeypatch.setattr(reward.util, "find_spec", lambda name: object())
+        monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+        perceptual = ModuleType("torchmetrics.image.lpip")
+        perceptual.LearnedPerceptualImagePatchSimilarity = lambda **_: self.loaded(
+            "lpips", lambda one, other: one - other
+        )
+        monkeypatch.setitem(sys.modules, "torchmetrics.image.lpip", perceptual)
+        monkeypatch.setattr(torch.hub, "load", lambda *_, **__: self.loaded("cotracker", self.followed))
+
+    def loaded(self, name: str, call: Callable[..., Any]) -> Any:
+        self.counts[name] += 1
+        stand_in = torch.nn.Identity()
+        stand_in.forward, stand_in.score, stand_in.model = call, call, torch.nn.Identity()
+        return stand_in
+
+    @staticmethod
+    def followed(video: torch.Tensor, grid_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        frames = video.shape[1]
+        tracks = torch.arange(frames).float()[None, :, None, None].expand(1, frames, 4, 2)
+        return tracks, torch.ones(1, frames, 4)
+
+
+@pytest.fixture
+def loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    return Loads(tmp_path, monkeypatch).counts
+
+
+def test_models_are_loaded_once_for_many_videos(loads: dict[str, int]):
+    clip = panned((3, 1), frames=3)
+    names = ["motion_fidelity", "image_reward", "lpips"]
+    for _ in range(2):
+        found = score(clip, clip, prompt="a red star", metrics=names, tracker="cotracker")
+        assert found.left_out == {} and found.figures == {"motion_fidelity": 1.0, "image_reward": 0.5, "lpips": 0.0}
+    assert loads == {"reward": 1, "lpips": 1, "cotracker": 1}
+
+
+def test_models_that_nothing_needs_are_not_loaded(loads: dict[str, int], tmp_path: Path):
+    clip = panned((3, 1), frames=3)
+    score(clip, clip, prompt="a red star", metrics=["ssim", "histogram"], tracker="cotracker")
+    found = score(clip, clip, metrics=["image_reward", "clip_text"], clip_model=str(tmp_path / "none"))
+    assert loads == {"reward": 0, "lpips": 0, "cotracker": 0}
+    assert found.left_out == dict.fromkeys(("clip_text", "image_reward"), "give a prompt (--prompt)")
+
+
+def test_files_are_streamed_and_measured_as_clips_are(tmp_path: Path):
+    panned((3, 1)).save(tmp_path / "a.mp4")
+    panned((0, 3)).save(tmp_path / "b.mp4")
+    found = score(tmp_path / "a.mp4", str(tmp_path / "b.mp4"), metrics=MOTION).figures
+    direct = score(panned((3, 1)), panned((0, 3)), metrics=MOTION).figures
+    assert found["motion_fidelity"] == pytest.approx(direct["motion_fidelity"], abs=0.1)
+
+
+class Blind(FlowTracker):
+    """Loses every point at once."""
+
+    def track(self, frames: Frames) -> PointTracks:
+        found = super().track(frames)
+        return replace(found, visible=torch.zeros_like(found.visible))
+
+
+def test_nothing_that_can_be_followed_is_no_failure():
+    found = score(panned((3, 1)), panned((3, 1)), tracker=Blind(4))
+    assert set(MEASURES["motion"][1]) - {"motion_fidelity_legacy"} <= found.left_out.keys()
+    assert "no point is seen" in found.left_out["motion_fidelity"]
+    assert "ssim" in found.figures
+
+
+def test_that_little_could_be_followed_is_said():
+    seen = panned((3, 1))
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, seen.frames.shape, generator=generator, dtype=torch.uint8)
+    (notice,) = score(seen, Clip.of(noise, seen.fps), metrics=MOTION).notices
+    assert notice.startswith("only ") and "of the points of the generated video could be followed" in notice
+
+
+def test_a_tracker_of_ones_own():
+    few = FlowTracker(grid=4)
+    assert score(panned((3, 1)), panned((3, 1)), metrics=MOTION, tracker=few).figures["motion_fidelity"] == 1.0
+
+
+def test_what_is_wrong_is_refused(tmp_path: Path):
+    clip = panned((3, 1))
+    with pytest.raises(SettingError, match="'beauty' came; allowed are motion_fidelity"):
+        score(clip, clip, metrics=["ssim", "beauty"])
+    with pytest.raises(SettingError, match="no name came"):
+        score(clip, clip, metrics=[])
+    with pytest.raises(SettingError, match="tracker 'eyes' is unknown"):
+        score(clip, clip, tracker="eyes")
+    with pytest.raises(SettingError, match="the tracker flow takes no weights"):
+        score(clip, clip, tracker_weights="own.pth", metrics=["ssim"])
+    with pytest.raises(InputError, match="is no file"):
+        score(clip, clip, truth=tmp_path / "none.json")
+    with pytest.raises(InputError, match="one frame"):
+        score(clip, Clip.of(clip.frames[:1], 8.0))
+    (tmp_path / "noise.mp4").write_bytes(b"noise" * 100)
+    for pair in ((clip, tmp_path / "noise.mp4"), (tmp_path / "none.mp4", clip)):
+        with pytest.raises(InputError, match=r"noise\.mp4|none\.mp4"):
+            score(*pair)
+
+
+def test_frames_of_a_video_are_not_all_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each measure goes through the stream frame by frame: at no time are more than a few of its frames alive."""
+    alive: list[weakref.ref] = []
+    most = [0]
+
+    class Watched(Footage):
+        def __iter__(self):
+            for image in super().__iter__():
+                copy = image.copy()
+                alive.append(weakref.ref(copy))
+                yield copy
+                del copy, image
+                most[0] = max(most[0], sum(ref() is not None for ref in alive))
+
+    monkeypatch.setattr(scoring, "Footage", Watched)
+    clip = panned((2, 1), frames=24)
+    score(clip, clip, metrics=[*MOTION, "ssim", "histogram", "temporal_consistency"])
+    assert 0 < most[0] <= 4

@@ -1,0 +1,166 @@
+"""Kept motions are found again, thrown out when there are too many, and never a reason to fail."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionlift.errors import OutputError, SettingError
+from motionlift.motion import cache
+from motionlift.motion.file import Motion
+from tests.motion.test_file import a_motion, assert_same
+
+
+@pytest.fixture
+def most_bytes(monkeypatch: pytest.MonkeyPatch):
+    return lambda number: monkeypatch.setenv("MOTIONLIFT_CACHE_BYTES", str(number))
+
+
+def used_at(name: str, seconds: int) -> None:
+    os.utime(cache.folder() / f"{name}.safetensors", (seconds, seconds))
+
+
+def kept_names() -> set[str]:
+    return {path.stem for path in cache.folder().iterdir()}
+
+
+def test_folder_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "elsewhere"))
+    assert cache.folder() == tmp_path / "elsewhere" / "motions"
+    monkeypatch.delenv("MOTIONLIFT_CACHE")
+    assert cache.folder().parent.name == "motionlift"
+
+
+def test_kept_motions_are_found():
+    assert cache.find("walk") is None
+    motion = a_motion()
+    cache.keep("walk", motion)
+    found = cache.find("walk")
+    assert found is not None
+    assert_same(found, motion)
+    assert cache.find("run") is None
+
+
+def test_keys_tell_contents_apart():
+    content = {"source": {"fps": 8.0, "frames": 9}, "settings": {"block": (4,), "lr": 0.1}}
+    same = {"settings": {"lr": 0.1, "block": [4]}, "source": {"frames": 9, "fps": 8.0}}
+    other = {"source": {"fps": 8.0, "frames": 9}, "settings": {"block": (5,), "lr": 0.1}}
+    assert cache.key(content) == cache.key(same) != cache.key(other)
+
+
+@pytest.mark.parametrize("content", [b"", b"no motion", None])
+def test_damaged_files_count_as_none(content: bytes | None):
+    cache.keep("walk", a_motion())
+    path = cache.folder() / "walk.safetensors"
+    path.write_bytes(path.read_bytes()[:-5] if content is None else content)
+    assert cache.find("walk") is None
+    cache.keep("walk", a_motion())
+    assert cache.find("walk") is not None
+
+
+def test_the_longest_unused_go_first(most_bytes):
+    size = len(a_motion()._bytes())
+    most_bytes(3 * size)
+    for number, name in enumerate(("first", "second", "third")):
+        cache.keep(name, a_motion())
+        used_at(name, 1000 + number)
+    cache.find("first")
+    cache.keep("fourth", a_motion())
+    assert kept_names() == {"first", "third", "fourth"}
+    most_bytes(3 * size - 1)
+    cache.keep("fourth", a_motion())
+    assert kept_names() == {"first", "fourth"}
+
+
+def test_a_motion_larger_than_the_cap(most_bytes):
+    cache.keep("walk", a_motion())
+    most_bytes(len(a_motion()._bytes()))
+    large = replace(a_motion(), tensors={**a_motion().tensors, "more": torch.zeros(10_000)})
+    cache.keep("large", large)
+    assert kept_names() == {"walk"}, "it pushes none out"
+    most_bytes(10)
+    cache.keep("run", a_motion())
+    assert kept_names() == {"walk"}
+    assert cache.clear().files == 1
+    most_bytes(0)
+    cache.keep("walk", a_motion())
+    assert cache.state().files == 0
+
+
+@pytest.mark.parametrize("cap", ["", "many", "-1", "1.5", "1e9", "4 GB", "9" * 5000, "²"])
+def test_caps_that_are_no_numbers(most_bytes, cap: str):
+    most_bytes(cap)
+    for act in (cache.most_bytes, cache.state, cache.clear, lambda: cache.keep("walk", a_motion())):
+        with pytest.raises(SettingError, match=r"MOTIONLIFT_CACHE_BYTES is .*; allowed is a whole number") as caught:
+            act()
+        assert len(str(caught.value)) < 150
+    assert not cache.folder().exists()
+
+
+def test_state_and_clear(most_bytes):
+    most_bytes(10**6)
+    assert cache.state() == cache.CacheState(cache.folder(), 0, 0, 10**6)
+    cache.keep("walk", a_motion())
+    cache.keep("run", a_motion(method="smm"))
+    stranger = cache.folder() / "notes.txt"
+    stranger.write_text("mine")
+    sizes = [path.stat().st_size for path in cache.folder().glob("*.safetensors")]
+    before = cache.CacheState(cache.folder(), 2, sum(sizes), 10**6)
+    assert cache.state() == before
+    assert cache.clear() == before
+    assert cache.state() == replace(before, files=0, bytes=0)
+    assert stranger.read_text() == "mine"
+    assert cache.clear().files == 0
+
+
+def test_a_folder_that_cannot_be_written_is_no_failure(motion_cache: Path):
+    motion_cache.write_text("a file where the folder should be")
+    cache.keep("walk", a_motion())
+    assert cache.find("walk") is None
+    assert cache.state().files == 0
+    assert motion_cache.read_text() == "a file where the folder should be"
+
+
+def test_a_folder_that_is_read_only_is_no_failure():
+    cache.folder().mkdir(parents=True)
+    cache.folder().chmod(0o555)
+    cache.keep("walk", a_motion())
+    assert kept_names() == set()
+    cache.folder().chmod(0o755)
+
+
+def test_a_full_disk_is_no_failure(monkeypatch: pytest.MonkeyPatch):
+    def full(_path: Path, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    cache.keep("walk", a_motion())
+    assert kept_names() == set()
+
+
+def test_files_that_vanish_meanwhile():
+    """Two runs may clear one cache."""
+    cache.keep("walk", a_motion())
+    (cache.folder() / "gone.safetensors").symlink_to(cache.folder() / "nowhere")
+    assert cache.state().files == 1
+    cache.keep("run", a_motion())
+    assert cache.clear().files == 2
+
+
+def test_files_that_cannot_be_removed(monkeypatch: pytest.MonkeyPatch):
+    cache.keep("walk", a_motion())
+
+    def denied(_path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(OutputError, match=r"cannot remove .*walk.safetensors: Permission denied"):
+        cache.clear()
+
+
+def test_what_is_found_is_a_motion_file():
+    """Anyone may copy it out of the cache."""
+    cache.keep("walk", a_motion())
+    assert_same(Motion.load(cache.folder() / "walk.safetensors"), a_motion())
