@@ -12,7 +12,7 @@ from motionlift.loops import sample, tuning
 from motionlift.loops.adapters import Addition, applied
 from motionlift.loops.invert import invert
 from motionlift.methods import methods
-from motionlift.models import serving
+from motionlift.models.families import serving
 from motionlift.work.prepare import settings_for
 from tests.twins import EVERY_TWIN
 

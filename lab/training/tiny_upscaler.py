@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-import torch.nn.functional as functional
 from diffusers import DDIMScheduler
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -13,12 +12,11 @@ from torch import Tensor, nn
 from lab.training.train import CHECKPOINT_EVERY, SEED, TrainingStep, optimise, trapezoid
 from motionlift.loops.checkpoint import load_checkpoint
 from motionlift.world import scenes
-from motionlift.world.upscaler import Large, (
-    DETAIL,
+from motionlift.world.upscaler import (
     FACTOR,
-    PATCH,
     SPREAD,
     WINDOW,
+    Large,
     Window,
     enlarged,
     folded,
@@ -37,8 +35,6 @@ STEPS, BATCH, RATE = 1500, 1, 2e-3
 """Training steps, windows a step, and peak learning rate (ours)."""
 DECAY = 0.998
 """Decay of the averaged weights that are shipped (ours)."""
-
-
 
 
 def batch(step: int) -> tuple[Window, Large, Bool[Tensor, "b frames"]]:

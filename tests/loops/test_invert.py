@@ -5,7 +5,7 @@ import torch
 
 from motionlift.errors import DivergenceError
 from motionlift.loops.invert import invert
-from motionlift.models import serving
+from motionlift.models.families import serving
 from tests.twins import EVERY_TWIN
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from motionlift.core.model import Backbone
 from motionlift.core.settings import described
 from motionlift.errors import SettingError
 from motionlift.methods import methods
-from motionlift.models import families
+from motionlift.models.families import families
 from motionlift.models.loading import BUNDLED, BUNDLED_MODELS, CARD, load
 from motionlift.work.prepare import settings_for
 from motionlift.world.scenes import vocabulary

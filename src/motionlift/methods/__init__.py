@@ -13,7 +13,7 @@ from motionlift.errors import SettingError
 def methods() -> dict[str, Method]:
     """Every method by its name."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    return {module.METHOD.name: module.METHOD for module in modules}
+    return {module.METHOD.name: module.METHOD for module in modules if hasattr(module, "METHOD")}
 
 
 def method(name: str) -> Method:

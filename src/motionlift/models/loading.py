@@ -9,7 +9,7 @@ import torch
 
 from motionlift.core.model import Backbone
 from motionlift.errors import ModelError, SettingError
-from motionlift.models import serving
+from motionlift.models.families import serving
 
 BUNDLED = Path(__file__).parents[1] / "world" / "weights"
 """Folder of the models that come with the package."""

@@ -11,7 +11,7 @@ import motionlift
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.model import Backbone
 from motionlift.errors import InputError, ModelError, SettingError
-from motionlift.models import serving
+from motionlift.models.families import serving
 from motionlift.models.families.cogvideox import CogVideoX, RotaryAttention
 from motionlift.signals.attention_maps import cross_probabilities, spatial_probabilities, temporal_probabilities
 from tests.twins import TWINS, WINDOW, cogvideox
