@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from motionlift.cli.progress import Live, closing_lines, closing_table, readable_bytes, score_tables
+from motionlift.cli.progress import Live, closing_table, readable_bytes, score_tables
 from motionlift.core.cost import Step
 
 RECORD: dict[str, Any] = {
@@ -76,15 +76,6 @@ def test_the_closing_table_says_what_each_phase_cost():
     assert ["lift", "1.25", "1", "0"] in rows
     assert ["cast", "2.50", "20", "10"] in rows
     assert ["all", "3.75", "21", "10"] in rows
-
-
-def test_the_motion_error_is_told_where_it_was_measured():
-    assert closing_lines(RECORD) == ["peak memory: 1.5 MB"]
-    error = {"aligned_error": 0.0314, "direction_cosine": None, "seen_share": 0.5}
-    (told,) = closing_lines({**RECORD, "motion_error": error})[1:]
-    assert "0.031 of the frame" in told
-    assert "direction cosine undefined" in told
-    assert "50% of the frames" in told
 
 
 @pytest.mark.parametrize(

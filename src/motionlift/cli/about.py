@@ -2,16 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
-from motionlift.cli.app import app, wrote
+from motionlift.cli.terminal import wrote
 
 
-@app.command()
 def models() -> None:
     """List the bundled models and the pipelines that are served."""
     from motionlift.cli.listing import print_models
@@ -19,7 +16,6 @@ def models() -> None:
     print_models()
 
 
-@app.command()
 def methods(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
     """List the methods, their settings, and what these allow. A model may bring defaults of its own."""
     from motionlift.cli.listing import listed_methods, print_methods
@@ -30,7 +26,6 @@ def methods(as_json: Annotated[bool, typer.Option("--json", help="Print the list
         print_methods()
 
 
-@app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept.")] = False,
 ) -> None:
@@ -45,7 +40,6 @@ def cache(
     print(f"{verb}: {motions} of {readable_bytes(state.bytes)}{cap}, in {state.folder}")
 
 
-@app.command()
 def demo(
     output: Annotated[Path, typer.Option("--output", help="The folder to fill, made if need be.")] = Path(
         "demo-output"

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from motionlift.cli.terminal import say
+from motionlift.cli.terminal import COMMAND_LINE, say
 from motionlift.errors import MotionliftError
 
 INTERRUPTED = 130
@@ -62,8 +62,7 @@ def _invoke(arguments: Sequence[str]) -> int:
     """Find and run the command; wrong usage is told in one line."""
     import typer  # here, so that Ctrl-C at once finds run() ready for it
 
-    from motionlift.cli import about, measure, motion  # noqa: F401 in the order of the list
-    from motionlift.cli.app import COMMAND_LINE, app
+    from motionlift.cli.app import app
 
     COMMAND_LINE.set(("motionlift", *arguments))
     try:

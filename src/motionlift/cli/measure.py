@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli.options import (
-    FRAMES,
-    MOST_SEED,
-    AsJson,
-    Reference,
-    whole,
-)
+from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, whole
+from motionlift.cli.terminal import notice, wrote
 
 if TYPE_CHECKING:
     from motionlift.bench.grid import Grid
     from motionlift.bench.workers import Workers
     from motionlift.cli.progress import Live
     from motionlift.measure.score import Scores
-from motionlift.cli.app import app, notice, wrote
 
 
-@app.command()
 def score(
     reference: Reference,
     generated: Annotated[Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)],
@@ -101,7 +94,6 @@ def _score_record(found: "Scores", reference: Path, generated: Path, prompt: str
     }
 
 
-@app.command()
 def world(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="The folder to fill, made if need be.", show_default=False)
@@ -126,7 +118,6 @@ def world(
     print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
 
 
-@app.command()
 def bench(
     run: Annotated[
         str,
@@ -186,7 +177,6 @@ def _measured(cells: "Grid", workers: "Workers", live: "Live") -> list[str]:
     return failed
 
 
-@app.command()
 def report(
     records: Annotated[
         Path,

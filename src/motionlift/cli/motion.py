@@ -1,13 +1,14 @@
 """The commands that lift and cast. Heavy imports wait inside them, so that ``motionlift --help`` answers at once."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motionlift.cli.checks import check_not_same, check_outputs, check_settings
 from motionlift.cli.options import (
     AsJson,
     Between,
@@ -33,26 +34,19 @@ from motionlift.cli.options import (
     Targets,
     Upscale,
     VideoOutput,
+    mixed_of,
+    pairs_of,
+    values_of,
     whole,
 )
+from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
 from motionlift.errors import SettingError
 
 if TYPE_CHECKING:
+    from motionlift.cli.progress import Live
     from motionlift.core.model import Backbone
     from motionlift.loops.cascade import Stage
     from motionlift.work.record import Video
-from motionlift.cli.app import (
-    COMMAND_LINE,
-    app,
-    check_not_same,
-    check_outputs,
-    check_settings,
-    load_model,
-    notice,
-    report_costs,
-    values_of,
-    wrote,
-)
 
 SHOWN_HEIGHT = 256
 """Least height of a video that shows reference and result, pixels (ours)."""
@@ -63,7 +57,6 @@ WIDE, WIDEST = 512, 1024
 """Pixels above which a drawing has many panels, and its contact sheet two large pictures in a row; and their most (ours)."""
 
 
-@app.command()
 def transfer(
     reference: Reference,
     prompt: Prompt,
@@ -86,7 +79,7 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
-    values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, **_paired(pairs))
+    values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, **pairs_of(pairs))
     from motionlift.cli.progress import Live
     from motionlift.work import cast as casting
     from motionlift.work import prepare
@@ -100,7 +93,7 @@ def transfer(
         )
     prepare.check_reference(reference)
     with Live(as_json) as live:
-        backbone = load_model(model, device, live, prompt)
+        backbone = _load_model(model, device, live, prompt)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
         video = casting.transfer(
@@ -115,12 +108,10 @@ def transfer(
             slower=slower,
             stages=stages,
         )
-    added: dict[str, Any] = {"reference": str(reference)}
     notice(video.record["reference_notices"])
-    _finish(_beside(video) if side_by_side else video, output, added, as_json)
+    _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json)
 
 
-@app.command()
 def lift(
     reference: Reference,
     output: Annotated[Path, typer.Option("--output", help="The motion file to write.")] = Path("motion.safetensors"),
@@ -152,7 +143,7 @@ def lift(
     check_settings(method, values)
     prepare.check_reference(reference)
     with Live(as_json) as live:
-        backbone = load_model(model, device, live)
+        backbone = _load_model(model, device, live)
         work = Run(backbone)
         live.show("lift", 0, None)
         motion = lifting.lift(
@@ -194,7 +185,6 @@ def lift(
     report_costs(record, [output], as_json)
 
 
-@app.command()
 def cast(
     motion: Annotated[
         Path, typer.Argument(metavar="MOTION", help="A motion file, made by motionlift lift.", show_default=False)
@@ -232,9 +222,9 @@ def cast(
     prepare.check_prompt(prompt)
     lifted = Motion.load(motion)
     check_settings(lifted.method, {**lifted.settings, **values})
-    others = [(Motion.load(path), part) for path, part in _mixed(mixed)]
+    others = [(Motion.load(path), part) for path, part in mixed_of(mixed)]
     with Live(as_json) as live:
-        backbone = load_model(model, device, live, prompt)
+        backbone = _load_model(model, device, live, prompt)
         if lifted.fingerprint not in ("", backbone.fingerprint) and tuning_prompt(lifted):
             notice([f"the motion was tuned on other weights than these of {backbone.name}, or in another precision"])
         stages = _stages(backbone, interpolate, between, upscale, device)
@@ -247,7 +237,6 @@ def cast(
     _finish(video, output, added, as_json)
 
 
-@app.command()
 def export(
     motion: Annotated[
         Path, typer.Argument(metavar="MOTION", help="A motion file of a method that tunes.", show_default=False)
@@ -277,7 +266,6 @@ def export(
     wrote([output])
 
 
-@app.command()
 def inspect(
     reference: Reference,
     output: Annotated[Path, typer.Option("--output", help="The MP4 to write; a PNG goes beside it.")] = Path(
@@ -305,7 +293,7 @@ def inspect(
     check_settings(method, values)
     prepare.check_reference(reference)
     with Live() as live:
-        backbone = load_model(model, device, live)
+        backbone = _load_model(model, device, live)
         work = Run(backbone)
         live.show("lift", 0, None)
         motion = lifting.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
@@ -319,13 +307,16 @@ def inspect(
     wrote([output, output.with_suffix(".png")])
 
 
-def _paired(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
-    """Subjects and targets from ``--pair SUBJECT=TARGET``."""
-    split = [pair.partition("=")[::2] for pair in pairs or ()]
-    for pair, (subject, target) in zip(pairs or (), split, strict=True):
-        if not subject.strip() or not target.strip():
-            raise SettingError(f"--pair is {pair!r}; give SUBJECT=TARGET, such as --pair star=ring")
-    return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
+def _load_model(model: str, device: str, live: "Live", prompt: str = "") -> "Backbone":
+    """Load a model; says which words of the prompt it does not know."""
+    from motionlift.models import loading
+
+    live.show("load", 0, None)
+    backbone = loading.load(model, device)
+    unknown = backbone.unknown_words(prompt) if prompt and hasattr(backbone, "unknown_words") else []  # pyright: ignore
+    if unknown:
+        notice([f"{backbone.name} does not know the word(s) {', '.join(unknown)}"])
+    return backbone
 
 
 def _stages(
@@ -342,18 +333,6 @@ def _stages(
     if interpolate is not None:
         stages.append(casting.interpolation(loading.load(between, device) if between else backbone, interpolate))
     return [*stages, upscaling.super_resolution(device)] if upscale else stages
-
-
-def _mixed(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
-    """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1."""
-    found = []
-    for pair in pairs or ():
-        path, equals, strength = pair.rpartition("=")
-        try:
-            found.append((Path(path), float(strength)) if equals else (Path(pair), 1.0))
-        except ValueError as error:
-            raise SettingError(f"--mix is {pair!r}; give MOTION=STRENGTH, such as walk.safetensors=0.5") from error
-    return found
 
 
 def _beside(video: "Video") -> "Video":

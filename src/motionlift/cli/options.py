@@ -1,11 +1,13 @@
-"""The options that several commands share, each declared once."""
+"""The options that several commands share, each declared once, and how those that are given again and again are read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from motionlift.errors import SettingError
 
 
 def whole(low: int, high: int) -> Callable[[Any], int]:
@@ -121,3 +123,40 @@ Set = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
+
+
+def values_of(pairs: Sequence[str] | None, **shorthands: str | Sequence[str] | None) -> dict[str, Any]:
+    """Settings from ``--set`` and from the options that are short for one."""
+    from motionlift.core.settings import assignments
+
+    values: dict[str, Any] = dict(assignments(pairs or ()))
+    for name, value in shorthands.items():
+        if value is None:
+            continue
+        if name in values:
+            raise SettingError(
+                f"{name} is given by an option of its own and by --set {name}={values[name]}; give it once"
+            )
+        values[name] = value
+    return values
+
+
+def pairs_of(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
+    """Subjects and targets from ``--pair SUBJECT=TARGET``."""
+    split = [pair.partition("=")[::2] for pair in pairs or ()]
+    for pair, (subject, target) in zip(pairs or (), split, strict=True):
+        if not subject.strip() or not target.strip():
+            raise SettingError(f"--pair is {pair!r}; give SUBJECT=TARGET, such as --pair star=ring")
+    return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
+
+
+def mixed_of(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
+    """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1."""
+    found = []
+    for pair in pairs or ():
+        path, equals, strength = pair.rpartition("=")
+        try:
+            found.append((Path(path), float(strength)) if equals else (Path(pair), 1.0))
+        except ValueError as error:
+            raise SettingError(f"--mix is {pair!r}; give MOTION=STRENGTH, such as walk.safetensors=0.5") from error
+    return found

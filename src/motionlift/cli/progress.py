@@ -94,20 +94,6 @@ def _cost(seconds: float, passes: Mapping[str, int]) -> tuple[str, str, str]:
     return f"{seconds:.2f}", str(passes["forward"]), str(passes["backward"])
 
 
-def closing_lines(record: Mapping[str, Any]) -> list[str]:
-    """What else a run has to tell: memory, and the motion's error where it was measured."""
-    lines = [f"peak memory: {readable_bytes(record['peak_memory_bytes'])}"]
-    error = record.get("motion_error")
-    if error is not None:
-        cosine = error["direction_cosine"]
-        lines.append(
-            f"motion error: {error['aligned_error']:.3f} of the frame's width (each track's mean removed), "
-            f"direction cosine {'undefined' if cosine is None else format(cosine, '.2f')}, "
-            f"object seen in {error['seen_share']:.0%} of the frames"
-        )
-    return lines
-
-
 def score_tables(figures: Mapping[str, float], meanings: Mapping[str, str], left_out: Mapping[str, str]) -> list[Table]:
     """Figures with how to read them; then what was left out, one line for all that lack the same."""
     tables = []

@@ -1,0 +1,38 @@
+"""What there is, told by the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import motionlift.demo
+from motionlift.cli.main import run
+
+
+def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
+    assert run(["methods", "--json"]) == 0
+    listed = {method["name"]: method for method in json.loads(capsys.readouterr().out)}
+    assert set(listed) == {"ditflow", "injection", "moft", "motionflow", "motionmatcher", "none", "smm", "vmc"}
+    assert listed["ditflow"]["settings"]["temperature"] == {"default": 2.0, "allowed": "a number from 0.001 to 1000"}
+    assert run(["methods"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"{name}: {method['summary']}" in told for name, method in listed.items())
+    matrix = told.split("settings of every method")[0]
+    assert "cogvideox" in matrix and "unet3d" in matrix
+    assert all(name in matrix for name in listed), "every method has a row"
+    assert "no: target is" in matrix, "a pair that cannot work says why"
+    assert run(["models"]) == 0
+    told = capsys.readouterr().out
+    assert "tiny-dit" in told
+    assert "CogVideoXPipeline" in told
+
+
+def test_demo_makes_its_page_in_the_folder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def page(folder: Path, advance: Callable[[str, float], None]) -> Path:
+        advance("making it", 0.5)
+        return folder / "index.html"
+
+    monkeypatch.setattr(motionlift.demo, "make_demo", page)
+    assert run(["demo", "--output", "shown"]) == 0
+    assert capsys.readouterr().out == "wrote shown/index.html\n"

@@ -1,0 +1,73 @@
+"""What the command line takes."""
+
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+from motionlift.cli.app import app
+from motionlift.cli.main import run
+
+HEAVY = ("torch", "diffusers", "transformers", "cv2", "av", "matplotlib", "numpy")
+
+
+def test_the_command_line_is_frozen():
+    group = typer.main.get_command(app)
+    taken = {
+        name: [word for parameter in command.params for word in sorted(parameter.opts)]
+        for name, command in group.commands.items()  # pyright: ignore[reportAttributeAccessIssue]
+    }
+    assert taken == {
+        "transfer": [
+            *("reference", "--prompt", "--method", "--model", "--output", "--seed", "--frames", "--steps", "--read"),
+            *("--source-prompt", "--pair", "--set", "--device"),
+            *("--slower", "--interpolate", "--between", "--upscale", "--side-by-side", "--json"),
+        ],
+        "lift": [
+            *("reference", "--output", "--method", "--model", "--frames", "--steps", "--read"),
+            *("--source-prompt", "--subject", "--set", "--run", "--previews", "--slower", "--device", "--json"),
+        ],
+        "cast": [
+            *("motion", "--prompt", "--model", "--output", "--seed", "--steps"),
+            *("--target", "--strength", "--mix", "--interpolate", "--between", "--upscale"),
+            *("--set", "--device", "--keep-motion", "--json"),
+        ],
+        "export": ["motion", "output", "--for", "--rank"],
+        "inspect": [
+            *("reference", "--output", "--method", "--model", "--frames", "--read"),
+            *("--source-prompt", "--subject", "--set", "--device"),
+        ],
+        "score": [
+            *("reference", "generated", "--prompt", "--truth", "--metrics", "--tracker", "--tracker-weights"),
+            *("--clip-model", "--legacy", "--from-start", "--json"),
+        ],
+        "world": ["folder", "--count", "--seed", "--frames", "--size"],
+        "bench": ["run", "--jobs", "--output", "--again"],
+        "report": ["records", "--output"],
+        "models": [],
+        "methods": ["--json"],
+        "cache": ["--clear"],
+        "demo": ["--output"],
+    }
+
+
+def test_nothing_heavy_is_imported_before_a_command_needs_it():
+    program = f"import sys, motionlift.cli.main, motionlift.cli.app; print(sorted({{*{HEAVY}}} & {{*sys.modules}}))"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_lists_every_command_in_order(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert run(arguments) == 0
+    told = capsys.readouterr().out
+    order = ("transfer", "lift", "cast", "export", "inspect", "score", "world", "bench", "report")
+    order += ("models", "methods", "cache", "demo")
+    places = [told.index(f"│ {name} ") for name in order]
+    assert places == sorted(places)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("motionlift 0.")

@@ -1,0 +1,265 @@
+"""Lifting and casting from the command line: what is written, printed, refused, and left behind."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from motionlift.cli.main import run
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from tests import twins
+from tests.cli.calls import PROMPT, QUICK, bad_references, left_behind, refused
+
+MOTIONFLOW = ("--method", "motionflow", "--source-prompt", "a blue ring on the field")
+
+
+def test_transfer_writes_a_video_and_its_record_and_repeats_bit_for_bit(
+    clips: Path, model: str, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK, "--seed", "3"]
+    for name in ("first.mp4", "second.mp4"):
+        assert run([*arguments, "--output", name]) == 0
+    assert left_behind() == ["first.json", "first.mp4", "second.json", "second.mp4"]
+    assert Path("first.mp4").read_bytes() == Path("second.mp4").read_bytes()
+    told = capsys.readouterr()
+    for words in ("phase", "forward", "backward", "peak memory", "wrote first.mp4 and first.json"):
+        assert words in told.out
+    record = json.loads(Path("first.json").read_text())
+    assert record["command"] == ["motionlift", *arguments, "--output", "first.mp4"]
+    assert record["reference"] == str(clips / "one.mp4")
+    assert record["seed"] == 3
+    assert record["settings"]["steps"] == 2
+    # one guided step: an injection pass and one inner step; two denoising steps of two; one pass to lift
+    assert record["passes"] == {"forward": 1 + 2 + 4, "backward": 1}
+    assert Clip.read("first.mp4", frames=9, fps=8, aspect=(32, 32)).frames.shape == (9, 32, 32, 3)
+
+
+def test_json_is_all_that_is_printed(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK, "--json"]) == 0
+    told = capsys.readouterr()
+    record = json.loads(told.out)
+    assert record == json.loads(Path("out.json").read_text())
+    assert record["seconds"] > 0
+    assert record["passes"]["forward"] > record["passes"]["backward"] > 0
+    assert record["peak_memory_bytes"] > 10**6
+    assert record["output"]["path"] == "out.mp4"
+    assert told.err == ""
+
+
+def test_a_transfer_judges_nothing_though_the_truth_lies_beside_the_reference(clips: Path, model: str):
+    assert (clips / "one.json").is_file()
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--method", "none"]
+    assert run([*start, *QUICK[:2]]) == 0
+    assert not {key for key in json.loads(Path("out.json").read_text()) if "error" in key}
+
+
+def test_side_by_side_shows_the_reference_and_the_same_result(clips: Path, model: str):
+    arguments = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK]
+    assert run([*arguments, "--output", "alone.mp4"]) == 0
+    assert run([*arguments, "--output", "both.mp4", "--side-by-side"]) == 0
+    both = Clip.read("both.mp4", frames=9, fps=8, aspect=(256, 520), longest=520)
+    assert both.frames.shape == (9, 256, 520, 3)
+    given, made = (
+        Clip.read(path, frames=9, fps=8, aspect=(1, 1)).resized(16, 16).pixels()
+        for path in (clips / "one.mp4", "alone.mp4")
+    )
+    for own, other, half in ((given, made, slice(0, 256)), (made, given, slice(264, 520))):
+        shown = Clip.of(both.frames[:, :, half], 8.0).resized(16, 16).pixels()
+        assert (shown - own).abs().mean() < 0.2 * (shown - other).abs().mean()
+    record = json.loads(Path("both.json").read_text())
+    assert record["side_by_side"] is True
+
+
+def test_words_and_crops_are_mentioned(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    frames = torch.arange(12, dtype=torch.uint8)[:, None, None, None].expand(12, 48, 64, 3) * 16
+    Clip.of(frames, 8.0).save("wide.mp4")
+    assert run(["transfer", "wide.mp4", "--prompt", "a purple star", "--model", model, *QUICK, "--json"]) == 0
+    told = capsys.readouterr()
+    assert "does not know the word(s) purple\n" in told.err
+    assert "note: frames were cropped from 64x48 to 48x48" in told.err
+    json.loads(told.out)
+
+
+def test_lift_then_cast_is_transfer(clips: Path, model: str, motion: Path):
+    common = ["--prompt", PROMPT, "--model", model, "--seed", "1"]
+    assert run(["transfer", str(clips / "one.mp4"), *common, *QUICK, "--output", "at-once.mp4"]) == 0
+    assert run(["cast", str(motion), *common, "--output", "in-two.mp4"]) == 0
+    assert Path("at-once.mp4").read_bytes() == Path("in-two.mp4").read_bytes()
+    assert json.loads(Path("in-two.json").read_text())["motion"] == str(motion)
+
+
+def test_lifting_again_runs_no_network(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    records = []
+    for name in ("first.safetensors", "second.safetensors"):
+        assert run(["lift", str(clips / "one.mp4"), "--model", model, "--output", name, "--json"]) == 0
+        records.append(json.loads(capsys.readouterr().out))
+    assert [record["passes"]["forward"] for record in records] == [1, 0]
+    assert [record["from_cache"] for record in records] == [False, True]
+    assert records[0]["grid"] == {"frames": 3, "height": 4, "width": 4}
+    assert records[0]["source"]["shape"] == {"frames": 9, "height": 32, "width": 32}
+    assert records[0]["seconds"] > 0
+    assert Path("first.safetensors").read_bytes() == Path("second.safetensors").read_bytes()
+    assert run(["cache"]) == 0
+    assert "1 motion " in capsys.readouterr().out
+    assert run(["cache", "--clear"]) == 0
+    assert run(["cache"]) == 0
+    assert "0 motions " in capsys.readouterr().out
+
+
+def test_kept_positions_are_reused(model: str, motion: Path, capsys: pytest.CaptureFixture[str]):
+    common = ["--prompt", PROMPT, "--model", model, "--json"]
+    optimised = ["--set", "target=positions", "--keep-motion", "kept.safetensors"]
+    assert run(["cast", str(motion), *common, *optimised]) == 0
+    assert any(name.startswith("positions.0.") for name in Motion.load("kept.safetensors").tensors)
+    capsys.readouterr()
+    assert run(["cast", "kept.safetensors", *common, "--set", "target=saved"]) == 0
+    assert json.loads(capsys.readouterr().out)["passes"]["backward"] == 0
+    assert "no saved positions" in refused(capsys, 1, "cast", str(motion), *common, "--set", "target=saved")
+
+
+def test_inspect_draws_arrows(clips: Path, model: str):
+    assert run(["inspect", str(clips / "one.mp4"), "--model", model, "--read", "flow"]) == 0
+    assert left_behind() == ["inspect.mp4", "inspect.png"]
+    assert Clip.read("inspect.mp4", frames=9, fps=8, aspect=(1, 1)).frames.shape[0] == 9
+    assert Path("inspect.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_inspect_draws_attention_maps(clips: Path, model: str):
+    subjects = ("--subject", "ring", "--subject", "field", "--set", "block=1,2", "--set", "steps=3")
+    assert run(["inspect", str(clips / "one.mp4"), "--model", model, *MOTIONFLOW, *subjects]) == 0
+    assert left_behind() == ["inspect.mp4", "inspect.png"]
+    drawn = Clip.read("inspect.mp4", frames=9, fps=8, aspect=(1, 1)).frames
+    assert drawn.shape[1] > 2 * 192 and drawn.shape[2] > 2 * 192, "two subjects in two layers"
+
+
+def test_words_are_paired_in_one_command_or_in_two(clips: Path, model: str):
+    common = [*MOTIONFLOW, "--model", model, *QUICK]
+    pairs = ("--pair", "ring=star", "--pair", "field=field")
+    assert run(["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, *common, *pairs, "--output", "once.mp4"]) == 0
+    settings = json.loads(Path("once.json").read_text())["settings"]
+    assert (settings["subjects"], settings["targets"]) == (["ring", "field"], ["star", "field"])
+    subjects = ("--subject", "ring", "--subject", "field")
+    assert run(["lift", str(clips / "one.mp4"), *common, *subjects, "--output", "maps.safetensors"]) == 0
+    targets = ("--target", "star", "--target", "field")
+    assert run(["cast", "maps.safetensors", "--prompt", PROMPT, "--model", model, *targets, "--output", "two.mp4"]) == 0
+    assert Path("once.mp4").read_bytes() == Path("two.mp4").read_bytes()
+
+
+def test_words_that_cannot_be_paired_are_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--method", "motionflow", "--model", model]
+    told = [*start, "--source-prompt", "a blue ring on the field"]
+    for given, words in {
+        ("--pair", "ring"): "give SUBJECT=TARGET",
+        ("--pair", "=star"): "give SUBJECT=TARGET",
+        ("--pair", "dog=star"): "dog is not in the source prompt",
+        ("--pair", "ring=dog"): "dog is not in the prompt",
+        ("--set", "subjects=ring"): "1 subjects (ring) and 0 targets (none)",
+        ("--pair", "ring=star", "--set", "targets=star"): "targets is given by an option of its own and by --set",
+    }.items():
+        assert words in refused(capsys, 1, *told, *given)
+    assert "give source_prompt" in refused(capsys, 1, *start, "--pair", "ring=star")
+
+
+def test_bad_references_are_refused_before_a_model_is_loaded(clips: Path, capsys: pytest.CaptureFixture[str]):
+    for name, words in bad_references(Path.cwd(), (clips / "one.mp4").read_bytes()).items():
+        for command in (["transfer", name, "--prompt", PROMPT], ["lift", name], ["inspect", name]):
+            told = refused(capsys, 1, *command, "--model", "no-such-folder/twin")
+            assert name in told
+            assert words in told
+
+
+def test_bad_outputs_are_refused_before_a_model_is_loaded(clips: Path, capsys: pytest.CaptureFixture[str]):
+    reference = str(clips / "one.mp4")
+    Path("folder.mp4").mkdir()
+    Path("kept.mp4").touch(mode=0o444)
+    Path("shut").mkdir(mode=0o555)
+    Path("taken.json").mkdir()
+    for output, words in {
+        "folder.mp4": "it is a folder",
+        "nowhere/out.mp4": "there is no folder",
+        "kept.mp4": "read-only",
+        "shut/out.mp4": "read-only",
+        "out.avi": "must end in .mp4",
+        "taken.mp4": "taken.json: it is a folder",
+    }.items():
+        told = refused(capsys, 1, "transfer", reference, "--prompt", PROMPT, "--model", "no/such", "--output", output)
+        assert output.removesuffix(".mp4") in told
+        assert words in told
+    Path("same.mp4").symlink_to(reference)
+    for command in (["transfer", reference, "--prompt", PROMPT], ["inspect", reference]):
+        assert "it is the reference" in refused(capsys, 1, *command, "--output", "same.mp4")
+    assert "must end in .safetensors" in refused(capsys, 1, "lift", reference, "--output", "motion.pt")
+    assert "it is a file" in refused(capsys, 1, "world", reference)
+    assert "there is no folder" in refused(capsys, 1, "world", "no/parent")
+
+
+def test_bad_words_and_settings_are_refused_before_a_model_is_loaded(clips: Path, capsys: pytest.CaptureFixture[str]):
+    start = ["transfer", str(clips / "one.mp4"), "--model", "no/such"]
+    assert "the prompt is empty" in refused(capsys, 1, *start, "--prompt", "  ")
+    for given, words in {
+        "speed=3": ["'speed'", "allowed are steps"],
+        "temperature": ["'temperature'", "name=value"],
+        "temperature=hot": ["'hot'", "a number from 0.001 to 1000"],
+        "temperature=0": ["'0'", "a number from 0.001 to 1000"],
+        "temperature=nan": ["'nan'", "a number"],
+        "steps=0": ["'0'", "a whole number from 1 to 1000"],
+        "steps=2.5": ["'2.5'", "a whole number"],
+        "target=motion": ["'motion'", "latents or positions or saved"],
+        "inject=perhaps": ["'perhaps'", "true or false"],
+        "block=top": ["'top'", "whole numbers"],
+    }.items():
+        told = refused(capsys, 1, *start, "--prompt", PROMPT, "--set", given)
+        assert all(word in told for word in words), told
+    prompted = [*start, "--prompt", PROMPT]
+    assert "given twice" in refused(capsys, 1, *prompted, "--set", "lr=1", "--set", "lr=2")
+    assert "steps is given by an option of its own and by --set steps=4" in refused(
+        capsys, 1, *prompted, "--steps", "3", "--set", "steps=4"
+    )
+    assert "steps is '5000'" in refused(capsys, 1, *prompted, "--steps", "5000")
+    assert "read is 'tea leaves'; allowed is attention or flow" in refused(capsys, 1, *prompted, "--read", "tea leaves")
+    told = refused(capsys, 1, *prompted, "--method", "magic")
+    assert "'magic'" in told
+    assert "ditflow, injection" in told
+
+
+def test_what_the_model_refuses(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT]
+    assert "no/such" in refused(capsys, 1, *start, "--model", "./no/such")
+    assert "'no-such-model' is not to be had" in refused(capsys, 1, *start, "--model", "no-such-model")
+    start += ["--model", model]
+    assert "block 7 does not exist" in refused(capsys, 1, *start, "--set", "block=7")
+    assert "10 frames do not fit" in refused(capsys, 1, *start, "--frames", "10")
+    assert "device 'abacus' is not there" in refused(capsys, 1, *start, "--device", "abacus")
+    long = ["transfer", str(clips / "one.mp4"), "--prompt", "red " * 9, "--model", model]
+    assert "the prompt has 10 tokens" in refused(capsys, 1, *long)
+
+
+def test_bad_motions_are_refused(
+    clips: Path, model: str, other_model: str, motion: Path, capsys: pytest.CaptureFixture[str]
+):
+    cut = motion.read_bytes()[:-100]
+    Path("cut.safetensors").write_bytes(cut)
+    save_file({"weight": torch.zeros(2)}, "weights.safetensors")
+    for name, words in {
+        "none.safetensors": "does not exist",
+        "cut.safetensors": "damaged",
+        "weights.safetensors": "no motion",
+        str(clips / "one.mp4"): "damaged",
+    }.items():
+        told = refused(capsys, 1, "cast", name, "--prompt", PROMPT, "--model", "no/such")
+        assert name in told
+        assert words in told
+    told = refused(capsys, 1, "cast", str(motion), "--prompt", PROMPT, "--model", other_model)
+    assert "does not fit" in told
+
+
+def test_a_model_that_gives_no_numbers_is_refused(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    broken = twins.cogvideox()
+    with torch.no_grad():
+        broken.transformer.proj_out.weight.fill_(torch.inf)
+    broken.save_pretrained(tmp_path / "broken")
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "broken")]
+    assert "no longer finite after step 1" in refused(capsys, 1, *start, *QUICK)
