@@ -209,6 +209,21 @@ def test_what_cannot_be_lifted_is_refused(model: Any, tmp_path: Path):
     assert "attends jointly" in said
 
 
+def test_a_written_prompt_of_tuning_and_a_motion_that_holds_one_need_no_tagger(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+):
+    reduced = lift(a_clip(), model, "vmc", settings=QUICK, cached=False)
+    monkeypatch.setitem(sys.modules, "textblob.en", None)
+    assert reduced.settings["tuning_prompt"] == "a ring"
+    assert cast(reduced, PROMPT, model).record["tuning_prompt"] == "a ring"
+    told = {**QUICK, "tuning_prompt": "a ring"}
+    assert lift(a_clip(), model, "vmc", settings=told, cached=False).digest() == reduced.digest()
+    said = refusal(SettingError, lambda: lift(a_clip(), model, "vmc", settings=QUICK, cached=False))
+    assert "motionlift[captions]" in said
+    long = {**QUICK, "tuning_prompt": "red " * 99}
+    assert "the tuning prompt does not fit" in refusal(InputError, lambda: lift(a_clip(), model, "vmc", settings=long))
+
+
 def test_transfer_tunes_and_casts(model: Any):
     video = transfer(a_clip(), PROMPT, model, method="vmc", settings=QUICK, cached=False)
     assert video.record["passes"] == {"forward": 3 + 2 + 6, "backward": 2}

@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 
-from motionlift.errors import InputError
+from motionlift.errors import InputError, SettingError
 from motionlift.methods.captions import subject_and_action
 from motionlift.world.shapes import SHAPES
 
@@ -39,3 +41,9 @@ def test_every_shape_of_the_world_is_a_subject(shape: str):
 def test_a_caption_without_a_subject_is_refused(caption: str):
     with pytest.raises(InputError, match="no subject once looks and places are left out; write one with a subject"):
         subject_and_action(caption)
+
+
+def test_without_the_tagger_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "textblob.en", None)
+    with pytest.raises(SettingError, match=r"motionlift\[captions\].* or write tuning_prompt .* or give reduced=false"):
+        subject_and_action("a car is moving")

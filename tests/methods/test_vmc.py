@@ -82,6 +82,7 @@ def test_the_prompt_of_tuning_and_that_of_inversion(model: Any):
     settings = replace(vmc.METHOD.settings(model), source_prompt="a red star on a blue plain background")
     assert vmc.METHOD.caption(settings) == "a star"
     assert vmc.METHOD.caption(replace(settings, reduced=False)) == settings.source_prompt
+    assert vmc.METHOD.caption(replace(settings, tuning_prompt="a star, falling")) == "a star, falling"
     assert settings.inversion_prompt == ""
     assert replace(settings, inverted_with="source").inversion_prompt == settings.source_prompt
     with pytest.raises(InputError, match="no subject"):

@@ -55,6 +55,9 @@ class Guided(Sampled):
 class Tuned(Sampled):
     """Settings shared by every method that tunes weights to a reference; each method adds its own."""
 
+    tuning_prompt: str = setting("", lifted=True)
+    """The prompt of tuning, as it is to be read. Without it the source prompt, which a method may reduce; a motion once lifted
+    holds what was read."""
     tuning_steps: int = setting(400, low=1, high=1_000_000, lifted=True)
     """Optimiser steps (VMC, released)."""
     tuning_lr: float = setting(1e-4, low=0, high=10, lifted=True)

@@ -6,7 +6,7 @@ ships with it.
 
 from collections.abc import Sequence
 
-from motionlift.errors import InputError
+from motionlift.errors import InputError, SettingError
 
 Tagged = tuple[str, str]
 """A word and its part of speech, in the tags of the Penn treebank."""
@@ -26,8 +26,16 @@ def subject_and_action(caption: str) -> str:
 
     Raises:
         InputError: no subject is left.
+        SettingError: textblob is not installed.
     """
-    from textblob.en import tag
+    try:
+        from textblob.en import tag
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            "reduced is true, and the source prompt is reduced by textblob, which is not installed: pip install "
+            "'motionlift[captions]', or write tuning_prompt with a subject and its action, such as 'a car is moving', or give "
+            "reduced=false"
+        ) from error
 
     tagged = _corrected([(word, kind) for word, kind in tag(caption) if kind[:1].isalpha()])
     kept = _trimmed(_without_looks(_without_phrases(tagged)))

@@ -140,8 +140,8 @@ class MotionMatcher:
         return Plan(backbone.linear_layers("linear"), settings.rank, settings.dropout)
 
     def caption(self, settings: MotionMatcherSettings) -> str:
-        """The source prompt."""
-        return settings.source_prompt
+        """The tuning prompt, or without one the source prompt."""
+        return settings.tuning_prompt or settings.source_prompt
 
     def loss(self, draw: Draw, backbone: Backbone, settings: MotionMatcherSettings) -> Float[Tensor, ""]:
         """Distance between the attention that the predicted and the true denoising step lead to.

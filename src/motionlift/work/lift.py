@@ -143,6 +143,8 @@ def lifted(run: Run, reference: str | Path | Clip, lifting: Lifting, advance: Ad
     backbone, method = run.backbone, lifting.method
     settings = settings_for(method, backbone, lifting.values)
     _check_lifting(lifting, settings, backbone)
+    if isinstance(method, Tuner) and isinstance(settings, Tuned):
+        settings = replace(settings, tuning_prompt=method.caption(settings))  # so that a cast reduces nothing
     with run.phase("read"):
         wide = read_reference(reference, backbone, lifting.frames, lifting.slower)
     shape = backbone.fitting(lifting.frames)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from motionlift.core.method import Method, Tuner
-from motionlift.core.method_settings import Guided, Sampled
+from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Backbone
 from motionlift.core.settings import with_values
 from motionlift.core.tensors import INVERTED
@@ -81,15 +81,19 @@ def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
 
 
 def check_source_prompt(settings: Sampled, backbone: Backbone) -> None:
-    """Refuse a source prompt that the model cannot read whole.
+    """Refuse a source prompt, or a tuning prompt, that the model cannot read whole.
 
     Raises:
         InputError: it is longer than the model's text window.
     """
-    try:
-        backbone.text(settings.source_prompt)
-    except InputError as error:
-        raise InputError(f"the source prompt does not fit: {error}") from error
+    prompts = {"source": settings.source_prompt}
+    if isinstance(settings, Tuned) and settings.tuning_prompt:
+        prompts["tuning"] = settings.tuning_prompt
+    for kind, prompt in prompts.items():
+        try:
+            backbone.text(prompt)
+        except InputError as error:
+            raise InputError(f"the {kind} prompt does not fit: {error}") from error
 
 
 def check_seed(seed: int) -> None:
