@@ -127,13 +127,13 @@ def draw_batch(seed: int, step: int, size: int) -> tuple[Float[Tensor, "b 3 64 6
     empty = torch.rand(size, generator=generator) < EMPTY_SHARE
     empty[0] = False  # the renderer wants an object in at least one scene
     moments = torch.randint(17, (size,), generator=generator)
-    scenes = [
+    drawn = [
         _moment(scenes.sample(seed, step * size + number, objects=1), int(moments[number]), bool(empty[number]))
         for number in range(size)
     ]
-    rendering = scenes.render(scenes, SIDE, SIDE)
+    rendering = scenes.render(drawn, SIDE, SIDE)
     numbers: dict[str, list[int]] = {name: [] for name in CLASSES}
-    for scene in scenes:
+    for scene in drawn:
         item = scene.objects[0] if scene.objects else None
         numbers["shape"].append(CLASSES["shape"].index(item.shape) if item else -1)
         numbers["colour"].append(CLASSES["colour"].index(item.colour) if item else -1)

@@ -13,7 +13,7 @@ LITTLE = 3 * PAIRS // 2
 PROGRAM = """
 import re, resource, sys, torch
 from pathlib import Path
-from motionlift.metrics import discrepancy, fidelity, matching
+from motionlift.measure import discrepancy, fidelity, matching
 
 def most_held():
     status = Path("/proc/self/status")

@@ -73,7 +73,7 @@ class Verdict:
     """Probability, 0..1, that a pixel of the frame at the judge's size belongs to any object."""
 
 
-def convolution(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
+def _convolution(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()
     )
@@ -82,7 +82,7 @@ def convolution(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
 class _Residual(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
-        self.layers = nn.Sequential(convolution(channels, channels), convolution(channels, channels))
+        self.layers = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return features + self.layers(features)
@@ -96,12 +96,12 @@ class Judge(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fine = convolution(3, 24, stride=2)
-        self.middle = nn.Sequential(convolution(24, 40, stride=2), _Residual(40))
-        self.coarse = nn.Sequential(convolution(40, 72, stride=2), _Residual(72), _Residual(72))
+        self.fine = _convolution(3, 24, stride=2)
+        self.middle = nn.Sequential(_convolution(24, 40, stride=2), _Residual(40))
+        self.coarse = nn.Sequential(_convolution(40, 72, stride=2), _Residual(72), _Residual(72))
         self.to_middle = nn.Conv2d(72, 40, 1)
-        self.at_middle = convolution(40, 24)
-        self.at_fine = convolution(24, 16)
+        self.at_middle = _convolution(40, 24)
+        self.at_fine = _convolution(24, 16)
         self.to_mask = nn.Sequential(nn.Conv2d(16, 4, 1), nn.PixelShuffle(2))
         self.gist = nn.Sequential(nn.Linear(2 * 72, 128), nn.ReLU())
         self.heads = nn.ModuleDict({name: nn.Linear(128, len(classes)) for name, classes in CLASSES.items()})
