@@ -1,14 +1,49 @@
-"""What tells one model from another: hashes of configurations and of a sample of the weights."""
+"""What tells one model from another: hashes of the settings that decide sizes and meaning, and of a sample of the weights."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 SAMPLED_VALUES = 64
 """About so many values of every weight, evenly spread, tell models of one configuration apart (ours)."""
+
+SCHEDULER_FIELDS = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "rescale_betas_zero_snr",
+    "snr_shift_scale",
+    "set_alpha_to_one",
+    "prediction_type",
+)
+"""What diffusers' DDIM schedulers are told that decides how noisy a timestep is and what the network's output means. Which
+timesteps a run visits is a matter of sampling."""
+
+
+def identity_of(fields: Mapping[str, Sequence[str]], configs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Hash of the settings of a model's parts that decide whether a motion fits it.
+
+    Whatever else a configuration says counts for nothing, so that a library may add settings. A setting that is missing counts
+    as None.
+
+    Args:
+        fields: for each part, such as ``network``, the names of its settings that count.
+        configs: the configuration of each of these parts.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    return digest({part: {name: configs[part].get(name) for name in names} for part, names in fields.items()})
+
+
+def former_identity(*configs: Mapping[str, Any]) -> str:
+    """What version 0.1 wrote into motion files: a hash of the whole configurations of network, autoencoder and scheduler."""
+    return digest(*configs)
 
 
 def digest(*parts: Any) -> str:
