@@ -247,7 +247,7 @@ def test_a_checkpoint_of_other_layers_is_refused(model: Any, given: Reference, t
 def test_two_runs_do_not_share_a_folder(tmp_path: Path):
     with run_folder.opened(tmp_path / "run", {}):
         other = (
-            "import sys; from pathlib import Path; from motionlift import run_folder\n"
+            "import sys; from pathlib import Path; from motionlift.loops import run_folder\n"
             "with run_folder.opened(Path(sys.argv[1]), {}): pass"
         )
         done = subprocess.run([sys.executable, "-c", other, str(tmp_path / "run")], capture_output=True, text=True)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from motionlift.errors import OutputError, SettingError
 from motionlift.motion import cache
 from motionlift.motion.file import Motion
-from tests.motion.test_file import a_motion, assert_same
+from tests.motion.test_file import FULL, a_motion, assert_same
 
 
 @pytest.fixture
@@ -20,6 +21,14 @@ def most_bytes(monkeypatch: pytest.MonkeyPatch):
 
 def used_at(name: str, seconds: int) -> None:
     os.utime(cache.folder() / f"{name}.safetensors", (seconds, seconds))
+
+
+def file_size() -> int:
+    """Bytes of the file of a motion."""
+    cache.keep("size", a_motion())
+    size = (cache.folder() / "size.safetensors").stat().st_size
+    cache.clear()
+    return size
 
 
 def kept_names() -> set[str]:
@@ -61,7 +70,7 @@ def test_damaged_files_count_as_none(content: bytes | None):
 
 
 def test_the_longest_unused_go_first(most_bytes):
-    size = len(a_motion()._bytes())
+    size = file_size()
     most_bytes(3 * size)
     for number, name in enumerate(("first", "second", "third")):
         cache.keep(name, a_motion())
@@ -75,8 +84,9 @@ def test_the_longest_unused_go_first(most_bytes):
 
 
 def test_a_motion_larger_than_the_cap(most_bytes):
+    size = file_size()
     cache.keep("walk", a_motion())
-    most_bytes(len(a_motion()._bytes()))
+    most_bytes(size)
     large = replace(a_motion(), tensors={**a_motion().tensors, "more": torch.zeros(10_000)})
     cache.keep("large", large)
     assert kept_names() == {"walk"}, "it pushes none out"
@@ -132,10 +142,10 @@ def test_a_folder_that_is_read_only_is_no_failure():
 
 
 def test_a_full_disk_is_no_failure(monkeypatch: pytest.MonkeyPatch):
-    def full(_path: Path, _data: bytes) -> int:
-        raise OSError(28, "No space left on device")
+    def full(*_: object) -> None:
+        raise SafetensorError(FULL)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("motionlift.motion.file.save_file", full)
     cache.keep("walk", a_motion())
     assert kept_names() == set()
 

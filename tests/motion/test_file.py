@@ -1,11 +1,13 @@
 """A motion file comes back as it was, or is refused in one line."""
 
-import errno
 import json
 import math
 import pickle
 import re
+import resource
 import struct
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save, save_file
 
 from motionlift.core.lattice import Lattice, Shape
@@ -21,6 +24,8 @@ from motionlift.errors import MotionError, OutputError
 from motionlift.motion.file import FORMAT, KEY, Motion, Source
 
 GRID = Lattice(3, 2, 4)
+FULL = "Error while serializing: I/O error: No space left on device (os error 28)"
+"""What safetensors says of a full disk."""
 
 
 def a_motion(**changes: Any) -> Motion:
@@ -31,7 +36,7 @@ def a_motion(**changes: Any) -> Motion:
         "latents": torch.randn(1, 4, 3, 4, 8, generator=generator),
         "displacement.4": field,
         "channels.4": torch.tensor([7, 1, 3]),
-        "features.4": torch.randn(3, 8, 3, generator=generator).half(),
+        "features.4": torch.randn(24, 3, generator=generator).half(),
     }
     motion = Motion(
         tensors=tensors,
@@ -122,9 +127,13 @@ def test_digest_tells_motions_apart(changes: dict[str, Any]):
 
 def test_tensors_that_share_memory_or_need_gradients(target: Path):
     whole = torch.arange(8.0, requires_grad=True)
-    motion = a_motion(tensors={"latents": whole * 2, "half": whole[::2], "same": whole})
+    motion = a_motion(
+        tensors={"more": whole * 2, "half": whole[::2], "same": whole, "again": whole, "part": whole[2:4]}
+    )
     motion.save(target)
+    assert Motion.load(target).digest() == motion.digest()
     loaded = Motion.load(target).tensors
+    assert loaded["again"].tolist() == list(range(8)) and loaded["part"].tolist() == [2, 3]
     assert loaded["half"].tolist() == [0, 2, 4, 6]
     assert loaded["same"].tolist() == list(range(8))
 
@@ -141,26 +150,76 @@ def test_full_disk(target: Path, monkeypatch: pytest.MonkeyPatch, old: bool):
     if old:
         a_motion(method="smm").save(target)
     before = {path.name: path.read_bytes() for path in target.parent.iterdir()}
-    whole_write = Path.write_bytes
-
-    def half_write(self: Path, data: bytes) -> int:
-        whole_write(self, data[: len(data) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", half_write)
+    half_written(monkeypatch, SafetensorError(FULL))
     with pytest.raises(OutputError, match="disk is full"):
         a_motion().save(target)
     assert {path.name: path.read_bytes() for path in target.parent.iterdir()} == before
 
 
+@pytest.mark.parametrize("room", [100, 2000])
+def test_a_system_that_takes_no_more(target: Path, room: int):
+    """A limit on the size of files, within the header and within the tensors."""
+    a_motion(method="smm").save(target)
+    before = target.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(
+            OutputError, match=r"cannot write .*walk.safetensors.*: File too large; choose another place"
+        ):
+            a_motion().save(target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert target.read_bytes() == before
+
+
+def test_others_may_read_what_they_may_read_of_any_file(target: Path):
+    a_motion().save(target)
+    (target.parent / "plain").touch()
+    assert target.stat().st_mode == (target.parent / "plain").stat().st_mode
+
+
+STREAMED = """
+import json, resource, sys
+import torch
+from motionlift.core.lattice import Lattice, Shape
+from motionlift.motion.file import Motion, Source
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+tensors = {f"adapter.unet.layer{n}.difference": torch.ones(1024, 4096) for n in range(8)}
+source = Source("ab", 8.0, Shape(9, 32, 64))
+motion = Motion(tensors, "vmc", {}, "model", "ab", Lattice(3, 2, 4), source, "0")
+before = peak()
+motion.digest()
+after = peak()
+motion.save(sys.argv[1])
+print(json.dumps([sum(tensor.nbytes for tensor in tensors.values()), after - before, peak() - after]))
+"""
+
+
+def test_hash_and_file_take_no_copy_of_the_tensors(target: Path):
+    ran = subprocess.run([sys.executable, "-c", STREAMED, str(target)], capture_output=True, text=True, check=True)
+    held, hashed, saved = json.loads(ran.stdout)
+    assert held == 128 * 2**20
+    assert hashed < held / 16 and saved < held / 16
+
+
+def half_written(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let writing stop with an error once half is there."""
+
+    def half_write(tensors: dict[str, torch.Tensor], path: Path, about: dict[str, str]) -> None:
+        data = save(tensors, about)
+        path.write_bytes(data[: len(data) // 2])
+        raise error
+
+    monkeypatch.setattr("motionlift.motion.file.save_file", half_write)
+
+
 def test_interrupted_save(target: Path, monkeypatch: pytest.MonkeyPatch):
-    whole_write = Path.write_bytes
-
-    def half_write(self: Path, data: bytes) -> int:
-        whole_write(self, data[:10])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "write_bytes", half_write)
+    half_written(monkeypatch, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         a_motion().save(target)
     assert list(target.parent.iterdir()) == []
@@ -297,6 +356,34 @@ def test_displacements(target: Path):
     assert Motion.load(written(target, about(), {"displacement": field})).tensors["displacement"].isnan().all()
     field[0, 0, 0, 0] = math.inf
     assert "not finite" in refused(written(target, about(), {"displacement.2": field}))
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("latents", torch.zeros(3, 4, 8)),
+        ("inverted", torch.zeros(4)),
+        ("maps.2", torch.zeros(3, 2, 4)),
+        ("adapter.unet.layer.difference", torch.zeros(3)),
+        ("channels.4", torch.zeros(2, 2, dtype=torch.int64)),
+    ],
+)
+def test_tensors_with_other_axes(target: Path, name: str, tensor: torch.Tensor):
+    assert f"with {tensor.ndim} axes; a motion has" in refused(written(target, about(), {name: tensor}))
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"), [("channels.4", torch.zeros(3)), ("features.4", torch.zeros(3, 2, dtype=torch.int64))]
+)
+def test_numbers_of_another_type_than_the_name_has(target: Path, name: str, tensor: torch.Tensor):
+    assert "of type" in refused(written(target, about(), {name: tensor}))
+
+
+def test_names_of_methods_to_come(target: Path):
+    """A later method's tensors are of any size, and finite."""
+    given = {"paths.3": torch.zeros(2, 3, 4), "paths": torch.zeros(()), "displacement.all.1": torch.zeros(2)}
+    assert Motion.load(written(target, about(), given)).tensors.keys() == given.keys()
+    assert "not finite" in refused(written(target, about(), {"paths.3": torch.full((2,), math.nan)}))
 
 
 @pytest.mark.parametrize("sizes", [(3, 3, 8), (3, 3, 2, 8), (2, 2, 8, 2), (0, 3, 8, 2), (1, 3, 3, 8, 2), ()])

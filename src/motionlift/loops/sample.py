@@ -22,9 +22,7 @@ from motionlift.core.tensors import INVERTED, Latents, Positions, Tensors, Text
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.loops.adapters import Switch
 from motionlift.models.schedules import mixed_noise
-
-SAVED = "positions"
-"""Prefix of saved positions among the tensors of a motion: ``positions.<guided step>.<name>``."""
+from motionlift.motion import names
 
 
 @dataclass(frozen=True)
@@ -129,15 +127,14 @@ def _guided_step(
 def _injection(casting: Casting, noise: Latents, timestep: int, text: Text) -> AbstractContextManager[None]:
     """Hold the first block's keys and values at those of the reference, noised with the starting noise."""
     backbone = casting.backbone
-    reference = casting.motion["latents"].to(noise)
+    reference = casting.motion[names.LATENTS].to(noise)
     with torch.no_grad():
         seen = backbone.record(backbone.add_noise(reference, noise, timestep), timestep, text, [0])
     return backbone.injecting(seen)
 
 
 def _saved_positions(casting: Casting, index: int) -> Positions:
-    prefix = f"{SAVED}.{index}."
-    found = {name.removeprefix(prefix): saved for name, saved in casting.motion.items() if name.startswith(prefix)}
+    found = names.saved_positions(casting.motion, index)
     if not found:
         raise MotionError(
             f"the motion holds no saved positions for guided step {index + 1}; make them with target=positions and the same "
@@ -210,7 +207,7 @@ def _optimise(
     if not moving:
         result.latents = finished["latents"]
         return None
-    result.positions |= {f"{SAVED}.{index}.{name}": tensor for name, tensor in finished.items()}
+    result.positions |= {names.position_name(index, name): tensor for name, tensor in finished.items()}
     return finished
 
 

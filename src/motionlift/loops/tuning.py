@@ -15,7 +15,7 @@ from motionlift.loops import sample
 from motionlift.loops.adapters import Tunable, tunable
 from motionlift.loops.run_folder import PREVIEWS, RunFolder, is_first_process
 from motionlift.loops.tune import Tuning, tune
-from motionlift.motion.adapter import ADAPTER
+from motionlift.motion import names
 from motionlift.video.clip import Clip
 from motionlift.video.sheets import contact_sheet
 
@@ -50,8 +50,8 @@ def tuned(
             if folder is not None and is_first_process() and _is_due(step, previews):
                 with adapter.sampled():
                     yield from _preview(job, reference, folder.path / PREVIEWS / f"{step.index + 1:06}.png")
-        prefix = f"{ADAPTER}{backbone.adapter_prefix}."
-        return {prefix + name: tensor for name, tensor in adapter.tensors().items()}
+        part = backbone.adapter_prefix
+        return {names.adapter_name(part, name): tensor for name, tensor in adapter.tensors().items()}
 
 
 def _is_due(step: Step, previews: int) -> bool:
@@ -84,5 +84,5 @@ def _preview(job: Tuning, reference: Reference, path: Path) -> Generator[Step, N
 
 def adapter_of(tensors: Tensors, backbone: Backbone) -> dict[str, Any]:
     """The adapter among the tensors of a motion, by names of the model's network."""
-    prefix = f"{ADAPTER}{backbone.adapter_prefix}."
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(ADAPTER)}
+    part = f"{backbone.adapter_prefix}."
+    return {name.removeprefix(part): tensor for name, tensor in names.adapter(tensors).items()}

@@ -50,7 +50,3 @@ def weight_changes(adapter: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What an adapter adds to the weight of every layer."""
     ups = with_end(adapter, UP)
     return with_end(adapter, DIFFERENCE) | {name: ups[name] @ down for name, down in with_end(adapter, DOWN).items()}
-
-
-ADAPTER = "adapter."
-"""Prefix of an adapter among the tensors of a motion; the part of the pipeline follows, then the layer's name in it."""

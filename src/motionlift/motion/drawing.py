@@ -11,6 +11,7 @@ from torch import Tensor, from_numpy
 from motionlift.core.lattice import Lattice, halved
 from motionlift.errors import InputError, MotionError
 from motionlift.motion.file import Motion
+from motionlift.motion.names import DISPLACEMENT, MAPS, by_block
 from motionlift.signals.attention_maps import adaptive_mask, smoothed
 from motionlift.video.clip import Clip
 from motionlift.video.sheets import GAP, at_most, enlarged
@@ -65,7 +66,7 @@ def draw_lifted(motion: Motion, clip: Clip) -> Clip:
         MotionError: the motion holds nothing that can be drawn.
         InputError: the clip has another number of frames than the motion's reference.
     """
-    return draw_maps(motion, clip) if _map_names(motion) else draw_motion(motion, clip)
+    return draw_maps(motion, clip) if by_block(motion.tensors, MAPS) else draw_motion(motion, clip)
 
 
 def _check_frames(motion: Motion, clip: Clip) -> None:
@@ -74,12 +75,6 @@ def _check_frames(motion: Motion, clip: Clip) -> None:
             f"the clip has {len(clip.frames)} frames and the motion was lifted from {motion.source.shape.frames}; "
             "give the frames that it was lifted from"
         )
-
-
-def _map_names(motion: Motion) -> list[str]:
-    """Names of the attention maps, layer by layer."""
-    names = [name for name in motion.tensors if name.split(".")[0] == "maps"]
-    return sorted(names, key=lambda name: (len(name), name))
 
 
 def draw_maps(motion: Motion, clip: Clip) -> Clip:
@@ -96,8 +91,8 @@ def draw_maps(motion: Motion, clip: Clip) -> Clip:
         MotionError: the motion holds no attention maps.
         InputError: the clip has another number of frames than the motion's reference.
     """
-    names = _map_names(motion)
-    if not names:
+    layers = by_block(motion.tensors, MAPS)
+    if not layers:
         raise MotionError(
             f"the motion was lifted by {motion.method}, which keeps no attention maps; lift it with motionflow"
         )
@@ -107,15 +102,15 @@ def draw_maps(motion: Motion, clip: Clip) -> Clip:
     rows = []
     for word, subject in enumerate(motion.settings["subjects"]):
         panels = []
-        for name in names:
-            maps = smoothed(motion.tensors[name][:, word].float())
+        for layer, tensor in layers.items():
+            maps = smoothed(tensor[:, word].float())
             masks = adaptive_mask(maps, float(motion.settings["tau"])).float().mean(dim=0) >= 0.5
             heat = maps.mean(dim=0)
             heat = heat / heat.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
             owners = lattice_frames(len(canvas), len(heat))
             pairs = zip(canvas, owners, strict=True)
             drawn = [_with_heat(frame, heat[n].numpy(), masks[n].numpy()) for frame, n in pairs]
-            panels.append(np.stack([_titled(frame, f"{subject}, layer {name.partition('.')[2]}") for frame in drawn]))
+            panels.append(np.stack([_titled(frame, f"{subject}, layer {layer}") for frame in drawn]))
         rows.append(np.concatenate(panels, axis=2))
     return Clip.of(from_numpy(_even(np.concatenate(rows, axis=1))), clip.fps)
 
@@ -172,12 +167,12 @@ def direction_colour(x: float, y: float) -> tuple[int, int, int]:
 
 def _displacement(motion: Motion) -> Float[Tensor, "query_frame key_frame token 2"]:
     """The field to draw: of several blocks the lowest."""
-    names = [name for name in motion.tensors if name.split(".")[0] == "displacement"]
-    if not names:
+    fields = by_block(motion.tensors, DISPLACEMENT)
+    if not fields:
         raise MotionError(
             f"the motion was lifted by {motion.method}, which keeps no displacement to draw; lift it with ditflow"
         )
-    return motion.tensors[min(names, key=lambda name: (len(name), name))].detach().float()
+    return next(iter(fields.values())).detach().float()
 
 
 def _lattice_of(field: Float[Tensor, "query_frame key_frame token 2"], finest: Lattice) -> Lattice:

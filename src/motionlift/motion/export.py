@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save
 from torch import Tensor
 
 from motionlift.errors import MotionError, SettingError
-from motionlift.motion.adapter import ADAPTER, DIFFERENCE, low_rank
-from motionlift.motion.file import SUFFIX, Motion
+from motionlift.motion.adapter import DIFFERENCE, low_rank
+from motionlift.motion.file import SUFFIX, Motion, write_tensors
 from motionlift.video.writing import replacing
 
 READERS: Mapping[str, str] = {"diffusers": "", "comfyui": "diffusion_model"}
@@ -46,9 +45,7 @@ def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict
         SettingError: another reader, or a rank that is missing or not needed.
     """
     check_reader(reader)
-    adapter = {
-        name.removeprefix(ADAPTER): tensor for name, tensor in motion.tensors.items() if name.startswith(ADAPTER)
-    }
+    adapter = motion.adapter()
     if not adapter:
         raise MotionError(
             f"a motion of {motion.method} holds no adapter; lift one with a method that tunes: vmc, motionmatcher"
@@ -84,5 +81,5 @@ def export_adapter(motion: Motion, path: Path, reader: str, rank: int | None = N
     """
     tensors, missed = exported(motion, reader, rank)
     with replacing(path, (SUFFIX,)) as partial:
-        partial.write_bytes(save(tensors, {"format": "pt"}))  # save_file would let nobody else read it
+        write_tensors(partial, tensors, {"format": "pt"})
     return missed

@@ -1,13 +1,10 @@
-"""What loops, methods and backbones share, and nothing that computes.
-
-Legend of axes: ``b`` batch, ``c`` latent channels, ``f`` latent frames, ``h w`` latent rows and columns, ``tokens`` the
-video tokens of a backbone in frame-row-column order, ``heads`` attention heads, ``d`` the size of one head.
-"""
+"""A lifted motion, and its file: safetensors with a description in its header."""
 
 import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from motionlift.core.lattice import Lattice, Shape, halved
 from motionlift.errors import MotionError
+from motionlift.motion import names
 from motionlift.video.limits import RATES
 from motionlift.video.writing import replacing
 
@@ -69,11 +67,32 @@ class Motion:
     fingerprint: str = ""
     """That model's hash of configuration and weights; empty in files of earlier versions."""
 
-    def digest(self) -> str:
-        """Hash of the whole motion."""
-        return hashlib.sha256(self._bytes()).hexdigest()
+    def field(self, block: int) -> Tensor:
+        """The displacement that a block is held to.
 
-    def _bytes(self) -> bytes:
+        Raises:
+            MotionError: there is none.
+        """
+        return names.of_block(self.tensors, names.DISPLACEMENT, block)
+
+    def adapter(self) -> dict[str, Tensor]:
+        """What was tuned, by the pipeline's part and the layer in it; nothing where nothing was."""
+        return names.adapter(self.tensors)
+
+    def saved_positions(self, step: int) -> dict[str, Tensor]:
+        """Positional tensors that an earlier cast optimised in a guided step, by the model's names; none where none were kept."""
+        return names.saved_positions(self.tensors, step)
+
+    def digest(self) -> str:
+        """Hash of the whole motion; it is read tensor by tensor, and only one that is not laid out in order is copied."""
+        hashed = hashlib.sha256(self._about().encode())
+        for name, tensor in sorted(self.tensors.items()):
+            hashed.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+            hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return hashed.hexdigest()
+
+    def _about(self) -> str:
+        """All but the tensors, as the file's header says it."""
         about = {
             "format": FORMAT,
             "method": self.method,
@@ -85,9 +104,7 @@ class Motion:
             "version": self.version,
             "fingerprint": self.fingerprint,
         }
-        # Copies, because safetensors refuses tensors that share their memory.
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(self.tensors.items())}
-        return save(tensors, {KEY: json.dumps(about, sort_keys=True)})
+        return json.dumps(about, sort_keys=True)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file whole or not at all.
@@ -95,9 +112,8 @@ class Motion:
         Raises:
             OutputError: it cannot be written there.
         """
-        data = self._bytes()
         with replacing(Path(path), (SUFFIX,)) as partial:
-            partial.write_bytes(data)
+            write_tensors(partial, self.tensors, {KEY: self._about()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Motion":
@@ -126,6 +142,34 @@ class Motion:
             reason = " ".join(str(error).split())[:200]
             raise MotionError(f"{file} is damaged or no motion file ({reason}); lift the motion again") from error
         return _parsed(file, about, tensors)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
+    """Write tensors from where they lie in memory; only what lies elsewhere or out of order is copied.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    laid: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in sorted(tensors.items()):
+        own = tensor.detach().cpu().contiguous()
+        place = own.untyped_storage().data_ptr()
+        laid[name] = own.clone() if place in seen else own  # safetensors refuses tensors that share their memory
+        seen.add(place)
+    try:
+        save_file(laid, path, dict(about))
+    except SafetensorError as error:
+        raise _system_error(error) from error
+    path.chmod(mode)  # save_file lets nobody else read it
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """What the system said, which safetensors passes on as text alone."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def _parsed(file: Path, about: str, tensors: Mapping[str, Tensor]) -> Motion:
@@ -198,16 +242,28 @@ def _size(value: Any) -> int:
 
 
 def _check_tensor(file: Path, name: str, tensor: Tensor, grid: Lattice) -> None:
-    """Refuse other types, numbers that are not finite, and displacements of another lattice."""
-    if tensor.dtype not in DTYPES:
+    """Refuse what the table of names does not allow; names that it lacks may be of any size."""
+    kind = names.Name.parsed(name).kind
+    if tensor.dtype not in DTYPES or (kind is not None and kind.whole == tensor.is_floating_point()):
         raise MotionError(
             f"{file} holds {name[:40]!r} of type {tensor.dtype}, which no motion has; lift the motion again"
         )
-    is_field = name.split(".")[0] == "displacement"
-    expected = {(own.frames, own.frames, own.area, 2) for own in halved(grid)}
-    if is_field and tuple(tensor.shape) not in expected:
-        finest = (grid.frames, grid.frames, grid.area, 2)
-        raise MotionError(f"{file} holds a displacement of {tuple(tensor.shape)}; its lattice {grid} needs {finest}")
-    known = torch.isfinite(tensor) | tensor.isnan() if is_field else torch.isfinite(tensor)
+    if kind is not None and kind.word == names.DISPLACEMENT:
+        _check_field(file, tensor, grid)
+    known = torch.isfinite(tensor)
+    if kind is not None and kind.unknown:
+        known |= tensor.isnan()
     if not known.all():
         raise MotionError(f"{file} holds numbers that are not finite in {name[:40]!r}; lift the motion again")
+    if kind is not None and kind.axes is not None and tensor.ndim != len(kind.axes.split()):
+        raise MotionError(
+            f"{file} holds {name[:40]!r} with {tensor.ndim} axes; a motion has {kind.axes} there: lift the motion again"
+        )
+
+
+def _check_field(file: Path, field: Tensor, grid: Lattice) -> None:
+    """Refuse a displacement of another lattice."""
+    expected = {(own.frames, own.frames, own.area, 2) for own in halved(grid)}
+    if tuple(field.shape) not in expected:
+        finest = (grid.frames, grid.frames, grid.area, 2)
+        raise MotionError(f"{file} holds a displacement of {tuple(field.shape)}; its lattice {grid} needs {finest}")

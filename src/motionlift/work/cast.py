@@ -18,6 +18,7 @@ from motionlift.loops.adapters import Addition, applied
 from motionlift.loops.cascade import Interpolation, Stage
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
+from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
 from motionlift.work.lift import Lifting, checked_method, finished, ignore, lifted, loaded
 from motionlift.work.prepare import check_blocks, check_fit, check_lifted, check_prompt, check_seed, settings_for
@@ -166,7 +167,7 @@ def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Mo
     """The motion with a run's positions in the place of older ones, and that run's settings, which say their steps."""
     if not positions:
         return motion
-    others = {name: tensor for name, tensor in motion.tensors.items() if name.split(".")[0] != sample.SAVED}
+    others = {name: tensor for name, tensor in motion.tensors.items() if Name.parsed(name).word != POSITIONS}
     saved = {name: tensor.cpu() for name, tensor in positions.items()}
     return replace(motion, tensors={**others, **saved}, settings=asdict(settings))
 

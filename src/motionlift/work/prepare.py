@@ -10,9 +10,9 @@ from motionlift.core.method import Method, Tuner
 from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Backbone
 from motionlift.core.settings import with_values
-from motionlift.core.tensors import INVERTED
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.motion.file import Motion
+from motionlift.motion.names import lacking_blocks
 from motionlift.video.clip import Clip
 
 MOST_PROMPT = 10_000
@@ -126,11 +126,15 @@ def check_fit(motion: Motion, backbone: Backbone) -> None:
 
 
 def check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
-    """Refuse blocks that were not lifted: tensors are named ``what.block``, or ``what`` where they serve every block."""
-    held = {name.partition(".")[2] for name in motion.tensors if name not in ("latents", INVERTED)}
-    lacking = [str(number) for number in blocks if not {"", str(number)} & held]
+    """Refuse blocks that were not lifted.
+
+    Raises:
+        MotionError: the motion holds nothing of one.
+    """
+    lacking = lacking_blocks(motion.tensors, blocks)
     if lacking:
-        raise MotionError(f"the motion holds nothing of block {', '.join(lacking)}: lift it again with that block")
+        told = ", ".join(map(str, lacking))
+        raise MotionError(f"the motion holds nothing of block {told}: lift it again with that block")
 
 
 def check_lifted(motion: Motion, settings: Sampled) -> None:
