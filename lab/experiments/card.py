@@ -87,7 +87,7 @@ def write_figures(records: Path, model: str, path: Path) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.experiments.card", description=__doc__)
     parser.add_argument("--models", nargs="+", default=list(BUNDLED_MODELS))
     parser.add_argument("--logs", type=Path, default=Path("docs/results"), help="folder of MODEL-training.csv")
     parser.add_argument("--records", type=Path, default=Path("docs/results/looks.jsonl"))

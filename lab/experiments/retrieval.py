@@ -32,13 +32,13 @@ def cells(count: int) -> list[dict[str, Any]]:
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Mean average precision of every kind of neighbour, and what chance would give."""
     backbone = bundled(model)
-    scenes = [
+    drawn = [
         scenes.sample(REFERENCE_STREAM, index, backbone.shape.frames, objects=1, unseen=True)
         for index in range(cell["clips"])
     ]
     timestep = int(cell["level"] * backbone.levels)
-    seen = [_seen(backbone, scene, index, timestep) for index, scene in enumerate(scenes)]
-    same = torch.tensor([[one.motion == other.motion for other in scenes] for one in scenes])
+    seen = [_seen(backbone, scene, index, timestep) for index, scene in enumerate(drawn)]
+    same = torch.tensor([[one.motion == other.motion for other in drawn] for one in drawn])
     stacked = {kind: torch.stack([each[kind] for each in seen]) for kind in ("CA", "TSA", "latents")}
     sizes = {kind: stacked[kind].std(dim=0).norm() for kind in ("CA", "TSA")}
     stacked["CA and TSA"] = torch.cat([stacked[kind] / sizes[kind] for kind in ("CA", "TSA")], dim=1)

@@ -146,7 +146,7 @@ def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.experiments", description=__doc__)
     parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), help=f"experiments: {', '.join(EXPERIMENTS)}")
     parser.add_argument("--models", nargs="+", default=list(BUNDLED_MODELS))
     parser.add_argument("--jobs", type=int, default=2, help="processes")

@@ -45,8 +45,8 @@ def stage_of(stages: Sequence[AutoencoderStage], step: int) -> AutoencoderStage:
 
 def batch_pixels(seed: int, step: int, stage: AutoencoderStage, size: int) -> Float[Tensor, "b 3 f h w"]:
     """Videos in -1..1 for one step, the same for the same seed and step."""
-    scenes = [scenes.sample(seed, step * stage.clips + number, stage.frames) for number in range(stage.clips)]
-    pixels = scenes.render(scenes, size, size).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+    drawn = [scenes.sample(seed, step * stage.clips + number, stage.frames) for number in range(stage.clips)]
+    pixels = scenes.render(drawn, size, size).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     crops = []
     for clip in pixels:
@@ -78,7 +78,7 @@ def autoencoder_loss(
 DECODER_STEPS, DECODER_CLIPS = 3000, 2
 """Steps, and clips a step, of the decoder's own training after the latents are fixed (ours)."""
 LATENT_NOISE = 0.05
-"""Deviation of the noise on latents that the decoder learns to bear: sampled latents are never exact (ours)."""
+"""Deviation of the noise on latents that the decoder learns to bear: drawn latents are never exact (ours)."""
 OBJECT_WEIGHT = 4.0
 """Extra weight of pixels on and near objects, which are a tenth of the picture and all of the interest (ours)."""
 
@@ -86,7 +86,7 @@ OBJECT_WEIGHT = 4.0
 def decoder_loss(
     vae: AutoencoderKLCogVideoX,
     latents: Float[Tensor, "b c f h w"],
-    scenes: Sequence[scenes.Scene],
+    drawn: Sequence[scenes.Scene],
     size: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
@@ -95,7 +95,7 @@ def decoder_loss(
     Returns:
         The loss, and its parts for the log (``psnr`` in dB of a peak of two).
     """
-    rendering = scenes.render(scenes, size, size, latents.device)
+    rendering = scenes.render(drawn, size, size, latents.device)
     pixels = rendering.frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     objects = rendering.masks.any(dim=1).float()
     weight = 1 + OBJECT_WEIGHT * functional.max_pool3d(objects, (1, 5, 5), 1, (0, 2, 2))[:, None]

@@ -94,7 +94,7 @@ class LatentBank:
 
 
 def token_truth(
-    scenes: Sequence[scenes.Scene], side: int, stride: int
+    drawn: Sequence[scenes.Scene], side: int, stride: int
 ) -> Float[Tensor, "scenes frames_by_lattice figures"]:
     """What each token shows: the object's mask in fine cells, its shape and colour, the background's colour, the object's centre.
 
@@ -105,13 +105,13 @@ def token_truth(
     figures are the means over the ``stride`` frames it stands for, the first one's those of the first frame.
     """
     fine = side * SUBCELLS
-    masks = scenes.render(scenes).masks.any(dim=1).float()
+    masks = scenes.render(drawn).masks.any(dim=1).float()
     cells = _latent_means(nn.functional.adaptive_avg_pool2d(masks, fine).transpose(0, 1), stride).transpose(0, 1)
     cells = nn.functional.pixel_unshuffle(cells[:, :, None], SUBCELLS).flatten(3).transpose(2, 3).flatten(1, 2)
     middles = (torch.arange(side) + 0.5) / side
     places = torch.stack(torch.meshgrid(middles, middles, indexing="xy"), dim=-1).flatten(0, 1)
-    told = torch.zeros(len(scenes), cells.shape[1], sum(TOLD[1:]))
-    for figures, scene in zip(told, scenes, strict=True):
+    told = torch.zeros(len(drawn), cells.shape[1], sum(TOLD[1:]))
+    for figures, scene in zip(told, drawn, strict=True):
         shape, colour, ground, offset = figures.split(TOLD[1:], dim=-1)
         ground[:, list(scenes.BACKGROUNDS).index(scene.background.colour)] = 1
         for item, track in zip(scene.objects, scene.tracks(), strict=True):
@@ -133,19 +133,17 @@ def _latent_means(values: Float[Tensor, "frames ..."], stride: int) -> Float[Ten
     return torch.cat([values[:1], values[1:].unflatten(0, (-1, stride)).mean(dim=1)]) if len(values) > 1 else values
 
 
-def token_matches(
-    scenes: Sequence[scenes.Scene], side: int, stride: int
-) -> Float[Tensor, "scenes frame frame token 2"]:
+def token_matches(drawn: Sequence[scenes.Scene], side: int, stride: int) -> Float[Tensor, "scenes frame frame token 2"]:
     """Displacement in tokens, x then y, of what each token's middle shows, from every latent frame to every other.
 
     A latent frame that stands for an even number of frames lies between two: the mean of both, or NaN, unknown, where they
     tell of different things.
     """
-    count = scenes[0].frames
+    count = drawn[0].frames
     middles = [stride * number - (stride - 1) / 2 for number in range(1, (count - 1) // stride + 1)]
     earlier, later = ([0, *map(rounded, middles)] for rounded in (math.floor, math.ceil))
     fields = []
-    for scene in scenes:
+    for scene in drawn:
         early = _displacements(scene, earlier, side)
         late = _displacements(scene, later, side) if later != earlier else early
         same = (early - late).norm(dim=-1, keepdim=True) < 2 * LEAST_MOTION
@@ -278,14 +276,14 @@ def fill_bank(pipeline: Any, recipe: Recipe, seed: int, count: int, frames: int)
     latents, captions, truth, matches = [], [], [], []
     chunk = 64 if frames == 1 else 4
     for start in range(0, count, chunk):
-        scenes = [scenes.sample(seed, index, frames) for index in range(start, min(start + chunk, count))]
+        drawn = [scenes.sample(seed, index, frames) for index in range(start, min(start + chunk, count))]
         pixels = (
-            scenes.render(scenes, recipe.size, recipe.size, pipeline.device).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+            scenes.render(drawn, recipe.size, recipe.size, pipeline.device).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
         )
         latents.append(encode(pipeline.vae, pixels).half().cpu())
-        captions += [scene.caption() for scene in scenes]
-        truth.append(token_truth(scenes, SIDE, recipe.stride).half())
-        matches.append(token_matches(scenes, SIDE, recipe.stride).half())
+        captions += [scene.caption() for scene in drawn]
+        truth.append(token_truth(drawn, SIDE, recipe.stride).half())
+        matches.append(token_matches(drawn, SIDE, recipe.stride).half())
     return LatentBank(torch.cat(latents), tokenize(pipeline, captions), torch.cat(truth), torch.cat(matches))
 
 

@@ -71,7 +71,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Accuracy:
     """How the judge does on held-out renderings: shares of right answers, 0..1, and the error of its centres."""
 
     shape: float
@@ -207,7 +207,7 @@ def new_optimizer(judge: Judge) -> torch.optim.Optimizer:
     return torch.optim.AdamW(judge.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
 
 
-def measure(judge: Judge, clips: int, *, single: bool = False, seed: int = MEASURING_STREAM) -> Measurement:
+def measure(judge: Judge, clips: int, *, single: bool = False, seed: int = MEASURING_STREAM) -> Accuracy:
     """Judge true renderings of held-out captions.
 
     Args:
@@ -231,7 +231,7 @@ def measure(judge: Judge, clips: int, *, single: bool = False, seed: int = MEASU
         seen.append(~verdict.centres.isnan().any(dim=-1))
     shares = {name: count / clips for name, count in right.items()}
     error, visible = torch.cat(distances).nanmean(), torch.cat(seen).double().mean()
-    return Measurement(**shares, centre_error=float(error), seen=float(visible))
+    return Accuracy(**shares, centre_error=float(error), seen=float(visible))
 
 
 def _train_to(path: Path, steps: int) -> None:

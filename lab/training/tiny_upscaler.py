@@ -40,10 +40,10 @@ DECAY = 0.998
 def batch(step: int) -> tuple[Window, Large, Bool[Tensor, "b frames"]]:
     """Smaller frames with a little noise, the true frames, and which frames are given, of one step."""
     generator = torch.Generator().manual_seed(step)
-    scenes = [scenes.sample(SEED, BATCH * step + number, WINDOW) for number in range(BATCH)]
+    drawn = [scenes.sample(SEED, BATCH * step + number, WINDOW) for number in range(BATCH)]
     side = SMALL_SIDE * FACTOR
     small, large = (
-        scenes.render(scenes, each, each).frames.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+        scenes.render(drawn, each, each).frames.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
         for each in (SMALL_SIDE, side)
     )
     noise = torch.randn(small.shape, generator=generator) * MOST_NOISE * torch.rand((), generator=generator)
@@ -110,7 +110,7 @@ def export(folder: Path, weights: Path) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.training.tiny_upscaler", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("runs/tiny-upscaler"), help="checkpoint and log")
     parser.add_argument("--export", type=Path, help="write the trained network here and do not train")
     arguments = parser.parse_args()

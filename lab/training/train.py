@@ -122,10 +122,10 @@ def train_decoder(parts: ModuleType, folder: Path, device: torch.device) -> Iter
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         generator = torch.Generator().manual_seed(step)
         chosen = torch.randint(len(bank.latents), (autoencoding.DECODER_CLIPS,), generator=generator)
-        scenes = [scenes.sample(SEED, int(index), recipe.frames) for index in chosen]
+        drawn = [scenes.sample(SEED, int(index), recipe.frames) for index in chosen]
         latents = bank.latents[chosen].float().transpose(1, 2).to(device) / scale
         with torch.autocast(device.type, torch.bfloat16):
-            return autoencoding.decoder_loss(vae, latents, scenes, recipe.size, generator)
+            return autoencoding.decoder_loss(vae, latents, drawn, recipe.size, generator)
 
     rate = trapezoid(autoencoding.DECODER_STEPS, autoencoding.LEARNING_RATE, warm=50, flat=0.4)
     checkpoint = folder / "decoder.safetensors"
@@ -145,8 +145,8 @@ def assemble(parts: ModuleType, folder: Path, device: torch.device) -> Any:
     load_checkpoint(folder / "autoencoder.safetensors", {"vae": vae}, {})
     if (folder / "decoder.safetensors").exists():
         load_checkpoint(folder / "decoder.safetensors", {"decoder": vae.decoder}, {})
-    scenes = [scenes.sample(SEED, index, parts.FRAMES) for index in range(32)]
-    pixels = scenes.render(scenes).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+    drawn = [scenes.sample(SEED, index, parts.FRAMES) for index in range(32)]
+    pixels = scenes.render(drawn).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     scale = 1 / float(torch.cat([diffusing.encode(vae, clip[None]) for clip in pixels]).std())
     vae.register_to_config(scaling_factor=round(scale, 4))
     return parts.pipeline(vae).to(device)
@@ -266,7 +266,7 @@ STAGES = {"autoencoder": train_autoencoder, "decoder": train_decoder, "denoiser"
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.training.train", description=__doc__)
     parser.add_argument("model", choices=list(MODELS))
     parser.add_argument("--folder", type=Path, help="checkpoints, log and sample grids; by default runs/MODEL")
     parser.add_argument(

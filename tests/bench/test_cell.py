@@ -131,13 +131,13 @@ def test_peak_memory_begins_anew():
 def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatch):
     asked: list[Any] = []
 
-    def score(reference: Clip, generated: Clip, **more: Any) -> Any:
+    def told(reference: Clip, generated: Clip, **more: Any) -> Any:
         asked.append(more)
         return SimpleNamespace(
             figures={"motion_fidelity": 0.9, "spin": float("nan")}, left_out={"clip_text": "no CLIP"}
         )
 
-    monkeypatch.setattr(score, "score", score)
+    monkeypatch.setattr(measures.score, "score", told)
     clip = Clip.of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), 8)
     known = Opened(clip, None, {}, lambda frames: {"aligned_error": 0.5})
     found = measured(known, clip, clip, PROMPT, Measuring(clip_model="clip"))

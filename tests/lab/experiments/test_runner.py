@@ -241,7 +241,7 @@ def test_the_command_line(tmp_path: Path, experiment: Experiment, monkeypatch: p
 
 def test_the_page_is_made_of_the_records_that_are_kept(tmp_path: Path):
     """Nothing in it was written by hand, and all of it is of the weights and defaults as they are."""
-    docs = Path(__file__).parents[2] / "docs"
+    docs = Path(__file__).parents[3] / "docs"
     write_results(docs / "results", tmp_path / "results.md", BUNDLED_MODELS)
     made, kept = ((folder / "results.md").read_text().rpartition("\nVersions: ")[0] for folder in (tmp_path, docs))
     assert made == kept

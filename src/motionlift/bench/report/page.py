@@ -26,7 +26,7 @@ from motionlift.bench.report.wall import Embedder, Wall, wall
 from motionlift.errors import InputError, OutputError
 from motionlift.video.writing import check_output, replacing
 
-TEMPLATE = Path(__file__).with_suffix(".html")
+TEMPLATE = Path(__file__).with_name("report.html")
 SUFFIX = ".html"
 COSTS = {
     "lift_seconds": ("lift, s", 1, 1),
