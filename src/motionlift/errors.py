@@ -27,3 +27,12 @@ class OutputError(MotionliftError):
 
 class DivergenceError(MotionliftError):
     """A loss or a latent stopped being finite."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C in work of which something stays; no :class:`MotionliftError`, so that nothing takes it for a failure."""
+
+    def __init__(self, stays: str):
+        super().__init__(stays)
+        self.stays = stays
+        """What stays and how to go on, for a person."""

@@ -122,7 +122,7 @@ def test_the_rest_stays():
 
 
 def test_descriptions_name_every_setting():
-    assert described(Example) == {
+    assert {name: words.allowed for name, words in described(Example).items()} == {
         "count": "a whole number from 1 to 10",
         "any_count": "a whole number",
         "rate": "a number from 0 to 1",
@@ -131,6 +131,25 @@ def test_descriptions_name_every_setting():
         "on": "true or false",
         "places": "whole numbers with commas between from 0",
     }
+
+
+@dataclass(frozen=True)
+class Spoken:
+    speed: float = setting(1.0, help="How fast it is said.")
+    loud: bool = setting(False, help="Say it loudly.")
+    last: bool = setting(False)
+
+
+@dataclass(frozen=True)
+class Whispered(Spoken):
+    speed: float = setting(0.5, low=0)
+    loud: bool = setting(False, help="Say it aloud.")
+
+
+def test_descriptions_say_what_a_setting_does_once_for_all_that_change_it():
+    told = {name: words.help for name, words in described(Whispered).items()}
+    assert told == {"speed": "How fast it is said.", "loud": "Say it aloud.", "last": ""}
+    assert described(Whispered)["speed"].allowed == "a number from 0"
 
 
 @pytest.mark.parametrize("settings", [Guided, *[method.Settings for method in methods().values()]])

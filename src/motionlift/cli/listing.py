@@ -96,15 +96,18 @@ def print_methods() -> None:
 
 def _listed_settings(settings: type[Sampled]) -> dict[str, dict[str, Any]]:
     defaults = settings()
-    return {name: {"default": getattr(defaults, name), "allowed": words} for name, words in described(settings).items()}
+    return {
+        name: {"default": getattr(defaults, name), "allowed": words.allowed, "help": words.help}
+        for name, words in described(settings).items()
+    }
 
 
 def _print_settings(title: str, settings: Mapping[str, Mapping[str, Any]]) -> None:
     print(title)
     if settings:
-        table = Table("setting", "default", "allowed")
+        table = Table("setting", "default", "allowed", "what it does")
         for name, about in settings.items():
-            table.add_row(name, Text(_as_typed(about["default"])), Text(about["allowed"]))
+            table.add_row(name, Text(_as_typed(about["default"])), Text(about["allowed"]), Text(about["help"]))
         Console().print(table)
     print()
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from motionlift.cli.terminal import COMMAND_LINE, say
-from motionlift.errors import MotionliftError
+from motionlift.errors import MotionliftError, Stopped
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
@@ -35,9 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code: 1 for a :class:`motionlift.errors.MotionliftError`, 2 for wrong usage, 130 after Ctrl-C.
     """
-    stays = ""
     try:
-        code = _invoke(arguments)
+        return _invoke(arguments)
     except MotionliftError as error:
         return _failed(str(error), 1)
     except BrokenPipeError:
@@ -46,33 +45,34 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _failed(f"{error.strerror or error}: {error.filename or 'a file that was needed'}", 1)
     except (Exception, KeyboardInterrupt) as error:
-        if _was_interrupted(error):
-            code, stays = INTERRUPTED, _said(error)
-        elif type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
+        stop = _interrupt_behind(error)
+        if stop is not None:
+            return _stopped(stop, arguments)
+        if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
             return _failed("out of memory; ask for fewer --frames, a smaller --model, or another --device", 1)
-        else:
-            raise
-    if code == INTERRUPTED:
-        kept = arguments and arguments[0] in ("world", "demo")
-        return _failed(f"stopped; {stays or ('finished files stay' if kept else 'nothing was written')}", INTERRUPTED)
-    return code
+        raise
 
 
 def _invoke(arguments: Sequence[str]) -> int:
     """Find and run the command; wrong usage is told in one line."""
-    import typer  # here, so that Ctrl-C at once finds run() ready for it
+    import typer.main  # here, so that Ctrl-C at once finds run() ready for it
 
     from motionlift.cli.app import app
 
     COMMAND_LINE.set(("motionlift", *arguments))
+    program = typer.main.get_command(app)
     try:
-        code = app(list(arguments) or ["--help"], prog_name="motionlift", standalone_mode=False)
+        # Not app(...), which makes an exit of its own of Ctrl-C, without a word of what stays.
+        with program.make_context("motionlift", list(arguments) or ["--help"]) as context:
+            program.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
     except typer.TyperException as error:
         named = " ".join(["motionlift", *[word for word in arguments[:1] if not word.startswith("-")]])
         command = getattr(getattr(error, "ctx", None), "command_path", named)
         return _failed(f"{error.format_message().rstrip('.')}; see {command} --help", 2)
     sys.stdout.flush()
-    return code or 0
+    return 0
 
 
 def _silence() -> None:
@@ -90,20 +90,26 @@ def _interrupt(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error: some libraries turn it into one of their own while they are imported."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
+def _interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C behind an error, if one is; the one that says what stays, where there are several.
+
+    Some libraries turn it into an error of their own while they are imported, and it comes again while work is put away.
+    """
+    found: KeyboardInterrupt | None = None
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(found, Stopped):
+        found = behind if isinstance(behind, KeyboardInterrupt) else found
+        behind = behind.__cause__ or behind.__context__
+    return found
 
 
-def _said(error: BaseException | None) -> str:
-    """What an interrupted loop says that stays, if it says so."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt) and error.args:
-            return str(error.args[0])
-        error = error.__cause__ or error.__context__
-    return ""
+def _stopped(stop: KeyboardInterrupt, arguments: Sequence[str]) -> int:
+    """Say what stays after Ctrl-C."""
+    if isinstance(stop, Stopped):
+        stays = stop.stays
+    else:
+        stays = "finished files stay" if "".join(arguments[:1]) in ("world", "demo") else "nothing was written"
+    return _failed(f"stopped; {stays}", INTERRUPTED)
 
 
 def _failed(message: str, code: int) -> int:

@@ -10,6 +10,7 @@ import typer
 
 from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, whole
 from motionlift.cli.terminal import notice, wrote
+from motionlift.errors import Stopped
 
 if TYPE_CHECKING:
     from motionlift.bench.grid import Grid
@@ -173,7 +174,7 @@ def _measured(cells: "Grid", workers: "Workers", live: "Live") -> list[str]:
             live.doing(title, (before + number) / cells.cells)
     except KeyboardInterrupt as stop:
         told = f"{before + number} of {cells.cells} cells stay in {cells.records}; the same command goes on from there"
-        raise KeyboardInterrupt(told) from stop
+        raise Stopped(told) from stop
     return failed
 
 

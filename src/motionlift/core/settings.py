@@ -5,7 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from motionlift.errors import SettingError
@@ -19,13 +19,15 @@ def setting(
     choices: tuple = (),
     lifted: bool = False,
     cast: bool = False,
+    help: str = "",
 ) -> Any:
     """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them.
 
     One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another. One
-    that is only of ``cast`` does not, so that a motion that was lifted with another serves.
+    that is only of ``cast`` does not, so that a motion that was lifted with another serves. The ``help`` is one short sentence for
+    users on what the setting does.
     """
-    about = {"low": low, "high": high, "choices": choices, "lifted": lifted, "cast": cast}
+    about = {"low": low, "high": high, "choices": choices, "lifted": lifted, "cast": cast, "help": help}
     return field(default=default, metadata=about)
 
 
@@ -34,9 +36,22 @@ MOST_TEXT = 2000
 """Most characters of a text that a setting holds (ours)."""
 
 
-def described(settings: type) -> dict[str, str]:
-    """Every setting of a class with what it allows, in words."""
-    return {field.name: _allowed(field, _kind(settings, field)) for field in dataclasses.fields(settings)}
+@dataclass(frozen=True)
+class Described:
+    """A setting in words."""
+
+    allowed: str
+    """What it allows."""
+    help: str
+    """What it does; a setting that changes one of its base says it once, there."""
+
+
+def described(settings: type) -> dict[str, Described]:
+    """Every setting of a class in words."""
+    return {
+        field.name: Described(_allowed(field, _kind(settings, field)), _help(settings, field.name))
+        for field in dataclasses.fields(settings)
+    }
 
 
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
@@ -72,6 +87,12 @@ def assignments(pairs: Sequence[str]) -> dict[str, str]:
 
 def _kind(settings: type, field: dataclasses.Field) -> Any:
     return typing.get_type_hints(settings)[field.name]
+
+
+def _help(settings: type, name: str) -> str:
+    """What a setting does, as the class says it, or the nearest of its bases."""
+    own = [getattr(kind, "__dataclass_fields__", {}).get(name) for kind in settings.__mro__]
+    return next((field.metadata["help"] for field in own if field and field.metadata.get("help")), "")
 
 
 def _allowed(field: dataclasses.Field, kind: Any) -> str:

@@ -15,7 +15,7 @@ from motionlift.core.method_settings import Sampled, Tuned
 from motionlift.core.model import Backbone
 from motionlift.core.settings import with_values
 from motionlift.core.tensors import INVERTED, Tensors
-from motionlift.errors import InputError, OutputError, SettingError
+from motionlift.errors import InputError, OutputError, SettingError, Stopped
 from motionlift.loops import run_folder, tuning
 from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
@@ -200,7 +200,7 @@ def _kept_run(lifting: Lifting, content: Mapping[str, Any]) -> Iterator[RunFolde
             if folder is None or not folder.checkpoint.exists():
                 raise
             told = f"what was tuned so far stays in {folder.path}; the same command goes on from there"
-            raise KeyboardInterrupt(told) from stop
+            raise Stopped(told) from stop
 
 
 def _tensors(
