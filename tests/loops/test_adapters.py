@@ -9,8 +9,9 @@ from torch.utils.checkpoint import checkpoint
 from motionlift.core.method import Plan
 from motionlift.errors import ModelError, MotionError
 from motionlift.loops.adapters import Addition, applied, tunable
-from motionlift.motion.adapter import low_rank, weight_changes
+from motionlift.motion.adapter import low_rank
 from motionlift.signals.at_once import used_at_once
+from tests.motion.weight_changes import weight_changes
 
 
 class Net(nn.Module):

@@ -13,17 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import CogVideoXPipeline
 from safetensors.torch import load_file
 
 from motionlift.cli import main
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loops import run_folder
-from motionlift.loops.adapters import Addition, applied
-from motionlift.loops.tuning import adapter_of
 from motionlift.models.loading import load
-from motionlift.motion.adapter import low_rank
-from motionlift.motion.export import exported
 from motionlift.motion.file import Motion
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
@@ -230,52 +225,6 @@ def test_transfer_tunes_and_casts(model: Any):
     assert video.record["tuning_prompt"] == "a ring" and len(video.record["losses"]) == 2
 
 
-# Exports
-
-
-def test_diffusers_loads_factors(model: Any, matched: Motion, tmp_path: Path):
-    """Its own loader, on a fresh pipeline: the network then predicts what it predicts here."""
-    tensors, missed = exported(matched, "diffusers")
-    assert missed is None
-    pipeline: CogVideoXPipeline = cogvideox()
-    text, latents = model.text(PROMPT), torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    pipeline.load_lora_weights({name: tensor.clone() for name, tensor in tensors.items()})
-    loaded = load(pipeline, "cpu").predict(latents, 500, text)
-    bare = model.predict(latents, 500, text)
-    with applied(model.network, [Addition(adapter_of(matched.tensors, model))]):
-        torch.testing.assert_close(model.predict(latents, 500, text), loaded, atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(bare, loaded, atol=1e-4)
-
-
-def test_differences_become_factors_on_request_and_say_what_is_missed(model: Any, walk: Motion):
-    assert "give a rank, such as 16" in refusal(SettingError, lambda: exported(walk, "diffusers"))
-    tensors, missed = exported(walk, "diffusers", rank=2)
-    assert missed == pytest.approx(low_rank(adapter_of(walk.tensors, model), 2)[1]) and 0 < missed < 1
-    whole, nothing = exported(walk, "diffusers", rank=32)
-    assert nothing == pytest.approx(0, abs=1e-5)
-    assert {name.split(".")[0] for name in tensors} == {"transformer"}
-    pipeline: CogVideoXPipeline = cogvideox()
-    pipeline.load_lora_weights({name: tensor.clone() for name, tensor in whole.items()})
-    text, latents = model.text(PROMPT), torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    loaded = load(pipeline, "cpu").predict(latents, 500, text)
-    with applied(model.network, [Addition(adapter_of(walk.tensors, model))]):
-        torch.testing.assert_close(model.predict(latents, 500, text), loaded, atol=1e-5, rtol=1e-4)
-
-
-def test_comfyui_gets_its_own_names(walk: Motion, matched: Motion):
-    names = set(exported(matched, "comfyui")[0])
-    assert names and all(name.startswith("diffusion_model.transformer_blocks.") for name in names)
-    assert {name[-14:] for name in names} == {".lora_A.weight", ".lora_B.weight"}
-    assert all(name.endswith((".to_q.diff", ".to_k.diff", ".to_v.diff")) for name in exported(walk, "comfyui")[0])
-
-
-def test_what_cannot_be_exported_is_refused(model: Any, matched: Motion):
-    assert "allowed are diffusers, comfyui" in refusal(SettingError, lambda: exported(matched, "kohya"))
-    assert "has factors already" in refusal(SettingError, lambda: exported(matched, "diffusers", rank=2))
-    guided = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
-    assert "none holds no adapter" in refusal(MotionError, lambda: exported(guided, "comfyui"))
-
-
 # Command line
 
 
@@ -325,12 +274,19 @@ def test_lift_cast_mix_and_export(
     assert main.run(["cast", str(walk), *spoken, *model, *more]) == 0
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["settings"]["strength"] == 0.8 and record["mixed"][0]["strength"] == 0.3
-    rank = ["--rank", "2"] if method == "vmc" else []
+    rank = ["--rank", "2", "--for", "peft"] if method == "vmc" else []
     assert main.run(["export", str(walk), str(walk), *rank]) == 1
     assert "it is the motion itself; choose another name" in capsys.readouterr().err
     assert main.run(["export", str(walk), str(tmp_path / "lora.safetensors"), *rank]) == 0
     assert ("factors of rank 2 miss" in capsys.readouterr().err) == (method == "vmc")
-    assert all(name.startswith(("unet.", "transformer.")) for name in load_file(tmp_path / "lora.safetensors"))
+    held = set(Motion.load(walk).adapter())
+    if method == "vmc":
+        layers = {name.removeprefix("unet.").removesuffix(".difference") for name in held}
+        held = {layer + end for layer in layers for end in (".lora_A.weight", ".lora_B.weight")}
+        assert main.run(["export", str(walk), str(tmp_path / "never.safetensors"), "--rank", "2"]) == 1
+        assert "loads adapters of CogVideoX alone" in capsys.readouterr().err
+        assert not (tmp_path / "never.safetensors").exists()
+    assert set(load_file(tmp_path / "lora.safetensors")) == held
     assert (tmp_path / "lora.safetensors").stat().st_mode == walk.stat().st_mode, (
         "whoever may read the one may read the other"
     )

@@ -243,7 +243,10 @@ def export(
     ],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file to write.", show_default=False)],
     form: Annotated[
-        str, typer.Option("--for", metavar="READER", help="Who will read it: diffusers or comfyui.")
+        str,
+        typer.Option(
+            "--for", metavar="READER", help="Who will read it: diffusers or comfyui (CogVideoX alone), or peft."
+        ),
     ] = "diffusers",
     rank: Annotated[
         int | None,

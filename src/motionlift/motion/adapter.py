@@ -5,8 +5,6 @@ product is added to the layer's weight (LoRA, Hu et al., 2106.09685, by peft); o
 itself.
 """
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -44,9 +42,3 @@ def low_rank(adapter: Tensors, rank: int) -> tuple[dict[str, Tensor], float]:
         factors[name + DOWN] = functional.pad(roots[:, None] * right[:rank], (0, 0, 0, lacking)).float()
         factors[name + UP] = functional.pad(left[:, :rank] * roots, (0, lacking)).float()
     return factors, (missed / total) ** 0.5 if total else 0.0
-
-
-def weight_changes(adapter: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What an adapter adds to the weight of every layer."""
-    ups = with_end(adapter, UP)
-    return with_end(adapter, DIFFERENCE) | {name: ups[name] @ down for name, down in with_end(adapter, DOWN).items()}

@@ -1,19 +1,38 @@
-"""Adapters written for other programs: what a tuned motion added to a model, in the names that they load."""
+"""Adapters written for other programs: what a tuned motion added to a model, in the names that they load.
 
+Only what a reader is known to load is written: names that it does not know are skipped by most readers without a word.
+"""
+
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from motionlift.errors import MotionError, SettingError
-from motionlift.motion.adapter import DIFFERENCE, low_rank
+from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, low_rank
 from motionlift.motion.file import SUFFIX, Motion, write_tensors
 from motionlift.video.writing import replacing
 
-READERS: Mapping[str, str] = {"diffusers": "", "comfyui": "diffusion_model"}
-"""Who can read an export, and the word that it expects for the network; diffusers expects that of the pipeline's part."""
-COMFY_DIFFERENCE = ".diff"
-"""ComfyUI's end of the name of a difference of weights."""
+READERS = ("diffusers", "comfyui", "peft")
+"""Who can read an export: ``CogVideoXPipeline.load_lora_weights``; ComfyUI's core, for CogVideoX; peft's own
+``set_peft_model_state_dict``, onto any network."""
+WHOLE_READERS = ("comfyui",)
+"""Those that load differences of weights as they are."""
+COGVIDEOX = re.compile(r"transformer\.transformer_blocks\.(?P<block>\d+)\.(?P<layer>.+)")
+"""Layers of CogVideoX by their name in diffusers. diffusers has no loader of adapters for UNet3DConditionModel, and neither has
+ComfyUI's core."""
+COMFYUI_LAYERS: Mapping[str, str] = {
+    "attn1.to_q": "q",
+    "attn1.to_k": "k",
+    "attn1.to_v": "v",
+    "attn1.to_out.0": "attn_out",
+    "ff.net.0.proj": "ff_proj",
+    "ff.net.2": "ff_out",
+}
+"""The linear layers of a block, and ComfyUI's names for them (its comfy/ldm/cogvideo/model.py)."""
+COMFYUI_DIFFERENCE = ".diff"
+"""ComfyUI's end of the name of a difference of weights (its comfy/lora.py)."""
 
 
 def check_reader(reader: str) -> None:
@@ -29,19 +48,19 @@ def check_reader(reader: str) -> None:
 def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict[str, Tensor], float | None]:
     """The adapter of a motion as a reader names it.
 
-    Factors are written as peft has them, ``lora_A`` and ``lora_B``, of scale one. Layers keep the names that they have in
-    diffusers' network.
+    Factors are written as peft has them, ``lora_A`` and ``lora_B``, of scale one.
 
     Args:
         motion: a motion that was tuned.
-        reader: ``diffusers`` or ``comfyui``.
+        reader: ``diffusers``, ``comfyui`` or ``peft``.
         rank: write differences of weights as factors of this rank.
 
     Returns:
-        The tensors, and what the factors miss where differences were given a rank, as :func:`motionlift.motion.adapter.low_rank` says.
+        The tensors, and what the factors miss where differences were given a rank, as
+        :func:`motionlift.motion.adapter.low_rank` says.
 
     Raises:
-        MotionError: the motion was not tuned.
+        MotionError: the motion was not tuned, or the reader loads nothing into its model.
         SettingError: another reader, or a rank that is missing or not needed.
     """
     check_reader(reader)
@@ -50,27 +69,60 @@ def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict
         raise MotionError(
             f"a motion of {motion.method} holds no adapter; lift one with a method that tunes: vmc, motionmatcher"
         )
-    differences = any(name.endswith(DIFFERENCE) for name in adapter)
-    if rank is not None and not differences:
-        raise SettingError("the adapter has factors already, and no rank to choose; leave the rank out")
-    if differences and rank is None and reader == "diffusers":
-        raise SettingError(
-            "the adapter holds differences of weights, which diffusers does not load; give a rank, such as 16, to write factors"
-        )
+    _check_model(motion, adapter, reader)
+    _check_rank(adapter, reader, rank)
     missed = None
     if rank is not None:
         adapter, missed = low_rank(adapter, rank)
-    return {_renamed(name, READERS[reader]): tensor.contiguous() for name, tensor in adapter.items()}, missed
+    return {_renamed(name, reader): tensor.contiguous() for name, tensor in adapter.items()}, missed
 
 
-def _renamed(name: str, network: str) -> str:
-    """A tensor's name with another word for the network; without one, as it is."""
-    if not network:
+def _check_model(motion: Motion, adapter: Mapping[str, Tensor], reader: str) -> None:
+    """Refuse layers that a reader does not load."""
+    if reader == "peft":
+        return
+    strange = [layer for layer in map(_layer, adapter) if not _is_known(layer)]
+    if strange:
+        raise MotionError(
+            f"{reader} loads adapters of CogVideoX alone, and the motion's, of {motion.model}, has layers such as "
+            f"{strange[0][:100]!r}; write it --for peft, which loads it into any network of diffusers"
+        )
+
+
+def _is_known(layer: str) -> bool:
+    found = COGVIDEOX.fullmatch(layer)
+    return found is not None and found["layer"] in COMFYUI_LAYERS
+
+
+def _layer(name: str) -> str:
+    """The layer of a tensor's name."""
+    for end in (DOWN, UP, DIFFERENCE):
+        name = name.removesuffix(end)
+    return name
+
+
+def _check_rank(adapter: Mapping[str, Tensor], reader: str, rank: int | None) -> None:
+    differences = any(name.endswith(DIFFERENCE) for name in adapter)
+    if rank is not None and not differences:
+        raise SettingError("the adapter has factors already, and no rank to choose; leave the rank out")
+    if differences and rank is None and reader not in WHOLE_READERS:
+        raise SettingError(
+            f"the adapter holds differences of weights, which {reader} does not load; give a rank, such as 16, to write factors"
+        )
+
+
+def _renamed(name: str, reader: str) -> str:
+    """A tensor's name as a reader has it."""
+    if reader == "diffusers":
         return name
-    rest = name.partition(".")[2]
-    if rest.endswith(DIFFERENCE):
-        rest = rest.removesuffix(DIFFERENCE) + COMFY_DIFFERENCE
-    return f"{network}.{rest}"
+    layer = _layer(name)
+    end = name.removeprefix(layer)
+    if reader == "peft":
+        return layer.partition(".")[2] + end
+    found = COGVIDEOX.fullmatch(layer)
+    assert found is not None
+    end = COMFYUI_DIFFERENCE if end == DIFFERENCE else end
+    return f"diffusion_model.blocks.{found['block']}.{COMFYUI_LAYERS[found['layer']]}{end}"
 
 
 def export_adapter(motion: Motion, path: Path, reader: str, rank: int | None = None) -> float | None:
