@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.experiments.trial import HEAD, averages, refusal, transferred
+from lab.experiments.trial import HEAD, averages, recorded, refusal, transferred
 from motionlift.bench.references import bundled, figures, prompt_scene, reference
 from motionlift.bench.report.tables import table
 from motionlift.work.cast import cast
@@ -27,7 +27,7 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     index, frames = cell["index"], len(video.clip.frames)
     third = prompt_scene(index, turn=1, frames=frames)
     reused = cast(video.motion, third.caption(), bundled(model), seed=index, settings={"target": "saved"})
-    again = figures(reused.clip.frames, reference(index, frames), third)
+    again = recorded(figures(reused.clip.frames, reference(index, frames), third))
     return {**measured, **_costs(video), "zero_shot": {**again, **_costs(reused)}}
 
 

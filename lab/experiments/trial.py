@@ -15,6 +15,20 @@ HEAD = ("aligned error", "absolute error", "direction", "colour, %", "background
 """Titles of what :func:`averages` gives."""
 
 
+RECORDED = {
+    "aligned_error": "aligned",
+    "absolute_error": "absolute",
+    "direction_cosine": "direction",
+    "looks_leaked": "leakage",
+}
+"""Keys of figures in the records of experiments, as those that were measured before have them."""
+
+
+def recorded(figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures of the world by the keys of the records of experiments."""
+    return {RECORDED.get(name, name): value for name, value in figures.items()}
+
+
 def refusal(cell: Mapping[str, Any], model: str) -> str | None:
     """Why the model cannot run a cell's settings, if it cannot."""
     try:
@@ -38,7 +52,7 @@ def transferred(
     clip = clip_of(scene, backbone.fps)
     own = index if seed is None else seed
     video = transfer(clip, wanted.caption(), backbone, method=method, seed=own, settings=settings, cached=cached)
-    return video, figures(video.clip.frames, scene, wanted)
+    return video, recorded(figures(video.clip.frames, scene, wanted))
 
 
 def averages(records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -143,7 +143,7 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
     found = measured(known, clip, clip, PROMPT, Measuring(clip_model="clip"))
     assert found.figures == {"motion_fidelity": 0.9, "spin": None, "aligned_error": 0.5}
     assert found.left_out == {"clip_text": "no CLIP"} and asked == [
-        {"prompt": PROMPT, "metrics": list(measures.BY_DEFAULT), "tracker": "flow", "clip_model": "clip"}
+        {"prompt": PROMPT, "metrics": list(measures.scores(on_request=False)), "tracker": "flow", "clip_model": "clip"}
     ]
     assert (
         measured(known, clip, clip, PROMPT, Measuring(("truth",))).figures == {"aligned_error": 0.5} and len(asked) == 1
@@ -152,7 +152,7 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
     only = measured(unknown, clip, clip, PROMPT, Measuring(("truth", "motion_fidelity")))
     assert "aligned_error" not in only.figures and asked[-1]["metrics"] == ["motion_fidelity"]
     assert only.left_out["truth"] == "the true motion of this reference is not known"
-    assert "motion_fidelity" in measures.SCORES and "aligned_error" not in measures.SCORES
+    assert "motion_fidelity" in measures.scores() and "aligned_error" not in measures.scores()
     with pytest.raises(SettingError, match="unknown metric 'beauty'; allowed are truth, motion_fidelity"):
         measures.check_metrics(["beauty"])
 

@@ -16,9 +16,11 @@ import pytest
 import torch
 
 from motionlift.errors import InputError, SettingError
-from motionlift.measure import leakage, reward, trackers
+from motionlift.measure import alignment, leakage, metric, reward, trackers, truth
 from motionlift.measure import score as scoring
-from motionlift.measure.score import FIGURES, MEASURES, score
+from motionlift.measure.discrepancy import METRIC as DISCREPANCY
+from motionlift.measure.fidelity import METRIC as FIDELITY
+from motionlift.measure.score import figure_names, score
 from motionlift.measure.trackers import FlowTracker, Frames, PointTracks
 from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage, frames_of
@@ -46,7 +48,7 @@ def _nothing_to_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def forget_models() -> None:
-    for model in (scoring._clip, scoring._tracker, scoring._reward, scoring._lpips):
+    for model in (alignment._clip, metric._tracker, reward._reward, leakage._lpips):
         model.cache_clear()
 
 
@@ -56,11 +58,6 @@ def scene(index: int = 1) -> scenes.Scene:
 
 def shown(which: scenes.Scene, side: int = 64) -> Clip:
     return Clip.of(scenes.render([which], side, side).frames[0], 8.0)
-
-
-def test_every_figure_belongs_to_one_measure():
-    named = [name for _, names in MEASURES.values() for name in names]
-    assert sorted(named) == sorted(FIGURES)
 
 
 def test_a_video_beside_itself():
@@ -75,7 +72,7 @@ def test_a_video_beside_itself():
 
 def test_what_needs_weights_is_left_out_and_said():
     found = score(panned((3, 1)), panned((3, 1)), prompt="a picture")
-    assert found.left_out.keys() | found.figures.keys() == FIGURES.keys() - {"motion_fidelity_legacy"}
+    assert found.left_out.keys() | found.figures.keys() == {*figure_names()} - {"motion_fidelity_legacy"}
     assert "openai/clip-vit-large-patch14" in found.left_out["clip_text"] == found.left_out["clip_frames"]
     assert "pip install image-reward" in found.left_out["image_reward"]
     assert "pip install 'motionlift[lpips]'" in found.left_out["lpips"]
@@ -132,7 +129,7 @@ def test_models_that_are_not_to_be_had_take_their_own_figures_alone(tmp_path: Pa
 def test_truth_gives_the_exact_figures(tmp_path: Path):
     path, own = tmp_path / "clip.json", scene()
     path.write_text(json.dumps(own.record()))
-    exact = MEASURES["truth"][1]
+    exact = truth.METRIC.names
     found = score(shown(own), shown(own), prompt=own.caption(), truth=path, metrics=exact)
     assert found.left_out == {} and found.figures["aligned_error"] < 0.02
     assert (found.figures["colour"], found.figures["background"]) == (1.0, 1.0)
@@ -325,7 +322,7 @@ class Blind(FlowTracker):
 
 def test_nothing_that_can_be_followed_is_no_failure():
     found = score(panned((3, 1)), panned((3, 1)), tracker=Blind(4))
-    assert set(MEASURES["motion"][1]) - {"motion_fidelity_legacy"} <= found.left_out.keys()
+    assert {*FIDELITY.names, *DISCREPANCY.names} - {"motion_fidelity_legacy"} <= found.left_out.keys()
     assert "no point is seen" in found.left_out["motion_fidelity"]
     assert "ssim" in found.figures
 

@@ -9,7 +9,7 @@ import torch
 
 from motionlift.core.lattice import Shape
 from motionlift.errors import InputError
-from motionlift.measure.truth import exact_figures, track_as_read
+from motionlift.measure.truth import exact_figures, looks_right, track_as_read
 from motionlift.motion.file import Source
 from motionlift.video.clip import Clip
 from motionlift.world import scenes, truth
@@ -103,3 +103,8 @@ def test_a_clip_at_half_the_rate_is_measured_at_its_own_times(tmp_path: Path):
     frames = scenes.render([scene]).frames[0]
     figures = exact_figures(truth.read_truth(path), Clip.of(frames[::2], truth.FPS / 2), None)
     assert figures["aligned_error"] < 0.02
+
+
+def test_looks_are_the_share_of_three_that_is_right():
+    found = {"aligned_error": 0.1, "colour": 1.0, "shape": 0.0, "background": 1.0, "looks_leaked": 1.0}
+    assert looks_right(found) == pytest.approx(2 / 3)

@@ -7,17 +7,13 @@ from typing import Any
 from motionlift.bench.records import number
 from motionlift.bench.sources import Opened
 from motionlift.errors import SettingError
-from motionlift.measure import score
+from motionlift.measure import score, truth
 from motionlift.measure.alignment import ClipModel
 from motionlift.measure.trackers import TRACKERS, FlowTracker, tracker_named
 from motionlift.video.clip import Clip
 
-TRUTH = "truth"
+TRUTH = truth.METRIC.name
 """Metric of the world's references: errors of the object's track, and what the classifier sees."""
-SCORES = tuple(name for name in score.FIGURES if name not in score.MEASURES[TRUTH][1])
-"""Figures of one video beside another; those of the truth are taken from the scene itself."""
-BY_DEFAULT = tuple(name for name in SCORES if name != "motion_fidelity_legacy")
-"""Those that are taken where a run names none: the older script's figure is for comparison with older tables alone."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,17 @@ class Measured:
 
 def known_metrics() -> tuple[str, ...]:
     """Names that a run file may ask for."""
-    return (TRUTH, *SCORES)
+    return (TRUTH, *scores())
+
+
+def scores(on_request: bool = True) -> tuple[str, ...]:
+    """Figures of one video beside another; those of the truth are taken from the scene itself.
+
+    Args:
+        on_request: also those that are taken only where a run names them, such as the older script's, which is for comparison
+            with older tables alone.
+    """
+    return tuple(name for name in score.figure_names(on_request) if name not in truth.METRIC.names)
 
 
 def check_metrics(names: Sequence[str]) -> None:
@@ -97,9 +103,9 @@ def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, asked: Me
             figures |= opened.truth(made.frames)
         elif metrics is not None:
             left_out[TRUTH] = "the true motion of this reference is not known"
-    others = [name for name in SCORES if name in (BY_DEFAULT if metrics is None else metrics)]
+    others = [name for name in scores(on_request=metrics is not None) if metrics is None or name in metrics]
     if others:
         by = {"tracker": asked.tracker, "clip_model": asked.clip_model}
-        scores = score.score(reference, made, prompt=prompt, metrics=others, **by)
-        figures, left_out = {**scores.figures, **figures}, {**scores.left_out, **left_out}
+        found = score.score(reference, made, prompt=prompt, metrics=others, **by)
+        figures, left_out = {**found.figures, **figures}, {**found.left_out, **left_out}
     return Measured({name: number(value) for name, value in figures.items()}, left_out)

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor
 from motionlift.core.lattice import Lattice
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Backbone
-from motionlift.measure.tracks import absolute_error, aligned_error, direction_cosine
+from motionlift.measure.truth import verdict_figures
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.world import scenes
 from motionlift.world.judge import Judge, judge_video, load_judge
+from motionlift.world.truth import Looks
 
 REFERENCE_STREAM, PROMPT_STREAM, LOOKS_STREAM = 91, 92, 93
 """Seeds of the scenes, apart from those of every training."""
@@ -118,7 +119,7 @@ def _likeness(verdict: Any, scene: scenes.Scene) -> Likeness:
     )
 
 
-def figures(frames: Tensor, scene: scenes.Scene, wanted: scenes.Scene) -> dict[str, Any]:
+def figures(frames: Tensor, scene: scenes.Scene, wanted: scenes.Scene) -> dict[str, float]:
     """How a video moves and looks.
 
     Args:
@@ -127,15 +128,13 @@ def figures(frames: Tensor, scene: scenes.Scene, wanted: scenes.Scene) -> dict[s
         wanted: the scene of the prompt, whose looks are wanted.
 
     Returns:
-        Motion, looks, and ``leakage``: whether the reference's colour is on the object or its background's colour behind it.
+        As :func:`motionlift.measure.truth.verdict_figures`.
     """
     verdict = judge_video(the_judge(), frames)
-    true = torch.as_tensor(scene.tracks()[0], dtype=torch.float32)
-    leaked = verdict.colour == scene.objects[0].colour or verdict.ground == scene.background.colour
-    return {
-        "aligned": aligned_error(verdict.centres, true),
-        "absolute": absolute_error(verdict.centres, true),
-        "direction": direction_cosine(verdict.centres, true),
-        **asdict(_likeness(verdict, wanted)),
-        "leakage": leaked,
-    }
+    track = torch.as_tensor(scene.tracks()[0], dtype=torch.float32)
+    return verdict_figures(verdict, track, _looks(scene), _looks(wanted))
+
+
+def _looks(scene: scenes.Scene) -> Looks:
+    item, ground = scene.objects[0], scene.background
+    return Looks(item.colour, item.shape, ground.pattern, ground.colour)

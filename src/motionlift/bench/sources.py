@@ -21,10 +21,12 @@ from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Backbone
 from motionlift.core.settings import with_values
 from motionlift.errors import InputError
+from motionlift.measure.truth import looks_right
 from motionlift.methods import method as method_named
 from motionlift.video.clip import Clip
 from motionlift.video.limits import SIDES
 from motionlift.work.prepare import check_prompt
+from motionlift.world.scenes import Scene
 
 MOST_REFERENCES = 10_000
 """Most references of one source (ours)."""
@@ -149,20 +151,14 @@ class World:
             clip_of(scene, backbone.fps),
             None,
             words_of(method, scene, wanted),
-            lambda made: exact_figures(figures(made, scene, wanted)),
+            lambda made: exact_figures(made, scene, wanted),
         )
 
 
-def exact_figures(found: Mapping[str, Any]) -> dict[str, Any]:
-    """World figures by the names of records; ``looks`` is the share of colour, background and shape that is right (ours)."""
-    names = {
-        "aligned": "aligned_error",
-        "absolute": "absolute_error",
-        "direction": "direction_cosine",
-        "leakage": "looks_leaked",
-    }
-    looks = sum(found[name] for name in ("colour", "background", "shape")) / 3
-    return {names.get(name, name): value for name, value in found.items()} | {"looks": looks}
+def exact_figures(made: Tensor, scene: Scene, wanted: Scene) -> dict[str, float]:
+    """Figures of the world for records, with ``looks``, the share of them that is right."""
+    found = figures(made, scene, wanted)
+    return {**found, "looks": looks_right(found)}
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,10 @@ def score(
     from rich.console import Console
 
     from motionlift.cli.progress import score_tables
+    from motionlift.measure import figures
 
-    for table in score_tables(found.figures, score.FIGURES, found.left_out):
+    readings = {name: figure.reading for name, figure in figures().items()}
+    for table in score_tables(found.figures, readings, found.left_out):
         Console().print(table)
 
 

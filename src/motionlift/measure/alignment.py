@@ -4,6 +4,7 @@ Sources: CLIP (2103.00020); *CLIP-T* and *frame consistency* as the papers on mo
 released program among them. Cosines are given as they are; papers often print 100 times as much.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.errors import InputError, ModelError
+from motionlift.measure.metric import PROMPT, Figure, Job, Metric, Need
 from motionlift.video.limits import Image
 
 BATCH = 8
@@ -128,3 +130,47 @@ def _pooled(output: Any) -> Tensor:
 
 def _unit(embedding: Tensor) -> Tensor:
     return embedding / embedding.norm(dim=-1, keepdim=True)
+
+
+_clip = functools.lru_cache(maxsize=1)(ClipModel)
+"""Loaded once for many videos; what was not to be had is looked for again the next time."""
+
+CLIP_MODEL = Need(
+    "a CLIP model",
+    "name a CLIP model, a folder or a hub name such as openai/clip-vit-large-patch14 (--clip-model)",
+    lambda job: job.clip_model is not None,
+)
+
+
+def _measured(job: Job) -> Mapping[str, float]:
+    assert job.clip_model is not None  # both figures need it
+    found = clip_alignment(job.generated, _clip(job.clip_model), job.prompt if job.wants("clip_text") else "")
+    return {"clip_frames": found.frames, **({} if found.text is None else {"clip_text": found.text})}
+
+
+METRIC = Metric(
+    "alignment",
+    30,
+    (
+        Figure(
+            "clip_text",
+            "CLIP text",
+            "how well the frames go with the prompt by CLIP; 100 times as much in many tables",
+            "cosine, -1 to 1",
+            better=1,
+            needs=(CLIP_MODEL, PROMPT),
+            column=130,
+        ),
+        Figure(
+            "clip_frames",
+            "CLIP consistency",
+            "how alike neighbouring frames are by CLIP",
+            "cosine, -1 to 1",
+            better=1,
+            needs=(CLIP_MODEL,),
+            column=140,
+        ),
+    ),
+    _measured,
+)
+"""What CLIP says."""

@@ -5,13 +5,14 @@ dense optical flow, and what differs is counted where the flow there and back ag
 nothing of motion. (MotionFlow's measure of the same name is CLIP's frame consistency, :mod:`motionlift.measure.alignment`.)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from motionlift.errors import InputError
+from motionlift.measure.metric import Figure, Job, Metric
 from motionlift.signals.optical_flow import NARROWEST
 from motionlift.video.limits import Image
 
@@ -75,3 +76,25 @@ def _large_enough(frame: Image) -> UInt8[np.ndarray, "rows columns 3"]:
     if min(height, width) >= NARROWEST:
         return frame
     return cv2.resize(frame, (max(NARROWEST, width), max(NARROWEST, height)), interpolation=cv2.INTER_CUBIC)
+
+
+def _measured(job: Job) -> Mapping[str, float]:
+    return {"temporal_consistency": temporal_consistency(job.generated)}
+
+
+METRIC = Metric(
+    "consistency",
+    50,
+    (
+        Figure(
+            "temporal_consistency",
+            "temporal consistency",
+            "how well each frame follows from the one before by motion alone",
+            "0 to 1; 1 at rest",
+            better=1,
+            column=170,
+        ),
+    ),
+    _measured,
+)
+"""Temporal consistency."""

@@ -5,12 +5,15 @@ distance to a track of the other, the mean over frames and over x and y; the mea
 divided by height times width. Visibility and resampling are ours.
 """
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from motionlift.errors import InputError, SettingError
 from motionlift.measure.matching import DECIMALS, Seen, both_seen, least_together, long_seen, together
+from motionlift.measure.metric import Figure, Job, Metric
 
 
 def motion_discrepancy(
@@ -75,3 +78,35 @@ def _nearest(one: Seen, other: Seen, farthest: float) -> tuple[Float[Tensor, " p
         rows[block] = distance.amin(dim=1)
         columns = torch.minimum(columns, distance.amin(dim=0))
     return rows.nan_to_num(posinf=farthest), columns.nan_to_num(posinf=farthest)
+
+
+def _measured(job: Job) -> Mapping[str, float]:
+    one, other = job.tracks()
+    apart = motion_discrepancy(
+        one.positions,
+        other.positions,
+        other.height,
+        other.width,
+        reference_visible=one.visible,
+        generated_visible=other.visible,
+    )
+    job.tell_followed()
+    return {"motion_discrepancy": apart}
+
+
+METRIC = Metric(
+    "motion discrepancy",
+    20,
+    (
+        Figure(
+            "motion_discrepancy",
+            "motion discrepancy",
+            "mean squared distance of each track to its nearest in the other video, over height times width; 0 for the same motion",
+            "at least 0",
+            better=-1,
+            column=70,
+        ),
+    ),
+    _measured,
+)
+"""Motion discrepancy."""

@@ -12,6 +12,7 @@ import torch
 
 from motionlift.errors import InputError
 from motionlift.measure.leakage import SSIM_LEAST, check_sides
+from motionlift.measure.metric import Figure, Metric
 from motionlift.video.limits import Image
 
 
@@ -45,3 +46,21 @@ def diversity(videos: Sequence[Iterable[Image]]) -> float:
     if not found:
         raise InputError("the videos hold no frame; give videos")
     return float(np.mean(found))
+
+
+METRIC = Metric(
+    "diversity",
+    80,
+    (
+        Figure(
+            "diversity",
+            "diversity over seeds",
+            "one less the structural similarity of the videos of two seeds, the mean over all pairs",
+            "0 where all are the same, at most 2",
+            better=1,
+            column=160,
+            scored=False,
+        ),
+    ),
+)
+"""Diversity over seeds, which reports make of the videos of several records."""

@@ -9,7 +9,9 @@ points, visibility and resampling are ours. What most papers report comes from t
 see ``legacy``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,10 +19,13 @@ from torch import Tensor
 
 from motionlift.errors import InputError
 from motionlift.measure.matching import DECIMALS, ROWS, Seen, both_seen, least_together, long_seen, together
+from motionlift.measure.metric import Figure, Job, Metric
 
 STILL = 1 / 32
 """A track that never gets farther than this share of the frame's longer side from where it was first seen stands still: two
 pixels of 64 (ours: above what the built-in trackers drift on a picture at rest, below any motion a person would name)."""
+LEGACY = "motion_fidelity_legacy"
+"""Name of the older script's figure."""
 
 
 @dataclass(frozen=True)
@@ -214,3 +219,73 @@ def _nothing_seen() -> InputError:
     return InputError(
         "no point is seen for half of the time in either video, so that no motion can be compared; give longer-seen tracks"
     )
+
+
+def _measured(job: Job) -> Mapping[str, float]:
+    one, other = job.tracks()
+    steps = min(one.positions.shape[1], other.positions.shape[1])
+    standing = still_step(steps, other.height, other.width)
+    tracks = one.positions, other.positions
+    seen: dict[str, Any] = {"reference_visible": one.visible, "generated_visible": other.visible}
+    moving = motion_fidelity_moving(*tracks, other.height, other.width, standing=standing, **seen)
+    alike = motion_fidelity(*tracks, standing=standing, **seen)
+    older = {LEGACY: motion_fidelity(*tracks, legacy=True)} if job.wants(LEGACY) else {}
+    followed = job.tell_followed()
+    return {
+        "motion_fidelity": alike,
+        "motion_fidelity_moving": moving.score,
+        "moving_share": moving.share,
+        "followed_reference": followed[0],
+        "followed_generated": followed[1],
+        **older,
+    }
+
+
+METRIC = Metric(
+    "motion fidelity",
+    10,
+    (
+        Figure(
+            "motion_fidelity",
+            "motion fidelity",
+            "how alike the directions are in which the points of both videos move; near 1 too where most stands still in both",
+            "cosine, -1 to 1",
+            better=1,
+            column=40,
+        ),
+        Figure(
+            "motion_fidelity_moving",
+            "motion fidelity, moving",
+            "the same over what moves: tracks that get farther than 1/32 of the longer side",
+            "cosine, -1 to 1",
+            better=1,
+            column=50,
+        ),
+        Figure("moving_share", "share that moves", "share of the tracks that move", share=True, column=210),
+        Figure(
+            "followed_reference",
+            "followed, reference",
+            "share of the reference's points that were followed for half of the time",
+            share=True,
+            column=220,
+        ),
+        Figure(
+            "followed_generated",
+            "followed, video",
+            "share of the generated video's points that were followed for half of the time",
+            share=True,
+            column=230,
+        ),
+        Figure(
+            LEGACY,
+            "motion fidelity, older script",
+            "motion fidelity by the older, widely copied script, to compare with its tables; undefined where a track stands still",
+            "cosine, -2 to 1",
+            better=1,
+            column=60,
+            on_request=True,
+        ),
+    ),
+    _measured,
+)
+"""Motion fidelity, and how much of both videos it speaks of."""

@@ -5,9 +5,10 @@ on AlexNet), both by torchmetrics, frame by frame; and the intersection of colou
 videos. A video with the reference's motion and other looks should be low in the first and third and high in the second.
 """
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from motionlift.errors import InputError, ModelError
+from motionlift.measure.metric import Figure, Job, Metric, Need
 from motionlift.video.limits import Image
 
 BINS = 8
@@ -156,3 +158,68 @@ def _evenly(frames: Iterable[Image], count: int, wanted: int) -> Iterator[Image]
     for number, frame in enumerate(frames):
         if number in places:
             yield frame
+
+
+_lpips = functools.lru_cache(maxsize=1)(load_lpips)
+"""Loaded once for many videos; what was not to be had is looked for again the next time."""
+
+NETWORK = Need("torchvision with AlexNet's weights", HOW_TO_GET_LPIPS)
+
+
+def _measured(job: Job) -> Mapping[str, float]:
+    ssim = job.wants("ssim") and _large_enough(job, "ssim", SSIM_LEAST)
+    network = None
+    if job.wants("lpips") and _large_enough(job, "lpips", LPIPS_LEAST):
+        try:
+            network = _lpips()
+        except ModelError as error:
+            job.leave_out(["lpips"], str(error))
+    if not ssim and network is None and not job.wants("histogram"):
+        return {}
+    counts = job.reference.frames, job.generated.frames
+    found = content_leakage(job.reference, job.generated, counts, network, ssim)
+    return {name: value for name, value in asdict(found).items() if value is not None}
+
+
+def _large_enough(job: Job, name: str, least: int) -> bool:
+    """Whether the frames are, for a figure that is else left out."""
+    try:
+        check_sides(job.generated.height, job.generated.width, least)
+    except InputError as error:
+        job.leave_out([name], str(error))
+    return job.wants(name)
+
+
+METRIC = Metric(
+    "leakage",
+    60,
+    (
+        Figure(
+            "ssim",
+            "SSIM with reference",
+            "structural similarity to the reference's frames, leaked looks if near 1",
+            "-1 to 1",
+            better=-1,
+            column=180,
+        ),
+        Figure(
+            "lpips",
+            "LPIPS from reference",
+            "perceptual distance from the reference's frames, leaked looks if near 0",
+            "at least 0",
+            better=1,
+            needs=(NETWORK,),
+            column=190,
+        ),
+        Figure(
+            "histogram",
+            "colours of reference",
+            "colours in common with the reference, as the intersection of histograms; leaked looks if near 1",
+            "0 to 1",
+            better=-1,
+            column=200,
+        ),
+    ),
+    _measured,
+)
+"""How much of the reference's looks is left."""

@@ -4,7 +4,8 @@ Source: ImageReward (2304.05977), by the authors' package ``image-reward``, whic
 is first used; here it only runs once they are there.
 """
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module, util
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from PIL import Image as Picture
 
 from motionlift.errors import InputError, ModelError
+from motionlift.measure.metric import PROMPT, Figure, Job, Metric, Need
 from motionlift.video.limits import Image
 
 CACHE = Path("~/.cache/ImageReward")
@@ -82,3 +84,32 @@ def _offline() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+_reward = functools.lru_cache(maxsize=1)(load_reward)
+"""Loaded once for many videos; what was not to be had is looked for again the next time."""
+
+PACKAGE = Need("the package image-reward with its weights", HOW_TO_GET)
+
+
+def _measured(job: Job) -> Mapping[str, float]:
+    return {"image_reward": image_reward(job.generated, job.prompt, _reward())}
+
+
+METRIC = Metric(
+    "reward",
+    40,
+    (
+        Figure(
+            "image_reward",
+            "ImageReward",
+            "how people would like the frames for the prompt, the mean over frames",
+            "unbounded, about 0 on average",
+            better=1,
+            needs=(PROMPT, PACKAGE),
+            column=150,
+        ),
+    ),
+    _measured,
+)
+"""ImageReward."""

@@ -1,18 +1,31 @@
 """What is known exactly of the world's clips, against what the judge sees in a made one."""
 
+import functools
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.lattice import Shape
+from motionlift.measure.metric import Figure, Job, Metric, Need, durations_differ
 from motionlift.measure.tracks import absolute_error, aligned_error, direction_cosine, seen_share
 from motionlift.motion.file import Source
 from motionlift.video.clip import Clip
-from motionlift.world.judge import judge_video, load_judge
-from motionlift.world.truth import FPS, Looks, Truth
+from motionlift.video.limits import FRAMES, RATES
+from motionlift.world.judge import Verdict, judge_video, load_judge
+from motionlift.world.truth import FPS, Looks, Truth, looks_told
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, in frames; as in :mod:`motionlift.video.reading`."""
+LONGEST_JUDGED = 128
+"""Longest side, in pixels, of the frames that are held for the judge of the world's clips, which looks at 64x64 (ours)."""
+ASPECTS = ("colour", "background", "shape")
+"""Figures of which :func:`looks_right` is the mean."""
+
+_judge = functools.lru_cache(maxsize=1)(load_judge)
+"""Loaded once for many videos."""
 
 
 def track_as_read(track: Float[Tensor, "frames 2"], source: Source) -> Float[Tensor, "read 2"]:
@@ -34,26 +47,175 @@ def exact_figures(truth: Truth, made: Clip, wanted: Looks | None) -> dict[str, f
         wanted: what it is to show; without it the looks are not measured.
 
     Returns:
+        As :func:`verdict_figures`.
+    """
+    count, height, width = made.frames.shape[:3]
+    true = track_as_read(truth.track, Source("", made.fps, Shape(count, height, width)))
+    return verdict_figures(judge_video(_judge(), made.frames), true, truth.looks, wanted)
+
+
+def verdict_figures(
+    verdict: Verdict, track: Float[Tensor, "frames 2"], looks: Looks, wanted: Looks | None
+) -> dict[str, float]:
+    """What the judge saw in a made clip, beside the reference's track and looks.
+
+    Args:
+        verdict: of the made clip.
+        track: where the object should be in each of its frames, x then y, as shares of the frame.
+        looks: of the reference.
+        wanted: what the clip is to show; without it the looks are not measured.
+
+    Returns:
         ``aligned_error`` and ``absolute_error`` in shares of the frame, ``direction_cosine`` (NaN where the true object
         rests), ``seen_share``, as :mod:`motionlift.measure.tracks` defines them. With ``wanted``: ``colour``, ``shape`` and
         ``background``, 1 where right and else 0, and ``looks_leaked``, 1 where the reference's colour is on the object or its
         background's colour behind it.
     """
-    verdict = judge_video(load_judge(), made.frames)
-    count, height, width = made.frames.shape[:3]
-    true = track_as_read(truth.track, Source("", made.fps, Shape(count, height, width)))
     figures = {
-        "aligned_error": aligned_error(verdict.centres, true),
-        "absolute_error": absolute_error(verdict.centres, true),
-        "direction_cosine": direction_cosine(verdict.centres, true),
+        "aligned_error": aligned_error(verdict.centres, track),
+        "absolute_error": absolute_error(verdict.centres, track),
+        "direction_cosine": direction_cosine(verdict.centres, track),
         "seen_share": seen_share(verdict.centres),
     }
     if wanted is not None:
-        leaked = verdict.colour == truth.looks.colour or verdict.ground == truth.looks.ground
         figures |= {
             "colour": float(verdict.colour == wanted.colour),
             "shape": float(verdict.shape == wanted.shape),
             "background": float((verdict.pattern, verdict.ground) == (wanted.pattern, wanted.ground)),
-            "looks_leaked": float(leaked),
+            "looks_leaked": float(verdict.colour == looks.colour or verdict.ground == looks.ground),
         }
     return figures
+
+
+def looks_right(figures: Mapping[str, float]) -> float:
+    """Share, 0..1, of colour, background and shape that is right, of what :func:`verdict_figures` gave (ours)."""
+    return sum(figures[name] for name in ASPECTS) / len(ASPECTS)
+
+
+TRUTH = Need(
+    "the truth of the reference",
+    "give the truth of the reference, which motionlift world writes beside its clips (--truth)",
+    lambda job: job.truth is not None,
+)
+CAPTION = Need(
+    "a caption of the world as prompt",
+    "give the caption of what it is to show, such as 'a red star on a blue striped background' (--prompt)",
+    lambda job: looks_told(job.prompt) is not None,
+)
+
+
+def _measured(job: Job) -> Mapping[str, float]:
+    assert job.truth is not None  # every figure needs it
+    made = job.generated
+    if made.frames > FRAMES[1]:
+        job.leave_out(METRIC.names, f"the judge looks at no more than {FRAMES[1]} frames; give a shorter video")
+        return {}
+    scale = min(1.0, LONGEST_JUDGED / max(made.height, made.width))
+    small = made.sized(*(max(1, round(side * scale)) for side in (made.height, made.width)))
+    clip = Clip.of(torch.from_numpy(np.stack(list(small))), min(max(made.fps, RATES[0]), RATES[1]))
+    _tell_reading(job, len(job.truth.track))
+    return exact_figures(job.truth, clip, looks_told(job.prompt))
+
+
+def _tell_reading(job: Job, count: int) -> None:
+    """How the truth, of so many frames, is read, where that is not all of it."""
+    made = job.generated
+    if not durations_differ((count, FPS), (made.frames, made.fps)):
+        return
+    held = ", and its last place is held after its end" if made.seconds > count / FPS else ""
+    job.tell(
+        f"the truth tells of {count / FPS:.2f} s and is not stretched: it is read from its beginning at the times of "
+        f"the generated video, which plays {made.seconds:.2f} s{held}"
+    )
+
+
+METRIC = Metric(
+    "truth",
+    70,
+    (
+        Figure(
+            "aligned_error",
+            "aligned error",
+            "mean distance of the object's centre from the true track, each track's mean removed",
+            "shares of the frame",
+            better=-1,
+            needs=(TRUTH,),
+            column=10,
+        ),
+        Figure(
+            "absolute_error",
+            "absolute error",
+            "mean distance of the object's centre from the true track",
+            "shares of the frame",
+            better=-1,
+            needs=(TRUTH,),
+            column=20,
+        ),
+        Figure(
+            "direction_cosine",
+            "direction",
+            "mean cosine of the steps of the object's centre with the true ones; undefined where it rests",
+            "-1 to 1",
+            better=1,
+            needs=(TRUTH,),
+            column=30,
+        ),
+        Figure(
+            "seen_share",
+            "seen",
+            "share of the frames in which the object is seen",
+            better=1,
+            share=True,
+            needs=(TRUTH,),
+            column=125,
+        ),
+        Figure(
+            "colour",
+            "colour",
+            "whether the object has the prompt's colour, 1 or 0",
+            better=1,
+            share=True,
+            needs=(TRUTH, CAPTION),
+            column=90,
+        ),
+        Figure(
+            "shape",
+            "shape",
+            "whether the object has the prompt's shape, 1 or 0",
+            better=1,
+            share=True,
+            needs=(TRUTH, CAPTION),
+            column=110,
+        ),
+        Figure(
+            "background",
+            "background",
+            "whether the background has the prompt's pattern and colour, 1 or 0",
+            better=1,
+            share=True,
+            needs=(TRUTH, CAPTION),
+            column=100,
+        ),
+        Figure(
+            "looks_leaked",
+            "leakage",
+            "whether the object or the background has the reference's colour, 1 or 0",
+            better=-1,
+            share=True,
+            needs=(TRUTH, CAPTION),
+            column=120,
+        ),
+        Figure(
+            "looks",
+            "looks",
+            "share of colour, background and shape that the classifier finds right",
+            better=1,
+            share=True,
+            needs=(TRUTH, CAPTION),
+            column=80,
+            scored=False,
+        ),
+    ),
+    _measured,
+)
+"""Errors of the object's track and what the judge sees, in clips of the world."""

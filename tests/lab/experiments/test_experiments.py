@@ -370,13 +370,13 @@ def test_true_renderings_score_nearly_perfectly():
     scene = references.reference(0)
     frames = scenes.render([scene]).frames[0]
     figures = references.figures(frames, scene, scene)
-    assert figures["leakage"], "it shows the reference's own colours"
-    assert figures["aligned"] < 0.02 and figures["absolute"] < 0.03 and figures["direction"] > 0.9
+    assert figures["looks_leaked"], "it shows the reference's own colours"
+    assert figures["aligned_error"] < 0.02 and figures["absolute_error"] < 0.03 and figures["direction_cosine"] > 0.9
     assert references.likeness(frames, scene) == references.Likeness(True, True, True)
     standing = frames[:1].expand(len(frames), -1, -1, -1)
     track = torch.tensor(scene.tracks()[0]).float()
     still = aligned_error(track[:1].expand(len(track), -1).clone(), track)
-    assert references.figures(standing, scene, scene)["aligned"] == pytest.approx(still, abs=0.02)
+    assert references.figures(standing, scene, scene)["aligned_error"] == pytest.approx(still, abs=0.02)
 
 
 # The model card's pictures

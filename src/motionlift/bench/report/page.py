@@ -165,7 +165,7 @@ def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:
 
 
 def _part(number: int, section: Section, embedder: Embedder) -> Part:
-    figures = [Column(_with_unit(name), figure(name).meaning) for name in section.figures]
+    figures = [Column(_with_unit(name), figure(name).reading) for name in section.figures]
     costs = [Column(title) for title, *_ in COSTS.values()]
     baselines = dict.fromkeys(pair.baseline for pair in section.pairs)
     pairs = {
