@@ -16,7 +16,7 @@ from diffusers import UNet3DConditionModel
 
 from lab.training import tiny_unet
 from motionlift.loops import tune
-from motionlift.loops.adapters import tunable
+from motionlift.loops.adapters import Tunable
 from motionlift.methods import method as method_named
 from motionlift.models.loading import BUNDLED_MODELS, load
 from motionlift.world import scenes
@@ -41,9 +41,9 @@ class Denoising:
 
     def loss(self, draw, backbone, settings):
         """Squared error of the noise."""
-        noised = backbone.add_noise(draw.latents, draw.noise, draw.timestep)
-        output = backbone.predict(noised, draw.timestep, draw.text)
-        return functional.mse_loss(backbone.estimates(output, draw.timestep, noised)[1], draw.noise)
+        noised = draw.schedule.noised(draw.latents, draw.noise, draw.level)
+        output = backbone.predict(noised, draw.level, draw.condition)
+        return functional.mse_loss(draw.schedule.estimates(output, noised, draw.level)[1], draw.noise)
 
 
 def zeroscope():
@@ -63,33 +63,34 @@ def loaded(model: str):
     """The model, its size of a reference, and the reference's pixels and caption."""
     if model not in (ZEROSCOPE, KEPT):
         backbone = load(model)
-        frames, side = backbone.shape.frames, tiny_unet.FRAME_SIZE
+        frames, side = backbone.about.shape.frames, tiny_unet.FRAME_SIZE
     else:
         backbone = load(zeroscope(), "cpu")
         frames, side = FRAMES, SIDE
-        backbone.recomputes = model == ZEROSCOPE
+        backbone._recomputation.on = model == ZEROSCOPE
     scene = scenes.sample(0, 0, frames)
     pixels = scenes.render([scene], side, side).frames[0].permute(0, 3, 1, 2).float() / 127.5 - 1
-    return backbone, backbone.fitting(frames), pixels, scene.caption()
+    return backbone, backbone.codec.fitting(frames), pixels, scene.caption()
 
 
 def measure(model: str, repeats: int) -> dict[str, float]:
     """Least seconds of a step of every method."""
     backbone, shape, pixels, caption = loaded(model)
-    latents, text = backbone.encode(pixels), backbone.text(caption)
+    latents, text = backbone.codec.encode(pixels), backbone.text.encode(caption)
     matcher = method_named("motionmatcher")
     seconds: dict[str, list[float]] = {}
     for _ in range(repeats):
         for method in (Denoising(matcher), matcher, method_named("vmc")):
             own = matcher if method.name == "plain" else method
             settings = replace(own.settings(backbone), tuning_steps=2, source_prompt=caption)
-            with tunable(backbone.network, method.plan(backbone, settings), 0) as adapter:
-                steps = tune.tune(tune.Tuning(backbone, method, settings, adapter, latents, text, shape))
-                for _ in range(settings.tuning_steps):
-                    began = time.perf_counter()
-                    next(steps)
-                    seconds.setdefault(method.name, []).append(time.perf_counter() - began)
-                steps.close()
+            with backbone.turn():
+                adapter = Tunable(backbone.network, method.plan(backbone, settings), 0)
+            steps = tune.tune(tune.Tuning(backbone, method, settings, adapter, latents, text, shape))
+            for _ in range(settings.tuning_steps):
+                began = time.perf_counter()
+                next(steps)
+                seconds.setdefault(method.name, []).append(time.perf_counter() - began)
+            steps.close()
     return {name: min(values) for name, values in seconds.items()}
 
 

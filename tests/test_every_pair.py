@@ -44,12 +44,12 @@ def backbone(request):
 
 @pytest.fixture(scope="module")
 def reference(backbone):
-    shape = backbone.fitting(8)
+    shape = backbone.codec.fitting(8)
     generator = torch.Generator().manual_seed(0)
     pattern = torch.rand(1, 3, 4, 12, generator=generator)
     pattern = torch.nn.functional.interpolate(pattern, size=(32, 96), mode="bilinear") * 2 - 1
     pixels = torch.cat([pattern[..., 3 * frame : 3 * frame + 32] for frame in range(8)])
-    return Reference(backbone.encode(pixels), pixels, pixels, shape)
+    return Reference(backbone.codec.encode(pixels), pixels, pixels, shape)
 
 
 def finished(steps):
@@ -71,7 +71,7 @@ def prepared(name, backbone, target):
 def job_for(name, backbone, reference, target, motion=None):
     method, settings = prepared(name, backbone, target)
     if settings.inversion and not motion:
-        text = backbone.text(settings.source_prompt)
+        text = backbone.text.encode(settings.source_prompt)
         trajectory = finished(invert(backbone, reference.latents, text, settings.steps))
         reference = replace(reference, trajectory=trajectory)
         motion = {INVERTED: trajectory[max(trajectory)], **finished(method.lift(reference, backbone, settings))}
@@ -83,7 +83,9 @@ def job_for(name, backbone, reference, target, motion=None):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_method_guides_every_target_of_every_model(backbone, reference, name, target):
     if target == "positions" and not backbone.positions(reference.shape):
-        with pytest.raises(SettingError, match=f"target is 'positions', but {backbone.name} has no positional tensors"):
+        with pytest.raises(
+            SettingError, match=f"target is 'positions', but {backbone.about.name} has no positional tensors"
+        ):
             settings_for(methods()[name.split()[0]], backbone, {"target": target})
         return
     job = job_for(name, backbone, reference, target)
@@ -91,7 +93,7 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
     result = finished(sample.cast(job))
     optimised = bool(job.method.blocks(job.settings))
     guided = 0 if name == "none" else GUIDED
-    assert result.latents.shape == backbone.latent_shape(reference.shape)
+    assert result.latents.shape == backbone.codec.latent_shape(reference.shape)
     assert result.latents.dtype == torch.float32
     assert result.latents.isfinite().all()
     assert len(result.losses) == guided * INNER * optimised
@@ -103,14 +105,14 @@ def test_every_method_guides_every_target_of_every_model(backbone, reference, na
     unguided = replace(job, settings=replace(job.settings, **changes))
     plain = finished(sample.cast(unguided)).latents
     assert torch.equal(result.latents, plain) == (name == "none")
-    assert backbone.decode(result.latents).shape == reference.pixels.shape
+    assert backbone.codec.decode(result.latents).shape == reference.pixels.shape
 
 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("none", "injection")])
 def test_guidance_lowers_every_loss(backbone, reference, name):
     if backbone.network_dtype != "float32":
         pytest.skip("half precision hides small steps")
-    if backbone.grid(reference.shape).frames == 1:
+    if backbone.lattice(reference.shape).frames == 1:
         pytest.skip("a single latent frame holds no motion")
     job = job_for(name, backbone, reference, "latents")
     small = {"share": 1 / STEPS, "inner": 12, "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inject": False}
@@ -137,7 +139,7 @@ def test_every_tuned_method_tunes_every_model(backbone, reference, name):
     method = methods()[name]
     changes = {"steps": STEPS, "source_prompt": "a ring", "tuning_steps": 2, "tuning_lr": 0.01, "strength": 1.5}
     settings = replace(method.settings(backbone), **changes)
-    trajectory = finished(invert(backbone, reference.latents, backbone.text(settings.inversion_prompt), STEPS))
+    trajectory = finished(invert(backbone, reference.latents, backbone.text.encode(settings.inversion_prompt), STEPS))
     weights = {key: value.clone() for key, value in backbone.network.state_dict().items()}
     before = backbone.passes.forward, backbone.passes.backward
     adapter = finished(tuning.tuned(backbone, method, settings, replace(reference, trajectory=trajectory)))

@@ -59,7 +59,7 @@ def draw_curve(log: Path, path: Path) -> None:
 def draw_grid(model: str, path: Path) -> None:
     """What the model makes of a few captions, a row a caption, frames from left to right."""
     backbone = load(model)
-    blank = Clip.of(scenes.render([scenes.sample(0, 0)]).frames[0], backbone.fps)
+    blank = Clip.of(scenes.render([scenes.sample(0, 0)]).frames[0], backbone.about.fps)
     motion = lift(blank, backbone, "none", cached=False)
     rows = []
     for seed, caption in enumerate(GRID_CAPTIONS):

@@ -55,12 +55,12 @@ def measure(cell: Mapping[str, Any], model: str, folder: Path) -> dict[str, Any]
     method, settings = cell["method"], dict(cell["settings"])
     if settings.get("subjects"):
         settings["targets"] = [" ".join(cell["prompt"].split()[1:3])]
-    reference = read_reference(folder / cell["clip"], backbone, None)
+    reference = read_reference(folder / cell["clip"], backbone, backbone.about.shape)
     video = cast(lift(reference, backbone, method, settings=settings), cell["prompt"], backbone, seed=0)
     VIDEOS.mkdir(parents=True, exist_ok=True)
     title = f"{model}-{Path(cell['clip']).stem}-{cell['run']}-{PROMPTS.index(cell['prompt'])}".replace(" ", "-")
     side_by_side([reference, video.clip]).save(VIDEOS / f"{title}.mp4")
-    times, grid = backbone.frame_times(len(reference.frames)), backbone.grid(backbone.fitting(None))
+    times, grid = backbone.codec.frame_times(len(reference.frames)), backbone.lattice(backbone.codec.fitting(None))
     fields = [flow_displacement(clip.frames, times, grid) for clip in (reference, video.clip)]
     return {
         **flow_agreement(*fields),

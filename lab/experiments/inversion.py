@@ -25,11 +25,11 @@ def cells(count: int) -> list[dict[str, Any]]:
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Invert with the caption, sample back from the inverted noise with it and a prompt weight of one, and compare frames."""
     backbone = bundled(model)
-    scene = reference(cell["index"], backbone.shape.frames)
+    scene = reference(cell["index"], backbone.about.shape.frames)
     settings = {"inversion": True, "source_prompt": scene.caption(), "beta": 1.0, "steps": cell["steps"], "cfg": 1.0}
-    motion = lift(clip_of(scene, backbone.fps), backbone, "none", settings=settings, cached=False)
+    motion = lift(clip_of(scene, backbone.about.fps), backbone, "none", settings=settings, cached=False)
     made = cast(motion, scene.caption(), backbone).clip.frames.float()
-    kept = (backbone.decode(motion.tensors["latents"]).permute(0, 2, 3, 1) + 1) * 127.5
+    kept = (backbone.codec.decode(motion.tensors["latents"]).permute(0, 2, 3, 1) + 1) * 127.5
     squared = float((made - kept).square().mean()) / 255**2
     return {
         "psnr": -10 * float(torch.tensor(max(squared, 1e-12)).log10()),

@@ -6,7 +6,7 @@ from typing import Any
 
 from motionlift.bench.references import LOOKS_STREAM, bundled, likeness
 from motionlift.bench.report.tables import interval, table
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.video.clip import Clip
 from motionlift.work.cast import cast
 from motionlift.work.lift import lift
@@ -23,9 +23,9 @@ def cells(count: int) -> list[dict[str, Any]]:
 
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Sample the caption without any motion and judge the video."""
-    backbone: Backbone = bundled(model)
-    scene = scenes.sample(LOOKS_STREAM, cell["index"], backbone.shape.frames, objects=1, unseen=True)
-    blank = Clip.of(scenes.render([scene]).frames[0], backbone.fps)
+    backbone: Model = bundled(model)
+    scene = scenes.sample(LOOKS_STREAM, cell["index"], backbone.about.shape.frames, objects=1, unseen=True)
+    blank = Clip.of(scenes.render([scene]).frames[0], backbone.about.fps)
     motion = lift(blank, backbone, "none", cached=False)
     video = cast(motion, scene.caption(), backbone, seed=cell["index"])
     first = likeness(video.clip.frames[:1], scene)
@@ -39,8 +39,8 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     }
 
 
-def _through_autoencoder(clip: Clip, backbone: Backbone) -> Any:
-    return Clip.from_pixels(backbone.decode(backbone.encode(clip.pixels())), clip.fps).frames
+def _through_autoencoder(clip: Clip, backbone: Model) -> Any:
+    return Clip.from_pixels(backbone.codec.decode(backbone.codec.encode(clip.pixels())), clip.fps).frames
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:

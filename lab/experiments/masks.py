@@ -33,14 +33,14 @@ def cells(count: int) -> list[dict[str, Any]]:
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Lift the maps of every place at every step, and compare the masks that every threshold gives."""
     backbone = bundled(model)
-    frames = backbone.shape.frames
+    frames = backbone.about.shape.frames
     scene, wanted = reference(cell["index"], frames), prompt_scene(cell["index"], frames=frames)
-    settings = {"share": 1.0, "block": list(range(backbone.blocks)), **words_of(METHOD, scene, wanted)}
-    motion = lift(clip_of(scene, backbone.fps), backbone, METHOD, settings=settings, cached=False)
+    settings = {"share": 1.0, "block": list(range(backbone.about.blocks)), **words_of(METHOD, scene, wanted)}
+    motion = lift(clip_of(scene, backbone.about.fps), backbone, METHOD, settings=settings, cached=False)
     shape = motion.source.shape
     record: dict[str, Any] = {"iou": {}}
-    for number, place in enumerate(backbone.places):
-        true = true_mask(scene, backbone.frame_times(shape.frames), backbone.grid(shape, number))
+    for number, place in enumerate(backbone.about.places):
+        true = true_mask(scene, backbone.codec.frame_times(shape.frames), backbone.lattice(shape, number))
         maps = smoothed(motion.tensors[f"maps.{number}"][:, 0].float())
         record["share"] = float(true.float().mean())
         for tau in TAUS:

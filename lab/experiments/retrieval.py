@@ -9,7 +9,8 @@ from torch import Tensor
 
 from motionlift.bench.references import REFERENCE_STREAM, bundled, clip_of
 from motionlift.bench.report.tables import table
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
+from motionlift.core.schedule import Level
 from motionlift.methods import method as method_named
 from motionlift.methods.motionmatcher import Features, motion_features
 from motionlift.world import scenes
@@ -33,11 +34,12 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Mean average precision of every kind of neighbour, and what chance would give."""
     backbone = bundled(model)
     drawn = [
-        scenes.sample(REFERENCE_STREAM, index, backbone.shape.frames, objects=1, unseen=True)
+        scenes.sample(REFERENCE_STREAM, index, backbone.about.shape.frames, objects=1, unseen=True)
         for index in range(cell["clips"])
     ]
-    timestep = int(cell["level"] * backbone.levels)
-    seen = [_seen(backbone, scene, index, timestep) for index, scene in enumerate(drawn)]
+    schedule = backbone.schedule(1)
+    level = schedule.trained[int(cell["level"] * len(schedule.trained))]
+    seen = [_seen(backbone, scene, index, level) for index, scene in enumerate(drawn)]
     same = torch.tensor([[one.motion == other.motion for other in drawn] for one in drawn])
     stacked = {kind: torch.stack([each[kind] for each in seen]) for kind in ("CA", "TSA", "latents")}
     sizes = {kind: stacked[kind].std(dim=0).norm() for kind in ("CA", "TSA")}
@@ -46,17 +48,17 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     return {"precision": found, "chance": float((same.sum() - len(same)) / (len(same) * (len(same) - 1)))}
 
 
-def _seen(backbone: Backbone, scene: scenes.Scene, index: int, timestep: int) -> dict[str, Tensor]:
+def _seen(backbone: Model, scene: scenes.Scene, index: int, level: Level) -> dict[str, Tensor]:
     """Features of one clip with noise of its own, and the noised latents, each as one vector."""
     settings: Any = method_named(METHOD).settings(backbone)
-    clip = clip_of(scene, backbone.fps)
-    latents = backbone.encode(clip.pixels())
+    clip = clip_of(scene, backbone.about.fps)
+    latents = backbone.codec.encode(clip.pixels())
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(index))
-    noised = backbone.add_noise(latents, noise, timestep)
-    shape = backbone.fitting(len(clip.frames))
-    record = backbone.record(noised, timestep, backbone.text(scene.caption()), settings.block, features=False)
+    noised = backbone.schedule(1).noised(latents, noise, level)
+    shape = backbone.codec.fitting(len(clip.frames))
+    record = backbone.record(noised, level, backbone.text.encode(scene.caption()), settings.block, features=False)
     features: list[Features] = motion_features(
-        [(each, backbone.grid(shape, number)) for number, each in record.items()]
+        [(each, backbone.lattice(shape, number)) for number, each in record.items()]
     )
     return {
         "CA": torch.cat([each.cross.flatten() for each in features]),

@@ -12,7 +12,7 @@ from torch import Tensor
 from motionlift.bench.references import REFERENCE_STREAM, bundled, clip_of
 from motionlift.bench.report.tables import table
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.signals.displacement import displacement
 from motionlift.signals.optical_flow import flow_displacement
 from motionlift.world import scenes
@@ -78,31 +78,34 @@ def agreement(read: Tensor, true: Tensor, tokens: Tensor) -> dict[str, float]:
 @torch.no_grad()
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Agreement for every block and noise level, and for the optical flow of the pixels."""
-    backbone: Backbone = bundled(model)
-    scene = scenes.sample(REFERENCE_STREAM, cell["index"], backbone.shape.frames, objects=1, unseen=True)
-    clip = clip_of(scene, backbone.fps)
-    shape, times = backbone.fitting(None), backbone.frame_times(len(clip.frames))
-    truths = {grid: true_displacement(scene, times, grid) for grid in {backbone.grid(shape), *_grids(backbone, shape)}}
-    latents = backbone.encode(clip.pixels())
+    backbone: Model = bundled(model)
+    scene = scenes.sample(REFERENCE_STREAM, cell["index"], backbone.about.shape.frames, objects=1, unseen=True)
+    clip = clip_of(scene, backbone.about.fps)
+    shape, times = backbone.codec.fitting(None), backbone.codec.frame_times(len(clip.frames))
+    truths = {
+        grid: true_displacement(scene, times, grid) for grid in {backbone.lattice(shape), *_grids(backbone, shape)}
+    }
+    latents = backbone.codec.encode(clip.pixels())
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(cell["index"]))
     figures: dict[str, Any] = {"motion": scene.motion, "camera": scene.camera}
-    for level in LEVELS:
-        timestep = int(level * 1000)
-        noised = backbone.add_noise(latents, noise, timestep) if level else latents
-        record = backbone.record(noised, timestep, backbone.text(""), range(backbone.blocks))
+    schedule = backbone.schedule(1)
+    for share in LEVELS:
+        level = schedule.trained[int(share * len(schedule.trained))] if share else schedule.clean
+        noised = schedule.noised(latents, noise, level)
+        record = backbone.record(noised, level, backbone.text.encode(""), range(backbone.about.blocks))
         for block, seen in record.items():
-            grid = backbone.grid(shape, block)
+            grid = backbone.lattice(shape, block)
             hard = displacement(seen.query[0], seen.key[0], grid, hard=True)
-            figures[f"{level:g}/{block}"] = agreement(hard, *truths[grid])
-    finest = backbone.grid(shape)
+            figures[f"{share:g}/{block}"] = agreement(hard, *truths[grid])
+    finest = backbone.lattice(shape)
     figures["flow"] = agreement(flow_displacement(clip.frames, times, finest), *truths[finest])
-    figures["places"] = list(backbone.places)
+    figures["places"] = list(backbone.about.places)
     return figures
 
 
-def _grids(backbone: Backbone, shape: Shape) -> list[Lattice]:
+def _grids(backbone: Model, shape: Shape) -> list[Lattice]:
     """The lattice of every block."""
-    return [backbone.grid(shape, block) for block in range(backbone.blocks)]
+    return [backbone.lattice(shape, block) for block in range(backbone.about.blocks)]
 
 
 def _pooled(records: Sequence[Mapping[str, Any]], key: str) -> tuple[str, str]:

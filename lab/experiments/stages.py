@@ -13,7 +13,7 @@ from torch import Tensor
 from motionlift.bench.references import MOVING, REFERENCE_STREAM, bundled, the_judge
 from motionlift.bench.report.tables import interval, table
 from motionlift.core.cost import Step
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.errors import ModelError
 from motionlift.measure.leakage import HOW_TO_GET_LPIPS, load_lpips
 from motionlift.measure.tracks import absolute_error
@@ -51,10 +51,10 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     scene = _scene(cell["index"])
     frames = len(scene.tracks()[0])
     true, large = (scenes.render([scene], side, side).frames[0] for side in (SIDE, LARGE_SIDE))
-    keyframes = Clip.of(true[::FACTOR], backbone.fps / FACTOR)
+    keyframes = Clip.of(true[::FACTOR], backbone.about.fps / FACTOR)
     made = _finished(between.run(keyframes, scene.caption(), cell["index"])).frames
     new = torch.arange(frames) % FACTOR != 0
-    small = Clip.of(true, backbone.fps)
+    small = Clip.of(true, backbone.about.fps)
     enlarged = _finished(super_resolution().run(small, scene.caption(), cell["index"])).frames
     return {
         "between": {
@@ -88,10 +88,10 @@ def _finished(steps: Generator[Step, None, Clip]) -> Clip:
             return stop.value
 
 
-def _through_autoencoder(backbone: Backbone, frames: Frames) -> Frames:
+def _through_autoencoder(backbone: Model, frames: Frames) -> Frames:
     """Encoded and decoded one by one, as a model that keeps frames apart can."""
     pixels = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
-    decoded = torch.cat([backbone.decode(backbone.encode(frame[None])) for frame in pixels])
+    decoded = torch.cat([backbone.codec.decode(backbone.codec.encode(frame[None])) for frame in pixels])
     return ((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 

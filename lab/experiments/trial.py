@@ -46,10 +46,10 @@ def transferred(
     Cached, a motion that was lifted for another cell or seed serves too.
     """
     backbone, index, method = bundled(model), cell["index"], cell["method"]
-    frames = backbone.shape.frames
+    frames = backbone.about.shape.frames
     scene, wanted = reference(index, frames), prompt_scene(index, frames=frames)
     settings = {**cell["settings"], **words_of(method, scene, wanted)}
-    clip = clip_of(scene, backbone.fps)
+    clip = clip_of(scene, backbone.about.fps)
     own = index if seed is None else seed
     video = transfer(clip, wanted.caption(), backbone, method=method, seed=own, settings=settings, cached=cached)
     return video, recorded(figures(video.clip.frames, scene, wanted))

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from motionlift.core.cost import Step
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.errors import OutputError
 from motionlift.measure.tracks import aligned_error, direction_cosine
 from motionlift.models.loading import load
@@ -29,8 +29,9 @@ from motionlift.video.clip import Clip
 from motionlift.video.sheets import moving_picture
 from motionlift.video.writing import check_output, replacing
 from motionlift.work.cast import cast
-from motionlift.work.lift import lift, read_reference
-from motionlift.work.record import Video, versions
+from motionlift.work.lift import Lifting, lifted
+from motionlift.work.prepare import ask, prepare
+from motionlift.work.record import Costs, Video, versions
 from motionlift.world import scenes
 from motionlift.world.judge import Judge, Verdict, judge_video, load_judge
 
@@ -171,9 +172,9 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
     rendered.save(folder / REFERENCE_FILE)
     track = scene.tracks()[0]
     bar = _Bar(advance, len(WAYS) * (1 + len(LOOKS)))
-    lifted = {way.name: _lifted(way, folder, backbone, bar) for way in WAYS}
+    motions = {way.name: _lifted(way, folder, backbone, bar) for way in WAYS}
     results = [
-        _result(look, way, lifted[way.name].motion, backbone, judge, track, bar) for look in LOOKS for way in WAYS
+        _result(look, way, motions[way.name].motion, backbone, judge, track, bar) for look in LOOKS for way in WAYS
     ]
     advance("writing the page", 1.0)
     for result in results:
@@ -181,18 +182,18 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
     shown = [("reference", rendered)]
     shown += [(result.look.prompt, result.video.clip) for result in results if result.way == WAYS[1]]
     moving_picture(shown, folder / PICTURE)
-    page = _page(folder, scene, backbone, lifted, results, time.perf_counter() - started)
+    page = _page(folder, scene, backbone, motions, results, time.perf_counter() - started)
     with replacing(folder / PAGE, (".html",)) as partial:
         partial.write_text(page, encoding="utf-8")
     return folder / PAGE
 
 
-def reference_clip(backbone: Backbone) -> tuple[scenes.Scene, Clip]:
+def reference_clip(backbone: Model) -> tuple[scenes.Scene, Clip]:
     """The reference: a held-out scene of one object before a still camera, at the model's own size and rate."""
     stream, motion = REFERENCE
-    shape = backbone.shape
+    shape = backbone.about.shape
     scene = scenes.sample(stream, 0, shape.frames, objects=1, motion=motion, camera="still", unseen=True)
-    return scene, Clip.of(scenes.render([scene], shape.height, shape.width).frames[0], backbone.fps)
+    return scene, Clip.of(scenes.render([scene], shape.height, shape.width).frames[0], backbone.about.fps)
 
 
 class _Bar:
@@ -223,22 +224,21 @@ def _prepare(folder: Path) -> None:
     check_output(folder / PAGE, (".html",))
 
 
-def _lifted(way: Way, folder: Path, backbone: Backbone, bar: _Bar) -> Lifted:
+def _lifted(way: Way, folder: Path, backbone: Model, bar: _Bar) -> Lifted:
     """Lift from the reference's file, as from any user's; save the motion and its arrows where it has any."""
     bar.start(f"lifting ({way.title.lower()})")
-    source, forward, started = folder / REFERENCE_FILE, backbone.passes.forward, time.perf_counter()
-    motion = lift(source, backbone, way.method, settings=way.settings, cached=False, advance=bar.step)
-    lifted = Lifted(motion, time.perf_counter() - started, backbone.passes.forward - forward)
+    job = prepare(ask(way.method, way.settings), backbone)
+    costs, started = Costs(job.model), time.perf_counter()
+    found = lifted(job, folder / REFERENCE_FILE, Lifting(cached=False), costs, bar.step)
+    seconds = time.perf_counter() - started
     if way != WAYS[0]:
-        motion.save(folder / f"{way.name}.safetensors")
-        shape = backbone.shape
-        clip = read_reference(source, backbone, None).resized(shape.height, shape.width)
-        draw_motion(motion, clip).save(folder / f"{way.name}.mp4")
-    return lifted
+        found.motion.save(folder / f"{way.name}.safetensors")
+        draw_motion(found.motion, found.reference).save(folder / f"{way.name}.mp4")
+    return Lifted(found.motion, seconds, job.model.passes.forward)
 
 
 def _result(
-    look: Look, way: Way, motion: Motion, backbone: Backbone, judge: Judge, track: np.ndarray, bar: _Bar
+    look: Look, way: Way, motion: Motion, backbone: Model, judge: Judge, track: np.ndarray, bar: _Bar
 ) -> Result:
     """Cast one motion onto one prompt and judge what comes."""
     bar.start(f"{look.prompt} ({way.title.lower()})")
@@ -268,13 +268,13 @@ def _filled(part: str, markup: Mapping[str, str] | None = None, **texts: object)
 def _page(
     folder: Path,
     scene: scenes.Scene,
-    backbone: Backbone,
+    backbone: Model,
     lifted: Mapping[str, Lifted],
     results: Sequence[Result],
     seconds: float,
 ) -> str:
     """The whole page; every video lies in it."""
-    shape, track = backbone.shape, scene.tracks()[0]
+    shape, track = backbone.about.shape, scene.tracks()[0]
     prompts = []
     for look in LOOKS:
         cards = [_card(result, folder, track, shape.width / shape.height) for result in results if result.look == look]
@@ -291,7 +291,7 @@ def _page(
     return _filled(
         "page",
         markup,
-        model=Path(backbone.name).name,
+        model=Path(backbone.about.name).name,
         width=shape.width,
         height=shape.height,
         caption=scene.caption(),
@@ -373,12 +373,15 @@ def _line(cells: Sequence[str]) -> str:
     return _filled("line", {"cells": "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)})
 
 
-def _about(backbone: Backbone, results: Sequence[Result], seconds: float) -> list[tuple[str, str]]:
+def _about(backbone: Model, results: Sequence[Result], seconds: float) -> list[tuple[str, str]]:
     """What it takes to repeat the demo, and what it took."""
     guided = next(result for result in results if result.way == WAYS[1])
     record = guided.video.record
     return [
-        ("model", f"{Path(backbone.name).name}, {backbone.shape}, lattice {backbone.grid(backbone.shape)}"),
+        (
+            "model",
+            f"{Path(backbone.about.name).name}, {backbone.about.shape}, lattice {backbone.lattice(backbone.about.shape)}",
+        ),
         (
             "method",
             f"{record['method']}; "

@@ -13,7 +13,7 @@ from PIL import Image
 from motionlift.bench import sources
 from motionlift.bench.references import clip_of, prompt_scene, reference
 from motionlift.bench.sources import Davis, Folder, World, asks_for_source, read_pictures, read_table
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.errors import InputError
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
@@ -22,7 +22,7 @@ HEAD = "clip,caption,subject,scene\n"
 
 
 @pytest.fixture(scope="module")
-def model() -> Backbone:
+def model() -> Model:
     return load("tiny-dit", "cpu")
 
 
@@ -39,7 +39,7 @@ def davis(tmp_path: Path) -> Davis:
     return Davis(tmp_path, table, frames=4)
 
 
-def test_the_world(model: Backbone):
+def test_the_world(model: Model):
     world = World(2, first=5, prompts=2)
     asked = world.asked(17)
     assert world.size() == len(asked) == 4
@@ -54,7 +54,7 @@ def test_the_world(model: Backbone):
     assert opened.told["targets"][0] in asked[1].prompt
 
 
-def test_the_truth_of_the_world_itself(model: Backbone):
+def test_the_truth_of_the_world_itself(model: Model):
     """The reference moves as it should, and does not look as the prompt says."""
     world = World(1)
     opened = world.open(world.asked(17)[0], "none", {}, model)
@@ -64,7 +64,7 @@ def test_the_truth_of_the_world_itself(model: Backbone):
     assert figures["colour"] == 0 and figures["looks"] < 1 and figures["looks_leaked"] == 1
 
 
-def test_a_folder(tmp_path: Path, model: Backbone):
+def test_a_folder(tmp_path: Path, model: Model):
     for name in ("b.mp4", "a.MP4", "notes.txt"):
         (tmp_path / name).touch()
     folder = Folder(tmp_path, ("a star", "a ring"))
@@ -104,7 +104,7 @@ def test_a_table_is_counted_before_its_names_are_compared(tmp_path: Path, monkey
         read_table(table, ("clip",))
 
 
-def test_davis(davis: Davis, model: Backbone):
+def test_davis(davis: Davis, model: Model):
     asked = davis.asked(17)
     assert davis.size() == 6
     assert [(each.reference, each.kind, each.prompt) for each in asked[:3]] == [

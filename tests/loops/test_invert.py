@@ -18,7 +18,7 @@ def backbone(request: pytest.FixtureRequest):
 
 
 def clean(backbone) -> torch.Tensor:
-    shape = backbone.latent_shape(backbone.fitting(8))
+    shape = backbone.codec.latent_shape(backbone.codec.fitting(8))
     return torch.randn(shape, generator=torch.Generator().manual_seed(4))
 
 
@@ -39,7 +39,7 @@ def sampled(backbone, latents: torch.Tensor, text: torch.Tensor, steps: int) -> 
 
 
 def test_it_is_exact_where_the_prediction_is_constant(backbone, monkeypatch: pytest.MonkeyPatch):
-    latents, text = clean(backbone), backbone.text("a red star")
+    latents, text = clean(backbone), backbone.text.encode("a red star")
     constant = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
     monkeypatch.setattr(backbone, "predict", lambda *_: constant)
     trajectory, steps = finished(invert(backbone, latents, text, 6))
@@ -54,7 +54,7 @@ def test_it_is_exact_where_the_prediction_is_constant(backbone, monkeypatch: pyt
 
 
 def test_it_nears_the_clean_video_as_steps_grow_finer(backbone):
-    latents, text = clean(backbone), backbone.text("a red star")
+    latents, text = clean(backbone), backbone.text.encode("a red star")
     errors = []
     for steps in (5, 20, 80):
         trajectory, _ = finished(invert(backbone, latents, text, steps))
@@ -64,11 +64,11 @@ def test_it_nears_the_clean_video_as_steps_grow_finer(backbone):
 
 
 def test_it_asks_the_network_once_a_step(backbone):
-    finished(invert(backbone, clean(backbone), backbone.text(""), 5))
+    finished(invert(backbone, clean(backbone), backbone.text.encode(""), 5))
     assert (backbone.passes.forward, backbone.passes.backward) == (5, 0)
 
 
 def test_latents_that_diverge_are_refused(backbone, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(backbone, "predict", lambda latents, *_: latents * float("inf"))
     with pytest.raises(DivergenceError, match="after inversion step 1"):
-        finished(invert(backbone, clean(backbone), backbone.text(""), 5))
+        finished(invert(backbone, clean(backbone), backbone.text.encode(""), 5))

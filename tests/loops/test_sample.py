@@ -73,10 +73,10 @@ def rotary():
 
 def casting(backbone, method=None, motion=None, prompt=PROMPT, seed=3, **values):
     settings = {"steps": 4, "cfg": 3.0, "share": 0.5, "inner": 2, "lr": 0.02, "lr_end": 0.01, **values}
-    shape = backbone.fitting(None)
+    shape = backbone.codec.fitting(None)
     if motion is None:
         generator = torch.Generator().manual_seed(7)
-        latents = torch.randn(backbone.latent_shape(shape), generator=generator)
+        latents = torch.randn(backbone.codec.latent_shape(shape), generator=generator)
         motion = {"latents": latents, "features": torch.randn(1, 48, 32, generator=generator)}
     return Casting(backbone, method or Pull(), PullSettings(**settings), motion, shape, prompt, seed)
 
@@ -127,10 +127,10 @@ def hooks(backbone):
 @pytest.mark.parametrize(("cfg", "dynamic"), [(4.0, False), (7.0, True)])
 @pytest.mark.parametrize("frames", [9, 16])
 def test_plain_sampling_is_that_of_the_diffusers_pipeline(backbone, cfg, dynamic, frames):
-    pipeline = TWINS[backbone.name]()
+    pipeline = TWINS[backbone.about.name]()
     pipeline.text_encoder.eval()
     job = casting(backbone, Plain(), steps=6, share=0.0, inject=False, cfg=cfg, dynamic_cfg=dynamic)
-    job = replace(job, shape=backbone.fitting(frames))
+    job = replace(job, shape=backbone.codec.fitting(frames))
     noise = starting_noise(job)
     truth = pipeline(
         PROMPT,
@@ -205,14 +205,16 @@ def test_the_other_optimiser_moves_by_the_learning_rate_as_root_mean_square(back
 
 def denoised(backbone, latents, timestep, positions=None):
     """One step of guidance by its definition, in two passes of one."""
-    empty, prompted = (backbone.predict(latents, timestep, backbone.text(prompt), positions) for prompt in ("", PROMPT))
+    empty, prompted = (
+        backbone.predict(latents, timestep, backbone.text.encode(prompt), positions) for prompt in ("", PROMPT)
+    )
     return backbone.step(empty + 3.0 * (prompted - empty), timestep, latents)
 
 
 def injection(backbone, job, noise, timestep):
     noised = backbone.add_noise(job.motion["latents"], noise, timestep)
     with torch.no_grad():
-        return backbone.injecting(backbone.record(noised, timestep, backbone.text(PROMPT), [0]))
+        return backbone.injecting(backbone.record(noised, timestep, backbone.text.encode(PROMPT), [0]))
 
 
 def test_optimising_latents_is_torchs_adam_on_the_conditional_branch(backbone):
@@ -227,7 +229,7 @@ def test_optimising_latents_is_torchs_adam_on_the_conditional_branch(backbone):
             leaf = latents.clone().requires_grad_()
             adam = torch.optim.Adam([leaf], lr=(0.02, 0.01)[index])
             for _ in range(3):
-                seen = backbone.record(leaf, timestep, backbone.text(PROMPT), [1])
+                seen = backbone.record(leaf, timestep, backbone.text.encode(PROMPT), [1])
                 loss = (seen[1].features - job.motion["features"]).square().mean()
                 adam.zero_grad()
                 loss.backward()
@@ -252,7 +254,7 @@ def test_optimising_positions_is_torchs_adam_kept_from_step_to_step_and_dropped_
         positions = {name: tensor.clone().requires_grad_() for name, tensor in positions.items()}
         adam = torch.optim.Adam(list(positions.values()), lr=(0.02, 0.01)[index])
         for _ in range(3):
-            seen = backbone.record(latents, timestep, backbone.text(PROMPT), [1], positions)
+            seen = backbone.record(latents, timestep, backbone.text.encode(PROMPT), [1], positions)
             adam.zero_grad()
             (seen[1].features - job.motion["features"]).square().mean().backward()
             adam.step()
@@ -278,15 +280,15 @@ def test_a_run_is_the_same_when_activations_are_recomputed(backbone, target):
 
 def test_every_positional_tensor_is_moved(backbone):
     result = run(casting(backbone, target="positions"))
-    names = FOUR if backbone.name == "cogvideox-rotary" else ("table",)
-    start = backbone.positions(backbone.shape)
+    names = FOUR if backbone.about.name == "cogvideox-rotary" else ("table",)
+    start = backbone.positions(backbone.about.shape)
     assert set(result.positions) == {f"positions.{index}.{name}" for index in (0, 1) for name in names}
     for name in names:
         assert (result.positions[f"positions.1.{name}"] - start[name]).abs().max() > 0.01
 
 
 def test_only_the_prompt_is_optimised_and_only_guided_steps_change_positions(backbone, monkeypatch):
-    text, spy = backbone.text(PROMPT), Spy(backbone, monkeypatch)
+    text, spy = backbone.text.encode(PROMPT), Spy(backbone, monkeypatch)
     run(casting(backbone, target="positions", inject=True))
     assert [(len(asked[1]), list(asked[5])) for asked in spy.of("record")] == [(1, [0]), (1, [1]), (1, [1])] * 2
     for asked in spy.of("record"):
@@ -432,7 +434,7 @@ def test_a_prompt_longer_than_the_text_window_is_refused(backbone):
 @pytest.mark.parametrize("phase", ["guide", "sample"])
 def test_nothing_stays_behind_when_the_run_is_abandoned(backbone, phase):
     noise = starting_noise(casting(backbone))
-    text, whole = backbone.text(PROMPT), backbone.network.transformer_blocks
+    text, whole = backbone.text.encode(PROMPT), backbone.network.transformer_blocks
     plain = backbone.predict(noise, 999, text)
     steps = cast(casting(backbone, inject=True, target="positions"))
     assert any(step.phase == phase for step in steps)  # stops at the first one, in the middle of a guided step
@@ -473,7 +475,7 @@ def test_a_positional_tensor_that_the_loss_does_not_see_stays(optimizer):
 
     backbone = rotary()
     result = run(casting(backbone, Queries(), block=(0,), target="positions", inject=False, optimizer=optimizer))
-    start = backbone.positions(backbone.shape)
+    start = backbone.positions(backbone.about.shape)
     for name in FOUR:
         moved = (result.positions[f"positions.1.{name}"] - start[name]).abs().max() > 0
         assert moved == name.startswith("query")

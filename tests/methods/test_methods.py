@@ -52,7 +52,7 @@ def test_an_unknown_method_is_refused():
 
 @pytest.mark.parametrize("variant", BLOCKS)
 def test_a_model_is_known_by_its_architecture_or_its_bundled_name(backbones, variant):
-    assert backbones[variant].variant == variant
+    assert backbones[variant].about.variant == variant
 
 
 @pytest.mark.parametrize("variant", BLOCKS)

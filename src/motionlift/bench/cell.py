@@ -16,15 +16,15 @@ import torch
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import CONTENT, Asked, Source
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.errors import OutputError, SettingError
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
-from motionlift.work.cast import cast
-from motionlift.work.lift import lift
-from motionlift.work.prepare import settings_for
-from motionlift.work.record import Run, versions
+from motionlift.work.cast import casted
+from motionlift.work.lift import Lifting, lifted
+from motionlift.work.prepare import ask, prepare, settings_for
+from motionlift.work.record import Costs, versions
 
 VIDEOS = "videos"
 """Folder of the videos, beside the records."""
@@ -36,6 +36,10 @@ OF_A_REFERENCE = ("model", "fingerprint", "source", "reference", CONTENT)
 """What the file of a reference as the model saw it depends on."""
 CLEAR_PEAK = Path("/proc/self/clear_refs")
 """Where Linux forgets how much memory a process held at most, once ``5`` is written (proc(5))."""
+
+
+COSTS = ("seconds", "phases", "passes", "peak_memory_bytes", "device", "threads", "versions")
+"""What a cell's record takes over from that of its video."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class Survey:
 
 
 @functools.lru_cache(maxsize=1)
-def loaded(model: str) -> Backbone:
+def loaded(model: str) -> Model:
     """The model; one at a time in each process."""
     return load(model)
 
@@ -116,10 +120,10 @@ def surveyed(model: str, methods: tuple[MethodRun, ...]) -> Survey:
             continue
         defaults = json.dumps(asdict(method.settings(backbone)), sort_keys=True)
         states[each.title] = {
-            "fingerprint": backbone.fingerprint[:12],
+            "fingerprint": backbone.about.fingerprint[:12],
             "defaults": hashlib.sha256(defaults.encode()).hexdigest()[:12],
         }
-    return Survey(backbone.shape.frames, states, refused)
+    return Survey(backbone.about.shape.frames, states, refused)
 
 
 def record_of(cell: Cell, measure: Callable[[Cell], Mapping[str, Any]]) -> dict[str, Any]:
@@ -147,31 +151,28 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
         MotionliftError: one of its kinds.
     """
     backbone = loaded(cell.model)
-    forget_peak_memory(backbone.device)
+    forget_peak_memory(backbone.about.device)
     opened = cell.source.open(cell.asked, cell.method.name, cell.method.settings, backbone)
     settings = {**opened.told, **cell.method.settings}
-    work = Run(backbone)
-    motion = lift(opened.reference, backbone, cell.method.name, frames=opened.frames, settings=settings, run=work)
-    video = cast(motion, cell.asked.prompt, backbone, seed=cell.seed, settings=settings)
-    assert work.reference is not None
-    found = measured(opened, work.reference, video.clip, cell.asked.prompt, cell.measuring)
-    phases = [*map(asdict, work.phases), *video.record["phases"]]
+    request = ask(cell.method.name, settings, prompt=cell.asked.prompt, seed=cell.seed)
+    job = prepare(request, backbone, frames=opened.frames)
+    costs = Costs(job.model)
+    taken = lifted(job, opened.reference, Lifting(), costs)
+    video = casted(job, taken.motion, costs, reference=taken.reference)
+    found = measured(opened, taken.reference, video.clip, cell.asked.prompt, cell.measuring)
     return {
         "figures": dict(found.figures),
         "left_out": dict(found.left_out),
-        "seconds": round(sum(phase["seconds"] for phase in phases), 3),
-        "phases": phases,
-        "lifted_from_cache": work.from_cache,
-        "passes": {way: sum(phase["passes"][way] for phase in phases) for way in ("forward", "backward")},
-        **{name: video.record[name] for name in ("peak_memory_bytes", "device", "threads", "versions")},
+        "lifted_from_cache": taken.from_cache,
+        **{name: video.record[name] for name in COSTS},
         "clip": video.record["source"],
         "all_settings": video.record["settings"],
-        "notices": list(work.reference.notices),
+        "notices": list(taken.reference.notices),
         "frames": len(video.clip.frames),
         "height": video.clip.frames.shape[1],
         "width": video.clip.frames.shape[2],
         "fps": video.clip.fps,
-        **_kept(cell, work.reference, video.clip),
+        **_kept(cell, taken.reference, video.clip),
     }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from motionlift.core.lattice import Lattice
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.measure.truth import verdict_figures
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
@@ -40,7 +40,7 @@ class Likeness:
 
 
 @functools.cache
-def bundled(model: str) -> Backbone:
+def bundled(model: str) -> Model:
     """The model, loaded once in each process, on one thread: cells run side by side."""
     torch.set_num_threads(1)
     return load(model)

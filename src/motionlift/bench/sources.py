@@ -18,7 +18,7 @@ from torch import Tensor
 
 from motionlift.bench.references import clip_of, figures, prompt_scene, reference, words_of
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.core.settings import with_values
 from motionlift.errors import InputError
 from motionlift.measure.truth import looks_right
@@ -106,7 +106,7 @@ class Source(Protocol):
         """
         ...
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
+    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
         """One reference for one method with its settings.
 
         Raises:
@@ -143,12 +143,12 @@ class World:
         """None: the number of a scene says all of it."""
         return {}
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
+    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
         """The scene, rendered, with its truth; methods that ask are told the right words."""
-        frames = backbone.shape.frames
+        frames = backbone.about.shape.frames
         scene, wanted = reference(asked.number, frames), prompt_scene(asked.number, int(asked.kind), frames)
         return Opened(
-            clip_of(scene, backbone.fps),
+            clip_of(scene, backbone.about.fps),
             None,
             words_of(method, scene, wanted),
             lambda made: exact_figures(made, scene, wanted),
@@ -187,7 +187,7 @@ class Folder:
         """Of every file, as it is."""
         return {name: hash_of(self.path / name)[:CONTENT_CHARACTERS] for name in self._names()}
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
+    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
         """The file."""
         return Opened(self.path / asked.reference, None, {}, None)
 
@@ -229,12 +229,12 @@ class Davis:
         """Of the pictures that take part, of how many are wanted, and of the caption, which some methods are told."""
         return {row[CLIP_COLUMN]: self._content(row) for row in self._rows()}
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Backbone) -> Opened:
+    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
         """The frames at the model's rate; methods that ask for a source prompt are given the caption."""
         caption = next(row["caption"] for row in self._rows() if row[CLIP_COLUMN] == asked.reference)
         frames = read_pictures(self.path / asked.reference, self.frames)
         told = {"source_prompt": caption} if asks_for_source(method, settings) else {}
-        return Opened(Clip.of(frames, backbone.fps), self.frames, told, None)
+        return Opened(Clip.of(frames, backbone.about.fps), self.frames, told, None)
 
     def _content(self, row: Mapping[str, str]) -> str:
         try:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from motionlift.core.method_settings import Guided, Sampled, Tuned
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.core.settings import described
 from motionlift.errors import SettingError
 from motionlift.methods import methods
@@ -61,7 +61,7 @@ def matrix() -> dict[str, dict[str, str]]:
     }
 
 
-def _whether(name: str, settings: Mapping[str, Any], model: Backbone) -> str:
+def _whether(name: str, settings: Mapping[str, Any], model: Model) -> str:
     try:
         settings_for(methods()[name], model, settings)
     except SettingError as error:

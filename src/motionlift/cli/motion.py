@@ -1,14 +1,13 @@
 """The commands that lift and cast. Heavy imports wait inside them, so that ``motionlift --help`` answers at once."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli.checks import check_not_same, check_outputs, check_settings
+from motionlift.cli.checks import check_not_same, check_outputs
 from motionlift.cli.options import (
     AsJson,
     Between,
@@ -44,7 +43,7 @@ from motionlift.errors import SettingError
 
 if TYPE_CHECKING:
     from motionlift.cli.progress import Live
-    from motionlift.core.model import Backbone
+    from motionlift.core.model import Model as VideoModel
     from motionlift.loops.cascade import Stage
     from motionlift.work.record import Video
 
@@ -83,10 +82,10 @@ def transfer(
     from motionlift.cli.progress import Live
     from motionlift.work import cast as casting
     from motionlift.work import prepare
+    from motionlift.work.lift import Lifting
 
     check_outputs(output, (".json",), reference)
-    prepare.check_prompt(prompt)
-    check_settings(method, values)
+    request = prepare.ask(method, values, prompt=prompt, seed=seed)
     if side_by_side and (interpolate or upscale):
         raise SettingError(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
@@ -96,18 +95,8 @@ def transfer(
         backbone = _load_model(model, device, live, prompt)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
-        video = casting.transfer(
-            reference,
-            prompt,
-            backbone,
-            method=method,
-            seed=seed,
-            frames=frames,
-            settings=values,
-            advance=live.step,
-            slower=slower,
-            stages=stages,
-        )
+        job = prepare.prepare(request, backbone, frames=frames, stages=stages)
+        video = casting.transferred(job, reference, Lifting(slower=slower), live.step)
     notice(video.record["reference_notices"])
     _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json)
 
@@ -135,52 +124,32 @@ def lift(
     from motionlift.loops.run_folder import is_first_process
     from motionlift.motion.file import SUFFIX
     from motionlift.video.writing import check_output
-    from motionlift.work import lift as lifting
     from motionlift.work import prepare
-    from motionlift.work.record import Run, costs, tuning_prompt, versions
+    from motionlift.work.lift import Lifting, lifted
+    from motionlift.work.record import Costs, lift_record
 
     check_output(output, (SUFFIX,))
-    check_settings(method, values)
+    request = prepare.ask(method, values)
     prepare.check_reference(reference)
+    how = Lifting(folder=folder, previews=(PREVIEWS if folder else 0) if previews is None else previews, slower=slower)
     with Live(as_json) as live:
-        backbone = _load_model(model, device, live)
-        work = Run(backbone)
+        job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
         live.show("lift", 0, None)
-        motion = lifting.lift(
-            reference,
-            backbone,
-            method,
-            frames=frames,
-            settings=values,
-            advance=live.step,
-            run=work,
-            folder=folder,
-            previews=(PREVIEWS if folder else 0) if previews is None else previews,
-            slower=slower,
-        )
+        costs = Costs(job.model)
+        found = lifted(job, reference, how, costs, live.step)
     if not is_first_process():
         return
-    motion.save(output)
+    found.motion.save(output)
     record = {
         "command": COMMAND_LINE.get(),
         "reference": str(reference),
-        "reference_notices": list(work.reference.notices) if work.reference else [],
-        "method": motion.method,
-        "settings": dict(motion.settings),
-        "model": {"name": backbone.name, "identity": backbone.identity, "fingerprint": backbone.fingerprint},
-        "source": asdict(motion.source),
-        "grid": asdict(motion.grid),
-        "from_cache": work.from_cache,
-        **tuning_prompt(motion),
-        "losses": work.losses,
-        "versions": versions(),
-        **costs(work),
+        **lift_record(job.model, found.motion, costs, found.reference.notices, found.from_cache),
         "output": str(output),
     }
     notice(record["reference_notices"])
     if "tuning_prompt" in record:
         notice([f"tuned with the prompt {record['tuning_prompt']!r}"])
-    if work.from_cache:
+    if found.from_cache:
         notice(["this motion was lifted before and came from the cache"])
     report_costs(record, [output], as_json)
 
@@ -214,23 +183,24 @@ def cast(
     from motionlift.video.writing import check_output
     from motionlift.work import cast as casting
     from motionlift.work import prepare
-    from motionlift.work.record import tuning_prompt
+    from motionlift.work.record import Costs, is_tuned
 
     check_outputs(output, (".json",))
     if keep_motion is not None:
         check_output(keep_motion, (SUFFIX,))
     prepare.check_prompt(prompt)
     lifted = Motion.load(motion)
-    check_settings(lifted.method, {**lifted.settings, **values})
+    request = prepare.ask(lifted.method, values, prompt=prompt, seed=seed, motion=lifted)
     others = [(Motion.load(path), part) for path, part in mixed_of(mixed)]
     with Live(as_json) as live:
         backbone = _load_model(model, device, live, prompt)
-        if lifted.fingerprint not in ("", backbone.fingerprint) and tuning_prompt(lifted):
-            notice([f"the motion was tuned on other weights than these of {backbone.name}, or in another precision"])
+        if lifted.fingerprint not in ("", backbone.about.fingerprint) and is_tuned(lifted):
+            notice(
+                [f"the motion was tuned on other weights than these of {backbone.about.name}, or in another precision"]
+            )
         stages = _stages(backbone, interpolate, between, upscale, device)
-        video = casting.cast(
-            lifted, prompt, backbone, seed=seed, settings=values, advance=live.step, mixed=others, stages=stages
-        )
+        job = prepare.prepare(request, backbone, motion=lifted, mixed=others, stages=stages)
+        video = casting.casted(job, lifted, Costs(job.model), live.step)
     if keep_motion is not None:
         video.motion.save(keep_motion)
     added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
@@ -288,42 +258,40 @@ def inspect(
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
     from motionlift.video.sheets import contact_sheet
-    from motionlift.work import lift as lifting
     from motionlift.work import prepare
-    from motionlift.work.record import Run
+    from motionlift.work.lift import Lifting, lifted
+    from motionlift.work.record import Costs
 
     check_outputs(output, (".png",), reference)
-    check_settings(method, values)
+    request = prepare.ask(method, values)
     prepare.check_reference(reference)
     with Live() as live:
-        backbone = _load_model(model, device, live)
-        work = Run(backbone)
+        job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
         live.show("lift", 0, None)
-        motion = lifting.lift(reference, backbone, method, frames=frames, settings=values, advance=live.step, run=work)
+        found = lifted(job, reference, Lifting(), Costs(job.model), live.step)
         live.show("draw", 0, None)
-        assert work.reference is not None
-        drawn = draw_lifted(motion, work.reference)
-    notice(work.reference.notices)
+        drawn = draw_lifted(found.motion, found.reference)
+    notice(found.reference.notices)
     drawn.save(output)
     wide = max(drawn.frames.shape[1:3]) > WIDE
     contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
     wrote([output, output.with_suffix(".png")])
 
 
-def _load_model(model: str, device: str, live: "Live", prompt: str = "") -> "Backbone":
+def _load_model(model: str, device: str, live: "Live", prompt: str = "") -> "VideoModel":
     """Load a model; says which words of the prompt it does not know."""
     from motionlift.models import loading
 
     live.show("load", 0, None)
     backbone = loading.load(model, device)
-    unknown = backbone.unknown_words(prompt) if prompt and hasattr(backbone, "unknown_words") else []  # pyright: ignore
+    unknown = backbone.text.unknown_words(prompt) if prompt else []
     if unknown:
-        notice([f"{backbone.name} does not know the word(s) {', '.join(unknown)}"])
+        notice([f"{backbone.about.name} does not know the word(s) {', '.join(unknown)}"])
     return backbone
 
 
 def _stages(
-    backbone: "Backbone", interpolate: int | None, between: str | None, upscale: bool, device: str
+    backbone: "VideoModel", interpolate: int | None, between: str | None, upscale: bool, device: str
 ) -> list["Stage"]:
     """The stages of a cascade that options ask for."""
     from motionlift.models import loading
@@ -350,6 +318,5 @@ def _beside(video: "Video") -> "Video":
 
 def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool) -> None:
     """Save a video with its record and report."""
-    replace(video, record={"command": COMMAND_LINE.get(), **video.record, **added}).save(output)
-    record = output.with_suffix(".json")
-    report_costs(json.loads(record.read_text(encoding="utf-8")), [output, record], as_json)
+    record = video.save(output, {"command": COMMAND_LINE.get(), **added})
+    report_costs(record, [output, output.with_suffix(".json")], as_json)

@@ -1,19 +1,29 @@
 """What a method is to the rest of the library, and what it is given."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Generic, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor
 
+from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.method_settings import Sampled
-from motionlift.core.model import Backbone
+from motionlift.core.method_settings import Guided, Sampled, Tuned
+from motionlift.core.model import Model
+from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record
-from motionlift.core.tensors import Latents, Pixels, Tensors, Text
+from motionlift.core.tensors import Latents, Pixels, Tensors
+from motionlift.errors import MotionError
+
+AnySettings = TypeVar("AnySettings", bound=Sampled)
+GuidedSettings = TypeVar("GuidedSettings", bound=Guided)
+TunedSettings = TypeVar("TunedSettings", bound=Tuned)
+SAMPLING = ("steps", "cfg", "dynamic_cfg", "negative_prompt")
+"""Of a model's defaults, those that say how it samples."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +38,44 @@ class Reference:
     """The same frames at the reader's larger size, for readers that work on pixels."""
     shape: Shape
     """Size at the model."""
-    trajectory: Mapping[int, Latents] = field(default_factory=dict)
-    """The reference inverted: its latents at every timestep of sampling, where settings ask for it."""
+    trajectory: Sequence[Latents] = ()
+    """The reference inverted: its latents at every level of sampling, noisiest first, where settings ask for it."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method asks of the sampling loop in every guided step."""
+
+    blocks: tuple[int, ...] = ()
+    """Blocks whose attention the loss reads; gradients go through the network."""
+    features: bool = False
+    """The outputs of those blocks too."""
+    words: tuple[str, ...] = ()
+    """Words of the prompt whose places the loss needs."""
+    output: bool = False
+    """The network's output with guidance, and what it says of clean latents and noise; no gradient goes through the network."""
+    reference: bool = False
+    """What the network says of the reference at this level, noised with the noise that the video began with."""
+    inject: tuple[int, ...] = ()
+    """Blocks whose keys and values are the reference's; those that are read keep their own."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the loop saw at one level: of the video being made, or of the reference."""
+
+    latents: Latents
+    """Noised latents there."""
+    level: Level
+    """The level."""
+    record: Record = field(default_factory=dict)
+    """Blocks by number, those that were asked for."""
+    output: Latents | None = None
+    """The network's output, where it was asked for."""
+    clean: Latents | None = None
+    """Clean latents that the output speaks of; a gradient reaches the noised ones."""
+    noise: Latents | None = None
+    """Noise that the output speaks of."""
 
 
 @dataclass(frozen=True)
@@ -38,50 +84,14 @@ class Aim:
 
     motion: Tensors
     """Tensors of the motion."""
-    grids: Mapping[int, Lattice]
+    lattices: Mapping[int, Lattice]
     """Lattice of every block that the method reads."""
     step: int
     """Number of the guided step, from zero."""
     places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Places in the encoded prompt of the words that the method asks for."""
-
-
-@runtime_checkable
-class Method(Protocol):
-    """A way to take motion and to give it; one file in ``methods``. It is a :class:`Guide` or a :class:`Tuner`."""
-
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    Settings: ClassVar[type[Sampled]]
-
-    def settings(self, backbone: Backbone) -> Sampled:
-        """Defaults for a model."""
-        ...
-
-    def check(self, backbone: Backbone, settings: Any) -> None:
-        """Refuse what lifting cannot work with, before the network runs."""
-        ...
-
-    def blocks(self, settings: Any) -> Sequence[int]:
-        """Blocks whose record the loss needs; none where it needs no record."""
-        ...
-
-    def words(self, settings: Any) -> Sequence[str]:
-        """Words of the prompt whose places the loss needs."""
-        ...
-
-
-@runtime_checkable
-class Guide(Method, Protocol):
-    """A method that reads a motion and guides sampling by it."""
-
-    def lift(self, reference: Reference, backbone: Backbone, settings: Any) -> Generator[Step, None, Tensors]:
-        """Yield steps and return the tensors of the motion."""
-        ...
-
-    def loss(self, record: Record, aim: Aim, settings: Any) -> Float[Tensor, ""]:
-        """How far the video being made is from the motion."""
-        ...
+    reference: Observed | None = None
+    """What the network says of the reference here, where the method asks for it."""
 
 
 @dataclass(frozen=True)
@@ -98,42 +108,142 @@ class Plan:
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw of noise and timestep in tuning."""
+    """One draw of noise and level in tuning."""
 
     latents: Latents
     """The reference, clean."""
     noise: Latents
     """The noise."""
-    timestep: int
-    """The timestep."""
-    text: Text
+    index: int
+    """Number of the level among those of training, from the clean end."""
+    schedule: Schedule
+    """The levels of a run with the settings' steps, and of training."""
+    condition: Condition
     """What the reference shows, encoded."""
     shape: Shape
     """Size of the reference at the model."""
     unadapted: Callable[[], AbstractContextManager[None]]
     """Switches what is tuned off until left; a graph made within must be used up within."""
 
+    @property
+    def level(self) -> Level:
+        """The level."""
+        return self.schedule.trained[self.index]
 
-@runtime_checkable
-class Tuner(Method, Protocol):
+
+class Method(ABC, Generic[AnySettings]):
+    """A way to take motion and to give it; one file in ``methods``. It is a :class:`Guide` or a :class:`Tuner`."""
+
+    name: ClassVar[str]
+    """Its name in settings, files and records."""
+    summary: ClassVar[str]
+    """What it does, in one line."""
+    Settings: type[AnySettings]
+    """Its settings, with the defaults of paper or program."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Defaults per model, by the model's variant."""
+
+    @abstractmethod
+    def settings(self, model: Model) -> AnySettings:
+        """Defaults for a model."""
+
+    def check(self, model: Model, settings: AnySettings) -> None:
+        """Refuse what lifting cannot work with, before the network runs.
+
+        Raises:
+            MotionliftError: one of its kinds.
+        """
+
+    def blocks(self, settings: AnySettings) -> Sequence[int]:
+        """Blocks that lifting or the loss reads; those of the setting ``block``, where a method has it."""
+        return getattr(settings, "block", ())
+
+    def edited(self, motion: Tensors, edit: str, lattice: Lattice) -> Tensors:
+        """The tensors of a motion after an edit.
+
+        Args:
+            motion: the tensors.
+            edit: name of the edit.
+            lattice: the finest of the model that lifted it.
+
+        Raises:
+            MotionError: the method cannot say what becomes of its motion.
+        """
+        raise MotionError(f"a motion of {self.name} cannot be edited by {edit}: it does not say what becomes of it")
+
+
+class Guide(Method[GuidedSettings]):
+    """A method that reads a motion and guides sampling by it."""
+
+    def settings(self, model: Model) -> GuidedSettings:
+        """The row of the presets, or the published settings with the middle block; sampling and guiding as the model needs it."""
+        preset: dict[str, Any] = dict(self.presets.get(model.about.variant, {}))
+        if any(item.name == "block" for item in fields(self.Settings)):
+            preset = {"block": (model.about.blocks // 2,), **preset}
+        return replace(self.Settings(), **{**model.about.defaults, **preset})
+
+    def needs(self, settings: GuidedSettings) -> Needs:
+        """What a guided step is to give; by default nothing but what the settings say of injection."""
+        return Needs(inject=injected(settings))
+
+    @abstractmethod
+    def lift(
+        self, reference: Reference, model: Model, settings: GuidedSettings
+    ) -> Generator[Step, None, dict[str, Tensor]]:
+        """Yield steps and return the tensors of the motion."""
+
+    def loss(self, observed: Observed, aim: Aim, settings: GuidedSettings) -> Float[Tensor, ""]:
+        """How far the video being made is from the motion; only asked for where the method needs blocks or output."""
+        raise NotImplementedError(f"{self.name} asks for something to look at and has no loss")
+
+    def begin(self, noise: Latents, motion: Tensors, settings: GuidedSettings) -> Latents:
+        """The noise that sampling starts from, shaped by the motion; by default as it is."""
+        return noise
+
+    def steered(self, output: Latents, memory: dict[str, Tensor], settings: GuidedSettings) -> Latents:
+        """The network's output in a guided step, changed before the step is taken; by default as it is.
+
+        Args:
+            output: with guidance.
+            memory: what this method kept of earlier steps of the same video; it may change it.
+            settings: the settings.
+        """
+        return output
+
+
+class Tuner(Method[TunedSettings]):
     """A method that tunes weights to a reference."""
 
-    def plan(self, backbone: Backbone, settings: Any) -> Plan:
+    def settings(self, model: Model) -> TunedSettings:
+        """The row of the presets, or the published settings; sampling as the model needs it."""
+        return replace(self.Settings(), **{**sampling(model), **self.presets.get(model.about.variant, {})})
+
+    @abstractmethod
+    def plan(self, model: Model, settings: TunedSettings) -> Plan:
         """What is tuned.
 
         Raises:
             SettingError: the settings ask for something that the model has not.
         """
-        ...
 
-    def caption(self, settings: Any) -> str:
-        """The prompt of tuning.
+    def caption(self, settings: TunedSettings) -> str:
+        """The prompt of tuning: the source prompt.
 
         Raises:
             InputError: the source prompt leaves none.
         """
-        ...
+        return settings.source_prompt
 
-    def loss(self, draw: Draw, backbone: Backbone, settings: Any) -> Float[Tensor, ""]:
+    @abstractmethod
+    def loss(self, draw: Draw, model: Model, settings: TunedSettings) -> Float[Tensor, ""]:
         """How far the network is from the reference's motion."""
-        ...
+
+
+def sampling(model: Model) -> dict[str, Any]:
+    """Of a model's defaults, those that say how it samples."""
+    return {name: value for name, value in model.about.defaults.items() if name in SAMPLING}
+
+
+def injected(settings: Guided) -> tuple[int, ...]:
+    """The block whose keys and values are injected: the first, where the settings say so (DiTFlow, released)."""
+    return (0,) if settings.inject else ()

@@ -1,6 +1,7 @@
 """Settings that methods share: sampling, guiding, tuning."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from motionlift.core.settings import setting
 
@@ -11,15 +12,18 @@ class Sampled:
 
     steps: int = setting(50, low=1, high=1000)
     """Denoising steps (DiTFlow, released)."""
-    cfg: float = setting(7.0, low=0, high=100, cast=True)
-    """Weight of the prompt against the empty prompt (DiTFlow, paper)."""
-    dynamic_cfg: bool = setting(False, cast=True)
-    """Let the weight of the prompt grow over the steps, as published for CogVideoX-5B."""
-    inversion: bool = setting(False, lifted=True)
+    cfg: float = setting(7.0, low=0, high=100, when="cast")
+    """Guidance scale: weight of the prompt against the negative prompt (DiTFlow, paper). At 1 the network sees the prompt alone."""
+    negative_prompt: str = setting("", when="cast")
+    """What the video is not to show: takes the place of the empty prompt that the prompt is weighed against."""
+    dynamic_cfg: bool = setting(False, when="cast")
+    """The guidance scale of each step by the formula published for CogVideoX-5B. It puts the timestep where the number of the step
+    is meant, so that the scale does not grow but jumps between 1 and ``1 + cfg``; kept as published."""
+    inversion: bool = setting(False, when="lift")
     """Invert the reference by DDIM: the motion then holds the noise that its video came from."""
-    source_prompt: str = setting("", lifted=True)
+    source_prompt: str = setting("", when="lift")
     """What the reference shows, for its inversion and for tuning; the empty prompt by default."""
-    beta: float = setting(0.0, low=0, high=1, cast=True)
+    beta: float = setting(0.0, low=0, high=1, when="cast")
     """Share of the inverted noise in the noise that sampling starts from, ``sqrt(beta) inverted + sqrt(1 - beta) fresh``
     (MotionMatcher); over 0 it needs ``inversion``."""
 
@@ -28,56 +32,66 @@ class Sampled:
         """The prompt with which the reference is inverted."""
         return self.source_prompt
 
+    def lifting_values(self) -> dict[str, Any]:
+        """The settings that decide what is lifted. Without an inversion the number of steps decides nothing."""
+        unread = set() if self.inversion else {"steps"}
+        return {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.metadata["when"] != "cast" and item.name not in unread
+        }
+
 
 @dataclass(frozen=True)
 class Guided(Sampled):
     """Settings shared by every method that guides sampling; each method adds its own."""
 
-    share: float = setting(0.2, low=0, high=1)
+    share: float = setting(0.2, low=0, high=1, when="cast")
     """Share of the steps that are guided, from the noisy end (DiTFlow, released)."""
-    inner: int = setting(5, low=0, high=1000, cast=True)
+    inner: int = setting(5, low=0, high=1000, when="cast")
     """Optimiser steps in each guided step (DiTFlow, released)."""
-    optimizer: str = setting("adam", choices=("adam", "rms", "plain"), cast=True)
+    optimizer: str = setting("adam", choices=("adam", "rms", "plain"), when="cast")
     """``adam`` (released); ``rms``, the gradient scaled to the learning rate as its root mean square (ours); or ``plain``, the
     gradient times the learning rate (MotionFlow)."""
-    lr: float = setting(0.002, low=0, high=100, cast=True)
+    lr: float = setting(0.002, low=0, high=100, when="cast")
     """Learning rate in the first guided step, in units of the latents (DiTFlow, released)."""
-    lr_end: float = setting(0.001, low=0, high=100, cast=True)
+    lr_end: float = setting(0.001, low=0, high=100, when="cast")
     """Learning rate in the last guided step (DiTFlow, released)."""
-    target: str = setting("latents", choices=("latents", "positions", "saved"))
+    target: str = setting("latents", choices=("latents", "positions", "saved"), when="cast")
     """What is optimised: ``latents`` or ``positions`` (DiTFlow, paper); ``saved`` reuses the positions that an earlier run
     left in the motion and optimises nothing (DiTFlow's zero-shot)."""
-    inject: bool = setting(True, cast=True)
-    """Replace keys and values of the first block by the reference's in the guided steps (DiTFlow, released)."""
+    inject: bool = setting(True, when="cast")
+    """Replace keys and values of the first block by the reference's in the guided steps, except where that block's attention is
+    read (DiTFlow, released)."""
 
 
 @dataclass(frozen=True)
 class Tuned(Sampled):
     """Settings shared by every method that tunes weights to a reference; each method adds its own."""
 
-    tuning_prompt: str = setting("", lifted=True)
+    tuning_prompt: str = setting("", when="lift")
     """The prompt of tuning, as it is to be read. Without it the source prompt, which a method may reduce; a motion once lifted
     holds what was read."""
-    tuning_steps: int = setting(400, low=1, high=1_000_000, lifted=True)
+    tuning_steps: int = setting(400, low=1, high=1_000_000, when="lift")
     """Optimiser steps (VMC, released)."""
-    tuning_lr: float = setting(1e-4, low=0, high=10, lifted=True)
+    tuning_lr: float = setting(1e-4, low=0, high=10, when="lift")
     """Learning rate of AdamW, the same in every step (VMC, released)."""
-    weight_decay: float = setting(0.01, low=0, high=1, lifted=True)
+    weight_decay: float = setting(0.01, low=0, high=1, when="lift")
     """Weight decay of AdamW (VMC and MotionMatcher, released)."""
-    clip: float = setting(1.0, low=0, high=1e6, lifted=True)
+    clip: float = setting(1.0, low=0, high=1e6, when="lift")
     """Norm to which all gradients together are clipped (VMC, released); 0 clips nothing."""
-    accumulation: int = setting(1, low=1, high=1024, lifted=True)
+    accumulation: int = setting(1, low=1, high=1024, when="lift")
     """Draws of noise and timestep whose gradients make one step (both released programs: one)."""
-    precision: str = setting("auto", choices=("auto", "no", "bf16", "fp16"), lifted=True)
+    precision: str = setting("auto", choices=("auto", "no", "bf16", "fp16"), when="lift")
     """Autocast of the network's passes; ``auto`` is the type of its weights. What is tuned stays in single precision."""
-    tuning_seed: int = setting(0, low=0, high=2**31 - 1, lifted=True)
+    tuning_seed: int = setting(0, low=0, high=2**31 - 1, when="lift")
     """Seed of the noise, the timesteps and the factors that tuning begins with."""
-    clean_share: float = setting(0.0, low=0, high=0.99, lifted=True)
+    clean_share: float = setting(0.0, low=0, high=0.99, when="lift")
     """Share of the timesteps, from the clean end, that is left alone: none is drawn there, and casting does without the
     adapter (MotionMatcher: 0.5)."""
-    strength: float = setting(1.0, low=0, high=1.5, cast=True)
+    strength: float = setting(1.0, low=0, high=1.5, when="cast")
     """How much of what was tuned is added when casting (ours)."""
 
-    def lowest_timestep(self, levels: int) -> int:
-        """The cleanest of a model's timesteps that is tuned, and cast with the adapter."""
-        return round(self.clean_share * levels)
+    def lowest(self, trained: int) -> int:
+        """Number of the cleanest of a model's levels of training that is tuned, and cast with the adapter."""
+        return round(self.clean_share * trained)

@@ -1,68 +1,89 @@
-"""What a text-to-video model is to the rest of the library."""
+"""What a text-to-video model is to the rest of the library: about a dozen words."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
+from motionlift.core.condition import Condition
 from motionlift.core.cost import Passes
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record, Recorded
-from motionlift.core.tensors import Latents, Pixels, Positions, Text
+from motionlift.core.tensors import Latents, Pixels, Positions
+from motionlift.errors import ModelError
 
 
-@runtime_checkable
-class Backbone(Protocol):
-    """A text-to-video model, its parts behind one set of words."""
+@dataclass(frozen=True)
+class About:
+    """Facts about a model."""
 
     name: str
     """Bundled name, hub name, or folder."""
-    identity: str
-    """Hash of the configuration: a motion carries that of the model it was lifted with."""
-    fingerprint: str
-    """Hash of configuration and a sample of the weights, for caching."""
+    family: str
+    """Name of the file in ``models/families`` that serves it."""
     variant: str
     """Which published model this is, as the tables of defaults name it; else the family."""
-    family: str
-    """Name of the file in ``backbones`` that serves it."""
+    identity: str
+    """Hash of what decides sizes and meaning: a motion carries that of the model it was lifted with."""
+    former_identity: str
+    """The identity that version 0.1 gave it; files of that version carry it."""
+    fingerprint: str
+    """Hash of configuration and a sample of the weights, for caching."""
+    device: torch.device
+    """Where it runs."""
     shape: Shape
     """Size of the videos it makes by default."""
     fps: float
     """Frames a second of the videos it makes."""
-    blocks: int
-    """Number of blocks that can be recorded."""
     places: Sequence[str]
-    """Where each block is in the network."""
-    defaults: Mapping[str, Any]
+    """Where each block that can be recorded is in the network."""
+    batched: bool = True
+    """Whether guidance weighs two prompts in one pass of a batch of two, or in two passes, which take half the memory."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
-    levels: int
-    """Timesteps of its training."""
-    passes: Passes
-    """How often the network ran so far."""
-    device: torch.device
-    """Where it runs."""
-    network: nn.Module
-    """What predicts; adapters are fitted onto it."""
-    adapter_prefix: str
-    """The part of the pipeline that it is, as diffusers' loaders of adapters name it."""
 
-    def fitting(self, frames: int | None) -> Shape:
-        """The size of a video of so many frames, checked."""
+    @property
+    def blocks(self) -> int:
+        """Number of blocks that can be recorded."""
+        return len(self.places)
+
+
+@runtime_checkable
+class Text(Protocol):
+    """How a model reads prompts."""
+
+    def check(self, prompt: str) -> None:
+        """Refuse a prompt without encoding it.
+
+        Raises:
+            InputError: it is longer than the model's text window.
+        """
         ...
 
-    def grid(self, shape: Shape, block: int | None = None) -> Lattice:
-        """The lattice of a video in a block, or the finest that it has."""
+    def encode(self, prompt: str) -> Condition:
+        """A prompt as the network takes it; an empty one is allowed. Those encoded last are remembered.
+
+        Raises:
+            InputError: it is longer than the model's text window.
+        """
         ...
 
-    def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
-        """Latent sizes ``b c f h w`` of a video, with ``b`` one."""
+    def places(self, prompt: str, word: str) -> tuple[int, ...]:
+        """Places of a word's tokens in the encoded prompt, wherever it comes; none where it is not in it."""
         ...
 
-    def frame_times(self, frames: int) -> list[float]:
-        """For each latent frame, the place of the pixel frames it stands for, as a fractional frame number."""
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Words that the model's vocabulary lacks."""
         ...
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """A model's autoencoder, and the sizes that it allows."""
 
     def encode(self, pixels: Pixels) -> Latents:
         """Latents of a video."""
@@ -72,20 +93,68 @@ class Backbone(Protocol):
         """The video of latents."""
         ...
 
-    def text(self, prompt: str) -> Text:
-        """Encode a prompt; an empty one is allowed."""
+    def fitting(self, frames: int | None) -> Shape:
+        """The size of a video of so many frames; by default the model's own.
+
+        Raises:
+            SettingError: the model cannot make so many.
+        """
         ...
 
-    def timesteps(self, steps: int) -> Sequence[int]:
-        """Timesteps of a run, noisiest first."""
+    def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
+        """Latent sizes ``b c f h w`` of a video, with ``b`` one."""
         ...
 
-    def predict(self, latents: Latents, timestep: int, text: Text, positions: Positions | None = None) -> Latents:
-        """The network's output, in its own parameterisation."""
+    def frame_times(self, frames: int) -> list[float]:
+        """For each lattice frame, the place of the pixel frames it stands for, as a fractional frame number."""
         ...
 
-    def estimates(self, output: Latents, timestep: int, latents: Latents) -> tuple[Latents, Latents]:
-        """Clean latents and noise that the network's output speaks of."""
+
+@runtime_checkable
+class Model(Protocol):
+    """A text-to-video model, its parts behind one set of words.
+
+    Nothing that two callers could meet holds state: whoever runs the network takes a :meth:`turn`.
+    """
+
+    about: About
+    """Facts about it."""
+    text: Text
+    """How it reads prompts."""
+    codec: Codec
+    """Its autoencoder."""
+    network: nn.ModuleDict
+    """What predicts, by the names of the pipeline's parts: one network, or two for levels of their own. Adapters are fitted
+    onto it."""
+    passes: Passes
+    """How often the network ran for this view."""
+
+    def counted(self) -> "Model":
+        """A view of the same model that counts its passes from zero."""
+        ...
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Hold the model, as it must be to run, until left: other threads wait, and what was changed is changed back."""
+        ...
+
+    def rest(self) -> None:
+        """Put the parts of a pipeline that was handed in back on the devices where they were."""
+        ...
+
+    def schedule(self, steps: int) -> Schedule:
+        """The levels of a run.
+
+        Raises:
+            SettingError: the model cannot take so many steps.
+        """
+        ...
+
+    def lattice(self, shape: Shape, block: int | None = None) -> Lattice:
+        """The lattice of a video in a block, or the finest that it has."""
+        ...
+
+    def positions(self, shape: Shape) -> Positions:
+        """The positional tensors for a video, as leaves that can be optimised; none where the network has none."""
         ...
 
     def linear_layers(self, kind: str) -> Sequence[str]:
@@ -100,31 +169,17 @@ class Backbone(Protocol):
         """
         ...
 
-    def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
-        """Latents one denoising step on, from the network's output."""
-        ...
-
-    def step_back(self, output: Latents, timestep: int, latents: Latents) -> Latents:
-        """Latents one step noisier, at ``timestep``, from the network's output there: undoes :meth:`step`."""
-        ...
-
-    def word_places(self, prompt: str, word: str) -> tuple[int, ...]:
-        """Places of a word's tokens in the encoded prompt; none where it is not in it."""
-        ...
-
-    def add_noise(self, latents: Latents, noise: Latents, timestep: int) -> Latents:
-        """Latents noised to a timestep."""
-        ...
-
-    def positions(self, shape: Shape) -> Positions:
-        """The positional tensors for a video, as leaves that can be optimised."""
+    def predict(
+        self, latents: Latents, level: Level, condition: Condition, positions: Positions | None = None
+    ) -> Latents:
+        """The network's output, in its own parameterisation, in single precision."""
         ...
 
     def record(
         self,
         latents: Latents,
-        timestep: int,
-        text: Text,
+        level: Level,
+        condition: Condition,
         blocks: Sequence[int],
         positions: Positions | None = None,
         features: bool = True,
@@ -138,3 +193,20 @@ class Backbone(Protocol):
     def injecting(self, recorded: Mapping[int, Recorded]) -> AbstractContextManager[None]:
         """Replace the video keys and values of blocks, in every pass until left (backward passes too)."""
         ...
+
+
+WORDS = (*Model.__annotations__, *(name for name in vars(Model) if not name.startswith("_")))
+"""All that a model must have."""
+
+
+def checked_model(given: object) -> Model:
+    """What was given, if it is a model.
+
+    Raises:
+        ModelError: it lacks some of a model's words, which are named.
+    """
+    lacking = [word for word in dict.fromkeys(WORDS) if not hasattr(given, word)]
+    if lacking:
+        raise ModelError(f"{type(given).__name__} is no model: it lacks {', '.join(lacking)}")
+    assert isinstance(given, Model)
+    return given

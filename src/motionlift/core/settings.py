@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from motionlift.errors import SettingError
 
@@ -17,17 +17,22 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple = (),
-    lifted: bool = False,
-    cast: bool = False,
+    when: Literal["lift", "cast", "both"] = "both",
     help: str = "",
 ) -> Any:
-    """A field of a settings dataclass with the values it allows; ``motionlift.settings`` enforces them.
+    """A field of a settings dataclass with the values it allows, which :func:`with_values` enforces.
 
-    One that is ``lifted`` shapes what is read from the reference, so that a motion once lifted cannot be cast with another. One
-    that is only of ``cast`` does not, so that a motion that was lifted with another serves. The ``help`` is one short sentence for
-    users on what the setting does.
+    Args:
+        default: the value where none is given.
+        low: least number.
+        high: greatest number.
+        choices: all values that are allowed.
+        when: what the setting matters to. ``lift``: it shapes what is read from the reference, so that a motion once lifted
+            cannot be cast with another. ``cast``: it does not, so that a motion lifted with another serves. ``both``: it
+            decides what is read, and casting may change it as far as the motion holds what it then needs.
+        help: one short sentence for users on what the setting does.
     """
-    about = {"low": low, "high": high, "choices": choices, "lifted": lifted, "cast": cast, "help": help}
+    about = {"low": low, "high": high, "choices": choices, "when": when, "help": help}
     return field(default=default, metadata=about)
 
 
@@ -60,12 +65,20 @@ def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     Raises:
         SettingError: an unknown name, a value of the wrong type, or one out of range.
     """
-    known = {field.name: field for field in dataclasses.fields(settings)}  # pyright: ignore[reportArgumentType]
+    return dataclasses.replace(settings, **read_values(type(settings), values))  # pyright: ignore[reportArgumentType]
+
+
+def read_values(settings: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for a settings dataclass, each of its type; strings are read.
+
+    Raises:
+        SettingError: an unknown name, a value of the wrong type, or one out of range.
+    """
+    known = {field.name: field for field in dataclasses.fields(settings)}
     for name in values:
         if name not in known:
             raise SettingError(f"unknown setting {name!r}; allowed are {', '.join(known)}")
-    read = {name: _value(known[name], _kind(type(settings), known[name]), value) for name, value in values.items()}
-    return dataclasses.replace(settings, **read)  # pyright: ignore[reportArgumentType]
+    return {name: _value(known[name], _kind(settings, known[name]), value) for name, value in values.items()}
 
 
 def assignments(pairs: Sequence[str]) -> dict[str, str]:

@@ -12,11 +12,9 @@ from torch import Tensor
 Latents = Float[Tensor, "b c f h w"]
 Pixels = Float[Tensor, "frames 3 height width"]
 """Video frames, RGB in -1..1."""
-Text = Float[Tensor, "b text width"]
-"""An encoded prompt."""
 Tensors = Mapping[str, Tensor]
 """The tensors of a motion by name."""
 INVERTED = "inverted"
 """Name of the inverted noise among the tensors of a motion."""
 Positions = Mapping[str, Tensor]
-"""A backbone's positional tensors by name, every one of them open to optimisation."""
+"""A model's positional tensors by name, every one of them open to optimisation."""

@@ -3,7 +3,6 @@
 What an adapter is, :mod:`motionlift.motion.adapter` says.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from motionlift.core.method import Plan
+from motionlift.core.model import Model
+from motionlift.core.schedule import Level
 from motionlift.core.tensors import Tensors
 from motionlift.errors import ModelError, MotionError
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, with_end
@@ -24,47 +25,67 @@ from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, with_end
 
 @runtime_checkable
 class Switch(Protocol):
-    """Adapters on a network."""
+    """Adapters for a network."""
 
-    def at(self, timestep: int) -> AbstractContextManager[None]:
-        """A context in which those that were tuned at a timestep are on, and the others off."""
+    def at(self, level: Level) -> AbstractContextManager[None]:
+        """A context in which those that were tuned at a level are on the network; hold the model's turn around it."""
         ...
 
 
 class Tunable:
-    """A network's tuned parts while they are tuned."""
+    """A network's tuned parts while they are tuned. They are on the network only within :meth:`attached`."""
 
     def __init__(self, network: nn.Module, plan: Plan, seed: int):
+        """Make the layers of a plan tunable.
+
+        Args:
+            network: the network.
+            plan: what is tuned.
+            seed: seed of the factors, of which one begins at random and the other at zero.
+
+        Raises:
+            ModelError: the network has adapters already.
+        """
+        _check_bare(network)
         self._network = network
         self.parameters: dict[str, nn.Parameter] = {}
         """What the optimiser changes, in single precision, by name."""
         self._linear: dict[str, Any] = {name: network.get_submodule(name) for name in plan.layers}
+        self._factored: dict[str, Any] = {}
         self._on = True
-        self._whole = plan.rank is None
         if plan.rank is None:
-            self._replace_weights()
+            for name, layer in self._linear.items():
+                self.parameters[f"{name}.weight"] = nn.Parameter(layer.weight.detach().float().clone())
         else:
-            self._add_factors(plan, plan.rank, seed)
+            self._make_factors(plan, plan.rank, seed)
 
-    def _replace_weights(self) -> None:
-        for name, layer in self._linear.items():
-            own = self.parameters[f"{name}.weight"] = nn.Parameter(layer.weight.detach().float().clone())
-            layer.forward = partial(self._forward, layer, own)
+    def _make_factors(self, plan: Plan, rank: int, seed: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            _inject(self._network, "tuned", plan.layers, rank, plan.dropout)
+        self._factored = _ejected(self._network)
+        for name, layer in self._factored.items():
+            layer.lora_dropout.train()
+            for end, factors in ((DOWN, layer.lora_A), (UP, layer.lora_B)):
+                factors["tuned"].float()
+                self.parameters[name + end] = factors["tuned"].weight
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """On the network until left; hold the model's turn around it."""
+        with ExitStack() as stack:
+            if self._factored:
+                stack.enter_context(_placed(self._network, self._factored))
+            else:
+                for name, layer in self._linear.items():
+                    layer.forward = partial(self._forward, layer, self.parameters[f"{name}.weight"])
+                    stack.callback(delattr, layer, "forward")
+            yield
 
     def _forward(self, layer: Any, own: nn.Parameter, given: Tensor) -> Tensor:
         """A layer's output by its tuned weights, which are kept in single precision whatever its own are."""
         weight = own.to(layer.weight.dtype) if self._on else layer.weight
         return functional.linear(given, weight, layer.bias)
-
-    def _add_factors(self, plan: Plan, rank: int, seed: int) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            _inject(self._network, "tuned", plan.layers, rank, plan.dropout)
-        for name, layer in _factored(self._network).items():
-            layer.lora_dropout.train()
-            for end, factors in ((DOWN, layer.lora_A), (UP, layer.lora_B)):
-                factors["tuned"].float()
-                self.parameters[name + end] = factors["tuned"].weight
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the optimiser changes, for a checkpoint."""
@@ -85,7 +106,7 @@ class Tunable:
 
     def tensors(self) -> dict[str, Tensor]:
         """The adapter as it is now."""
-        if not self._whole:
+        if self._factored:
             return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         return {
             name + DIFFERENCE: self.parameters[f"{name}.weight"].detach() - layer.weight.detach().float()
@@ -94,7 +115,7 @@ class Tunable:
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """Switch what is tuned off."""
+        """Switch what is tuned off, where it is on the network."""
         self._switch(False)
         try:
             yield
@@ -103,49 +124,17 @@ class Tunable:
 
     def _switch(self, on: bool) -> None:
         self._on = on
-        if not self._whole:
-            for layer in _factored(self._network).values():
-                layer.enable_adapters(on)
+        for layer in self._factored.values():
+            layer.enable_adapters(on)
 
     @contextmanager
     def sampled(self) -> Iterator[None]:
-        """Let the network sample as it will when casting: without dropout."""
-        layers = _factored(self._network).values()
-        for layer in layers:
-            layer.lora_dropout.eval()
-        try:
+        """On the network as it will be when casting: without dropout."""
+        with self.attached(), ExitStack() as stack:
+            for layer in self._factored.values():
+                layer.lora_dropout.eval()
+                stack.callback(layer.lora_dropout.train)
             yield
-        finally:
-            for layer in layers:
-                layer.lora_dropout.train()
-
-    def close(self) -> None:
-        """Give the network its own weights back."""
-        if self._whole:
-            for layer in self._linear.values():
-                del layer.forward
-        else:
-            _eject(self._network)
-
-
-@contextmanager
-def tunable(network: nn.Module, plan: Plan, seed: int) -> Iterator[Tunable]:
-    """Make the layers of a plan tunable until left.
-
-    Args:
-        network: the network, whose own parameters are frozen.
-        plan: what is tuned.
-        seed: seed of the factors, of which one begins at random and the other at zero.
-
-    Raises:
-        ModelError: the network has adapters already.
-    """
-    _check_bare(network)
-    held = Tunable(network, plan, seed)
-    try:
-        yield held
-    finally:
-        held.close()
 
 
 def _check_bare(network: nn.Module) -> None:
@@ -164,69 +153,66 @@ class Addition:
     """Its tensors."""
     strength: float = 1.0
     """What they are multiplied by."""
-    lowest: int = 0
-    """The cleanest timestep at which it is on."""
+    lowest: float = 0.0
+    """Share of noise of the cleanest level at which it is on."""
 
 
 class _Added:
     """A forward hook that adds what the difference of the weights makes of a layer's input."""
 
-    def __init__(self, switch: "_Applied", number: int, difference: Tensor):
-        self._switch, self._number, self._difference = switch, number, difference
+    def __init__(self, difference: Tensor):
+        self._difference = difference
 
     def __call__(self, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
-        if self._number not in self._switch.on:
-            return output
         self._difference = self._difference.to(given[0].device)  # once: then it lies there
         return output + functional.linear(given[0].to(self._difference.dtype), self._difference).to(output.dtype)
 
 
-class _Applied:
+class _Fitted:
+    """Adapters that were fitted to a network and lie beside it."""
+
     def __init__(self, network: nn.Module, additions: Sequence[Addition]):
-        self.network = network
-        self.additions = additions
-        self.on = set(range(len(additions)))
+        self._network = network
+        self._additions = additions
+        self._hooks: list[dict[str, _Added]] = []
+        try:
+            for number, addition in enumerate(additions):
+                check_fit(network, addition.tensors)
+                differences = with_end(addition.tensors, DIFFERENCE)
+                self._hooks.append({name: _Added(addition.strength * value) for name, value in differences.items()})
+                _add(network, str(number), addition)
+        finally:
+            self._factored = _ejected(network)
 
     @contextmanager
-    def at(self, timestep: int) -> Iterator[None]:
-        """Those that were tuned at a timestep are on."""
-        self._turn_on({number for number, own in enumerate(self.additions) if timestep >= own.lowest})
-        try:
+    def at(self, level: Level) -> Iterator[None]:
+        """Those that were tuned at a level are on the network until left."""
+        numbers = [number for number, own in enumerate(self._additions) if level.noise >= own.lowest]
+        on: dict[str, Any] = {}
+        for name, layer in self._factored.items():
+            titles = [str(number) for number in numbers if str(number) in layer.lora_A]
+            if titles:
+                layer.set_adapter(titles, inference_mode=True)
+                on[name] = layer
+        with _placed(self._network, on), ExitStack() as stack:
+            for number in numbers:
+                for name, hook in self._hooks[number].items():
+                    stack.callback(_linear(self._network, name).register_forward_hook(hook).remove)
             yield
-        finally:
-            self._turn_on(set(range(len(self.additions))))
-
-    def _turn_on(self, numbers: set[int]) -> None:
-        self.on = numbers
-        for layer in _factored(self.network).values():
-            titles = [title for title in layer.lora_A if int(title) in numbers]
-            layer.enable_adapters(bool(titles))
-            layer.set_adapter(titles or list(layer.lora_A), inference_mode=True)
 
 
-@contextmanager
-def applied(network: nn.Module, additions: Sequence[Addition]) -> Iterator[Switch | None]:
-    """Add adapters to a network until left; with none, nothing is touched.
+def fitted(model: Model, additions: Sequence[Addition]) -> Switch | None:
+    """Adapters as a switch for a model's network, which stays as it is; none of none.
 
     Raises:
         ModelError: the network has adapters already.
         MotionError: one does not fit the network.
     """
     if not additions:
-        yield None
-        return
-    _check_bare(network)
-    switch = _Applied(network, additions)
-    with ExitStack() as stack:
-        stack.callback(_eject, network)
-        for number, addition in enumerate(additions):
-            check_fit(network, addition.tensors)
-            for name, difference in with_end(addition.tensors, DIFFERENCE).items():
-                hook = _Added(switch, number, addition.strength * difference)
-                stack.callback(_linear(network, name).register_forward_hook(hook).remove)
-            _add(network, str(number), addition)
-        with switch.at(sys.maxsize):
-            yield switch
+        return None
+    with model.turn():
+        _check_bare(model.network)
+        return _Fitted(model.network, additions)
 
 
 def _add(network: nn.Module, title: str, addition: Addition) -> None:
@@ -301,8 +287,25 @@ def _factored(network: nn.Module) -> dict[str, Any]:
     return {name: module for name, module in network.named_modules() if isinstance(module, LoraLayer)}
 
 
-def _eject(network: nn.Module) -> None:
-    """Put the network's own layers back in their places."""
-    for name, layer in _factored(network).items():
+def _ejected(network: nn.Module) -> dict[str, Any]:
+    """Put the network's own layers back in their places; gives those with factors, by name."""
+    layers = _factored(network)
+    for name, layer in layers.items():
         network.set_submodule(name, layer.get_base_layer())
     _forget(network)
+    return layers
+
+
+@contextmanager
+def _placed(network: nn.Module, layers: Mapping[str, Any]) -> Iterator[None]:
+    """Layers with factors in the places of the network's own until left."""
+    try:
+        for name, layer in layers.items():
+            own = layer.get_base_layer().weight
+            if layer.lora_A[next(iter(layer.lora_A))].weight.device != own.device:
+                layer.to(own.device)
+            network.set_submodule(name, layer)
+        yield
+    finally:
+        for name, layer in layers.items():
+            network.set_submodule(name, layer.get_base_layer())

@@ -12,11 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from motionlift.core.condition import Condition
 from motionlift.core.cost import Passes, Step
 from motionlift.core.lattice import Shape
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
+from motionlift.core.schedule import Schedule
 from motionlift.core.tensors import Latents, Pixels
 from motionlift.errors import DivergenceError, ModelError, SettingError
+from motionlift.loops.sample import guided_output
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES
 
@@ -25,7 +28,7 @@ FACTORS = (2, 8)
 STRENGTHS = (0.05, 1.0)
 """Least and greatest strength of a video-to-video stage (ours)."""
 
-Texts = Float[Tensor, "2 tokens channels"]
+Conditions = tuple[Condition, Condition]
 """The empty prompt and the prompt, encoded."""
 
 
@@ -84,7 +87,7 @@ class Interpolation:
     weighted means of their neighbours (as in 2108.01073): from noise alone they take a way of their own.
     """
 
-    backbone: Backbone
+    model: Model
     """A model whose latent frames are frames."""
     factor: int = 4
     """How many frames one becomes (released: 3 new ones between each pair)."""
@@ -104,15 +107,15 @@ class Interpolation:
             SettingError: a factor out of range, too many frames, or a window too short for one interval.
         """
         self.shaped(Shape(*clip.frames.shape[:3]), prompt)
-        length = self.backbone.shape.frames
-        texts = torch.cat([self.backbone.text(""), self.backbone.text(prompt)])
+        length = self.model.about.shape.frames
+        conditions = self.model.text.encode(""), self.model.text.encode(prompt)
         spans = windows(len(clip.frames), (length - 1) // self.factor + 1)
-        shape = self.backbone.shape
+        shape = self.model.about.shape
         fitted = clip.resized(shape.height, shape.width)
         parts: list[Tensor] = []
         for number, (start, end) in enumerate(spans):
             given = fitted.pixels()[start:end]
-            made = yield from self._window(given, texts, seed + number, (number, len(spans)))
+            made = yield from self._window(given, conditions, seed + number, (number, len(spans)))
             parts.append(made if not parts else made[1:])
         return Clip.from_pixels(torch.cat(parts), clip.fps * self.factor)
 
@@ -123,10 +126,10 @@ class Interpolation:
             ModelError: the model's autoencoder joins frames.
             SettingError: the factor is out of range, or as long as what the model makes.
         """
-        length = self.backbone.shape.frames
-        if list(self.backbone.frame_times(length)) != [float(number) for number in range(length)]:
+        length = self.model.about.shape.frames
+        if list(self.model.codec.frame_times(length)) != [float(number) for number in range(length)]:
             raise ModelError(
-                f"the autoencoder of {self.backbone.name} joins frames, so that single ones cannot be held; interpolate with a "
+                f"the autoencoder of {self.model.about.name} joins frames, so that single ones cannot be held; interpolate with a "
                 "UNet model, such as tiny-unet"
             )
         most = min(FACTORS[1], length - 1)
@@ -136,7 +139,7 @@ class Interpolation:
     @property
     def passes(self) -> Passes:
         """Those of the model."""
-        return self.backbone.passes
+        return self.model.passes
 
     def shaped(self, shape: Shape, prompt: str) -> Shape:
         """The model's size, and as many frames as come of it.
@@ -147,38 +150,41 @@ class Interpolation:
             SettingError: as :meth:`check`; or one frame, or too many.
         """
         self.check()
-        self.backbone.text(prompt)
+        self.model.text.check(prompt)
         if shape.frames < 2:
             raise SettingError("one frame has none between; give two or more")
         total = (shape.frames - 1) * self.factor + 1
         if total > FRAMES[1]:
             raise SettingError(f"{total} frames would come of it; at most {FRAMES[1]} are made: give a smaller factor")
-        return Shape(total, self.backbone.shape.height, self.backbone.shape.width)
+        return Shape(total, self.model.about.shape.height, self.model.about.shape.width)
 
-    def _window(self, given: Pixels, texts: Texts, seed: int, place: tuple[int, int]) -> Generator[Step, None, Pixels]:
+    def _window(
+        self, given: Pixels, conditions: Conditions, seed: int, place: tuple[int, int]
+    ) -> Generator[Step, None, Pixels]:
         """One window: its first and last frame are given, and every so many between."""
-        backbone = self.backbone
+        model, own = self.model, self.model.about.shape
         frames = (len(given) - 1) * self.factor + 1
-        shape = Shape(frames, backbone.shape.height, backbone.shape.width)
         known = torch.arange(0, frames, self.factor)
-        clean, draft = backbone.encode(given), backbone.encode(blended(given, self.factor))
-        noise = torch.randn(backbone.latent_shape(shape), generator=torch.Generator().manual_seed(seed)).to(clean)
-        timesteps = backbone.timesteps(self.steps)[-max(1, round(self.strength * self.steps)) :]
-        latents = backbone.add_noise(draft, noise, timesteps[0])
-        for index, timestep in enumerate(timesteps):
-            latents[:, :, known] = backbone.add_noise(clean, noise[:, :, known], timestep)
-            latents = self._denoised(latents, timestep, texts)
-            yield Step(self.name, place[0] * len(timesteps) + index, place[1] * len(timesteps), latents=latents)
+        clean, draft = model.codec.encode(given), model.codec.encode(blended(given, self.factor))
+        sizes = model.codec.latent_shape(Shape(frames, own.height, own.width))
+        noise = torch.randn(sizes, generator=torch.Generator().manual_seed(seed)).to(clean)
+        schedule = model.schedule(self.steps)
+        count = max(1, round(self.strength * self.steps))
+        first = len(schedule) - count
+        latents = schedule.noised(draft, noise, schedule.levels[first])
+        for index in range(first, len(schedule)):
+            latents[:, :, known] = schedule.noised(clean, noise[:, :, known], schedule.levels[index])
+            latents = self._denoised(latents, schedule, index, conditions)
+            yield Step(self.name, place[0] * count + index - first, place[1] * count, latents=latents)
         latents[:, :, known] = clean
-        pixels = backbone.decode(latents)
+        pixels = model.codec.decode(latents)
         pixels[known] = given
         return pixels
 
     @torch.no_grad()
-    def _denoised(self, latents: Latents, timestep: int, texts: Texts) -> Latents:
-        output = self.backbone.predict(torch.cat([latents, latents]), timestep, texts)
-        plain, prompted = output.chunk(2)
-        made = self.backbone.step(plain + self.cfg * (prompted - plain), timestep, latents)
+    def _denoised(self, latents: Latents, schedule: Schedule, index: int, conditions: Conditions) -> Latents:
+        output = guided_output(self.model, latents, schedule.levels[index], conditions, self.cfg)
+        made = schedule.step(index, output, latents)
         if not made.isfinite().all():
             raise DivergenceError("the latents between frames are no longer finite: lower cfg")
         return made

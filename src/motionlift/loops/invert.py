@@ -8,33 +8,37 @@ from collections.abc import Generator
 
 import torch
 
+from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
-from motionlift.core.model import Backbone
-from motionlift.core.tensors import Latents, Text
+from motionlift.core.model import Model
+from motionlift.core.tensors import Latents
 from motionlift.errors import DivergenceError
 
 
-def invert(backbone: Backbone, latents: Latents, text: Text, steps: int) -> Generator[Step, None, dict[int, Latents]]:
-    """Carry clean latents through all timesteps of a run, cleanest first; yields after every step.
+def invert(
+    model: Model, latents: Latents, condition: Condition, steps: int
+) -> Generator[Step, None, tuple[Latents, ...]]:
+    """Carry clean latents through all levels of a run, cleanest first; yields after every step.
 
     Args:
-        backbone: the model.
+        model: the model.
         latents: clean ones.
-        text: what the video shows, encoded; not weighted against the empty prompt.
+        condition: what the video shows, encoded; not weighted against the empty prompt.
         steps: those of the sampling that this undoes.
 
     Returns:
-        The latents at every timestep; those of the noisiest are the inverted noise.
+        The latents at every level, noisiest first, as the levels of the schedule; the first are the inverted noise.
 
     Raises:
         DivergenceError: the latents stopped being finite.
     """
-    trajectory = {}
-    for index, timestep in enumerate(reversed(backbone.timesteps(steps))):
+    schedule = model.schedule(steps)
+    trajectory: list[Latents] = []
+    for done, index in enumerate(reversed(range(len(schedule)))):
         with torch.no_grad():
-            latents = backbone.step_back(backbone.predict(latents, timestep, text), timestep, latents)
+            latents = schedule.unstep(index, model.predict(latents, schedule.levels[index], condition), latents)
         if not latents.isfinite().all():
-            raise DivergenceError(f"the latents are no longer finite after inversion step {index + 1}")
-        trajectory[timestep] = latents
-        yield Step("invert", index, steps, latents=latents)
-    return trajectory
+            raise DivergenceError(f"the latents are no longer finite after inversion step {done + 1}")
+        trajectory.append(latents)
+        yield Step("invert", done, len(schedule), latents=latents)
+    return tuple(reversed(trajectory))

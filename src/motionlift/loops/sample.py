@@ -1,24 +1,28 @@
 """The sampling loop: denoise, and in the first steps pull what is being made toward a motion, where a method guides.
 
-One loop for every method: a guiding one says which blocks it reads and how far their record is from the motion; a tuned one has
-its adapter on where it was tuned.
+One loop for every method: a guiding one says what it needs to see and how far that is from the motion; a tuned one has its adapter
+on where it was tuned. Whatever is changed of a network is changed back before a step is yielded, so that several loops may take
+turns on one model.
 """
 
 import math
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Aim, Guide, Method
+from motionlift.core.method import Aim, Guide, Method, Needs, Observed
 from motionlift.core.method_settings import Guided, Sampled
-from motionlift.core.model import Backbone
-from motionlift.core.tensors import INVERTED, Latents, Positions, Tensors, Text
+from motionlift.core.model import Model
+from motionlift.core.schedule import Level, Schedule
+from motionlift.core.seen import Record
+from motionlift.core.tensors import INVERTED, Latents, Positions, Tensors
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.loops.adapters import Switch
 from motionlift.models.schedules import mixed_noise
@@ -29,9 +33,9 @@ from motionlift.motion import names
 class Casting:
     """One video to be made."""
 
-    backbone: Backbone
+    model: Model
     """The model."""
-    method: Method
+    method: Method[Any]
     """The method."""
     settings: Sampled
     """Settings of the method."""
@@ -59,6 +63,40 @@ class Cast:
     """Optimised positions of every guided step, named as a motion saves them."""
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same in all steps of one video."""
+
+    casting: Casting
+    schedule: Schedule
+    negative: Condition
+    prompted: Condition
+    noise: Latents
+    needs: Needs
+    aim: Aim
+    memory: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def model(self) -> Model:
+        return self.casting.model
+
+    @contextmanager
+    def held(self, level: Level, injected: Record) -> Iterator[None]:
+        """The network as it is to run at a level: with its adapter, and with what is injected."""
+        with ExitStack() as stack:
+            stack.enter_context(self.model.turn())
+            if self.casting.adapter is not None:
+                stack.enter_context(self.casting.adapter.at(level))
+            if injected:
+                stack.enter_context(self.model.injecting(injected))
+            yield
+
+    def output(self, latents: Latents, level: Level, positions: Positions | None = None) -> Latents:
+        """The network's output with guidance."""
+        weight = guidance_scale(self.casting.settings, level)
+        return guided_output(self.model, latents, level, (self.negative, self.prompted), weight, positions)
+
+
 def starting_noise(casting: Casting) -> Latents:
     """The noise that sampling starts from; drawn on the CPU, so that a seed means the same everywhere.
 
@@ -66,7 +104,7 @@ def starting_noise(casting: Casting) -> Latents:
         MotionError: a share of inverted noise is asked for and the motion holds none.
     """
     generator = torch.Generator().manual_seed(casting.seed)
-    fresh = torch.randn(casting.backbone.latent_shape(casting.shape), generator=generator)
+    fresh = torch.randn(casting.model.codec.latent_shape(casting.shape), generator=generator)
     beta = casting.settings.beta
     if not beta:
         return fresh
@@ -86,51 +124,94 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
     Raises:
         DivergenceError: a loss or the latents stopped being finite.
         MotionError: saved positions are asked for and the motion has none for these steps, or none that fit.
+        SettingError: a word that the method asks for is not in the prompt.
     """
-    backbone, settings = casting.backbone, casting.settings
-    texts = backbone.text(""), backbone.text(casting.prompt)
-    noise = starting_noise(casting).to(texts[0].device)
-    result = Cast(noise)
+    run = _begun(casting)
+    result = Cast(run.noise)
     positions: Positions | None = None
-    for index, timestep in enumerate(backbone.timesteps(settings.steps)):
-        with casting.adapter.at(timestep) if casting.adapter else nullcontext():
-            if index < guided_steps(settings):
-                positions = yield from _guided_step(casting, result, noise, (index, timestep), texts, positions)
-            else:
-                result.latents = _denoise(casting, result.latents, timestep, texts, None)
+    for index, level in enumerate(run.schedule.levels):
+        if index < guided_steps(casting.settings):
+            positions = yield from _guided_step(run, result, index, positions)
+        else:
+            with torch.no_grad(), run.held(level, {}):
+                result.latents = run.schedule.step(index, run.output(result.latents, level), result.latents)
         if not result.latents.isfinite().all():
             raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr, cfg or strength")
-        yield Step("sample", index, settings.steps, latents=result.latents)
+        yield Step("sample", index, len(run.schedule), latents=result.latents)
     return result
 
 
+def _begun(casting: Casting) -> _Run:
+    """What a run begins with."""
+    model, method, settings = casting.model, casting.method, casting.settings
+    noise, needs = starting_noise(casting), Needs()
+    if isinstance(method, Guide):
+        noise, needs = method.begin(noise, casting.motion, settings), method.needs(settings)
+    lattices = {number: model.lattice(casting.shape, number) for number in needs.blocks}
+    places = word_places(model, needs.words, casting.prompt)
+    return _Run(
+        casting=casting,
+        schedule=model.schedule(settings.steps),
+        negative=model.text.encode(settings.negative_prompt),
+        prompted=model.text.encode(casting.prompt),
+        noise=noise.to(model.about.device),
+        needs=needs,
+        aim=Aim(casting.motion, lattices, 0, places),
+    )
+
+
+def word_places(model: Model, words: Sequence[str], prompt: str) -> dict[str, tuple[int, ...]]:
+    """Places of words in the encoded prompt.
+
+    Raises:
+        SettingError: one is not in the prompt.
+    """
+    places = {word: model.text.places(prompt, word) for word in words}
+    lacking = [word for word, found in places.items() if not found]
+    if lacking:
+        raise SettingError(f"{', '.join(lacking)} is not in the prompt {prompt!r}; name words that are")
+    return places
+
+
 def _guided_step(
-    casting: Casting,
-    result: Cast,
-    noise: Latents,
-    when: tuple[int, int],
-    texts: tuple[Text, Text],
-    positions: Positions | None,
+    run: _Run, result: Cast, index: int, positions: Positions | None
 ) -> Generator[Step, None, Positions | None]:
-    """One guided step, of a number and a timestep; changes the latents in ``result`` and returns positions to go on with."""
-    settings: Any = casting.settings
-    index, timestep = when
-    with _injection(casting, noise, timestep, texts[1]) if settings.inject else nullcontext():
-        if settings.target == "saved":
-            positions = _saved_positions(casting, index)
-        elif casting.method.blocks(settings):
-            positions = yield from _optimise(casting, result, index, timestep, texts[1], positions)
-        result.latents = _denoise(casting, result.latents, timestep, texts, positions)
+    """One guided step; changes the latents in ``result`` and returns positions to go on with."""
+    settings, method, level = run.casting.settings, run.casting.method, run.schedule.levels[index]
+    assert isinstance(settings, Guided) and isinstance(method, Guide)
+    injected, reference = _of_reference(run, level)
+    if settings.target == "saved":
+        positions = _saved_positions(run.casting, index)
+    elif run.needs.blocks or run.needs.output:
+        aim = replace(run.aim, step=index, reference=reference)
+        positions = yield from _optimise(run, result, aim, injected, positions)
+    with torch.no_grad(), run.held(level, injected):
+        output = method.steered(run.output(result.latents, level, positions), run.memory, settings)
+        result.latents = run.schedule.step(index, output, result.latents)
     return positions
 
 
-def _injection(casting: Casting, noise: Latents, timestep: int, text: Text) -> AbstractContextManager[None]:
-    """Hold the first block's keys and values at those of the reference, noised with the starting noise."""
-    backbone = casting.backbone
-    reference = casting.motion[names.LATENTS].to(noise)
-    with torch.no_grad():
-        seen = backbone.record(backbone.add_noise(reference, noise, timestep), timestep, text, [0])
-    return backbone.injecting(seen)
+@torch.no_grad()
+def _of_reference(run: _Run, level: Level) -> tuple[Record, Observed | None]:
+    """What of the reference is injected at a level, and what the network says of it there, as far as the method needs them.
+
+    The reference is noised with the noise that the video began with. Blocks that are read keep their own keys and values: else the
+    loss would look at the reference's (as in the released DiTFlow).
+    """
+    blocks = [number for number in run.needs.inject if number not in run.needs.blocks]
+    if not blocks and not run.needs.reference:
+        return {}, None
+    latents = run.schedule.noised(run.casting.motion[names.LATENTS].to(run.noise), run.noise, level)
+    with run.held(level, {}):
+        injected = run.model.record(latents, level, run.prompted, blocks) if blocks else {}
+        if not run.needs.reference:
+            return injected, None
+        return injected, _with_output(run, latents, level, run.model.predict(latents, level, run.negative))
+
+
+def _with_output(run: _Run, latents: Latents, level: Level, output: Latents) -> Observed:
+    clean, noise = run.schedule.estimates(output, latents, level)
+    return Observed(latents, level, {}, output, clean, noise)
 
 
 def _saved_positions(casting: Casting, index: int) -> Positions:
@@ -140,37 +221,13 @@ def _saved_positions(casting: Casting, index: int) -> Positions:
             f"the motion holds no saved positions for guided step {index + 1}; make them with target=positions and the same "
             "steps and share, and keep that run's motion"
         )
-    needed = casting.backbone.positions(casting.shape)
+    needed = casting.model.positions(casting.shape)
     if {name: saved.shape for name, saved in found.items()} != {name: own.shape for name, own in needed.items()}:
         raise MotionError(
-            f"the saved positions of guided step {index + 1} do not fit {casting.backbone.name}: it needs "
+            f"the saved positions of guided step {index + 1} do not fit {casting.model.about.name}: it needs "
             f"{', '.join(f'{name} {tuple(own.shape)}' for name, own in needed.items())}; make them anew with target=positions"
         )
     return {name: saved.to(needed[name].device) for name, saved in found.items()}
-
-
-def _aim(casting: Casting, index: int) -> Aim:
-    """What a guided step aims at.
-
-    Raises:
-        SettingError: a word that the method asks for is not in the prompt.
-    """
-    backbone, method = casting.backbone, casting.method
-    grids = {number: backbone.grid(casting.shape, number) for number in method.blocks(casting.settings)}
-    return Aim(casting.motion, grids, index, word_places(backbone, method, casting.settings, casting.prompt))
-
-
-def word_places(backbone: Backbone, method: Method, settings: Sampled, prompt: str) -> dict[str, tuple[int, ...]]:
-    """Places in the encoded prompt of the words that a method asks for.
-
-    Raises:
-        SettingError: one is not in the prompt.
-    """
-    places = {word: backbone.word_places(prompt, word) for word in method.words(settings)}
-    lacking = [word for word, found in places.items() if not found]
-    if lacking:
-        raise SettingError(f"{', '.join(lacking)} is not in the prompt {prompt!r}; name words that are")
-    return places
 
 
 def learning_rate(settings: Guided, index: int) -> float:
@@ -180,35 +237,51 @@ def learning_rate(settings: Guided, index: int) -> float:
 
 
 def _optimise(
-    casting: Casting, result: Cast, index: int, timestep: int, text: Text, positions: Positions | None
+    run: _Run, result: Cast, aim: Aim, injected: Record, positions: Positions | None
 ) -> Generator[Step, None, Positions | None]:
     """The inner steps of one guided step; changes the latents in ``result``, or returns new positions."""
-    settings: Any = casting.settings
-    backbone, method = casting.backbone, casting.method
-    assert isinstance(method, Guide)
+    settings, index = run.casting.settings, aim.step
+    assert isinstance(settings, Guided)
     moving = settings.target == "positions"
-    start = (positions or backbone.positions(casting.shape)) if moving else {"latents": result.latents}
+    start = (positions or run.model.positions(run.casting.shape)) if moving else {"latents": result.latents}
     leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
     update = _Update(settings.optimizer, list(leaves.values()), learning_rate(settings, index))
     for inner in range(settings.inner):
-        with torch.enable_grad():
-            latents = result.latents if moving else leaves["latents"]
-            record = backbone.record(latents, timestep, text, method.blocks(settings), leaves if moving else None)
-            loss = method.loss(record, _aim(casting, index), settings)
-            gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-        backbone.passes.backward += 1
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise DivergenceError(f"the loss is {value} in guided step {index + 1}: lower lr, or use another block")
+        loss, gradients = _gradients(run, aim, injected, result.latents, leaves)
+        if not math.isfinite(loss):
+            raise DivergenceError(f"the loss is {loss} in guided step {index + 1}: lower lr, or use another block")
         update(gradients)
-        result.losses.append(value)
-        yield Step("guide", index * settings.inner + inner, guided_steps(settings) * settings.inner, value)
+        result.losses.append(loss)
+        yield Step("guide", index * settings.inner + inner, guided_steps(settings) * settings.inner, loss)
     finished = {name: leaf.detach() for name, leaf in leaves.items()}
     if not moving:
         result.latents = finished["latents"]
         return None
     result.positions |= {names.position_name(index, name): tensor for name, tensor in finished.items()}
     return finished
+
+
+@torch.enable_grad()
+def _gradients(
+    run: _Run, aim: Aim, injected: Record, latents: Latents, leaves: Mapping[str, Tensor]
+) -> tuple[float, Sequence[Tensor | None]]:
+    """The loss, and its gradient by what is optimised: the latents, or positions."""
+    level, method, needs = run.schedule.levels[aim.step], run.casting.method, run.needs
+    assert isinstance(method, Guide)
+    latents = leaves.get("latents", latents)
+    positions = None if "latents" in leaves else leaves
+    with run.held(level, injected):
+        if needs.output:
+            with torch.no_grad():
+                output = run.output(latents, level)
+            observed = _with_output(run, latents, level, output)
+        else:
+            record = run.model.record(latents, level, run.prompted, needs.blocks, positions, needs.features)
+            observed = Observed(latents, level, record)
+            run.model.passes.backward += 1
+        loss = method.loss(observed, aim, run.casting.settings)
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    return float(loss.detach()), gradients
 
 
 class _Update:
@@ -223,10 +296,8 @@ class _Update:
     @torch.no_grad()
     def __call__(self, gradients: Sequence[Tensor | None]) -> None:
         for leaf, gradient in zip(self.leaves, gradients, strict=True):
-            if gradient is None:
-                continue
             leaf.grad = gradient
-            if self.adam is None:
+            if self.adam is None and gradient is not None:
                 leaf -= self.rate * (gradient / _size(gradient) if self.scaled else gradient)
         if self.adam is not None:
             self.adam.step()
@@ -237,21 +308,46 @@ def _size(gradient: Tensor) -> Tensor:
     return gradient.square().mean().sqrt().clamp(min=1e-12)
 
 
-def prompt_weight(settings: Sampled, timestep: int) -> float:
-    """Weight of the prompt at a timestep; the growing form is that of the published CogVideoX pipeline."""
+def guidance_scale(settings: Sampled, level: Level) -> float:
+    """Weight of the prompt against the negative prompt at a level; the dynamic form is that of the published CogVideoX pipeline.
+
+    That formula, ``1 + cfg (1 - cos(pi ((steps - timestep) / steps)^5)) / 2``, has the timestep where the number of the step seems
+    to be meant: it does not grow over the steps but jumps between 1 and ``1 + cfg``, and another number of steps gives another
+    draw. It is kept because the published model is run so.
+    """
     if not settings.dynamic_cfg:
         return settings.cfg
-    progress = ((settings.steps - timestep) / settings.steps) ** 5.0
+    progress = ((settings.steps - level.timestep) / settings.steps) ** 5.0
     return 1 + settings.cfg * (1 - math.cos(math.pi * progress)) / 2
 
 
-@torch.no_grad()
-def _denoise(
-    casting: Casting, latents: Latents, timestep: int, texts: tuple[Text, Text], positions: Positions | None
+def guided_output(
+    model: Model,
+    latents: Latents,
+    level: Level,
+    conditions: tuple[Condition, Condition],
+    weight: float,
+    positions: Positions | None = None,
 ) -> Latents:
-    """One denoising step with the prompt weighted against the empty one, both in one batch."""
-    backbone, settings = casting.backbone, casting.settings
-    weight = prompt_weight(settings, timestep)
-    output = backbone.predict(torch.cat([latents, latents]), timestep, torch.cat(texts), positions)
-    plain, prompted = output.chunk(2)
-    return backbone.step(plain + weight * (prompted - plain), timestep, latents)
+    """The network's output with one prompt weighted against another (Ho and Salimans, 2207.12598).
+
+    Both are seen in one batch, or one after the other where the model says that a batch of two takes too much memory; with a
+    weight of 1 or 0 only one of them is seen.
+
+    Args:
+        model: the model.
+        latents: of one video.
+        level: their level of noise.
+        conditions: the negative prompt and the prompt.
+        weight: of the prompt.
+        positions: the network's positions, where they are others than its own.
+    """
+    negative, prompted = conditions
+    if weight in (0, 1):
+        return model.predict(latents, level, prompted if weight else negative, positions)
+    if model.about.batched and negative.fits(prompted):
+        both = model.predict(torch.cat([latents, latents]), level, negative.joined(prompted), positions)
+        plain, wanted = both.chunk(2)
+    else:
+        plain, wanted = (model.predict(latents, level, condition, positions) for condition in conditions)
+    return plain + weight * (wanted - plain)

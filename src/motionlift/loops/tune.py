@@ -7,6 +7,7 @@ step and the process, so that a run that was killed goes on from its checkpoint 
 
 import hashlib
 import math
+import threading
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import is_tensorboard_available
 from torch import Tensor
 
+from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
 from motionlift.core.method import Draw, Tuner
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Backbone
-from motionlift.core.tensors import Latents, Text
+from motionlift.core.model import Model
+from motionlift.core.schedule import Schedule
+from motionlift.core.tensors import Latents
 from motionlift.errors import DivergenceError, SettingError
 from motionlift.loops.adapters import Tunable
 from motionlift.loops.interrupts import held_back
@@ -32,14 +35,17 @@ from motionlift.loops.run_folder import Row, RunFolder
 CHECKPOINT_EVERY = 50
 """Steps between checkpoints (ours)."""
 
+_ONE_STEP = threading.Lock()
+"""Held for a step by the run that takes it: PyTorch's own generator, which dropout draws from, is one for a whole process."""
+
 
 @dataclass(frozen=True)
 class Tuning:
     """One adapter to be tuned."""
 
-    backbone: Backbone
+    model: Model
     """The model."""
-    method: Tuner
+    method: Tuner[Any]
     """The method."""
     settings: Tuned
     """Settings of the method."""
@@ -47,7 +53,7 @@ class Tuning:
     """What is tuned, on the model's network."""
     latents: Latents
     """The reference, clean."""
-    text: Text
+    condition: Condition
     """The prompt of tuning, encoded."""
     shape: Shape
     """Size of the reference at the model."""
@@ -55,28 +61,30 @@ class Tuning:
     """Where checkpoints and losses are kept."""
 
 
-def precision_of(settings: Tuned, backbone: Backbone) -> str:
+def precision_of(settings: Tuned, model: Model) -> str:
     """The precision of a run's autocast, as accelerate names it.
 
     Raises:
         SettingError: fp16 is asked for without a GPU.
     """
-    kind = next(backbone.network.parameters()).dtype
+    kind = next(model.network.parameters()).dtype
     own = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(kind, "no")
     chosen = own if settings.precision == "auto" else settings.precision
-    if chosen == "fp16" and backbone.device.type == "cpu":
+    if chosen == "fp16" and model.about.device.type == "cpu":
         raise SettingError("precision is fp16, which needs a GPU; allowed here are no and bf16")
     return chosen
 
 
 def accelerated(job: Tuning) -> Accelerator:
-    """The accelerator of a run, whatever an earlier run in this process had."""
+    """The accelerator of a run, whatever another run in this process has."""
     tracked = job.folder is not None and is_tensorboard_available()
     logged = {"log_with": "tensorboard", "project_dir": job.folder.path} if job.folder and tracked else {}
-    AcceleratorState._reset_state(reset_partial_state=True)  # a process keeps its first device and precision otherwise
+    # A process keeps its first device, precision and accumulation otherwise; clearing them would take them from other runs.
+    for shared in (PartialState, AcceleratorState, GradientState):
+        shared._shared_state = type(shared._shared_state)()
     accelerator = Accelerator(
-        mixed_precision=precision_of(job.settings, job.backbone),
-        cpu=job.backbone.device.type == "cpu",
+        mixed_precision=precision_of(job.settings, job.model),
+        cpu=job.model.about.device.type == "cpu",
         gradient_accumulation_steps=job.settings.accumulation,
         **logged,
     )
@@ -94,24 +102,27 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
         OutputError: the folder cannot be written.
         SettingError: a precision that the device has not.
     """
-    accelerator, total = accelerated(job), job.settings.tuning_steps
+    total = job.settings.tuning_steps
     optimizer = torch.optim.AdamW(
         list(job.adapter.parameters.values()), lr=job.settings.tuning_lr, weight_decay=job.settings.weight_decay
     )
     done, about = job.folder.resume(job.adapter, optimizer, total) if job.folder else (0, {})
+    with _ONE_STEP:
+        accelerator = accelerated(job)
+        prepared: Any = accelerator.prepare(optimizer)
     if accelerator.scaler is not None and "scaler" in about:
         accelerator.scaler.load_state_dict(about["scaler"])
-    prepared: Any = accelerator.prepare(optimizer)
-    saved = done
+    schedule, saved = job.model.schedule(job.settings.steps), done
     try:
         for index in range(done, total):
             began = time.perf_counter()
-            loss = _gradients(job, accelerator, index)
-            with held_back():  # else a stop between weights and count would take a step twice
-                _apply(job, accelerator, prepared, index)
-                done = index + 1
-                if job.folder is not None:
-                    job.folder.log(Row(done, loss, time.perf_counter() - began))
+            with _ONE_STEP:
+                loss = _gradients(job, accelerator, schedule, index)
+                with held_back():  # else a stop between weights and count would take a step twice
+                    _apply(job, accelerator, prepared, index)
+                    done = index + 1
+                    if job.folder is not None:
+                        job.folder.log(Row(done, loss, time.perf_counter() - began))
             accelerator.log({"loss": loss}, step=done)
             if done % CHECKPOINT_EVERY == 0:
                 saved = _save(job, accelerator, prepared, done)
@@ -135,20 +146,21 @@ def _save(job: Tuning, accelerator: Accelerator, optimizer: Any, done: int) -> i
     return done
 
 
-def _gradients(job: Tuning, accelerator: Accelerator, index: int) -> float:
+def _gradients(job: Tuning, accelerator: Accelerator, schedule: Schedule, index: int) -> float:
     """Gradients of all draws of a step; returns its loss, the mean over draws and processes."""
-    total = torch.zeros((), device=job.backbone.device)
+    total = torch.zeros((), device=job.model.about.device)
     for part in range(job.settings.accumulation):
-        with accelerator.accumulate(job.backbone.network), torch.random.fork_rng():
+        with accelerator.accumulate(job.model.network), torch.random.fork_rng():
             number = part * accelerator.num_processes + accelerator.process_index
             torch.manual_seed(_seed(job.settings.tuning_seed, index, number))
-            draw = _draw(job)
-            with accelerator.autocast():
-                loss = job.method.loss(draw, job.backbone, job.settings)
-            total += loss.detach() / job.settings.accumulation
-            _check_finite(float(_mean(accelerator, total)), index)
-            accelerator.backward(loss)
-            job.backbone.passes.backward += 1
+            draw = _draw(job, schedule)
+            with job.model.turn(), job.adapter.attached():
+                with accelerator.autocast():
+                    loss = job.method.loss(draw, job.model, job.settings)
+                total += loss.detach() / job.settings.accumulation
+                _check_finite(float(_mean(accelerator, total)), index)
+                accelerator.backward(loss)
+            job.model.passes.backward += 1
     return float(_mean(accelerator, total))
 
 
@@ -191,9 +203,9 @@ def _seed(*parts: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:6], "big")
 
 
-def _draw(job: Tuning) -> Draw:
-    """Noise and a timestep from PyTorch's own generator, drawn on the CPU, so that a seed means the same everywhere."""
+def _draw(job: Tuning, schedule: Schedule) -> Draw:
+    """Noise and a level from PyTorch's own generator, drawn on the CPU, so that a seed means the same everywhere."""
     noise = torch.randn(job.latents.shape)
-    levels = job.backbone.levels
-    timestep = int(torch.randint(job.settings.lowest_timestep(levels), levels, ()))
-    return Draw(job.latents, noise.to(job.latents), timestep, job.text, job.shape, job.adapter.off)
+    count = len(schedule.trained)
+    index = int(torch.randint(job.settings.lowest(count), count, ()))
+    return Draw(job.latents, noise.to(job.latents), index, schedule, job.condition, job.shape, job.adapter.off)

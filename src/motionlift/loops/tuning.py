@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from motionlift.core.cost import Step
 from motionlift.core.method import Reference, Tuner
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
+from motionlift.core.schedule import Level
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.loops import sample
-from motionlift.loops.adapters import Tunable, tunable
+from motionlift.loops.adapters import Tunable
 from motionlift.loops.run_folder import PREVIEWS, RunFolder, is_first_process
 from motionlift.loops.tune import Tuning, tune
 from motionlift.motion import names
@@ -21,17 +24,17 @@ from motionlift.video.sheets import contact_sheet
 
 
 def tuned(
-    backbone: Backbone,
-    method: Tuner,
+    model: Model,
+    method: Tuner[Any],
     settings: Tuned,
     reference: Reference,
     folder: RunFolder | None = None,
     previews: int = 0,
-) -> Generator[Step, None, dict[str, Any]]:
+) -> Generator[Step, None, dict[str, Tensor]]:
     """Tune, yielding every step and those of the previews; returns the adapter as tensors of a motion.
 
     Args:
-        backbone: the model.
+        model: the model.
         method: the method.
         settings: its settings.
         reference: what it is tuned to.
@@ -41,17 +44,15 @@ def tuned(
     Raises:
         MotionliftError: as :func:`motionlift.loops.tune.tune` says.
     """
-    backbone.network.to(backbone.device)
-    text = backbone.text(method.caption(settings))
-    with tunable(backbone.network, method.plan(backbone, settings), settings.tuning_seed) as adapter:
-        job = Tuning(backbone, method, settings, adapter, reference.latents, text, reference.shape, folder)
-        for step in tune(job):
-            yield step
-            if folder is not None and is_first_process() and _is_due(step, previews):
-                with adapter.sampled():
-                    yield from _preview(job, reference, folder.path / PREVIEWS / f"{step.index + 1:06}.png")
-        part = backbone.adapter_prefix
-        return {names.adapter_name(part, name): tensor for name, tensor in adapter.tensors().items()}
+    condition = model.text.encode(method.caption(settings))
+    with model.turn():
+        adapter = Tunable(model.network, method.plan(model, settings), settings.tuning_seed)
+    job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder)
+    for step in tune(job):
+        yield step
+        if folder is not None and is_first_process() and _is_due(step, previews):
+            yield from _preview(job, reference, folder.path / PREVIEWS / f"{step.index + 1:06}.png")
+    return {names.adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.tensors().items()}
 
 
 def _is_due(step: Step, previews: int) -> bool:
@@ -64,25 +65,25 @@ class _Previewed:
     """What is being tuned, as a switch of the sampling loop."""
 
     adapter: Tunable
-    lowest: int
+    lowest: float
 
-    def at(self, timestep: int) -> AbstractContextManager[None]:
+    def at(self, level: Level) -> AbstractContextManager[None]:
         """On where it is tuned."""
-        return nullcontext() if timestep >= self.lowest else self.adapter.off()
+        return self.adapter.sampled() if level.noise >= self.lowest else nullcontext()
 
 
 def _preview(job: Tuning, reference: Reference, path: Path) -> Generator[Step, None, None]:
     """Sample the source prompt with what is tuned so far, and write the frames as one picture."""
-    motion: Tensors = {INVERTED: reference.trajectory[max(reference.trajectory)]} if reference.trajectory else {}
-    backbone, settings = job.backbone, job.settings
-    switch = _Previewed(job.adapter, settings.lowest_timestep(backbone.levels))
-    casting = sample.Casting(backbone, job.method, settings, motion, job.shape, settings.source_prompt, 0, switch)
+    motion: Tensors = {INVERTED: reference.trajectory[0]} if reference.trajectory else {}
+    model, settings = job.model, job.settings
+    switch = _Previewed(job.adapter, lowest_noise(model, settings))
+    casting = sample.Casting(model, job.method, settings, motion, job.shape, settings.source_prompt, 0, switch)
     result = yield from sample.cast(casting)
     path.parent.mkdir(exist_ok=True)
-    contact_sheet(Clip.from_pixels(backbone.decode(result.latents), backbone.fps), path)
+    contact_sheet(Clip.from_pixels(model.codec.decode(result.latents), model.about.fps), path)
 
 
-def adapter_of(tensors: Tensors, backbone: Backbone) -> dict[str, Any]:
-    """The adapter among the tensors of a motion, by names of the model's network."""
-    part = f"{backbone.adapter_prefix}."
-    return {name.removeprefix(part): tensor for name, tensor in names.adapter(tensors).items()}
+def lowest_noise(model: Model, settings: Tuned) -> float:
+    """Share of noise of the cleanest level that is tuned, and cast with the adapter."""
+    trained = model.schedule(settings.steps).trained
+    return trained[settings.lowest(len(trained))].noise

@@ -4,8 +4,8 @@ The motion is the displacement of every token from every frame to every other, r
 hard (arg-max) for the reference, soft (expected) for the video being made.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,10 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.cost import Step
-from motionlift.core.method import Aim, Reference
+from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
-from motionlift.core.model import Backbone
-from motionlift.core.seen import Record
+from motionlift.core.model import Model
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Tensors
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
@@ -29,14 +28,14 @@ class DiTFlowSettings(Guided):
 
     block: tuple[int, ...] = setting((20,), low=0)
     """Blocks whose attention is read, from zero (paper: 15 for 2B, 20 for 5B; 20+15+10 gains a little)."""
-    temperature: float = setting(2.0, low=1e-3, high=1e3)
+    temperature: float = setting(2.0, low=1e-3, high=1e3, when="cast")
     """Factor on the attention logits of the video being made (released)."""
-    threshold: float = setting(0.0, low=-1, high=1e4)
+    threshold: float = setting(0.0, low=-1, high=1e4, when="cast")
     """Reference displacements of at most this many tokens are left out of the loss (released); negative keeps all."""
-    mutual: bool = setting(False, lifted=True)
+    mutual: bool = setting(False, when="lift")
     """Leave out what attention tells of the reference where the way there and back does not end within one token of its beginning
     (ours; the paper keeps all). Optical flow is always checked so."""
-    read: str = setting("attention", choices=("attention", "flow"), lifted=True)
+    read: str = setting("attention", choices=("attention", "flow"), when="lift")
     """Where the reference's displacement is read: ``attention`` (paper) or ``flow``, dense optical flow of its pixels (ours)."""
 
 
@@ -49,71 +48,61 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Defaults per model: the paper's for the published ones, ours for the bundled ones."""
 
 
-class DiTFlow:
-    """The :class:`motionlift.core.method.Method` of DiTFlow."""
+class DiTFlow(Guide[DiTFlowSettings]):
+    """The :class:`motionlift.core.method.Guide` of DiTFlow."""
 
     name = "ditflow"
     summary = "match where attention says each token goes (Attention Motion Flow)"
     Settings = DiTFlowSettings
+    presets = PRESETS
 
-    def settings(self, backbone: Backbone) -> DiTFlowSettings:
-        """The table's row for a known model; else the released settings with the middle block."""
-        preset = PRESETS.get(backbone.variant, {"block": (backbone.blocks // 2,)})
-        return replace(DiTFlowSettings(), **backbone.defaults, **preset)
-
-    def check(self, backbone: Backbone, settings: DiTFlowSettings) -> None:
-        """Nothing to refuse."""
+    def needs(self, settings: DiTFlowSettings) -> Needs:
+        """The attention of the blocks."""
+        return Needs(blocks=settings.block, inject=injected(settings))
 
     def lift(
-        self, reference: Reference, backbone: Backbone, settings: DiTFlowSettings
-    ) -> Generator[Step, None, Tensors]:
+        self, reference: Reference, model: Model, settings: DiTFlowSettings
+    ) -> Generator[Step, None, dict[str, Tensor]]:
         """Hard displacement of each block (clean latents, timestep 0, empty prompt), or that of the optical flow."""
         if settings.read == "flow":
-            fields = _flow_fields(reference, backbone, settings)
+            fields = _flow_fields(reference, model, settings)
         else:
-            fields = _attention_fields(reference, backbone, settings)
+            fields = _attention_fields(reference, model, settings)
         yield Step("lift", 0, 1)
         return {"latents": reference.latents, **fields}
 
-    def blocks(self, settings: DiTFlowSettings) -> Sequence[int]:
-        """The blocks whose attention is read."""
-        return settings.block
-
-    def words(self, settings: DiTFlowSettings) -> Sequence[str]:
-        """None: the loss asks for no word."""
-        return ()
-
-    def loss(self, record: Record, aim: Aim, settings: DiTFlowSettings) -> Float[Tensor, ""]:
+    def loss(self, observed: Observed, aim: Aim, settings: DiTFlowSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the displacement loss."""
         losses = []
         for number in settings.block:
-            seen = record[number]
-            soft = displacement(seen.query[0], seen.key[0], aim.grids[number], settings.temperature)
+            seen = observed.record[number]
+            soft = displacement(seen.query[0], seen.key[0], aim.lattices[number], settings.temperature)
             name = f"displacement.{number}"
             reference = aim.motion[name if name in aim.motion else "displacement"].to(soft)
             losses.append(displacement_loss(soft, reference, settings.threshold))
         return torch.stack(losses).mean()
 
 
-def _flow_fields(reference: Reference, backbone: Backbone, settings: DiTFlowSettings) -> Tensors:
+def _flow_fields(reference: Reference, model: Model, settings: DiTFlowSettings) -> Tensors:
     """One field for all blocks of a model that has one lattice, else one for each of the settings' blocks."""
     frames = ((reference.wide + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-    times = backbone.frame_times(len(frames))
-    grids = {number: backbone.grid(reference.shape, number) for number in range(backbone.blocks)}
-    if len(set(grids.values())) == 1:
-        return {"displacement": flow_displacement(frames, times, grids[0])}
-    return {f"displacement.{number}": flow_displacement(frames, times, grids[number]) for number in settings.block}
+    times = model.codec.frame_times(len(frames))
+    lattices = {number: model.lattice(reference.shape, number) for number in range(model.about.blocks)}
+    if len(set(lattices.values())) == 1:
+        return {"displacement": flow_displacement(frames, times, lattices[0])}
+    return {f"displacement.{number}": flow_displacement(frames, times, lattices[number]) for number in settings.block}
 
 
 @torch.no_grad()
-def _attention_fields(reference: Reference, backbone: Backbone, settings: DiTFlowSettings) -> Tensors:
+def _attention_fields(reference: Reference, model: Model, settings: DiTFlowSettings) -> Tensors:
     """Hard displacement in each of the settings' blocks."""
-    record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
+    clean = model.schedule(settings.steps).clean
+    record = model.record(reference.latents, clean, model.text.encode(""), settings.block, features=False)
     fields = {}
     for number, seen in record.items():
-        grid = backbone.grid(reference.shape, number)
-        field = displacement(seen.query[0], seen.key[0], grid, settings.temperature, hard=True)
-        fields[f"displacement.{number}"] = confirmed(field, grid) if settings.mutual else field
+        lattice = model.lattice(reference.shape, number)
+        field = displacement(seen.query[0], seen.key[0], lattice, settings.temperature, hard=True)
+        fields[f"displacement.{number}"] = confirmed(field, lattice) if settings.mutual else field
     return fields
 
 

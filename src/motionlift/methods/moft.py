@@ -4,8 +4,8 @@ The baseline of DiTFlow (2412.07776) after Xiao et al. (2405.14864): features mi
 channels by the first principal component, cosine.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,12 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.cost import Step
-from motionlift.core.method import Aim, Reference
+from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.core.seen import Record
 from motionlift.core.settings import setting
-from motionlift.core.tensors import Tensors
 from motionlift.signals.features import moft_loss, motion_channels, motion_features
 
 
@@ -28,7 +27,7 @@ class MOFTSettings(Guided):
 
     block: tuple[int, ...] = setting((20,), low=0)
     """Blocks whose features are read (DiTFlow compares at the same block)."""
-    channel_share: float = setting(0.04, low=0, high=1, lifted=True)
+    channel_share: float = setting(0.04, low=0, high=1, when="lift")
     """Share of the channels that are kept (paper)."""
 
 
@@ -41,50 +40,47 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Defaults per model: DiTFlow's blocks."""
 
 
-class MOFT:
-    """The :class:`motionlift.core.method.Method` of MOFT."""
+class MOFT(Guide[MOFTSettings]):
+    """The :class:`motionlift.core.method.Guide` of MOFT."""
 
     name = "moft"
     summary = "match features minus their mean over time, in the channels that carry motion (baseline)"
     Settings = MOFTSettings
+    presets = PRESETS
 
-    def settings(self, backbone: Backbone) -> MOFTSettings:
-        """The table's row for a known model; else the middle block."""
-        preset = PRESETS.get(backbone.variant, {"block": (backbone.blocks // 2,)})
-        return replace(MOFTSettings(), **backbone.defaults, **preset)
+    def needs(self, settings: MOFTSettings) -> Needs:
+        """The features of the blocks."""
+        return Needs(blocks=settings.block, features=True, inject=injected(settings))
 
-    def check(self, backbone: Backbone, settings: MOFTSettings) -> None:
-        """Nothing to refuse."""
-
-    def lift(self, reference: Reference, backbone: Backbone, settings: MOFTSettings) -> Generator[Step, None, Tensors]:
+    def lift(
+        self, reference: Reference, model: Model, settings: MOFTSettings
+    ) -> Generator[Step, None, dict[str, Tensor]]:
         """Motion features and their channels of each block (clean latents, timestep 0, empty prompt)."""
-        with torch.no_grad():
-            record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
+        record = _features(reference, model, settings)
         tensors = {"latents": reference.latents}
         for number in settings.block:
-            grid = backbone.grid(reference.shape, number)
-            features = motion_features(record[number].features[0], grid)
-            channels = motion_channels(record[number].features[0], grid, settings.channel_share)
+            lattice = model.lattice(reference.shape, number)
+            features = motion_features(record[number].features[0], lattice)
+            channels = motion_channels(record[number].features[0], lattice, settings.channel_share)
             tensors |= {f"features.{number}": features[..., channels], f"channels.{number}": channels}
         yield Step("lift", 0, 1)
         return tensors
 
-    def blocks(self, settings: MOFTSettings) -> Sequence[int]:
-        """The blocks whose features are read."""
-        return settings.block
-
-    def words(self, settings: MOFTSettings) -> Sequence[str]:
-        """None: the loss asks for no word."""
-        return ()
-
-    def loss(self, record: Record, aim: Aim, settings: MOFTSettings) -> Float[Tensor, ""]:
+    def loss(self, observed: Observed, aim: Aim, settings: MOFTSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the MOFT loss."""
         losses = []
         for number in settings.block:
-            features = motion_features(record[number].features[0], aim.grids[number])
+            features = motion_features(observed.record[number].features[0], aim.lattices[number])
             kept = features[..., aim.motion[f"channels.{number}"].to(features.device)]
             losses.append(moft_loss(kept, aim.motion[f"features.{number}"].to(features)))
         return torch.stack(losses).mean()
+
+
+@torch.no_grad()
+def _features(reference: Reference, model: Model, settings: MOFTSettings) -> Record:
+    """What the blocks give of the clean reference."""
+    clean = model.schedule(settings.steps).clean
+    return model.record(reference.latents, clean, model.text.encode(""), settings.block)
 
 
 METHOD = MOFT()

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Lattice
-from motionlift.core.method import Aim, Reference
+from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected, sampling
 from motionlift.core.method_settings import Guided
-from motionlift.core.model import Backbone
-from motionlift.core.seen import Record, Recorded
+from motionlift.core.model import Model
+from motionlift.core.seen import Recorded
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Tensors
 from motionlift.errors import MotionError, SettingError
@@ -39,38 +39,38 @@ from motionlift.signals.attention_maps import (
 class MotionFlowSettings(Guided):
     """Settings of MotionFlow; those that it names itself are the paper's."""
 
-    steps: int = setting(50, low=1, high=1000, lifted=True)
+    steps: int = setting(50, low=1, high=1000, when="lift")
     """Denoising steps, those of the inversion too (paper)."""
-    share: float = setting(0.4, low=0, high=1, lifted=True)
+    share: float = setting(0.4, low=0, high=1, when="lift")
     """Share of the steps that are guided: 20 of 50 (paper)."""
-    inner: int = setting(1, low=0, high=1000, cast=True)
+    inner: int = setting(1, low=0, high=1000, when="cast")
     """Gradient steps in each guided step (paper: one)."""
-    optimizer: str = setting("plain", choices=("adam", "rms", "plain"), cast=True)
+    optimizer: str = setting("plain", choices=("adam", "rms", "plain"), when="cast")
     """``plain``, the gradient times the learning rate (paper); or as for every guided method."""
-    lr: float = setting(5.0, low=0, high=1000, cast=True)
+    lr: float = setting(5.0, low=0, high=1000, when="cast")
     """Step size alpha in the first guided step (paper)."""
-    lr_end: float = setting(5.0, low=0, high=1000, cast=True)
+    lr_end: float = setting(5.0, low=0, high=1000, when="cast")
     """Step size in the last guided step (paper: the same)."""
-    inject: bool = setting(False, cast=True)
+    inject: bool = setting(False, when="cast")
     """Replace keys and values of the first block by the reference's: DiTFlow's, not this paper's."""
-    inversion: bool = setting(True, lifted=True)
+    inversion: bool = setting(True, when="lift")
     """Invert the reference (paper): the masks are read along the inversion."""
-    beta: float = setting(0.5, low=0, high=1, cast=True)
+    beta: float = setting(0.5, low=0, high=1, when="cast")
     """Share of the inverted noise in the starting noise (the paper does not say; ours: with all of it, a seed would change
     nothing)."""
     block: tuple[int, ...] = setting((0,), low=0)
     """Layers whose maps are read (paper: those of the last down block, the middle, and the first up block)."""
-    subjects: tuple[str, ...] = setting((), lifted=True)
+    subjects: tuple[str, ...] = setting((), when="lift")
     """Words of the source prompt whose motion is taken."""
-    targets: tuple[str, ...] = setting((), cast=True)
+    targets: tuple[str, ...] = setting((), when="cast")
     """Words of the new prompt that take it, as many, in the same order (pairing by order; ours)."""
-    tau: float = setting(0.4, low=0, high=0.99)
+    tau: float = setting(0.4, low=0, high=0.99, when="cast")
     """A mask is where a map exceeds this share of its maximum (paper)."""
-    cross: float = setting(1.0, low=0, high=1e4, cast=True)
+    cross: float = setting(1.0, low=0, high=1e4, when="cast")
     """Weight of the attention to words (the paper names none; ours)."""
-    spatial: float = setting(1.0, low=0, high=1e4, cast=True)
+    spatial: float = setting(1.0, low=0, high=1e4, when="cast")
     """Weight of the attention within frames (ours)."""
-    temporal: float = setting(1.0, low=0, high=1e4, cast=True)
+    temporal: float = setting(1.0, low=0, high=1e4, when="cast")
     """Weight of the attention over frames (ours)."""
 
 
@@ -89,48 +89,48 @@ def published_places(places: Sequence[str]) -> tuple[int, ...]:
     return tuple(number for number, block in enumerate(blocks) if block in chosen) or (len(places) // 2,)
 
 
-class MotionFlow:
-    """The :class:`motionlift.core.method.Method` of MotionFlow."""
+class MotionFlow(Guide[MotionFlowSettings]):
+    """The :class:`motionlift.core.method.Guide` of MotionFlow."""
 
     name = "motionflow"
     summary = "pull the attention to new subjects into the masks of the reference's (inverts the reference)"
     Settings = MotionFlowSettings
+    presets = PRESETS
 
-    def settings(self, backbone: Backbone) -> MotionFlowSettings:
+    def settings(self, model: Model) -> MotionFlowSettings:
         """The paper's settings at the paper's places, or the table's row; sampling as the model needs it."""
-        sampling = {name: value for name, value in backbone.defaults.items() if name in ("steps", "cfg", "dynamic_cfg")}
-        preset = {"block": published_places(backbone.places), **PRESETS.get(backbone.variant, {})}
-        return replace(MotionFlowSettings(), **{**sampling, **preset})
+        preset = {"block": published_places(model.about.places), **self.presets.get(model.about.variant, {})}
+        return replace(MotionFlowSettings(), **{**sampling(model), **preset})
 
     def lift(
-        self, reference: Reference, backbone: Backbone, settings: MotionFlowSettings
-    ) -> Generator[Step, None, Tensors]:
+        self, reference: Reference, model: Model, settings: MotionFlowSettings
+    ) -> Generator[Step, None, dict[str, Tensor]]:
         """Maps of the subjects, and temporal attention, of every layer at every guided step.
 
         Raises:
             SettingError: as :meth:`check` says.
             MotionError: the reference was not inverted, or a mask is empty.
         """
-        self.check(backbone, settings)
-        words = [backbone.word_places(settings.source_prompt, word) for word in settings.subjects]
+        self.check(model, settings)
+        words = [model.text.places(settings.source_prompt, word) for word in settings.subjects]
         if not reference.trajectory:
             raise MotionError("motionflow reads masks along an inversion; leave inversion=true")
-        text = backbone.text(settings.source_prompt)
-        timesteps = sorted(reference.trajectory, reverse=True)[: max(1, round(settings.share * settings.steps))]
+        condition = model.text.encode(settings.source_prompt)
+        levels = model.schedule(settings.steps).levels[: max(1, round(settings.share * settings.steps))]
         kept: dict[str, list[Tensor]] = {}
-        for index, timestep in enumerate(timesteps):
+        for index, level in enumerate(levels):
             with torch.no_grad():
-                record = backbone.record(reference.trajectory[timestep], timestep, text, settings.block)
+                record = model.record(reference.trajectory[index], level, condition, settings.block, features=False)
                 for number, seen in record.items():
-                    grid = backbone.grid(reference.shape, number)
-                    maps = word_maps(seen, grid, words)
+                    lattice = model.lattice(reference.shape, number)
+                    maps = word_maps(seen, lattice, words)
                     masks_of(maps, settings, index)
                     kept.setdefault(f"maps.{number}", []).append(maps)
-                    kept.setdefault(f"temporal.{number}", []).append(_temporal(seen, grid))
-            yield Step("lift", index, len(timesteps))
+                    kept.setdefault(f"temporal.{number}", []).append(_temporal(seen, lattice))
+            yield Step("lift", index, len(levels))
         return {"latents": reference.latents} | {name: torch.stack(found) for name, found in kept.items()}
 
-    def check(self, backbone: Backbone, settings: MotionFlowSettings) -> None:
+    def check(self, model: Model, settings: MotionFlowSettings) -> None:
         """Refuse a reference of which nothing is said.
 
         Raises:
@@ -141,17 +141,17 @@ class MotionFlow:
                 "motionflow needs to know what the reference shows and which words of it move: give source_prompt, such as "
                 "'a red star on a blue plain background', subjects, such as star, and targets, words of the new prompt"
             )
-        lacking = [word for word in settings.subjects if not backbone.word_places(settings.source_prompt, word)]
+        lacking = [word for word in settings.subjects if not model.text.places(settings.source_prompt, word)]
         if lacking:
             raise SettingError(f"{', '.join(lacking)} is not in the source prompt {settings.source_prompt!r}")
         if settings.targets:
-            self.words(settings)
+            self._targets(settings)
 
-    def blocks(self, settings: MotionFlowSettings) -> Sequence[int]:
-        """The layers whose maps are read."""
-        return settings.block
+    def needs(self, settings: MotionFlowSettings) -> Needs:
+        """The attention of the layers, and the places of the targets."""
+        return Needs(blocks=settings.block, words=self._targets(settings), inject=injected(settings))
 
-    def words(self, settings: MotionFlowSettings) -> Sequence[str]:
+    def _targets(self, settings: MotionFlowSettings) -> tuple[str, ...]:
         """The targets.
 
         Raises:
@@ -164,22 +164,22 @@ class MotionFlow:
             )
         return settings.targets
 
-    def loss(self, record: Record, aim: Aim, settings: MotionFlowSettings) -> Float[Tensor, ""]:
+    def loss(self, observed: Observed, aim: Aim, settings: MotionFlowSettings) -> Float[Tensor, ""]:
         """Mean over the layers of the weighted losses: cross (paper), spatial and temporal (ours)."""
         places = [aim.places[word] for word in settings.targets]
         losses = []
         for number in settings.block:
-            seen, grid = record[number], aim.grids[number]
+            seen, lattice = observed.record[number], aim.lattices[number]
             maps = self._at_step(aim.motion, f"maps.{number}", aim.step).to(seen.query.device)
             masks = masks_of(maps, settings, aim.step)
-            parts = settings.cross * cross_loss(word_maps(seen, grid, places), masks)
+            parts = settings.cross * cross_loss(word_maps(seen, lattice, places), masks)
             if settings.spatial:
                 own = seen.spatial
-                own_frame = spatial_probabilities(own.query[0], own.key[0], grid, [each[0] for each in own.rivals])
+                own_frame = spatial_probabilities(own.query[0], own.key[0], lattice, [each[0] for each in own.rivals])
                 parts = parts + settings.spatial * self_loss(own_frame, masks)
             if settings.temporal:
                 reference = self._at_step(aim.motion, f"temporal.{number}", aim.step).to(seen.query.device)
-                parts = parts + settings.temporal * temporal_loss(_temporal(seen, grid), reference, masks)
+                parts = parts + settings.temporal * temporal_loss(_temporal(seen, lattice), reference, masks)
             losses.append(parts)
         return torch.stack(losses).mean()
 
@@ -195,19 +195,21 @@ class MotionFlow:
 
 
 def word_maps(
-    seen: Recorded, grid: Lattice, places: Sequence[Sequence[int]]
+    seen: Recorded, lattice: Lattice, places: Sequence[Sequence[int]]
 ) -> Float[Tensor, "words frames height width"]:
     """Attention to each word, the mean over its tokens."""
     cross = seen.cross
     maps = cross_probabilities(cross.query[0], cross.key[0], [each[0] for each in cross.rivals])
-    words = [maps[:, list(own)].mean(dim=1).unflatten(0, (grid.frames, grid.height, grid.width)) for own in places]
+    words = [
+        maps[:, list(own)].mean(dim=1).unflatten(0, (lattice.frames, lattice.height, lattice.width)) for own in places
+    ]
     return torch.stack(words)
 
 
-def _temporal(seen: Recorded, grid: Lattice) -> Float[Tensor, "token frame frame"]:
+def _temporal(seen: Recorded, lattice: Lattice) -> Float[Tensor, "token frame frame"]:
     """Temporal attention, the mean where a layer has several."""
     maps = [
-        temporal_probabilities(own.query[0], own.key[0], grid, [each[0] for each in own.rivals])
+        temporal_probabilities(own.query[0], own.key[0], lattice, [each[0] for each in own.rivals])
         for own in seen.temporal
     ]
     return torch.stack(maps).mean(dim=0)

@@ -14,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.lattice import Lattice
-from motionlift.core.method import Draw, Plan
+from motionlift.core.method import Draw, Plan, Tuner, sampling
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
+from motionlift.core.schedule import Level
 from motionlift.core.seen import Projections, Recorded
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Latents
@@ -28,29 +29,29 @@ from motionlift.signals.attention_maps import cross_probabilities, temporal_prob
 class MotionMatcherSettings(Tuned):
     """Settings of MotionMatcher; those that it names itself are the released program's."""
 
-    steps: int = setting(75, low=1, high=1000, lifted=True)
+    steps: int = setting(75, low=1, high=1000, when="lift")
     """Denoising steps, those of the inversion too (released)."""
-    cfg: float = setting(12.0, low=0, high=100, cast=True)
+    cfg: float = setting(12.0, low=0, high=100, when="cast")
     """Weight of the prompt against the empty prompt (released)."""
-    inversion: bool = setting(True, lifted=True)
+    inversion: bool = setting(True, when="lift")
     """Invert the reference (released)."""
-    beta: float = setting(0.3, low=0, high=1, cast=True)
+    beta: float = setting(0.3, low=0, high=1, when="cast")
     """Share of the inverted noise in the starting noise (released: 0.2 to 0.3)."""
-    tuning_steps: int = setting(200, low=1, high=1_000_000, lifted=True)
+    tuning_steps: int = setting(200, low=1, high=1_000_000, when="lift")
     """Optimiser steps (released)."""
-    tuning_lr: float = setting(5e-4, low=0, high=10, lifted=True)
+    tuning_lr: float = setting(5e-4, low=0, high=10, when="lift")
     """Learning rate of AdamW (released)."""
-    clean_share: float = setting(0.5, low=0, high=0.99, lifted=True)
+    clean_share: float = setting(0.5, low=0, high=0.99, when="lift")
     """Share of the timesteps, from the clean end, without tuning and without the factors (paper: 500 of 1000)."""
-    rank: int = setting(32, low=1, high=1024, lifted=True)
+    rank: int = setting(32, low=1, high=1024, when="lift")
     """Rank of the factors (released)."""
-    dropout: float = setting(0.1, low=0, high=0.99, lifted=True)
+    dropout: float = setting(0.1, low=0, high=0.99, when="lift")
     """Share of the factors' inputs that is dropped in tuning (released)."""
-    block: tuple[int, ...] = setting((0,), low=0, lifted=True)
+    block: tuple[int, ...] = setting((0,), low=0, when="lift")
     """Layers whose attention is matched (released: those of the down block at a quarter of the latents' sides)."""
-    cross: float = setting(2000.0, low=0, high=1e9, lifted=True)
+    cross: float = setting(2000.0, low=0, high=1e9, when="lift")
     """Weight of the attention to the text (released)."""
-    temporal: float = setting(2000.0, low=0, high=1e9, lifted=True)
+    temporal: float = setting(2000.0, low=0, high=1e9, when="lift")
     """Weight of the attention over time (released)."""
 
 
@@ -83,11 +84,11 @@ class Features:
 def motion_features(layers: Sequence[tuple[Recorded, Lattice]]) -> list[Features]:
     """Features of recorded layers, for every lattice among them."""
     found = []
-    for grid in dict.fromkeys(grid for _, grid in layers):
-        seen = [recorded for recorded, own in layers if own == grid]
+    for lattice in dict.fromkeys(lattice for _, lattice in layers):
+        seen = [recorded for recorded, own in layers if own == lattice]
         cross = [_probabilities(each.cross) for each in seen]
         temporal = [
-            temporal_probabilities(own.query[0], own.key[0], grid, [rival[0] for rival in own.rivals])
+            temporal_probabilities(own.query[0], own.key[0], lattice, [rival[0] for rival in own.rivals])
             for each in seen
             for own in each.temporal
         ]
@@ -111,65 +112,56 @@ def feature_loss(
     return torch.stack(parts).mean()
 
 
-class MotionMatcher:
+class MotionMatcher(Tuner[MotionMatcherSettings]):
     """The :class:`motionlift.core.method.Tuner` of MotionMatcher."""
 
     name = "motionmatcher"
     summary = "tune low-rank factors until what is predicted attends like the reference (inverts the reference)"
     Settings = MotionMatcherSettings
+    presets = PRESETS
 
-    def settings(self, backbone: Backbone) -> MotionMatcherSettings:
+    def settings(self, model: Model) -> MotionMatcherSettings:
         """The released settings at the released places, or the table's row; sampling as the model needs it."""
-        sampling = {name: value for name, value in backbone.defaults.items() if name in ("steps", "cfg", "dynamic_cfg")}
-        preset = {"block": published_places(backbone.places), **PRESETS.get(backbone.variant, {})}
-        return replace(MotionMatcherSettings(), **{**sampling, **preset})
+        preset = {"block": published_places(model.about.places), **self.presets.get(model.about.variant, {})}
+        return replace(MotionMatcherSettings(), **{**sampling(model), **preset})
 
-    def check(self, backbone: Backbone, settings: MotionMatcherSettings) -> None:
-        """Nothing to refuse."""
-
-    def blocks(self, settings: MotionMatcherSettings) -> Sequence[int]:
-        """The layers whose attention is matched."""
-        return settings.block
-
-    def words(self, settings: MotionMatcherSettings) -> Sequence[str]:
-        """None: attention to every word is matched."""
-        return ()
-
-    def plan(self, backbone: Backbone, settings: MotionMatcherSettings) -> Plan:
+    def plan(self, model: Model, settings: MotionMatcherSettings) -> Plan:
         """Factors on every linear layer of the transformers."""
-        return Plan(backbone.linear_layers("linear"), settings.rank, settings.dropout)
+        return Plan(model.linear_layers("linear"), settings.rank, settings.dropout)
 
     def caption(self, settings: MotionMatcherSettings) -> str:
         """The tuning prompt, or without one the source prompt."""
         return settings.tuning_prompt or settings.source_prompt
 
-    def loss(self, draw: Draw, backbone: Backbone, settings: MotionMatcherSettings) -> Float[Tensor, ""]:
+    def loss(self, draw: Draw, model: Model, settings: MotionMatcherSettings) -> Float[Tensor, ""]:
         """Distance between the attention that the predicted and the true denoising step lead to.
 
-        The step is one of sampling, ``levels // steps`` timesteps (ours: the published ``t - 1`` counts steps, not timesteps).
+        The step is one of sampling, ``levels // steps`` levels of training (ours: the published ``t - 1`` counts steps, not
+        timesteps).
         """
-        noised = backbone.add_noise(draw.latents, draw.noise, draw.timestep)
-        output = backbone.predict(noised, draw.timestep, draw.text)
-        later = max(draw.timestep - backbone.levels // settings.steps, 0)
-        predicted = backbone.add_noise(*backbone.estimates(output, draw.timestep, noised), later)
-        wanted = backbone.add_noise(draw.latents, draw.noise, later)
+        schedule = draw.schedule
+        noised = schedule.noised(draw.latents, draw.noise, draw.level)
+        output = model.predict(noised, draw.level, draw.condition)
+        later = schedule.trained[max(draw.index - len(schedule.trained) // settings.steps, 0)]
+        predicted = schedule.noised(*schedule.estimates(output, noised, draw.level), later)
+        wanted = schedule.noised(draw.latents, draw.noise, later)
         with draw.unadapted(), torch.no_grad():
-            true = self._features(wanted, later, draw, backbone, settings)
+            true = self._features(wanted, later, draw, model, settings)
 
         def distance(latents: Latents) -> Float[Tensor, ""]:
-            return feature_loss(self._features(latents, later, draw, backbone, settings), true, settings)
+            return feature_loss(self._features(latents, later, draw, model, settings), true, settings)
 
-        backbone.passes.backward += 1
+        model.passes.backward += 1
         with draw.unadapted():  # the gradient too: what is recomputed for it must be without the factors
             return used_at_once(distance, predicted)
 
     @staticmethod
     def _features(
-        latents: Latents, timestep: int, draw: Draw, backbone: Backbone, settings: MotionMatcherSettings
+        latents: Latents, level: Level, draw: Draw, model: Model, settings: MotionMatcherSettings
     ) -> list[Features]:
         """Features of noised latents, up to the last of the layers."""
-        record = backbone.record(latents, timestep, draw.text, settings.block, features=False)
-        return motion_features([(seen, backbone.grid(draw.shape, number)) for number, seen in record.items()])
+        record = model.record(latents, level, draw.condition, settings.block, features=False)
+        return motion_features([(seen, model.lattice(draw.shape, number)) for number, seen in record.items()])
 
 
 METHOD = MotionMatcher()

@@ -4,8 +4,8 @@ The baseline of DiTFlow (2412.07776) after Yatim et al. (2311.17009). The releas
 made from the reference, so that its gradient misses the anchor; here it is the video's own.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,12 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.cost import Step
-from motionlift.core.method import Aim, Reference
+from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.core.seen import Record
 from motionlift.core.settings import setting
-from motionlift.core.tensors import Tensors
 from motionlift.signals.features import smm_loss, spatial_mean_differences
 
 
@@ -39,48 +38,45 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Defaults per model: DiTFlow's blocks."""
 
 
-class SMM:
-    """The :class:`motionlift.core.method.Method` of SMM."""
+class SMM(Guide[SMMSettings]):
+    """The :class:`motionlift.core.method.Guide` of SMM."""
 
     name = "smm"
     summary = "match frame-to-frame changes of spatially averaged features (baseline)"
     Settings = SMMSettings
+    presets = PRESETS
 
-    def settings(self, backbone: Backbone) -> SMMSettings:
-        """The table's row for a known model; else the middle block."""
-        preset = PRESETS.get(backbone.variant, {"block": (backbone.blocks // 2,)})
-        return replace(SMMSettings(), **backbone.defaults, **preset)
+    def needs(self, settings: SMMSettings) -> Needs:
+        """The features of the blocks."""
+        return Needs(blocks=settings.block, features=True, inject=injected(settings))
 
-    def check(self, backbone: Backbone, settings: SMMSettings) -> None:
-        """Nothing to refuse."""
-
-    def lift(self, reference: Reference, backbone: Backbone, settings: SMMSettings) -> Generator[Step, None, Tensors]:
+    def lift(
+        self, reference: Reference, model: Model, settings: SMMSettings
+    ) -> Generator[Step, None, dict[str, Tensor]]:
         """Differences of spatial means of each block (clean latents, timestep 0, empty prompt)."""
-        with torch.no_grad():
-            record = backbone.record(reference.latents, 0, backbone.text(""), settings.block)
+        record = _features(reference, model, settings)
         yield Step("lift", 0, 1)
         return {"latents": reference.latents} | {
             f"differences.{number}": spatial_mean_differences(
-                record[number].features[0], backbone.grid(reference.shape, number)
+                record[number].features[0], model.lattice(reference.shape, number)
             )
             for number in settings.block
         }
 
-    def blocks(self, settings: SMMSettings) -> Sequence[int]:
-        """The blocks whose features are read."""
-        return settings.block
-
-    def words(self, settings: SMMSettings) -> Sequence[str]:
-        """None: the loss asks for no word."""
-        return ()
-
-    def loss(self, record: Record, aim: Aim, settings: SMMSettings) -> Float[Tensor, ""]:
+    def loss(self, observed: Observed, aim: Aim, settings: SMMSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the SMM loss."""
         losses = []
         for number in settings.block:
-            features = record[number].features[0]
-            losses.append(smm_loss(features, aim.motion[f"differences.{number}"].to(features), aim.grids[number]))
+            features = observed.record[number].features[0]
+            losses.append(smm_loss(features, aim.motion[f"differences.{number}"].to(features), aim.lattices[number]))
         return torch.stack(losses).mean()
+
+
+@torch.no_grad()
+def _features(reference: Reference, model: Model, settings: SMMSettings) -> Record:
+    """What the blocks give of the clean reference."""
+    clean = model.schedule(settings.steps).clean
+    return model.record(reference.latents, clean, model.text.encode(""), settings.block)
 
 
 METHOD = SMM()

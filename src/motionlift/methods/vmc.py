@@ -5,16 +5,16 @@ Videos then begin with the noise of the inverted reference. On a transformer wit
 slice of one map, the projections of that map are tuned, and the residuals are those of latent frames: a departure of ours.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
-from motionlift.core.method import Draw, Plan
+from motionlift.core.method import Draw, Plan, Tuner
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.core.settings import setting
 from motionlift.methods.captions import subject_and_action
 from motionlift.signals.residuals import FORMS, residual_loss
@@ -24,22 +24,21 @@ from motionlift.signals.residuals import FORMS, residual_loss
 class VMCSettings(Tuned):
     """Settings of VMC; those that it names itself are the released program's."""
 
-    steps: int = setting(75, low=1, high=1000, lifted=True)
+    steps: int = setting(75, low=1, high=1000, when="lift")
     """Denoising steps, those of the inversion too (released)."""
-    cfg: float = setting(9.0, low=0, high=100, cast=True)
+    cfg: float = setting(9.0, low=0, high=100, when="cast")
     """Weight of the prompt against the empty prompt (released)."""
-    inversion: bool = setting(True, lifted=True)
+    inversion: bool = setting(True, when="lift")
     """Invert the reference (released)."""
-    inverted_with: str = setting("empty", choices=("source", "empty"), lifted=True)
+    inverted_with: str = setting("empty", choices=("source", "empty"), when="lift")
     """The prompt of the inversion: the empty one (released), or the source prompt."""
-    beta: float = setting(1.0, low=0, high=1, cast=True)
+    beta: float = setting(1.0, low=0, high=1, when="cast")
     """Share of the inverted noise in the starting noise: all of it (released), so that a seed changes nothing."""
-    form: str = setting("cos", choices=FORMS, lifted=True)
+    form: str = setting("cos", choices=FORMS, when="lift")
     """Form of the loss: ``cos`` (paper's choice), ``l2`` (paper) or ``released`` (what the authors' program computes)."""
-    reduced: bool = setting(True, lifted=True)
-    """Reduce the source prompt to its subject and action, so that it says nothing of looks (paper; by rules of ours), where no
-    ``tuning_prompt`` is given."""
-    attention: str = setting("temporal", choices=("temporal", "spatial"), lifted=True)
+    reduced: bool = setting(True, when="lift")
+    """Reduce the source prompt to its subject and action, so that it says nothing of looks (paper; by rules of ours)."""
+    attention: str = setting("temporal", choices=("temporal", "spatial"), when="lift")
     """The attention that is tuned: over time (paper), or within frames, for comparison."""
 
     @property
@@ -56,59 +55,43 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 too, and the whole caption, since its encoder has learned no other."""
 
 
-class VMC:
+class VMC(Tuner[VMCSettings]):
     """The :class:`motionlift.core.method.Tuner` of VMC."""
 
     name = "vmc"
     summary = "tune the attention over time to the reference's changes of noise (inverts the reference)"
     Settings = VMCSettings
+    presets = PRESETS
 
-    def settings(self, backbone: Backbone) -> VMCSettings:
-        """The released settings, or the table's row; sampling as the model needs it."""
-        sampling = {name: value for name, value in backbone.defaults.items() if name in ("steps", "cfg", "dynamic_cfg")}
-        return replace(VMCSettings(), **{**sampling, **PRESETS.get(backbone.variant, {})})
-
-    def check(self, backbone: Backbone, settings: VMCSettings) -> None:
+    def check(self, model: Model, settings: VMCSettings) -> None:
         """Refuse a prompt that says nothing but looks.
 
         Raises:
             InputError: the source prompt reduces to nothing.
-            SettingError: textblob, which reduces it, is not installed.
         """
         self.caption(settings)
 
-    def blocks(self, settings: VMCSettings) -> Sequence[int]:
-        """None: the loss is of the network's output."""
-        return ()
-
-    def words(self, settings: VMCSettings) -> Sequence[str]:
-        """None: the loss asks for no word."""
-        return ()
-
-    def plan(self, backbone: Backbone, settings: VMCSettings) -> Plan:
+    def plan(self, model: Model, settings: VMCSettings) -> Plan:
         """The projections themselves.
 
         Raises:
             SettingError: the model's attention is joint, and the spatial one is asked for.
         """
-        return Plan(backbone.linear_layers(settings.attention))
+        return Plan(model.linear_layers(settings.attention))
 
     def caption(self, settings: VMCSettings) -> str:
-        """The tuning prompt; without one the source prompt, reduced where the settings say so.
+        """The source prompt, reduced where the settings say so.
 
         Raises:
             InputError: it reduces to nothing.
-            SettingError: textblob, which reduces it, is not installed.
         """
-        if settings.tuning_prompt or not settings.reduced:
-            return settings.tuning_prompt or settings.source_prompt
-        return subject_and_action(settings.source_prompt)
+        return subject_and_action(settings.source_prompt) if settings.reduced else settings.source_prompt
 
-    def loss(self, draw: Draw, backbone: Backbone, settings: VMCSettings) -> Float[Tensor, ""]:
+    def loss(self, draw: Draw, model: Model, settings: VMCSettings) -> Float[Tensor, ""]:
         """Distance between the residuals of the predicted noise and those of the true one."""
-        noised = backbone.add_noise(draw.latents, draw.noise, draw.timestep)
-        output = backbone.predict(noised, draw.timestep, draw.text)
-        _, predicted = backbone.estimates(output, draw.timestep, noised)
+        noised = draw.schedule.noised(draw.latents, draw.noise, draw.level)
+        output = model.predict(noised, draw.level, draw.condition)
+        _, predicted = draw.schedule.estimates(output, noised, draw.level)
         return residual_loss(predicted, draw.noise, settings.form)
 
 

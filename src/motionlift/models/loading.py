@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
 
@@ -29,31 +29,35 @@ CARD = "figures.json"
 """File beside a bundled model's weights: what was measured of it, names to values."""
 
 
-def load(model: Any = "tiny-dit", device: str = "auto") -> Backbone:
+def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
     """A model, ready to lift with and cast with.
+
+    A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before.
 
     Args:
         model: a bundled name, a folder or hub name of a diffusers pipeline, or a loaded pipeline.
         device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
 
     Raises:
-        ModelError: there is no such model, it cannot be read, or no backbone serves it.
+        ModelError: there is no such model, it cannot be read, or no family serves it.
         SettingError: the device does not exist here.
     """
     place = device_named(device)
     if not isinstance(model, (str, Path)):
-        return serving(type(model).__name__)(model, getattr(model, "name_or_path", "") or type(model).__name__, place)
+        family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
+        _check_parts(family, model, name)
+        return family(model, name, place, given=True)
     name = str(model)
     source = _source(name)
-    backbone = serving(_pipeline_class(name, source))
+    family = serving(_pipeline_class(name, source))
     pipeline = _read_pipeline(name, source, place)
-    _check_parts(backbone, pipeline, name)
-    return backbone(pipeline, name, place)
+    _check_parts(family, pipeline, name)
+    return family(pipeline, name, place)
 
 
-def _check_parts(backbone: Any, pipeline: Any, name: str) -> None:
+def _check_parts(family: Any, pipeline: Any, name: str) -> None:
     """Refuse a pipeline of other parts than its family has: diffusers only warns."""
-    for part, allowed in backbone.parts.items():
+    for part, allowed in family.parts.items():
         found = type(getattr(pipeline, part)).__name__
         if found not in allowed:
             raise ModelError(f"the {part} of model {name!r} is a {found}; allowed is {' or '.join(allowed)}")

@@ -127,3 +127,27 @@ def stopping_at(module: nn.Module) -> Iterator[None]:
             yield
     except _StoppedError:
         return
+
+
+def keeping(kept: dict[nn.Module, Attention], module: nn.Module) -> Callable[[Attention], Attention]:
+    """Look at a module's attention and keep the first that is seen: a recomputation in backward must not replace it."""
+
+    def look(attention: Attention) -> Attention:
+        kept.setdefault(module, attention)
+        return attention
+
+    return look
+
+
+@contextmanager
+def outputs(module: nn.Module, kept: dict[nn.Module, Tensor]) -> Iterator[None]:
+    """Keep the first output of a module until left; of a tuple, its first part."""
+
+    def look(_module: nn.Module, _arguments: Any, output: Any) -> None:
+        kept.setdefault(module, output[0] if isinstance(output, tuple) else output)
+
+    handle = module.register_forward_hook(look)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,110 +1,95 @@
-"""Noised latents and the ways a network can speak of them, converted once and here.
+"""Schedules: from the configurations of diffusers' schedulers, and of flow-matching models.
 
-With cumulative signal ``a`` a noised latent is ``x_t = sqrt(a) x0 + sqrt(1 - a) eps``; the velocity is
-``v = sqrt(a) eps - sqrt(1 - a) x0`` (Salimans and Ho, 2202.00512).
+A scheduler of diffusers counts its steps and remembers the last, so none is kept: one is made to read its levels, and let go.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
+from motionlift.core.schedule import Level, Schedule
+from motionlift.errors import SettingError
 
-@dataclass(frozen=True)
-class NoiseSchedule:
-    """The cumulative signal at every timestep of a diffusion model."""
+TRAINED = 1000
+"""Levels of training of flow-matching models, and what their sigmas are multiplied by for the network (all published ones)."""
 
-    alphas: Float[Tensor, " timesteps"]
-    """Cumulative product of the alphas, clean end first."""
 
-    def _weights(self, timestep: Int[Tensor, " b"] | int, like: Tensor) -> tuple[Tensor, Tensor]:
-        index = torch.as_tensor(timestep, device=self.alphas.device).reshape(-1)
-        signal = self.alphas[index].to(like.device, torch.float32).reshape(-1, *[1] * (like.ndim - 1))
-        return signal.sqrt(), (1 - signal).sqrt()
+def diffusion_schedule(kind: Any, config: Mapping[str, Any], steps: int, name: str, whole_strides: bool) -> Schedule:
+    """The levels of a DDIM run.
 
-    def add_noise(
-        self, clean: Float[Tensor, "b ..."], noise: Float[Tensor, "b ..."], timestep: Int[Tensor, " b"] | int
-    ) -> Float[Tensor, "b ..."]:
-        """``x_t`` of clean latents and noise."""
-        signal, spread = self._weights(timestep, clean)
-        return signal * clean + spread * noise
+    A step ends a whole stride of ``levels // steps`` timesteps on, as diffusers' own does: for numbers of steps that do not divide
+    the levels, that lies beside the next timestep.
 
-    def velocity(
-        self, clean: Float[Tensor, "b ..."], noise: Float[Tensor, "b ..."], timestep: Int[Tensor, " b"] | int
-    ) -> Float[Tensor, "b ..."]:
-        """``v`` of clean latents and noise."""
-        signal, spread = self._weights(timestep, clean)
-        return signal * noise - spread * clean
+    Args:
+        kind: a class of scheduler of diffusers with ``alphas_cumprod``, such as ``DDIMScheduler``.
+        config: its configuration.
+        steps: number of steps.
+        name: the model's, for messages.
+        whole_strides: whether the scheduler counts in whole strides from the clean end (``leading``), which for more than half
+            the timesteps of training begin far from the noisy end.
 
-    def clean(
-        self, noised: Float[Tensor, "b ..."], velocity: Float[Tensor, "b ..."], timestep: Int[Tensor, " b"] | int
-    ) -> Float[Tensor, "b ..."]:
-        """``x0`` of noised latents and their velocity."""
-        signal, spread = self._weights(timestep, noised)
-        return signal * noised - spread * velocity
+    Raises:
+        SettingError: more steps than that.
+    """
+    scheduler = kind.from_config(config)
+    trained = tuple(_level(number, float(alpha)) for number, alpha in enumerate(scheduler.alphas_cumprod.double()))
+    if whole_strides and steps > len(trained) // 2:
+        raise SettingError(f"steps is {steps}; {name} allows 1 to {len(trained) // 2}")
+    scheduler.set_timesteps(steps)
+    # For some counts, 61 among them, diffusers' rounding gives a timestep too many, below zero.
+    timesteps = [timestep for timestep in scheduler.timesteps.tolist() if timestep >= 0][:steps]
+    stride, last = len(trained) // steps, _level(-1, float(scheduler.final_alpha_cumprod))
+    return Schedule(
+        levels=tuple(trained[timestep] for timestep in timesteps),
+        ends=tuple(trained[timestep - stride] if timestep >= stride else last for timestep in timesteps),
+        trained=trained,
+        clean=Level(0.0, 1.0, 0.0),
+        predicts=scheduler.config.prediction_type,
+    )
 
-    def estimates(
-        self, noised: Float[Tensor, "b ..."], output: Float[Tensor, "b ..."], timestep: int, predicts: str
-    ) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b ..."]]:
-        """``x0`` and ``eps`` that a network's output speaks of.
 
-        From predicted noise ``x0 = (x_t - sqrt(1 - a) eps) / sqrt(a)``; from velocity ``eps = sqrt(1 - a) x_t + sqrt(a) v``.
+def _level(timestep: int, alpha: float) -> Level:
+    """A level by its cumulative signal."""
+    return Level(float(timestep), alpha**0.5, (1 - alpha) ** 0.5)
 
-        Args:
-            noised: latents at the timestep.
-            output: the network's output there.
-            timestep: the timestep.
-            predicts: ``epsilon`` or ``v_prediction``, as diffusers' schedulers name it.
-        """
-        signal, spread = self._weights(timestep, noised)
-        if predicts == "epsilon":
-            return (noised - spread * output) / signal, output
-        return self.clean(noised, output, timestep), spread * noised + signal * output
+
+def flow_schedule(sigmas: Sequence[float], reverse: bool = False) -> Schedule:
+    """The levels of a flow-matching run, whose noised latents are ``(1 - sigma) x0 + sigma eps``.
+
+    Args:
+        sigmas: of the steps, falling, in 0..1; the last step ends at 0.
+        reverse: the network predicts clean latents minus noise and is told ``1000 (1 - sigma)``, as Mochi; else noise minus
+            clean latents and ``1000 sigma``.
+
+    Raises:
+        SettingError: the sigmas do not fall within 0..1.
+    """
+    falling = all(first > second for first, second in pairwise(sigmas))
+    if not sigmas or not falling or not 0 < sigmas[-1] <= sigmas[0] <= 1:
+        raise SettingError(f"sigmas of {len(sigmas)} steps came; allowed are falling numbers from 1 to above 0")
+    levels = tuple(flow_level(sigma, reverse) for sigma in (*sigmas, 0.0))
+    return Schedule(
+        levels=levels[:-1],
+        ends=levels[1:],
+        trained=tuple(flow_level(number / TRAINED, reverse) for number in range(1, TRAINED + 1)),
+        clean=levels[-1],
+        predicts="reversed_flow" if reverse else "flow_prediction",
+    )
+
+
+def flow_level(sigma: float, reverse: bool = False) -> Level:
+    """The level of a sigma."""
+    return Level(TRAINED * (1 - sigma if reverse else sigma), 1 - sigma, sigma)
+
+
+def shifted(sigmas: Sequence[float], shift: float) -> list[float]:
+    """Sigmas moved toward the noisy end: ``shift sigma / (1 + (shift - 1) sigma)`` (Esser et al., 2403.03206)."""
+    return [shift * sigma / (1 + (shift - 1) * sigma) for sigma in sigmas]
 
 
 def mixed_noise(inverted: Float[Tensor, "b ..."], fresh: Float[Tensor, "b ..."], beta: float) -> Float[Tensor, "b ..."]:
     """``sqrt(beta) inverted + sqrt(1 - beta) fresh`` (MotionMatcher): of unit variance where both are."""
     return beta**0.5 * inverted + (1 - beta) ** 0.5 * fresh
-
-
-def euler_step(
-    latents: Float[Tensor, "b ..."], velocity: Float[Tensor, "b ..."], start: float, end: float
-) -> Float[Tensor, "b ..."]:
-    """One Euler step of a flow model from one noise level to another, ``x + (end - start) v``, either way.
-
-    A step back is the same with the levels exchanged: exact where the velocity is that of the step undone.
-    """
-    return latents + (end - start) * velocity
-
-
-def signals_of_step(scheduler: Any, timestep: int) -> tuple[float, float]:
-    """Cumulative signal where a DDIM step from a timestep ends, and where it began, by one of diffusers' schedulers."""
-    alphas = scheduler.alphas_cumprod
-    cleaner = timestep - len(alphas) // scheduler.num_inference_steps
-    signal = alphas[cleaner] if cleaner >= 0 else scheduler.final_alpha_cumprod
-    return float(signal), float(alphas[timestep])
-
-
-def undone_step(
-    latents: Float[Tensor, "b ..."], output: Float[Tensor, "b ..."], signals: tuple[float, float], predicts: str
-) -> Float[Tensor, "b ..."]:
-    """Latents before a DDIM step that led to these: the step solved for where it began, with the same output.
-
-    A step with predicted noise goes to ``sqrt(a) (x_t - sqrt(1 - a_t) eps) / sqrt(a_t) + sqrt(1 - a) eps``; with predicted
-    velocity to ``cos x_t - sin v``, of the angle between both levels, ``tan = sqrt((1 - a) / a)`` each.
-
-    Args:
-        latents: where the step ended.
-        output: the network's output in that step.
-        signals: cumulative signal ``a`` where the step ended, and ``a_t`` where it began.
-        predicts: ``epsilon`` or ``v_prediction``, as diffusers' schedulers name it.
-    """
-    signal, before = (value**0.5 for value in signals)
-    spread, spread_before = ((1 - value) ** 0.5 for value in signals)
-    if predicts == "epsilon":
-        return before / signal * (latents - spread * output) + spread_before * output
-    cosine = signal * before + spread * spread_before
-    sine = signal * spread_before - spread * before
-    return (latents + sine * output) / cosine

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
-from motionlift.signals import Lattice
 
 LOGITS_AT_ONCE = 2**22
 """Most logits held at a time for a sum over rivals, 16 MiB in single precision (ours)."""
@@ -42,7 +42,7 @@ def cross_probabilities(
 def spatial_probabilities(
     query: Float[Tensor, "heads tokens d"],
     key: Float[Tensor, "heads tokens d"],
-    grid: Lattice,
+    lattice: Lattice,
     rivals: Sequence[Float[Tensor, "heads _ d"]] = (),
 ) -> Float[Tensor, "frame token token"]:
     """Attention of every token to the tokens of its own frame, mean over heads; from query to key.
@@ -50,13 +50,13 @@ def spatial_probabilities(
     Raises:
         SettingError: the tokens do not fill the lattice.
     """
-    return _head_mean(_by_frame(query, grid), _by_frame(key, grid), rivals)
+    return _head_mean(_by_frame(query, lattice), _by_frame(key, lattice), rivals)
 
 
 def temporal_probabilities(
     query: Float[Tensor, "heads tokens d"],
     key: Float[Tensor, "heads tokens d"],
-    grid: Lattice,
+    lattice: Lattice,
     rivals: Sequence[Float[Tensor, "heads _ d"]] = (),
 ) -> Float[Tensor, "token frame frame"]:
     """Attention of every token to its own place in all frames, mean over heads; from query to key.
@@ -64,14 +64,14 @@ def temporal_probabilities(
     Raises:
         SettingError: the tokens do not fill the lattice.
     """
-    return _head_mean(_by_frame(query, grid).transpose(1, 2), _by_frame(key, grid).transpose(1, 2), rivals)
+    return _head_mean(_by_frame(query, lattice).transpose(1, 2), _by_frame(key, lattice).transpose(1, 2), rivals)
 
 
-def _by_frame(tokens: Float[Tensor, "heads tokens d"], grid: Lattice) -> Float[Tensor, "heads frames token d"]:
-    if tokens.shape[1] != grid.frames * grid.height * grid.width:
-        lattice = f"{grid.frames}x{grid.height}x{grid.width}"
+def _by_frame(tokens: Float[Tensor, "heads tokens d"], lattice: Lattice) -> Float[Tensor, "heads frames token d"]:
+    if tokens.shape[1] != lattice.frames * lattice.height * lattice.width:
+        lattice = f"{lattice.frames}x{lattice.height}x{lattice.width}"
         raise SettingError(f"{tokens.shape[1]} tokens do not fill a lattice of {lattice}; give its video tokens alone")
-    return tokens.unflatten(1, (grid.frames, -1))
+    return tokens.unflatten(1, (lattice.frames, -1))
 
 
 def _head_mean(

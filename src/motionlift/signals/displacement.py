@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
-from motionlift.signals import Lattice
 
 LOGITS_AT_ONCE = 2**22
 """Most logits held at a time, 16 MiB in single precision; ours: on one CPU core anything from a 64th is as fast."""
@@ -28,7 +28,7 @@ LOGITS_AT_ONCE = 2**22
 def displacement(
     q: Float[Tensor, "heads tokens d"],
     k: Float[Tensor, "heads tokens d"],
-    grid: Lattice,
+    lattice: Lattice,
     temperature: float = 2.0,
     hard: bool = False,
 ) -> Float[Tensor, "query_frame key_frame token 2"]:
@@ -40,7 +40,7 @@ def displacement(
     Args:
         q: queries of the video tokens in frame-row-column order, after normalisation and rotary positions.
         k: keys, likewise.
-        grid: the lattice; ``frames * height * width`` must equal the number of tokens.
+        lattice: the lattice; ``frames * height * width`` must equal the number of tokens.
         temperature: factor on the logits, over zero; 2 is DiTFlow's released value. Without effect when ``hard``.
         hard: take the key of the largest logit, the first of equals. The result then carries no gradient.
 
@@ -49,8 +49,8 @@ def displacement(
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise SettingError(f"temperature is {temperature}; give a finite number over 0, such as 2")
-    _check_tokens(q, k, grid)
-    frames, height, width = grid.frames, grid.height, grid.width
+    _check_tokens(q, k, lattice)
+    frames, height, width = lattice.frames, lattice.height, lattice.width
     precision = torch.promote_types(torch.promote_types(q.dtype, k.dtype), torch.float32)
     places = _coordinates(height, width, q.device, precision)
     with torch.autocast(q.device.type, enabled=False):
@@ -69,8 +69,8 @@ def displacement_loss(
 ) -> Float[Tensor, ""]:
     """Mean squared distance, in square tokens, between two displacements over the entries where the reference moves.
 
-    An entry is one token and one frame pair. Its squared distance is the sum over x and y; the released program takes the
-    mean over x and y, half of this. Entries whose reference is NaN are unknown and left out. Where no entry is left the loss is
+    An entry is one token and one frame pair. Its squared distance is the mean over x and y (released). Entries whose reference
+    is NaN are unknown and left out. Where no entry is left the loss is
     zero, with a gradient of zero. The gradient goes to ``generated`` alone.
 
     Args:
@@ -90,11 +90,11 @@ def displacement_loss(
     reference = reference.detach()
     kept = (reference.norm(dim=-1) > threshold)[..., None]  # the length of an unknown displacement is NaN: never longer
     difference = torch.where(kept, generated - reference, 0)
-    return difference.square().sum() / kept.sum().clamp(min=1)
+    return difference.square().sum() / (2 * kept.sum()).clamp(min=1)
 
 
 def confirmed(
-    field: Float[Tensor, "frame frame token 2"], grid: Lattice, tolerance: float = 1.0
+    field: Float[Tensor, "frame frame token 2"], lattice: Lattice, tolerance: float = 1.0
 ) -> Float[Tensor, "frame frame token 2"]:
     """The field with NaN, which stands for unknown, where the way there and back does not end near its beginning.
 
@@ -103,24 +103,24 @@ def confirmed(
 
     Args:
         field: hard displacement, from every frame to every frame, in tokens.
-        grid: its lattice.
+        lattice: its lattice.
         tolerance: greatest distance in tokens between beginning and end; one is a neighbour (ours).
     """
-    places = _coordinates(grid.height, grid.width, field.device, field.dtype)
+    places = _coordinates(lattice.height, lattice.width, field.device, field.dtype)
     reached = (places + field).round().long()
-    numbers = reached[..., 1] * grid.width + reached[..., 0]
+    numbers = reached[..., 1] * lattice.width + reached[..., 0]
     back = field.transpose(0, 1).gather(2, numbers[..., None].expand_as(field))
     missed = (field + back).norm(dim=-1) > tolerance
     return field.masked_fill(missed[..., None], float("nan"))
 
 
-def _check_tokens(q: Tensor, k: Tensor, grid: Lattice) -> None:
+def _check_tokens(q: Tensor, k: Tensor, lattice: Lattice) -> None:
     if q.ndim != 3 or q.shape != k.shape or 0 in q.shape:
         shapes = f"queries {tuple(q.shape)} and keys {tuple(k.shape)}"
         raise SettingError(f"{shapes} do not fit together; give both as (heads, tokens, d)")
-    tokens = grid.frames * grid.height * grid.width
+    tokens = lattice.frames * lattice.height * lattice.width
     if q.shape[1] != tokens:
-        lattice = f"{grid.frames}x{grid.height}x{grid.width}"
+        lattice = f"{lattice.frames}x{lattice.height}x{lattice.width}"
         raise SettingError(
             f"{q.shape[1]} tokens do not fill a lattice of {lattice}; give its {tokens} video tokens alone"
         )

@@ -11,12 +11,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
-from motionlift.signals import Lattice
 
 
 def spatial_mean_differences(
-    features: Float[Tensor, "tokens channels"], grid: Lattice
+    features: Float[Tensor, "tokens channels"], lattice: Lattice
 ) -> Float[Tensor, "pairs channels"]:
     """Differences between the spatial means of every two frames, the earlier one subtracted.
 
@@ -26,15 +26,15 @@ def spatial_mean_differences(
     Raises:
         SettingError: the features do not fill the lattice.
     """
-    means = _frames(features, grid).mean(dim=1)
-    earlier, later = torch.triu_indices(grid.frames, grid.frames, offset=1, device=features.device)
+    means = _frames(features, lattice).mean(dim=1)
+    earlier, later = torch.triu_indices(lattice.frames, lattice.frames, offset=1, device=features.device)
     return means[later] - means[earlier]
 
 
 def smm_loss(
     generated_features: Float[Tensor, "tokens channels"],
     reference_differences: Float[Tensor, "pairs channels"],
-    grid: Lattice,
+    lattice: Lattice,
 ) -> Float[Tensor, ""]:
     """One less the cosine between generated and reference differences, averaged over the pairs of frames.
 
@@ -44,34 +44,34 @@ def smm_loss(
     Args:
         generated_features: features of the video being made.
         reference_differences: :func:`spatial_mean_differences` of the reference, on the same lattice.
-        grid: the lattice of both.
+        lattice: the lattice of both.
 
     Raises:
         SettingError: the features do not fill the lattice.
     """
-    differences = spatial_mean_differences(generated_features, grid)
+    differences = spatial_mean_differences(generated_features, lattice)
     distances = 1 - cosine_similarity(differences, reference_differences.detach().to(differences), dim=-1)
     return distances.sum() / max(1, len(distances))
 
 
-def motion_features(features: Float[Tensor, "tokens channels"], grid: Lattice) -> Float[Tensor, "tokens channels"]:
+def motion_features(features: Float[Tensor, "tokens channels"], lattice: Lattice) -> Float[Tensor, "tokens channels"]:
     """Features less their mean over time at each place of the lattice.
 
     Raises:
         SettingError: the features do not fill the lattice.
     """
-    frames = _frames(features, grid)
+    frames = _frames(features, lattice)
     return (frames - frames.mean(dim=0, keepdim=True)).flatten(0, 1)
 
 
 def motion_channels(
-    features: Float[Tensor, "tokens channels"], grid: Lattice, share: float = 0.04
+    features: Float[Tensor, "tokens channels"], lattice: Lattice, share: float = 0.04
 ) -> Int[Tensor, " chosen"]:
     """Numbers of the channels of largest absolute weight in the first principal component of the motion features, ascending.
 
     Args:
         features: features of a block; their mean over time is taken out here (once more does no harm).
-        grid: the lattice.
+        lattice: the lattice.
         share: share of the channels to choose, rounded, at least one; 4 % as DiTFlow runs MOFT.
 
     Raises:
@@ -79,7 +79,7 @@ def motion_channels(
     """
     if not 0 < share <= 1:
         raise SettingError(f"share of channels is {share}; give a number over 0, at most 1, such as 0.04")
-    moving = motion_features(features.detach().float(), grid)
+    moving = motion_features(features.detach().float(), lattice)
     # Their mean over all tokens is zero, so this is the covariance but for a factor; eigh sorts upwards.
     component = torch.linalg.eigh(moving.T @ moving).eigenvectors[:, -1]
     return component.abs().topk(max(1, round(share * len(component)))).indices.sort().values
@@ -102,12 +102,12 @@ def moft_loss(
     return torch.where(moving, distances, 0).sum() / moving.sum().clamp(min=1)
 
 
-def _frames(features: Tensor, grid: Lattice) -> Float[Tensor, "frames area channels"]:
+def _frames(features: Tensor, lattice: Lattice) -> Float[Tensor, "frames area channels"]:
     """Features by frame, in single precision: means of half-precision ones, subtracted, would be mostly rounding."""
-    sizes = (grid.frames, grid.height, grid.width)
+    sizes = (lattice.frames, lattice.height, lattice.width)
     if len(features) != math.prod(sizes):
         lattice = "x".join(map(str, sizes))
         raise SettingError(
             f"features of {len(features)} tokens do not fill a lattice of {lattice}; give its video tokens alone"
         )
-    return features.float().unflatten(0, (grid.frames, grid.height * grid.width))
+    return features.float().unflatten(0, (lattice.frames, lattice.height * lattice.width))

@@ -21,8 +21,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
+from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
-from motionlift.signals import Lattice
 
 LEAST_SIDE = 128
 """Smaller frames are enlarged until their longer side has so many pixels; ours: at 64x64, better than 96, 192 or 256."""
@@ -38,7 +38,7 @@ Grey = UInt8[np.ndarray, "height width"]
 def flow_displacement(
     frames: UInt8[Tensor, "frames height width 3"],
     times: Sequence[float],
-    grid: Lattice,
+    lattice: Lattice,
     *,
     tolerance: float = 1.0,
     least_share: float = 0.5,
@@ -51,30 +51,30 @@ def flow_displacement(
     Args:
         frames: RGB video, 0..255.
         times: for each latent frame the place of the pixel frames it stands for; the nearest one is read.
-        grid: the lattice, laid over the whole frame.
+        lattice: the lattice, laid over the whole frame.
         tolerance: in pixels, after small frames were enlarged; 5 % of the flow's length is added. Ours.
         least_share: share of a cell's pixels that must count for it to be known. Ours.
 
     Raises:
         SettingError: not one time for each latent frame, a time outside the video, or a tolerance or share out of range.
     """
-    _check(len(frames), times, grid, tolerance, least_share)
+    _check(len(frames), times, lattice, tolerance, least_share)
     greys = _greys(frames)
     places = [round(time) for time in times]
     flows = _flows(greys, places)
     height, width = greys[0].shape
-    found = torch.zeros(grid.frames, grid.frames, grid.height * grid.width, 2)
+    found = torch.zeros(lattice.frames, lattice.frames, lattice.height * lattice.width, 2)
     for start, i in enumerate(places):
         for end, j in enumerate(places):
             if i != j:
                 counts = _agreeing(flows[i, j], flows[j, i], tolerance)
-                found[start, end] = torch.from_numpy(_cell_means(flows[i, j], counts, grid, least_share))
-    return found * torch.tensor([grid.width / width, grid.height / height])
+                found[start, end] = torch.from_numpy(_cell_means(flows[i, j], counts, lattice, least_share))
+    return found * torch.tensor([lattice.width / width, lattice.height / height])
 
 
-def _check(frames: int, times: Sequence[float], grid: Lattice, tolerance: float, least_share: float) -> None:
-    if len(times) != grid.frames:
-        raise SettingError(f"{len(times)} times for {grid.frames} latent frames; give one time for each")
+def _check(frames: int, times: Sequence[float], lattice: Lattice, tolerance: float, least_share: float) -> None:
+    if len(times) != lattice.frames:
+        raise SettingError(f"{len(times)} times for {lattice.frames} latent frames; give one time for each")
     if not all(0 <= time <= frames - 1 for time in times):
         raise SettingError(f"times {list(times)} leave the video; allowed are 0 to {frames - 1}")
     if not tolerance > 0:
@@ -134,13 +134,13 @@ def _agreeing(forward: Flow, backward: Flow, tolerance: float) -> Bool[np.ndarra
 
 
 def _cell_means(
-    flow: Flow, counts: Bool[np.ndarray, "height width"], grid: Lattice, least_share: float
+    flow: Flow, counts: Bool[np.ndarray, "height width"], lattice: Lattice, least_share: float
 ) -> Float32[np.ndarray, "token 2"]:
     """Mean flow over the counting pixels of each cell, NaN where they are too few."""
     height, width = counts.shape
-    rows, columns = np.arange(height) * grid.height // height, np.arange(width) * grid.width // width
-    cell = (rows[:, None] * grid.width + columns).ravel()
-    tokens = grid.height * grid.width
+    rows, columns = np.arange(height) * lattice.height // height, np.arange(width) * lattice.width // width
+    cell = (rows[:, None] * lattice.width + columns).ravel()
+    tokens = lattice.height * lattice.width
     pixels = np.bincount(cell, minlength=tokens)
     counted = np.bincount(cell, weights=counts.ravel(), minlength=tokens)
     sums = [np.bincount(cell, weights=(flow[..., axis] * counts).ravel(), minlength=tokens) for axis in (0, 1)]

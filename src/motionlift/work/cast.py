@@ -7,22 +7,22 @@ from typing import Any
 
 from motionlift.core.cost import Advance
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Guide, Tuner
+from motionlift.core.method import Tuner
 from motionlift.core.method_settings import Sampled, Tuned
-from motionlift.core.model import Backbone
 from motionlift.core.settings import with_values
 from motionlift.core.tensors import Tensors
 from motionlift.errors import MotionError, SettingError
 from motionlift.loops import sample, tuning
-from motionlift.loops.adapters import Addition, applied
+from motionlift.loops.adapters import Addition, fitted
 from motionlift.loops.cascade import Interpolation, Stage
 from motionlift.methods import method as method_named
+from motionlift.motion import names
 from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
-from motionlift.work.lift import Lifting, checked_method, finished, ignore, lifted, loaded
-from motionlift.work.prepare import check_blocks, check_fit, check_lifted, check_prompt, check_seed, settings_for
-from motionlift.work.record import Run, Video, costs, record_of
+from motionlift.work.lift import Lifting, finished, ignore, lifted, resting
+from motionlift.work.prepare import Job, ask, loaded, prepare
+from motionlift.work.record import Costs, Video, cast_record
 
 MOST_STRENGTH = 1.5
 """Greatest strength of an adapter, as :class:`motionlift.core.method_settings.Tuned` has it."""
@@ -42,24 +42,61 @@ def cast(
     """Make a video that shows the prompt and moves like the motion.
 
     Args:
-        motion: what :func:`lift` gave.
+        motion: what :func:`motionlift.lift` gave.
         prompt: what the video shows.
-        model: what :func:`load` takes or gives; the one that the motion was lifted with.
+        model: what :func:`motionlift.load` takes or gives; the one that the motion was lifted with.
         seed: seed of the starting noise.
         settings: settings to change from those of the motion.
         advance: called with every step.
         mixed: other motions that were tuned, whose adapters are added with a strength each.
-        stages: of a cascade, such as :func:`interpolation` and :func:`super_resolution` give, which the video then goes through.
+        stages: of a cascade, such as :func:`interpolation` and :func:`motionlift.super_resolution` give, which the video then goes
+            through.
 
     Raises:
         MotionliftError: one of its kinds.
     """
-    checked_method(motion.method, settings)
-    check_prompt(prompt)
-    check_seed(seed)
-    run = Run(loaded(model))
-    _check_stages(stages, motion.source.shape, prompt)
-    return _staged(run, _cast(run, motion, prompt, seed, settings, advance, mixed), stages, advance)
+    request = ask(motion.method, settings, prompt=prompt, seed=seed, motion=motion)
+    job = prepare(request, loaded(model), motion=motion, mixed=mixed, stages=stages)
+    with resting(job.model):
+        return casted(job, motion, Costs(job.model), advance)
+
+
+def transfer(
+    reference: str | Path | Clip,
+    prompt: str,
+    model: Any = "tiny-dit",
+    *,
+    method: str = "ditflow",
+    seed: int = 0,
+    frames: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    cached: bool = True,
+    advance: Advance = ignore,
+    folder: Path | None = None,
+    previews: int = 0,
+    slower: int = 1,
+    stages: Sequence[Stage] = (),
+) -> Video:
+    """Lift and cast in one call; arguments as of :func:`motionlift.lift` and :func:`cast`.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    request = ask(method, settings, prompt=prompt, seed=seed)
+    job = prepare(request, loaded(model), frames=frames, stages=stages)
+    return transferred(job, reference, Lifting(cached, folder, previews, slower), advance)
+
+
+def transferred(job: Job, reference: str | Path | Clip, how: Lifting, advance: Advance = ignore) -> Video:
+    """Lift and cast a prepared job.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    costs = Costs(job.model)
+    with resting(job.model):
+        found = lifted(job, reference, how, costs, advance)
+        return casted(job, found.motion, costs, advance, found.reference)
 
 
 def interpolation(model: Any, factor: int) -> Stage:
@@ -74,93 +111,75 @@ def interpolation(model: Any, factor: int) -> Stage:
     return stage
 
 
-def _staged(run: Run, video: Video, stages: Sequence[Stage], advance: Advance) -> Video:
-    """The video after the stages of a cascade, which its record then names."""
-    if not stages:
-        return video
-    prompt, seed = video.record["prompt"], video.record["seed"]
-    found = []
-    clip = video.clip
-    for stage in stages:
-        with run.phase(stage.name, stage.passes):
-            clip = finished(stage.run(clip, prompt, seed), advance)
-        count, height, width = clip.frames.shape[:3]
-        found.append({"stage": stage.name, "shape": asdict(Shape(count, height, width)), "fps": clip.fps})
-    return replace(video, clip=clip, keyframes=video.clip, record={**video.record, "cascade": found, **costs(run)})
+def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, reference: Clip | None = None) -> Video:
+    """Cast a motion as a prepared job says.
 
+    Args:
+        job: what is asked for.
+        motion: the motion.
+        costs: of what was done before; the record tells all.
+        advance: called with every step.
+        reference: at the model's size, where the motion was lifted just now.
 
-def _check_stages(stages: Sequence[Stage], shape: Shape, prompt: str) -> None:
-    """Refuse before long work what a stage could not take."""
-    for stage in stages:
-        shape = stage.shaped(shape, prompt)
-
-
-def _cast(
-    run: Run,
-    motion: Motion,
-    prompt: str,
-    seed: int,
-    values: Mapping[str, Any] | None,
-    advance: Advance,
-    mixed: Sequence[tuple[Motion, float]] = (),
-) -> Video:
-    backbone, method = run.backbone, method_named(motion.method)
-    check_fit(motion, backbone)
-    settings = settings_for(method, backbone, {**motion.settings, **(values or {})})
-    if isinstance(method, Guide):
-        check_blocks(motion, method.blocks(settings))
-    check_lifted(motion, settings)
-    lifted_steps = motion.settings.get("steps", settings.steps)
-    if settings.beta and settings.steps != lifted_steps:
-        raise SettingError(
-            f"steps is {settings.steps}, but the motion was inverted in {lifted_steps} steps, and beta asks for its noise: "
-            f"lift it again with steps={settings.steps}"
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    model = job.model
+    with costs.phase("cast"):
+        adapter = fitted(model, _additions(job, motion))
+        casting = sample.Casting(
+            model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter
         )
-    shape = backbone.fitting(motion.source.shape.frames)
-    job = sample.Casting(backbone, method, settings, motion.tensors, shape, prompt, seed)
-    backbone.network.to(backbone.device)
-    with run.phase("cast"), applied(backbone.network, _adapters(motion, settings, mixed, backbone)) as switch:
-        result = finished(sample.cast(replace(job, adapter=switch)), advance)
-    with run.phase("decode"):
-        clip = Clip.from_pixels(backbone.decode(result.latents), motion.source.fps)
-    record = record_of(run, motion, settings, prompt, seed, result.losses)
-    if mixed:
-        record["mixed"] = [{"motion_sha256": other.digest(), "strength": strength} for other, strength in mixed]
-    return Video(clip, record, _with_positions(motion, result.positions, settings))
+        result = finished(sample.cast(casting), advance)
+    costs.losses.extend(result.losses)
+    with costs.phase("decode"):
+        keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)
+    clip, cascade = keyframes, []
+    for stage in job.stages:
+        with costs.phase(stage.name, stage.passes):
+            clip = finished(stage.run(clip, job.prompt, job.seed), advance)
+        count, height, width = clip.frames.shape[:3]
+        cascade.append({"stage": stage.name, "shape": asdict(Shape(count, height, width)), "fps": clip.fps})
+    return Video(
+        clip=clip,
+        record=cast_record(job, motion, costs, cascade, None if reference is None else reference.notices),
+        motion=_with_positions(motion, result.positions, job.settings),
+        reference=reference,
+        keyframes=keyframes if job.stages else None,
+    )
 
 
-def _adapters(
-    motion: Motion, settings: Sampled, mixed: Sequence[tuple[Motion, float]], backbone: Backbone
-) -> list[Addition]:
+def _additions(job: Job, motion: Motion) -> list[Addition]:
     """What was tuned, of a motion and those that are mixed with it, each with its strength, and on where it was tuned.
 
     Raises:
         MotionError: one was tuned on another model, or holds no adapter.
         SettingError: a strength out of range, or a motion that is guided and cannot be mixed.
     """
-    if not isinstance(settings, Tuned):
-        if mixed:
+    if not isinstance(job.settings, Tuned):
+        if job.mixed:
             raise SettingError(
                 f"the motion is of {motion.method}, which tunes nothing; only tuned motions can be mixed"
             )
         return []
-    found = []
-    for own, strength in [(motion, settings.strength), *mixed]:
-        method, adapter = method_named(own.method), tuning.adapter_of(own.tensors, backbone)
-        if not isinstance(method, Tuner) or not adapter:
-            raise MotionError(
-                f"a motion of {own.method} holds no adapter; lift one with a method that tunes, such as vmc"
-            )
-        if own.identity != backbone.identity:
-            raise MotionError(
-                f"the motion was tuned on {own.model} and does not fit {backbone.name}; mix motions of one model"
-            )
-        if not 0 <= strength <= MOST_STRENGTH:
-            raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
-        tuned = with_values(method.Settings(), own.settings)
-        assert isinstance(tuned, Tuned)
-        found.append(Addition(adapter, strength, tuned.lowest_timestep(backbone.levels)))
-    return found
+    return [_addition(job, own, strength) for own, strength in [(motion, job.settings.strength), *job.mixed]]
+
+
+def _addition(job: Job, motion: Motion, strength: float) -> Addition:
+    about = job.model.about
+    method, adapter = method_named(motion.method), names.adapter(motion.tensors)
+    if not isinstance(method, Tuner) or not adapter:
+        raise MotionError(
+            f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
+        )
+    if motion.identity not in (about.identity, about.former_identity):
+        raise MotionError(
+            f"the motion was tuned on {motion.model} and does not fit {about.name}; mix motions of one model"
+        )
+    if not 0 <= strength <= MOST_STRENGTH:
+        raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
+    tuned = with_values(method.Settings(), motion.settings)
+    return Addition(adapter, strength, tuning.lowest_noise(job.model, tuned))
 
 
 def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Motion:
@@ -170,34 +189,3 @@ def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Mo
     others = {name: tensor for name, tensor in motion.tensors.items() if Name.parsed(name).word != POSITIONS}
     saved = {name: tensor.cpu() for name, tensor in positions.items()}
     return replace(motion, tensors={**others, **saved}, settings=asdict(settings))
-
-
-def transfer(
-    reference: str | Path | Clip,
-    prompt: str,
-    model: Any = "tiny-dit",
-    *,
-    method: str = "ditflow",
-    seed: int = 0,
-    frames: int | None = None,
-    settings: Mapping[str, Any] | None = None,
-    cached: bool = True,
-    advance: Advance = ignore,
-    slower: int = 1,
-    stages: Sequence[Stage] = (),
-) -> Video:
-    """Lift and cast in one call; arguments as of :func:`lift` and :func:`cast`.
-
-    Raises:
-        MotionliftError: one of its kinds.
-    """
-    chosen = checked_method(method, settings)
-    check_prompt(prompt)
-    check_seed(seed)
-    run = Run(loaded(model))
-    check_prompt(prompt, run.backbone)
-    sample.word_places(run.backbone, chosen, settings_for(chosen, run.backbone, settings), prompt)
-    _check_stages(stages, run.backbone.fitting(frames), prompt)
-    motion, clip = lifted(run, reference, Lifting(chosen, frames, settings, cached, slower=slower), advance)
-    video = _staged(run, _cast(run, motion, prompt, seed, settings, advance), stages, advance)
-    return replace(video, reference=clip, record={**video.record, "reference_notices": list(clip.notices)})

@@ -3,32 +3,30 @@
 import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
+from torch import Tensor
+
 from motionlift.core.cost import Advance, Step
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Guide, Method, Reference, Tuner
-from motionlift.core.method_settings import Sampled, Tuned
-from motionlift.core.model import Backbone
-from motionlift.core.settings import with_values
-from motionlift.core.tensors import INVERTED, Tensors
+from motionlift.core.method import Guide, Reference, Tuner
+from motionlift.core.method_settings import Tuned
+from motionlift.core.model import Model
+from motionlift.core.tensors import INVERTED
 from motionlift.errors import InputError, OutputError, SettingError, Stopped
 from motionlift.loops import run_folder, tuning
 from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
 from motionlift.loops.run_folder import RunFolder
-from motionlift.loops.tune import precision_of
-from motionlift.methods import method as method_named
-from motionlift.models.loading import load
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
-from motionlift.video.limits import FRAMES
-from motionlift.work.prepare import check_source_prompt, settings_for
-from motionlift.work.record import Run
+from motionlift.work.code import code_of
+from motionlift.work.prepare import Job, ask, loaded, prepare
+from motionlift.work.record import Costs
 
 LONGEST_SIDE = 512
 """Longest side, in pixels, at which a reference is read for optical flow (ours)."""
@@ -36,6 +34,32 @@ MOST_PREVIEWS = 100
 """Most videos that are sampled while tuning (ours)."""
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Lifting:
+    """How a reference is lifted, beside what the job says."""
+
+    cached: bool = True
+    """Use and fill the cache."""
+    folder: Path | None = None
+    """Where a tuning run is kept."""
+    previews: int = 0
+    """Videos that are sampled while tuning."""
+    slower: int = 1
+    """By what the model's rate is divided for reading."""
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A motion and the reference that it was lifted from."""
+
+    motion: Motion
+    """The motion."""
+    reference: Clip
+    """The reference at the model's size."""
+    from_cache: bool
+    """Whether the motion came from the cache."""
 
 
 def ignore(step: Step) -> None:
@@ -51,7 +75,6 @@ def lift(
     settings: Mapping[str, Any] | None = None,
     cached: bool = True,
     advance: Advance = ignore,
-    run: Run | None = None,
     folder: Path | None = None,
     previews: int = 0,
     slower: int = 1,
@@ -59,14 +82,13 @@ def lift(
     """Lift the motion out of a reference.
 
     Args:
-        reference: a video file or a clip.
-        model: what :func:`load` takes or gives.
+        reference: a video file or a clip; either is read by time, at the model's rate.
+        model: what :func:`motionlift.models.loading.load` takes or gives.
         method: name of a method.
         frames: length in frames; the model's own by default.
         settings: the method's settings by name.
         cached: use and fill the cache of lifted motions.
         advance: called with every step.
-        run: where seconds and passes are kept, if they are wanted; its model is then the one that lifts.
         folder: for methods that tune, where checkpoint, losses and previews stay; by default the checkpoint lies beside the cache
             and goes when the motion is there.
         previews: how many videos are sampled into the folder while tuning.
@@ -76,38 +98,32 @@ def lift(
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
     """
-    chosen = checked_method(method, settings)
-    run = run or Run(loaded(model))
-    return lifted(run, reference, Lifting(chosen, frames, settings, cached, folder, previews, slower), advance)[0]
+    job = prepare(ask(method, settings), loaded(model), frames=frames)
+    with resting(job.model):
+        return lifted(job, reference, Lifting(cached, folder, previews, slower), Costs(job.model), advance).motion
 
 
-def loaded(model: Any) -> Backbone:
-    return model if isinstance(model, Backbone) else load(model)
+@contextmanager
+def resting(model: Model) -> Iterator[None]:
+    """Put the parts of a pipeline back where they were once the work is done."""
+    try:
+        yield
+    finally:
+        model.rest()
 
 
-def checked_method(name: str, values: Mapping[str, Any] | None) -> Method:
-    """The method of a name, its settings checked as far as that goes before a model is loaded."""
-    method = method_named(name)
-    with_values(method.Settings(), values or {})
-    return method
-
-
-def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int | None, slower: int = 1) -> Clip:
-    """The reference with the model's frame count, rate and aspect, at most :data:`LONGEST_SIDE` wide or high.
+def read_reference(reference: str | Path | Clip, model: Model, shape: Shape, slower: int = 1) -> Clip:
+    """The reference with the frames, rate and aspect of a video, at most :data:`LONGEST_SIDE` wide or high.
 
     A rate that is so many times slower takes as many times fewer frames of every second.
 
     Raises:
         InputError: it cannot be read.
-        SettingError: the model cannot make so many frames.
     """
-    if frames is not None and (type(frames) is not int or not FRAMES[0] <= frames <= FRAMES[1]):
-        raise SettingError(f"frames is {str(frames)[:40]}; allowed is a whole number from {FRAMES[0]} to {FRAMES[1]}")
-    shape = backbone.fitting(frames)
     aspect = (shape.height, shape.width)
     longest = max(LONGEST_SIDE, *aspect)
     if not isinstance(reference, Clip):
-        rate = backbone.fps / slower
+        rate = model.about.fps / slower
         return Clip.read(reference, frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
     if slower > 1:
         reference = Clip.of(reference.frames[::slower], reference.fps / slower)
@@ -119,75 +135,72 @@ def read_reference(reference: str | Path | Clip, backbone: Backbone, frames: int
     return clip.resized(max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-@dataclass(frozen=True)
-class Lifting:
-    """How a reference is lifted."""
+def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, advance: Advance = ignore) -> Lifted:
+    """Lift the motion of a prepared job.
 
-    method: Method
-    """The method."""
-    frames: int | None
-    """Length in frames, or the model's own."""
-    values: Mapping[str, Any] | None
-    """Settings by name, where they differ from the method's."""
-    cached: bool = True
-    """Use and fill the cache."""
-    folder: Path | None = None
-    """Where a tuning run is kept."""
-    previews: int = 0
-    """Videos that are sampled while tuning."""
-    slower: int = 1
-    """By what the model's rate is divided for reading."""
-
-
-def lifted(run: Run, reference: str | Path | Clip, lifting: Lifting, advance: Advance) -> tuple[Motion, Clip]:
-    backbone, method = run.backbone, lifting.method
-    settings = settings_for(method, backbone, lifting.values)
-    _check_lifting(lifting, settings, backbone)
-    if isinstance(method, Tuner) and isinstance(settings, Tuned):
-        settings = replace(settings, tuning_prompt=method.caption(settings))  # so that a cast reduces nothing
-    with run.phase("read"):
-        wide = read_reference(reference, backbone, lifting.frames, lifting.slower)
-    shape = backbone.fitting(lifting.frames)
-    clip = run.reference = wide.resized(shape.height, shape.width)
-    source = Source(wide.sha256, float(wide.fps), shape)
-    content = _content(source, wide, method, settings, backbone)
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    _check_lifting(job, how)
+    model, settings = job.model, job.settings
+    if isinstance(job.method, Tuner) and isinstance(settings, Tuned):
+        settings = replace(settings, tuning_prompt=job.method.caption(settings))  # so that a cast reduces nothing
+        job = replace(job, settings=settings)
+    with costs.phase("read"):
+        wide = read_reference(reference, model, job.shape, how.slower)
+    clip = wide.resized(job.shape.height, job.shape.width)
+    source = Source(wide.sha256, float(wide.fps), job.shape)
+    content = _content(job, source, wide)
     name = cache.key(content)
-    with run.phase("lift"), _kept_run(lifting, content) as folder:
+    with costs.phase("lift"), _kept_run(job, how, content) as folder:
         # A named folder is to hold the run, so that a motion that was lifted before does not serve.
-        kept = cache.find(name) if lifting.cached and lifting.folder is None else None
+        kept = cache.find(name) if how.cached and how.folder is None else None
         if kept is not None:
-            run.from_cache = True
-            motion = replace(kept, model=backbone.name, settings=asdict(settings))
+            motion = replace(kept, model=model.about.name, settings=asdict(settings))
         else:
             motion = Motion(
-                tensors=_tensors(run, clip, wide, lifting, settings, folder, advance),
-                method=method.name,
+                tensors=_tensors(job, clip, wide, folder, how.previews, costs, advance),
+                method=job.method.name,
                 settings=asdict(settings),
-                model=backbone.name,
-                identity=backbone.identity,
-                grid=backbone.grid(shape),
+                model=model.about.name,
+                identity=model.about.identity,
+                grid=model.lattice(job.shape),
                 source=source,
                 version=metadata.version("motionlift"),
-                fingerprint=backbone.fingerprint,
+                fingerprint=model.about.fingerprint,
             )
-            if lifting.cached:
+            if how.cached:
                 cache.keep(name, motion)
-        if folder is not None and lifting.folder is None and cache.find(name) is not None:
+        if folder is not None and how.folder is None and cache.find(name) is not None:
             folder.remove()
-    return motion, clip
+    return Lifted(motion, clip, kept is not None)
+
+
+def _check_lifting(job: Job, how: Lifting) -> None:
+    """Refuse before the network runs what can be refused then."""
+    if how.cached:
+        cache.most_bytes()  # refuses a bad cap now, not once the work is done
+    if how.folder is not None and not isinstance(job.method, Tuner):
+        raise SettingError(f"{job.method.name} tunes nothing, so that there is no run to keep in {how.folder}")
+    if how.previews and how.folder is None:
+        raise SettingError("previews are kept in the folder of a run; name one")
+    if type(how.slower) is not int or not 1 <= how.slower <= FACTORS[1]:
+        raise SettingError(f"slower is {how.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
+    if not 0 <= how.previews <= MOST_PREVIEWS:
+        raise SettingError(f"previews is {how.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
 
 
 @contextmanager
-def _kept_run(lifting: Lifting, content: Mapping[str, Any]) -> Iterator[RunFolder | None]:
+def _kept_run(job: Job, how: Lifting, content: Mapping[str, Any]) -> Iterator[RunFolder | None]:
     """The folder of a tuning run: the named one, or one of its own beside the cache; none where nothing is tuned or kept."""
-    if not isinstance(lifting.method, Tuner) or not (lifting.folder or lifting.cached):
+    if not isinstance(job.method, Tuner) or not (how.folder or how.cached):
         yield None
         return
     own = json.loads(json.dumps(content))
     with ExitStack() as stack:
-        if lifting.folder is not None:
+        if how.folder is not None:
             own["settings"]["tuning_steps"] = None  # such a run may go on for longer
-            folder = stack.enter_context(run_folder.opened(lifting.folder, own))
+            folder = stack.enter_context(run_folder.opened(how.folder, own))
         else:
             try:
                 place = cache.runs() / cache.key(content)
@@ -204,73 +217,48 @@ def _kept_run(lifting: Lifting, content: Mapping[str, Any]) -> Iterator[RunFolde
 
 
 def _tensors(
-    run: Run,
-    clip: Clip,
-    wide: Clip,
-    lifting: Lifting,
-    settings: Sampled,
-    folder: RunFolder | None,
-    advance: Advance,
-) -> Tensors:
+    job: Job, clip: Clip, wide: Clip, folder: RunFolder | None, previews: int, costs: Costs, advance: Advance
+) -> dict[str, Tensor]:
     """Encode, invert where settings ask for it, and take the motion."""
-    backbone, method, pixels = run.backbone, lifting.method, clip.pixels()
-    shape = Shape(*clip.frames.shape[:3])
-    given = Reference(backbone.encode(pixels), pixels, wide.pixels(), shape)
+    model, method, settings, pixels = job.model, job.method, job.settings, clip.pixels()
+    given = Reference(model.codec.encode(pixels), pixels, wide.pixels(), job.shape)
     if settings.inversion:
-        text = backbone.text(settings.inversion_prompt)
-        given = replace(given, trajectory=finished(invert(backbone, given.latents, text, settings.steps), advance))
+        condition = model.text.encode(settings.inversion_prompt)
+        given = replace(given, trajectory=finished(invert(model, given.latents, condition, settings.steps), advance))
     if isinstance(method, Guide):
-        found = finished(method.lift(given, backbone, settings), advance)
+        found = finished(method.lift(given, model, settings), advance)
     else:
         assert isinstance(method, Tuner) and isinstance(settings, Tuned)
 
         def logged(step: Step) -> None:
             if step.phase == "tune" and step.loss is not None:
-                run.losses.append(step.loss)
+                costs.losses.append(step.loss)
             advance(step)
 
-        steps = tuning.tuned(backbone, method, settings, given, folder, lifting.previews)
+        steps = tuning.tuned(model, method, settings, given, folder, previews)
         found = {"latents": given.latents, **finished(steps, logged)}
-    inverted = {INVERTED: given.trajectory[max(given.trajectory)]} if given.trajectory else {}
+    inverted = {INVERTED: given.trajectory[0]} if given.trajectory else {}
     return {name: tensor.detach().cpu() for name, tensor in {**found, **inverted}.items()}
 
 
-def _check_lifting(lifting: Lifting, settings: Sampled, backbone: Backbone) -> None:
-    """Refuse before the network runs what can be refused then."""
-    lifting.method.check(backbone, settings)
-    check_source_prompt(settings, backbone)
-    if isinstance(settings, Tuned):
-        precision_of(settings, backbone)
-    if lifting.cached:
-        cache.most_bytes()  # refuses a bad cap now, not once the work is done
-    if lifting.folder is not None and not isinstance(lifting.method, Tuner):
-        raise SettingError(f"{lifting.method.name} tunes nothing, so that there is no run to keep in {lifting.folder}")
-    if lifting.previews and lifting.folder is None:
-        raise SettingError("previews are kept in the folder of a run; name one")
-    if type(lifting.slower) is not int or not 1 <= lifting.slower <= FACTORS[1]:
-        raise SettingError(f"slower is {lifting.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
-    if not 0 <= lifting.previews <= MOST_PREVIEWS:
-        raise SettingError(f"previews is {lifting.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
-
-
-def _content(source: Source, wide: Clip, method: Method, settings: Sampled, backbone: Backbone) -> dict[str, Any]:
+def _content(job: Job, source: Source, wide: Clip) -> dict[str, Any]:
     """All that a lifted motion depends on."""
-    several = {"processes": run_folder.processes()} if isinstance(method, Tuner) else {}
+    several = {"processes": run_folder.processes()} if isinstance(job.method, Tuner) else {}
+    about = job.model.about
     return several | {
         "source": asdict(source),
         "frames": Clip.of(wide.frames, wide.fps).sha256,  # clips of one file may be cut out of it differently
-        "method": method.name,
-        "settings": {
-            item.name: getattr(settings, item.name) for item in fields(settings) if not item.metadata.get("cast")
-        },
-        "model": backbone.fingerprint,
+        "method": job.method.name,
+        "settings": job.settings.lifting_values(),
+        "model": about.fingerprint,
+        "code": code_of(job.method.name, about.family),
         "version": metadata.version("motionlift"),
     }
 
 
 def finished(steps: Generator[Step, None, Result], advance: Advance) -> Result:
     """Run a loop to its end, passing its steps on; returns what the loop returns."""
-    with closing(steps):  # on Ctrl-C too, so that nothing stays injected into the model
+    with closing(steps):
         while True:
             try:
                 step = next(steps)

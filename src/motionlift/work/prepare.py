@@ -1,19 +1,29 @@
-"""What is refused before long work begins: prompts, seeds, references, settings, and motions that do not fit."""
+"""Everything that is asked for, read once and refused where it can be refused: for Python, the command line and batches alike.
+
+:func:`ask` looks at what needs no model; :func:`prepare` at the rest, and gives a job that can be lifted and cast.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from motionlift.core.method import Method, Tuner
+from motionlift.core.lattice import Shape
+from motionlift.core.method import Guide, Method, Tuner
 from motionlift.core.method_settings import Guided, Sampled, Tuned
-from motionlift.core.model import Backbone
-from motionlift.core.settings import with_values
+from motionlift.core.model import Model, checked_model
+from motionlift.core.settings import read_values
 from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.loops.cascade import Stage
+from motionlift.loops.sample import guided_steps, word_places
+from motionlift.loops.tune import precision_of
+from motionlift.methods import method as method_named
+from motionlift.models.loading import load
+from motionlift.motion import names
 from motionlift.motion.file import Motion
-from motionlift.motion.names import lacking_blocks
 from motionlift.video.clip import Clip
+from motionlift.video.limits import FRAMES
 
 MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
@@ -23,27 +33,222 @@ MOST_LOOKED_AT = 2**28
 """Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 
 
-def settings_for(method: Method, backbone: Backbone, values: Mapping[str, Any] | None) -> Sampled:
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, before a model is there."""
+
+    method: Method[Any]
+    """The method."""
+    values: Mapping[str, Any]
+    """Its settings that were given, each of its type."""
+    prompt: str | None = None
+    """What the video shows; none where a motion is lifted alone."""
+    seed: int = 0
+    """Seed of the starting noise."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done with a model, checked."""
+
+    model: Model
+    """A view of the model that counts this job's passes."""
+    method: Method[Any]
+    """The method."""
+    settings: Sampled
+    """Its settings."""
+    shape: Shape
+    """Size of the video at the model."""
+    prompt: str = ""
+    """What the video shows; empty where a motion is lifted alone."""
+    seed: int = 0
+    """Seed of the starting noise."""
+    motion: Motion | None = None
+    """The motion to be cast, where it was lifted before."""
+    mixed: tuple[tuple[Motion, float], ...] = ()
+    """Other tuned motions, whose adapters are added with a strength each."""
+    stages: tuple[Stage, ...] = field(default=())
+    """Stages of a cascade that the video goes through."""
+
+
+def ask(
+    method: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    prompt: str | None = None,
+    seed: int = 0,
+    motion: Motion | None = None,
+) -> Request:
+    """Read what is asked for, and refuse what can be refused without a model.
+
+    Args:
+        method: name of the method.
+        values: settings by name; strings are read as the setting's type.
+        prompt: what the video shows, where one is to be made.
+        seed: seed of the starting noise.
+        motion: one that is to be cast, whose settings are taken where none are given.
+
+    Raises:
+        InputError: an empty prompt.
+        SettingError: an unknown method or setting, a value that is not allowed, or a bad seed.
+    """
+    chosen = method_named(method)
+    given = {**(motion.settings if motion is not None else {}), **(values or {})}
+    read = read_values(chosen.Settings, given)
+    if prompt is not None:
+        check_prompt(prompt)
+    check_seed(seed)
+    return Request(chosen, read, prompt, seed)
+
+
+def loaded(model: Any) -> Model:
+    """A model of what :func:`motionlift.models.loading.load` takes or gives.
+
+    Raises:
+        ModelError: it is none, or lacks some of a model's words.
+    """
+    if isinstance(model, Model):
+        return model
+    if hasattr(model, "about") or hasattr(model, "predict"):  # meant as a model
+        return checked_model(model)
+    return load(model)
+
+
+def prepare(
+    request: Request,
+    model: Model,
+    *,
+    frames: int | None = None,
+    motion: Motion | None = None,
+    mixed: Sequence[tuple[Motion, float]] = (),
+    stages: Sequence[Stage] = (),
+) -> Job:
+    """A job for a model, with everything refused that can be refused before the network runs.
+
+    Args:
+        request: what is asked for.
+        model: the model.
+        frames: length in frames of a motion to be lifted; the model's own by default.
+        motion: the motion to be cast; none where one is lifted first.
+        mixed: other tuned motions and their strengths.
+        stages: of a cascade.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    view = model.counted()
+    settings = settings_for(request.method, view, request.values)
+    if motion is None:
+        shape = _fitting(view, frames)
+        _check_lifting(request.method, view, settings)
+        fps = view.about.fps
+    else:
+        check_fit(motion, view)
+        shape, fps = view.codec.fitting(motion.source.shape.frames), motion.source.fps
+        _check_casting(request.method, motion, settings)
+    if request.prompt is not None:
+        _check_words(request, view, settings)
+    check_stages(stages, shape, fps, request.prompt or "")
+    return Job(
+        view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), tuple(stages)
+    )
+
+
+def settings_for(method: Method[Any], model: Model, values: Mapping[str, Any] | None) -> Sampled:
     """The method's defaults for a model with some values changed, checked.
 
     Raises:
         SettingError: an unknown name, a value that is not allowed, or something to be tuned that the model has not.
     """
-    settings = with_values(method.settings(backbone), values or {})
-    blocks = method.blocks(settings)
-    if not all(0 <= number < backbone.blocks for number in blocks):
+    settings = replace(method.settings(model), **read_values(method.Settings, values or {}))
+    blocks, about = method.blocks(settings), model.about
+    if not all(0 <= number < about.blocks for number in blocks):
         raise SettingError(
-            f"block {', '.join(map(str, blocks))} does not exist in {backbone.name}; allowed are 0 to {backbone.blocks - 1}"
+            f"block {', '.join(map(str, blocks))} does not exist in {about.name}; allowed are 0 to {about.blocks - 1}"
         )
-    if isinstance(settings, Guided) and settings.target != "latents" and not backbone.positions(backbone.shape):
+    if isinstance(settings, Guided) and settings.target != "latents" and not model.positions(about.shape):
         raise SettingError(
-            f"target is {settings.target!r}, but {backbone.name} has no positional tensors; allowed is target=latents"
+            f"target is {settings.target!r}, but {about.name} has no positional tensors; allowed is target=latents"
         )
     if settings.beta and not settings.inversion:
         raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
+    model.schedule(settings.steps)
     if isinstance(method, Tuner):
-        method.plan(backbone, settings)
+        method.plan(model, settings)
     return settings
+
+
+def _fitting(model: Model, frames: int | None) -> Shape:
+    if frames is not None and (type(frames) is not int or not FRAMES[0] <= frames <= FRAMES[1]):
+        raise SettingError(f"frames is {str(frames)[:40]}; allowed is a whole number from {FRAMES[0]} to {FRAMES[1]}")
+    return model.codec.fitting(frames)
+
+
+def _check_lifting(method: Method[Any], model: Model, settings: Sampled) -> None:
+    """Refuse what lifting cannot work with."""
+    method.check(model, settings)
+    prompts = {"source": settings.source_prompt}
+    if isinstance(settings, Tuned):
+        precision_of(settings, model)
+        prompts["tuning"] = settings.tuning_prompt
+    for kind, prompt in prompts.items():
+        try:
+            model.text.check(prompt)
+        except InputError as error:
+            raise InputError(f"the {kind} prompt does not fit: {error}") from error
+
+
+def _check_words(request: Request, model: Model, settings: Sampled) -> None:
+    """Refuse prompts that the model cannot read whole, and a prompt without the words that the method asks for."""
+    prompt = request.prompt or ""
+    model.text.check(prompt)
+    try:
+        model.text.check(settings.negative_prompt)
+    except InputError as error:
+        raise InputError(f"the negative prompt does not fit: {error}") from error
+    if isinstance(request.method, Guide):
+        word_places(model, request.method.needs(settings).words, prompt)
+
+
+def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> None:
+    """Refuse settings that do not go with a motion."""
+    if isinstance(method, Guide):
+        check_blocks(motion, method.blocks(settings))
+    check_lifted(motion, settings)
+    lifted_steps = motion.settings.get("steps", settings.steps)
+    if settings.beta and settings.steps != lifted_steps:
+        raise SettingError(
+            f"steps is {settings.steps}, but the motion was inverted in {lifted_steps} steps, and beta asks for its noise: "
+            f"lift it again with steps={settings.steps}"
+        )
+    if isinstance(settings, Guided) and settings.target == "saved":
+        _check_saved(motion, settings)
+
+
+def _check_saved(motion: Motion, settings: Guided) -> None:
+    """Refuse saved positions of other noise levels, or of too few steps.
+
+    Raises:
+        MotionError: the motion holds none for these steps.
+    """
+    lacking = [step for step in range(guided_steps(settings)) if not names.saved_positions(motion.tensors, step)]
+    steps = motion.settings.get("steps", settings.steps)
+    if lacking:
+        raise MotionError(
+            f"the motion holds no saved positions for guided step {lacking[0] + 1}; make them with target=positions and the same "
+            "steps and share, and keep that run's motion"
+        )
+    if steps != settings.steps:
+        raise MotionError(
+            f"the motion holds positions saved in {steps} steps, and steps is {settings.steps}, whose noise levels are others: "
+            f"give steps={steps}, or make them anew with target=positions"
+        )
+
+
+def check_stages(stages: Sequence[Stage], shape: Shape, fps: float, prompt: str) -> None:
+    """Refuse before long work what a stage could not take."""
+    for stage in stages:
+        shape = stage.shaped(shape, prompt)
 
 
 def check_reference(path: str | Path) -> None:
@@ -64,11 +269,11 @@ def check_reference(path: str | Path) -> None:
         Clip.read(file, frames=2, fps=0.1, aspect=(64, 64), longest=64)
 
 
-def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
-    """Refuse a prompt before long work; without a model, for what needs none to be seen.
+def check_prompt(prompt: str) -> None:
+    """Refuse a prompt that no model can take.
 
     Raises:
-        InputError: it is empty or longer than the model's text window.
+        InputError: it is empty, or longer than any model's text window.
     """
     if not isinstance(prompt, str) or not prompt.strip():
         raise InputError(
@@ -76,24 +281,6 @@ def check_prompt(prompt: str, backbone: Backbone | None = None) -> None:
         )
     if len(prompt) > MOST_PROMPT:
         raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")
-    if backbone is not None:
-        backbone.text(prompt)
-
-
-def check_source_prompt(settings: Sampled, backbone: Backbone) -> None:
-    """Refuse a source prompt, or a tuning prompt, that the model cannot read whole.
-
-    Raises:
-        InputError: it is longer than the model's text window.
-    """
-    prompts = {"source": settings.source_prompt}
-    if isinstance(settings, Tuned) and settings.tuning_prompt:
-        prompts["tuning"] = settings.tuning_prompt
-    for kind, prompt in prompts.items():
-        try:
-            backbone.text(prompt)
-        except InputError as error:
-            raise InputError(f"the {kind} prompt does not fit: {error}") from error
 
 
 def check_seed(seed: int) -> None:
@@ -106,23 +293,24 @@ def check_seed(seed: int) -> None:
         raise SettingError(f"seed is {str(seed)[:40]}; allowed is a whole number from {SEEDS[0]} to {SEEDS[1]}")
 
 
-def check_fit(motion: Motion, backbone: Backbone) -> None:
+def check_fit(motion: Motion, model: Model) -> None:
     """Refuse a motion that is not for this model.
 
     Raises:
         MotionError: another model, another lattice, or no latents.
     """
-    if motion.identity != backbone.identity:
+    about = model.about
+    if motion.identity not in (about.identity, about.former_identity):
         raise MotionError(
-            f"the motion was lifted with {motion.model} (lattice {motion.grid}) and does not fit {backbone.name}: "
+            f"the motion was lifted with {motion.model} (lattice {motion.grid}) and does not fit {about.name}: "
             "cast it with that model, or lift it again with this one"
         )
-    shape = backbone.fitting(motion.source.shape.frames)
-    grid, latents = backbone.grid(shape), motion.tensors.get("latents")
-    if grid != motion.grid:
-        raise MotionError(f"the motion has the lattice {motion.grid} and {backbone.name} {grid}: lift it again")
-    if latents is None or tuple(latents.shape) != backbone.latent_shape(shape):
-        raise MotionError(f"the motion does not hold the latents of {shape} that {backbone.name} needs: lift it again")
+    shape = model.codec.fitting(motion.source.shape.frames)
+    lattice, latents = model.lattice(shape), motion.tensors.get("latents")
+    if lattice != motion.grid:
+        raise MotionError(f"the motion has the lattice {motion.grid} and {about.name} {lattice}: lift it again")
+    if latents is None or tuple(latents.shape) != model.codec.latent_shape(shape):
+        raise MotionError(f"the motion does not hold the latents of {shape} that {about.name} needs: lift it again")
 
 
 def check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
@@ -131,7 +319,7 @@ def check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
     Raises:
         MotionError: the motion holds nothing of one.
     """
-    lacking = lacking_blocks(motion.tensors, blocks)
+    lacking = names.lacking_blocks(motion.tensors, blocks)
     if lacking:
         told = ", ".join(map(str, lacking))
         raise MotionError(f"the motion holds nothing of block {told}: lift it again with that block")
@@ -141,7 +329,7 @@ def check_lifted(motion: Motion, settings: Sampled) -> None:
     """Refuse to change what was settled when the motion was lifted."""
     for item in fields(settings):
         value = getattr(settings, item.name)
-        if item.metadata.get("lifted") and motion.settings.get(item.name, value) != value:
+        if item.metadata["when"] == "lift" and motion.settings.get(item.name, value) != value:
             raise SettingError(
                 f"{item.name} is {value!r}, but the motion was lifted with {motion.settings[item.name]!r}: "
                 f"lift it again with {item.name}={value}"

@@ -1,4 +1,4 @@
-"""Finished videos and the records of how they came about."""
+"""Finished videos and the records of how they came about. A record is written here alone."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -17,13 +17,13 @@ import torch
 
 from motionlift.core.cost import Passes, Phase
 from motionlift.core.method import Tuner
-from motionlift.core.method_settings import Sampled
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.core.settings import with_values
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.writing import replacing
+from motionlift.work.prepare import Job
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,15 @@ class Video:
     keyframes: Clip | None = None
     """The frames before the stages of a cascade, where there were any."""
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, added: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write the video, and its record beside it with the suffix ``.json``.
+
+        Args:
+            path: the MP4.
+            added: what else the record is to say, such as the command; it comes first.
+
+        Returns:
+            The record as it was written.
 
         Raises:
             OutputError: one of them cannot be written.
@@ -50,76 +57,113 @@ class Video:
         with replacing(Path(path).with_suffix(".json"), (".json",)) as partial:
             self.clip.save(path)
             digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            partial.write_text(json.dumps({**self.record, "output": {"path": str(path), "sha256": digest}}, indent=2))
+            record = {**(added or {}), **self.record, "output": {"path": str(path), "sha256": digest}}
+            partial.write_text(json.dumps(record, indent=2))
+        return record
 
 
 @dataclass
-class Run:
-    """Seconds and passes of a run, phase by phase."""
+class Costs:
+    """Seconds, passes and losses of a job, phase by phase."""
 
-    backbone: Backbone
-    """The model that works."""
+    model: Model
+    """The view of the model that works for this job alone."""
     phases: list[Phase] = field(default_factory=list)
     """Phases so far."""
-    reference: Clip | None = None
-    """The reference at the model's size, once it was read."""
-    from_cache: bool = False
-    """Whether the motion came from the cache."""
     losses: list[float] = field(default_factory=list)
-    """Loss of every tuning step of this run."""
+    """Loss of every step that tuned or guided."""
 
     @contextmanager
     def phase(self, name: str, counted: Passes | None = None) -> Iterator[None]:
         """Measure one phase; its passes are those of the model, or as they are counted elsewhere."""
-        counted = counted or self.backbone.passes
+        counted = counted or self.model.passes
         started, forward, backward = time.perf_counter(), counted.forward, counted.backward
         yield
         passes = Passes(counted.forward - forward, counted.backward - backward)
         self.phases.append(Phase(name, time.perf_counter() - started, passes))
 
+    def told(self) -> dict[str, Any]:
+        """Seconds, passes and memory, as records say them."""
+        return {
+            "seconds": round(sum(phase.seconds for phase in self.phases), 3),
+            "passes": {
+                "forward": sum(phase.passes.forward for phase in self.phases),
+                "backward": sum(phase.passes.backward for phase in self.phases),
+            },
+            "phases": [asdict(phase) for phase in self.phases],
+            "peak_memory_bytes": peak_memory(str(self.model.about.device)),
+        }
 
-def record_of(
-    run: Run, motion: Motion, settings: Sampled, prompt: str, seed: int, losses: list[float]
-) -> dict[str, Any]:
-    """All that it takes to repeat a run, and what it cost."""
-    backbone = run.backbone
+
+def lift_record(model: Model, motion: Motion, costs: Costs, notices: Sequence[str], from_cache: bool) -> dict[str, Any]:
+    """All that it takes to lift a motion again, and what it cost."""
     return {
-        "prompt": prompt,
-        "seed": seed,
+        "reference_notices": list(notices),
         "method": motion.method,
-        "settings": asdict(settings),
-        "model": {"name": backbone.name, "identity": backbone.identity, "fingerprint": backbone.fingerprint},
+        "settings": dict(motion.settings),
+        "model": _model(model),
+        "source": asdict(motion.source),
+        "grid": asdict(motion.grid),
+        "from_cache": from_cache,
+        **tuning_prompt(motion),
+        "losses": costs.losses,
+        "versions": versions(),
+        **costs.told(),
+    }
+
+
+def cast_record(
+    job: Job, motion: Motion, costs: Costs, cascade: Sequence[Mapping[str, Any]], notices: Sequence[str] | None
+) -> dict[str, Any]:
+    """All that it takes to make a video again, and what it cost.
+
+    Args:
+        job: what was asked for.
+        motion: what was cast.
+        costs: of all phases.
+        cascade: what each stage gave, where there were any.
+        notices: what was done to make the reference fit, where the run began with one.
+    """
+    digests = [{"motion_sha256": other.digest(), "strength": strength} for other, strength in job.mixed]
+    return {
+        "prompt": job.prompt,
+        "seed": job.seed,
+        "method": motion.method,
+        "settings": asdict(job.settings),
+        "model": _model(job.model),
         "frames": motion.source.shape.frames,
         "source": asdict(motion.source),
         "motion_sha256": motion.digest(),
-        "device": str(backbone.device),
+        "device": str(job.model.about.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
-        **costs(run),
+        **costs.told(),
         **tuning_prompt(motion),
-        "losses": [*run.losses, *losses],
+        "losses": costs.losses,
+        **({"mixed": digests} if digests else {}),
+        **({"cascade": list(cascade)} if cascade else {}),
+        **({} if notices is None else {"reference_notices": list(notices)}),
     }
+
+
+def _model(model: Model) -> dict[str, str]:
+    about = model.about
+    return {"name": about.name, "identity": about.identity, "fingerprint": about.fingerprint}
 
 
 def tuning_prompt(motion: Motion) -> dict[str, str]:
     """The prompt that a motion was tuned with, for records; nothing where nothing was tuned."""
-    method = method_named(motion.method)
+    method, written = method_named(motion.method), motion.settings.get("tuning_prompt")
     if not isinstance(method, Tuner):
         return {}
-    return {"tuning_prompt": method.caption(with_values(method.Settings(), motion.settings))}
+    if written is None:  # a motion of version 0.1, which says only from what the prompt was made
+        written = method.caption(with_values(method.Settings(), motion.settings))
+    return {"tuning_prompt": str(written)}
 
 
-def costs(run: Run) -> dict[str, Any]:
-    """Seconds, passes and memory of a run, as its record says them."""
-    return {
-        "seconds": round(sum(phase.seconds for phase in run.phases), 3),
-        "passes": {
-            "forward": sum(phase.passes.forward for phase in run.phases),
-            "backward": sum(phase.passes.backward for phase in run.phases),
-        },
-        "phases": [asdict(phase) for phase in run.phases],
-        "peak_memory_bytes": peak_memory(str(run.backbone.device)),
-    }
+def is_tuned(motion: Motion) -> bool:
+    """Whether a motion is of a method that tunes."""
+    return isinstance(method_named(motion.method), Tuner)
 
 
 def versions() -> dict[str, str]:

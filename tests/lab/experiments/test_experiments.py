@@ -61,10 +61,10 @@ def twin(request: pytest.FixtureRequest) -> Any:
     """A model of a bundled one's form; two steps, one of them guided."""
     torch.manual_seed(0)
     backbone = load(request.param(), "cpu")
-    backbone.defaults = {"steps": 2, "share": 0.5, "inner": 1}
+    backbone.about = replace(backbone.about, defaults={"steps": 2, "share": 0.5, "inner": 1})
     with pytest.MonkeyPatch.context() as patch:
         for method in (vmc, motionmatcher):
-            patch.setattr(method, "PRESETS", {backbone.variant: {"tuning_steps": 1}})
+            patch.setattr(method, "PRESETS", {backbone.about.variant: {"tuning_steps": 1}})
         yield backbone
 
 

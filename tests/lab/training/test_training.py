@@ -101,19 +101,19 @@ def exported_model_loads(folder: Path, weights: Path) -> None:
     """Part of the test above, whose training it needs."""
     train.export(tiny_dit, folder, weights)
     backbone = load(weights, "cpu")
-    assert (backbone.shape.frames, backbone.shape.height, backbone.shape.width) == (17, 64, 64)
-    assert backbone.grid(backbone.shape) == Lattice(5, 8, 8)
+    assert (backbone.about.shape.frames, backbone.about.shape.height, backbone.about.shape.width) == (17, 64, 64)
+    assert backbone.lattice(backbone.about.shape) == Lattice(5, 8, 8)
     average = load_file(folder / "denoiser.safetensors")
     shipped = backbone.network.state_dict()
     for name, tensor in shipped.items():
-        trained = average[f"module.average.transformer.{name}"]
+        trained = average[f"module.average.{name}"]
         assert torch.equal(tensor, trained.half().float()), name
     decoder = load_file(folder / "decoder.safetensors")
-    for name, tensor in backbone.vae.decoder.state_dict().items():
+    for name, tensor in backbone.codec.vae.decoder.state_dict().items():
         assert torch.equal(tensor, decoder[f"module.decoder.{name}"].half().float()), name
     scene = scenes.sample(1, 0, unseen=True)
-    assert backbone.unknown_words(scene.caption()) == []
-    assert backbone.text(scene.caption()).isfinite().all()
+    assert backbone.text.unknown_words(scene.caption()) == []
+    assert all(tensor.isfinite().all() for tensor in backbone.text.encode(scene.caption()).tensors.values())
     suffixes = {path.suffix for path in weights.rglob("*") if path.is_file()}
     assert suffixes == {".json", ".safetensors"}
     assert sum(path.stat().st_size for path in weights.rglob("*.safetensors")) < 12e6

@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0
 
 import motionlift
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.model import Backbone
+from motionlift.core.model import Model
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.models.families import serving
 from motionlift.models.families.cogvideox import CogVideoX, RotaryAttention
@@ -44,7 +44,7 @@ def random(*sizes, seed=0, dtype=torch.float32):
 
 
 def latents_of(backbone, frames=9, seed=0):
-    return random(*backbone.latent_shape(backbone.fitting(frames)), seed=seed)
+    return random(*backbone.codec.latent_shape(backbone.codec.fitting(frames)), seed=seed)
 
 
 def as_diffusers(pipeline, latents, timestep, text):
@@ -81,7 +81,7 @@ def attention_through(change):
 
 
 def test_it_is_a_backbone_and_serves_the_pipeline(backbone):
-    assert isinstance(backbone, Backbone)
+    assert isinstance(backbone, Model)
     assert serving("CogVideoXPipeline") is CogVideoX
     with pytest.raises(ModelError, match="no backbone serves StableDiffusionPipeline; allowed are models of CogVideoX"):
         serving("StableDiffusionPipeline")
@@ -89,7 +89,7 @@ def test_it_is_a_backbone_and_serves_the_pipeline(backbone):
 
 @pytest.mark.parametrize("frames", [8, 9, 16])
 def test_it_predicts_what_diffusers_predicts(backbone, stock, frames):
-    text = torch.cat([backbone.text(PROMPT), backbone.text("")])
+    text = torch.cat([backbone.text.encode(PROMPT), backbone.text.encode("")])
     latents = latents_of(backbone, frames).expand(2, -1, -1, -1, -1)
     found = backbone.predict(latents, 700, text)
     torch.testing.assert_close(found, as_diffusers(stock, latents, 700, text), atol=1e-6, rtol=0)
@@ -130,7 +130,7 @@ def test_an_attention_that_cannot_be_read_is_refused():
     backbone.network.set_attn_processor(ByHand())
     whole = backbone.network.transformer_blocks
     with pytest.raises(ModelError, match="default attention processors"):
-        backbone.record(latents_of(backbone), 0, backbone.text(""), [1])
+        backbone.record(latents_of(backbone), 0, backbone.text.encode(""), [1])
     assert backbone.network.transformer_blocks is whole
 
 
@@ -153,8 +153,8 @@ def test_the_model_is_frozen_and_has_no_dropout(backbone):
 
 def test_its_own_positions_change_nothing(backbone):
     for frames in (9, 16):
-        latents, text = latents_of(backbone, frames), backbone.text(PROMPT)
-        positions = backbone.positions(backbone.fitting(frames))
+        latents, text = latents_of(backbone, frames), backbone.text.encode(PROMPT)
+        positions = backbone.positions(backbone.codec.fitting(frames))
         plain = backbone.predict(latents, 300, text)
         torch.testing.assert_close(backbone.predict(latents, 300, text, positions), plain, atol=0, rtol=0)
 
@@ -162,10 +162,10 @@ def test_its_own_positions_change_nothing(backbone):
 @pytest.mark.parametrize("frames", [9, 16])  # the configured length, and one whose table is computed anew
 def test_a_changed_table_is_an_edited_position_table(frames):
     backbone, stock = CogVideoX(cogvideox(rotary=False), "twin", CPU), cogvideox(rotary=False)
-    latents, text = latents_of(backbone, frames), backbone.text(PROMPT)
-    shape = backbone.fitting(frames)
+    latents, text = latents_of(backbone, frames), backbone.text.encode(PROMPT)
+    shape = backbone.codec.fitting(frames)
     table = backbone.positions(shape)["table"]
-    assert table.shape == (1, backbone.grid(shape).tokens, 32)
+    assert table.shape == (1, backbone.lattice(shape).tokens, 32)
     change = random(*table.shape, seed=5)
     embed = stock.transformer.patch_embed
     embed.pos_embedding[:, WINDOW:] += change if frames == 9 else 0
@@ -180,11 +180,11 @@ def test_a_changed_table_is_an_edited_position_table(frames):
 
 def test_changed_rotary_tensors_turn_queries_and_keys_apart():
     backbone = CogVideoX(cogvideox(), "twin", CPU)
-    latents, text = latents_of(backbone), backbone.text(PROMPT)
-    names, tokens = ("query_cos", "query_sin", "key_cos", "key_sin"), backbone.grid(backbone.shape).tokens
+    latents, text = latents_of(backbone), backbone.text.encode(PROMPT)
+    names, tokens = ("query_cos", "query_sin", "key_cos", "key_sin"), backbone.lattice(backbone.about.shape).tokens
     unturned = {name: torch.full((tokens, 16), float(name.endswith("cos"))) for name in names}
     turned = {name: random(tokens, 16, seed=n) for n, name in enumerate(names)}
-    assert {name: tensor.shape for name, tensor in backbone.positions(backbone.shape).items()} == {
+    assert {name: tensor.shape for name, tensor in backbone.positions(backbone.about.shape).items()} == {
         name: tensor.shape for name, tensor in turned.items()
     }
     before = backbone.record(latents, 300, text, [0], unturned)[0]
@@ -204,7 +204,7 @@ def test_changed_rotary_tensors_turn_queries_and_keys_apart():
 
 
 def recorded_loss(backbone, latents, positions, blocks=(0, 2)):
-    record = backbone.record(latents, 600, backbone.text(PROMPT), blocks, positions)
+    record = backbone.record(latents, 600, backbone.text.encode(PROMPT), blocks, positions)
     seen = [
         tensor for number in blocks for tensor in (record[number].query, record[number].key, record[number].features)
     ]
@@ -215,7 +215,7 @@ def test_gradients_to_latents_and_to_each_positional_tensor_by_finite_difference
     pipeline = TWINS[twin]()
     pipeline.transformer.double()
     backbone = CogVideoX(pipeline, twin, CPU)
-    leaves = {"latents": latents_of(backbone), **backbone.positions(backbone.shape)}
+    leaves = {"latents": latents_of(backbone), **backbone.positions(backbone.about.shape)}
     leaves = {name: tensor.double().requires_grad_() for name, tensor in leaves.items()}
 
     def loss(given):
@@ -237,10 +237,10 @@ def test_gradients_are_the_same_when_activations_are_recomputed(twin, monkeypatc
         monkeypatch.setattr("motionlift.models.families.cogvideox.CHECKPOINTED_PARAMETERS", limit)
         backbone = CogVideoX(TWINS[twin](), twin, CPU)
         assert backbone.network.gradient_checkpointing == (limit == 0)
-        leaves = {"latents": latents_of(backbone), **backbone.positions(backbone.shape)}
+        leaves = {"latents": latents_of(backbone), **backbone.positions(backbone.about.shape)}
         leaves = {name: tensor.requires_grad_() for name, tensor in leaves.items()}
         positions = {name: leaves[name] for name in leaves if name != "latents"}
-        reference = backbone.record(latents_of(backbone, seed=8), 600, backbone.text(PROMPT), [0, 1])
+        reference = backbone.record(latents_of(backbone, seed=8), 600, backbone.text.encode(PROMPT), [0, 1])
         with backbone.injecting(reference):
             loss = recorded_loss(backbone, leaves["latents"], positions)
             found.append(torch.autograd.grad(loss, list(leaves.values()), allow_unused=True))
@@ -276,7 +276,7 @@ def test_there_are_as_many_timesteps_as_were_asked_for(backbone, steps):
 
 @pytest.mark.parametrize("frames", [9, 16])
 def test_a_record_is_what_diffusers_computes(backbone, stock, frames):
-    latents, text = latents_of(backbone, frames), backbone.text(PROMPT)
+    latents, text = latents_of(backbone, frames), backbone.text.encode(PROMPT)
     calls, outputs = [], []
     handles = [
         block.register_forward_hook(lambda _module, _arguments, output: outputs.append(output[0]))
@@ -292,8 +292,8 @@ def test_a_record_is_what_diffusers_computes(backbone, stock, frames):
         for name, truth in zip(("query", "key", "value"), calls[number], strict=True):
             torch.testing.assert_close(getattr(seen, name), truth[:, :, WINDOW:], atol=1e-5, rtol=0)
         torch.testing.assert_close(seen.features, outputs[number], atol=1e-5, rtol=0)
-        assert_slices(seen, calls[number], backbone.grid(backbone.fitting(frames)))
-        assert seen.query.shape == (1, 2, backbone.grid(backbone.fitting(frames)).tokens, 16)
+        assert_slices(seen, calls[number], backbone.lattice(backbone.codec.fitting(frames)))
+        assert seen.query.shape == (1, 2, backbone.lattice(backbone.codec.fitting(frames)).tokens, 16)
 
 
 @pytest.mark.parametrize(("blocks", "count"), [([0], 1), ([1], 2), ([2], 3), ([1, 0], 2)])
@@ -302,7 +302,7 @@ def test_a_record_stops_after_the_last_block_it_needs(backbone, blocks, count):
     handles = [
         block.register_forward_hook(lambda *_: ran.append(None)) for block in backbone.network.transformer_blocks
     ]
-    backbone.record(latents_of(backbone), 250, backbone.text(PROMPT), blocks)
+    backbone.record(latents_of(backbone), 250, backbone.text.encode(PROMPT), blocks)
     for handle in handles:
         handle.remove()
     assert len(ran) == count
@@ -311,7 +311,7 @@ def test_a_record_stops_after_the_last_block_it_needs(backbone, blocks, count):
 
 @pytest.mark.parametrize("recomputed", [False, True])
 def test_without_features_a_record_stops_at_the_attention_and_is_exact(backbone, recomputed):
-    text, latents = backbone.text(PROMPT), latents_of(backbone).requires_grad_()
+    text, latents = backbone.text.encode(PROMPT), latents_of(backbone).requires_grad_()
     if recomputed:
         backbone.network.enable_gradient_checkpointing()
     ran: list[None] = []
@@ -329,16 +329,16 @@ def test_without_features_a_record_stops_at_the_attention_and_is_exact(backbone,
 
 
 def test_injecting_its_own_keys_and_values_changes_nothing(backbone):
-    latents, text = latents_of(backbone), backbone.text(PROMPT)
+    latents, text = latents_of(backbone), backbone.text.encode(PROMPT)
     plain = backbone.predict(latents, 250, text)
     with backbone.injecting(backbone.record(latents, 250, text, [0, 1])):
         torch.testing.assert_close(backbone.predict(latents, 250, text), plain, atol=1e-6, rtol=0)
 
 
 def test_injecting_replaces_video_keys_and_values_in_both_branches_and_nothing_else(backbone, stock):
-    text = torch.cat([backbone.text(""), backbone.text(PROMPT)])
+    text = torch.cat([backbone.text.encode(""), backbone.text.encode(PROMPT)])
     latents = latents_of(backbone).expand(2, -1, -1, -1, -1)
-    other = backbone.record(latents_of(backbone, seed=4), 250, backbone.text(PROMPT), [1])
+    other = backbone.record(latents_of(backbone, seed=4), 250, backbone.text.encode(PROMPT), [1])
 
     def replaced(number, query, key, value):
         if number == 1:
@@ -358,7 +358,7 @@ def test_injecting_replaces_video_keys_and_values_in_both_branches_and_nothing_e
 
 
 def test_a_record_under_injection_shows_what_the_model_uses(backbone):
-    text = backbone.text(PROMPT)
+    text = backbone.text.encode(PROMPT)
     other = backbone.record(latents_of(backbone, seed=4), 250, text, [0])
     with backbone.injecting(other):
         seen = backbone.record(latents_of(backbone), 250, text, [0])[0]
@@ -375,22 +375,22 @@ def test_encoding_and_decoding_are_the_pipelines(backbone, stock):
         part.vae_scaling_factor_image = 0.7
     for frames in (9, 16):
         pixels = random(frames, 3, 32, 32).tanh()
-        shape = backbone.fitting(frames)
-        latents = backbone.encode(pixels)
-        assert latents.shape == backbone.latent_shape(shape)
+        shape = backbone.codec.fitting(frames)
+        latents = backbone.codec.encode(pixels)
+        assert latents.shape == backbone.codec.latent_shape(shape)
         with torch.no_grad():
             mean = stock.vae.encode(pixels.permute(1, 0, 2, 3)[None]).latent_dist.mean
             video = stock.decode_latents(latents.permute(0, 2, 1, 3, 4))[0].permute(1, 0, 2, 3)
         torch.testing.assert_close(latents, mean * 0.7)
-        found = backbone.decode(latents * 3)
+        found = backbone.codec.decode(latents * 3)
         assert found.shape == pixels.shape
         assert found.abs().max() <= 1
-        torch.testing.assert_close(backbone.decode(latents), video.clamp(-1, 1), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(backbone.codec.decode(latents), video.clamp(-1, 1), atol=1e-5, rtol=1e-5)
 
 
 def accepted(backbone, frames):
     try:
-        return backbone.fitting(frames) == Shape(frames, 32, 32)
+        return backbone.codec.fitting(frames) == Shape(frames, 32, 32)
     except SettingError:
         return False
 
@@ -398,25 +398,25 @@ def accepted(backbone, frames):
 def test_exactly_the_frame_counts_that_the_autoencoder_gives_back_are_accepted():
     backbone = CogVideoX(cogvideox(), "twin", CPU)
     for frames in [*range(2, 26), 48, 49]:
-        latents = backbone.encode(torch.zeros(frames, 3, 16, 16))
-        given_back = len(backbone.decode(latents))
+        latents = backbone.codec.encode(torch.zeros(frames, 3, 16, 16))
+        given_back = len(backbone.codec.decode(latents))
         assert accepted(backbone, frames) == (given_back == frames), frames
         if accepted(backbone, frames):
-            assert latents.shape[2] == backbone.latent_shape(backbone.fitting(frames))[2]
+            assert latents.shape[2] == backbone.codec.latent_shape(backbone.codec.fitting(frames))[2]
 
 
 @pytest.mark.parametrize("frames", [-8, 0, 1, 10, 12])
 def test_a_frame_count_that_does_not_fit_is_refused_by_name(backbone, frames):
-    message = f"{frames} frames do not fit {backbone.name}: allowed are 8n and 8n+1 (8, 9, 16, 17, 24, ...; "
+    message = f"{frames} frames do not fit {backbone.about.name}: allowed are 8n and 8n+1 (8, 9, 16, 17, 24, ...; "
     with pytest.raises(SettingError, match=re.escape(message)):
-        backbone.fitting(frames)
+        backbone.codec.fitting(frames)
 
 
 def test_sizes_of_latents_and_lattice(backbone):
-    assert backbone.shape == backbone.fitting(None) == Shape(9, 32, 32)
-    assert backbone.latent_shape(Shape(16, 32, 32)) == (1, 4, 4, 8, 8)
-    assert backbone.grid(Shape(16, 32, 32)) == Lattice(4, 4, 4)
-    assert backbone.grid(Shape(9, 32, 64)) == Lattice(3, 4, 8)
+    assert backbone.about.shape == backbone.codec.fitting(None) == Shape(9, 32, 32)
+    assert backbone.codec.latent_shape(Shape(16, 32, 32)) == (1, 4, 4, 8, 8)
+    assert backbone.lattice(Shape(16, 32, 32)) == Lattice(4, 4, 4)
+    assert backbone.lattice(Shape(9, 32, 64)) == Lattice(3, 4, 8)
 
 
 @pytest.mark.parametrize("frames", [8, 9, 16, 17, 24, 25])
@@ -427,16 +427,16 @@ def test_frame_times_are_the_middles_of_the_pixel_frames_behind_each_latent_fram
         if isinstance(module, torch.nn.GroupNorm):
             module.forward = lambda values: values
     pixels = random(frames, 3, 16, 16).tanh()
-    before = backbone.encode(pixels)
+    before = backbone.codec.encode(pixels)
     behind = {}
     for number in range(frames):
         changed = pixels.clone()
         changed[number] *= -1
-        difference = (backbone.encode(changed) - before).abs().amax(dim=(0, 1, 3, 4))
+        difference = (backbone.codec.encode(changed) - before).abs().amax(dim=(0, 1, 3, 4))
         behind.setdefault(int(torch.nonzero(difference > 1e-7)[0]), []).append(number)
     middles = [sum(numbers) / len(numbers) for _, numbers in sorted(behind.items())]
-    assert backbone.frame_times(frames) == middles
-    assert len(middles) == backbone.grid(backbone.fitting(frames)).frames
+    assert backbone.codec.frame_times(frames) == middles
+    assert len(middles) == backbone.lattice(backbone.codec.fitting(frames)).frames
 
 
 # Text
@@ -446,21 +446,21 @@ def test_text_is_the_pipelines_in_the_models_window(backbone, stock):
     for prompt in (PROMPT, "", "a"):
         with torch.no_grad():
             truth = stock.encode_prompt(prompt, do_classifier_free_guidance=False, max_sequence_length=WINDOW)[0]
-        found = backbone.text(prompt)
+        found = backbone.text.encode(prompt)
         assert found.shape == (1, WINDOW, 16)
         torch.testing.assert_close(found, truth, atol=0, rtol=0)
 
 
 def test_a_prompt_longer_than_the_window_is_refused(backbone):
-    backbone.text("a red star on the blue field")  # seven words and the end token
-    message = f"the prompt has 9 tokens; {backbone.name} reads 8: shorten it"
+    backbone.text.encode("a red star on the blue field")  # seven words and the end token
+    message = f"the prompt has 9 tokens; {backbone.about.name} reads 8: shorten it"
     with pytest.raises(InputError, match=message):
-        backbone.text("a red star on the blue field field")
+        backbone.text.encode("a red star on the blue field field")
 
 
 def test_unknown_words(backbone):
-    assert backbone.unknown_words("a green star on the moon") == ["green", "moon"]
-    assert backbone.unknown_words(PROMPT) == []
+    assert backbone.text.unknown_words("a green star on the moon") == ["green", "moon"]
+    assert backbone.text.unknown_words(PROMPT) == []
 
 
 # Steps
@@ -535,13 +535,13 @@ def test_other_weights_have_another_fingerprint_and_the_same_identity(part, para
 def test_a_temporal_patch_takes_only_frames_that_it_divides_and_predicts_what_diffusers_predicts():
     pipeline = cogvideox(True, temporal_patch=2)
     backbone = CogVideoX(pipeline, "patched", CPU)
-    assert backbone.fitting(None).frames == 16
-    assert (backbone.grid(backbone.fitting(None)).frames, backbone.variant) == (2, "cogvideox")
-    assert backbone.frame_times(16) == [3.5, 11.5]
+    assert backbone.codec.fitting(None).frames == 16
+    assert (backbone.lattice(backbone.codec.fitting(None)).frames, backbone.about.variant) == (2, "cogvideox")
+    assert backbone.codec.frame_times(16) == [3.5, 11.5]
     with pytest.raises(SettingError, match="9 frames do not fit patched"):
-        backbone.fitting(9)
-    latents = torch.randn(backbone.latent_shape(backbone.fitting(None)))
-    text = backbone.text("a red star")
+        backbone.codec.fitting(9)
+    latents = torch.randn(backbone.codec.latent_shape(backbone.codec.fitting(None)))
+    text = backbone.text.encode("a red star")
     stock = cogvideox(True, temporal_patch=2)
     positions = stock._prepare_rotary_positional_embeddings(32, 32, latents.shape[2], CPU)
     expected = stock.transformer(

@@ -30,17 +30,17 @@ def backbone() -> UNet3D:
 
 
 def noise(backbone: UNet3D, frames: int = 4, clips: int = 1) -> torch.Tensor:
-    shape = backbone.latent_shape(backbone.fitting(frames))
+    shape = backbone.codec.latent_shape(backbone.codec.fitting(frames))
     return torch.randn(clips, *shape[1:], generator=torch.Generator().manual_seed(2))
 
 
 def test_layers_are_found_by_name_and_come_in_running_order(backbone: UNet3D):
-    assert backbone.places == ("down 0.0", "down 1.0", "mid 0", "up 0.0", "up 0.1", "up 1.0", "up 1.1")
+    assert backbone.about.places == ("down 0.0", "down 1.0", "mid 0", "up 0.0", "up 0.1", "up 1.0", "up 1.1")
     assert [layer.level for layer in backbone.layers] == [0, 1, 1, 1, 1, 0, 0]
     ran: list[int] = []
     for number, layer in enumerate(backbone.layers):
         layer.after.register_forward_hook(lambda *_, number=number: ran.append(number))
-    backbone.predict(noise(backbone), 500, backbone.text(PROMPT))
+    backbone.predict(noise(backbone), 500, backbone.text.encode(PROMPT))
     assert ran == list(range(7))
     names = {module: name for name, module in backbone.network.named_modules()}
     for layer in backbone.layers:
@@ -50,14 +50,16 @@ def test_layers_are_found_by_name_and_come_in_running_order(backbone: UNet3D):
 
 
 def test_lattices(backbone: UNet3D):
-    shape = backbone.fitting(4)
-    assert shape == Shape(4, 32, 32) and backbone.shape.frames == 16
-    assert backbone.grid(shape) == backbone.grid(shape, 0) == Lattice(4, 8, 8)
-    assert backbone.grid(shape, 2) == Lattice(4, 4, 4)
-    assert backbone.grid(Shape(4, 36, 28), 1) == Lattice(4, 5, 4), "odd sides are rounded up, as the convolution does"
-    assert backbone.frame_times(3) == [0.0, 1.0, 2.0]
+    shape = backbone.codec.fitting(4)
+    assert shape == Shape(4, 32, 32) and backbone.about.shape.frames == 16
+    assert backbone.lattice(shape) == backbone.lattice(shape, 0) == Lattice(4, 8, 8)
+    assert backbone.lattice(shape, 2) == Lattice(4, 4, 4)
+    assert backbone.lattice(Shape(4, 36, 28), 1) == Lattice(4, 5, 4), (
+        "odd sides are rounded up, as the convolution does"
+    )
+    assert backbone.codec.frame_times(3) == [0.0, 1.0, 2.0]
     with pytest.raises(SettingError, match="1 frames do not fit twin"):
-        backbone.fitting(1)
+        backbone.codec.fitting(1)
 
 
 def test_plain_sampling_is_the_pipelines(backbone: UNet3D):
@@ -66,7 +68,7 @@ def test_plain_sampling_is_the_pipelines(backbone: UNet3D):
     made = backbone.pipeline(
         PROMPT, num_frames=4, num_inference_steps=steps, guidance_scale=3.0, latents=start.clone(), output_type="latent"
     ).frames
-    text, empty, latents = backbone.text(PROMPT), backbone.text(""), start
+    text, empty, latents = backbone.text.encode(PROMPT), backbone.text.encode(""), start
     for timestep in backbone.timesteps(steps):
         plain, wanted = (backbone.predict(latents, timestep, each) for each in (empty, text))
         latents = backbone.step(plain + 3.0 * (wanted - plain), timestep, latents)
@@ -95,7 +97,7 @@ def test_what_is_recorded_is_what_the_layers_see(backbone: UNet3D, clips: int):
             caught[name] = (given, kwargs)
 
         module.register_forward_hook(keep, with_kwargs=True)
-    text = backbone.text(PROMPT).expand(clips, -1, -1)
+    text = backbone.text.encode(PROMPT).expand(clips, -1, -1)
     latents = noise(backbone, clips=clips)
     with torch.no_grad():
         seen = backbone.record(latents, 300, text, [number])[number]
@@ -120,7 +122,7 @@ def test_what_is_recorded_is_what_the_layers_see(backbone: UNet3D, clips: int):
 
 
 def test_a_pass_stops_after_the_last_layer_and_is_exact(backbone: UNet3D):
-    text, latents = backbone.text(PROMPT), noise(backbone).requires_grad_()
+    text, latents = backbone.text.encode(PROMPT), noise(backbone).requires_grad_()
     ran: list[str] = []
     for name in ("mid_block", "up_blocks.0", "conv_out"):
         backbone.network.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -136,7 +138,7 @@ def test_a_pass_stops_after_the_last_layer_and_is_exact(backbone: UNet3D):
 
 @pytest.mark.parametrize("recomputed", [False, True])
 def test_without_features_a_pass_stops_at_the_attention_and_is_exact(backbone: UNet3D, recomputed: bool):
-    text, latents = backbone.text(PROMPT), noise(backbone).requires_grad_()
+    text, latents = backbone.text.encode(PROMPT), noise(backbone).requires_grad_()
     if recomputed:
         backbone.checkpoint_activations()
     ran: list[None] = []
@@ -156,13 +158,13 @@ def test_without_features_a_pass_stops_at_the_attention_and_is_exact(backbone: U
 def test_activations_are_recomputed_but_for_passes_that_end_within_the_down_blocks(backbone: UNet3D):
     """Such a pass also stops at its attention; a block whose activations are recomputed must run to its end."""
     backbone.checkpoint_activations()
-    text, down, up = backbone.text(PROMPT), backbone.layers[1], backbone.layers[-1]
+    text, down, up = backbone.text.encode(PROMPT), backbone.layers[1], backbone.layers[-1]
     assert down.block == "down_blocks.1" and up.block.startswith("up_blocks")
     ran: list[None] = []
     ended: list[None] = []
     down.spatial.register_forward_hook(lambda *_: ran.append(None))
     up.after.register_forward_hook(lambda *_: ended.append(None))
-    for number, times in ((1, 1), (backbone.blocks - 1, 2)):
+    for number, times in ((1, 1), (backbone.about.blocks - 1, 2)):
         ran.clear()
         latents = noise(backbone).requires_grad_()
         seen = backbone.record(latents, 300, text, [number], features=False)[number]
@@ -183,7 +185,7 @@ def test_recomputed_blocks_are_given_their_tensors_as_arguments(backbone: UNet3D
 
     monkeypatch.setattr("motionlift.models.families.unet3d.checkpoint", watched)
     backbone.checkpoint_activations()
-    backbone.predict(noise(backbone).requires_grad_(), 300, backbone.text(PROMPT))
+    backbone.predict(noise(backbone).requires_grad_(), 300, backbone.text.encode(PROMPT))
     assert len(told) == len(backbone.network.down_blocks) + 1 + len(backbone.network.up_blocks) and all(told)
 
 
@@ -194,16 +196,16 @@ def test_a_network_that_is_taken_over_again_recomputes_once():
         backbone.checkpoint_activations()
     ran: list[None] = []
     backbone.layers[0].spatial.register_forward_hook(lambda *_: ran.append(None))
-    for number, times in ((0, 1), (backbone.blocks - 1, 2)):
+    for number, times in ((0, 1), (backbone.about.blocks - 1, 2)):
         ran.clear()
         latents = noise(backbone).requires_grad_()
-        seen = backbone.record(latents, 300, backbone.text(PROMPT), [number], features=False)[number]
+        seen = backbone.record(latents, 300, backbone.text.encode(PROMPT), [number], features=False)[number]
         torch.autograd.grad(seen.temporal[-1].query.square().sum(), latents)
         assert len(ran) == times
 
 
 def test_checkpointing_changes_nothing_but_memory(backbone: UNet3D):
-    text = backbone.text(PROMPT)
+    text = backbone.text.encode(PROMPT)
 
     def gradient() -> torch.Tensor:
         latents = noise(backbone).requires_grad_()
@@ -217,7 +219,7 @@ def test_checkpointing_changes_nothing_but_memory(backbone: UNet3D):
 
 
 def test_injecting_own_keys_and_values_changes_nothing_and_others_do(backbone: UNet3D):
-    text, latents = backbone.text(PROMPT), noise(backbone)
+    text, latents = backbone.text.encode(PROMPT), noise(backbone)
     other = torch.randn(latents.shape, generator=torch.Generator().manual_seed(9))
     with torch.no_grad():
         plain = backbone.predict(latents, 300, text)
@@ -236,25 +238,25 @@ def test_injecting_own_keys_and_values_changes_nothing_and_others_do(backbone: U
 
 def test_a_video_through_the_autoencoder(backbone: UNet3D):
     pixels = torch.rand(4, 3, 32, 32) * 2 - 1
-    latents = backbone.encode(pixels)
-    assert latents.shape == backbone.latent_shape(Shape(4, 32, 32)) == (1, 4, 4, 8, 8)
+    latents = backbone.codec.encode(pixels)
+    assert latents.shape == backbone.codec.latent_shape(Shape(4, 32, 32)) == (1, 4, 4, 8, 8)
     frame = backbone.vae.encode(pixels[2:3]).latent_dist.mode()
     torch.testing.assert_close(latents[0, :, 2], frame[0] * backbone.vae.config.scaling_factor, rtol=1e-4, atol=1e-5)
-    assert backbone.decode(latents).shape == (4, 3, 32, 32)
+    assert backbone.codec.decode(latents).shape == (4, 3, 32, 32)
 
 
 def test_prompts(backbone: UNet3D):
-    assert backbone.text(PROMPT).shape == backbone.text("").shape == (1, 32, 16)
+    assert backbone.text.encode(PROMPT).shape == backbone.text.encode("").shape == (1, 32, 16)
     with pytest.raises(InputError, match=r"the prompt has .* tokens; twin reads 32"):
-        backbone.text("abcdefghij " * 4)
-    places = backbone.word_places("a red star", "star")
+        backbone.text.encode("abcdefghij " * 4)
+    places = backbone.text.places("a red star", "star")
     assert places == (5, 6, 7, 8)
-    assert backbone.word_places("a red star", "dog") == backbone.word_places("a starfish", "star") == ()
-    assert backbone.word_places("star on star", "star") == (1, 2, 3, 4, 7, 8, 9, 10)
+    assert backbone.text.places("a red star", "dog") == backbone.text.places("a starfish", "star") == ()
+    assert backbone.text.places("star on star", "star") == (1, 2, 3, 4, 7, 8, 9, 10)
 
 
 def test_no_positions(backbone: UNet3D):
-    assert backbone.positions(backbone.shape) == {}
+    assert backbone.positions(backbone.about.shape) == {}
 
 
 @pytest.mark.parametrize("predicts", ["epsilon", "v_prediction"])

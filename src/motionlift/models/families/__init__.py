@@ -1,7 +1,7 @@
 """Model families, one file each.
 
-A file joins by defining ``BACKBONE``: a class with ``family``, ``pipelines`` (names of the diffusers pipelines it serves) and
-``__init__(pipeline, name, device)``, that follows :class:`motionlift.core.model.Backbone`.
+A file joins by defining ``MODEL``: a class with ``family``, ``pipelines`` (names of the diffusers pipelines it serves) and
+``__init__(pipeline, name, device, given)``, that follows :class:`motionlift.core.model.Model`.
 """
 
 import importlib
@@ -12,19 +12,19 @@ from motionlift.errors import ModelError
 
 
 def families() -> dict[str, Any]:
-    """Every backbone class by its family's name."""
+    """Every model class by its family's name."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    return {module.BACKBONE.family: module.BACKBONE for module in modules}
+    return {module.MODEL.family: module.MODEL for module in modules}
 
 
 def serving(pipeline: str) -> Any:
-    """The backbone class for a diffusers pipeline, by the pipeline's class name.
+    """The model class for a diffusers pipeline, by the pipeline's class name.
 
     Raises:
         ModelError: none serves it.
     """
-    for backbone in families().values():
-        if pipeline in backbone.pipelines:
-            return backbone
-    allowed = sorted(name for backbone in families().values() for name in backbone.pipelines)
-    raise ModelError(f"no backbone serves {pipeline}; allowed are models of {', '.join(allowed)}")
+    for family in families().values():
+        if pipeline in family.pipelines:
+            return family
+    allowed = sorted(name for family in families().values() for name in family.pipelines)
+    raise ModelError(f"no model family serves {pipeline}; allowed are models of {', '.join(allowed)}")

@@ -16,15 +16,19 @@ from diffusers import DDIMScheduler
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from motionlift.core.cost import Passes
+from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.model import About
+from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Projections, Recorded
-from motionlift.core.tensors import Latents, Pixels, Positions, Text
-from motionlift.errors import InputError, SettingError
+from motionlift.core.tensors import Latents, Positions
 from motionlift.models import probe
-from motionlift.models.identity import digest, sample_of
-from motionlift.models.schedules import NoiseSchedule, signals_of_step, undone_step
-from motionlift.models.words import tokens_within
+from motionlift.models.codecs import FrameAutoencoder
+from motionlift.models.identity import SCHEDULER_FIELDS, digest, former_identity, identity_of, sample_of
+from motionlift.models.prompts import Prompts
+from motionlift.models.schedules import diffusion_schedule
+from motionlift.models.shared import PipelineModel, Seen
+from motionlift.models.turns import switched
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "modelscope": {"cfg": 9.0},
@@ -43,17 +47,19 @@ FRAMES, FPS = 16, 8.0
 """Default length and rate: those of the published pipeline's default and examples."""
 SIZES: Mapping[str, tuple[int, int]] = {"zeroscope_v2_576w": (320, 576), "zeroscope_v2_xl": (576, 1024)}
 """Height and width that a model was trained at, where its configuration tells another size (model cards)."""
-CHECKPOINTED_PARAMETERS = 5e8
-"""Above this many parameters activations are recomputed in backward (ours)."""
+DECISIVE: Mapping[str, tuple[str, ...]] = {
+    "network": (
+        *("sample_size", "in_channels", "out_channels", "down_block_types", "up_block_types", "block_out_channels"),
+        *("layers_per_block", "cross_attention_dim", "attention_head_dim", "num_attention_heads"),
+    ),
+    "autoencoder": ("latent_channels", "block_out_channels", "scaling_factor"),
+    "scheduler": SCHEDULER_FIELDS,
+}
+"""The settings of the parts' configurations by which a motion fits a model."""
+TEXT = "encoder_hidden_states"
+"""The network's argument that holds the prompt."""
 SPATIAL = re.compile(r"(down_blocks|mid_block|up_blocks)(?:\.(\d+))?\.attentions\.(\d+)")
 """Names of the spatial transformers; the temporal one of each has ``temp_attentions`` in the same place."""
-
-LINEAR: Mapping[str, re.Pattern[str]] = {
-    "temporal": re.compile(r"(temp_attentions|transformer_in)\b.*\.attn[12]\.to_[qkv]$"),
-    "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
-    "linear": re.compile(r"\b(temp_)?attentions\b|\btransformer_in\b"),
-}
-"""Names of the linear layers of each kind; both attentions of a temporal transformer are over frames."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +123,25 @@ def variant_of(name: str) -> str:
     return next((variant for start, variant in known.items() if last.startswith(start)), UNet3D.family)
 
 
+@dataclass
+class Recomputation:
+    """Whether the blocks of one network recompute their activations; changed only while a turn is held."""
+
+    on: bool
+
+
 @dataclass(frozen=True)
 class _Recomputed:
-    """The forward of a block whose activations are recomputed while its backbone says so."""
+    """The forward of a block whose activations are recomputed; diffusers' own switch fails on this network."""
 
     forward: Callable[..., Any]
     """The block's own."""
-    backbone: "UNet3D"
-    """The last one that was made of the network."""
+    recomputation: Recomputation
+    """Whether it does."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Run the block; named tensors go as an argument, since the state of dropout is kept for the devices of those alone."""
-        if not self.backbone.recomputes:
+        if not self.recomputation.on:
             return self.forward(*arguments, **named)
         return checkpoint(self._run, named, *arguments, use_reentrant=False)
 
@@ -136,11 +149,10 @@ class _Recomputed:
         return self.forward(*arguments, **named)
 
 
-class UNet3D:
-    """A :class:`motionlift.core.model.Backbone` for TextToVideoSD pipelines.
+class UNet3D(PipelineModel):
+    """A :class:`motionlift.core.model.Model` for TextToVideoSD pipelines.
 
-    It takes the pipeline over: its parts are frozen and moved to the device as they are needed, and its scheduler is replaced by
-    the DDIM one of the same noise schedule, without clipping.
+    Whatever the pipeline's scheduler, it samples by the DDIM of the same noise schedule, without clipping.
     """
 
     family = "unet3d"
@@ -151,228 +163,133 @@ class UNet3D:
         "text_encoder": ("CLIPTextModel",),
         "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
     }
-    adapter_prefix = "unet"
-    fps = FPS
+    linear: Mapping[str, re.Pattern[str]] = {
+        "temporal": re.compile(r"(temp_attentions|transformer_in)\b.*\.attn[12]\.to_[qkv]$"),
+        "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
+        "linear": re.compile(r"\b(temp_)?attentions\b|\btransformer_in\b"),
+    }
+    """Both attentions of a temporal transformer are over frames."""
 
-    def __init__(self, pipeline: Any, name: str, device: torch.device):
-        self.name = name
-        self.device = device
-        self.pipeline = pipeline
-        self.network = pipeline.unet
-        self.vae = pipeline.vae
-        self.passes = Passes()
-        for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
-            part.requires_grad_(False).eval()
-        self.vae.enable_slicing()
-        self.recomputes = False
-        if self.network.num_parameters() > CHECKPOINTED_PARAMETERS:
-            self.checkpoint_activations()
+    def __init__(self, pipeline: Any, name: str, device: torch.device, given: bool = False):
+        super().__init__(pipeline, name, device, given)
+        config, vae = self._network.config, pipeline.vae
         # Cutting estimates of clean latents would make a step that cannot be undone; no published model of the family does it.
-        self.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False, thresholding=False)
-        pipeline.scheduler = self.scheduler
-        self.schedule = NoiseSchedule(self.scheduler.alphas_cumprod)
-        self.levels = len(self.schedule.alphas)
-        self.layers = layers_of(self.network)
-        self.blocks = len(self.layers)
-        self.places = tuple(layer.place for layer in self.layers)
-        self.identity = digest(self.network.config, self.vae.config, self.scheduler.config)
-        self.fingerprint = digest(
-            self.identity, *[sample_of(part) for part in (self.network, self.vae, pipeline.text_encoder)]
-        )
-        self.variant = variant_of(name)
-        self.defaults = DEFAULTS.get(self.variant, {})
-        self.stride = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        side = self.network.config.sample_size or 32
+        scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False, thresholding=False)
+        self._scheduling = scheduler.config
+        self._layers = layers_of(self._network)
+        self._recomputation = Recomputation(self._large)
+        identity = identity_of(DECISIVE, {"network": config, "autoencoder": vae.config, "scheduler": scheduler.config})
+        stride = 2 ** (len(vae.config.block_out_channels) - 1)
+        side = config.sample_size or 32
         rows, columns = (side, side) if isinstance(side, int) else side
-        height, width = SIZES.get(last_part(name), (rows * self.stride, columns * self.stride))
-        self.shape = Shape(FRAMES, height, width)
+        variant = variant_of(name)
+        self.codec = FrameAutoencoder(
+            vae=vae,
+            name=name,
+            shape=Shape(FRAMES, *SIZES.get(last_part(name), (rows * stride, columns * stride))),
+            channels=config.in_channels,
+            side=stride,
+            device=device,
+            using=self._turns.using,
+        )
+        self.about = About(
+            name=name,
+            family=self.family,
+            variant=variant,
+            identity=identity,
+            former_identity=former_identity(config, vae.config, scheduler.config),
+            fingerprint=digest(identity, *[sample_of(part) for part in (self._network, vae, pipeline.text_encoder)]),
+            device=device,
+            shape=self.codec.shape,
+            fps=FPS,
+            places=tuple(layer.place for layer in self._layers),
+            batched=not self._large,
+            defaults=DEFAULTS.get(variant, {}),
+        )
+        self.text = Prompts(
+            pipeline.tokenizer,
+            pipeline.tokenizer.model_max_length,
+            name,
+            self._encoded,
+            _is_unknown,
+            self._turns.turn,
+        )
 
-    def checkpoint_activations(self) -> None:
-        """Recompute what the network's blocks held when gradients need it; diffusers' own switch fails on this network."""
-        for block in (*self.network.down_blocks, self.network.mid_block, *self.network.up_blocks):
-            own = block.forward.forward if isinstance(block.forward, _Recomputed) else block.forward
-            block.forward = _Recomputed(own, self)
-        self.recomputes = True
+    def _encoded(self, prompt: str) -> Mapping[str, Tensor]:
+        with self._turns.using(self._pipeline.text_encoder):
+            embedding, _ = self._pipeline.encode_prompt(prompt, self._device, 1, False)
+        return {TEXT: embedding.float()}
 
-    @contextmanager
-    def _keeping_activations(self) -> Iterator[None]:
-        before, self.recomputes = self.recomputes, False
-        try:
-            yield
-        finally:
-            self.recomputes = before
-
-    def fitting(self, frames: int | None) -> Shape:
-        """The default size with so many frames; any number from two is allowed."""
-        count = self.shape.frames if frames is None else frames
-        if count < 2:
-            raise SettingError(f"{count} frames do not fit {self.name}: allowed are 2 and more")
-        return Shape(count, self.shape.height, self.shape.width)
-
-    def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
-        """Latent sizes ``(1, c, f, h, w)``."""
-        height, width = shape.height // self.stride, shape.width // self.stride
-        return 1, self.network.config.in_channels, shape.frames, height, width
-
-    def grid(self, shape: Shape, block: int | None = None) -> Lattice:
-        """The lattice of a block, or the finest of all."""
-        level = min(layer.level for layer in self.layers) if block is None else self.layers[block].level
-        _, _, frames, height, width = self.latent_shape(shape)
-        for _ in range(level):
-            height, width = -(-height // 2), -(-width // 2)
-        return Lattice(frames, height, width)
-
-    def frame_times(self, frames: int) -> list[float]:
-        """Every latent frame stands for one frame."""
-        return [float(number) for number in range(frames)]
-
-    @contextmanager
-    def _at_work(self, part: nn.Module) -> Iterator[None]:
-        """Hold a part on the device only while it is used, so that the parts never need to fit together."""
-        part.to(self.device)
-        try:
-            yield
-        finally:
-            if self.device.type != "cpu":
-                part.to("cpu")
-
-    @torch.no_grad()
-    def encode(self, pixels: Pixels) -> Latents:
-        """Mean latents, scaled."""
-        with self._at_work(self.vae):
-            latents = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mode()
-        return latents.float().transpose(0, 1)[None] * self.vae.config.scaling_factor
-
-    @torch.no_grad()
-    def decode(self, latents: Latents) -> Pixels:
-        """The video of latents, cut to -1..1."""
-        with self._at_work(self.vae):
-            frames = latents[0].transpose(0, 1).to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
-            return self.vae.decode(frames).sample.float().clamp(-1, 1).cpu()
-
-    @torch.no_grad()
-    def text(self, prompt: str) -> Text:
-        """Encode a prompt.
-
-        Raises:
-            InputError: it is longer than the model's text window.
-        """
-        window = self.pipeline.tokenizer.model_max_length
-        tokens = len(self.pipeline.tokenizer(prompt, truncation=False).input_ids)
-        if tokens > window:
-            raise InputError(f"the prompt has {tokens} tokens; {self.name} reads {window}: shorten it")
-        with self._at_work(self.pipeline.text_encoder):
-            embedding, _ = self.pipeline.encode_prompt(prompt, self.device, 1, False)
-        return embedding.float()
-
-    def unknown_words(self, prompt: str) -> list[str]:
-        """Words that the tokenizer cannot spell, or knows only as letters: half of their pieces or more."""
-        tokenizer = self.pipeline.tokenizer
-        unknown = []
-        for word in prompt.split():
-            pieces = [piece.removesuffix("</w>") for piece in tokenizer.tokenize(word)]
-            letters = sum(len(piece) == 1 for piece in pieces)
-            if tokenizer.unk_token in pieces or (len(pieces) > 1 and 2 * letters >= len(pieces)):
-                unknown.append(word)
-        return unknown
-
-    def timesteps(self, steps: int) -> Sequence[int]:
-        """Timesteps of a run, noisiest first.
+    def schedule(self, steps: int) -> Schedule:
+        """The levels of a DDIM run.
 
         Raises:
             SettingError: more than half the timesteps of training: whole strides would begin far from the noisy end.
         """
-        most = len(self.schedule.alphas) // 2
-        if steps > most:
-            raise SettingError(f"steps is {steps}; {self.name} allows 1 to {most}")
-        self.scheduler.set_timesteps(steps)
-        return self.scheduler.timesteps.tolist()
+        return diffusion_schedule(DDIMScheduler, self._scheduling, steps, self.about.name, whole_strides=True)
 
-    def estimates(self, output: Latents, timestep: int, latents: Latents) -> tuple[Latents, Latents]:
-        """Clean latents and noise that the network's output speaks of."""
-        return self.schedule.estimates(latents, output, timestep, self.scheduler.config.prediction_type)
-
-    def linear_layers(self, kind: str) -> Sequence[str]:
-        """Names of linear layers: queries, keys and values of one attention, or all of the transformers."""
-        return [
-            name
-            for name, module in self.network.named_modules()
-            if isinstance(module, nn.Linear) and LINEAR[kind].search(name)
-        ]
-
-    def step(self, output: Latents, timestep: int, latents: Latents) -> Latents:
-        """One DDIM step."""
-        return self.scheduler.step(output, timestep, latents, return_dict=False)[0]
-
-    def step_back(self, output: Latents, timestep: int, latents: Latents) -> Latents:
-        """The DDIM step to the next timestep undone: latents at this one."""
-        return undone_step(
-            latents, output, signals_of_step(self.scheduler, timestep), self.scheduler.config.prediction_type
-        )
-
-    def word_places(self, prompt: str, word: str) -> tuple[int, ...]:
-        """Places of a word's tokens in the encoded prompt, wherever it comes."""
-        return tokens_within(self.pipeline.tokenizer, prompt, word)
-
-    def add_noise(self, latents: Latents, noise: Latents, timestep: int) -> Latents:
-        """Latents noised to a timestep."""
-        return self.schedule.add_noise(latents, noise, timestep)
+    def lattice(self, shape: Shape, block: int | None = None) -> Lattice:
+        """The lattice of a block, or the finest of all."""
+        level = min(layer.level for layer in self._layers) if block is None else self._layers[block].level
+        _, _, frames, height, width = self.codec.latent_shape(shape)
+        for _ in range(level):
+            height, width = -(-height // 2), -(-width // 2)
+        return Lattice(frames, height, width)
 
     def positions(self, shape: Shape) -> Positions:
         """None: the network knows places by its convolutions alone."""
         return {}
 
-    def _run(self, latents: Latents, timestep: int, text: Text) -> Tensor:
-        self.network.to(self.device)
-        self.passes.forward += len(latents)
-        kind = self.network.dtype
-        times = torch.full((len(latents),), timestep, device=self.device)
-        given = latents.to(self.device, kind), times, text.to(self.device, kind)
-        return self.network(*given, return_dict=False)[0]
+    @contextmanager
+    def _changed(self) -> Iterator[None]:
+        """Blocks that recompute their activations, where those are many."""
+        if not self._recomputation.on:
+            yield
+            return
+        blocks = (*self._network.down_blocks, self._network.mid_block, *self._network.up_blocks)
+        for block in blocks:
+            block.forward = _Recomputed(block.forward, self._recomputation)
+        try:
+            yield
+        finally:
+            for block in blocks:
+                del block.forward
 
-    def predict(self, latents: Latents, timestep: int, text: Text, positions: Positions | None = None) -> Latents:
-        """The predicted noise, in single precision."""
-        return self._run(latents, timestep, text).float()
+    def _predicted(self, latents: Latents, level: Level, condition: Condition, positions: Positions | None) -> Latents:
+        kind = self._network.dtype
+        given = (
+            latents.to(self._device, kind),
+            self._times(latents, level),
+            condition.tensors[TEXT].to(self._device, kind),
+        )
+        return self._network(*given, return_dict=False)[0]
 
-    def record(
-        self,
-        latents: Latents,
-        timestep: int,
-        text: Text,
-        blocks: Sequence[int],
-        positions: Positions | None = None,
-        features: bool = True,
-    ) -> Mapping[int, Recorded]:
-        """Run up to the block of the network that holds the last of the layers; return what was seen there.
+    def _attentions(self, number: int) -> Sequence[nn.Module]:
+        layer = self._layers[number]
+        return (layer.spatial, layer.cross, *layer.temporal)
+
+    def _featured(self, number: int) -> nn.Module:
+        return self._layers[number].after
+
+    @contextmanager
+    def _stopping(self, last: int, features: bool) -> Iterator[None]:
+        """Stop after the block of the network that holds a layer.
 
         A pass that ends within the down blocks keeps its activations: they are fewer than what the last up block holds while it
         is recomputed.
         """
-        last = self.layers[max(blocks)]
-        seen: dict[nn.Module, probe.Attention] = {}
-        outputs: dict[int, Tensor] = {}
+        layer, before = self._layers[last], self._recomputation.on
+        recomputes = before and not layer.block.startswith("down_blocks")
         with ExitStack() as stack:
-            for number in blocks:
-                layer = self.layers[number]
-                for module in (layer.spatial, layer.cross, *layer.temporal):
-                    stack.enter_context(probe.catching(module, _keeper(seen, module)))
-                handle = layer.after.register_forward_hook(_feature_keeper(outputs, number))
-                stack.callback(handle.remove)
-            if last.block.startswith("down_blocks"):
-                stack.enter_context(self._keeping_activations())
-            if not features and not self.recomputes:
-                stack.enter_context(probe.stopping_at(last.temporal[-1]))
-            with probe.stopping_after(self.network.get_submodule(last.block)):
-                self._run(latents, timestep, text)
-        return {
-            number: self._recorded(self.layers[number], seen, outputs.get(number) if features else None, len(latents))
-            for number in blocks
-        }
+            stack.enter_context(switched(self._recomputation, on=recomputes))
+            if not features and not recomputes:
+                stack.enter_context(probe.stopping_at(layer.temporal[-1]))
+            stack.enter_context(probe.stopping_after(self._network.get_submodule(layer.block)))
+            yield
 
-    def _recorded(
-        self, layer: Layer, seen: Mapping[nn.Module, probe.Attention], features: Tensor | None, clips: int
-    ) -> Recorded:
+    def _recorded(self, number: int, seen: Seen, features: Tensor | None, clips: int, condition: Condition) -> Recorded:
         """What was seen in the legend's axes; the network folds frames, or places, into the batch."""
+        layer = self._layers[number]
         query, key, value = (_frames_unfolded(tensor, clips) for tensor in seen[layer.spatial])
         text_query, text_key, _ = seen[layer.cross]
         frames = len(text_query) // clips
@@ -391,13 +308,30 @@ class UNet3D:
             temporal=tuple(Projections(*pair) for pair in temporal),
         )
 
-    @contextmanager
-    def injecting(self, recorded: Mapping[int, Recorded]) -> Iterator[None]:
-        """Replace the keys and values of blocks' spatial attention by recorded ones."""
-        with ExitStack() as stack:
-            for number, seen in recorded.items():
-                stack.enter_context(probe.catching(self.layers[number].spatial, _replacer(seen)))
-            yield
+    def _injected(self, seen: Recorded) -> Callable[[probe.Attention], probe.Attention]:
+        """Put recorded keys and values in the place of a frame's own."""
+
+        def change(attention: probe.Attention) -> probe.Attention:
+            query, key, _ = attention
+            clips = key.shape[0] * key.shape[2] // seen.key.shape[2]
+            swapped = [
+                other.to(key.dtype)
+                .expand(clips, -1, -1, -1)
+                .unflatten(2, (-1, key.shape[2]))
+                .transpose(1, 2)
+                .flatten(0, 1)
+                for other in (seen.key, seen.value)
+            ]
+            return query, swapped[0], swapped[1]
+
+        return change
+
+
+def _is_unknown(tokenizer: Any, word: str) -> bool:
+    """Whether the tokenizer cannot spell a word, or knows it only as letters: half of its pieces or more."""
+    pieces = [piece.removesuffix("</w>") for piece in tokenizer.tokenize(word)]
+    letters = sum(len(piece) == 1 for piece in pieces)
+    return tokenizer.unk_token in pieces or (len(pieces) > 1 and 2 * letters >= len(pieces))
 
 
 def _frames_unfolded(tensor: Tensor, clips: int) -> Tensor:
@@ -410,38 +344,4 @@ def _places_unfolded(tensor: Tensor, clips: int) -> Tensor:
     return tensor.unflatten(0, (clips, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
 
 
-def _keeper(kept: dict[nn.Module, probe.Attention], module: nn.Module) -> Callable[[probe.Attention], probe.Attention]:
-    """Keep the first attention seen: a recomputation in backward must not replace it."""
-
-    def look(attention: probe.Attention) -> probe.Attention:
-        kept.setdefault(module, attention)
-        return attention
-
-    return look
-
-
-def _feature_keeper(kept: dict[int, Tensor], number: int) -> Callable[[nn.Module, Any, tuple[Tensor]], None]:
-    """Keep the first output of a temporal transformer."""
-
-    def look(_module: nn.Module, _arguments: Any, output: tuple[Tensor]) -> None:
-        kept.setdefault(number, output[0])
-
-    return look
-
-
-def _replacer(seen: Recorded) -> Callable[[probe.Attention], probe.Attention]:
-    """Put recorded keys and values in the place of a frame's own."""
-
-    def change(attention: probe.Attention) -> probe.Attention:
-        query, key, _ = attention
-        clips = key.shape[0] * key.shape[2] // seen.key.shape[2]
-        swapped = [
-            other.to(key.dtype).expand(clips, -1, -1, -1).unflatten(2, (-1, key.shape[2])).transpose(1, 2).flatten(0, 1)
-            for other in (seen.key, seen.value)
-        ]
-        return query, swapped[0], swapped[1]
-
-    return change
-
-
-BACKBONE = UNet3D
+MODEL = UNet3D
