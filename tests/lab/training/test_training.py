@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 
 from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, train
 from lab.training.autoencoding import AutoencoderStage
+from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice
-from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.families.cogvideox import TEXT, CogVideoX
 from motionlift.models.loading import load
 from motionlift.world import scenes
 from motionlift.world.shapes import SHAPES
@@ -365,7 +366,8 @@ def test_the_denoiser_keeps_the_attention_of_the_block_that_matches():
         denoiser(latents, torch.tensor([500]), tokens)
         kept = dict(denoiser.attention)
         backbone, text = CogVideoX(pipeline, "twin", CPU), pipeline.text_encoder(tokens)[0]
-        seen = backbone.record(latents.transpose(1, 2), 500, text, [tiny_dit.MATCH_BLOCK])[tiny_dit.MATCH_BLOCK]
+        level, condition = backbone.schedule(1).trained[500], Condition({TEXT: text})
+        seen = backbone.record(latents.transpose(1, 2), level, condition, [tiny_dit.MATCH_BLOCK])[tiny_dit.MATCH_BLOCK]
     assert kept["query"].shape == (1, 6, 3 * 64, 32)
     torch.testing.assert_close(kept["query"], seen.query, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(kept["key"], seen.key, rtol=1e-4, atol=1e-4)
