@@ -111,6 +111,7 @@ class CogVideoX(PipelineModel):
         config, vae = self._network.config, pipeline.vae
         self._scheduling = {**pipeline.scheduler.config}
         scheduling = CogVideoXDDIMScheduler.from_config(self._scheduling).config
+        former = former_identity(config, vae.config, scheduling)
         identity = identity_of(DECISIVE, {"network": config, "autoencoder": vae.config, "scheduler": scheduling})
         has_base_for_size = config.sample_height == config.sample_width == ROTARY_BASE
         side = pipeline.vae_scale_factor_spatial
@@ -134,8 +135,8 @@ class CogVideoX(PipelineModel):
             family=self.family,
             variant=variant,
             identity=identity,
-            former_identity=former_identity(config, vae.config, scheduling),
-            fingerprint=digest(identity, *[sample_of(part) for part in (self._network, vae, pipeline.text_encoder)]),
+            former_identity=former,
+            fingerprint=digest(former, *[sample_of(part) for part in (self._network, vae, pipeline.text_encoder)]),
             device=device,
             shape=self.codec.shape,
             fps=LARGE_FPS if has_base_for_size else FPS,

@@ -178,6 +178,7 @@ class UNet3D(PipelineModel):
         self._scheduling = scheduler.config
         self._layers = layers_of(self._network)
         self._recomputation = Recomputation(self._large)
+        former = former_identity(config, vae.config, scheduler.config)
         identity = identity_of(DECISIVE, {"network": config, "autoencoder": vae.config, "scheduler": scheduler.config})
         stride = 2 ** (len(vae.config.block_out_channels) - 1)
         side = config.sample_size or 32
@@ -197,8 +198,8 @@ class UNet3D(PipelineModel):
             family=self.family,
             variant=variant,
             identity=identity,
-            former_identity=former_identity(config, vae.config, scheduler.config),
-            fingerprint=digest(identity, *[sample_of(part) for part in (self._network, vae, pipeline.text_encoder)]),
+            former_identity=former,
+            fingerprint=digest(former, *[sample_of(part) for part in (self._network, vae, pipeline.text_encoder)]),
             device=device,
             shape=self.codec.shape,
             fps=FPS,
