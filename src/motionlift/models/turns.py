@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -49,6 +49,7 @@ class Turns:
             changed: what else to change while a turn lasts.
         """
         self._held = _held(network)
+        self._network = network
         self._parts = tuple(parts)
         self._device = device
         self._changed = changed
@@ -56,7 +57,7 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the parts until left: without dropout, without gradients of their own, changed as the family needs it.
+        """Hold the parts until left; the network without dropout and gradients of its own, and changed as the family needs it.
 
         Within a turn of the same thread nothing more happens.
         """
@@ -66,24 +67,22 @@ class Turns:
                 return
             self._held.depth += 1
             try:
-                with ExitStack() as stack:
-                    for part in self._parts:
-                        stack.enter_context(_at_rest(part))
-                    stack.enter_context(self._changed())
+                with _at_rest(self._network), self._changed():
                     yield
             finally:
                 self._held.depth -= 1
 
     @contextmanager
     def using(self, part: nn.Module) -> Iterator[None]:
-        """A turn with one part on the device; it stays there until another one is used."""
+        """A turn with one part on the device, without dropout and gradients; it stays there until another one is used."""
         with self.turn():
             for other in self._parts:
                 if other is not part and _device_of(other) == self._device != self._homes[other]:
                     other.to(self._homes[other])
             if _device_of(part) != self._device:
                 part.to(self._device)
-            yield
+            with nullcontext() if part is self._network else _at_rest(part):
+                yield
 
     def rest(self) -> None:
         """Put every part where it was when the pipeline came."""
@@ -104,7 +103,8 @@ def _at_rest(part: nn.Module) -> Iterator[None]:
     training = [module for module in part.modules() if module.training]
     for parameter in learning:
         parameter.requires_grad_(False)
-    part.eval()
+    for module in training:
+        module.training = False
     try:
         yield
     finally:

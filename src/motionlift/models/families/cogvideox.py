@@ -207,14 +207,18 @@ class CogVideoX(PipelineModel):
     @contextmanager
     def _changed(self) -> Iterator[None]:
         """Our attention processors; and activations are recomputed where they are many."""
-        before, kept = self._network.attn_processors, self._network.is_gradient_checkpointing
-        self._network.set_attn_processor(RotaryAttention())
+        attentions = [block.attn1 for block in self._network.transformer_blocks]
+        before, kept = [attention.processor for attention in attentions], self._network.is_gradient_checkpointing
+        ours = RotaryAttention()
+        for attention in attentions:
+            attention.set_processor(ours)
         if self._large:
             self._network.enable_gradient_checkpointing()
         try:
             yield
         finally:
-            self._network.set_attn_processor(before)
+            for attention, processor in zip(attentions, before, strict=True):
+                attention.set_processor(processor)
             if self._large and not kept:
                 self._network.disable_gradient_checkpointing()
 
