@@ -16,7 +16,7 @@ from motionlift.bench.run_file import MethodRun, RunFile
 from motionlift.bench.sources import Folder, World
 from motionlift.bench.workers import Workers
 from motionlift.errors import InputError, ModelError, OutputError, SettingError
-from motionlift.loops.run_folder import held
+from motionlift.motion.lock import held
 
 METHODS = (MethodRun("none", {}), MethodRun("ditflow", {"target": "positions"}))
 

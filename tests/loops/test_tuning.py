@@ -19,7 +19,9 @@ from motionlift.cli import main
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loops import run_folder
 from motionlift.models.loading import load
+from motionlift.motion import cache
 from motionlift.motion.file import Motion
+from motionlift.motion.lock import LOCK
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
 from tests.twins import cogvideox, unet3d
@@ -182,6 +184,9 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
         KeyboardInterrupt, match=r"what was tuned so far stays in .*; the same command goes on from there"
     ):
         lift(a_clip(), model, "vmc", settings=settings, advance=stop)
+    stopped = next((motion_cache / "runs").iterdir())
+    assert cache.state().runs == 1
+    assert cache.state().run_bytes == sum(own.stat().st_size for own in stopped.iterdir()) > 0
     seen: list[int] = []
     motion = lift(
         a_clip(),
@@ -193,6 +198,15 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
     assert seen == [4, 5]
     assert motion.digest() == lift(a_clip(), model, "vmc", settings=settings, cached=False).digest()
     assert not list((motion_cache / "runs").iterdir()), "a finished run leaves no checkpoint there"
+
+
+def test_a_finished_run_leaves_nothing_though_its_motion_is_too_large_to_keep(
+    model: Any, motion_cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MOTIONLIFT_CACHE_BYTES", "1000")
+    motion = lift(a_clip(), model, "vmc", settings=QUICK)
+    assert motion.adapter() and cache.state().files == 0
+    assert not list((motion_cache / "runs").iterdir()) and cache.state().runs == 0
 
 
 def test_what_cannot_be_lifted_is_refused(model: Any, tmp_path: Path):
@@ -327,7 +341,7 @@ def test_killed_at_random_points_it_ends_the_same(place: Path, tmp_path: Path):
         run = started(
             words(place, tmp_path / "killed.safetensors", *arguments, steps=400), MOTIONLIFT_CACHE=str(tmp_path / "two")
         )
-        lock = tmp_path / "run" / run_folder.LOCK
+        lock = tmp_path / "run" / LOCK
         while run.poll() is None and not lock.exists():
             time.sleep(0.01)
         time.sleep(generator.uniform(0.3, 3))

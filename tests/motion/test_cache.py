@@ -1,6 +1,7 @@
 """Kept motions are found again, thrown out when there are too many, and never a reason to fail."""
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from safetensors import SafetensorError
 from motionlift.errors import OutputError, SettingError
 from motionlift.motion import cache
 from motionlift.motion.file import Motion
+from motionlift.motion.lock import held
 from tests.motion.test_file import FULL, a_motion, assert_same
 
 
@@ -111,18 +113,74 @@ def test_caps_that_are_no_numbers(most_bytes, cap: str):
 
 def test_state_and_clear(most_bytes):
     most_bytes(10**6)
-    assert cache.state() == cache.CacheState(cache.folder(), 0, 0, 10**6)
+    assert cache.state() == cache.CacheState(cache.folder(), 0, 0, 10**6, 0, 0)
     cache.keep("walk", a_motion())
     cache.keep("run", a_motion(method="smm"))
     stranger = cache.folder() / "notes.txt"
     stranger.write_text("mine")
     sizes = [path.stat().st_size for path in cache.folder().glob("*.safetensors")]
-    before = cache.CacheState(cache.folder(), 2, sum(sizes), 10**6)
+    before = cache.CacheState(cache.folder(), 2, sum(sizes), 10**6, 0, 0)
     assert cache.state() == before
     assert cache.clear() == before
     assert cache.state() == replace(before, files=0, bytes=0)
     assert stranger.read_text() == "mine"
     assert cache.clear().files == 0
+
+
+def a_run(name: str, size: int, days: float = 0) -> Path:
+    """The folder of a run that was stopped so many days ago."""
+    (cache.runs() / name / "previews").mkdir(parents=True)
+    (cache.runs() / name / "checkpoint.safetensors").write_bytes(bytes(size - 1))
+    (cache.runs() / name / "previews" / "000001.png").write_bytes(b"x")
+    then = time.time() - days * 24 * 3600
+    for path in (*(cache.runs() / name).rglob("*"), cache.runs() / name):
+        os.utime(path, (then, then))
+    return cache.runs() / name
+
+
+def runs_left() -> set[str]:
+    return {path.name for path in cache.runs().iterdir()}
+
+
+def test_stopped_runs_are_counted_and_cleared():
+    for name, size in (("walk", 1000), ("run", 500)):
+        a_run(name, size)
+    cache.keep("walk", a_motion())
+    before = cache.state()
+    assert (before.files, before.runs, before.run_bytes) == (1, 2, 1500)
+    assert cache.clear() == before
+    assert (cache.state().runs, cache.state().run_bytes) == (0, 0) and runs_left() == set()
+
+
+def test_a_run_at_work_is_neither_cleared_nor_shrunk(most_bytes):
+    with held(a_run("busy", 1000, days=20)):
+        a_run("walk", 300)
+        most_bytes(10)
+        assert cache.run_place("new") == cache.runs() / "new"
+        assert runs_left() == {"busy", "walk"}
+        assert cache.clear().runs == 1
+        assert runs_left() == {"busy"} and (cache.runs() / "busy" / "checkpoint.safetensors").exists()
+        assert cache.state().run_bytes == 1000
+
+
+def test_runs_of_long_ago_go_when_another_begins():
+    for name, days in (("old", cache.MOST_DAYS + 1), ("wanted", cache.MOST_DAYS + 1), ("fresh", cache.MOST_DAYS - 1)):
+        a_run(name, 10, days)
+    cache.run_place("wanted")
+    assert runs_left() == {"wanted", "fresh"}
+
+
+def test_runs_beyond_the_cap_go_oldest_first_but_not_the_newest(most_bytes):
+    for name, days in (("first", 3), ("second", 2), ("third", 1)):
+        a_run(name, 1000, days)
+    most_bytes(2000)
+    cache.run_place("new")
+    assert runs_left() == {"second", "third"}
+    most_bytes(10)
+    cache.run_place("new")
+    assert runs_left() == {"third"}, "it may be larger than all that is allowed"
+    cache.keep("walk", a_motion())
+    assert runs_left() == {"third"}
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(motion_cache: Path):

@@ -19,7 +19,7 @@ from motionlift.bench.run_file import RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.bench.workers import Workers
 from motionlift.errors import ModelError, OutputError, SettingError
-from motionlift.loops.run_folder import held
+from motionlift.motion.lock import held
 from motionlift.video.writing import check_output
 
 RECORDS = "records.jsonl"

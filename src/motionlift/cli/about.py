@@ -29,7 +29,7 @@ def methods(as_json: Annotated[bool, typer.Option("--json", help="Print the list
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept.")] = False,
 ) -> None:
-    """Show or clear the cache of lifted motions."""
+    """Show or clear the cache of lifted motions, and of tuning runs that were stopped."""
     from motionlift.cli.progress import readable_bytes
     from motionlift.motion import cache as kept
 
@@ -38,6 +38,9 @@ def cache(
     cap = "" if clear else f", of at most {readable_bytes(state.most_bytes)}"
     motions = f"{state.files} {'motion' if state.files == 1 else 'motions'}"
     print(f"{verb}: {motions} of {readable_bytes(state.bytes)}{cap}, in {state.folder}")
+    if state.runs:
+        runs = f"{state.runs} tuning {'run' if state.runs == 1 else 'runs'}"
+        print(f"{verb}: {runs} of {readable_bytes(state.run_bytes)}, stopped or at work, in {kept.runs()}")
 
 
 def demo(

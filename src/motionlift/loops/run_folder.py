@@ -1,12 +1,9 @@
 """The folder of one tuning run: its checkpoint, its losses, its previews, and a lock, so that two runs never share it."""
 
 import csv
-import errno
-import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,10 @@ from safetensors import SafetensorError
 
 from motionlift.errors import MotionError, OutputError
 from motionlift.loops.checkpoint import Optimizer, Stateful, about_checkpoint, load_checkpoint, save_checkpoint
+from motionlift.motion.lock import empty, held
 from motionlift.video.writing import replacing
 
-CHECKPOINT, LOSSES, PREVIEWS, LOCK = "checkpoint.safetensors", "loss.csv", "previews", ".lock"
+CHECKPOINT, LOSSES, PREVIEWS = "checkpoint.safetensors", "loss.csv", "previews"
 HEAD = ("step", "loss", "seconds")
 DAMAGES = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError)
 """What the libraries raise of a file that is no checkpoint, or of other tensors."""
@@ -41,6 +39,8 @@ class RunFolder:
     def __init__(self, path: Path, content: Mapping[str, Any]):
         self.path = path
         self.content = content
+        self.removed = False
+        """Whether it is to go."""
         self._rows: list[Row] = []
 
     @property
@@ -127,9 +127,10 @@ class RunFolder:
             ) from error
 
     def remove(self) -> None:
-        """Remove the folder, once what it was for lies elsewhere."""
+        """Empty the folder, once what it was for is done; it goes itself when it is no longer held."""
         if is_first_process():
-            shutil.rmtree(self.path, ignore_errors=True)
+            empty(self.path)
+            self.removed = True
 
     def log(self, row: Row) -> None:
         """Remember a loss; the next checkpoint writes it."""
@@ -159,44 +160,13 @@ def opened(path: Path, content: Mapping[str, Any], wait: bool = False) -> Iterat
         MotionError: its checkpoint is damaged, or that of another run.
         OutputError: it cannot be made or written, or another run holds it and is not waited for.
     """
+    folder = RunFolder(path, content)
     with held(path, wait) if is_first_process() else nullcontext():
-        folder = RunFolder(path, content)
         folder.check()
         yield folder
-
-
-@contextmanager
-def held(path: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a folder, made if need be, so that no other run works in it until left.
-
-    Raises:
-        OutputError: it cannot be made or written, or another run holds it and is not waited for.
-    """
-    handle = _locked(path, wait)
-    try:
-        yield
-    finally:
-        (path / LOCK).unlink(missing_ok=True)
-        os.close(handle)
-
-
-def _locked(path: Path, wait: bool) -> int:
-    """The handle of the folder's lock, once it is ours."""
-    while True:
-        handle = None
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path / LOCK, os.O_CREAT | os.O_RDWR)
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if (path / LOCK).exists() and os.path.samestat(os.fstat(handle), (path / LOCK).stat()):
-                return handle
-            os.close(handle)  # the run that held it has removed it meanwhile
-        except OSError as error:
-            if handle is not None:
-                os.close(handle)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES) and handle is not None:
-                raise OutputError(f"another run is at work in {path}; wait for it, or give another folder") from error
-            raise _unwritable(path, error, "give another folder") from error
+    if folder.removed:
+        with suppress(OSError):  # as where another run has begun in it
+            path.rmdir()
 
 
 def _unwritable(path: Path, error: Exception, then: str) -> OutputError:

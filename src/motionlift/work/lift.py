@@ -171,7 +171,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
             )
             if how.cached:
                 cache.keep(name, motion)
-        if folder is not None and how.folder is None and cache.find(name) is not None:
+        if folder is not None and how.folder is None:
             folder.remove()
     return Lifted(motion, clip, kept is not None)
 
@@ -203,7 +203,7 @@ def _kept_run(job: Job, how: Lifting, content: Mapping[str, Any]) -> Iterator[Ru
             folder = stack.enter_context(run_folder.opened(how.folder, own))
         else:
             try:
-                place = cache.runs() / cache.key(content)
+                place = cache.run_place(cache.key(content))
                 folder = stack.enter_context(run_folder.opened(place, own, wait=run_folder.processes() == 1))
             except OutputError:  # a cache that cannot be written is no reason to fail
                 folder = None

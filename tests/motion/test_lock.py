@@ -1,0 +1,111 @@
+"""A folder is one run's at a time, whoever comes and goes."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from motionlift.errors import OutputError
+from motionlift.motion.lock import LOCK, empty, held
+
+OTHER = """
+import sys
+from pathlib import Path
+from motionlift.motion.lock import held
+with held(Path(sys.argv[1]), wait=sys.argv[2] == "wait"):
+    print("in", flush=True)
+    sys.stdin.read()
+"""
+
+
+def other(path: Path, wait: str = "at once") -> subprocess.Popen[str]:
+    """Another process that holds a folder until its input ends."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", OTHER, str(path), wait], text=True, **pipes)
+
+
+def test_a_folder_is_made_held_and_left_as_it_was(tmp_path: Path):
+    with held(tmp_path / "some" / "run"):
+        assert (tmp_path / "some" / "run" / LOCK).exists()
+    assert list((tmp_path / "some" / "run").iterdir()) == []
+
+
+def test_another_process_is_refused_or_waits(tmp_path: Path):
+    with held(tmp_path):
+        _, told = other(tmp_path).communicate(timeout=60)
+        assert f"another run is at work in {tmp_path}; wait for it, or give another folder" in told
+        waiting = other(tmp_path, "wait")
+        time.sleep(3)
+        assert waiting.poll() is None
+    assert waiting.stdout is not None and waiting.stdout.readline() == "in\n"
+    with pytest.raises(OutputError, match="another run is at work"), held(tmp_path):
+        raise AssertionError("it began")
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    with held(tmp_path):
+        pass
+
+
+def test_a_process_that_is_killed_holds_nothing(tmp_path: Path):
+    killed = other(tmp_path)
+    assert killed.stdout is not None and killed.stdout.readline() == "in\n"
+    killed.kill()
+    killed.communicate(timeout=60)
+    with held(tmp_path):
+        pass
+
+
+def test_it_is_left_when_something_goes_wrong(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt), held(tmp_path):
+        raise KeyboardInterrupt
+    with held(tmp_path):
+        pass
+
+
+def test_never_two_where_folders_come_and_go(tmp_path: Path):
+    """Each one that was waiting finds a folder that another has just removed."""
+    path, inside, rounds = tmp_path / "run", [], []
+
+    def work() -> None:
+        for _ in range(8):
+            with held(path, wait=True):
+                inside.append(1)
+                assert len(inside) == 1 and not (path / "mine").exists()
+                (path / "mine").mkdir()
+                (path / "mine" / "file").touch()
+                empty(path)
+                rounds.append(1)
+                inside.pop()
+            try:
+                path.rmdir()
+            except OSError:
+                continue
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(rounds) == 32 and inside == []
+
+
+def test_an_emptied_folder_keeps_its_lock_alone(tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").touch()
+    with held(tmp_path / "run"):
+        (tmp_path / "run" / "checkpoint").touch()
+        (tmp_path / "run" / "link").symlink_to(outside)
+        empty(tmp_path / "run")
+        assert [own.name for own in (tmp_path / "run").iterdir()] == [LOCK]
+    assert (outside / "file").exists()
+
+
+@pytest.mark.parametrize("name", ["file", "file/run"])
+def test_places_that_cannot_be_held(tmp_path: Path, name: str):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write to .*; give another folder"), held(tmp_path / name):
+        raise AssertionError("it began")
