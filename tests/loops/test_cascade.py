@@ -10,6 +10,7 @@ import torch
 
 from lab.training import tiny_upscaler
 from motionlift.core.lattice import Shape
+from motionlift.core.schedule import Level
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.loops.cascade import Interpolation, Stage, VideoToVideo, blended, windows
 from motionlift.models.loading import load
@@ -77,21 +78,21 @@ def test_given_frames_stay_and_others_come_between(unet: Any, count: int):
 
 
 def test_at_every_step_the_network_sees_the_given_frames_at_its_noise_level(unet: Any, monkeypatch: pytest.MonkeyPatch):
-    seen: dict[int, torch.Tensor] = {}
+    seen: dict[Level, torch.Tensor] = {}
     predict = unet.predict
 
-    def watched(latents: torch.Tensor, timestep: int, text: torch.Tensor) -> torch.Tensor:
-        seen[timestep] = latents[:1].clone()
-        return predict(latents, timestep, text)
+    def watched(latents: torch.Tensor, level: Level, *more: Any) -> torch.Tensor:
+        seen[level] = latents[:1].clone()
+        return predict(latents, level, *more)
 
     monkeypatch.setattr(unet, "predict", watched)
     clip = a_clip(frames=3, fps=2.0)
     finished(Interpolation(unet, factor=4, steps=4).run(clip, PROMPT, 5))
-    clean = unet.encode(clip.pixels())
+    clean, schedule = unet.codec.encode(clip.pixels()), unet.schedule(4)
     noise = torch.randn(1, 4, 9, 8, 8, generator=torch.Generator().manual_seed(5))
     assert len(seen) == 3
-    for timestep, latents in seen.items():
-        torch.testing.assert_close(latents[:, :, ::4], unet.add_noise(clean, noise[:, :, ::4], timestep))
+    for level, latents in seen.items():
+        torch.testing.assert_close(latents[:, :, ::4], schedule.noised(clean, noise[:, :, ::4], level))
 
 
 def test_the_seed_decides_what_lies_between(unet: Any):
@@ -140,7 +141,7 @@ def test_a_window_is_given_the_frame_that_the_one_before_ended_with(
         told.append((base, given, mask))
         return original(network, noisy, timestep, base, given, mask)
 
-    monkeypatch.setattr(upscaler, "residual", watched)
+    monkeypatch.setattr(upscaling, "residual", watched)
     made, _ = finished(upscaler.run(a_clip(frames=15), PROMPT, 0))
     first, second = told[0], told[2]
     assert not first[2].any() and second[2].tolist() == [[True, *[False] * 7]]

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from motionlift.errors import DivergenceError, InputError, OutputError, SettingError
-from motionlift.video import limits, reading, writing
+from motionlift.video import footage, reading, writing
 from motionlift.video.clip import Clip, side_by_side
 from motionlift.video.footage import Footage, frames_of
 from motionlift.video.writing import check_output, replacing
@@ -607,19 +607,19 @@ def test_a_link_keeps_pointing_at_the_new_file(tmp_path):
 
 def test_a_video_is_streamed_whole_and_as_often_as_asked(tmp_path):
     images = noisy(19, 40, 64)
-    footage = Footage.of(write(tmp_path / "a.mp4", images, lossless=True, rate=12))
-    assert (footage.frames, footage.height, footage.width) == (19, 40, 64)
-    assert footage.fps == pytest.approx(12, rel=1e-3)
-    assert footage.seconds == pytest.approx(19 / 12, rel=1e-3)
+    whole = Footage.of(write(tmp_path / "a.mp4", images, lossless=True, rate=12))
+    assert (whole.frames, whole.height, whole.width) == (19, 40, 64)
+    assert whole.fps == pytest.approx(12, rel=1e-3)
+    assert whole.seconds == pytest.approx(19 / 12, rel=1e-3)
     for _ in range(2):
-        assert np.array_equal(np.stack(list(footage)), np.stack(images))
+        assert np.array_equal(np.stack(list(whole)), np.stack(images))
 
 
 def test_a_clip_is_a_stream(tmp_path):
     clip = Clip.of(torch.from_numpy(np.stack(noisy(5, 40, 64))), 12)
-    footage = Footage.of(clip)
-    assert (footage.frames, footage.fps, footage.height, footage.width) == (5, 12.0, 40, 64)
-    assert np.array_equal(np.stack(list(footage)), clip.frames.numpy())
+    whole = Footage.of(clip)
+    assert (whole.frames, whole.fps, whole.height, whole.width) == (5, 12.0, 40, 64)
+    assert np.array_equal(np.stack(list(whole)), clip.frames.numpy())
     assert np.array_equal(np.stack(list(clip)), clip.frames.numpy())
 
 
@@ -659,8 +659,8 @@ def test_a_stream_holds_one_frame_at_a_time(tmp_path, monkeypatch):
             yield moment
             alive[0] -= 1
 
-    whole = reading.moments
-    monkeypatch.setattr(reading, "moments", counted)
+    whole = footage.moments_of
+    monkeypatch.setattr(footage, "moments_of", counted)
     assert sum(1 for _ in frames_of(path, 32, 32)) == 18
     assert most[0] == 1
 
@@ -677,7 +677,7 @@ def test_what_cannot_be_streamed_is_refused(tmp_path, monkeypatch):
     cut.write_bytes(cut.read_bytes()[: -(cut.stat().st_size // 2)])
     with pytest.raises(InputError, match="damaged"):
         Footage.of(cut)
-    monkeypatch.setattr(limits, "MOST_STREAMED", 5)
+    monkeypatch.setattr(reading, "MOST_STREAMED", 5)
     with pytest.raises(InputError, match="more than 5 frames"):
         Footage.of(write(tmp_path / "long.mp4", levels(6)))
     for size in ((0, 8), (8, 20000)):

@@ -64,6 +64,11 @@ def _check_parts(family: Any, pipeline: Any, name: str) -> None:
 
 
 def device_named(name: str) -> torch.device:
+    """A device by its name; ``auto`` is the GPU where there is one.
+
+    Raises:
+        SettingError: it does not exist here, or holds no numbers.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -26,6 +26,11 @@ MOST_BYTES = 4 << 30
 
 
 def check_reading(frames: int, fps: float | int, aspect: tuple[int, int], longest: int, fit: str) -> None:
+    """Refuse what :meth:`motionlift.video.clip.Clip.read` is not to be asked for.
+
+    Raises:
+        SettingError: a number out of range, or a way to fit that does not exist.
+    """
     if not is_whole(frames) or not FRAMES[0] <= frames <= FRAMES[1]:
         raise SettingError(f"frames is {frames!r}; give a whole number from {FRAMES[0]} to {FRAMES[1]}")
     check_rate(fps)
@@ -39,17 +44,32 @@ def check_reading(frames: int, fps: float | int, aspect: tuple[int, int], longes
 
 
 def check_rate(fps: float | int) -> None:
+    """Refuse a rate out of :data:`RATES`.
+
+    Raises:
+        SettingError: it is out of range, or no number.
+    """
     number = isinstance(fps, int | float) and not isinstance(fps, bool)
     if not number or not RATES[0] <= fps <= RATES[1]:
         raise SettingError(f"fps is {fps!r}; give a number from {RATES[0]:g} to {RATES[1]:g}")
 
 
 def check_side(name: str, side: int) -> None:
+    """Refuse a number of pixels, told by name, out of 1 to the longest of :data:`SIDES`.
+
+    Raises:
+        SettingError: it is out of range, or no whole number.
+    """
     if not is_whole(side) or not 1 <= side <= SIDES[1]:
         raise SettingError(f"{name} is {side!r}; give a whole number of pixels from 1 to {SIDES[1]}")
 
 
 def check_bytes(frames: int, height: int, width: int) -> None:
+    """Refuse frames that take more than :data:`MOST_BYTES`.
+
+    Raises:
+        SettingError: they would.
+    """
     if frames * height * width * 3 > MOST_BYTES:
         raise SettingError(
             f"{frames} frames of {width}x{height} take more than {MOST_BYTES >> 30} GiB; ask for fewer or smaller ones"
@@ -57,4 +77,5 @@ def check_bytes(frames: int, height: int, width: int) -> None:
 
 
 def is_whole(number: object) -> bool:
+    """Whether it is a whole number; true and false are none."""
     return isinstance(number, int) and not isinstance(number, bool)

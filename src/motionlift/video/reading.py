@@ -65,6 +65,7 @@ def existing_file(path: str | Path) -> Path:
 
 
 def hash_of_file(source: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
     with source.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
