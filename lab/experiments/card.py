@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lab.experiments.runner import stated
+from lab.experiments.runner import current
 from lab.training.train import GRID_CAPTIONS
 from motionlift.bench.records import read_records
 from motionlift.models.loading import BUNDLED, BUNDLED_MODELS, CARD, load
@@ -73,7 +73,7 @@ def draw_grid(model: str, path: Path) -> None:
 
 def write_figures(records: Path, model: str, path: Path) -> None:
     """Shares of right answers on unseen captions, from the records of this model."""
-    found = [record for record in read_records(records) if record == stated(record, model)]
+    found = [record for record in read_records(records) if current(record, model)]
     if not found:
         raise SystemExit(f"{records} holds nothing of {model}: run python -m lab.experiments looks first")
     shares = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from motionlift.bench import grid
+from motionlift.bench.cells import RECORDS, at_work, lay_out
 from motionlift.bench.records import read_records
 from motionlift.bench.report.agreement import TRUE, Agreement, agreement
 from motionlift.bench.report.catalogue import figure, shown
@@ -43,8 +43,8 @@ def run(
     asked = replace(read_run(NAME), models=tuple(models), output=folder)
     if count is not None:
         asked = replace(asked, references=(World(count),))
-    with grid.at_work(asked, jobs) as workers:
-        cells = grid.lay_out(asked, workers)
+    with at_work(asked, jobs) as workers:
+        cells = lay_out(asked, workers)
         for number, record in enumerate(cells.measured(workers), 1):
             told(f"{NAME}: {number} of {len(cells.waiting)}")
             yield record
@@ -54,7 +54,7 @@ def records_of(folder: Path, model: str, fingerprint: str, defaults: Callable[[s
     """Records of a model as it is, under the present defaults of their methods."""
     return [
         record
-        for record in read_records(folder / grid.RECORDS)
+        for record in read_records(folder / RECORDS)
         if (record["model"], record["fingerprint"]) == (model, fingerprint)
         and record["defaults"] == defaults(record["method"])
     ]

@@ -2,10 +2,10 @@
 
 import argparse
 import functools
-import hashlib
+import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -25,8 +25,9 @@ from lab.experiments import (
     sweep,
     trackers,
 )
-from motionlift.bench.grid import DIED
-from motionlift.bench.records import append_record, missing, read_records
+from motionlift.bench.cells import DIED
+from motionlift.bench.records import CODE, append_record, missing, read_records
+from motionlift.bench.state import code_for, defaults_of, fingerprint_of
 from motionlift.bench.workers import Workers
 from motionlift.errors import OutputError
 from motionlift.methods import method as method_named
@@ -47,6 +48,8 @@ MODEL_FREE = (trackers.NAME, metric_checks.NAME)
 """Experiments that need no model: they are run once, and their records name none."""
 NO_MODEL = "no model"
 """In the place of a model's name for those."""
+UNKNOWN = "unknown"
+"""In the place of the code of records from before it was kept."""
 HEAD = """# Results
 
 Measured by `make results` (`python -m lab.experiments`) with the bundled models on the bundled world, whose motion is
@@ -58,21 +61,35 @@ known exactly. Every figure below was written by that command; the records it wa
 @functools.cache
 def fingerprint(model: str) -> str:
     """Start of the model's fingerprint: every record carries it, so that weights trained anew are measured anew."""
-    return load(model).fingerprint[:12]
+    return fingerprint_of(load(model))
 
 
 @functools.cache
 def defaults(model: str, method: str) -> str:
     """Start of a hash of a method's settings for the model: records carry it too, since most runs build on them."""
-    settings = asdict(method_named(method).settings(load(model)))
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    return defaults_of(method_named(method), load(model))
+
+
+@functools.cache
+def code(model: str, method: str) -> str:
+    """Hash of the code that a method runs through on the model, which records carry as well."""
+    return code_for(method_named(method), load(model))
 
 
 def stated(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """A cell, or a record, with what it was or is to be measured of; a cell without a method only samples."""
+    """A cell with what it is to be measured of; a cell without a method only samples."""
     if model == NO_MODEL:
         return dict(cell)
-    return {**cell, "model": fingerprint(model), "defaults": defaults(model, cell.get("method", "none"))}
+    return {**cell, **_measured_of(cell, model), CODE: code(model, cell.get("method", "none"))}
+
+
+def current(record: Mapping[str, Any], model: str) -> bool:
+    """Whether a record is of the model and of the defaults as they are; of which code it is, the page says."""
+    return model == NO_MODEL or _measured_of(record, model).items() <= record.items()
+
+
+def _measured_of(cell: Mapping[str, Any], model: str) -> dict[str, str]:
+    return {"model": fingerprint(model), "defaults": defaults(model, cell.get("method", "none"))}
 
 
 def measure_cell(name: str, cell: Mapping[str, Any], model: str, extent: int | Path) -> dict[str, Any]:
@@ -106,14 +123,25 @@ def _died(cell: Mapping[str, Any]) -> NoReturn:
 def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
     """The page: a part for each model, from the records that there are of it and its present defaults."""
     text = HEAD
+    codes: Counter[str] = Counter()
     for model in models:
+        codes.update(str(record.get(CODE, UNKNOWN)) for name in EXPERIMENTS for record in _records(folder, name, model))
         part = _part(folder, model)
         text += f"## `{model}`\n\nIts fingerprint is `{fingerprint(model)}`.\n\n{part}" if part else ""
     measuring = _part(folder, NO_MODEL)
     text += f"## The measures themselves\n\n{measuring}" if measuring else ""
+    text += f"{_codes_told(codes)}\n\n" if codes else ""
     about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{text}Versions: {about}.\n", encoding="utf-8")
+
+
+def _codes_told(codes: Mapping[str, int]) -> str:
+    """Of which code the records are, so that nobody takes several for one."""
+    told = ", ".join(f"{code} ({count} records)" for code, count in sorted(codes.items()))
+    if len(codes) == 1 and UNKNOWN not in codes:
+        return f"Measured by one state of the code: {told}."
+    return f"Records of several states of the code, or of one that they do not name, stand side by side: {told}."
 
 
 def _part(folder: Path, model: str) -> str:
@@ -131,7 +159,13 @@ def _part(folder: Path, model: str) -> str:
 def _records(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
     if name == comparison.NAME:
         return comparison.records_of(folder / name, model, fingerprint(model), functools.partial(defaults, model))
-    return [record for record in read_records(folder / f"{name}.jsonl") if record == stated(record, model)]
+    found = [record for record in read_records(folder / f"{name}.jsonl") if current(record, model)]
+    return found if model == NO_MODEL else list({_cell_of(record): record for record in found}.values())
+
+
+def _cell_of(record: Mapping[str, Any]) -> str:
+    """The cell of a record as text: what stands before the model, see :func:`stated`. Of those of several codes the last counts."""
+    return json.dumps(dict(itertools.takewhile(lambda item: item[0] != "model", record.items())))
 
 
 def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:

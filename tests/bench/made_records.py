@@ -32,6 +32,8 @@ def record(method: str, reference: int, figures: dict[str, Any], **more: Any) ->
         "phases": phases,
         "lifted_from_cache": False,
         "peak_memory_bytes": 700_000_000,
+        "code": "0123456789abcdef",
+        "device": "cpu",
         "versions": {"torch": "2.0", "platform": "here"},
         "frames": 9,
         "height": 32,

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from motionlift.bench import grid
 from motionlift.bench.cell import Cell
+from motionlift.bench.cells import RECORDS, Cells
 from motionlift.bench.measures import Measuring
+from motionlift.bench.records import missing, read_lines
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import Asked, World
 from motionlift.bench.workers import Workers
@@ -50,13 +51,13 @@ def measure_or_die(cell: Cell) -> Mapping[str, Any]:
     return {"figures": {}}
 
 
-def waiting(folder: Path) -> grid.Grid:
-    """The cells without a record, as :func:`motionlift.bench.grid.lay_out` finds them, with no model to load."""
-    records = folder / grid.RECORDS
-    lines = grid.read_lines(records)
+def waiting(folder: Path) -> Cells:
+    """The cells without a record, as :func:`motionlift.bench.cells.lay_out` finds them, with no model to load."""
+    records = folder / RECORDS
+    lines = read_lines(records)
     stated = {str(cell.stated()): cell for cell in cells(folder)}
-    left = grid.missing([cell.stated() for cell in stated.values()], lines.records)
-    return grid.Grid(COUNT, tuple(stated[str(each)] for each in left), (), lines.lost, records)
+    left = missing([cell.stated() for cell in stated.values()], lines.records)
+    return Cells(COUNT, tuple(stated[str(each)] for each in left), (), lines.lost, records)
 
 
 if __name__ == "__main__":

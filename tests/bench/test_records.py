@@ -48,6 +48,14 @@ def test_cells_of_other_keys_and_of_records_that_lack_some():
     assert missing(cells, [{"other": [1], "seed": 1, "index": 0}]) == []
 
 
+def test_other_code_is_missing_and_unknown_code_is_not():
+    cells = [{"index": index, "code": "now"} for index in range(3)]
+    records = [{"index": 0, "code": "before"}, {"index": 1}, {"index": 2, "code": "now"}]
+    assert missing(cells, records) == cells[:1]
+    assert missing(cells, records[::2]) == cells[:2]
+    assert missing(cells, [{"index": 0, "code": None}]) == cells, "a code that is null is another one"
+
+
 def test_records_are_lines_of_strict_json(tmp_path: Path):
     """Other programs read them too, and most know no NaN."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from motionlift.bench import grid
+from motionlift.bench import cells
 from motionlift.bench.records import read_lines
 from motionlift.bench.workers import Workers
 from tests.bench import quick_cells
@@ -46,7 +46,7 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(tmp_path: Path, workers
     records = list(quick_cells.waiting(tmp_path).measured(workers, quick_cells.measure_or_fail))
     assert sorted(record["seed"] for record in records) == list(range(quick_cells.COUNT))
     assert [record["error"] for record in records if "error" in record] == ["ValueError: no such luck"]
-    assert read_lines(tmp_path / grid.RECORDS).records == records
+    assert read_lines(tmp_path / cells.RECORDS).records == records
     assert not quick_cells.waiting(tmp_path).waiting, "one that failed counts as measured"
 
 
@@ -54,7 +54,7 @@ def test_a_process_that_dies_takes_only_its_cell(tmp_path: Path, workers: Worker
     records = list(quick_cells.waiting(tmp_path).measured(workers, quick_cells.measure_or_die))
     assert sorted(record["seed"] for record in records) == list(range(quick_cells.COUNT))
     (failed,) = [record for record in records if "error" in record]
-    assert failed["seed"] == quick_cells.DEADLY and failed["error"] == grid.DIED
+    assert failed["seed"] == quick_cells.DEADLY and failed["error"] == cells.DIED
 
 
 def test_a_process_that_dies_before_it_is_given_an_item_takes_none():
@@ -115,14 +115,14 @@ def test_a_run_that_is_killed_goes_on_without_losing_or_repeating_a_cell(tmp_pat
     done = {int(process.stdout.readline()) for _ in range(4)}
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = read_lines(tmp_path / grid.RECORDS).records
+    kept = read_lines(tmp_path / cells.RECORDS).records
     assert {record["seed"] for record in kept} >= done
     of_it = {record["process"] for record in kept}
     until = time.monotonic() + 20
     while any(map(alive, of_it)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not any(map(alive, of_it)), "no process outlives its parent"
-    path = tmp_path / grid.RECORDS
+    path = tmp_path / cells.RECORDS
     path.write_bytes(path.read_bytes()[:-7])  # as if the kill had come in the middle of the line
     lost = kept[-1]["seed"]
     (tmp_path / "begun.txt").unlink()
@@ -139,11 +139,11 @@ def test_an_interrupt_keeps_what_there_is_and_stops_at_once(tmp_path: Path):
     process = started(tmp_path)
     assert process.stdout is not None
     done = {int(process.stdout.readline()) for _ in range(2)}
-    of_it = {record["process"] for record in read_lines(tmp_path / grid.RECORDS).records}
+    of_it = {record["process"] for record in read_lines(tmp_path / cells.RECORDS).records}
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
     _, complaints = process.communicate(timeout=20)
     assert process.returncode != 0 and complaints.count("Traceback") <= 1, "the workers leave without a word"
-    records = read_lines(tmp_path / grid.RECORDS).records
+    records = read_lines(tmp_path / cells.RECORDS).records
     assert {record["seed"] for record in records} >= done and len(records) < quick_cells.COUNT
     assert not any("error" in record for record in records), "what was interrupted has not failed"
     assert not any(map(alive, of_it))

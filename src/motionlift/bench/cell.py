@@ -1,4 +1,4 @@
-"""One cell of a grid: lift, cast, keep the video, measure."""
+"""One cell of a run: lift, cast, keep the video, measure."""
 
 import contextlib
 import functools
@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import CONTENT, Asked, Source
+from motionlift.bench.state import state_of
 from motionlift.core.model import Model
 from motionlift.errors import OutputError, SettingError
 from motionlift.methods import method as method_named
@@ -59,8 +60,8 @@ class Cell:
     measuring: Measuring
     """What is measured, and by what."""
     state: Mapping[str, str]
-    """Starts of hashes of the model, of the method's defaults and, where its name does not say all of it, of the reference's
-    content: other weights, defaults or references are measured anew."""
+    """Starts of hashes of the model, of the method's defaults, of the code and, where its name does not say all of it, of the
+    reference's content: what is of other weights, defaults, code or references is measured anew."""
     folder: Path
     """Folder of the records and videos."""
 
@@ -87,7 +88,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a grid must know of a model before its cells are laid out."""
+    """What must be known of a model before the cells of a run are laid out."""
 
     frames: int
     """Frames of its videos."""
@@ -118,11 +119,7 @@ def surveyed(model: str, methods: tuple[MethodRun, ...]) -> Survey:
         except SettingError as error:
             refused[each.title] = str(error)
             continue
-        defaults = json.dumps(asdict(method.settings(backbone)), sort_keys=True)
-        states[each.title] = {
-            "fingerprint": backbone.about.fingerprint[:12],
-            "defaults": hashlib.sha256(defaults.encode()).hexdigest()[:12],
-        }
+        states[each.title] = state_of(method, backbone)
     return Survey(backbone.about.shape.frames, states, refused)
 
 

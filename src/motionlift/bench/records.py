@@ -9,6 +9,8 @@ from typing import Any
 
 from motionlift.errors import InputError
 
+CODE = "code"
+"""Key of the hash of the code behind a record; records from before it was kept have none, and are of an unknown code."""
 MOST_BYTES = 2**29
 """Largest file of records that is read (ours: a hundred times the records of the largest run)."""
 MOST_VALUE = 1e15
@@ -78,11 +80,21 @@ def _strict(value: Any) -> Any:
 
 
 def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Cells without a record: none holds all that the cell says."""
-    found: dict[frozenset[str], set[str]] = {}
+    """Cells without a record: none holds all that the cell says. A record that names no code is taken to be of the cell's."""
+    of_unknown_code = [record for record in records if CODE not in record]
+    done: dict[frozenset[str], set[str]] = {}
     for names in {frozenset(cell) for cell in cells}:
-        found[names] = {_said(record, names) for record in records if names <= record.keys()}
-    return [cell for cell in cells if _said(cell, frozenset(cell)) not in found[frozenset(cell)]]
+        done[names] = {_said(record, names) for record in records if names <= record.keys()}
+        rest = names - {CODE}
+        done[rest] = done.get(rest, set()) | {
+            _said(record, rest) for record in of_unknown_code if rest <= record.keys()
+        }
+    return [
+        cell
+        for cell in cells
+        if _said(cell, frozenset(cell)) not in done[frozenset(cell)]
+        and _said(cell, frozenset(cell) - {CODE}) not in done[frozenset(cell) - {CODE}]
+    ]
 
 
 def _said(record: Mapping[str, Any], names: frozenset[str]) -> str:

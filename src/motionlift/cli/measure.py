@@ -13,7 +13,7 @@ from motionlift.cli.terminal import notice, wrote
 from motionlift.errors import Stopped
 
 if TYPE_CHECKING:
-    from motionlift.bench.grid import Grid
+    from motionlift.bench.cells import Cells
     from motionlift.bench.workers import Workers
     from motionlift.cli.progress import Live
     from motionlift.measure.score import Scores
@@ -140,42 +140,42 @@ def bench(
     output: Annotated[
         Path | None, typer.Option("--output", help="The folder of records and videos; by default the run file's.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure cells that failed once more.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure once more what failed, and what does not name its code.")] = False,
 ) -> None:
-    """Measure methods beside each other: every cell of a run's grid that has no record yet."""
-    from motionlift.bench import grid
+    """Measure methods beside each other: every cell of a run that has no record yet."""
+    from motionlift.bench.cells import at_work, default_processes, lay_out
     from motionlift.bench.run_file import read_run
     from motionlift.cli.progress import Live
 
     asked = read_run(run)
     if output is not None:
         asked = replace(asked, output=output)
-    with Live() as live, grid.at_work(asked, jobs or grid.default_processes()) as workers:
+    with Live() as live, at_work(asked, jobs or default_processes()) as workers:
         live.doing("loading models", 0)
-        cells = grid.lay_out(asked, workers, again)
+        cells = lay_out(asked, workers, again)
         notice([f"left out: {reason}" for reason in cells.left_out])
         if cells.lost:
             notice([f"lines of {cells.records} that were cut off and are measured anew: {cells.lost}"])
         failed = _measured(cells, workers, live)
     done = len(cells.waiting)
-    print(f"measured {done} of {cells.cells} cells, {cells.cells - done} were there; records in {cells.records}")
+    print(f"measured {done} of {cells.count} cells, {cells.count - done} were there; records in {cells.records}")
     if failed:
         notice([f"{len(failed)} of them failed and were recorded so; the first: {failed[0]}"])
 
 
-def _measured(cells: "Grid", workers: "Workers", live: "Live") -> list[str]:
+def _measured(cells: "Cells", workers: "Workers", live: "Live") -> list[str]:
     """Measure what waits, saying how far it is; gives the errors."""
     failed: list[str] = []
-    before, number = cells.cells - len(cells.waiting), 0
+    before, number = cells.count - len(cells.waiting), 0
     try:
         for number, record in enumerate(cells.measured(workers), 1):
             title = f"{record['model']}, {record['method']}, {record['reference']}, seed {record['seed']}"
             if "error" in record:
                 failed.append(f"{title}: {record['error']}")
-            live.line(f"{before + number} of {cells.cells}: {failed[-1] if 'error' in record else title}")
-            live.doing(title, (before + number) / cells.cells)
+            live.line(f"{before + number} of {cells.count}: {failed[-1] if 'error' in record else title}")
+            live.doing(title, (before + number) / cells.count)
     except KeyboardInterrupt as stop:
-        told = f"{before + number} of {cells.cells} cells stay in {cells.records}; the same command goes on from there"
+        told = f"{before + number} of {cells.count} cells stay in {cells.records}; the same command goes on from there"
         raise Stopped(told) from stop
     return failed
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lab.experiments import comparison, runner
-from motionlift.bench import grid
-from motionlift.bench.grid import Grid
+from motionlift.bench.cells import Cells
 from motionlift.bench.run_file import RunFile, read_run
 from motionlift.bench.sources import World
 from tests.bench.made_records import record, write
@@ -94,6 +93,7 @@ def test_the_states_of_cells_are_those_of_the_page():
 
     survey = surveyed("tiny-dit", (MethodRun("ditflow", {"read": "flow"}),))
     expected = {"fingerprint": runner.fingerprint("tiny-dit"), "defaults": runner.defaults("tiny-dit", "ditflow")}
+    expected["code"] = runner.code("tiny-dit", "ditflow")
     assert survey.states == {"ditflow read=flow": expected}
 
 
@@ -103,16 +103,16 @@ def test_what_is_missing_is_measured(
 ):
     asked: list[tuple[RunFile, Any]] = []
 
-    class Laid(Grid):
+    class Laid(Cells):
         def measured(self, workers: Any, measure: Any = None) -> Any:
             return iter([{"reference": "0000"}])
 
-    def lay_out(run: RunFile, workers: Any) -> Grid:
+    def lay_out(run: RunFile, workers: Any) -> Cells:
         asked.append((run, workers))
         return Laid(1, (), (), 0, run.output)
 
-    monkeypatch.setattr(grid, "at_work", lambda run, jobs: nullcontext(jobs))
-    monkeypatch.setattr(grid, "lay_out", lay_out)
+    monkeypatch.setattr(comparison, "at_work", lambda run, jobs: nullcontext(jobs))
+    monkeypatch.setattr(comparison, "lay_out", lay_out)
     told: list[str] = []
     assert list(comparison.run(tmp_path, ["tiny-dit"], 2, count, told.append)) == [{"reference": "0000"}]
     ((run, jobs),) = asked

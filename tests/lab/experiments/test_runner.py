@@ -1,5 +1,6 @@
 """Experiments go on where they were stopped, and the page shows what was measured of this model."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -60,8 +61,10 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> Experiment:
     fake = Experiment()
     monkeypatch.setattr(runner, "EXPERIMENTS", {"squares": fake})
     monkeypatch.setattr(runner, "Workers", Threads)
-    monkeypatch.setattr(runner, "load", lambda model: SimpleNamespace(fingerprint=f"{model}-fingerprint"))
+    monkeypatch.setattr(runner, "load", lambda model: model)
+    monkeypatch.setattr(runner, "fingerprint_of", lambda model: f"{model}-fingerprint"[:12])
     monkeypatch.setattr(runner, "defaults", lambda _model, _method: "as-they-are")
+    monkeypatch.setattr(runner, "code", lambda _model, _method: "first")
     monkeypatch.setattr(runner, "BUNDLED_MODELS", ())
     runner.fingerprint.cache_clear()
     yield fake
@@ -86,6 +89,7 @@ def test_all_cells_are_measured_once(tmp_path: Path, experiment: Experiment):
         "settings": {"places": [0]},
         "model": "new-fingerpr",
         "defaults": "as-they-are",
+        "code": "first",
         "square": 0,
         "with": "new",
     }
@@ -120,6 +124,29 @@ def test_other_defaults_are_measured_anew(tmp_path: Path, experiment: Experiment
     assert squares(path, 1) == [0]
     write_results(tmp_path, page, ["new"])
     assert "[0]" in page.read_text()
+
+
+def test_other_code_is_measured_anew_and_counts_once(
+    tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+):
+    path, page = tmp_path / "squares.jsonl", tmp_path / "results.md"
+    squares(path, 3)
+    monkeypatch.setattr(runner, "code", lambda _model, _method: "second")
+    assert squares(path, 2) == [0, 1]
+    write_results(tmp_path, page, ["new"])
+    assert "[0, 1, 4]" in page.read_text(), "the later record of a cell alone"
+    assert "several states of the code" in page.read_text()
+    assert "stand side by side: first (1 records), second (2 records)." in page.read_text()
+
+
+def test_records_of_unknown_code_stay_and_are_told(tmp_path: Path, experiment: Experiment):
+    path, page = tmp_path / "squares.jsonl", tmp_path / "results.md"
+    squares(path, 1)
+    (record,) = read_records(path)
+    path.write_text(json.dumps({name: value for name, value in record.items() if name != "code"}) + "\n")
+    assert squares(path, 2) == [1]
+    write_results(tmp_path, page, ["new"])
+    assert "[0, 1]" in page.read_text() and "first (1 records), unknown (1 records)" in page.read_text()
 
 
 def test_the_defaults_tell_settings_apart_method_by_method(monkeypatch: pytest.MonkeyPatch):

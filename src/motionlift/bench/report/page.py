@@ -14,11 +14,12 @@ from typing import Any
 
 import jinja2
 
-from motionlift.bench.grid import RECORDS
+from motionlift.bench.cells import RECORDS
 from motionlift.bench.records import read_lines
 from motionlift.bench.report.agreement import Agreement
 from motionlift.bench.report.catalogue import figure, shown
 from motionlift.bench.report.charts import HEIGHT, WIDTH, Chart, charts
+from motionlift.bench.report.mixed import mixtures
 from motionlift.bench.report.seeds import with_diversity
 from motionlift.bench.report.summary import Pair, Row, Section, measurement, sections
 from motionlift.bench.report.tables import Estimate, table
@@ -133,10 +134,10 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     if not found:
         raise InputError(f"{path} holds no record of motionlift bench; give a file that it wrote")
     parts = [_part(number, section, embedder) for number, section in enumerate(found)]
-    ranked = list(agreements(found))
+    ranked, told = list(agreements(found)), [_without_home(each) for each in mixtures(found)]
     texts = {
-        output: page(parts, _versions(found)),
-        output.with_name(output.stem + TABLES): markdown(parts),
+        output: page(parts, _versions(found), told),
+        output.with_name(output.stem + TABLES): markdown(parts, told),
         output.with_name(output.stem + MEANS_FILE): _csv(MEANS, means(found)),
         output.with_name(output.stem + PAIRS_FILE): _csv(PAIRS, differences(found)),
         **({output.with_name(output.stem + AGREEMENT_FILE): _csv(AGREEMENTS, ranked)} if ranked else {}),
@@ -158,7 +159,8 @@ def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:
     superseded = sum(section.superseded for section in found)
     if superseded:
         notices.append(f"records of older weights, defaults, trackers or CLIP models, and left out: {superseded}")
-    return notices + ([f"cells that failed, and count nowhere: {failed}"] if failed else [])
+    notices += [f"cells that failed, and count nowhere: {failed}"] if failed else []
+    return notices + mixtures(found)
 
 
 # Tables
@@ -260,18 +262,19 @@ def _template() -> jinja2.Template:
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
-def page(parts: Sequence[Part], versions: str) -> str:
+def page(parts: Sequence[Part], versions: str, mixed: Sequence[str]) -> str:
     """The whole page."""
-    told = {"agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
+    told = {"mixed": mixed, "agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
     return _template().render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
 
 
-def markdown(parts: Sequence[Part]) -> str:
-    """The tables of all sections."""
+def markdown(parts: Sequence[Part], mixed: Sequence[str]) -> str:
+    """The tables of all sections, and what they mix."""
     text = (
         "# Report\n\nMeans with bootstrap 95 % intervals, in which the cells of one reference are drawn together. Differences are "
         "those of two methods on the same cells, method less baseline.\n"
     )
+    text += "".join(f"\nNote: {_markdown(each)}.\n" for each in mixed)
     for part in parts:
         head = [_markdown(column.title) for column in part.columns]
         text += f"\n## {_markdown(part.title)}\n\n{table(head, [_markdown_line(row) for row in part.rows])}"

@@ -1,4 +1,4 @@
-"""A run as a grid of cells: laid out, measured in processes side by side, and gone on with where it was stopped."""
+"""The cells of a run: laid out, measured in processes side by side, and gone on with where it was stopped."""
 
 import functools
 import json
@@ -14,7 +14,7 @@ import torch
 
 from motionlift.bench.cell import VIDEOS, Cell, Survey, measured_cell, record_of, surveyed
 from motionlift.bench.measures import check_at_hand
-from motionlift.bench.records import append_record, missing, read_lines
+from motionlift.bench.records import CODE, append_record, missing, read_lines
 from motionlift.bench.run_file import RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.bench.workers import Workers
@@ -34,10 +34,10 @@ Measure = Callable[[Cell], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Grid:
+class Cells:
     """The cells of a run."""
 
-    cells: int
+    count: int
     """How many there are."""
     waiting: tuple[Cell, ...]
     """Those that have no record yet, in the order in which they are begun."""
@@ -82,13 +82,13 @@ def at_work(run: RunFile, processes: int) -> Iterator[Workers]:
         yield workers
 
 
-def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Grid:
+def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
     """The cells of a run, and which of them are still to be measured.
 
     Args:
         run: what is asked for.
         workers: where the models are loaded, to see what they run.
-        again: count those that failed as not measured.
+        again: count those that failed, and those that do not name their code, as not measured.
 
     Raises:
         InputError: references or prompts cannot be read.
@@ -108,12 +108,12 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Grid:
     cells = [cell for model, survey in surveys.items() for cell in _cells(run, model, survey, contents)]
     stated = {json.dumps(cell.stated()): cell for cell in cells}
     lines = read_lines(records)
-    done = [record for record in lines.records if not (again and "error" in record)]
+    done = [record for record in lines.records if not (again and ("error" in record or CODE not in record))]
     waiting = [stated[json.dumps(each)] for each in missing([cell.stated() for cell in stated.values()], done)]
     left_out = [
         f"{title} on {model}: {reason}" for model, survey in surveys.items() for title, reason in survey.refused.items()
     ]
-    return Grid(len(stated), tuple(waiting), tuple(left_out), lines.lost, records)
+    return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records)
 
 
 def _survey(run: RunFile, model: str) -> tuple[str, Survey]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from motionlift.bench import cell, grid, sources
+from motionlift.bench import cell, cells, sources
 from motionlift.bench.cell import Cell, Survey, record_of, surveyed
-from motionlift.bench.grid import at_work, lay_out
+from motionlift.bench.cells import at_work, lay_out
 from motionlift.bench.measures import Measuring
 from motionlift.bench.records import append_record, read_lines
 from motionlift.bench.run_file import MethodRun, RunFile
@@ -38,13 +38,13 @@ def _no_models(monkeypatch: pytest.MonkeyPatch):
     def survey(model: str, methods: tuple[MethodRun, ...]) -> Survey:
         if model not in ("both", "plain"):
             raise ModelError(f"model {model!r} is not to be had")
-        states = {each.title: {"fingerprint": model, "defaults": each.name} for each in methods}
+        states = {each.title: {"fingerprint": model, "defaults": each.name, "code": "c"} for each in methods}
         if model == "both":
             return Survey(17, states, {})
         title = METHODS[1].title
         return Survey(16, {name: states[name] for name in states if name != title}, {title: "has no positions"})
 
-    monkeypatch.setattr(grid, "surveyed", survey)
+    monkeypatch.setattr(cells, "surveyed", survey)
 
 
 def run_of(folder: Path, **changed: Any) -> RunFile:
@@ -67,7 +67,7 @@ def measured(
 def test_every_cell_once(tmp_path: Path):
     laid = lay_out(run_of(tmp_path), Here())
     told = [(each.model, each.asked.reference, each.seed, each.method.name) for each in laid.waiting]
-    assert len(told) == laid.cells == len(set(told)) == 2 * 2 * 2 + 2 * 2
+    assert len(told) == laid.count == len(set(told)) == 2 * 2 * 2 + 2 * 2
     assert told[:4] == [("both", "0000", 0, "none"), ("both", "0000", 0, "ditflow"), ("both", "0000", 5, "none"),
                         ("both", "0000", 5, "ditflow")], "a reference has all its methods before the next"  # fmt: skip
     assert laid.left_out == ("ditflow target=positions on plain: has no positions",)
@@ -87,7 +87,7 @@ def test_seeds_of_their_own(tmp_path: Path):
 
 def test_references_that_overlap_are_measured_once(tmp_path: Path):
     run = run_of(tmp_path, references=(World(2), World(2, first=1)), models=("both",), seeds=(0,))
-    assert lay_out(run, Here()).cells == 3 * 2
+    assert lay_out(run, Here()).count == 3 * 2
 
 
 def files(folder: Path, **made: bytes) -> Folder:
@@ -111,14 +111,14 @@ def test_a_file_that_was_replaced_is_measured_anew(tmp_path: Path):
     assert len(measured(run)) == 2
     files(tmp_path / "clips", b=b"3")
     assert [record["reference"] for record in measured(run)] == ["b.mp4"] and measured(run) == []
-    assert str(tmp_path) not in (tmp_path / "run" / grid.RECORDS).read_text()
+    assert str(tmp_path) not in (tmp_path / "run" / cells.RECORDS).read_text()
 
 
 def test_every_reference_is_read_once_for_all_its_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     read: list[Path] = []
     monkeypatch.setattr(sources, "hash_of", lambda path: read.append(path) or "0" * 64)
     source = files(tmp_path / "clips", a=b"1", b=b"2")
-    assert lay_out(run_of(tmp_path, references=(source,)), Here()).cells == 2 * 2 * 2 + 2 * 2
+    assert lay_out(run_of(tmp_path, references=(source,)), Here()).count == 2 * 2 * 2 + 2 * 2
     assert [path.name for path in read] == ["a.mp4", "b.mp4"]
 
 
@@ -127,7 +127,7 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path):
     assert len(measured(run)) == 12 and measured(run) == []
     more = run_of(tmp_path, references=(World(3),))
     assert {record["reference"] for record in measured(more)} == {"0002"}
-    path = tmp_path / "run" / grid.RECORDS
+    path = tmp_path / "run" / cells.RECORDS
     path.write_bytes(path.read_bytes()[:-3])
     assert lay_out(more, Here()).lost == 1
     assert len(measured(more)) == 1 and len(read_lines(path).records) == 18
@@ -138,9 +138,24 @@ def test_weights_or_metrics_that_are_others_are_measured_anew(tmp_path: Path, mo
     measured(run)
     assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1], measuring=Measuring(("truth",))))) == 4
     monkeypatch.setattr(
-        grid, "surveyed", lambda model, _: Survey(16, {"none": {"fingerprint": "new", "defaults": ""}}, {})
+        cells, "surveyed", lambda model, _: Survey(16, {"none": {"fingerprint": "new", "defaults": ""}}, {})
     )
     assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1]))) == 4
+
+
+def test_other_code_is_measured_anew_and_unknown_code_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = run_of(tmp_path, models=("plain",), methods=METHODS[:1], seeds=(0,))
+    assert len(measured(run)) == 2 and measured(run) == []
+    state = {"fingerprint": "plain", "defaults": "none", "code": "d"}
+    monkeypatch.setattr(cells, "surveyed", lambda model, _: Survey(16, {"none": state}, {}))
+    assert len(measured(run)) == 2 and measured(run) == []
+    path = tmp_path / "run" / cells.RECORDS
+    records = [{name: value for name, value in each.items() if name != "code"} for each in read_lines(path).records]
+    path.unlink()
+    for record in records:
+        append_record(path, record)
+    assert measured(run) == [], "from before records named their code"
+    assert len(measured(run, again=True)) == 2 and measured(run, again=True) == []
 
 
 def test_cells_that_failed_wait_until_asked_for(tmp_path: Path):
@@ -162,7 +177,7 @@ def test_a_full_disk_stops_the_run_and_is_no_fault_of_a_cell(tmp_path: Path):
 
     with pytest.raises(OutputError, match="the disk is full"):
         measured(run_of(tmp_path), measure=full)
-    assert read_lines(tmp_path / "run" / grid.RECORDS).records == []
+    assert read_lines(tmp_path / "run" / cells.RECORDS).records == []
 
 
 def test_what_is_refused_before_anything_runs(tmp_path: Path):
@@ -204,7 +219,7 @@ def test_a_survey_of_the_bundled_models():
 def test_the_file_may_be_appended_by_hand(tmp_path: Path):
     run = run_of(tmp_path, models=("plain",), methods=METHODS[:1])
     (first, *others) = lay_out(run, Here()).waiting
-    append_record(tmp_path / "run" / grid.RECORDS, {**first.stated(), "figures": {}, "note": "by hand"})
+    append_record(tmp_path / "run" / cells.RECORDS, {**first.stated(), "figures": {}, "note": "by hand"})
     assert lay_out(run, Here()).waiting == tuple(others)
 
 

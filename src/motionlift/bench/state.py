@@ -1,0 +1,41 @@
+"""What figures depend on beside the cell itself: weights, defaults and code, each as the start of a hash."""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from motionlift.bench.records import CODE
+from motionlift.core.method import Method
+from motionlift.core.model import Model
+from motionlift.work.code import code_of
+
+CHARACTERS = 12
+"""Characters of the start of a hash (ours: 48 bits, for at most some thousands of states)."""
+SAYS_NOTHING = ("", (), None)
+"""Defaults of settings that say nothing; a setting that is new and says nothing leaves what was measured before as it is."""
+
+
+def fingerprint_of(model: Model) -> str:
+    """Of the weights."""
+    return model.about.fingerprint[:CHARACTERS]
+
+
+def defaults_of(method: Method, model: Model) -> str:
+    """Of a method's defaults for a model, those that say something."""
+    settings = asdict(method.settings(model))
+    said = {name: value for name, value in settings.items() if value not in SAYS_NOTHING}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:CHARACTERS]
+
+
+def code_for(method: Method, model: Model) -> str:
+    """Of the code that a method runs through on a model; of a model from outside the library its own code does not count."""
+    return code_of(method.name, model.about.family)
+
+
+def state_of(method: Method, model: Model) -> dict[str, str]:
+    """All of it, as records hold it."""
+    return {
+        "fingerprint": fingerprint_of(model),
+        "defaults": defaults_of(method, model),
+        CODE: code_for(method, model),
+    }

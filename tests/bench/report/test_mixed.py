@@ -1,0 +1,50 @@
+"""What is told of records that stand side by side."""
+
+from pathlib import Path
+
+from motionlift.bench.report.mixed import mixtures
+from motionlift.bench.report.page import write_report
+from motionlift.bench.report.summary import sections
+from tests.bench.made_records import record, write
+
+
+def told(*records: dict) -> list[str]:
+    return mixtures(sections(records))
+
+
+def of(reference: int, **more: object) -> dict:
+    found = record("none", reference, {"looks": 1.0}, **more)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def test_one_code_on_one_device_is_nothing_to_tell():
+    assert told(of(0), of(1)) == []
+
+
+def test_several_codes_and_unknown_ones():
+    stand = "cells of several states of the code, or of an unknown one, stand side by side: "
+    assert told(of(0), of(1, code="abc"), of(2, code="abc")) == [f"{stand}0123456789abcdef (1), abc (2)"]
+    assert told(of(0, code=None), of(1, code=None)) == [f"{stand}unknown (2)"]
+    failed = {**record("none", 7, {}, code="abc"), "error": "no"}
+    assert told(of(0), failed) == [], "what failed is in no mean"
+
+
+def test_a_cell_measured_anew_counts_by_its_last_code():
+    assert told(of(0, code="before"), of(0)) == []
+
+
+def test_devices_are_told_model_by_model():
+    other = of(0, model="large", device="cuda")
+    assert told(of(0), of(1), other) == []
+    assert told(of(0), of(1, device="cuda"), other) == ["means of tiny on world mix devices: cpu (1), cuda (1)"]
+    assert told(of(0), of(1, device=None)) == ["means of tiny on world mix devices: cpu (1), unknown (1)"]
+
+
+def test_the_page_says_it_too(tmp_path: Path):
+    path = write(tmp_path, [of(0), of(1, device="<cuda>")])
+    _, notices = write_report(path, tmp_path / "page.html")
+    assert notices == ["means of tiny on world mix devices: <cuda> (1), cpu (1)"]
+    assert (
+        "Note: means of tiny on world mix devices: &lt;cuda&gt; (1), cpu (1)." in (tmp_path / "page.html").read_text()
+    )
+    assert "Note: means of tiny on world mix devices:" in (tmp_path / "page-tables.md").read_text()
