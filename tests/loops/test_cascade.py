@@ -3,12 +3,14 @@
 import itertools
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from lab.training import tiny_upscaler
+from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
 from motionlift.core.schedule import Level
 from motionlift.errors import InputError, ModelError, SettingError
@@ -257,7 +259,8 @@ def test_every_stage_says_beforehand_what_will_come_of_it(unet: Any, upscaler: S
     for stage in (Interpolation(unet, factor=2, steps=2), upscaler, VideoToVideo(Painter(), 48, 64, frames=5)):
         assert isinstance(stage, Stage)
         made, _ = finished(stage.run(clip, PROMPT, 0))
-        assert stage.shaped(Shape(*clip.frames.shape[:3]), PROMPT) == Shape(*made.frames.shape[:3])
+        told = stage.shaped(Shape(*clip.frames.shape[:3]), clip.fps, PROMPT)
+        assert told == (Shape(*made.frames.shape[:3]), made.fps)
 
 
 def test_what_a_later_stage_cannot_take_is_refused_before_anything_runs(unet: Any, upscaler: SuperResolution):
@@ -269,6 +272,24 @@ def test_what_a_later_stage_cannot_take_is_refused_before_anything_runs(unet: An
     with pytest.raises(InputError, match=r"the prompt has .* tokens"):
         transfer(a_clip(), "star " * 40, unet, method="none", stages=[interpolation(unet, 2)])
     assert unet.passes.forward == before
+
+
+def test_more_frames_a_second_than_can_be_written_are_refused_before_anything_runs(unet: Any, tmp_path: Path):
+    """A reference of a fifth of a second is read at 75 frames a second, which is known once it was read."""
+    motion = lift(a_clip(fps=30.0), unet, "none", frames=6, settings={"steps": 2}, cached=False)
+    motion = replace(motion, source=replace(motion.source, fps=96.0))
+    a_clip(frames=3, fps=30.0).save(tmp_path / "short.mp4")
+    stages, seen = [replace(interpolation(unet, 4), steps=2)], list[Step]()
+    with pytest.raises(SettingError, match="96 frames a second would become 384; at most 240 are made: give a smaller"):
+        cast(motion, PROMPT, unet, stages=stages, advance=seen.append)
+    with pytest.raises(
+        SettingError, match=r"75 frames a second would become 300; .*smaller factor, or a longer reference"
+    ):
+        transfer(
+            tmp_path / "short.mp4", PROMPT, unet, method="none", frames=6, stages=stages, advance=seen.append,
+            settings={"steps": 2},
+        )  # fmt: skip
+    assert not seen
 
 
 def test_a_slower_motion_is_filled_in_to_the_model_s_rate(unet: Any, upscaler: SuperResolution):

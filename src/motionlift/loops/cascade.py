@@ -21,7 +21,7 @@ from motionlift.core.tensors import Latents, Pixels
 from motionlift.errors import DivergenceError, ModelError, SettingError
 from motionlift.loops.sample import guided_output
 from motionlift.video.clip import Clip
-from motionlift.video.limits import FRAMES
+from motionlift.video.limits import FRAMES, RATES
 
 FACTORS = (2, 8)
 """Least and greatest number of frames that one becomes (ours; released: four)."""
@@ -46,8 +46,13 @@ class Stage(Protocol):
         """How often its network ran so far."""
         ...
 
-    def shaped(self, shape: Shape, prompt: str) -> Shape:
-        """The size of what follows from a clip of a size; refuses, before any work, what it cannot take.
+    def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
+        """Size and rate of what follows from a clip of a size and a rate; refuses, before any work, what it cannot take.
+
+        Args:
+            shape: frames, rows and columns of the clip.
+            fps: its frames a second.
+            prompt: what the video shows.
 
         Raises:
             MotionliftError: one of its kinds.
@@ -104,9 +109,9 @@ class Interpolation:
 
         Raises:
             ModelError: the model's autoencoder joins frames.
-            SettingError: a factor out of range, too many frames, or a window too short for one interval.
+            SettingError: a factor out of range, too many frames in all or a second, or a window too short for one interval.
         """
-        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
+        self.shaped(Shape(*clip.frames.shape[:3]), clip.fps, prompt)
         length = self.model.about.shape.frames
         conditions = self.model.text.encode(""), self.model.text.encode(prompt)
         spans = windows(len(clip.frames), (length - 1) // self.factor + 1)
@@ -141,13 +146,13 @@ class Interpolation:
         """Those of the model."""
         return self.model.passes
 
-    def shaped(self, shape: Shape, prompt: str) -> Shape:
-        """The model's size, and as many frames as come of it.
+    def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
+        """The model's size, and as many frames, in all and a second, as come of it.
 
         Raises:
             InputError: the prompt is longer than the model's text window.
             ModelError: as :meth:`check`.
-            SettingError: as :meth:`check`; or one frame, or too many.
+            SettingError: as :meth:`check`; or one frame, or too many in all or a second.
         """
         self.check()
         self.model.text.check(prompt)
@@ -156,7 +161,12 @@ class Interpolation:
         total = (shape.frames - 1) * self.factor + 1
         if total > FRAMES[1]:
             raise SettingError(f"{total} frames would come of it; at most {FRAMES[1]} are made: give a smaller factor")
-        return Shape(total, self.model.about.shape.height, self.model.about.shape.width)
+        if fps * self.factor > RATES[1]:
+            raise SettingError(
+                f"{fps:.4g} frames a second would become {fps * self.factor:.4g}; at most {RATES[1]:g} are made: "
+                "give a smaller factor"
+            )
+        return Shape(total, self.model.about.shape.height, self.model.about.shape.width), fps * self.factor
 
     def _window(
         self, given: Pixels, conditions: Conditions, seed: int, place: tuple[int, int]
@@ -220,7 +230,7 @@ class VideoToVideo:
             ModelError: the pipeline gives fewer frames than it is given.
             SettingError: as :meth:`shaped`.
         """
-        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
+        self.shaped(Shape(*clip.frames.shape[:3]), clip.fps, prompt)
         large = clip.resized(self.height, self.width).frames
         spans = windows(len(large), self.frames)
         parts: list[Tensor] = []
@@ -230,7 +240,7 @@ class VideoToVideo:
             yield Step(self.name, number, len(spans))
         return Clip.of(torch.cat(parts), clip.fps)
 
-    def shaped(self, shape: Shape, prompt: str) -> Shape:
+    def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
         """As many frames, of the stage's size.
 
         Raises:
@@ -240,7 +250,7 @@ class VideoToVideo:
             raise SettingError(
                 f"the strength is {self.strength}; allowed is a number from {STRENGTHS[0]} to {STRENGTHS[1]}"
             )
-        return Shape(shape.frames, self.height, self.width)
+        return Shape(shape.frames, self.height, self.width), fps
 
     def _painted(self, frames: Tensor, prompt: str, seed: int) -> Tensor:
         """A window painted anew; a short one is made whole by its last frame, since a pipeline may take some lengths only."""

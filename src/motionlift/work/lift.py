@@ -25,7 +25,7 @@ from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.work.code import code_of
-from motionlift.work.prepare import Job, ask, loaded, prepare
+from motionlift.work.prepare import Job, ask, check_stages, loaded, prepare
 from motionlift.work.record import Costs
 
 LONGEST_SIDE = 512
@@ -143,11 +143,13 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     """
     _check_lifting(job, how)
     model, settings = job.model, job.settings
+    check_stages(job, model.about.fps / how.slower)
     if isinstance(job.method, Tuner) and isinstance(settings, Tuned):
         settings = replace(settings, tuning_prompt=job.method.caption(settings))  # so that a cast reduces nothing
         job = replace(job, settings=settings)
     with costs.phase("read"):
         wide = read_reference(reference, model, job.shape, how.slower)
+        _check_rate(job, how, wide)
     clip = wide.resized(job.shape.height, job.shape.width)
     source = Source(wide.sha256, float(wide.fps), job.shape)
     content = _content(job, source, wide)
@@ -188,6 +190,16 @@ def _check_lifting(job: Job, how: Lifting) -> None:
         raise SettingError(f"slower is {how.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
     if not 0 <= how.previews <= MOST_PREVIEWS:
         raise SettingError(f"previews is {how.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
+
+
+def _check_rate(job: Job, how: Lifting, reference: Clip) -> None:
+    """Refuse a reference too short for a cascade: its frames are spread over it, so that they come fast."""
+    if reference.fps == job.model.about.fps / how.slower:
+        return
+    try:
+        check_stages(job, reference.fps)
+    except SettingError as error:
+        raise SettingError(f"the reference is too short for the cascade: {error}, or a longer reference") from error
 
 
 @contextmanager

@@ -141,17 +141,18 @@ def prepare(
     if motion is None:
         shape = _fitting(view, frames)
         _check_lifting(request.method, view, settings)
-        fps = view.about.fps
     else:
         check_fit(motion, view)
-        shape, fps = view.codec.fitting(motion.source.shape.frames), motion.source.fps
+        shape = view.codec.fitting(motion.source.shape.frames)
         _check_casting(request.method, motion, settings)
     if request.prompt is not None:
         _check_words(request, view, settings)
-    check_stages(stages, shape, fps, request.prompt or "")
-    return Job(
+    job = Job(
         view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), tuple(stages)
     )
+    if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
+        check_stages(job, motion.source.fps)
+    return job
 
 
 def settings_for(method: Method[Any], model: Model, values: Mapping[str, Any] | None) -> Sampled:
@@ -245,10 +246,15 @@ def _check_saved(motion: Motion, settings: Guided) -> None:
         )
 
 
-def check_stages(stages: Sequence[Stage], shape: Shape, fps: float, prompt: str) -> None:
-    """Refuse before long work what a stage could not take."""
-    for stage in stages:
-        shape = stage.shaped(shape, prompt)
+def check_stages(job: Job, fps: float) -> None:
+    """Refuse before long work what a stage of a cascade could not take of a video at a rate.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    shape = job.shape
+    for stage in job.stages:
+        shape, fps = stage.shaped(shape, fps, job.prompt)
 
 
 def check_reference(path: str | Path) -> None:

@@ -38,7 +38,7 @@ class SuperResolution:
         Raises:
             SettingError: as :meth:`shaped`.
         """
-        self.shaped(Shape(*clip.frames.shape[:3]), prompt)
+        self.shaped(Shape(*clip.frames.shape[:3]), clip.fps, prompt)
         self.network.to(self.device)
         base = upscaler.enlarged(clip.pixels().transpose(0, 1)[None]).to(self.device)
         spans = windows(len(clip.frames), upscaler.WINDOW)
@@ -49,7 +49,7 @@ class SuperResolution:
             made[:, :, start:end] = part
         return Clip.from_pixels(made[0].transpose(0, 1).cpu(), clip.fps)
 
-    def shaped(self, shape: Shape, prompt: str) -> Shape:
+    def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
         """Twice the rows and columns.
 
         Raises:
@@ -61,7 +61,7 @@ class SuperResolution:
             raise SettingError(
                 f"frames of {shape.width}x{shape.height} cannot be enlarged; sides must be multiples of {multiple}"
             )
-        return Shape(shape.frames, factor * shape.height, factor * shape.width)
+        return Shape(shape.frames, factor * shape.height, factor * shape.width), fps
 
     def _window(
         self, base: Tensor, known: Tensor | None, seed: int, place: tuple[int, int]
