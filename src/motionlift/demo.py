@@ -4,15 +4,11 @@ What it makes is judged against the known truth of the world that the reference 
 """
 
 import base64
-import html
-import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -25,6 +21,7 @@ from motionlift.measure.tracks import aligned_error, direction_cosine
 from motionlift.models.loading import load
 from motionlift.motion.drawing import draw_motion
 from motionlift.motion.file import Motion
+from motionlift.page import template
 from motionlift.video.clip import Clip
 from motionlift.video.sheets import moving_picture
 from motionlift.video.writing import check_output, replacing
@@ -44,6 +41,7 @@ SEED = 0
 """Seed of every result's starting noise (ours)."""
 PASSES = ("forward", "backward")
 PAGE = "index.html"
+TEMPLATE = Path(__file__).with_suffix(".html")
 PICTURE = "demo.webp"
 REFERENCE_FILE = "reference.mp4"
 
@@ -251,18 +249,46 @@ def _result(
 # The page
 
 
-@cache
-def _parts() -> dict[str, Template]:
-    """The page's parts by name, out of the one file that holds them all."""
-    text = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
-    pieces = re.split(r"<!-- part: (\w+) -->\n", text)[1:]
-    return {name: Template(piece.strip()) for name, piece in zip(pieces[::2], pieces[1::2], strict=True)}
+@dataclass(frozen=True)
+class Drawn:
+    """A path as the page draws it, in hundredths of the frame's height."""
+
+    points: str
+    """Its points, as SVG has them."""
+    x: str
+    """Where it ends, from the left."""
+    y: str
+    """Where it ends, from the top."""
 
 
-def _filled(part: str, markup: Mapping[str, str] | None = None, **texts: object) -> str:
-    """A part with texts, which are escaped, and with markup, which is not."""
-    escaped = {name: html.escape(str(text)) for name, text in texts.items()}
-    return _parts()[part].substitute({**escaped, **(markup or {})})
+@dataclass(frozen=True)
+class Seen:
+    """One thing that was asked for, and what the judge sees."""
+
+    right: bool
+    """Whether it is what was asked for."""
+    seen: str
+    """What is seen."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One result on the page."""
+
+    title: str
+    """How it was made."""
+    video: str
+    """Its video, as a data address."""
+    wide: str
+    """Width of the frame in hundredths of its height."""
+    true: Drawn
+    """Path of the reference's object."""
+    made: Sequence[Drawn]
+    """Path of the result's object, in pieces."""
+    figures: Mapping[str, str]
+    """What was measured, by name."""
+    looks: Sequence[Seen]
+    """What was asked for."""
 
 
 def _page(
@@ -275,29 +301,29 @@ def _page(
 ) -> str:
     """The whole page; every video lies in it."""
     shape, track = backbone.about.shape, scene.tracks()[0]
-    prompts = []
-    for look in LOOKS:
-        cards = [_card(result, folder, track, shape.width / shape.height) for result in results if result.look == look]
-        prompts.append(_filled("prompt", {"results": "\n".join(cards)}, prompt=look.prompt))
-    lines = [_mean_line(way, [result for result in results if result.way == way]) for way in WAYS]
-    markup = {
-        "reference": _embedded(folder / REFERENCE_FILE),
-        "attention": _embedded(folder / "attention.mp4"),
-        "flow": _embedded(folder / "flow.mp4"),
-        "prompts": "\n".join(prompts),
-        "table": "\n".join(lines),
-        "about": "\n".join(_line(row) for row in _about(backbone, results, seconds)),
-    }
-    return _filled(
-        "page",
-        markup,
+    looks = [
+        {
+            "prompt": look.prompt,
+            "cards": [
+                _card(result, folder, track, shape.width / shape.height) for result in results if result.look == look
+            ],
+        }
+        for look in LOOKS
+    ]
+    return template(TEMPLATE).render(
         model=Path(backbone.about.name).name,
         width=shape.width,
         height=shape.height,
         caption=scene.caption(),
         motion=f"motion: {scene.motion}",
+        reference=_embedded(folder / REFERENCE_FILE),
+        attention=_embedded(folder / "attention.mp4"),
         attention_cost=_cost(lifted["attention"]),
+        flow=_embedded(folder / "flow.mp4"),
         flow_cost=_cost(lifted["flow"]),
+        looks=looks,
+        means=[_means(way, [result for result in results if result.way == way]) for way in WAYS],
+        about=_about(backbone, results, seconds),
     )
 
 
@@ -311,66 +337,51 @@ def _cost(lifted: Lifted) -> str:
     return f"{lifted.seconds:.2f} s, {passes}"
 
 
-def _card(result: Result, folder: Path, track: Float[np.ndarray, "frames 2"], aspect: float) -> str:
+def _card(result: Result, folder: Path, track: Float[np.ndarray, "frames 2"], aspect: float) -> Card:
     """One result: video, paths, figures, looks."""
     seen, right, record = result.verdict, result.look.seen_in(result.verdict), result.video.record
     words = {"colour": seen.colour, "shape": seen.shape, "background": f"{seen.ground} {seen.pattern} background"}
-    looks = [
-        _filled("look", verdict="right" if right[name] else "wrong", seen=word or f"no {name} seen")
-        for name, word in words.items()
-    ]
     scale = np.array([100 * aspect, 100])
-    true, made = track * scale, seen.centres.double().numpy() * scale
-    markup = {"video": _embedded(folder / result.file), "looks": "".join(looks), **_made_marks(made)}
-    return _filled(
-        "result",
-        markup,
+    return Card(
         title=result.way.title,
+        video=_embedded(folder / result.file),
         wide=f"{scale[0]:.1f}",
-        true_path=_points(true),
-        true_x=f"{true[-1, 0]:.1f}",
-        true_y=f"{true[-1, 1]:.1f}",
-        aligned=f"{result.aligned:.3f}",
-        cosine=f"{result.cosine:z.2f}",
-        seconds=f"{record['seconds']:.1f}",
-        passes=" + ".join(str(record["passes"][kind]) for kind in PASSES),
+        true=_drawn(track * scale),
+        made=_pieces(seen.centres.double().numpy() * scale),
+        figures={
+            "track error": f"{result.aligned:.3f}",
+            "direction cosine": f"{result.cosine:z.2f}",
+            "seconds": f"{record['seconds']:.1f}",
+            "passes": " + ".join(str(record["passes"][kind]) for kind in PASSES),
+        },
+        looks=[Seen(right[name], word or f"no {name} seen") for name, word in words.items()],
     )
 
 
-def _points(path: Float[np.ndarray, "frames 2"]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in path)
+def _drawn(path: Float[np.ndarray, "frames 2"]) -> Drawn:
+    """A path that is seen all along."""
+    return Drawn(" ".join(f"{x:.1f},{y:.1f}" for x, y in path), f"{path[-1, 0]:.1f}", f"{path[-1, 1]:.1f}")
 
 
-def _made_marks(path: Float[np.ndarray, "frames 2"]) -> dict[str, str]:
-    """The result's path, broken where the object is not seen, and a dot where it ends."""
+def _pieces(path: Float[np.ndarray, "frames 2"]) -> list[Drawn]:
+    """A path, broken where the object is not seen."""
     seen = ~np.isnan(path).any(axis=-1)
     breaks = np.flatnonzero(np.diff(seen.astype(int))) + 1
-    runs = [run for run in np.split(path, breaks) if not np.isnan(run).any()]
-    lines = "".join(f'<polyline class="made" points="{_points(run)}"/>' for run in runs)
-    end = "".join(
-        f'<circle class="made-end" cx="{run[-1, 0]:.1f}" cy="{run[-1, 1]:.1f}" r="3.5"/>' for run in runs[-1:]
-    )
-    return {"made_paths": lines, "made_end": end}
+    return [_drawn(piece) for piece in np.split(path, breaks) if not np.isnan(piece).any()]
 
 
-def _mean_line(way: Way, results: Sequence[Result]) -> str:
-    """One way's means, as a line of the table."""
+def _means(way: Way, results: Sequence[Result]) -> list[str]:
+    """One way's means, as a row of the table."""
     right = [result.look.seen_in(result.verdict) for result in results]
     records = [result.video.record for result in results]
-    return _line(
-        [
-            way.title,
-            f"{statistics.fmean(result.aligned for result in results):.3f}",
-            f"{statistics.fmean(result.cosine for result in results):z.2f}",
-            *(f"{sum(each[name] for each in right)} of {len(right)}" for name in ("colour", "shape", "background")),
-            f"{statistics.fmean(record['seconds'] for record in records):.1f}",
-            " + ".join(f"{statistics.fmean(each['passes'][kind] for each in records):.0f}" for kind in PASSES),
-        ]
-    )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return _filled("line", {"cells": "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)})
+    return [
+        way.title,
+        f"{statistics.fmean(result.aligned for result in results):.3f}",
+        f"{statistics.fmean(result.cosine for result in results):z.2f}",
+        *(f"{sum(each[name] for each in right)} of {len(right)}" for name in ("colour", "shape", "background")),
+        f"{statistics.fmean(record['seconds'] for record in records):.1f}",
+        " + ".join(f"{statistics.fmean(each['passes'][kind] for each in records):.0f}" for kind in PASSES),
+    ]
 
 
 def _about(backbone: Model, results: Sequence[Result], seconds: float) -> list[tuple[str, str]]:

@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from motionlift.bench.cells import RECORDS
 from motionlift.bench.records import read_lines
 from motionlift.bench.report.agreement import Agreement
@@ -25,6 +23,7 @@ from motionlift.bench.report.summary import Pair, Row, Section, measurement, sec
 from motionlift.bench.report.tables import Estimate, table
 from motionlift.bench.report.wall import Embedder, Wall, wall
 from motionlift.errors import InputError, OutputError
+from motionlift.page import template
 from motionlift.video.writing import check_output, replacing
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -253,19 +252,10 @@ def _agreement_line(found: Agreement) -> list[Shown]:
 # Writing
 
 
-@cache
-def _template() -> jinja2.Template:
-    """The page's template; all that is filled in is escaped."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-
-
 def page(parts: Sequence[Part], versions: str, mixed: Sequence[str]) -> str:
     """The whole page."""
     told = {"mixed": mixed, "agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
-    return _template().render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
+    return template(TEMPLATE).render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
 
 
 def markdown(parts: Sequence[Part], mixed: Sequence[str]) -> str:
