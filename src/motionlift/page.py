@@ -1,10 +1,12 @@
 """Pages from templates, for the demo and for reports."""
 
+from functools import cache
 from pathlib import Path
 
 import jinja2
 
 
+@cache
 def template(path: Path) -> jinja2.Template:
     """A page's template; all that is filled in is escaped, and a name that is not filled in is an error."""
     environment = jinja2.Environment(

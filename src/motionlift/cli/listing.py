@@ -54,7 +54,7 @@ def listed_methods() -> list[dict[str, Any]]:
 def matrix() -> dict[str, dict[str, str]]:
     """For every way to run a method, and every bundled model: ``yes``, or why not."""
     ways: dict[str, tuple[str, Mapping[str, Any]]] = {**{name: (name, {}) for name in methods()}, **VARIANTS}
-    models = {f"{model.family} ({model.name})": model for model in map(load, BUNDLED_MODELS)}
+    models = {f"{model.about.family} ({model.about.name})": model for model in map(load, BUNDLED_MODELS)}
     return {
         way: {title: _whether(name, settings, model) for title, model in models.items()}
         for way, (name, settings) in ways.items()

@@ -140,7 +140,9 @@ def bench(
     output: Annotated[
         Path | None, typer.Option("--output", help="The folder of records and videos; by default the run file's.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure once more what failed, and what does not name its code.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure once more what failed, and what does not name its code.")
+    ] = False,
 ) -> None:
     """Measure methods beside each other: every cell of a run that has no record yet."""
     from motionlift.bench.cells import at_work, default_processes, lay_out

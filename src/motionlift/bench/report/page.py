@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +251,11 @@ def _agreement_line(found: Agreement) -> list[Shown]:
 # Writing
 
 
+<<<<<<< HEAD
 def page(parts: Sequence[Part], versions: str, mixed: Sequence[str]) -> str:
+=======
+def page(parts: Sequence[Part], versions: str) -> str:
+>>>>>>> b6df163 (The demo's page, continued)
     """The whole page."""
     told = {"mixed": mixed, "agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
     return template(TEMPLATE).render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
