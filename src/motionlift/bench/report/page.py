@@ -251,11 +251,7 @@ def _agreement_line(found: Agreement) -> list[Shown]:
 # Writing
 
 
-<<<<<<< HEAD
 def page(parts: Sequence[Part], versions: str, mixed: Sequence[str]) -> str:
-=======
-def page(parts: Sequence[Part], versions: str) -> str:
->>>>>>> b6df163 (The demo's page, continued)
     """The whole page."""
     told = {"mixed": mixed, "agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
     return template(TEMPLATE).render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
