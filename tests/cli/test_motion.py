@@ -263,3 +263,26 @@ def test_a_model_that_gives_no_numbers_is_refused(clips: Path, tmp_path: Path, c
     broken.save_pretrained(tmp_path / "broken")
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "broken")]
     assert "no longer finite after step 1" in refused(capsys, 1, *start, *QUICK)
+
+
+def test_a_transfer_keeps_its_tuning_run_and_takes_a_strength(
+    clips: Path, model: str, capsys: pytest.CaptureFixture[str]
+):
+    tuned = ["--method", "vmc", "--source-prompt", "a ring", "--set", "reduced=false", "--set", "tuning_steps=2"]
+    more = [
+        "--steps",
+        "2",
+        "--strength",
+        "0.5",
+        "--run",
+        "kept",
+        "--previews",
+        "1",
+        "--negative-prompt",
+        "a dog",
+        "--json",
+    ]
+    assert run(["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *tuned, *more]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["settings"]["strength"] == 0.5 and record["settings"]["negative_prompt"] == "a dog"
+    assert Path("kept/loss.csv").is_file() and len(list(Path("kept/previews").iterdir())) == 1

@@ -184,3 +184,11 @@ def test_assignments_without_a_name_or_a_value(pair: str):
 def test_assignments_given_twice():
     with pytest.raises(SettingError, match="'lr' is given twice"):
         assignments(["lr=1", "steps=3", "lr =2"])
+
+
+def test_every_setting_says_what_it_does():
+    from motionlift.methods import methods
+
+    for method in methods().values():
+        lacking = [name for name, about in described(method.Settings).items() if not about.help.endswith(".")]
+        assert not lacking, f"{method.name}: {lacking}"

@@ -17,6 +17,7 @@ from motionlift.cli.options import (
     MethodName,
     Mixed,
     Model,
+    NegativePrompt,
     Pairs,
     Previews,
     Prompt,
@@ -67,8 +68,12 @@ def transfer(
     steps: Steps = None,
     read: Read = None,
     source_prompt: SourcePrompt = None,
+    negative_prompt: NegativePrompt = None,
     pairs: Pairs = None,
+    strength: Strength = None,
     settings: Set = None,
+    folder: RunFolder = None,
+    previews: Previews = None,
     device: Device = "auto",
     slower: Slower = 1,
     interpolate: Interpolate = None,
@@ -78,7 +83,8 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
-    values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, **pairs_of(pairs))
+    shorthands = {"source_prompt": source_prompt, "negative_prompt": negative_prompt, "strength": strength}
+    values = values_of(settings, steps=steps, read=read, **shorthands, **pairs_of(pairs))
     from motionlift.cli.progress import Live
     from motionlift.work import cast as casting
     from motionlift.work import prepare
@@ -91,12 +97,13 @@ def transfer(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
         )
     prepare.check_reference(reference)
+    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
     with Live(as_json) as live:
         backbone = _load_model(model, device, live, prompt)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
         job = prepare.prepare(request, backbone, frames=frames, stages=stages)
-        video = casting.transferred(job, reference, Lifting(slower=slower), live.step)
+        video = casting.transferred(job, reference, how, live.step)
     notice(video.record["reference_notices"])
     _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json)
 
@@ -131,7 +138,7 @@ def lift(
     check_output(output, (SUFFIX,))
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
-    how = Lifting(folder=folder, previews=(PREVIEWS if folder else 0) if previews is None else previews, slower=slower)
+    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
     with Live(as_json) as live:
         job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
         live.show("lift", 0, None)
@@ -164,6 +171,7 @@ def cast(
     seed: Seed = 0,
     steps: Steps = None,
     targets: Targets = None,
+    negative_prompt: NegativePrompt = None,
     strength: Strength = None,
     mixed: Mixed = None,
     interpolate: Interpolate = None,
@@ -177,7 +185,7 @@ def cast(
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
-    values = values_of(settings, steps=steps, targets=targets, strength=strength)
+    values = values_of(settings, steps=steps, targets=targets, strength=strength, negative_prompt=negative_prompt)
     from motionlift.cli.progress import Live
     from motionlift.motion.file import SUFFIX, Motion
     from motionlift.video.writing import check_output
@@ -276,6 +284,11 @@ def inspect(
     wide = max(drawn.frames.shape[1:3]) > WIDE
     contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
     wrote([output, output.with_suffix(".png")])
+
+
+def _previews(previews: int | None, folder: Path | None) -> int:
+    """Videos to sample while tuning: as many as asked for, else a few where a folder keeps them."""
+    return (PREVIEWS if folder else 0) if previews is None else previews
 
 
 def _load_model(model: str, device: str, live: "Live", prompt: str = "") -> "VideoModel":

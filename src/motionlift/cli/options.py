@@ -50,6 +50,10 @@ SourcePrompt = Annotated[
         "--source-prompt", help="What the reference shows, for its inversion; short for --set source_prompt=..."
     ),
 ]
+NegativePrompt = Annotated[
+    str | None,
+    typer.Option("--negative-prompt", help="What the video is not to show; short for --set negative_prompt=..."),
+]
 Pairs = Annotated[
     list[str] | None,
     typer.Option(

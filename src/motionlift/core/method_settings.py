@@ -10,20 +10,24 @@ from motionlift.core.settings import setting
 class Sampled:
     """Settings shared by all methods: how videos are sampled, and what of the reference's noise they begin with."""
 
-    steps: int = setting(50, low=1, high=1000)
+    steps: int = setting(50, low=1, high=1000, help="Denoising steps.")
     """Denoising steps (DiTFlow, released)."""
-    cfg: float = setting(7.0, low=0, high=100, when="cast")
+    cfg: float = setting(7.0, low=0, high=100, when="cast", help="Guidance scale: how strongly the prompt is followed.")
     """Guidance scale: weight of the prompt against the negative prompt (DiTFlow, paper). At 1 the network sees the prompt alone."""
-    negative_prompt: str = setting("", when="cast")
+    negative_prompt: str = setting("", when="cast", help="What the video is not to show.")
     """What the video is not to show: takes the place of the empty prompt that the prompt is weighed against."""
-    dynamic_cfg: bool = setting(False, when="cast")
+    dynamic_cfg: bool = setting(
+        False, when="cast", help="Let the guidance scale vary from step to step, as published for CogVideoX-5B."
+    )
     """The guidance scale of each step by the formula published for CogVideoX-5B. It puts the timestep where the number of the step
     is meant, so that the scale does not grow but jumps between 1 and ``1 + cfg``; kept as published."""
-    inversion: bool = setting(False, when="lift")
+    inversion: bool = setting(False, when="lift", help="Find the noise that the reference came from.")
     """Invert the reference by DDIM: the motion then holds the noise that its video came from."""
-    source_prompt: str = setting("", when="lift")
+    source_prompt: str = setting("", when="lift", help="What the reference shows.")
     """What the reference shows, for its inversion and for tuning; the empty prompt by default."""
-    beta: float = setting(0.0, low=0, high=1, when="cast")
+    beta: float = setting(
+        0.0, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
+    )
     """Share of the inverted noise in the noise that sampling starts from, ``sqrt(beta) inverted + sqrt(1 - beta) fresh``
     (MotionMatcher); over 0 it needs ``inversion``."""
 
@@ -46,21 +50,30 @@ class Sampled:
 class Guided(Sampled):
     """Settings shared by every method that guides sampling; each method adds its own."""
 
-    share: float = setting(0.2, low=0, high=1, when="cast")
+    share: float = setting(
+        0.2, low=0, high=1, when="cast", help="Share of the steps that are guided, from the noisy end."
+    )
     """Share of the steps that are guided, from the noisy end (DiTFlow, released)."""
-    inner: int = setting(5, low=0, high=1000, when="cast")
+    inner: int = setting(5, low=0, high=1000, when="cast", help="Optimiser steps in each guided step.")
     """Optimiser steps in each guided step (DiTFlow, released)."""
-    optimizer: str = setting("adam", choices=("adam", "rms", "plain"), when="cast")
+    optimizer: str = setting(
+        "adam", choices=("adam", "rms", "plain"), when="cast", help="How a gradient becomes a step."
+    )
     """``adam`` (released); ``rms``, the gradient scaled to the learning rate as its root mean square (ours); or ``plain``, the
     gradient times the learning rate (MotionFlow)."""
-    lr: float = setting(0.002, low=0, high=100, when="cast")
+    lr: float = setting(0.002, low=0, high=100, when="cast", help="Learning rate in the first guided step.")
     """Learning rate in the first guided step, in units of the latents (DiTFlow, released)."""
-    lr_end: float = setting(0.001, low=0, high=100, when="cast")
+    lr_end: float = setting(0.001, low=0, high=100, when="cast", help="Learning rate in the last guided step.")
     """Learning rate in the last guided step (DiTFlow, released)."""
-    target: str = setting("latents", choices=("latents", "positions", "saved"), when="cast")
+    target: str = setting(
+        "latents",
+        choices=("latents", "positions", "saved"),
+        when="cast",
+        help="What is optimised: latents or positions; or saved positions of an earlier run.",
+    )
     """What is optimised: ``latents`` or ``positions`` (DiTFlow, paper); ``saved`` reuses the positions that an earlier run
     left in the motion and optimises nothing (DiTFlow's zero-shot)."""
-    inject: bool = setting(True, when="cast")
+    inject: bool = setting(True, when="cast", help="Use the reference's keys and values in the first block.")
     """Replace keys and values of the first block by the reference's in the guided steps, except where that block's attention is
     read (DiTFlow, released)."""
 
@@ -69,27 +82,38 @@ class Guided(Sampled):
 class Tuned(Sampled):
     """Settings shared by every method that tunes weights to a reference; each method adds its own."""
 
-    tuning_prompt: str = setting("", when="lift")
+    tuning_prompt: str = setting("", when="lift", help="The prompt of tuning, as it is to be read.")
     """The prompt of tuning, as it is to be read. Without it the source prompt, which a method may reduce; a motion once lifted
     holds what was read."""
-    tuning_steps: int = setting(400, low=1, high=1_000_000, when="lift")
+    tuning_steps: int = setting(400, low=1, high=1_000_000, when="lift", help="Optimiser steps of tuning.")
     """Optimiser steps (VMC, released)."""
-    tuning_lr: float = setting(1e-4, low=0, high=10, when="lift")
+    tuning_lr: float = setting(1e-4, low=0, high=10, when="lift", help="Learning rate of tuning.")
     """Learning rate of AdamW, the same in every step (VMC, released)."""
-    weight_decay: float = setting(0.01, low=0, high=1, when="lift")
+    weight_decay: float = setting(0.01, low=0, high=1, when="lift", help="How much tuned weights are pulled to zero.")
     """Weight decay of AdamW (VMC and MotionMatcher, released)."""
-    clip: float = setting(1.0, low=0, high=1e6, when="lift")
+    clip: float = setting(1.0, low=0, high=1e6, when="lift", help="Largest norm of a gradient; 0 for any.")
     """Norm to which all gradients together are clipped (VMC, released); 0 clips nothing."""
-    accumulation: int = setting(1, low=1, high=1024, when="lift")
+    accumulation: int = setting(1, low=1, high=1024, when="lift", help="Draws of noise whose gradients make one step.")
     """Draws of noise and timestep whose gradients make one step (both released programs: one)."""
-    precision: str = setting("auto", choices=("auto", "no", "bf16", "fp16"), when="lift")
+    precision: str = setting(
+        "auto",
+        choices=("auto", "no", "bf16", "fp16"),
+        when="lift",
+        help="Number format of tuning; auto is that of the weights.",
+    )
     """Autocast of the network's passes; ``auto`` is the type of its weights. What is tuned stays in single precision."""
-    tuning_seed: int = setting(0, low=0, high=2**31 - 1, when="lift")
+    tuning_seed: int = setting(0, low=0, high=2**31 - 1, when="lift", help="Seed of tuning.")
     """Seed of the noise, the timesteps and the factors that tuning begins with."""
-    clean_share: float = setting(0.0, low=0, high=0.99, when="lift")
+    clean_share: float = setting(
+        0.0,
+        low=0,
+        high=0.99,
+        when="lift",
+        help="Share of the levels, from the clean end, that is neither tuned nor cast with the adapter.",
+    )
     """Share of the timesteps, from the clean end, that is left alone: none is drawn there, and casting does without the
     adapter (MotionMatcher: 0.5)."""
-    strength: float = setting(1.0, low=0, high=1.5, when="cast")
+    strength: float = setting(1.0, low=0, high=1.5, when="cast", help="How much of what was tuned is added.")
     """How much of what was tuned is added when casting (ours)."""
 
     def lowest(self, trained: int) -> int:

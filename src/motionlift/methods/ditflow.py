@@ -26,16 +26,25 @@ from motionlift.signals.optical_flow import flow_displacement
 class DiTFlowSettings(Guided):
     """Settings of DiTFlow; the defaults are the released ones."""
 
-    block: tuple[int, ...] = setting((20,), low=0)
+    block: tuple[int, ...] = setting((20,), low=0, help="Blocks of the network that are read, from zero.")
     """Blocks whose attention is read, from zero (paper: 15 for 2B, 20 for 5B; 20+15+10 gains a little)."""
-    temperature: float = setting(2.0, low=1e-3, high=1e3, when="cast")
+    temperature: float = setting(
+        2.0, low=1e-3, high=1e3, when="cast", help="How sharp the attention of the video being made is taken."
+    )
     """Factor on the attention logits of the video being made (released)."""
-    threshold: float = setting(0.0, low=-1, high=1e4, when="cast")
+    threshold: float = setting(
+        0.0, low=-1, high=1e4, when="cast", help="Leave out displacements of at most this many tokens."
+    )
     """Reference displacements of at most this many tokens are left out of the loss (released); negative keeps all."""
-    mutual: bool = setting(False, when="lift")
+    mutual: bool = setting(False, when="lift", help="Leave out what attention does not confirm both ways.")
     """Leave out what attention tells of the reference where the way there and back does not end within one token of its beginning
     (ours; the paper keeps all). Optical flow is always checked so."""
-    read: str = setting("attention", choices=("attention", "flow"), when="lift")
+    read: str = setting(
+        "attention",
+        choices=("attention", "flow"),
+        when="lift",
+        help="Where motion is read: attention, or optical flow of the pixels.",
+    )
     """Where the reference's displacement is read: ``attention`` (paper) or ``flow``, dense optical flow of its pixels (ours)."""
 
 

@@ -25,9 +25,9 @@ from motionlift.signals.features import moft_loss, motion_channels, motion_featu
 class MOFTSettings(Guided):
     """Settings of MOFT; those of the loop are DiTFlow's."""
 
-    block: tuple[int, ...] = setting((20,), low=0)
+    block: tuple[int, ...] = setting((20,), low=0, help="Blocks of the network that are read, from zero.")
     """Blocks whose features are read (DiTFlow compares at the same block)."""
-    channel_share: float = setting(0.04, low=0, high=1, when="lift")
+    channel_share: float = setting(0.04, low=0, high=1, when="lift", help="Share of the channels that are kept.")
     """Share of the channels that are kept (paper)."""
 
 

@@ -29,29 +29,41 @@ from motionlift.signals.attention_maps import cross_probabilities, temporal_prob
 class MotionMatcherSettings(Tuned):
     """Settings of MotionMatcher; those that it names itself are the released program's."""
 
-    steps: int = setting(75, low=1, high=1000, when="lift")
+    steps: int = setting(75, low=1, high=1000, when="lift", help="Denoising steps.")
     """Denoising steps, those of the inversion too (released)."""
-    cfg: float = setting(12.0, low=0, high=100, when="cast")
+    cfg: float = setting(
+        12.0, low=0, high=100, when="cast", help="Guidance scale: how strongly the prompt is followed."
+    )
     """Weight of the prompt against the empty prompt (released)."""
-    inversion: bool = setting(True, when="lift")
+    inversion: bool = setting(True, when="lift", help="Find the noise that the reference came from.")
     """Invert the reference (released)."""
-    beta: float = setting(0.3, low=0, high=1, when="cast")
+    beta: float = setting(
+        0.3, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
+    )
     """Share of the inverted noise in the starting noise (released: 0.2 to 0.3)."""
-    tuning_steps: int = setting(200, low=1, high=1_000_000, when="lift")
+    tuning_steps: int = setting(200, low=1, high=1_000_000, when="lift", help="Optimiser steps of tuning.")
     """Optimiser steps (released)."""
-    tuning_lr: float = setting(5e-4, low=0, high=10, when="lift")
+    tuning_lr: float = setting(5e-4, low=0, high=10, when="lift", help="Learning rate of tuning.")
     """Learning rate of AdamW (released)."""
-    clean_share: float = setting(0.5, low=0, high=0.99, when="lift")
+    clean_share: float = setting(
+        0.5,
+        low=0,
+        high=0.99,
+        when="lift",
+        help="Share of the levels, from the clean end, that is neither tuned nor cast with the adapter.",
+    )
     """Share of the timesteps, from the clean end, without tuning and without the factors (paper: 500 of 1000)."""
-    rank: int = setting(32, low=1, high=1024, when="lift")
+    rank: int = setting(32, low=1, high=1024, when="lift", help="Rank of the factors that are tuned.")
     """Rank of the factors (released)."""
-    dropout: float = setting(0.1, low=0, high=0.99, when="lift")
+    dropout: float = setting(
+        0.1, low=0, high=0.99, when="lift", help="Share of the inputs of the factors that is dropped in tuning."
+    )
     """Share of the factors' inputs that is dropped in tuning (released)."""
-    block: tuple[int, ...] = setting((0,), low=0, when="lift")
+    block: tuple[int, ...] = setting((0,), low=0, when="lift", help="Blocks of the network that are read, from zero.")
     """Layers whose attention is matched (released: those of the down block at a quarter of the latents' sides)."""
-    cross: float = setting(2000.0, low=0, high=1e9, when="lift")
+    cross: float = setting(2000.0, low=0, high=1e9, when="lift", help="Weight of the attention to words.")
     """Weight of the attention to the text (released)."""
-    temporal: float = setting(2000.0, low=0, high=1e9, when="lift")
+    temporal: float = setting(2000.0, low=0, high=1e9, when="lift", help="Weight of the attention over frames.")
     """Weight of the attention over time (released)."""
 
 

@@ -25,7 +25,7 @@ from motionlift.signals.features import smm_loss, spatial_mean_differences
 class SMMSettings(Guided):
     """Settings of SMM; those of the loop are DiTFlow's."""
 
-    block: tuple[int, ...] = setting((20,), low=0)
+    block: tuple[int, ...] = setting((20,), low=0, help="Blocks of the network that are read, from zero.")
     """Blocks whose features are read (DiTFlow compares at the same block)."""
 
 

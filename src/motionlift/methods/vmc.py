@@ -24,21 +24,33 @@ from motionlift.signals.residuals import FORMS, residual_loss
 class VMCSettings(Tuned):
     """Settings of VMC; those that it names itself are the released program's."""
 
-    steps: int = setting(75, low=1, high=1000, when="lift")
+    steps: int = setting(75, low=1, high=1000, when="lift", help="Denoising steps.")
     """Denoising steps, those of the inversion too (released)."""
-    cfg: float = setting(9.0, low=0, high=100, when="cast")
+    cfg: float = setting(9.0, low=0, high=100, when="cast", help="Guidance scale: how strongly the prompt is followed.")
     """Weight of the prompt against the empty prompt (released)."""
-    inversion: bool = setting(True, when="lift")
+    inversion: bool = setting(True, when="lift", help="Find the noise that the reference came from.")
     """Invert the reference (released)."""
-    inverted_with: str = setting("empty", choices=("source", "empty"), when="lift")
+    inverted_with: str = setting(
+        "empty",
+        choices=("source", "empty"),
+        when="lift",
+        help="The prompt of the inversion: the source prompt, or the empty one.",
+    )
     """The prompt of the inversion: the empty one (released), or the source prompt."""
-    beta: float = setting(1.0, low=0, high=1, when="cast")
+    beta: float = setting(
+        1.0, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
+    )
     """Share of the inverted noise in the starting noise: all of it (released), so that a seed changes nothing."""
-    form: str = setting("cos", choices=FORMS, when="lift")
+    form: str = setting("cos", choices=FORMS, when="lift", help="Form of the loss.")
     """Form of the loss: ``cos`` (paper's choice), ``l2`` (paper) or ``released`` (what the authors' program computes)."""
-    reduced: bool = setting(True, when="lift")
+    reduced: bool = setting(True, when="lift", help="Reduce the source prompt to subject and action.")
     """Reduce the source prompt to its subject and action, so that it says nothing of looks (paper; by rules of ours)."""
-    attention: str = setting("temporal", choices=("temporal", "spatial"), when="lift")
+    attention: str = setting(
+        "temporal",
+        choices=("temporal", "spatial"),
+        when="lift",
+        help="The attention that is tuned: over time, or within frames.",
+    )
     """The attention that is tuned: over time (paper), or within frames, for comparison."""
 
     @property
