@@ -115,6 +115,24 @@ def test_what_cannot_be_interpolated_is_refused(unet: Any):
         finished(Interpolation(unet, factor=4).run(a_clip(frames=260), PROMPT, 0))
 
 
+def test_of_frames_of_another_shape_the_middle_is_kept_and_that_is_told(unet: Any, upscaler: SuperResolution):
+    clip = a_clip(frames=3, height=32, width=64, fps=2.0)
+    told = "frames were cropped from 64x32 to 32x32 for the shape 32x32"
+    made, _ = finished(Interpolation(unet, steps=2).run(clip, PROMPT, 0))
+    assert torch.equal(made.frames[::4], clip.frames[:, :, 16:48])
+    assert made.notices == (told,)
+    painted, _ = finished(VideoToVideo(Painter(), 32, 32, frames=5).run(clip, PROMPT, 0))
+    assert torch.equal(painted.frames, 255 - clip.frames[:, :, 16:48])
+    assert painted.notices == (told,)
+    larger, _ = finished(upscaler.run(painted, PROMPT, 0))
+    assert larger.notices == (told,)
+    motion = lift(a_clip(), unet, "none", frames=6, settings={"steps": 2}, cached=False)
+    video = cast(motion, PROMPT, unet, stages=[VideoToVideo(Painter(), 16, 32, frames=6), upscaler])
+    first, second = video.record["cascade"]
+    assert first["notices"] == ["frames were cropped from 32x32 to 32x16 for the shape 32x16"]
+    assert "notices" not in second and video.clip.notices == tuple(first["notices"])
+
+
 def test_weighted_means_of_neighbours():
     given = torch.tensor([0.0, 1.0, 0.0]).view(3, 1, 1, 1).expand(3, 3, 2, 2)
     means = blended(given, 4)
@@ -224,7 +242,7 @@ class Painter:
 
 
 def test_a_pipeline_paints_every_window_anew():
-    painter, clip = Painter(), a_clip(frames=12)
+    painter, clip = Painter(), a_clip(frames=12, height=24)
     made, steps = finished(VideoToVideo(painter, 48, 64, frames=5, strength=0.4, steps=7).run(clip, PROMPT, 3))
     assert torch.equal(made.frames, 255 - clip.resized(48, 64).frames)
     assert [len(call["video"]) for call in painter.calls] == [5, 5, 5], "a short window is made whole"

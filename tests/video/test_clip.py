@@ -434,6 +434,69 @@ def test_foreign_frames_are_refused(frames):
         Clip.of(frames, 8)
 
 
+@pytest.mark.parametrize("rate", [2, 8, 12.5, 24, 29.97, 30, 60, 240])
+@pytest.mark.parametrize("count", [2, 3, 5, 9, 18])
+def test_a_clip_is_sampled_as_its_file_is_read(tmp_path, rate, count):
+    clip = Clip.of(torch.from_numpy(np.stack(levels(count, 40, 64))), rate)
+    clip.save(tmp_path / "a.mp4")
+    for frames, fps in ((2, 8), (9, 8), (5, 12), (6, 30), (17, 240)):
+        wanted = {"frames": frames, "fps": fps, "aspect": (32, 32), "longest": 20}
+        try:
+            read = Clip.read(tmp_path / "a.mp4", **wanted)
+        except InputError as error:
+            with pytest.raises(InputError) as refused:
+                clip.sampled(**wanted)
+            assert str(refused.value).split(": ", 1)[1] == str(error).split(": ", 1)[1]
+            continue
+        sampled = clip.sampled(**wanted)
+        assert numbers(sampled) == numbers(read)
+        assert sampled.fps == pytest.approx(read.fps, rel=1e-4)
+        assert sampled.notices == read.notices
+        assert sampled.frames.shape == read.frames.shape == (frames, 20, 20, 3)
+        assert sampled.sha256 == clip.sha256
+
+
+def test_a_clip_at_the_wanted_rate_and_shape_stays_as_it_is():
+    clip = Clip.of(torch.from_numpy(np.stack(noisy(9, 35, 51))), 8)
+    sampled = clip.sampled(frames=9, fps=8, aspect=(35, 51))
+    assert torch.equal(sampled.frames, clip.frames)
+    assert (sampled.fps, sampled.notices, sampled.sha256) == (8, (), clip.sha256)
+    half = clip.sampled(frames=4, fps=4, aspect=(35, 51))
+    assert torch.equal(half.frames, clip.frames[:8:2]) and half.fps == 4
+
+
+def test_what_cannot_be_sampled_is_refused():
+    clip = Clip.of(torch.from_numpy(np.stack(noisy(2, 16, 16))), 1)
+    with pytest.raises(InputError, match=r"the clip: the first 0\.12 s show one frame only"):
+        clip.sampled(frames=2, fps=8, aspect=SQUARE)
+    with pytest.raises(InputError, match="the clip holds one frame; a motion needs at least two"):
+        Clip.of(clip.frames[:1], 8).sampled(frames=5, fps=8, aspect=SQUARE)
+    for wrong in [{"frames": 1}, {"fps": 241.0}, {"aspect": (0, 64)}, {"longest": 0}]:
+        with pytest.raises(SettingError, match=next(iter(wrong))):
+            clip.sampled(**{"frames": 3, "fps": 8, "aspect": SQUARE, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "box"),
+    [
+        ((64, 32), (1, 1), np.s_[:, 16:48]),
+        ((32, 64), (64, 64), np.s_[:, :, 16:48]),
+        ((40, 72), (480, 720), np.s_[:, :, 6:66]),
+    ],
+)
+def test_the_middle_of_frames_is_cut_out(size, aspect, box):
+    clip = Clip.of(torch.from_numpy(np.stack(noisy(2, *size))), 8)
+    cropped = clip.cropped(aspect)
+    assert torch.equal(cropped.frames, clip.frames[box])
+    (height, width), (rows, columns) = size, cropped.frames.shape[1:3]
+    assert cropped.notices == (
+        f"frames were cropped from {width}x{height} to {columns}x{rows} for the shape {aspect[1]}x{aspect[0]}",
+    )
+    assert clip.cropped(size) is clip
+    with pytest.raises(SettingError, match="width of the aspect is 0"):
+        clip.cropped((8, 0))
+
+
 def test_resizing(tmp_path):
     frames = torch.from_numpy(np.stack(noisy(2, 16, 32)))
     clip = Clip.of(frames, 8)

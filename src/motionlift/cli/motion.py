@@ -331,5 +331,6 @@ def _beside(video: "Video") -> "Video":
 
 def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool) -> None:
     """Save a video with its record and report."""
+    notice(video.clip.notices)
     record = video.save(output, {"command": COMMAND_LINE.get(), **added})
     report_costs(record, [output, output.with_suffix(".json")], as_json)

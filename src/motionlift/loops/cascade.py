@@ -4,7 +4,7 @@ Every stage takes a clip and gives a clip, whatever its length, a window at a ti
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -83,6 +83,11 @@ def blended(given: Pixels, factor: int) -> Float[Tensor, "more 3 height width"]:
     return torch.cat([between, given[-1:]])
 
 
+def _at_size(clip: Clip, height: int, width: int) -> Clip:
+    """The middle of a clip's frames, at a size in pixels; a notice tells where something was cut off."""
+    return clip.cropped((height, width)).resized(height, width)
+
+
 @dataclass(frozen=True)
 class Interpolation:
     """Frames between those of a clip, by a text-to-video model that is held to the given ones at every step.
@@ -105,7 +110,7 @@ class Interpolation:
     name: str = "interpolation"
 
     def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
-        """The clip with new frames between its own, which stay as they are.
+        """The clip with new frames between its own, which stay as they are; of frames of another shape the middle is taken.
 
         Raises:
             ModelError: the model's autoencoder joins frames.
@@ -116,13 +121,13 @@ class Interpolation:
         conditions = self.model.text.encode(""), self.model.text.encode(prompt)
         spans = windows(len(clip.frames), (length - 1) // self.factor + 1)
         shape = self.model.about.shape
-        fitted = clip.resized(shape.height, shape.width)
+        fitted = _at_size(clip, shape.height, shape.width)
         parts: list[Tensor] = []
         for number, (start, end) in enumerate(spans):
             given = fitted.pixels()[start:end]
             made = yield from self._window(given, conditions, seed + number, (number, len(spans)))
             parts.append(made if not parts else made[1:])
-        return Clip.from_pixels(torch.cat(parts), clip.fps * self.factor)
+        return replace(Clip.from_pixels(torch.cat(parts), clip.fps * self.factor), notices=fitted.notices)
 
     def check(self) -> None:
         """Refuse a model and a factor that do not go together.
@@ -224,21 +229,22 @@ class VideoToVideo:
     name: str = "video-to-video"
 
     def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
-        """The clip painted anew at the stage's size.
+        """The clip painted anew at the stage's size; of frames of another shape the middle is taken.
 
         Raises:
             ModelError: the pipeline gives fewer frames than it is given.
             SettingError: as :meth:`shaped`.
         """
         self.shaped(Shape(*clip.frames.shape[:3]), clip.fps, prompt)
-        large = clip.resized(self.height, self.width).frames
+        fitted = _at_size(clip, self.height, self.width)
+        large = fitted.frames
         spans = windows(len(large), self.frames)
         parts: list[Tensor] = []
         for number, (start, end) in enumerate(spans):
             made = self._painted(large[start:end], prompt, seed + number)
             parts.append(made if not parts else made[1:])
             yield Step(self.name, number, len(spans))
-        return Clip.of(torch.cat(parts), clip.fps)
+        return replace(Clip.of(torch.cat(parts), clip.fps), notices=fitted.notices)
 
     def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
         """As many frames, of the stage's size.

@@ -13,8 +13,16 @@ from torch import Tensor
 
 from motionlift.core.tensors import Pixels
 from motionlift.errors import DivergenceError, InputError
-from motionlift.video.limits import FRAMES, RATES, SIDES, Image, check_bytes, check_rate, check_reading, check_side
-from motionlift.video.reading import Fitting, existing_file, hash_of_file, picked_frames
+from motionlift.video.limits import FRAMES, SIDES, Image, check_bytes, check_rate, check_reading, check_side
+from motionlift.video.reading import (
+    Fitting,
+    canvas_of,
+    existing_file,
+    hash_of_file,
+    moments_of,
+    moments_of_frames,
+    sampled_frames,
+)
 from motionlift.video.writing import encode, replacing
 
 
@@ -65,24 +73,8 @@ class Clip:
         check_reading(frames, fps, aspect, longest, fit)
         source = existing_file(path)
         fitting = Fitting(aspect, longest, fit, frames)
-        picked = picked_frames(source, np.arange(frames) / fps, 1 / fps, fitting)
-        rate, notices = float(fps), [fitting.notice] if fitting.notice else []
-        if not picked.complete:
-            rate = (frames - 1) / picked.last
-            notices.append(
-                f"the video shows {picked.end:.2f} s, too short for {frames} frames at {fps:g} a second: "
-                f"{frames} frames were spread evenly over it, {rate:.3g} a second"
-            )
-            picked = picked_frames(source, np.linspace(0, picked.last, frames), 1 / rate, fitting)
-        if picked.distinct < 2:
-            raise InputError(
-                f"{path}: the first {(frames - 1) / fps:.2f} s show one frame only; a motion needs at least two; "
-                "ask for more frames, or for fewer a second"
-            )
-        if picked.distinct < frames:
-            notices.append(f"there were {picked.distinct} different frames for {frames}: some are repeated")
-        kept = torch.from_numpy(picked.images)
-        return cls(kept, min(rate, RATES[1]), hash_of_file(source), tuple(notices))
+        found = sampled_frames(lambda: moments_of(source), str(path), frames, fps, fitting)
+        return cls(torch.from_numpy(found.images), found.fps, hash_of_file(source), found.notices)
 
     @classmethod
     def of(cls, frames: Tensor, fps: float | int) -> "Clip":
@@ -127,19 +119,41 @@ class Clip:
         """Frames as float32 in -1..1; :meth:`from_pixels` gives back the same frames."""
         return self.frames.permute(0, 3, 1, 2).to(torch.float32).contiguous() / 127.5 - 1
 
-    def fitted(self, frames: int, aspect: tuple[int, int]) -> "Clip":
-        """The clip with so many frames and the shape of ``aspect`` (height, width): the middle of each frame.
+    def sampled(self, *, frames: int, fps: float | int, aspect: tuple[int, int], longest: int = 512) -> "Clip":
+        """The clip read by time, as :meth:`read` reads the same video in a file; the middle of frames of another shape.
 
-        The first frames are kept; too few are spread evenly, some of them repeated.
+        Args:
+            frames: number of frames, 2 to 1025.
+            fps: frames a second, 0.1 to 240. A clip that is too short gives so many frames all the same, at their true rate.
+            aspect: height and width of the model's frame, whose shape the frames get.
+            longest: longest side of the frames, in pixels.
+
+        Raises:
+            SettingError: a number out of range.
+            InputError: fewer than two frames, in all or in the time that is read.
         """
+        check_reading(frames, fps, aspect, longest, "crop")
+        fitting, images = Fitting(aspect, longest, "crop", frames), self.frames.numpy()
+        found = sampled_frames(lambda: moments_of_frames(images, self.fps), "the clip", frames, fps, fitting)
+        notices = (*self.notices, *found.notices)
+        return replace(self, frames=torch.from_numpy(found.images), fps=found.fps, notices=notices)
+
+    def cropped(self, aspect: tuple[int, int]) -> "Clip":
+        """The middle of each frame, as much as has the shape of ``aspect`` (height, width); a notice tells of it.
+
+        Raises:
+            SettingError: a side of the aspect out of 1..16384.
+        """
+        check_side("height of the aspect", aspect[0])
+        check_side("width of the aspect", aspect[1])
         height, width = self.frames.shape[1:3]
-        kept_height = min(height, max(1, round(width * aspect[0] / aspect[1])))
-        kept_width = min(width, max(1, round(height * aspect[1] / aspect[0])))
-        top, left = (height - kept_height) // 2, (width - kept_width) // 2
-        index = torch.arange(frames)
-        if len(self.frames) < frames:
-            index = torch.linspace(0, len(self.frames) - 1, frames).round().long()
-        return replace(self, frames=self.frames[index, top : top + kept_height, left : left + kept_width])
+        rows, columns = canvas_of(height, width, aspect[1] / aspect[0])
+        if (rows, columns) == (height, width):
+            return self
+        top, left = (height - rows) // 2, (width - columns) // 2
+        kept = self.frames[:, top : top + rows, left : left + columns].contiguous()
+        notice = f"frames were cropped from {width}x{height} to {columns}x{rows} for the shape {aspect[1]}x{aspect[0]}"
+        return replace(self, frames=kept, notices=(*self.notices, notice))
 
     def resized(self, height: int, width: int) -> "Clip":
         """The clip at another size in pixels: area averages when shrinking, cubic when growing.

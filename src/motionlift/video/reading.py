@@ -6,7 +6,7 @@ own log is silent unless a program turns it on.
 
 import hashlib
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from motionlift.errors import InputError
-from motionlift.video.limits import MOST_STREAMED, SIDES, Image, check_bytes
+from motionlift.video.limits import MOST_STREAMED, RATES, SIDES, Image, check_bytes
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
@@ -274,12 +274,70 @@ class Fitting:
 
     def _canvas(self, height: int, width: int, pixel_aspect: float) -> tuple[int, int]:
         """Height and width, in pixels of the file, of what is cut out of a frame or laid around it."""
-        ratio = self.aspect[1] / self.aspect[0] / pixel_aspect
-        if width == round(height * ratio) or height == round(width / ratio):
-            return height, width
-        if (width > height * ratio) == (self.fit == "crop"):
-            return height, max(1, round(height * ratio))
-        return max(1, round(width / ratio)), width
+        return canvas_of(height, width, self.aspect[1] / self.aspect[0] / pixel_aspect, self.fit)
+
+
+def canvas_of(height: int, width: int, ratio: float, fit: str = "crop") -> tuple[int, int]:
+    """Height and width of what is cut out of a frame, or laid around it, to have ``ratio`` columns a row; to within a pixel."""
+    if width == round(height * ratio) or height == round(width / ratio):
+        return height, width
+    if (width > height * ratio) == (fit == "crop"):
+        return height, max(1, round(height * ratio))
+    return max(1, round(width / ratio)), width
+
+
+Moments = Callable[[], Generator[_Moment, None, None]]
+"""Gives the frames of a video from its first on, anew each time."""
+
+
+def moments_of_frames(frames: UInt8[np.ndarray, "frames height width 3"], fps: float) -> Generator[_Moment, None, None]:
+    """Frames in memory at the times when they are shown."""
+    for number, image in enumerate(frames):
+        yield _Moment(VideoFrame.from_ndarray(image, format="rgb24"), number / fps, (number + 1) / fps, 1.0)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Frames of a video, chosen by time."""
+
+    images: UInt8[np.ndarray, "frames height width 3"]
+    """The frames."""
+    fps: float
+    """Their frames a second."""
+    notices: tuple[str, ...]
+    """What was done to make the video fit, each a plain sentence."""
+
+
+def sampled_frames(moments: Moments, name: str, frames: int, fps: float | int, fitting: Fitting) -> Sampled:
+    """The first frames of a video, so many a second, or evenly spread ones of a video that is too short.
+
+    Args:
+        moments: the video.
+        name: what it is called in messages.
+        frames: number of frames.
+        fps: frames a second.
+        fitting: what gives them their shape.
+
+    Raises:
+        InputError: fewer than two frames, or a file that breaks off before the last wanted one.
+    """
+    picked = _picked(moments, name, np.arange(frames) / fps, 1 / fps, fitting)
+    rate, notices = float(fps), [fitting.notice] if fitting.notice else []
+    if not picked.complete:
+        rate = (frames - 1) / picked.last
+        notices.append(
+            f"the video shows {picked.end:.2f} s, too short for {frames} frames at {fps:g} a second: "
+            f"{frames} frames were spread evenly over it, {rate:.3g} a second"
+        )
+        picked = _picked(moments, name, np.linspace(0, picked.last, frames), 1 / rate, fitting)
+    if picked.distinct < 2:
+        raise InputError(
+            f"{name}: the first {(frames - 1) / fps:.2f} s show one frame only; a motion needs at least two; "
+            "ask for more frames, or for fewer a second"
+        )
+    if picked.distinct < frames:
+        notices.append(f"there were {picked.distinct} different frames for {frames}: some are repeated")
+    return Sampled(picked.images, min(rate, RATES[1]), tuple(notices))
 
 
 @dataclass
@@ -298,13 +356,13 @@ class _Picked:
     """When it would leave the screen."""
 
 
-def picked_frames(source: Path, wanted: np.ndarray, interval: float, fitting: Fitting) -> _Picked:
+def _picked(moments: Moments, name: str, wanted: np.ndarray, interval: float, fitting: Fitting) -> _Picked:
     """Choose for each wanted time the frame on screen; stop decoding once the last is known."""
     slack = SLACK * interval
     held: _Moment | None = None
     images, filled, distinct = np.empty(0, np.uint8), 0, 0
-    with closing(moments_of(source)) as moments:
-        for moment in moments:
+    with closing(moments()) as shown:
+        for moment in shown:
             if held is None:
                 images = fitting.room(moment)
             else:
@@ -316,7 +374,7 @@ def picked_frames(source: Path, wanted: np.ndarray, interval: float, fitting: Fi
             if filled == len(wanted):
                 return _Picked(images, distinct, True, held.time, held.end)
     if held is None or held.time == 0:
-        raise InputError(f"{source} holds one frame; a motion needs at least two frames: give a video")
+        raise InputError(f"{name} holds one frame; a motion needs at least two frames: give a video")
     complete = bool(wanted[-1] < max(held.end - 1e-6, held.time + slack))
     if complete:
         images[filled:] = fitting.image(held)

@@ -136,10 +136,12 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
         keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)
     clip, cascade = keyframes, []
     for stage in job.stages:
+        told = clip.notices
         with costs.phase(stage.name, stage.passes):
             clip = finished(stage.run(clip, job.prompt, job.seed), advance)
-        count, height, width = clip.frames.shape[:3]
-        cascade.append({"stage": stage.name, "shape": asdict(Shape(count, height, width)), "fps": clip.fps})
+        made = {"stage": stage.name, "shape": asdict(Shape(*clip.frames.shape[:3])), "fps": clip.fps}
+        notices = [notice for notice in clip.notices if notice not in told]
+        cascade.append(made | ({"notices": notices} if notices else {}))
     return Video(
         clip=clip,
         record=cast_record(job, motion, costs, cascade, None if reference is None else reference.notices),

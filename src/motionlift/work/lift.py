@@ -16,7 +16,7 @@ from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.tensors import INVERTED
-from motionlift.errors import InputError, OutputError, SettingError, Stopped
+from motionlift.errors import OutputError, SettingError, Stopped
 from motionlift.loops import run_folder, tuning
 from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
@@ -115,24 +115,17 @@ def resting(model: Model) -> Iterator[None]:
 def read_reference(reference: str | Path | Clip, model: Model, shape: Shape, slower: int = 1) -> Clip:
     """The reference with the frames, rate and aspect of a video, at most :data:`LONGEST_SIDE` wide or high.
 
-    A rate that is so many times slower takes as many times fewer frames of every second.
+    A rate that is so many times slower takes as many times fewer frames of every second. A clip in memory is read by time as a
+    file is.
 
     Raises:
         InputError: it cannot be read.
     """
-    aspect = (shape.height, shape.width)
+    aspect, rate = (shape.height, shape.width), model.about.fps / slower
     longest = max(LONGEST_SIDE, *aspect)
-    if not isinstance(reference, Clip):
-        rate = model.about.fps / slower
-        return Clip.read(reference, frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
-    if slower > 1:
-        reference = Clip.of(reference.frames[::slower], reference.fps / slower)
-    if len(reference.frames) < 2:
-        raise InputError("the clip holds one frame; a motion needs at least two: give a longer clip")
-    clip = reference.fitted(shape.frames, aspect)
-    height, width = clip.frames.shape[1:3]
-    scale = min(1, longest / max(height, width))
-    return clip.resized(max(1, round(height * scale)), max(1, round(width * scale)))
+    if isinstance(reference, Clip):
+        return reference.sampled(frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
+    return Clip.read(reference, frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
 
 
 def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, advance: Advance = ignore) -> Lifted:

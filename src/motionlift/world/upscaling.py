@@ -1,7 +1,7 @@
 """The bundled stage of a cascade that doubles rows and columns."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ class SuperResolution:
             known = made[:, :, start : start + 1] if number else None
             part = yield from self._window(base[:, :, start:end], known, seed + number, (number, len(spans)))
             made[:, :, start:end] = part
-        return Clip.from_pixels(made[0].transpose(0, 1).cpu(), clip.fps)
+        return replace(Clip.from_pixels(made[0].transpose(0, 1).cpu(), clip.fps), notices=clip.notices)
 
     def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
         """Twice the rows and columns.
