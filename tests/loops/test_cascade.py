@@ -281,6 +281,28 @@ def test_every_stage_says_beforehand_what_will_come_of_it(unet: Any, upscaler: S
         assert told == (Shape(*made.frames.shape[:3]), made.fps)
 
 
+@pytest.mark.parametrize("kind", ["interpolation", "super-resolution"])
+def test_runs_that_take_turns_give_what_each_gives_alone(unet: Any, upscaler: SuperResolution, kind: str):
+    stage: Any = Interpolation(unet, factor=2, steps=2) if kind == "interpolation" else upscaler
+    other = replace(stage, steps=5)
+    clip = a_clip(frames=3, fps=4.0)
+    alone = [finished(one.run(clip, PROMPT, seed))[0].frames for seed, one in enumerate((stage, other))]
+    views = [stage.counted(), other.counted()]
+    assert all(not view.passes.forward for view in views)
+    runs = [view.run(clip, PROMPT, seed) for seed, view in enumerate(views)]
+    made: dict[int, torch.Tensor] = {}
+    while len(made) < len(runs):
+        for number, run in enumerate(runs):
+            try:
+                next(run)
+            except StopIteration as stop:
+                made.setdefault(number, stop.value and stop.value.frames)
+    assert all(torch.equal(made[number], frames) for number, frames in enumerate(alone))
+    share = 2 if kind == "interpolation" else 1  # both prompts
+    steps = [max(1, round(0.7 * count)) if kind == "interpolation" else count for count in (2, 5)]
+    assert [view.passes.forward for view in views] == [share * count for count in steps]
+
+
 def test_what_a_later_stage_cannot_take_is_refused_before_anything_runs(unet: Any, upscaler: SuperResolution):
     motion = lift(a_clip(), unet, "none", frames=6, settings={"steps": 2}, cached=False)
     stages = [VideoToVideo(Painter(), 30, 34), upscaler]

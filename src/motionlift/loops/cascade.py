@@ -43,7 +43,11 @@ class Stage(Protocol):
 
     @property
     def passes(self) -> Passes:
-        """How often its network ran so far."""
+        """How often its network ran so far, for this view."""
+        ...
+
+    def counted(self) -> "Stage":
+        """A view of the same stage that counts its passes from zero."""
         ...
 
     def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
@@ -151,6 +155,10 @@ class Interpolation:
         """Those of the model."""
         return self.model.passes
 
+    def counted(self) -> "Interpolation":
+        """A view of the same stage that counts its passes from zero."""
+        return replace(self, model=self.model.counted())
+
     def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
         """The model's size, and as many frames, in all and a second, as come of it.
 
@@ -245,6 +253,10 @@ class VideoToVideo:
             parts.append(made if not parts else made[1:])
             yield Step(self.name, number, len(spans))
         return replace(Clip.of(torch.cat(parts), clip.fps), notices=fitted.notices)
+
+    def counted(self) -> "VideoToVideo":
+        """A view of the same stage with a count of its own."""
+        return replace(self, passes=Passes())
 
     def shaped(self, shape: Shape, fps: float, prompt: str) -> tuple[Shape, float]:
         """As many frames, of the stage's size.

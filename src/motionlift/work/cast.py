@@ -135,7 +135,7 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
     with costs.phase("decode"):
         keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)
     clip, cascade = keyframes, []
-    for stage in job.stages:
+    for stage in [stage.counted() for stage in job.stages]:
         told = clip.notices
         with costs.phase(stage.name, stage.passes):
             clip = finished(stage.run(clip, job.prompt, job.seed), advance)

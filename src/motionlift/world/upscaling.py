@@ -1,6 +1,7 @@
 """The bundled stage of a cascade that doubles rows and columns."""
 
 from collections.abc import Generator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,9 +44,11 @@ class SuperResolution:
         base = upscaler.enlarged(clip.pixels().transpose(0, 1)[None]).to(self.device)
         spans = windows(len(clip.frames), upscaler.WINDOW)
         made = torch.zeros_like(base)
+        scheduler = deepcopy(self.scheduler)  # it keeps the steps of its run, and runs may take turns
+        scheduler.set_timesteps(self.steps)
         for number, (start, end) in enumerate(spans):
             known = made[:, :, start : start + 1] if number else None
-            part = yield from self._window(base[:, :, start:end], known, seed + number, (number, len(spans)))
+            part = yield from self._window(scheduler, base[:, :, start:end], known, seed + number, (number, len(spans)))
             made[:, :, start:end] = part
         return replace(Clip.from_pixels(made[0].transpose(0, 1).cpu(), clip.fps), notices=clip.notices)
 
@@ -63,8 +66,12 @@ class SuperResolution:
             )
         return Shape(shape.frames, factor * shape.height, factor * shape.width), fps
 
+    def counted(self) -> "SuperResolution":
+        """A view of the same stage that counts its passes from zero."""
+        return replace(self, passes=Passes())
+
     def _window(
-        self, base: Tensor, known: Tensor | None, seed: int, place: tuple[int, int]
+        self, scheduler: Any, base: Tensor, known: Tensor | None, seed: int, place: tuple[int, int]
     ) -> Generator[Step, None, Tensor]:
         """One window; where its first frame is known it is given, and kept."""
         spread = upscaler.SPREAD
@@ -73,13 +80,12 @@ class SuperResolution:
             given[:, :, :1], mask[:, 0] = (known - base[:, :, :1]) / spread, True
         generator = torch.Generator().manual_seed(seed)
         latents = torch.randn(upscaler.folded(base).shape, generator=generator).to(self.device)
-        self.scheduler.set_timesteps(self.steps)
-        for index, timestep in enumerate(self.scheduler.timesteps):
+        for index, timestep in enumerate(scheduler.timesteps):
             with torch.no_grad():
                 when = timestep.expand(1).to(self.device)
                 output = upscaler.residual(self.network, latents, when, base, given, mask)
             self.passes.forward += 1
-            latents = self.scheduler.step(output, timestep, latents, return_dict=False)[0]
+            latents = scheduler.step(output, timestep, latents, return_dict=False)[0]
             yield Step(self.name, place[0] * self.steps + index, place[1] * self.steps)
         made = (base + spread * upscaler.unfolded(latents)).clamp(-1, 1)
         if known is not None:
