@@ -4,7 +4,6 @@ import argparse
 import functools
 import itertools
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +26,7 @@ from lab.experiments import (
 )
 from motionlift.bench.cells import DIED
 from motionlift.bench.records import CODE, append_record, missing, read_records
+from motionlift.bench.report.mixed import mixed_code
 from motionlift.bench.state import code_for, defaults_of, fingerprint_of
 from motionlift.bench.workers import Workers
 from motionlift.errors import OutputError
@@ -48,8 +48,6 @@ MODEL_FREE = (trackers.NAME, metric_checks.NAME)
 """Experiments that need no model: they are run once, and their records name none."""
 NO_MODEL = "no model"
 """In the place of a model's name for those."""
-UNKNOWN = "unknown"
-"""In the place of the code of records from before it was kept."""
 HEAD = """# Results
 
 Measured by `make results` (`python -m lab.experiments`) with the bundled models on the bundled world, whose motion is
@@ -123,25 +121,18 @@ def _died(cell: Mapping[str, Any]) -> NoReturn:
 def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
     """The page: a part for each model, from the records that there are of it and its present defaults."""
     text = HEAD
-    codes: Counter[str] = Counter()
+    shown: list[tuple[str, dict[str, Any]]] = []
     for model in models:
-        codes.update(str(record.get(CODE, UNKNOWN)) for name in EXPERIMENTS for record in _records(folder, name, model))
+        records = [record for name in EXPERIMENTS for record in _records(folder, name, model)]
+        shown += [(f"{record.get('method', 'none')} on {model}", record) for record in records]
         part = _part(folder, model)
         text += f"## `{model}`\n\nIts fingerprint is `{fingerprint(model)}`.\n\n{part}" if part else ""
     measuring = _part(folder, NO_MODEL)
     text += f"## The measures themselves\n\n{measuring}" if measuring else ""
-    text += f"{_codes_told(codes)}\n\n" if codes else ""
+    text += "".join(f"Note: {each}.\n\n" for each in mixed_code(shown))
     about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{text}Versions: {about}.\n", encoding="utf-8")
-
-
-def _codes_told(codes: Mapping[str, int]) -> str:
-    """Of which code the records are, so that nobody takes several for one."""
-    told = ", ".join(f"{code} ({count} records)" for code, count in sorted(codes.items()))
-    if len(codes) == 1 and UNKNOWN not in codes:
-        return f"Measured by one state of the code: {told}."
-    return f"Records of several states of the code, or of one that they do not name, stand side by side: {told}."
 
 
 def _part(folder: Path, model: str) -> str:

@@ -139,7 +139,7 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(measures.score, "score", told)
     clip = Clip.of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), 8)
-    known = Opened(clip, None, {}, lambda frames: {"aligned_error": 0.5})
+    known = Opened(clip, None, lambda frames: {"aligned_error": 0.5})
     found = measured(known, clip, clip, PROMPT, Measuring(clip_model="clip"))
     assert found.figures == {"motion_fidelity": 0.9, "spin": None, "aligned_error": 0.5}
     assert found.left_out == {"clip_text": "no CLIP"} and asked == [
@@ -148,7 +148,7 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
     assert (
         measured(known, clip, clip, PROMPT, Measuring(("truth",))).figures == {"aligned_error": 0.5} and len(asked) == 1
     )
-    unknown = Opened(clip, None, {}, None)
+    unknown = Opened(clip, None, None)
     only = measured(unknown, clip, clip, PROMPT, Measuring(("truth", "motion_fidelity")))
     assert "aligned_error" not in only.figures and asked[-1]["metrics"] == ["motion_fidelity"]
     assert only.left_out["truth"] == "the true motion of this reference is not known"

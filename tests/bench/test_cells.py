@@ -35,7 +35,7 @@ class Here(Workers):
 def _no_models(monkeypatch: pytest.MonkeyPatch):
     """One model runs both methods, the other only plain sampling."""
 
-    def survey(model: str, methods: tuple[MethodRun, ...]) -> Survey:
+    def survey(model: str, methods: tuple[MethodRun, ...], _: Any) -> Survey:
         if model not in ("both", "plain"):
             raise ModelError(f"model {model!r} is not to be had")
         states = {each.title: {"fingerprint": model, "defaults": each.name, "code": "c"} for each in methods}
@@ -138,7 +138,7 @@ def test_weights_or_metrics_that_are_others_are_measured_anew(tmp_path: Path, mo
     measured(run)
     assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1], measuring=Measuring(("truth",))))) == 4
     monkeypatch.setattr(
-        cells, "surveyed", lambda model, _: Survey(16, {"none": {"fingerprint": "new", "defaults": ""}}, {})
+        cells, "surveyed", lambda model, *_: Survey(16, {"none": {"fingerprint": "new", "defaults": ""}}, {})
     )
     assert len(measured(run_of(tmp_path, models=("plain",), methods=METHODS[:1]))) == 4
 
@@ -147,7 +147,7 @@ def test_other_code_is_measured_anew_and_unknown_code_when_asked_for(tmp_path: P
     run = run_of(tmp_path, models=("plain",), methods=METHODS[:1], seeds=(0,))
     assert len(measured(run)) == 2 and measured(run) == []
     state = {"fingerprint": "plain", "defaults": "none", "code": "d"}
-    monkeypatch.setattr(cells, "surveyed", lambda model, _: Survey(16, {"none": state}, {}))
+    monkeypatch.setattr(cells, "surveyed", lambda model, *_: Survey(16, {"none": state}, {}))
     assert len(measured(run)) == 2 and measured(run) == []
     path = tmp_path / "run" / cells.RECORDS
     records = [{name: value for name, value in each.items() if name != "code"} for each in read_lines(path).records]
@@ -235,3 +235,38 @@ def test_a_clip_model_or_tracker_that_is_not_there_is_refused_before_anything_ru
         with pytest.raises(ModelError, match=told):
             lay_out(run_of(tmp_path, measuring=asked), Here())
     assert not (tmp_path / "run").exists()
+
+
+def test_references_of_which_too_little_is_said_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each of these failed in every cell, or was tuned with an empty caption."""
+    monkeypatch.setattr(cells, "surveyed", surveyed)
+    clips = files(tmp_path / "clips", a=b"1", b=b"2")
+    methods = tuple(MethodRun(name, {}) for name in ("none", "vmc", "motionmatcher", "motionflow"))
+    run = run_of(tmp_path, models=("tiny-dit",), methods=methods, references=(World(1), clips), seeds=(0,))
+    laid = lay_out(run, Here())
+    told = [(each.source.kind, each.method.name) for each in laid.waiting]
+    assert told == [("world", each.name) for each in methods] + [("folder", "none")] * 2
+    advice = "it must be told what the reference shows: give folder a table with the columns clip and caption"
+    assert [line.startswith(f"{name} on tiny-dit, folder: {advice}") for name, line in zip(
+        ("vmc", "motionmatcher", "motionflow"), laid.left_out, strict=True)] == [True] * 3  # fmt: skip
+    with pytest.raises(SettingError, match="vmc: it must be told what the reference shows"):
+        lay_out(run_of(tmp_path, models=("tiny-dit",), methods=methods[:2], references=(clips,)), Here())
+    cell.loaded.cache_clear()
+
+
+def test_a_word_that_is_not_in_its_caption_leaves_out_that_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cells, "surveyed", surveyed)
+    files(tmp_path / "clips", a=b"1", b=b"2")
+    table = tmp_path / "captions.csv"
+    table.write_text(
+        "clip,caption,subjects\na.mp4,a red star on a grey plain background,red star\n"
+        "b.mp4,a blue bar on a grey plain background,red star\n"
+    )
+    prompt = "a green ring on a blue plain background"
+    source = Folder(tmp_path / "clips", (prompt,), table, ((prompt, ("green ring",)),))
+    flow = (MethodRun("motionflow", {}),)
+    laid = lay_out(run_of(tmp_path, models=("tiny-dit",), methods=flow, references=(source,), seeds=(0,)), Here())
+    cell.loaded.cache_clear()
+    assert [each.asked.reference for each in laid.waiting] == ["a.mp4"]
+    (line,) = laid.left_out
+    assert line.startswith("motionflow on tiny-dit, folder (1 of 2 prompts): red star is not in the source prompt")

@@ -89,6 +89,25 @@ def test_sources(tmp_path: Path):
     )
 
 
+def test_captions_and_targets(tmp_path: Path):
+    Path("clips").mkdir()
+    Path("clips/one.mp4").touch()
+    Path("captions.csv").write_text("clip,caption,subjects\none.mp4,a star,star\n")
+    source = (
+        "  - folder:\n      path: clips\n      captions: captions.csv\n"
+        "      prompts: [a moon, {prompt: a ring, targets: [ring]}]"
+    )
+    run = read(RUN.replace("  - world: {count: 2}", source))
+    assert run.references == (
+        Folder(Path("clips"), ("a moon", "a ring"), Path("captions.csv"), (("a ring", ("ring",)),)),
+    )
+    Path("captions.csv").write_text("clip,caption\ntwo.mp4,a star\n")
+    told = refused(RUN.replace("  - world: {count: 2}", source))
+    assert "run.yaml, line 7: captions.csv has no line for one.mp4" in told
+    told = refused(RUN.replace("  - world: {count: 2}", source.replace("targets:", "target:")))
+    assert "unknown key 'target'; allowed are prompt, targets" in told
+
+
 def with_line(number: int, line: str) -> str:
     lines = RUN.splitlines()
     lines[number - 1] = line

@@ -12,7 +12,8 @@ from PIL import Image
 
 from motionlift.bench import sources
 from motionlift.bench.references import clip_of, prompt_scene, reference
-from motionlift.bench.sources import Davis, Folder, World, asks_for_source, read_pictures, read_table
+from motionlift.bench.sources import Davis, Folder, World, read_pictures, read_table
+from motionlift.bench.words import Words
 from motionlift.core.model import Model
 from motionlift.errors import InputError
 from motionlift.models.loading import load
@@ -47,17 +48,17 @@ def test_the_world(model: Model):
         ("0005", 5, "0"), ("0005", 5, "1"), ("0006", 6, "0"), ("0006", 6, "1")
     ]  # fmt: skip
     assert asked[1].prompt == prompt_scene(5, 1, 17).caption() != asked[0].prompt
-    opened = world.open(asked[1], "motionflow", {}, model)
+    opened, told = world.open(asked[1], model), world.told(asked[1], "motionflow", {}, 17)
     scene = reference(5, 17)
     assert isinstance(opened.reference, Clip) and torch.equal(opened.reference.frames, clip_of(scene, 8.0).frames)
-    assert opened.told["source_prompt"] == scene.caption()
-    assert opened.told["targets"][0] in asked[1].prompt
+    assert told["source_prompt"] == scene.caption()
+    assert told["targets"][0] in asked[1].prompt
 
 
 def test_the_truth_of_the_world_itself(model: Model):
     """The reference moves as it should, and does not look as the prompt says."""
     world = World(1)
-    opened = world.open(world.asked(17)[0], "none", {}, model)
+    opened = world.open(world.asked(17)[0], model)
     assert opened.truth is not None and isinstance(opened.reference, Clip)
     figures = opened.truth(opened.reference.frames)
     assert figures["aligned_error"] < 0.01 and figures["direction_cosine"] > 0.95
@@ -73,7 +74,7 @@ def test_a_folder(tmp_path: Path, model: Model):
     assert [(each.reference, each.number, each.prompt) for each in asked] == [
         ("a.MP4", 0, "a star"), ("a.MP4", 0, "a ring"), ("b.mp4", 1, "a star"), ("b.mp4", 1, "a ring")
     ]  # fmt: skip
-    assert folder.open(asked[2], "ditflow", {}, model).reference == tmp_path / "b.mp4"
+    assert folder.open(asked[2], model).reference == tmp_path / "b.mp4"
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path):
@@ -110,13 +111,14 @@ def test_davis(davis: Davis, model: Model):
     assert [(each.reference, each.kind, each.prompt) for each in asked[:3]] == [
         ("bear", "caption", "a bear, walking"), ("bear", "subject", "a dog"), ("bear", "scene", "a dog in snow")
     ]  # fmt: skip
-    opened = davis.open(asked[1], "vmc", {}, model)
-    assert opened.frames == 4 and opened.told == {"source_prompt": "a bear, walking"} and opened.truth is None
+    opened = davis.open(asked[1], model)
+    assert opened.frames == 4 and opened.truth is None
+    assert davis.told(asked[1], "vmc", {}, 17) == {"source_prompt": "a bear, walking"}
     assert isinstance(opened.reference, Clip) and opened.reference.fps == 8.0
     means = opened.reference.frames.float().mean(dim=(1, 2, 3))
     assert torch.allclose(means, torch.tensor([0.0, 40.0, 80.0, 120.0]), atol=2), "the first frames, in order"
-    wide = davis.open(asked[4], "ditflow", {}, model)
-    assert isinstance(wide.reference, Clip) and wide.told == {}
+    wide = davis.open(asked[4], model)
+    assert isinstance(wide.reference, Clip) and davis.told(asked[4], "ditflow", {}, 17) == {}
     assert wide.reference.frames.shape[1:3] == (512, 1024), "no larger than any model needs"
 
 
@@ -151,9 +153,66 @@ def test_what_pictures_show(davis: Davis):
     assert davis.contents()["bus"] != before["bus"]
 
 
-def test_who_is_told_what_a_reference_shows():
-    assert all(asks_for_source(name, {}) for name in ("vmc", "motionmatcher", "motionflow"))
-    assert not asks_for_source("ditflow", {}) and asks_for_source("ditflow", {"inversion": "yes"})
+def test_words_of_a_folder(tmp_path: Path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"one")
+    table = tmp_path / "captions.csv"
+    table.write_text("clip,caption,subjects\na.mp4,a red star and a dog,red star; dog\nb.mp4,a bus,\n")
+    targets = (("a ring and a cat", ("ring", "cat")),)
+    folder = Folder(tmp_path, ("a ring and a cat", "a moon"), table, targets)
+    asked = folder.asked(17)
+    assert [each.words for each in asked] == [
+        Words("a red star and a dog", ("red star", "dog"), ("ring", "cat")),
+        Words("a red star and a dog", ("red star", "dog")),
+        Words("a bus", (), ("ring", "cat")),
+        Words("a bus"),
+    ]
+    assert folder.told(asked[0], "vmc", {}, 17) == {"source_prompt": "a red star and a dog"}
+    assert folder.told(asked[0], "motionflow", {}, 17) == {
+        "source_prompt": "a red star and a dog", "subjects": ["red star", "dog"], "targets": ["ring", "cat"]
+    }  # fmt: skip
+    assert folder.told(asked[0], "ditflow", {}, 17) == {} != folder.told(asked[0], "ditflow", {"inversion": True}, 17)
+
+
+def test_what_is_told_is_a_part_of_what_a_file_shows(tmp_path: Path):
+    (tmp_path / "a.mp4").write_bytes(b"one")
+    table = tmp_path / "captions.csv"
+    table.write_text("clip,caption\na.mp4,a star\n")
+    plain, told = Folder(tmp_path, ("a ring",)), Folder(tmp_path, ("a ring",), table)
+    aimed = replace(told, targets=(("a ring", ("ring",)),))
+    before = [each.contents()["a.mp4"] for each in (plain, told, aimed)]
+    assert len(set(before)) == 3
+    table.write_text("clip,caption\na.mp4,a moon\n")
+    after = [each.contents()["a.mp4"] for each in (plain, told, aimed)]
+    assert after[0] == before[0] and after[1] != before[1]
+
+
+def test_a_file_without_a_caption_is_refused(tmp_path: Path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    table = tmp_path / "captions.csv"
+    table.write_text("clip,caption\nb.mp4,a star\n")
+    with pytest.raises(InputError, match=r"has no line for a\.mp4 \(1 of 2 files"):
+        Folder(tmp_path, ("a ring",), table).check()
+    table.write_text("clip,text\nb.mp4,a star\n")
+    with pytest.raises(InputError, match="has no column caption; needed are clip, caption"):
+        Folder(tmp_path, ("a ring",), table).check()
+
+
+def test_words_of_davis(davis: Davis):
+    davis.prompts.write_text(
+        HEAD.strip()
+        + ",subjects,targets\n"
+        + "bear,a bear,a dog,a dog in snow,bear,dog\nbus,a bus,a ship,a ship at sea,,\n"
+    )
+    asked = davis.asked(17)
+    assert [each.words for each in asked[:3]] == [
+        Words("a bear", ("bear",), ("bear",)), Words("a bear", ("bear",), ("dog",)), Words("a bear", ("bear",), ("dog",))
+    ]  # fmt: skip
+    assert all(each.words == Words("a bus") for each in asked[3:])
+    before = davis.contents()
+    davis.prompts.write_text(davis.prompts.read_text().replace("bear,dog\n", "bear,a dog\n"))
+    assert davis.contents()["bear"] != before["bear"] and davis.contents()["bus"] == before["bus"]
 
 
 def test_only_the_first_clips_of_the_table_take_part(davis: Davis):

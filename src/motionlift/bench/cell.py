@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import CONTENT, Asked, Source
 from motionlift.bench.state import state_of
+from motionlift.bench.words import NEEDED, untold
 from motionlift.core.model import Model
-from motionlift.errors import OutputError, SettingError
+from motionlift.errors import MotionliftError, OutputError, SettingError
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
@@ -96,6 +97,8 @@ class Survey:
     """For the title of every method that it runs, what :attr:`Cell.state` holds of the model and the method."""
     refused: Mapping[str, str]
     """For the titles of the others, why not."""
+    refused_cells: Mapping[tuple[str, int], Mapping[tuple[str, str], str]] = field(default_factory=dict)
+    """For the title of a method that it runs and the number of a source: why not on which reference with which kind of prompt."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -104,10 +107,11 @@ def loaded(model: str) -> Model:
     return load(model)
 
 
-def surveyed(model: str, methods: tuple[MethodRun, ...]) -> Survey:
-    """Load a model and see which methods it runs.
+def surveyed(model: str, methods: tuple[MethodRun, ...], references: tuple[Source, ...] = ()) -> Survey:
+    """Load a model and see which methods it runs, and on which references.
 
     Raises:
+        InputError: references or prompts cannot be read.
         ModelError: there is no such model.
     """
     backbone = loaded(model)
@@ -120,7 +124,33 @@ def surveyed(model: str, methods: tuple[MethodRun, ...]) -> Survey:
             refused[each.title] = str(error)
             continue
         states[each.title] = state_of(method, backbone)
-    return Survey(backbone.about.shape.frames, states, refused)
+    frames = backbone.about.shape.frames
+    refused_cells = {}
+    for number, source in enumerate(references):
+        asked = source.asked(frames)
+        for each in methods:
+            if each.title in states:
+                reasons = ((one, _refusal(each, source, one, backbone)) for one in asked)
+                refused_cells[each.title, number] = {
+                    (one.reference, one.kind): reason for one, reason in reasons if reason is not None
+                }
+    return Survey(frames, states, refused, refused_cells)
+
+
+def _refusal(method: MethodRun, source: Source, asked: Asked, model: Model) -> str | None:
+    """Why a method cannot run on a reference with a prompt, as far as that is seen before; None where it can."""
+    told = source.told(asked, method.name, method.settings, model.about.shape.frames)
+    values = {**told, **method.settings}
+    lacking = untold(method.name, values)
+    if lacking is not None:
+        return f"it must be told {NEEDED[lacking]}: {source.advice.get(lacking, 'give it in the settings')}"
+    if not told:
+        return None
+    try:
+        prepare(ask(method.name, values, prompt=asked.prompt), model)
+    except MotionliftError as error:
+        return str(error)
+    return None
 
 
 def record_of(cell: Cell, measure: Callable[[Cell], Mapping[str, Any]]) -> dict[str, Any]:
@@ -149,8 +179,9 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     """
     backbone = loaded(cell.model)
     forget_peak_memory(backbone.about.device)
-    opened = cell.source.open(cell.asked, cell.method.name, cell.method.settings, backbone)
-    settings = {**opened.told, **cell.method.settings}
+    opened = cell.source.open(cell.asked, backbone)
+    told = cell.source.told(cell.asked, cell.method.name, cell.method.settings, backbone.about.shape.frames)
+    settings = {**told, **cell.method.settings}
     request = ask(cell.method.name, settings, prompt=cell.asked.prompt, seed=cell.seed)
     job = prepare(request, backbone, frames=opened.frames)
     costs = Costs(job.model)

@@ -4,6 +4,7 @@ import functools
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ MOST_CELLS = 20_000
 """Most cells of a run (ours: thirty times the largest bundled one)."""
 MOST_PROCESSES = 4
 """Most processes that are started unasked (ours: each holds a model, the small ones a gigabyte)."""
+MOST_REASONS = 3
+"""Most reasons that are told why a method leaves out references of one source (ours: captions may each have one of their own)."""
 DIED = "the process ended while it was at work, most likely for want of memory"
 
 Measure = Callable[[Cell], Mapping[str, Any]]
@@ -94,7 +97,7 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
         InputError: references or prompts cannot be read.
         ModelError: there is no such model, tracker or CLIP model.
         OutputError: the output folder cannot be written.
-        SettingError: a method that none of the models runs.
+        SettingError: a method that none of the models runs on any reference.
     """
     check_at_hand(run.measuring)
     records = run.output / RECORDS
@@ -110,14 +113,26 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
     lines = read_lines(records)
     done = [record for record in lines.records if not (again and ("error" in record or CODE not in record))]
     waiting = [stated[json.dumps(each)] for each in missing([cell.stated() for cell in stated.values()], done)]
-    left_out = [
-        f"{title} on {model}: {reason}" for model, survey in surveys.items() for title, reason in survey.refused.items()
-    ]
+    left_out = [line for model, survey in surveys.items() for line in _left_out(run, model, survey)]
     return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records)
 
 
+def _left_out(run: RunFile, model: str, survey: Survey) -> Iterator[str]:
+    """What a model does not run, and why: whole methods, and cells of references of which too little is said."""
+    for title, reason in survey.refused.items():
+        yield f"{title} on {model}: {reason}"
+    for (title, number), cells in survey.refused_cells.items():
+        source = run.references[number]
+        reasons = Counter(cells.values())
+        if len(reasons) > MOST_REASONS:
+            yield f"{title} on {model}, {source.kind}: {len(reasons) - MOST_REASONS} reasons more than these:"
+        for reason, count in reasons.most_common(MOST_REASONS):
+            some = f" ({count} of {source.size()} prompts)" if count < source.size() else ""
+            yield f"{title} on {model}, {source.kind}{some}: {reason}"
+
+
 def _survey(run: RunFile, model: str) -> tuple[str, Survey]:
-    return model, surveyed(model, run.methods)
+    return model, surveyed(model, run.methods, run.references)
 
 
 def _died(model: str) -> NoReturn:
@@ -130,11 +145,13 @@ def _cells(run: RunFile, model: str, survey: Survey, contents: Sequence[Mapping[
     Cells that lift the same come apart by at least the number of methods: the later ones find the motion in the cache.
     """
     methods = [method for method in run.methods if method.title in survey.states]
-    for source, known in zip(run.references, contents, strict=True):
+    for number, (source, known) in enumerate(zip(run.references, contents, strict=True)):
         for asked in source.asked(survey.frames):
             content = {CONTENT: known[asked.reference]} if asked.reference in known else {}
             for seed in (asked.number,) if run.seeds is None else run.seeds:
                 for method in methods:
+                    if (asked.reference, asked.kind) in survey.refused_cells.get((method.title, number), {}):
+                        continue
                     state = {**survey.states[method.title], **content}
                     yield Cell(model, method, source, asked, seed, run.measuring, state, run.output)
 
@@ -154,11 +171,21 @@ def _check_count(run: RunFile) -> None:
 
 
 def _check_methods(run: RunFile, surveys: Mapping[str, Survey]) -> None:
-    """Refuse a method that none of the models runs."""
+    """Refuse a method that none of the models runs on any reference."""
     for method in run.methods:
-        reasons = [survey.refused.get(method.title) for survey in surveys.values()]
+        reasons = [_refusal(run, survey, method.title) for survey in surveys.values()]
         if all(reasons):
             raise SettingError(f"{method.title}: {reasons[0]}")
+
+
+def _refusal(run: RunFile, survey: Survey, title: str) -> str | None:
+    """Why a model runs a method on no reference at all; None where it runs it on some."""
+    if title in survey.refused:
+        return survey.refused[title]
+    cells = [survey.refused_cells.get((title, number), {}) for number in range(len(run.references))]
+    if any(len(own) < source.size() for own, source in zip(cells, run.references, strict=True)):
+        return None
+    return next(iter(cells[0].values()))
 
 
 def _make(folder: Path) -> None:

@@ -10,12 +10,22 @@ A run is a grid: every model with every method, on every reference, for each of 
     references:
       - world: {count: 8}                                     # of the bundled world, with prompts of their own
       - folder: {path: clips, prompts: ["a red star on a blue striped background"]}
-      - davis: {path: DAVIS/JPEGImages/480p, prompts: prompts.csv}  # clip,caption,subject,scene
+      - davis: {path: DAVIS/JPEGImages/480p, prompts: prompts.csv}  # clip,caption,subject,scene[,subjects,targets]
     seeds: [0, 1]               # or "own": every reference's number, so that no two share their noise
     metrics: [truth]            # by default all that can be computed
     tracker: flow               # or lucas-kanade, or cotracker where torch.hub has it
     clip_model: openai/clip-vit-large-patch14  # for CLIP's figures, which are left out without it
     output: runs/first          # records.jsonl and videos/ go here
+
+Methods that tune must be told what a reference shows, and MotionFlow which words move, and which of the prompt move in their
+place. The world says all of it. A folder says it by a table of captions and, beside the prompts, their targets::
+
+      - folder:
+          path: clips
+          captions: captions.csv    # clip,caption[,subjects], such as 0000.mp4,a red star on a grey plain background,red star
+          prompts: [{prompt: a green ring on a blue plain background, targets: [green ring]}]
+
+Where it is not said, the cells of such a method are left out when the run is laid out, and why is told.
 
 Paths are relative to the folder in which the command is called.
 """  # noqa: D214, D405, D411
@@ -32,6 +42,7 @@ import yaml
 
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, World
+from motionlift.bench.words import TARGETS
 from motionlift.core.settings import MOST_TEXT, with_values
 from motionlift.errors import InputError, MotionliftError
 from motionlift.methods import method as method_named
@@ -54,6 +65,8 @@ MOST_PROMPTS = 2
 """Most prompts for one reference of the world: so many of their stream belong to each."""
 OPTIONAL = ("seeds", "metrics", "tracker", "clip_model")
 """Keys that a run need not have."""
+PROMPT = (("prompt",), (TARGETS,))
+"""Keys that a prompt must have, and those that it may have, where it is more than a text."""
 OWN = "own"
 """Word for seeds that are the references' numbers."""
 
@@ -324,13 +337,20 @@ class _Page:
         )
 
     def _folder(self, node: yaml.Node) -> Folder:
-        parts = self._mapping(node, "folder", ("path", "prompts"))
-        prompts = []
+        parts = self._mapping(node, "folder", ("path", "prompts"), ("captions",))
+        prompts: list[str] = []
+        targets: dict[str, tuple[str, ...]] = {}
         for item in self._items(parts["prompts"], "prompts"):
-            prompts.append(self._text(item, "a prompt"))
+            own = {"prompt": item} if isinstance(item, yaml.ScalarNode) else self._mapping(item, "a prompt", *PROMPT)
+            prompts.append(self._text(own["prompt"], "a prompt"))
             self._checked(item, lambda: check_prompt(prompts[-1]))
-        folder = Folder(Path(self._text(parts["path"], "path")), _distinct(prompts))
+            if TARGETS in own:
+                words = [self._text(word, "a target") for word in self._items(own[TARGETS], TARGETS)]
+                targets[prompts[-1]] = tuple(words)
+        captions = Path(self._text(parts["captions"], "captions")) if "captions" in parts else None
+        folder = Folder(Path(self._text(parts["path"], "path")), _distinct(prompts), captions, tuple(targets.items()))
         self._checked(parts["path"], folder.size)
+        self._checked(parts.get("captions", node), folder.check)
         return folder
 
     def _davis(self, node: yaml.Node) -> Davis:

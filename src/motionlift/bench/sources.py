@@ -7,7 +7,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -17,12 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from motionlift.bench.references import clip_of, figures, prompt_scene, reference, words_of
-from motionlift.core.method_settings import Tuned
+from motionlift.bench.words import CAPTION, SUBJECTS, TARGETS, Words, told_to
 from motionlift.core.model import Model
-from motionlift.core.settings import with_values
 from motionlift.errors import InputError
 from motionlift.measure.truth import looks_right
-from motionlift.methods import method as method_named
 from motionlift.video.clip import Clip
 from motionlift.video.limits import SIDES
 from motionlift.work.prepare import check_prompt
@@ -39,12 +37,16 @@ LONGEST_SIDE = 1024
 KINDS = ("caption", "subject", "scene")
 """Prompts of every clip in DiTFlow's protocol: what it shows, another subject, and another scene around it too."""
 CLIP_COLUMN = "clip"
-"""Column of a table of prompts that names the clip."""
+"""Column of a table that names the clip."""
+BETWEEN = ";"
+"""What stands between several subjects or targets in a cell of a table."""
 PICTURES = (".jpg", ".jpeg")
 CONTENT = "content"
 """Key of a record under which the start of the hash of what its reference shows stands; those of the world have none."""
 CONTENT_CHARACTERS = 12
 """Characters of the start of a hash that stand for what a reference shows (ours, as for weights and defaults)."""
+NOTHING_SAID = Words()
+"""Where no file says anything of a reference; or where, as in the world, its name says all."""
 UNREADABLE = "unreadable"
 """Stands for the hash of a file that cannot be read: its cells fail alone, and are measured anew once it can."""
 
@@ -61,6 +63,8 @@ class Asked:
     """What the video is to show."""
     kind: str
     """What kind of prompt it is, such as ``caption``; or its number among the prompts of its reference."""
+    words: Words = NOTHING_SAID
+    """What is said of the reference and the prompt, where files say it."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,6 @@ class Opened:
     """What is lifted."""
     frames: int | None
     """Frames to lift; the model's own by default."""
-    told: Mapping[str, Any]
-    """Settings that tell the method what the reference shows, where it asks."""
     truth: Callable[[Tensor], Mapping[str, Any]] | None
     """Exact figures of generated frames, where the truth is known."""
 
@@ -83,6 +85,8 @@ class Source(Protocol):
 
     kind: ClassVar[str]
     """Name of the source in run files and records."""
+    advice: ClassVar[Mapping[str, str]]
+    """By what a method may have to know, a key of :data:`motionlift.bench.words.NEEDED`: how the source is made to say it."""
 
     def size(self) -> int:
         """How many prompts there are for all references together; errors as of :meth:`asked`."""
@@ -106,8 +110,12 @@ class Source(Protocol):
         """
         ...
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
-        """One reference for one method with its settings.
+    def told(self, asked: Asked, method: str, settings: Mapping[str, Any], frames: int) -> Mapping[str, Any]:
+        """Settings by which a method is told what the reference shows, where it asks; for a model of so many frames."""
+        ...
+
+    def open(self, asked: Asked, model: Model) -> Opened:
+        """One reference, as a model takes it.
 
         Raises:
             InputError: it cannot be read.
@@ -120,6 +128,7 @@ class World:
     """Held-out references of the bundled world, whose motion and looks are known exactly, with prompts of their own."""
 
     kind: ClassVar[str] = "world"
+    advice: ClassVar[Mapping[str, str]] = {}
     count: int
     """How many references."""
     first: int = 0
@@ -143,16 +152,19 @@ class World:
         """None: the number of a scene says all of it."""
         return {}
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
-        """The scene, rendered, with its truth; methods that ask are told the right words."""
-        frames = backbone.about.shape.frames
-        scene, wanted = reference(asked.number, frames), prompt_scene(asked.number, int(asked.kind), frames)
-        return Opened(
-            clip_of(scene, backbone.about.fps),
-            None,
-            words_of(method, scene, wanted),
-            lambda made: exact_figures(made, scene, wanted),
-        )
+    def told(self, asked: Asked, method: str, settings: Mapping[str, Any], frames: int) -> Mapping[str, Any]:
+        """The right words of the scene and of the prompt's, where the method asks."""
+        return words_of(method, *self._scenes(asked, frames))
+
+    def open(self, asked: Asked, model: Model) -> Opened:
+        """The scene, rendered, with its truth."""
+        scene, wanted = self._scenes(asked, model.about.shape.frames)
+        return Opened(clip_of(scene, model.about.fps), None, lambda made: exact_figures(made, scene, wanted))
+
+    @staticmethod
+    def _scenes(asked: Asked, frames: int) -> tuple[Scene, Scene]:
+        """Of the reference and of the prompt."""
+        return reference(asked.number, frames), prompt_scene(asked.number, int(asked.kind), frames)
 
 
 def exact_figures(made: Tensor, scene: Scene, wanted: Scene) -> dict[str, float]:
@@ -166,10 +178,19 @@ class Folder:
     """A folder of MP4 files, each cast onto the same prompts."""
 
     kind: ClassVar[str] = "folder"
+    advice: ClassVar[Mapping[str, str]] = {
+        CAPTION: "give folder a table with the columns clip and caption, such as captions: captions.csv",
+        SUBJECTS: f"add the column subjects to the table of captions, with {BETWEEN} between several",
+        TARGETS: "write prompts as {prompt: a red star on a blue plain background, targets: [red star]}",
+    }
     path: Path
     """The folder."""
     prompts: tuple[str, ...]
     """What the videos are to show."""
+    captions: Path | None = None
+    """CSV table with the columns ``clip``, the file's name, ``caption`` and, if need be, ``subjects``; a line for each file."""
+    targets: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Prompts with the words of each that move as the subjects do."""
 
     def size(self) -> int:
         """Prompts for all files."""
@@ -177,19 +198,50 @@ class Folder:
 
     def asked(self, frames: int) -> Sequence[Asked]:
         """Every prompt for every file, in the order of the files' names."""
+        names = self._names()
+        said, targets = self._said(names), dict(self.targets)
         return [
-            Asked(name, number, prompt, str(place))
-            for number, name in enumerate(self._names())
+            Asked(name, number, prompt, str(place), replace(said[name], targets=targets.get(prompt, ())))
+            for number, name in enumerate(names)
             for place, prompt in enumerate(self.prompts)
         ]
 
     def contents(self) -> Mapping[str, str]:
-        """Of every file, as it is."""
-        return {name: hash_of(self.path / name)[:CONTENT_CHARACTERS] for name in self._names()}
+        """Of every file, as it is, and of what methods are told of it."""
+        names = self._names()
+        said = self._said(names)
+        return {name: self._content(hash_of(self.path / name), said[name]) for name in names}
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
+    def told(self, asked: Asked, method: str, settings: Mapping[str, Any], frames: int) -> Mapping[str, Any]:
+        """Caption, subjects and targets, as far as the table and the run file say them."""
+        return told_to(method, settings, asked.words)
+
+    def open(self, asked: Asked, model: Model) -> Opened:
         """The file."""
-        return Opened(self.path / asked.reference, None, {}, None)
+        return Opened(self.path / asked.reference, None, None)
+
+    def check(self) -> None:
+        """Refuse a folder or a table of captions that cannot be read; errors as of :meth:`asked`."""
+        self._said(self._names())
+
+    def _content(self, file: str, words: Words) -> str:
+        if self.captions is None and not self.targets:
+            return file[:CONTENT_CHARACTERS]
+        told = json.dumps([file, words.caption, words.subjects, self.targets])
+        return hashlib.sha256(told.encode()).hexdigest()[:CONTENT_CHARACTERS]
+
+    def _said(self, names: Sequence[str]) -> dict[str, Words]:
+        """What the table says of every file."""
+        if self.captions is None:
+            return dict.fromkeys(names, NOTHING_SAID)
+        rows = {row[CLIP_COLUMN]: row for row in read_table(self.captions, (CLIP_COLUMN, CAPTION), (SUBJECTS,))}
+        lacking = [name for name in names if name not in rows]
+        if lacking:
+            raise InputError(
+                f"{self.captions} has no line for {lacking[0]} ({len(lacking)} of {len(names)} files of {self.path} have "
+                "none); add one for each"
+            )
+        return {name: Words(rows[name][CAPTION], several(rows[name][SUBJECTS])) for name in names}
 
     def _names(self) -> list[str]:
         names = sorted(path.name for path in _listed(self.path) if path.suffix.lower() == ".mp4")
@@ -204,10 +256,15 @@ class Davis:
     """DAVIS: a folder of JPEG frames for each clip, and a table with three prompts for each (DiTFlow's protocol)."""
 
     kind: ClassVar[str] = "davis"
+    advice: ClassVar[Mapping[str, str]] = {
+        SUBJECTS: f"add the column subjects to the table of prompts, words of the caption, with {BETWEEN} between several",
+        TARGETS: f"add the column targets to the table of prompts, words of subject and scene, with {BETWEEN} between several",
+    }
     path: Path
     """The folder that holds the clips' folders, such as ``DAVIS/JPEGImages/480p``."""
     prompts: Path
-    """CSV table with the columns ``clip``, ``caption``, ``subject`` and ``scene``, a line for each clip that takes part."""
+    """CSV table with the columns ``clip``, ``caption``, ``subject`` and ``scene``, a line for each clip that takes part; if need be
+    also ``subjects``, words of the caption that move, and ``targets``, words of both other prompts that move in their place."""
     frames: int = 24
     """Frames of every clip, its first ones, one after the other (DiTFlow, paper)."""
     clips: int = 50
@@ -220,7 +277,7 @@ class Davis:
     def asked(self, frames: int) -> Sequence[Asked]:
         """The three prompts of every clip of the table."""
         return [
-            Asked(row[CLIP_COLUMN], number, row[kind], kind)
+            Asked(row[CLIP_COLUMN], number, row[kind], kind, _words(row, kind))
             for number, row in enumerate(self._rows())
             for kind in KINDS
         ]
@@ -229,23 +286,26 @@ class Davis:
         """Of the pictures that take part, of how many are wanted, and of the caption, which some methods are told."""
         return {row[CLIP_COLUMN]: self._content(row) for row in self._rows()}
 
-    def open(self, asked: Asked, method: str, settings: Mapping[str, Any], backbone: Model) -> Opened:
-        """The frames at the model's rate; methods that ask for a source prompt are given the caption."""
-        caption = next(row["caption"] for row in self._rows() if row[CLIP_COLUMN] == asked.reference)
+    def told(self, asked: Asked, method: str, settings: Mapping[str, Any], frames: int) -> Mapping[str, Any]:
+        """The caption, and the subjects and targets that the table says."""
+        return told_to(method, settings, asked.words)
+
+    def open(self, asked: Asked, model: Model) -> Opened:
+        """The frames at the model's rate."""
         frames = read_pictures(self.path / asked.reference, self.frames)
-        told = {"source_prompt": caption} if asks_for_source(method, settings) else {}
-        return Opened(Clip.of(frames, backbone.about.fps), self.frames, told, None)
+        return Opened(Clip.of(frames, model.about.fps), self.frames, None)
 
     def _content(self, row: Mapping[str, str]) -> str:
         try:
             pictures = [hash_of(path) for path in _pictures(self.path / row[CLIP_COLUMN], self.frames)]
         except InputError:
             pictures = [UNREADABLE]
-        told = json.dumps([self.frames, row["caption"], pictures])
+        words = [row[name] for name in (SUBJECTS, TARGETS) if row[name]]
+        told = json.dumps([self.frames, row[CAPTION], pictures, *words])
         return hashlib.sha256(told.encode()).hexdigest()[:CONTENT_CHARACTERS]
 
     def _rows(self) -> list[dict[str, str]]:
-        rows = read_table(self.prompts, (CLIP_COLUMN, *KINDS))[: self.clips]
+        rows = read_table(self.prompts, (CLIP_COLUMN, *KINDS), (SUBJECTS, TARGETS))[: self.clips]
         names = {path.name for path in _listed(self.path) if path.is_dir()}
         lacking = [row[CLIP_COLUMN] for row in rows if row[CLIP_COLUMN] not in names]
         if lacking:
@@ -256,11 +316,14 @@ class Davis:
         return rows
 
 
-def asks_for_source(method: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a method makes use of what the reference shows: it tunes, asks for subjects, or inverts."""
-    kind = method_named(method).Settings
-    asked = {item.name for item in fields(kind)}
-    return issubclass(kind, Tuned) or "subjects" in asked or with_values(kind(), settings).inversion
+def _words(row: Mapping[str, str], kind: str) -> Words:
+    """What a line of DAVIS's table says for one of its prompts; in the prompt that is the caption the subjects move themselves."""
+    return Words(row[CAPTION], several(row[SUBJECTS]), several(row[SUBJECTS if kind == CAPTION else TARGETS]))
+
+
+def several(cell: str) -> tuple[str, ...]:
+    """The subjects or targets that a cell of a table holds."""
+    return tuple(part.strip() for part in cell.split(BETWEEN) if part.strip())
 
 
 def read_pictures(folder: Path, count: int) -> Tensor:
@@ -327,8 +390,8 @@ def _picture(path: Path) -> np.ndarray:
         raise InputError(f"{path} is no JPEG picture that can be read; remove or replace it") from error
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a CSV file, which must have the columns and text in each of them.
+def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:
+    """The rows of a CSV file, which must have the columns and text in each of them; optional ones are empty where they lack.
 
     Raises:
         InputError: it cannot be read, a column is missing, a field is empty, a clip comes twice, or there are no rows.
@@ -342,7 +405,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         lacking = [column for column in columns if column not in (rows.fieldnames or ())]
         if lacking:
             raise InputError(f"{path} has no column {', '.join(lacking)}; needed are {', '.join(columns)}")
-        found = [_row(path, rows.line_num, row, columns) for row in rows]
+        found = [_row(path, rows.line_num, row, columns, optional) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read: {reason}; give a CSV file in UTF-8") from error
@@ -354,19 +417,23 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return found
 
 
-def _row(path: Path, line: int, row: Mapping[str, str | None], columns: Sequence[str]) -> dict[str, str]:
+def _row(
+    path: Path, line: int, row: Mapping[str, str | None], columns: Sequence[str], optional: Sequence[str]
+) -> dict[str, str]:
     if None in row:  # where DictReader keeps what has no column
         raise InputError(
             f'{path}, line {line}: more cells than columns; put text that holds a comma into quotes, such as "a dog, running"'
         )
-    cells = {column: (row[column] or "").strip() for column in columns}
-    empty = [column for column, text in cells.items() if not text]
+    cells = {column: (row.get(column) or "").strip() for column in (*columns, *optional)}
+    empty = [column for column in columns if not cells[column]]
     if empty:
         raise InputError(f"{path}, line {line}: {empty[0]} is empty; every clip needs {', '.join(columns)}")
     clip = cells[CLIP_COLUMN]
     if Path(clip).name != clip or clip in (".", ".."):
-        raise InputError(f"{path}, line {line}: clip is {clip[:80]!r}; give the name of a folder, without its path")
-    for column in columns:
+        raise InputError(
+            f"{path}, line {line}: clip is {clip[:80]!r}; give the name of a folder or file, without its path"
+        )
+    for column in filter(cells.get, cells):
         try:
             check_prompt(cells[column])
         except InputError as error:

@@ -12,8 +12,8 @@ def told(*records: dict) -> list[str]:
     return mixtures(sections(records))
 
 
-def of(reference: int, **more: object) -> dict:
-    found = record("none", reference, {"looks": 1.0}, **more)
+def of(reference: int, method: str = "none", **more: object) -> dict:
+    found = record(method, reference, {"looks": 1.0}, **more)
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -22,11 +22,16 @@ def test_one_code_on_one_device_is_nothing_to_tell():
 
 
 def test_several_codes_and_unknown_ones():
-    stand = "cells of several states of the code, or of an unknown one, stand side by side: "
-    assert told(of(0), of(1, code="abc"), of(2, code="abc")) == [f"{stand}0123456789abcdef (1), abc (2)"]
-    assert told(of(0, code=None), of(1, code=None)) == [f"{stand}unknown (2)"]
+    stand = "results of more than one state of the code may stand side by side: "
+    assert told(of(0), of(1, code="abc"), of(2, code="abc")) == [f"{stand}several are of none on tiny"]
+    assert told(of(0, code=None), of(1, code=None)) == [f"{stand}2 of 2 records do not say which"]
+    assert told(of(0, code=None), of(1)) == [f"{stand}1 of 2 records do not say which; several are of none on tiny"]
     failed = {**record("none", 7, {}, code="abc"), "error": "no"}
     assert told(of(0), failed) == [], "what failed is in no mean"
+
+
+def test_methods_and_models_have_code_of_their_own():
+    assert told(of(0), of(0, method="smm", code="abc"), of(0, model="large", code="def")) == []
 
 
 def test_a_cell_measured_anew_counts_by_its_last_code():

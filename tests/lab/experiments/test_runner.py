@@ -135,8 +135,7 @@ def test_other_code_is_measured_anew_and_counts_once(
     assert squares(path, 2) == [0, 1]
     write_results(tmp_path, page, ["new"])
     assert "[0, 1, 4]" in page.read_text(), "the later record of a cell alone"
-    assert "several states of the code" in page.read_text()
-    assert "stand side by side: first (1 records), second (2 records)." in page.read_text()
+    assert "stand side by side: several are of none on new." in page.read_text()
 
 
 def test_records_of_unknown_code_stay_and_are_told(tmp_path: Path, experiment: Experiment):
@@ -146,7 +145,7 @@ def test_records_of_unknown_code_stay_and_are_told(tmp_path: Path, experiment: E
     path.write_text(json.dumps({name: value for name, value in record.items() if name != "code"}) + "\n")
     assert squares(path, 2) == [1]
     write_results(tmp_path, page, ["new"])
-    assert "[0, 1]" in page.read_text() and "first (1 records), unknown (1 records)" in page.read_text()
+    assert "[0, 1]" in page.read_text() and "side by side: 1 of 2 records do not say which" in page.read_text()
 
 
 def test_the_defaults_tell_settings_apart_method_by_method(monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,7 @@
 """What a reader must be told of records that stand side by side: of which code they are, and on what they were measured."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from motionlift.bench.records import CODE
 from motionlift.bench.report.summary import Section
@@ -11,22 +11,33 @@ UNKNOWN = "unknown"
 
 
 def mixtures(found: Sequence[Section]) -> list[str]:
-    """A sentence for several states of the code, or an unknown one, and one for each section whose means mix devices."""
-    told = []
-    codes = Counter(_said(each.record, CODE) for section in found for each in section.measurements if not each.error)
-    if codes and (len(codes) > 1 or UNKNOWN in codes):
-        told.append(f"cells of several states of the code, or of an unknown one, stand side by side: {_counted(codes)}")
+    """A sentence on the code, where it is not one known state, and one for each section whose means mix devices."""
+    done = [each for section in found for each in section.measurements if not each.error]
+    told = mixed_code((f"{each.title} on {each.model}", each.record) for each in done)
     for section in found:
         devices = Counter(_said(each.record, "device") for each in section.measurements if not each.error)
         if len(devices) > 1:
-            told.append(f"means of {section.model} on {section.source} mix devices: {_counted(devices)}")
+            counts = ", ".join(f"{name} ({count})" for name, count in sorted(devices.items()))
+            told.append(f"means of {section.model} on {section.source} mix devices: {counts}")
     return told
+
+
+def mixed_code(records: Iterable[tuple[str, Mapping[str, object]]]) -> list[str]:
+    """A sentence where records of one thing are of several states of the code, or some of an unknown one; else nothing.
+
+    Args:
+        records: each with what it is of, such as a method on a model: methods and models have code of their own.
+    """
+    codes: dict[str, Counter[str]] = {}
+    for name, record in records:
+        codes.setdefault(name, Counter())[_said(record, CODE)] += 1
+    unknown = sum(counts[UNKNOWN] for counts in codes.values())
+    several = sorted(name for name, counts in codes.items() if len(counts) > 1)
+    told = [f"{unknown} of {sum(map(Counter.total, codes.values()))} records do not say which"] if unknown else []
+    told += [f"several are of {', '.join(several)}"] if several else []
+    return [f"results of more than one state of the code may stand side by side: {'; '.join(told)}"] if told else []
 
 
 def _said(record: Mapping[str, object], name: str) -> str:
     value = record.get(name)
     return value if isinstance(value, str) else UNKNOWN
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
