@@ -21,7 +21,16 @@ def test_the_command_line_is_frozen():
     assert taken == {
         "transfer": [
             *("reference", "--prompt", "--method", "--model", "--output", "--seed", "--frames", "--steps", "--read"),
-            *("--source-prompt", "--pair", "--set", "--device"),
+            *(
+                "--source-prompt",
+                "--negative-prompt",
+                "--pair",
+                "--strength",
+                "--set",
+                "--run",
+                "--previews",
+                "--device",
+            ),
             *("--slower", "--interpolate", "--between", "--upscale", "--side-by-side", "--json"),
         ],
         "lift": [
@@ -30,7 +39,7 @@ def test_the_command_line_is_frozen():
         ],
         "cast": [
             *("motion", "--prompt", "--model", "--output", "--seed", "--steps"),
-            *("--target", "--strength", "--mix", "--interpolate", "--between", "--upscale"),
+            *("--target", "--negative-prompt", "--strength", "--mix", "--interpolate", "--between", "--upscale"),
             *("--set", "--device", "--keep-motion", "--json"),
         ],
         "export": ["motion", "output", "--for", "--rank"],

@@ -91,6 +91,49 @@ def test_lift_then_cast_is_transfer(clips: Path, model: str, motion: Path):
     assert json.loads(Path("in-two.json").read_text())["motion"] == str(motion)
 
 
+TUNED = ("--method", "vmc", "--source-prompt", "a blue ring on the field", "--steps", "2", "--set", "tuning_steps=2")
+
+
+def test_a_transfer_that_tunes_keeps_its_run_and_is_cast_at_a_strength(clips: Path, model: str):
+    one, common = str(clips / "one.mp4"), ["--prompt", PROMPT, "--model", model]
+    kept = ("--run", "run", "--previews", "1")
+    assert run(["transfer", one, *common, *TUNED, *kept, "--strength", "0.5", "--output", "half.mp4"]) == 0
+    assert {"checkpoint.safetensors", "loss.csv", "previews"} <= {*left_behind("run")}
+    assert left_behind("run/previews") == ["000002.png"]
+    assert json.loads(Path("half.json").read_text())["settings"]["strength"] == 0.5
+    assert run(["lift", one, "--model", model, *TUNED, "--output", "tuned.safetensors"]) == 0
+    assert run(["cast", "tuned.safetensors", *common, "--strength", "0.5", "--output", "in-two.mp4"]) == 0
+    assert Path("half.mp4").read_bytes() == Path("in-two.mp4").read_bytes()
+
+
+def test_of_several_processes_the_first_alone_writes(
+    clips: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("RANK", "1")
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--method", "none"]
+    assert run([*start, *QUICK[:2]]) == 0
+    assert (left_behind(), capsys.readouterr().out) == ([], "")
+
+
+def test_what_a_transfer_cannot_keep_or_weigh_is_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model]
+    assert "ditflow tunes nothing" in refused(capsys, 1, *start, *QUICK, "--run", "run")
+    assert "unknown setting 'strength'" in refused(capsys, 1, *start, *QUICK, "--strength", "0.5")
+    assert "kept in the folder of a run; name one" in refused(capsys, 1, *start, *TUNED, "--previews", "1")
+    assert "strength is '2'" in refused(capsys, 1, *start, *TUNED, "--strength", "2")
+
+
+def test_what_is_not_to_be_shown_is_told_in_one_command_or_in_two(clips: Path, model: str, motion: Path):
+    common = ["--prompt", PROMPT, "--model", model]
+    away = ("--negative-prompt", "a blue dog")
+    assert run(["transfer", str(clips / "one.mp4"), *common, *QUICK, *away, "--output", "once.mp4"]) == 0
+    assert json.loads(Path("once.json").read_text())["settings"]["negative_prompt"] == "a blue dog"
+    assert run(["cast", str(motion), *common, *away, "--output", "two.mp4"]) == 0
+    assert Path("once.mp4").read_bytes() == Path("two.mp4").read_bytes()
+    assert run(["cast", str(motion), *common, "--output", "without.mp4"]) == 0
+    assert Path("once.mp4").read_bytes() != Path("without.mp4").read_bytes()
+
+
 def test_lifting_again_runs_no_network(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     records = []
     for name in ("first.safetensors", "second.safetensors"):
@@ -263,26 +306,3 @@ def test_a_model_that_gives_no_numbers_is_refused(clips: Path, tmp_path: Path, c
     broken.save_pretrained(tmp_path / "broken")
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "broken")]
     assert "no longer finite after step 1" in refused(capsys, 1, *start, *QUICK)
-
-
-def test_a_transfer_keeps_its_tuning_run_and_takes_a_strength(
-    clips: Path, model: str, capsys: pytest.CaptureFixture[str]
-):
-    tuned = ["--method", "vmc", "--source-prompt", "a ring", "--set", "reduced=false", "--set", "tuning_steps=2"]
-    more = [
-        "--steps",
-        "2",
-        "--strength",
-        "0.5",
-        "--run",
-        "kept",
-        "--previews",
-        "1",
-        "--negative-prompt",
-        "a dog",
-        "--json",
-    ]
-    assert run(["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *tuned, *more]) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert record["settings"]["strength"] == 0.5 and record["settings"]["negative_prompt"] == "a dog"
-    assert Path("kept/loss.csv").is_file() and len(list(Path("kept/previews").iterdir())) == 1

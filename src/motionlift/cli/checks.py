@@ -1,19 +1,10 @@
 """What the command line refuses before long work begins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from motionlift.errors import OutputError
-
-
-def check_settings(method: str, values: Mapping[str, Any]) -> None:
-    """Refuse settings before a model is loaded; with the model they are checked again, for its blocks."""
-    from motionlift.core.settings import with_values
-    from motionlift.methods import method as method_named
-
-    with_values(method_named(method).Settings(), values)
 
 
 def check_outputs(video: Path, companions: Sequence[str], reference: Path | None = None) -> None:

@@ -73,7 +73,12 @@ def score(
     notice(found.notices)
     if as_json:
         print(json.dumps(_score_record(found, reference, generated, prompt, tracker), indent=2))
-        return
+    else:
+        _print_scores(found)
+
+
+def _print_scores(found: "Scores") -> None:
+    """Figures with how to read them, and what was left out."""
     from rich.console import Console
 
     from motionlift.cli.progress import score_tables

@@ -86,6 +86,7 @@ def transfer(
     shorthands = {"source_prompt": source_prompt, "negative_prompt": negative_prompt, "strength": strength}
     values = values_of(settings, steps=steps, read=read, **shorthands, **pairs_of(pairs))
     from motionlift.cli.progress import Live
+    from motionlift.loops.run_folder import is_first_process
     from motionlift.work import cast as casting
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting
@@ -104,6 +105,8 @@ def transfer(
         stages = _stages(backbone, interpolate, between, upscale, device)
         job = prepare.prepare(request, backbone, frames=frames, stages=stages)
         video = casting.transferred(job, reference, how, live.step)
+    if not is_first_process():
+        return
     notice(video.record["reference_notices"])
     _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json)
 
