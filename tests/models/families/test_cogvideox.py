@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 import torch.nn.functional as functional
-from diffusers import CogVideoXDPMScheduler
+from diffusers import CogVideoXDPMScheduler, CogVideoXPipeline
 from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0
 
 import motionlift
@@ -12,7 +12,8 @@ from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.model import Model
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.models.families import serving
-from motionlift.models.families.cogvideox import CogVideoX, RotaryAttention
+from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.rotary import RotaryAttention
 from motionlift.signals.attention_maps import cross_probabilities, spatial_probabilities, temporal_probabilities
 from tests.twins import TWINS, WINDOW, cogvideox
 
@@ -27,7 +28,7 @@ def twin(request):
 
 
 @pytest.fixture(scope="module")
-def backbone(twin):
+def model(twin):
     return CogVideoX(TWINS[twin](), twin, CPU)
 
 
@@ -39,12 +40,26 @@ def stock(twin):
     return pipeline
 
 
+def at(model, timestep):
+    """A level of training."""
+    return model.schedule(1).trained[timestep]
+
+
+def timesteps_of(model, steps):
+    return [level.timestep for level in model.schedule(steps).levels]
+
+
+def tensor_of(condition):
+    """What the network is given of a prompt."""
+    return condition.tensors["encoder_hidden_states"]
+
+
 def random(*sizes, seed=0, dtype=torch.float32):
     return torch.randn(*sizes, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-def latents_of(backbone, frames=9, seed=0):
-    return random(*backbone.codec.latent_shape(backbone.codec.fitting(frames)), seed=seed)
+def latents_of(model, frames=9, seed=0):
+    return random(*model.codec.latent_shape(model.codec.fitting(frames)), seed=seed)
 
 
 def as_diffusers(pipeline, latents, timestep, text):
@@ -80,19 +95,21 @@ def attention_through(change):
 # The network
 
 
-def test_it_is_a_backbone_and_serves_the_pipeline(backbone):
-    assert isinstance(backbone, Model)
+def test_it_is_a_model_and_serves_the_pipeline(model):
+    assert isinstance(model, Model)
     assert serving("CogVideoXPipeline") is CogVideoX
-    with pytest.raises(ModelError, match="no backbone serves StableDiffusionPipeline; allowed are models of CogVideoX"):
+    with pytest.raises(
+        ModelError, match="no model family serves StableDiffusionPipeline; allowed are models of CogVideoX"
+    ):
         serving("StableDiffusionPipeline")
 
 
 @pytest.mark.parametrize("frames", [8, 9, 16])
-def test_it_predicts_what_diffusers_predicts(backbone, stock, frames):
-    text = torch.cat([backbone.text.encode(PROMPT), backbone.text.encode("")])
-    latents = latents_of(backbone, frames).expand(2, -1, -1, -1, -1)
-    found = backbone.predict(latents, 700, text)
-    torch.testing.assert_close(found, as_diffusers(stock, latents, 700, text), atol=1e-6, rtol=0)
+def test_it_predicts_what_diffusers_predicts(model, stock, frames):
+    text = model.text.encode(PROMPT).joined(model.text.encode(""))
+    latents = latents_of(model, frames).expand(2, -1, -1, -1, -1)
+    found = model.predict(latents, at(model, 700), text)
+    torch.testing.assert_close(found, as_diffusers(stock, latents, 700, tensor_of(text)), atol=1e-6, rtol=0)
     assert not torch.allclose(found[0], found[1], atol=1e-4)
 
 
@@ -126,46 +143,63 @@ def test_an_attention_that_cannot_be_read_is_refused():
         def __call__(self, attn, hidden_states, encoder_hidden_states, **_):
             return hidden_states, encoder_hidden_states
 
-    backbone = CogVideoX(cogvideox(), "twin", CPU)
-    backbone.network.set_attn_processor(ByHand())
-    whole = backbone.network.transformer_blocks
-    with pytest.raises(ModelError, match="default attention processors"):
-        backbone.record(latents_of(backbone), 0, backbone.text.encode(""), [1])
-    assert backbone.network.transformer_blocks is whole
+    model = CogVideoX(cogvideox(), "twin", CPU)
+    whole, before = model.network["transformer"].transformer_blocks, model.network["transformer"].attn_processors
+    with model.turn(), pytest.raises(ModelError, match="default attention processors"):
+        model.network["transformer"].set_attn_processor(ByHand())
+        model.record(latents_of(model), at(model, 0), model.text.encode(""), [1])
+    assert model.network["transformer"].transformer_blocks is whole
+    assert model.network["transformer"].attn_processors == before
 
 
 def test_half_precision_weights_give_single_precision_results():
     single, half = (CogVideoX(cogvideox().to(kind), "twin", CPU) for kind in (torch.float32, torch.bfloat16))
-    latents, text = latents_of(half), half.text(PROMPT)
-    found = half.predict(latents, 500, text)
-    assert found.dtype == text.dtype == half.encode(random(9, 3, 32, 32).tanh()).dtype == torch.float32
-    torch.testing.assert_close(found, single.predict(latents, 500, text), atol=0.05, rtol=0)
+    latents, text = latents_of(half), half.text.encode(PROMPT)
+    found = half.predict(latents, at(half, 500), text)
+    assert found.dtype == tensor_of(text).dtype == torch.float32
+    assert half.codec.encode(random(9, 3, 32, 32).tanh()).dtype == torch.float32
+    torch.testing.assert_close(found, single.predict(latents, at(single, 500), text), atol=0.05, rtol=0)
 
 
-def test_the_model_is_frozen_and_has_no_dropout(backbone):
-    parts = backbone.network, backbone.vae, backbone.pipeline.text_encoder
-    assert not any(parameter.requires_grad for part in parts for parameter in part.parameters())
-    assert not any(module.training for part in parts for module in part.modules())
+def test_the_parts_are_frozen_and_have_no_dropout_while_they_run(twin):
+    pipeline, ran = TWINS[twin](), []
+    parts = (pipeline.transformer, pipeline.vae, pipeline.text_encoder)
+    for part in parts:
+        part.requires_grad_(True).train()
+
+    def look(part):
+        ran.append(part)
+        assert not any(parameter.requires_grad for parameter in part.parameters())
+        assert not any(module.training for module in part.modules())
+
+    model = CogVideoX(pipeline, twin, CPU)
+    for part, kind in zip(parts, ("patch_embed", "encoder", "encoder"), strict=True):
+        part.get_submodule(kind).register_forward_pre_hook(lambda *_, part=part: look(part))
+    latents = model.codec.encode(random(9, 3, 32, 32).tanh())
+    model.predict(latents, at(model, 300), model.text.encode(PROMPT))
+    assert set(ran) == set(parts)
+    assert all(parameter.requires_grad for part in parts for parameter in part.parameters())
+    assert all(module.training for part in parts for module in part.modules())
 
 
 # Positions
 
 
-def test_its_own_positions_change_nothing(backbone):
+def test_its_own_positions_change_nothing(model):
     for frames in (9, 16):
-        latents, text = latents_of(backbone, frames), backbone.text.encode(PROMPT)
-        positions = backbone.positions(backbone.codec.fitting(frames))
-        plain = backbone.predict(latents, 300, text)
-        torch.testing.assert_close(backbone.predict(latents, 300, text, positions), plain, atol=0, rtol=0)
+        latents, text = latents_of(model, frames), model.text.encode(PROMPT)
+        positions = model.positions(model.codec.fitting(frames))
+        plain = model.predict(latents, at(model, 300), text)
+        torch.testing.assert_close(model.predict(latents, at(model, 300), text, positions), plain, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("frames", [9, 16])  # the configured length, and one whose table is computed anew
 def test_a_changed_table_is_an_edited_position_table(frames):
-    backbone, stock = CogVideoX(cogvideox(rotary=False), "twin", CPU), cogvideox(rotary=False)
-    latents, text = latents_of(backbone, frames), backbone.text.encode(PROMPT)
-    shape = backbone.codec.fitting(frames)
-    table = backbone.positions(shape)["table"]
-    assert table.shape == (1, backbone.lattice(shape).tokens, 32)
+    model, stock = CogVideoX(cogvideox(rotary=False), "twin", CPU), cogvideox(rotary=False)
+    latents, text = latents_of(model, frames), model.text.encode(PROMPT)
+    shape = model.codec.fitting(frames)
+    table = model.positions(shape)["table"]
+    assert table.shape == (1, model.lattice(shape).tokens, 32)
     change = random(*table.shape, seed=5)
     embed = stock.transformer.patch_embed
     embed.pos_embedding[:, WINDOW:] += change if frames == 9 else 0
@@ -173,22 +207,22 @@ def test_a_changed_table_is_an_edited_position_table(frames):
     embed._get_positional_embeddings = lambda *given, **named: (
         computed(*given, **named) + functional.pad(change, (0, 0, WINDOW, 0))
     )
-    found = backbone.predict(latents, 300, text, {"table": table + change})
-    torch.testing.assert_close(found, as_diffusers(stock, latents, 300, text), atol=1e-6, rtol=0)
-    assert (found - backbone.predict(latents, 300, text)).abs().max() > 0.1
+    found = model.predict(latents, at(model, 300), text, {"table": table + change})
+    torch.testing.assert_close(found, as_diffusers(stock, latents, 300, tensor_of(text)), atol=1e-6, rtol=0)
+    assert (found - model.predict(latents, at(model, 300), text)).abs().max() > 0.1
 
 
 def test_changed_rotary_tensors_turn_queries_and_keys_apart():
-    backbone = CogVideoX(cogvideox(), "twin", CPU)
-    latents, text = latents_of(backbone), backbone.text.encode(PROMPT)
-    names, tokens = ("query_cos", "query_sin", "key_cos", "key_sin"), backbone.lattice(backbone.about.shape).tokens
+    model = CogVideoX(cogvideox(), "twin", CPU)
+    latents, text = latents_of(model), model.text.encode(PROMPT)
+    names, tokens = ("query_cos", "query_sin", "key_cos", "key_sin"), model.lattice(model.about.shape).tokens
     unturned = {name: torch.full((tokens, 16), float(name.endswith("cos"))) for name in names}
     turned = {name: random(tokens, 16, seed=n) for n, name in enumerate(names)}
-    assert {name: tensor.shape for name, tensor in backbone.positions(backbone.about.shape).items()} == {
+    assert {name: tensor.shape for name, tensor in model.positions(model.about.shape).items()} == {
         name: tensor.shape for name, tensor in turned.items()
     }
-    before = backbone.record(latents, 300, text, [0], unturned)[0]
-    after = backbone.record(latents, 300, text, [0], turned)[0]
+    before = model.record(latents, at(model, 300), text, [0], unturned)[0]
+    after = model.record(latents, at(model, 300), text, [0], turned)[0]
     for name in ("query", "key"):
         even, odd = getattr(before, name)[..., ::2], getattr(before, name)[..., 1::2]
         cosine, sine = turned[f"{name}_cos"], turned[f"{name}_sin"]
@@ -203,8 +237,8 @@ def test_changed_rotary_tensors_turn_queries_and_keys_apart():
     torch.testing.assert_close(after.value, before.value, atol=0, rtol=0)
 
 
-def recorded_loss(backbone, latents, positions, blocks=(0, 2)):
-    record = backbone.record(latents, 600, backbone.text.encode(PROMPT), blocks, positions)
+def recorded_loss(model, latents, positions, blocks=(0, 2)):
+    record = model.record(latents, at(model, 600), model.text.encode(PROMPT), blocks, positions)
     seen = [
         tensor for number in blocks for tensor in (record[number].query, record[number].key, record[number].features)
     ]
@@ -214,12 +248,12 @@ def recorded_loss(backbone, latents, positions, blocks=(0, 2)):
 def test_gradients_to_latents_and_to_each_positional_tensor_by_finite_differences(twin):
     pipeline = TWINS[twin]()
     pipeline.transformer.double()
-    backbone = CogVideoX(pipeline, twin, CPU)
-    leaves = {"latents": latents_of(backbone), **backbone.positions(backbone.about.shape)}
+    model = CogVideoX(pipeline, twin, CPU)
+    leaves = {"latents": latents_of(model), **model.positions(model.about.shape)}
     leaves = {name: tensor.double().requires_grad_() for name, tensor in leaves.items()}
 
     def loss(given):
-        return recorded_loss(backbone, given["latents"], {name: given[name] for name in given if name != "latents"})
+        return recorded_loss(model, given["latents"], {name: given[name] for name in given if name != "latents"})
 
     gradients = torch.autograd.grad(loss(leaves), list(leaves.values()))
     for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
@@ -234,15 +268,17 @@ def test_gradients_to_latents_and_to_each_positional_tensor_by_finite_difference
 def test_gradients_are_the_same_when_activations_are_recomputed(twin, monkeypatch):
     found = []
     for limit in (0, 1e9):  # with recomputation, without
-        monkeypatch.setattr("motionlift.models.families.cogvideox.CHECKPOINTED_PARAMETERS", limit)
-        backbone = CogVideoX(TWINS[twin](), twin, CPU)
-        assert backbone.network.gradient_checkpointing == (limit == 0)
-        leaves = {"latents": latents_of(backbone), **backbone.positions(backbone.about.shape)}
+        monkeypatch.setattr("motionlift.models.shared.CHECKPOINTED_PARAMETERS", limit)
+        model = CogVideoX(TWINS[twin](), twin, CPU)
+        with model.turn():
+            assert model.network["transformer"].gradient_checkpointing == (limit == 0)
+        assert not model.network["transformer"].gradient_checkpointing
+        leaves = {"latents": latents_of(model), **model.positions(model.about.shape)}
         leaves = {name: tensor.requires_grad_() for name, tensor in leaves.items()}
         positions = {name: leaves[name] for name in leaves if name != "latents"}
-        reference = backbone.record(latents_of(backbone, seed=8), 600, backbone.text.encode(PROMPT), [0, 1])
-        with backbone.injecting(reference):
-            loss = recorded_loss(backbone, leaves["latents"], positions)
+        reference = model.record(latents_of(model, seed=8), at(model, 600), model.text.encode(PROMPT), [0, 1])
+        with model.injecting(reference):
+            loss = recorded_loss(model, leaves["latents"], positions)
             found.append(torch.autograd.grad(loss, list(leaves.values()), allow_unused=True))
     torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
 
@@ -268,77 +304,79 @@ def assert_slices(seen, attention, grid):
 
 
 @pytest.mark.parametrize("steps", [1, 30, 50, 61, 103, 121, 206, 1000])
-def test_there_are_as_many_timesteps_as_were_asked_for(backbone, steps):
-    timesteps = backbone.timesteps(steps)
+def test_there_are_as_many_timesteps_as_were_asked_for(model, steps):
+    timesteps = timesteps_of(model, steps)
     assert len(timesteps) == steps and timesteps[0] == 999 and timesteps[-1] >= 0
     assert timesteps == sorted(set(timesteps), reverse=True)
 
 
 @pytest.mark.parametrize("frames", [9, 16])
-def test_a_record_is_what_diffusers_computes(backbone, stock, frames):
-    latents, text = latents_of(backbone, frames), backbone.text.encode(PROMPT)
+def test_a_record_is_what_diffusers_computes(model, stock, frames):
+    latents, text = latents_of(model, frames), model.text.encode(PROMPT)
     calls, outputs = [], []
     handles = [
         block.register_forward_hook(lambda _module, _arguments, output: outputs.append(output[0]))
         for block in stock.transformer.transformer_blocks
     ]
     with attention_through(lambda _, *attention: calls.append(attention) or attention):
-        as_diffusers(stock, latents, 250, text)
+        as_diffusers(stock, latents, 250, tensor_of(text))
     for handle in handles:
         handle.remove()
-    record = backbone.record(latents, 250, text, [2, 0])
+    record = model.record(latents, at(model, 250), text, [2, 0])
     assert set(record) == {0, 2}
     for number, seen in record.items():
         for name, truth in zip(("query", "key", "value"), calls[number], strict=True):
             torch.testing.assert_close(getattr(seen, name), truth[:, :, WINDOW:], atol=1e-5, rtol=0)
         torch.testing.assert_close(seen.features, outputs[number], atol=1e-5, rtol=0)
-        assert_slices(seen, calls[number], backbone.lattice(backbone.codec.fitting(frames)))
-        assert seen.query.shape == (1, 2, backbone.lattice(backbone.codec.fitting(frames)).tokens, 16)
+        assert_slices(seen, calls[number], model.lattice(model.codec.fitting(frames)))
+        assert seen.query.shape == (1, 2, model.lattice(model.codec.fitting(frames)).tokens, 16)
 
 
 @pytest.mark.parametrize(("blocks", "count"), [([0], 1), ([1], 2), ([2], 3), ([1, 0], 2)])
-def test_a_record_stops_after_the_last_block_it_needs(backbone, blocks, count):
-    ran, before = [], backbone.passes.forward
+def test_a_record_stops_after_the_last_block_it_needs(model, blocks, count):
+    ran, before = [], model.passes.forward
     handles = [
-        block.register_forward_hook(lambda *_: ran.append(None)) for block in backbone.network.transformer_blocks
+        block.register_forward_hook(lambda *_: ran.append(None))
+        for block in model.network["transformer"].transformer_blocks
     ]
-    backbone.record(latents_of(backbone), 250, backbone.text.encode(PROMPT), blocks)
+    model.record(latents_of(model), at(model, 250), model.text.encode(PROMPT), blocks)
     for handle in handles:
         handle.remove()
     assert len(ran) == count
-    assert backbone.passes.forward - before == 1
+    assert model.passes.forward - before == 1
 
 
 @pytest.mark.parametrize("recomputed", [False, True])
-def test_without_features_a_record_stops_at_the_attention_and_is_exact(backbone, recomputed):
-    text, latents = backbone.text.encode(PROMPT), latents_of(backbone).requires_grad_()
+def test_without_features_a_record_stops_at_the_attention_and_is_exact(model, recomputed):
+    text, latents = model.text.encode(PROMPT), latents_of(model).requires_grad_()
     if recomputed:
-        backbone.network.enable_gradient_checkpointing()
+        model.network["transformer"].enable_gradient_checkpointing()
     ran: list[None] = []
-    handle = backbone.network.transformer_blocks[1].ff.register_forward_hook(lambda *_: ran.append(None))
-    bare = backbone.record(latents, 250, text, [0, 1], features=False)
+    handle = model.network["transformer"].transformer_blocks[1].ff.register_forward_hook(lambda *_: ran.append(None))
+    bare = model.record(latents, at(model, 250), text, [0, 1], features=False)
     assert len(ran) == recomputed  # where activations are recomputed a block must run to its end
     handle.remove()
-    whole = backbone.record(latents, 250, text, [0, 1])
+    whole = model.record(latents, at(model, 250), text, [0, 1])
     for number, seen in bare.items():
         torch.testing.assert_close(seen.query, whole[number].query)
         assert seen.features.shape == (1, seen.query.shape[2], 0)
-    one, other = (torch.autograd.grad(each[1].key.square().sum(), latents)[0] for each in (bare, whole))
+    with model.turn():  # what recomputes runs as it ran
+        one, other = (torch.autograd.grad(each[1].key.square().sum(), latents)[0] for each in (bare, whole))
     torch.testing.assert_close(one, other)
-    backbone.network.disable_gradient_checkpointing()
+    model.network["transformer"].disable_gradient_checkpointing()
 
 
-def test_injecting_its_own_keys_and_values_changes_nothing(backbone):
-    latents, text = latents_of(backbone), backbone.text.encode(PROMPT)
-    plain = backbone.predict(latents, 250, text)
-    with backbone.injecting(backbone.record(latents, 250, text, [0, 1])):
-        torch.testing.assert_close(backbone.predict(latents, 250, text), plain, atol=1e-6, rtol=0)
+def test_injecting_its_own_keys_and_values_changes_nothing(model):
+    latents, text = latents_of(model), model.text.encode(PROMPT)
+    plain = model.predict(latents, at(model, 250), text)
+    with model.injecting(model.record(latents, at(model, 250), text, [0, 1])):
+        torch.testing.assert_close(model.predict(latents, at(model, 250), text), plain, atol=1e-6, rtol=0)
 
 
-def test_injecting_replaces_video_keys_and_values_in_both_branches_and_nothing_else(backbone, stock):
-    text = torch.cat([backbone.text.encode(""), backbone.text.encode(PROMPT)])
-    latents = latents_of(backbone).expand(2, -1, -1, -1, -1)
-    other = backbone.record(latents_of(backbone, seed=4), 250, backbone.text.encode(PROMPT), [1])
+def test_injecting_replaces_video_keys_and_values_in_both_branches_and_nothing_else(model, stock):
+    text = model.text.encode("").joined(model.text.encode(PROMPT))
+    latents = latents_of(model).expand(2, -1, -1, -1, -1)
+    other = model.record(latents_of(model, seed=4), at(model, 250), model.text.encode(PROMPT), [1])
 
     def replaced(number, query, key, value):
         if number == 1:
@@ -348,20 +386,20 @@ def test_injecting_replaces_video_keys_and_values_in_both_branches_and_nothing_e
         return query, key, value
 
     with attention_through(replaced):
-        truth = as_diffusers(stock, latents, 250, text)
-    with backbone.injecting(other):
-        found = backbone.predict(latents, 250, text)
+        truth = as_diffusers(stock, latents, 250, tensor_of(text))
+    with model.injecting(other):
+        found = model.predict(latents, at(model, 250), text)
     torch.testing.assert_close(found, truth, atol=1e-5, rtol=0)
-    plain = backbone.predict(latents, 250, text)
-    torch.testing.assert_close(plain, as_diffusers(stock, latents, 250, text), atol=1e-5, rtol=0)
+    plain = model.predict(latents, at(model, 250), text)
+    torch.testing.assert_close(plain, as_diffusers(stock, latents, 250, tensor_of(text)), atol=1e-5, rtol=0)
     assert ((found - plain).abs().amax(dim=(1, 2, 3, 4)) > 1e-3).all()
 
 
-def test_a_record_under_injection_shows_what_the_model_uses(backbone):
-    text = backbone.text.encode(PROMPT)
-    other = backbone.record(latents_of(backbone, seed=4), 250, text, [0])
-    with backbone.injecting(other):
-        seen = backbone.record(latents_of(backbone), 250, text, [0])[0]
+def test_a_record_under_injection_shows_what_the_model_uses(model):
+    text = model.text.encode(PROMPT)
+    other = model.record(latents_of(model, seed=4), at(model, 250), text, [0])
+    with model.injecting(other):
+        seen = model.record(latents_of(model), at(model, 250), text, [0])[0]
     torch.testing.assert_close((seen.key, seen.value), (other[0].key, other[0].value), atol=0, rtol=0)
     assert not torch.allclose(seen.query, other[0].query, atol=1e-3)
 
@@ -369,114 +407,115 @@ def test_a_record_under_injection_shows_what_the_model_uses(backbone):
 # Videos
 
 
-def test_encoding_and_decoding_are_the_pipelines(backbone, stock):
-    for part in (stock, backbone.pipeline):
-        part.vae.register_to_config(scaling_factor=0.7)
-        part.vae_scaling_factor_image = 0.7
+def test_encoding_and_decoding_are_the_pipelines(model, stock):
+    for vae in (stock.vae, model.codec.vae):
+        vae.register_to_config(scaling_factor=0.7)
+    stock.vae_scaling_factor_image = 0.7
     for frames in (9, 16):
         pixels = random(frames, 3, 32, 32).tanh()
-        shape = backbone.codec.fitting(frames)
-        latents = backbone.codec.encode(pixels)
-        assert latents.shape == backbone.codec.latent_shape(shape)
+        shape = model.codec.fitting(frames)
+        latents = model.codec.encode(pixels)
+        assert latents.shape == model.codec.latent_shape(shape)
         with torch.no_grad():
             mean = stock.vae.encode(pixels.permute(1, 0, 2, 3)[None]).latent_dist.mean
             video = stock.decode_latents(latents.permute(0, 2, 1, 3, 4))[0].permute(1, 0, 2, 3)
         torch.testing.assert_close(latents, mean * 0.7)
-        found = backbone.codec.decode(latents * 3)
+        found = model.codec.decode(latents * 3)
         assert found.shape == pixels.shape
         assert found.abs().max() <= 1
-        torch.testing.assert_close(backbone.codec.decode(latents), video.clamp(-1, 1), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(model.codec.decode(latents), video.clamp(-1, 1), atol=1e-5, rtol=1e-5)
 
 
-def accepted(backbone, frames):
+def accepted(model, frames):
     try:
-        return backbone.codec.fitting(frames) == Shape(frames, 32, 32)
+        return model.codec.fitting(frames) == Shape(frames, 32, 32)
     except SettingError:
         return False
 
 
 def test_exactly_the_frame_counts_that_the_autoencoder_gives_back_are_accepted():
-    backbone = CogVideoX(cogvideox(), "twin", CPU)
+    model = CogVideoX(cogvideox(), "twin", CPU)
     for frames in [*range(2, 26), 48, 49]:
-        latents = backbone.codec.encode(torch.zeros(frames, 3, 16, 16))
-        given_back = len(backbone.codec.decode(latents))
-        assert accepted(backbone, frames) == (given_back == frames), frames
-        if accepted(backbone, frames):
-            assert latents.shape[2] == backbone.codec.latent_shape(backbone.codec.fitting(frames))[2]
+        latents = model.codec.encode(torch.zeros(frames, 3, 16, 16))
+        given_back = len(model.codec.decode(latents))
+        assert accepted(model, frames) == (given_back == frames), frames
+        if accepted(model, frames):
+            assert latents.shape[2] == model.codec.latent_shape(model.codec.fitting(frames))[2]
 
 
 @pytest.mark.parametrize("frames", [-8, 0, 1, 10, 12])
-def test_a_frame_count_that_does_not_fit_is_refused_by_name(backbone, frames):
-    message = f"{frames} frames do not fit {backbone.about.name}: allowed are 8n and 8n+1 (8, 9, 16, 17, 24, ...; "
+def test_a_frame_count_that_does_not_fit_is_refused_by_name(model, frames):
+    message = f"{frames} frames do not fit {model.about.name}: allowed are 8n and 8n+1 (8, 9, 16, 17, 24, ...; "
     with pytest.raises(SettingError, match=re.escape(message)):
-        backbone.codec.fitting(frames)
+        model.codec.fitting(frames)
 
 
-def test_sizes_of_latents_and_lattice(backbone):
-    assert backbone.about.shape == backbone.codec.fitting(None) == Shape(9, 32, 32)
-    assert backbone.codec.latent_shape(Shape(16, 32, 32)) == (1, 4, 4, 8, 8)
-    assert backbone.lattice(Shape(16, 32, 32)) == Lattice(4, 4, 4)
-    assert backbone.lattice(Shape(9, 32, 64)) == Lattice(3, 4, 8)
+def test_sizes_of_latents_and_lattice(model):
+    assert model.about.shape == model.codec.fitting(None) == Shape(9, 32, 32)
+    assert model.codec.latent_shape(Shape(16, 32, 32)) == (1, 4, 4, 8, 8)
+    assert model.lattice(Shape(16, 32, 32)) == Lattice(4, 4, 4)
+    assert model.lattice(Shape(9, 32, 64)) == Lattice(3, 4, 8)
 
 
 @pytest.mark.parametrize("frames", [8, 9, 16, 17, 24, 25])
 def test_frame_times_are_the_middles_of_the_pixel_frames_behind_each_latent_frame(frames):
     """Without its norms the autoencoder is causal: a pixel frame belongs to the first latent frame that it changes."""
-    backbone = CogVideoX(cogvideox(), "twin", CPU)
-    for module in backbone.vae.modules():
+    model = CogVideoX(cogvideox(), "twin", CPU)
+    for module in model.codec.vae.modules():
         if isinstance(module, torch.nn.GroupNorm):
             module.forward = lambda values: values
     pixels = random(frames, 3, 16, 16).tanh()
-    before = backbone.codec.encode(pixels)
+    before = model.codec.encode(pixels)
     behind = {}
     for number in range(frames):
         changed = pixels.clone()
         changed[number] *= -1
-        difference = (backbone.codec.encode(changed) - before).abs().amax(dim=(0, 1, 3, 4))
+        difference = (model.codec.encode(changed) - before).abs().amax(dim=(0, 1, 3, 4))
         behind.setdefault(int(torch.nonzero(difference > 1e-7)[0]), []).append(number)
     middles = [sum(numbers) / len(numbers) for _, numbers in sorted(behind.items())]
-    assert backbone.codec.frame_times(frames) == middles
-    assert len(middles) == backbone.lattice(backbone.codec.fitting(frames)).frames
+    assert model.codec.frame_times(frames) == middles
+    assert len(middles) == model.lattice(model.codec.fitting(frames)).frames
 
 
 # Text
 
 
-def test_text_is_the_pipelines_in_the_models_window(backbone, stock):
+def test_text_is_the_pipelines_in_the_models_window(model, stock):
     for prompt in (PROMPT, "", "a"):
         with torch.no_grad():
             truth = stock.encode_prompt(prompt, do_classifier_free_guidance=False, max_sequence_length=WINDOW)[0]
-        found = backbone.text.encode(prompt)
-        assert found.shape == (1, WINDOW, 16)
-        torch.testing.assert_close(found, truth, atol=0, rtol=0)
+        found = model.text.encode(prompt)
+        assert tensor_of(found).shape == (1, WINDOW, 16)
+        torch.testing.assert_close(tensor_of(found), truth, atol=0, rtol=0)
 
 
-def test_a_prompt_longer_than_the_window_is_refused(backbone):
-    backbone.text.encode("a red star on the blue field")  # seven words and the end token
-    message = f"the prompt has 9 tokens; {backbone.about.name} reads 8: shorten it"
+def test_a_prompt_longer_than_the_window_is_refused(model):
+    model.text.encode("a red star on the blue field")  # seven words and the end token
+    message = f"the prompt has 9 tokens; {model.about.name} reads 8: shorten it"
     with pytest.raises(InputError, match=message):
-        backbone.text.encode("a red star on the blue field field")
+        model.text.encode("a red star on the blue field field")
 
 
-def test_unknown_words(backbone):
-    assert backbone.text.unknown_words("a green star on the moon") == ["green", "moon"]
-    assert backbone.text.unknown_words(PROMPT) == []
+def test_unknown_words(model):
+    assert model.text.unknown_words("a green star on the moon") == ["green", "moon"]
+    assert model.text.unknown_words(PROMPT) == []
 
 
 # Steps
 
 
-def test_timesteps_trail_from_the_noisiest(backbone):
-    assert list(backbone.timesteps(4)) == [999, 749, 499, 249]
+def test_timesteps_trail_from_the_noisiest(model):
+    assert timesteps_of(model, 4) == [999, 749, 499, 249]
 
 
 @pytest.mark.parametrize("steps", [4, 10])
-def test_steps_with_the_true_velocity_arrive_at_the_clean_latents(backbone, steps):
-    clean, noise = latents_of(backbone), latents_of(backbone, seed=1)
-    latents = noise
-    for timestep in backbone.timesteps(steps):
-        torch.testing.assert_close(latents, backbone.add_noise(clean, noise, timestep), atol=1e-4, rtol=0)
-        latents = backbone.step(backbone.schedule.velocity(clean, noise, timestep), timestep, latents)
+def test_steps_with_the_true_velocity_arrive_at_the_clean_latents(model, steps):
+    clean, noise = latents_of(model), latents_of(model, seed=1)
+    latents, schedule = noise, model.schedule(steps)
+    for index, level in enumerate(schedule.levels):
+        torch.testing.assert_close(latents, schedule.noised(clean, noise, level), atol=1e-4, rtol=0)
+        velocity = level.signal * noise - level.noise * clean
+        latents = schedule.step(index, velocity, latents)
     torch.testing.assert_close(latents, clean, atol=1e-4, rtol=0)
 
 
@@ -485,32 +524,36 @@ def test_another_scheduler_becomes_ddim_of_the_same_noise():
     config = {**pipeline.scheduler.config, "snr_shift_scale": 3.0}
     pipeline.scheduler = CogVideoXDPMScheduler.from_config(config)
     alphas = pipeline.scheduler.alphas_cumprod.clone()
-    backbone = CogVideoX(pipeline, "twin", CPU)
-    torch.testing.assert_close(backbone.schedule.alphas, alphas, atol=0, rtol=0)
-    assert type(backbone.scheduler).__name__ == "CogVideoXDDIMScheduler"
-    assert list(backbone.timesteps(4)) == [999, 749, 499, 249]
+    model = CogVideoX(pipeline, "twin", CPU)
+    signals = torch.tensor([level.signal for level in model.schedule(4).trained], dtype=torch.float64)
+    torch.testing.assert_close(signals, alphas.double().sqrt(), atol=1e-12, rtol=0)
+    assert type(pipeline.scheduler) is CogVideoXDPMScheduler
+    assert timesteps_of(model, 4) == [999, 749, 499, 249]
 
 
 # Names, files and hashes
 
 
-def test_a_saved_model_predicts_bit_for_bit_and_keeps_its_hashes(twin, backbone, tmp_path):
-    fresh = CogVideoX(TWINS[twin](), twin, CPU)
-    fresh.pipeline.save_pretrained(tmp_path / "one", safe_serialization=True)
+def test_a_saved_model_predicts_bit_for_bit_and_keeps_its_hashes(twin, model, tmp_path):
+    pipeline = TWINS[twin]()
+    fresh = CogVideoX(pipeline, twin, CPU)
+    pipeline.save_pretrained(tmp_path / "one", safe_serialization=True)
     loaded = motionlift.load(str(tmp_path / "one"), device="cpu")
-    loaded.pipeline.save_pretrained(tmp_path / "elsewhere" / "two")
+    CogVideoXPipeline.from_pretrained(tmp_path / "one").save_pretrained(tmp_path / "elsewhere" / "two")
     again = motionlift.load(str(tmp_path / "elsewhere" / "two"), device="cpu")
-    latents, text = latents_of(fresh), fresh.text(PROMPT)
-    truth = fresh.predict(latents, 700, text)
+    latents = latents_of(fresh)
+    truth = fresh.predict(latents, at(fresh, 700), fresh.text.encode(PROMPT))
     for model in (loaded, again):
-        torch.testing.assert_close(model.predict(latents, 700, model.text(PROMPT)), truth, atol=0, rtol=0)
-        assert (model.identity, model.fingerprint) == (fresh.identity, fresh.fingerprint)
-        assert model.shape == fresh.shape
-    assert loaded.name == str(tmp_path / "one")
+        torch.testing.assert_close(
+            model.predict(latents, at(model, 700), model.text.encode(PROMPT)), truth, atol=0, rtol=0
+        )
+        assert (model.about.identity, model.about.fingerprint) == (fresh.about.identity, fresh.about.fingerprint)
+        assert model.about.shape == fresh.about.shape
+    assert loaded.about.name == str(tmp_path / "one")
 
 
 def test_models_of_another_architecture_have_another_identity():
-    identities = {name: CogVideoX(build(), "same", CPU).identity for name, build in TWINS.items()}
+    identities = {name: CogVideoX(build(), "same", CPU).about.identity for name, build in TWINS.items()}
     assert len(set(identities.values())) == len(TWINS)
 
 
@@ -528,33 +571,33 @@ def test_other_weights_have_another_fingerprint_and_the_same_identity(part, para
     weights = getattr(changed, part).get_parameter(parameter)
     weights.data += random(*weights.shape) * 1e-3
     plain, changed = (CogVideoX(pipeline, "same", CPU) for pipeline in (plain, changed))
-    assert plain.identity == changed.identity
-    assert plain.fingerprint != changed.fingerprint
+    assert plain.about.identity == changed.about.identity
+    assert plain.about.fingerprint != changed.about.fingerprint
 
 
 def test_a_temporal_patch_takes_only_frames_that_it_divides_and_predicts_what_diffusers_predicts():
     pipeline = cogvideox(True, temporal_patch=2)
-    backbone = CogVideoX(pipeline, "patched", CPU)
-    assert backbone.codec.fitting(None).frames == 16
-    assert (backbone.lattice(backbone.codec.fitting(None)).frames, backbone.about.variant) == (2, "cogvideox")
-    assert backbone.codec.frame_times(16) == [3.5, 11.5]
+    model = CogVideoX(pipeline, "patched", CPU)
+    assert model.codec.fitting(None).frames == 16
+    assert (model.lattice(model.codec.fitting(None)).frames, model.about.variant) == (2, "cogvideox")
+    assert model.codec.frame_times(16) == [3.5, 11.5]
     with pytest.raises(SettingError, match="9 frames do not fit patched"):
-        backbone.codec.fitting(9)
-    latents = torch.randn(backbone.codec.latent_shape(backbone.codec.fitting(None)))
-    text = backbone.text.encode("a red star")
+        model.codec.fitting(9)
+    latents = torch.randn(model.codec.latent_shape(model.codec.fitting(None)))
+    text = model.text.encode("a red star")
     stock = cogvideox(True, temporal_patch=2)
     positions = stock._prepare_rotary_positional_embeddings(32, 32, latents.shape[2], CPU)
     expected = stock.transformer(
-        latents.transpose(1, 2), text, torch.tensor([500]), image_rotary_emb=positions, return_dict=False
+        latents.transpose(1, 2), tensor_of(text), torch.tensor([500]), image_rotary_emb=positions, return_dict=False
     )[0].transpose(1, 2)
-    torch.testing.assert_close(backbone.predict(latents, 500, text), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(model.predict(latents, at(model, 500), text), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_a_base_of_positions_is_no_size():
     """The published configuration of CogVideoX 1.5 says 300x300 and means neither pixels nor latents."""
     pipeline = cogvideox(True, temporal_patch=2)
-    small = CogVideoX(pipeline, "twin", torch.device("cpu"))
-    assert (small.shape.height, small.shape.width, small.fps) == (32, 32, 8.0)
+    small = CogVideoX(pipeline, "twin", CPU)
+    assert (small.about.shape.height, small.about.shape.width, small.about.fps) == (32, 32, 8.0)
     pipeline.transformer.register_to_config(sample_height=300, sample_width=300)
-    large = CogVideoX(pipeline, "twin", torch.device("cpu"))
-    assert (large.shape.height, large.shape.width, large.fps) == (768, 1360, 16.0)
+    large = CogVideoX(pipeline, "twin", CPU)
+    assert (large.about.shape.height, large.about.shape.width, large.about.fps) == (768, 1360, 16.0)
