@@ -1,4 +1,6 @@
-"""Adapters change what a network computes by what they hold, and leave no trace."""
+"""Adapters change what a network computes by what they hold while they are on it, and leave no trace."""
+
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -7,10 +9,12 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from motionlift.core.method import Plan
+from motionlift.core.schedule import Level
 from motionlift.errors import ModelError, MotionError
-from motionlift.loops.adapters import Addition, applied, tunable
+from motionlift.loops.adapters import Addition, Switch, Tunable, fitted
 from motionlift.motion.adapter import low_rank
 from motionlift.signals.at_once import used_at_once
+from tests.methods.references import twin
 from tests.motion.weight_changes import weight_changes
 
 
@@ -28,16 +32,43 @@ class Net(nn.Module):
 
 LAYERS = ("first", "second.0")
 GIVEN = torch.randn(3, 4, generator=torch.Generator().manual_seed(9))
+NOISY = Level(999.0, 0.0, 1.0)
+MODEL = twin()
+
+
+def added(network: nn.Module, additions: Sequence[Addition]) -> Switch | None:
+    """Adapters fitted to a network that stands in for a model's."""
+    model = MODEL.counted()
+    model.network = network  # pyright: ignore[reportAttributeAccessIssue]
+    return fitted(model, additions)
+
+
+def output(network: nn.Module, additions: Sequence[Addition], noise: float = 1.0) -> torch.Tensor:
+    """What a network gives with adapters at a level of noise."""
+    switch = added(network, additions)
+    assert switch is not None
+    with switch.at(Level(0.0, 0.0, noise)):
+        return network(GIVEN)
+
+
+def perturbed(adapter: Tunable, by: float) -> Tunable:
+    """An adapter that does something."""
+    with torch.no_grad():
+        for parameter in adapter.parameters.values():
+            parameter += by
+    return adapter
 
 
 def trained(network: Net, plan: Plan, seed: int = 0) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """An adapter after a few steps, and what the network then gives."""
-    with tunable(network, plan, seed) as adapter:
-        optimizer = torch.optim.SGD(list(adapter.parameters.values()), lr=0.5)
-        for _ in range(4):
+    adapter = Tunable(network, plan, seed)
+    optimizer = torch.optim.SGD(list(adapter.parameters.values()), lr=0.5)
+    for _ in range(4):
+        with adapter.attached():
             network(GIVEN).square().mean().backward()
-            optimizer.step()
-            optimizer.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
+    with adapter.attached():
         return adapter.tensors(), network(GIVEN).detach()
 
 
@@ -49,11 +80,12 @@ each_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
 def test_an_untrained_adapter_changes_nothing_and_leaves_no_trace(plan: Plan):
     network = Net()
     before, modules, weights = network(GIVEN), list(network.modules()), list(network.parameters())
-    with tunable(network, plan, 0) as adapter:
+    adapter = Tunable(network, plan, 0)
+    with adapter.attached():
         assert torch.equal(network(GIVEN), before)
-        assert all(
-            parameter.requires_grad and parameter.dtype == torch.float32 for parameter in adapter.parameters.values()
-        )
+    assert all(
+        parameter.requires_grad and parameter.dtype == torch.float32 for parameter in adapter.parameters.values()
+    )
     assert [*map(id, network.modules())] == [*map(id, modules)]
     assert [*map(id, network.parameters())] == [*map(id, weights)]
     assert not hasattr(network, "peft_config")
@@ -66,20 +98,17 @@ def test_what_was_trained_can_be_added_again_at_any_strength(plan: Plan):
     adapter, expected = trained(network, plan)
     assert not torch.allclose(expected, before, atol=1e-3)
     assert torch.equal(network(GIVEN), before)
-    with applied(network, [Addition(adapter, lowest=500)]) as switch:
-        torch.testing.assert_close(network(GIVEN), expected)
-        with switch.at(499):
+    switch = added(network, [Addition(adapter, lowest=0.5)])
+    assert switch is not None
+    for _ in range(2):
+        with switch.at(Level(499.0, 0.8, 0.499)):
             assert torch.equal(network(GIVEN), before)
-        with switch.at(500):
+        with switch.at(Level(500.0, 0.8, 0.5)):
             torch.testing.assert_close(network(GIVEN), expected)
-        torch.testing.assert_close(network(GIVEN), expected)
-    assert torch.equal(network(GIVEN), before)
-    with applied(network, [Addition(adapter, 0.0)]):
-        torch.testing.assert_close(network(GIVEN), before)
-    with applied(network, [Addition(adapter, 0.5)]):
-        torch.testing.assert_close(
-            network(GIVEN), by_hand(network, {name: 0.5 * own for name, own in weight_changes(adapter).items()})
-        )
+        assert torch.equal(network(GIVEN), before)
+    torch.testing.assert_close(output(network, [Addition(adapter, 0.0)]), before)
+    half = by_hand(network, {name: 0.5 * own for name, own in weight_changes(adapter).items()})
+    torch.testing.assert_close(output(network, [Addition(adapter, 0.5)]), half)
 
 
 def by_hand(network: Net, changes: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -102,8 +131,8 @@ def test_adapters_of_both_kinds_add_up():
         + 1.2 * weight_changes(differences)[name]
         for name in LAYERS
     }
-    with applied(network, [Addition(factors, 0.7), Addition(others, 0.3), Addition(differences, 1.2)]):
-        torch.testing.assert_close(network(GIVEN), by_hand(network, sums))
+    found = output(network, [Addition(factors, 0.7), Addition(others, 0.3), Addition(differences, 1.2)])
+    torch.testing.assert_close(found, by_hand(network, sums))
 
 
 def test_each_adapter_is_on_where_it_was_tuned():
@@ -111,32 +140,47 @@ def test_each_adapter_is_on_where_it_was_tuned():
     factors, _ = trained(network, PLANS["factors"])
     others, _ = trained(network, Plan(LAYERS, rank=3), seed=5)
     differences, _ = trained(network, PLANS["differences"])
-    additions = [Addition(factors, 1.0, 800), Addition(others, 1.0, 400), Addition(differences, 1.0, 600)]
-    with applied(network, additions) as switch:
-        for timestep, count in ((900, 3), (700, 2), (500, 1), (300, 0)):
-            on = [each for each in additions if each.lowest <= timestep]
-            assert len(on) == count
-            changes = [weight_changes(each.tensors) for each in on]
-            with switch.at(timestep):
-                expected = by_hand(
-                    network, {name: sum(each[name] for each in changes) for name in LAYERS} if on else {}
-                )
-                torch.testing.assert_close(network(GIVEN), expected)
+    additions = [Addition(factors, 1.0, 0.8), Addition(others, 1.0, 0.4), Addition(differences, 1.0, 0.6)]
+    switch = added(network, additions)
+    assert switch is not None
+    for noise, count in ((0.9, 3), (0.7, 2), (0.5, 1), (0.3, 0), (0.9, 3)):
+        on = [own for own in additions if own.lowest <= noise]
+        assert len(on) == count
+        changes = [weight_changes(own.tensors) for own in on]
+        with switch.at(Level(0.0, 0.0, noise)):
+            expected = by_hand(network, {name: sum(own[name] for own in changes) for name in LAYERS} if on else {})
+            torch.testing.assert_close(network(GIVEN), expected)
+
+
+@each_plan
+def test_tuning_and_casting_may_take_turns_on_one_network(plan: Plan):
+    """Between turns the network is as it was, so that none sees another's adapter."""
+    network, state = Net(), {}
+    before = network(GIVEN)
+    held, _ = trained(network, PLANS["differences"], 3)
+    one, other = perturbed(Tunable(network, plan, 0), 0.1), perturbed(Tunable(network, PLANS["factors"], 1), -0.2)
+    switch = added(network, [Addition(held)])
+    assert switch is not None
+    for _ in range(2):
+        for name, context in (("one", one.attached), ("other", other.sampled), ("cast", lambda: switch.at(NOISY))):
+            with context():
+                assert torch.equal(network(GIVEN), state.setdefault(name, network(GIVEN)))
+            assert torch.equal(network(GIVEN), before)
+    assert not any(torch.allclose(own, before, atol=1e-3) for own in state.values())
 
 
 def test_a_network_keeps_its_own_adapters():
     network = Net()
     inject_adapter_in_model(LoraConfig(r=2, target_modules=["first"], init_lora_weights=False), network, "style")
     styled = network(GIVEN)
-    with applied(network, []):
-        assert torch.equal(network(GIVEN), styled)
+    assert added(network, []) is None
     assert torch.equal(network(GIVEN), styled)
-    for context in (
-        tunable(network, PLANS["factors"], 0),
-        applied(network, [Addition({"first.difference": torch.ones(6, 4)})]),
+    for act in (
+        lambda: Tunable(network, PLANS["factors"], 0),
+        lambda: added(network, [Addition({"first.difference": torch.ones(6, 4)})]),
     ):
-        with pytest.raises(ModelError, match=r"low-rank adapters of its own, .*: pipeline.fuse_lora"), context:
-            pass
+        with pytest.raises(ModelError, match=r"low-rank adapters of its own, .*: pipeline.fuse_lora"):
+            act()
     assert torch.equal(network(GIVEN), styled)
 
 
@@ -145,22 +189,21 @@ def test_weights_of_half_precision_are_tuned_in_single(plan: Plan):
     network = Net().to(torch.bfloat16)
     given = GIVEN.to(torch.bfloat16)
     before = network(given)
-    with tunable(network, plan, 0) as adapter:
+    adapter = Tunable(network, plan, 0)
+    assert all(parameter.dtype == torch.float32 for parameter in adapter.parameters.values())
+    with adapter.attached():
         assert torch.equal(network(given), before)
-        assert all(parameter.dtype == torch.float32 for parameter in adapter.parameters.values())
         network(given).square().mean().backward()
-        assert any(parameter.grad.abs().max() > 0 for parameter in adapter.parameters.values())
+    assert any(parameter.grad.abs().max() > 0 for parameter in adapter.parameters.values())
     assert network.first.weight.dtype == torch.bfloat16 and torch.equal(network(given), before)
 
 
 def test_sampling_while_tuning_is_without_dropout():
     network = Net()
-    with tunable(network, Plan(LAYERS, rank=2, dropout=0.5), 0) as adapter:
-        with torch.no_grad():
-            for parameter in adapter.parameters.values():
-                parameter += 0.3
-        with adapter.sampled():
-            assert torch.equal(network(GIVEN), network(GIVEN))
+    adapter = perturbed(Tunable(network, Plan(LAYERS, rank=2, dropout=0.5), 0), 0.3)
+    with adapter.sampled():
+        assert torch.equal(network(GIVEN), network(GIVEN))
+    with adapter.attached():
         assert not torch.equal(network(GIVEN), network(GIVEN))
 
 
@@ -168,31 +211,31 @@ def test_sampling_while_tuning_is_without_dropout():
 def test_off_is_the_network_alone_while_tuning(plan: Plan):
     network = Net()
     before = network(GIVEN)
-    with tunable(network, plan, 0) as adapter:
-        with torch.no_grad():
-            for parameter in adapter.parameters.values():
-                parameter += 0.1
+    adapter = perturbed(Tunable(network, plan, 0), 0.1)
+    with adapter.attached():
         changed = network(GIVEN).detach()
         with adapter.off():
             assert torch.equal(network(GIVEN), before)
-        assert torch.equal(network(GIVEN).detach(), changed)
-        assert all(parameter.requires_grad for parameter in adapter.parameters.values())
+        assert torch.equal(network(GIVEN).detach(), changed) and not torch.equal(changed, before)
+    assert all(parameter.requires_grad for parameter in adapter.parameters.values())
 
 
 @each_plan
 def test_a_checkpoint_holds_all_and_refuses_others(plan: Plan):
     network = Net()
-    with tunable(network, plan, 0) as adapter:
-        with torch.no_grad():
-            for parameter in adapter.parameters.values():
-                parameter += torch.randn_like(parameter)
-        state = {name: tensor.clone() for name, tensor in adapter.state_dict().items()}
+    adapter = Tunable(network, plan, 0)
+    with torch.no_grad():
+        for parameter in adapter.parameters.values():
+            parameter += torch.randn_like(parameter)
+    state = {name: tensor.clone() for name, tensor in adapter.state_dict().items()}
+    with adapter.attached():
         expected = network(GIVEN).detach()
-    with tunable(network, plan, 1) as adapter:
-        adapter.load_state_dict(state)
+    adapter = Tunable(network, plan, 1)
+    adapter.load_state_dict(state)
+    with adapter.attached():
         assert torch.equal(network(GIVEN).detach(), expected)
-        with pytest.raises(RuntimeError, match="not those of this adapter"):
-            adapter.load_state_dict({name: tensor[:1] for name, tensor in state.items()})
+    with pytest.raises(RuntimeError, match="not those of this adapter"):
+        adapter.load_state_dict({name: tensor[:1] for name, tensor in state.items()})
 
 
 def test_the_seed_decides_the_factors_and_nothing_else_does():
@@ -206,13 +249,12 @@ def test_the_seed_decides_the_factors_and_nothing_else_does():
 def test_dropout_works_in_tuning_alone():
     network = Net()
     plan = Plan(LAYERS, rank=2, dropout=0.5)
-    with tunable(network, plan, 0) as adapter:
-        with torch.no_grad():
-            for parameter in adapter.parameters.values():
-                parameter += 0.3
+    adapter = perturbed(Tunable(network, plan, 0), 0.3)
+    with adapter.attached():
         assert not torch.equal(network(GIVEN), network(GIVEN))
-        held = adapter.tensors()
-    with applied(network, [Addition(held, 1.0)]):
+    switch = added(network, [Addition(adapter.tensors(), 1.0)])
+    assert switch is not None
+    with switch.at(NOISY):
         assert torch.equal(network(GIVEN), network(GIVEN))
 
 
@@ -240,10 +282,8 @@ def test_used_at_once_gives_the_same_gradient_even_where_activations_are_recompu
     """The trap it is for: without it, the part with the adapter on would be recomputed with the adapter off."""
     network, gradients = Net(), []
     for at_once in (True, False):
-        with tunable(network, PLANS["factors"], 0) as adapter:
-            with torch.no_grad():
-                for parameter in adapter.parameters.values():
-                    parameter += 0.2
+        adapter = perturbed(Tunable(network, PLANS["factors"], 0), 0.2)
+        with adapter.attached():
             middle = checkpoint(network, GIVEN, use_reentrant=False) if at_once else network(GIVEN)
 
             def distance(given: torch.Tensor, adapter=adapter) -> torch.Tensor:
@@ -278,6 +318,6 @@ def test_a_foreign_adapter_is_refused_and_leaves_no_trace(damage, message: str):
     network = Net()
     adapter, _ = trained(network, PLANS["factors"])
     before = network(GIVEN)
-    with pytest.raises(MotionError, match=message), applied(network, [Addition(adapter), Addition(damage(adapter))]):
-        pass
+    with pytest.raises(MotionError, match=message):
+        added(network, [Addition(adapter), Addition(damage(adapter))])
     assert torch.equal(network(GIVEN), before) and type(network.first) is nn.Linear

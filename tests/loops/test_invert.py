@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from motionlift.core.condition import Condition
 from motionlift.errors import DivergenceError
 from motionlift.loops.invert import invert
 from motionlift.models.families import serving
@@ -12,13 +13,13 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(params=["cogvideox-rotary", "unet3d"])
-def backbone(request: pytest.FixtureRequest):
+def model(request: pytest.FixtureRequest):
     pipeline = EVERY_TWIN[request.param]()
     return serving(type(pipeline).__name__)(pipeline, request.param, CPU)
 
 
-def clean(backbone) -> torch.Tensor:
-    shape = backbone.codec.latent_shape(backbone.codec.fitting(8))
+def clean(model) -> torch.Tensor:
+    shape = model.codec.latent_shape(model.codec.fitting(8))
     return torch.randn(shape, generator=torch.Generator().manual_seed(4))
 
 
@@ -31,44 +32,50 @@ def finished(steps):
             return stop.value, seen
 
 
-def sampled(backbone, latents: torch.Tensor, text: torch.Tensor, steps: int) -> torch.Tensor:
+def sampled(model, latents: torch.Tensor, condition: Condition, steps: int) -> torch.Tensor:
+    schedule = model.schedule(steps)
     with torch.no_grad():
-        for timestep in backbone.timesteps(steps):
-            latents = backbone.step(backbone.predict(latents, timestep, text), timestep, latents)
+        for index, level in enumerate(schedule.levels):
+            latents = schedule.step(index, model.predict(latents, level, condition), latents)
     return latents
 
 
-def test_it_is_exact_where_the_prediction_is_constant(backbone, monkeypatch: pytest.MonkeyPatch):
-    latents, text = clean(backbone), backbone.text.encode("a red star")
+def test_it_is_exact_where_the_prediction_is_constant(model, monkeypatch: pytest.MonkeyPatch):
+    latents, condition, schedule = clean(model), model.text.encode("a red star"), model.schedule(6)
     constant = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
-    monkeypatch.setattr(backbone, "predict", lambda *_: constant)
-    trajectory, steps = finished(invert(backbone, latents, text, 6))
-    assert sorted(trajectory, reverse=True) == list(backbone.timesteps(6))
+    asked = []
+
+    def predict(_latents, level, _condition):
+        asked.append(level)
+        return constant
+
+    monkeypatch.setattr(model, "predict", predict)
+    trajectory, steps = finished(invert(model, latents, condition, 6))
+    assert asked == list(reversed(schedule.levels)) and len(trajectory) == 6
     assert [step.index for step in steps] == list(range(6)) and steps[0].phase == "invert"
-    back = sampled(backbone, trajectory[max(trajectory)], text, 6)
+    back = sampled(model, trajectory[0], condition, 6)
     torch.testing.assert_close(back, latents, rtol=1e-3, atol=1e-3)
-    for timestep in backbone.timesteps(6)[:-1]:
-        one = backbone.step(constant, timestep, trajectory[timestep])
-        cleaner = max(known for known in trajectory if known < timestep)
-        torch.testing.assert_close(one, trajectory[cleaner], rtol=1e-3, atol=1e-3)
+    for index in range(5):
+        one = schedule.step(index, constant, trajectory[index])
+        torch.testing.assert_close(one, trajectory[index + 1], rtol=1e-3, atol=1e-3)
 
 
-def test_it_nears_the_clean_video_as_steps_grow_finer(backbone):
-    latents, text = clean(backbone), backbone.text.encode("a red star")
+def test_it_nears_the_clean_video_as_steps_grow_finer(model):
+    latents, condition = clean(model), model.text.encode("a red star")
     errors = []
     for steps in (5, 20, 80):
-        trajectory, _ = finished(invert(backbone, latents, text, steps))
-        back = sampled(backbone, trajectory[max(trajectory)], text, steps)
+        trajectory, _ = finished(invert(model, latents, condition, steps))
+        back = sampled(model, trajectory[0], condition, steps)
         errors.append(float((back - latents).norm() / latents.norm()))
     assert errors[2] < errors[1] < errors[0] and errors[2] < errors[0] / 2
 
 
-def test_it_asks_the_network_once_a_step(backbone):
-    finished(invert(backbone, clean(backbone), backbone.text.encode(""), 5))
-    assert (backbone.passes.forward, backbone.passes.backward) == (5, 0)
+def test_it_asks_the_network_once_a_step(model):
+    finished(invert(model, clean(model), model.text.encode(""), 5))
+    assert (model.passes.forward, model.passes.backward) == (5, 0)
 
 
-def test_latents_that_diverge_are_refused(backbone, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(backbone, "predict", lambda latents, *_: latents * float("inf"))
+def test_latents_that_diverge_are_refused(model, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(model, "predict", lambda latents, *_: latents * float("inf"))
     with pytest.raises(DivergenceError, match="after inversion step 1"):
-        finished(invert(backbone, clean(backbone), backbone.text.encode(""), 5))
+        finished(invert(model, clean(model), model.text.encode(""), 5))

@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch.overrides import _len_torch_function_stack
 
+from motionlift.core.method import Guide, Needs, injected
 from motionlift.core.method_settings import Guided
+from motionlift.core.schedule import Level, Schedule
 from motionlift.core.settings import setting
 from motionlift.errors import DivergenceError, InputError, MotionError
-from motionlift.loops.sample import Casting, cast, guided_steps, learning_rate, prompt_weight, starting_noise
+from motionlift.loops.sample import Casting, cast, guidance_scale, guided_steps, learning_rate, starting_noise
 from motionlift.models.families.cogvideox import CogVideoX
 from tests.twins import TWINS, WINDOW, cogvideox
 
@@ -24,7 +26,7 @@ class PullSettings(Guided):
     """The block whose features are pulled."""
 
 
-class Pull:
+class Pull(Guide[PullSettings]):
     """Pulls the features of a block to those of the motion: the simplest loss there is."""
 
     name = "pull"
@@ -34,36 +36,27 @@ class Pull:
     def __init__(self, scale=1.0):
         self.scale = scale
 
-    def settings(self, backbone):
-        return PullSettings()
+    def needs(self, settings):
+        return Needs(blocks=settings.block, features=True, inject=injected(settings))
 
-    def check(self, backbone, settings):
-        pass
-
-    def lift(self, reference, backbone, settings):
+    def lift(self, reference, model, settings):
         raise NotImplementedError
 
-    def blocks(self, settings):
-        return settings.block
-
-    def words(self, settings):
-        return ()
-
-    def loss(self, record, aim, settings):
+    def loss(self, observed, aim, settings):
         return self.scale * sum(
-            (record[number].features - aim.motion["features"]).square().mean() for number in settings.block
+            (observed.record[number].features - aim.motion["features"]).square().mean() for number in settings.block
         )
 
 
 class Plain(Pull):
     """Optimises nothing."""
 
-    def blocks(self, settings):
-        return ()
+    def needs(self, settings):
+        return Needs(inject=injected(settings))
 
 
 @pytest.fixture(params=sorted(TWINS))
-def backbone(request):
+def model(request):
     return CogVideoX(TWINS[request.param](), request.param, CPU)
 
 
@@ -71,14 +64,14 @@ def rotary():
     return CogVideoX(cogvideox(), "twin", CPU)
 
 
-def casting(backbone, method=None, motion=None, prompt=PROMPT, seed=3, **values):
+def casting(model, method=None, motion=None, prompt=PROMPT, seed=3, **values):
     settings = {"steps": 4, "cfg": 3.0, "share": 0.5, "inner": 2, "lr": 0.02, "lr_end": 0.01, **values}
-    shape = backbone.codec.fitting(None)
+    shape = model.codec.fitting(None)
     if motion is None:
         generator = torch.Generator().manual_seed(7)
-        latents = torch.randn(backbone.codec.latent_shape(shape), generator=generator)
+        latents = torch.randn(model.codec.latent_shape(shape), generator=generator)
         motion = {"latents": latents, "features": torch.randn(1, 48, 32, generator=generator)}
-    return Casting(backbone, method or Pull(), PullSettings(**settings), motion, shape, prompt, seed)
+    return Casting(model, method or Pull(), PullSettings(**settings), motion, shape, prompt, seed)
 
 
 def finished(steps):
@@ -95,20 +88,20 @@ def run(job):
 
 
 class Spy:
-    """Keeps what a backbone is asked."""
+    """Keeps what a model is asked."""
 
-    def __init__(self, backbone, monkeypatch):
+    def __init__(self, model, monkeypatch):
         self.asked = []
         for name in ("record", "predict"):
-            monkeypatch.setattr(backbone, name, self.around(name, getattr(backbone, name)))
+            monkeypatch.setattr(model, name, self.around(name, getattr(model, name)))
 
     def around(self, name, original):
-        def ask(latents, timestep, text, *others):
-            blocks, positions = others if name == "record" and len(others) > 1 else (*others, None)[:2]
+        def ask(latents, level, condition, *others):
+            blocks, positions = others[:2] if name == "record" and len(others) > 1 else (*others, None)[:2]
             positions = others[0] if name == "predict" and others else positions
             kept = {key: tensor.detach().clone() for key, tensor in (positions or {}).items()}
-            self.asked.append((name, latents.detach().clone(), timestep, text, kept, blocks))
-            return original(latents, timestep, text, *others)
+            self.asked.append((name, latents.detach().clone(), level, condition, kept, blocks))
+            return original(latents, level, condition, *others)
 
         return ask
 
@@ -116,8 +109,12 @@ class Spy:
         return [asked for asked in self.asked if asked[0] == name]
 
 
-def hooks(backbone):
-    modules = backbone.network.modules()
+def network(model):
+    return model.network["transformer"]
+
+
+def hooks(model):
+    modules = model.network.modules()
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules)
 
 
@@ -126,11 +123,11 @@ def hooks(backbone):
 
 @pytest.mark.parametrize(("cfg", "dynamic"), [(4.0, False), (7.0, True)])
 @pytest.mark.parametrize("frames", [9, 16])
-def test_plain_sampling_is_that_of_the_diffusers_pipeline(backbone, cfg, dynamic, frames):
-    pipeline = TWINS[backbone.about.name]()
+def test_plain_sampling_is_that_of_the_diffusers_pipeline(model, cfg, dynamic, frames):
+    pipeline = TWINS[model.about.name]()
     pipeline.text_encoder.eval()
-    job = casting(backbone, Plain(), steps=6, share=0.0, inject=False, cfg=cfg, dynamic_cfg=dynamic)
-    job = replace(job, shape=backbone.codec.fitting(frames))
+    job = casting(model, Plain(), steps=6, share=0.0, inject=False, cfg=cfg, dynamic_cfg=dynamic)
+    job = replace(job, shape=model.codec.fitting(frames))
     noise = starting_noise(job)
     truth = pipeline(
         PROMPT,
@@ -145,25 +142,26 @@ def test_plain_sampling_is_that_of_the_diffusers_pipeline(backbone, cfg, dynamic
     torch.testing.assert_close(run(job).latents, truth.permute(0, 2, 1, 3, 4), atol=1e-4, rtol=0)
 
 
-def test_the_weight_of_the_prompt_moves_the_result(backbone):
-    results = [run(casting(backbone, Plain(), inject=False, cfg=cfg)).latents for cfg in (0.0, 1.0, 8.0)]
+def test_the_weight_of_the_prompt_moves_the_result(model):
+    results = [run(casting(model, Plain(), inject=False, cfg=cfg)).latents for cfg in (0.0, 1.0, 8.0)]
     assert (results[0] - results[1]).abs().max() > 1e-3
     assert (results[1] - results[2]).abs().max() > 1e-3
 
 
-def test_a_fixed_weight_is_the_setting_at_every_timestep():
-    assert {prompt_weight(PullSettings(cfg=5.0), timestep) for timestep in (999, 500, 19)} == {5.0}
+def test_a_fixed_weight_is_the_setting_at_every_level():
+    levels = [Level(timestep, 0.6, 0.8) for timestep in (999.0, 500.0, 19.0)]
+    assert {guidance_scale(PullSettings(cfg=5.0), level) for level in levels} == {5.0}
 
 
-def test_noise_depends_on_the_seed_alone(backbone):
-    one, same, other = (starting_noise(casting(backbone, seed=seed)) for seed in (1, 1, 2))
+def test_noise_depends_on_the_seed_alone(model):
+    one, same, other = (starting_noise(casting(model, seed=seed)) for seed in (1, 1, 2))
     torch.testing.assert_close(one, same, atol=0, rtol=0)
     assert one.shape == (1, 4, 3, 8, 8)
     assert (one - other).abs().mean() > 0.5
 
 
-def test_a_run_repeats_bit_for_bit(backbone):
-    one, same = (run(casting(backbone)) for _ in range(2))
+def test_a_run_repeats_bit_for_bit(model):
+    one, same = (run(casting(model)) for _ in range(2))
     torch.testing.assert_close(one.latents, same.latents, atol=0, rtol=0)
     assert one.losses == same.losses
 
@@ -183,9 +181,9 @@ def test_the_learning_rate_falls_on_a_line():
     assert learning_rate(PullSettings(steps=10, share=0.1, lr=0.002, lr_end=0.001), 0) == 0.002
 
 
-def test_the_first_step_of_a_fresh_adam_moves_every_value_by_the_learning_rate(backbone, monkeypatch):
-    spy = Spy(backbone, monkeypatch)
-    run(casting(backbone, Pull(1e6), inner=1, share=0.75, inject=False, lr=0.03, lr_end=0.01))
+def test_the_first_step_of_a_fresh_adam_moves_every_value_by_the_learning_rate(model, monkeypatch):
+    spy = Spy(model, monkeypatch)
+    run(casting(model, Pull(1e6), inner=1, share=0.75, inject=False, lr=0.03, lr_end=0.01))
     before, after = spy.of("record"), spy.of("predict")
     assert len(before) == 3
     for index, rate in enumerate((0.03, 0.02, 0.01)):
@@ -193,9 +191,9 @@ def test_the_first_step_of_a_fresh_adam_moves_every_value_by_the_learning_rate(b
         torch.testing.assert_close(moved, torch.full_like(moved, rate), atol=1e-5, rtol=0)
 
 
-def test_the_other_optimiser_moves_by_the_learning_rate_as_root_mean_square(backbone, monkeypatch):
-    spy = Spy(backbone, monkeypatch)
-    run(casting(backbone, inner=1, optimizer="rms", inject=False, lr=0.03, lr_end=0.01))
+def test_the_other_optimiser_moves_by_the_learning_rate_as_root_mean_square(model, monkeypatch):
+    spy = Spy(model, monkeypatch)
+    run(casting(model, inner=1, optimizer="rms", inject=False, lr=0.03, lr_end=0.01))
     before, after = spy.of("record"), spy.of("predict")
     for index, rate in enumerate((0.03, 0.01)):
         moved = after[index][1][:1] - before[index][1]
@@ -203,64 +201,65 @@ def test_the_other_optimiser_moves_by_the_learning_rate_as_root_mean_square(back
         assert moved.abs().std() > 0.1 * rate
 
 
-def denoised(backbone, latents, timestep, positions=None):
-    """One step of guidance by its definition, in two passes of one."""
+def denoised(model, latents, index, positions=None):
+    """One of four steps of guidance by its definition, in two passes of one."""
+    schedule = model.schedule(4)
     empty, prompted = (
-        backbone.predict(latents, timestep, backbone.text.encode(prompt), positions) for prompt in ("", PROMPT)
+        model.predict(latents, schedule.levels[index], model.text.encode(prompt), positions) for prompt in ("", PROMPT)
     )
-    return backbone.step(empty + 3.0 * (prompted - empty), timestep, latents)
+    return schedule.step(index, empty + 3.0 * (prompted - empty), latents)
 
 
-def injection(backbone, job, noise, timestep):
-    noised = backbone.add_noise(job.motion["latents"], noise, timestep)
+def injection(model, job, noise, level):
+    noised = model.schedule(4).noised(job.motion["latents"], noise, level)
     with torch.no_grad():
-        return backbone.injecting(backbone.record(noised, timestep, backbone.text.encode(PROMPT), [0]))
+        return model.injecting(model.record(noised, level, model.text.encode(PROMPT), [0]))
 
 
-def test_optimising_latents_is_torchs_adam_on_the_conditional_branch(backbone):
-    job = casting(backbone, inner=3, inject=True)
+def test_optimising_latents_is_torchs_adam_on_the_conditional_branch(model):
+    job = casting(model, inner=3, inject=True)
     latents = noise = starting_noise(job)
     losses = []
-    for index, timestep in enumerate(backbone.timesteps(4)):
+    for index, level in enumerate(model.schedule(4).levels):
         if index >= 2:
-            latents = denoised(backbone, latents, timestep)
+            latents = denoised(model, latents, index)
             continue
-        with injection(backbone, job, noise, timestep):
+        with injection(model, job, noise, level):
             leaf = latents.clone().requires_grad_()
             adam = torch.optim.Adam([leaf], lr=(0.02, 0.01)[index])
             for _ in range(3):
-                seen = backbone.record(leaf, timestep, backbone.text.encode(PROMPT), [1])
+                seen = model.record(leaf, level, model.text.encode(PROMPT), [1])
                 loss = (seen[1].features - job.motion["features"]).square().mean()
                 adam.zero_grad()
                 loss.backward()
                 adam.step()
                 losses.append(loss.item())
-            latents = denoised(backbone, leaf.detach(), timestep)
+            latents = denoised(model, leaf.detach(), index)
     result = run(job)
     torch.testing.assert_close(result.latents, latents, atol=2e-4, rtol=0)
     assert result.losses == pytest.approx(losses, abs=1e-5)
     assert result.positions == {}
 
 
-def test_optimising_positions_is_torchs_adam_kept_from_step_to_step_and_dropped_after(backbone):
-    job = casting(backbone, inner=3, inject=False, target="positions")
+def test_optimising_positions_is_torchs_adam_kept_from_step_to_step_and_dropped_after(model):
+    job = casting(model, inner=3, inject=False, target="positions")
     latents = starting_noise(job)
-    positions = backbone.positions(job.shape)
+    positions = model.positions(job.shape)
     kept = {}
-    for index, timestep in enumerate(backbone.timesteps(4)):
+    for index, level in enumerate(model.schedule(4).levels):
         if index >= 2:
-            latents = denoised(backbone, latents, timestep)
+            latents = denoised(model, latents, index)
             continue
         positions = {name: tensor.clone().requires_grad_() for name, tensor in positions.items()}
         adam = torch.optim.Adam(list(positions.values()), lr=(0.02, 0.01)[index])
         for _ in range(3):
-            seen = backbone.record(latents, timestep, backbone.text.encode(PROMPT), [1], positions)
+            seen = model.record(latents, level, model.text.encode(PROMPT), [1], positions)
             adam.zero_grad()
             (seen[1].features - job.motion["features"]).square().mean().backward()
             adam.step()
         positions = {name: tensor.detach() for name, tensor in positions.items()}
         kept |= {f"positions.{index}.{name}": tensor for name, tensor in positions.items()}
-        latents = denoised(backbone, latents, timestep, positions)
+        latents = denoised(model, latents, index, positions)
     result = run(job)
     torch.testing.assert_close(result.latents, latents, atol=2e-4, rtol=0)
     assert set(result.positions) == set(kept)
@@ -268,36 +267,36 @@ def test_optimising_positions_is_torchs_adam_kept_from_step_to_step_and_dropped_
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])
-def test_a_run_is_the_same_when_activations_are_recomputed(backbone, target):
+def test_a_run_is_the_same_when_activations_are_recomputed(model, target):
     """Backward runs the network again: a change of its attention that is gone by then gives gradients that are 3 % off."""
-    job = casting(backbone, inject=True, target=target)
+    job = casting(model, inject=True, target=target)
     plain = run(job)
-    backbone.network.enable_gradient_checkpointing()
+    network(model).enable_gradient_checkpointing()
     recomputed = run(job)
     torch.testing.assert_close(recomputed.latents, plain.latents, atol=1e-5, rtol=0)
     assert recomputed.losses == pytest.approx(plain.losses, abs=1e-6)
 
 
-def test_every_positional_tensor_is_moved(backbone):
-    result = run(casting(backbone, target="positions"))
-    names = FOUR if backbone.about.name == "cogvideox-rotary" else ("table",)
-    start = backbone.positions(backbone.about.shape)
+def test_every_positional_tensor_is_moved(model):
+    result = run(casting(model, target="positions"))
+    names = FOUR if model.about.name == "cogvideox-rotary" else ("table",)
+    start = model.positions(model.about.shape)
     assert set(result.positions) == {f"positions.{index}.{name}" for index in (0, 1) for name in names}
     for name in names:
         assert (result.positions[f"positions.1.{name}"] - start[name]).abs().max() > 0.01
 
 
-def test_only_the_prompt_is_optimised_and_only_guided_steps_change_positions(backbone, monkeypatch):
-    text, spy = backbone.text.encode(PROMPT), Spy(backbone, monkeypatch)
-    run(casting(backbone, target="positions", inject=True))
+def test_only_the_prompt_is_optimised_and_only_guided_steps_change_positions(model, monkeypatch):
+    condition, spy = model.text.encode(PROMPT), Spy(model, monkeypatch)
+    run(casting(model, target="positions", inject=True))
     assert [(len(asked[1]), list(asked[5])) for asked in spy.of("record")] == [(1, [0]), (1, [1]), (1, [1])] * 2
     for asked in spy.of("record"):
-        torch.testing.assert_close(asked[3], text, atol=0, rtol=0)
+        torch.testing.assert_close(dict(asked[3].tensors), dict(condition.tensors), atol=0, rtol=0)
     assert [bool(asked[4]) for asked in spy.of("predict")] == [True, True, False, False]
     assert [len(asked[1]) for asked in spy.of("predict")] == [2] * 4
 
 
-def test_blocks_after_the_one_that_is_read_do_not_run_in_guidance(backbone):
+def test_blocks_after_the_one_that_is_read_do_not_run_in_guidance(model):
     ran = [0, 0, 0]
 
     def count(number):
@@ -306,22 +305,22 @@ def test_blocks_after_the_one_that_is_read_do_not_run_in_guidance(backbone):
 
         return counted
 
-    for number, block in enumerate(backbone.network.transformer_blocks):
+    for number, block in enumerate(network(model).transformer_blocks):
         block.register_forward_hook(count(number))
-    run(casting(backbone, inject=True))
+    run(casting(model, inject=True))
     # Four denoising passes; four optimiser passes up to block 1; two injection passes of block 0.
     assert ran == [4 + 4 + 2, 4 + 4, 4]
 
 
 @pytest.mark.parametrize("inject", [False, True])
 @pytest.mark.parametrize("target", ["latents", "positions"])
-def test_passes_and_steps_are_counted(backbone, inject, target):
-    job = casting(backbone, inject=inject, target=target, steps=5, share=0.4, inner=3)
-    before = backbone.passes.forward, backbone.passes.backward
+def test_passes_and_steps_are_counted(model, inject, target):
+    job = casting(model, inject=inject, target=target, steps=5, share=0.4, inner=3)
+    before = model.passes.forward, model.passes.backward
     result, seen = finished(cast(job))
     guided = 2
-    assert backbone.passes.forward - before[0] == 2 * 5 + guided * (3 + inject)
-    assert backbone.passes.backward - before[1] == guided * 3
+    assert model.passes.forward - before[0] == 2 * 5 + guided * (3 + inject)
+    assert model.passes.backward - before[1] == guided * 3
     assert len(result.losses) == guided * 3
     told = [(step.phase, step.index, step.total) for step in seen]
     assert [step for step in told if step[0] == "guide"] == [("guide", index, 6) for index in range(6)]
@@ -331,78 +330,78 @@ def test_passes_and_steps_are_counted(backbone, inject, target):
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])
-def test_the_loss_falls(backbone, target):
-    result = run(casting(backbone, target=target, inner=20, share=0.25, inject=False, lr=0.01))
+def test_the_loss_falls(model, target):
+    result = run(casting(model, target=target, inner=20, share=0.25, inject=False, lr=0.01))
     assert len(result.losses) == 20
     assert result.losses[-1] < 0.99 * result.losses[0]
     assert all(later < earlier for earlier, later in zip(result.losses, result.losses[1:], strict=False))
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])
-def test_guidance_without_inner_steps_is_plain_sampling(backbone, target):
-    plain = run(casting(backbone, Plain(), inject=False)).latents
-    found = run(casting(backbone, inner=0, inject=False, target=target)).latents
+def test_guidance_without_inner_steps_is_plain_sampling(model, target):
+    plain = run(casting(model, Plain(), inject=False)).latents
+    found = run(casting(model, inner=0, inject=False, target=target)).latents
     torch.testing.assert_close(found, plain, atol=1e-6, rtol=0)
 
 
 # Injection
 
 
-def test_injection_alone_is_its_definition(backbone):
-    job = casting(backbone, Plain(), inject=True)
+def test_injection_alone_is_its_definition(model):
+    job = casting(model, Plain(), inject=True)
     latents = noise = starting_noise(job)
-    for index, timestep in enumerate(backbone.timesteps(4)):
+    for index, level in enumerate(model.schedule(4).levels):
         if index < 2:
-            with injection(backbone, job, noise, timestep):
-                latents = denoised(backbone, latents, timestep)
+            with injection(model, job, noise, level):
+                latents = denoised(model, latents, index)
         else:
-            latents = denoised(backbone, latents, timestep)
+            latents = denoised(model, latents, index)
     torch.testing.assert_close(run(job).latents, latents, atol=1e-5, rtol=0)
-    assert (run(casting(backbone, Plain(), inject=False)).latents - latents).abs().max() > 1e-3
+    assert (run(casting(model, Plain(), inject=False)).latents - latents).abs().max() > 1e-3
 
 
 # Saved positions
 
 
-def test_saved_positions_reproduce_the_run_that_saved_them(backbone):
-    job = casting(backbone, target="positions")
+def test_saved_positions_reproduce_the_run_that_saved_them(model):
+    job = casting(model, target="positions")
     first = run(job)
     motion = {**job.motion, **first.positions}
-    before = backbone.passes.forward, backbone.passes.backward
-    again = run(casting(backbone, motion=motion, target="saved"))
+    before = model.passes.forward, model.passes.backward
+    again = run(casting(model, motion=motion, target="saved"))
     torch.testing.assert_close(again.latents, first.latents, atol=0, rtol=0)
     assert again.losses == []
-    assert backbone.passes.forward - before[0] == 2 * 4 + 2
-    assert backbone.passes.backward == before[1]
-    assert (again.latents - run(casting(backbone, Plain())).latents).abs().max() > 1e-3
+    assert model.passes.forward - before[0] == 2 * 4 + 2
+    assert model.passes.backward == before[1]
+    assert (again.latents - run(casting(model, Plain())).latents).abs().max() > 1e-3
 
 
-def test_a_motion_without_positions_is_refused(backbone):
+def test_a_motion_without_positions_is_refused(model):
     with pytest.raises(MotionError, match="no saved positions for guided step 1; make them with target=positions"):
-        run(casting(backbone, target="saved"))
+        run(casting(model, target="saved"))
 
 
-def test_a_motion_with_positions_for_fewer_steps_is_refused(backbone):
-    job = casting(backbone, target="positions", share=0.25)
+def test_a_motion_with_positions_for_fewer_steps_is_refused(model):
+    job = casting(model, target="positions", share=0.25)
     motion = {**job.motion, **run(job).positions}
     with pytest.raises(MotionError, match="no saved positions for guided step 2"):
-        run(casting(backbone, motion=motion, target="saved", share=0.5))
+        run(casting(model, motion=motion, target="saved", share=0.5))
 
 
-def test_positions_that_do_not_fit_the_model_are_refused(backbone):
-    job = casting(backbone, target="positions")
+def test_positions_that_do_not_fit_the_model_are_refused(model):
+    job = casting(model, target="positions")
     saved = run(job).positions
     name = next(iter(saved))
     others = {key: tensor for key, tensor in saved.items() if key != name}
     for wrong in ({**others, name: saved[name][..., :-1]}, {**others, "positions.0.foreign": saved[name]}):
         with pytest.raises(MotionError, match="saved positions of guided step 1 do not fit"):
-            run(casting(backbone, motion={**job.motion, **wrong}, target="saved"))
+            run(casting(model, motion={**job.motion, **wrong}, target="saved"))
 
 
 # What goes wrong
 
 
-def test_a_loss_that_is_not_finite_names_its_step(backbone):
+def test_a_loss_that_is_not_finite_names_its_step(model):
     class Explodes(Pull):
         calls = 0
 
@@ -411,71 +410,72 @@ def test_a_loss_that_is_not_finite_names_its_step(backbone):
             return super().loss(*given) * (torch.nan if self.calls == 3 else 1)
 
     with pytest.raises(DivergenceError, match="the loss is nan in guided step 2: lower lr"):
-        run(casting(backbone, Explodes()))
-    assert hooks(backbone) == 0
+        run(casting(model, Explodes()))
+    assert hooks(model) == 0
 
 
-def test_latents_that_are_not_finite_name_their_step(backbone, monkeypatch):
-    step = backbone.step
+def test_latents_that_are_not_finite_name_their_step(model, monkeypatch):
+    step = Schedule.step
 
-    def overflow(output, timestep, latents):
-        return step(output, timestep, latents) * (torch.inf if timestep == 499 else 1)
+    def overflow(schedule, index, output, latents):
+        return step(schedule, index, output, latents) * (torch.inf if index == 2 else 1)
 
-    monkeypatch.setattr(backbone, "step", overflow)
+    monkeypatch.setattr(Schedule, "step", overflow)
     with pytest.raises(DivergenceError, match="no longer finite after step 3"):
-        run(casting(backbone, Plain()))
+        run(casting(model, Plain()))
 
 
-def test_a_prompt_longer_than_the_text_window_is_refused(backbone):
+def test_a_prompt_longer_than_the_text_window_is_refused(model):
     with pytest.raises(InputError, match="the prompt has 11 tokens"):
-        run(casting(backbone, prompt="a red star " * 3 + "ring"))
+        run(casting(model, prompt="a red star " * 3 + "ring"))
 
 
 @pytest.mark.parametrize("phase", ["guide", "sample"])
-def test_nothing_stays_behind_when_the_run_is_abandoned(backbone, phase):
-    noise = starting_noise(casting(backbone))
-    text, whole = backbone.text.encode(PROMPT), backbone.network.transformer_blocks
-    plain = backbone.predict(noise, 999, text)
-    steps = cast(casting(backbone, inject=True, target="positions"))
+def test_nothing_stays_behind_when_the_run_is_abandoned(model, phase):
+    noise = starting_noise(casting(model))
+    condition, whole = model.text.encode(PROMPT), network(model).transformer_blocks
+    level = model.schedule(4).levels[0]
+    plain = model.predict(noise, level, condition)
+    steps = cast(casting(model, inject=True, target="positions"))
     assert any(step.phase == phase for step in steps)  # stops at the first one, in the middle of a guided step
     steps.close()
-    assert hooks(backbone) == 0
+    assert hooks(model) == 0
     assert _len_torch_function_stack() == 0
-    assert backbone.network.transformer_blocks is whole
+    assert network(model).transformer_blocks is whole
     assert torch.is_grad_enabled()
-    torch.testing.assert_close(backbone.predict(noise, 999, text), plain, atol=0, rtol=0)
+    torch.testing.assert_close(model.predict(noise, level, condition), plain, atol=0, rtol=0)
 
 
-def test_nothing_stays_behind_when_ctrl_c_arrives_within_the_network(backbone):
+def test_nothing_stays_behind_when_ctrl_c_arrives_within_the_network(model):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    steps = cast(casting(backbone, inject=True))
+    steps = cast(casting(model, inject=True))
     next(steps)
-    handle = backbone.network.transformer_blocks[0].attn1.to_out[0].register_forward_hook(interrupt)
+    handle = network(model).transformer_blocks[0].attn1.to_out[0].register_forward_hook(interrupt)
     with pytest.raises(KeyboardInterrupt):
         next(steps)
     handle.remove()
-    assert hooks(backbone) == 0
+    assert hooks(model) == 0
     assert _len_torch_function_stack() == 0
-    assert len(backbone.network.transformer_blocks) == 3
+    assert len(network(model).transformer_blocks) == 3
 
 
-def test_the_result_carries_no_graph(backbone):
+def test_the_result_carries_no_graph(model):
     for target in ("latents", "positions"):
-        result = run(casting(backbone, target=target))
+        result = run(casting(model, target=target))
         assert not any(tensor.requires_grad for tensor in (result.latents, *result.positions.values()))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rms"])
 def test_a_positional_tensor_that_the_loss_does_not_see_stays(optimizer):
     class Queries(Pull):
-        def loss(self, record, aim, settings):
-            return record[0].query.square().mean() * 1e3
+        def loss(self, observed, aim, settings):
+            return observed.record[0].query.square().mean() * 1e3
 
-    backbone = rotary()
-    result = run(casting(backbone, Queries(), block=(0,), target="positions", inject=False, optimizer=optimizer))
-    start = backbone.positions(backbone.about.shape)
+    model = rotary()
+    result = run(casting(model, Queries(), block=(0,), target="positions", inject=False, optimizer=optimizer))
+    start = model.positions(model.about.shape)
     for name in FOUR:
         moved = (result.positions[f"positions.1.{name}"] - start[name]).abs().max() > 0
         assert moved == name.startswith("query")

@@ -1,13 +1,14 @@
 import pytest
 import torch
 
+from motionlift.core.method import Needs
 from motionlift.methods import injection, none
-from tests.methods.references import aim, backbone, lifted, reference
+from tests.methods.references import aim, lifted, reference, seen, twin
 
 
 @pytest.mark.parametrize("method", [none.METHOD, injection.METHOD])
 def test_they_lift_the_latents_at_no_cost_and_optimise_nothing(method):
-    model = backbone()
+    model = twin()
     given = reference(model)
     settings = method.settings(model)
     tensors, steps = lifted(method, given, model, settings)
@@ -16,11 +17,13 @@ def test_they_lift_the_latents_at_no_cost_and_optimise_nothing(method):
     assert len(steps) == 1
     assert model.passes.forward == 0
     assert not method.blocks(settings)
-    assert method.loss({}, aim(tensors, model.grid(given.shape)), settings) == 0
+    assert method.needs(settings) == Needs(inject=(0,) if settings.inject else ())
+    with pytest.raises(NotImplementedError, match=f"{method.name} .* has no loss"):
+        method.loss(seen({}), aim(tensors, model.lattice(given.shape)), settings)
 
 
 def test_one_injects_in_the_guided_steps_and_the_other_guides_nothing():
-    model = backbone()
+    model = twin()
     assert injection.METHOD.settings(model).inject
     assert injection.METHOD.settings(model).share == 0.2
     assert not none.METHOD.settings(model).inject

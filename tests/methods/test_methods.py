@@ -1,11 +1,15 @@
+from dataclasses import asdict, fields
+
 import pytest
 import torch
 from diffusers import CogVideoXTransformer3DModel
 
-from motionlift.core.method import Method
+from motionlift.core.method import Guide, Method, Tuner
+from motionlift.core.settings import described, with_values
 from motionlift.errors import SettingError
 from motionlift.methods import method, methods
 from motionlift.models.families.cogvideox import CogVideoX
+from tests.methods.references import twin, unet_twin
 from tests.twins import cogvideox
 
 PUBLISHED = {
@@ -13,6 +17,7 @@ PUBLISHED = {
     "cogvideox-5b": {"num_layers": 42, "num_attention_heads": 48, "use_rotary_positional_embeddings": True},
 }
 PARAMETERS = {"cogvideox-2b": 1.694e9, "cogvideox-5b": 5.570e9}
+VARIANTS = ("cogvideox-2b", "cogvideox-5b", "tiny-dit", "tiny-unet", "modelscope", "zeroscope")
 BLOCKS = {"cogvideox-2b": (15,), "cogvideox-5b": (20,), "tiny-dit": (4,), "cogvideox": (1,)}
 
 
@@ -28,50 +33,60 @@ def published(variant):
 
 
 @pytest.fixture(scope="module")
-def backbones():
+def models():
     twins = {name: CogVideoX(cogvideox(), name, torch.device("cpu")) for name in ("tiny-dit", "cogvideox")}
     return {**twins, **{variant: published(variant) for variant in PUBLISHED}}
 
 
 def test_every_file_is_a_method_under_its_own_name():
-    assert set(methods()) == {"ditflow", "injection", "moft", "motionflow", "motionmatcher", "none", "smm", "vmc"}
+    assert len(methods()) >= 8
     for name, found in methods().items():
-        assert isinstance(found, Method)
-        assert found.name == name
-        assert found.summary
+        assert isinstance(found, Method) and isinstance(found, Guide) != isinstance(found, Tuner)
+        assert type(found).__module__ == f"motionlift.methods.{name}", "whoever looks for its code finds it by its name"
+        assert found.name == name and found.summary
         assert method(name) is found
 
 
+@pytest.mark.parametrize("name", sorted(methods()))
+def test_every_preset_is_of_known_settings_and_every_default_is_allowed(name):
+    found = method(name)
+    for model in (twin(), unet_twin()):
+        settings = found.settings(model)
+        assert type(settings) is found.Settings
+        assert with_values(settings, asdict(settings)) == settings
+    for variant, preset in found.presets.items():
+        with_values(found.Settings(), preset)
+        assert variant in VARIANTS
+    assert described(found.Settings).keys() == {item.name for item in fields(found.Settings)}
+
+
 def test_an_unknown_method_is_refused():
-    with pytest.raises(
-        SettingError,
-        match="unknown method 'magic'; allowed are ditflow, injection, moft, motionflow, motionmatcher, none, smm, vmc",
-    ):
+    with pytest.raises(SettingError, match=f"unknown method 'magic'; allowed are {', '.join(sorted(methods()))}$"):
         method("magic")
 
 
 @pytest.mark.parametrize("variant", BLOCKS)
-def test_a_model_is_known_by_its_architecture_or_its_bundled_name(backbones, variant):
-    assert backbones[variant].about.variant == variant
+def test_a_model_is_known_by_its_architecture_or_its_bundled_name(models, variant):
+    assert models[variant].about.variant == variant
 
 
 @pytest.mark.parametrize("variant", BLOCKS)
 @pytest.mark.parametrize("name", ["ditflow", "moft", "smm"])
-def test_blocks_are_the_papers_for_published_models_else_the_middle_one(backbones, name, variant):
-    settings = method(name).settings(backbones[variant])
+def test_blocks_are_the_papers_for_published_models_else_the_middle_one(models, name, variant):
+    settings = method(name).settings(models[variant])
     assert settings.block == BLOCKS[variant]
     assert tuple(method(name).blocks(settings)) == BLOCKS[variant]
 
 
 @pytest.mark.parametrize("name", ["ditflow", "moft", "smm"])
-def test_the_published_5b_runs_with_the_papers_constants(backbones, name):
-    settings = method(name).settings(backbones["cogvideox-5b"])
+def test_the_published_5b_runs_with_the_papers_constants(models, name):
+    settings = method(name).settings(models["cogvideox-5b"])
     assert (settings.steps, settings.share, settings.inner) == (50, 0.2, 5)
     assert (settings.optimizer, settings.lr, settings.lr_end) == ("adam", 0.002, 0.001)
     assert (settings.cfg, settings.dynamic_cfg) == (7.0, True)
     assert (settings.target, settings.inject) == ("latents", True)
 
 
-def test_the_published_2b_has_a_fixed_weight_of_the_prompt(backbones):
-    settings = method("ditflow").settings(backbones["cogvideox-2b"])
+def test_the_published_2b_has_a_fixed_weight_of_the_prompt(models):
+    settings = method("ditflow").settings(models["cogvideox-2b"])
     assert (settings.cfg, settings.dynamic_cfg, settings.temperature) == (6.0, False, 2.0)

@@ -5,17 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motionlift.core.lattice import Shape
+from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.method import Reference
 from motionlift.errors import MotionError, SettingError
 from motionlift.methods.motionflow import METHOD, MotionFlowSettings, published_places, word_maps
-from motionlift.models.families.cogvideox import CogVideoX
-from motionlift.models.families.unet3d import UNet3D
 from motionlift.signals.attention_maps import adaptive_mask, cross_loss, smoothed
-from tests.methods.references import aim, lifted
-from tests.twins import cogvideox, unet3d
+from tests.methods.references import aim, level, lifted, record, seen, twin, unet_twin
 
-CPU = torch.device("cpu")
 SOURCE = "a blue ring on the field"
 SETTINGS = MotionFlowSettings(
     steps=5, share=0.4, block=(1, 2), source_prompt=SOURCE, subjects=("ring", "field"), targets=("star", "dog")
@@ -24,43 +20,43 @@ SETTINGS = MotionFlowSettings(
 
 @pytest.fixture(scope="module", params=["unet3d", "cogvideox"])
 def model(request: pytest.FixtureRequest):
-    return UNet3D(unet3d(), "twin", CPU) if request.param == "unet3d" else CogVideoX(cogvideox(), "twin", CPU)
+    return unet_twin() if request.param == "unet3d" else twin()
 
 
 @pytest.fixture(scope="module")
 def given(model) -> Reference:
-    shape = model.fitting(9)
+    shape = model.codec.fitting(9)
     generator = torch.Generator().manual_seed(1)
-    latents = torch.randn(model.latent_shape(shape), generator=generator)
-    trajectory = {
-        timestep: torch.randn(latents.shape, generator=generator) for timestep in model.timesteps(SETTINGS.steps)
-    }
+    latents = torch.randn(model.codec.latent_shape(shape), generator=generator)
+    trajectory = tuple(torch.randn(latents.shape, generator=generator) for _ in range(SETTINGS.steps))
     pixels = torch.zeros(9, 3, 32, 32)
     return Reference(latents, pixels, pixels, shape, trajectory)
+
+
+def lattices(model, given: Reference) -> dict[int, Lattice]:
+    return {number: model.lattice(given.shape, number) for number in (1, 2)}
 
 
 def test_it_lifts_masks_and_temporal_attention_of_the_guided_steps(model, given):
     motion, steps = lifted(METHOD, given, model, SETTINGS)
     assert len(steps) == 2
     assert set(motion) == {"latents", "maps.1", "maps.2", "temporal.1", "temporal.2"}
-    timesteps = model.timesteps(SETTINGS.steps)[:2]
+    levels = model.schedule(SETTINGS.steps).levels[:2]
     for number in (1, 2):
-        grid = model.grid(given.shape, number)
-        assert motion[f"maps.{number}"].shape == (2, 2, grid.frames, grid.height, grid.width)
-        assert motion[f"temporal.{number}"].shape == (2, grid.area, grid.frames, grid.frames)
-        for index, timestep in enumerate(timesteps):
-            with torch.no_grad():
-                seen = model.record(given.trajectory[timestep], timestep, model.text(SOURCE), [number])[number]
-            places = [model.word_places(SOURCE, word) for word in ("ring", "field")]
-            torch.testing.assert_close(motion[f"maps.{number}"][index], word_maps(seen, grid, places))
+        lattice = model.lattice(given.shape, number)
+        assert motion[f"maps.{number}"].shape == (2, 2, lattice.frames, lattice.height, lattice.width)
+        assert motion[f"temporal.{number}"].shape == (2, lattice.area, lattice.frames, lattice.frames)
+        for index, at in enumerate(levels):
+            shown = record(model, given.trajectory[index], [number], at, SOURCE)[number]
+            places = [model.text.places(SOURCE, word) for word in ("ring", "field")]
+            torch.testing.assert_close(motion[f"maps.{number}"][index], word_maps(shown, lattice, places))
 
 
 def test_the_map_of_a_word_is_the_mean_over_its_tokens(model, given):
-    with torch.no_grad():
-        seen = model.record(given.latents, 100, model.text(SOURCE), [1])[1]
-    grid = model.grid(given.shape, 1)
-    both = word_maps(seen, grid, [(1, 3)])
-    apart = word_maps(seen, grid, [(1,), (3,)])
+    shown = record(model, given.latents, [1], level(model, 100), SOURCE)[1]
+    lattice = model.lattice(given.shape, 1)
+    both = word_maps(shown, lattice, [(1, 3)])
+    apart = word_maps(shown, lattice, [(1,), (3,)])
     torch.testing.assert_close(both[0], apart.mean(dim=0))
     assert (apart > 0).all() and apart.sum(dim=0).max() < 1
 
@@ -68,17 +64,16 @@ def test_the_map_of_a_word_is_the_mean_over_its_tokens(model, given):
 def test_maps_are_laid_out_by_frame_row_and_column(model):
     """On a lattice that is not square, against a loop."""
     shape = Shape(9, 32, 48)
-    latents = torch.randn(model.latent_shape(shape), generator=torch.Generator().manual_seed(5))
-    with torch.no_grad():
-        seen = model.record(latents, 100, model.text(SOURCE), [1])[1]
-    grid = model.grid(shape, 1)
-    assert grid.height != grid.width
-    maps = word_maps(seen, grid, [(2,)])
-    keys = torch.cat(seen.cross.rivals, dim=2) if seen.cross.rivals else seen.cross.key
-    for frame, row, column in ((0, 0, 1), (1, grid.height - 1, 2), (grid.frames - 1, 1, grid.width - 1)):
-        query = seen.cross.query[0, :, (frame * grid.height + row) * grid.width + column]
+    latents = torch.randn(model.codec.latent_shape(shape), generator=torch.Generator().manual_seed(5))
+    shown = record(model, latents, [1], level(model, 100), SOURCE)[1]
+    lattice = model.lattice(shape, 1)
+    assert lattice.height != lattice.width
+    maps = word_maps(shown, lattice, [(2,)])
+    keys = torch.cat(shown.cross.rivals, dim=2) if shown.cross.rivals else shown.cross.key
+    for frame, row, column in ((0, 0, 1), (1, lattice.height - 1, 2), (lattice.frames - 1, 1, lattice.width - 1)):
+        query = shown.cross.query[0, :, (frame * lattice.height + row) * lattice.width + column]
         logits = torch.einsum("hd,hkd->hk", query, keys[0]) / query.shape[-1] ** 0.5
-        wanted = torch.einsum("hd,hd->h", query, seen.cross.key[0, :, 2]) / query.shape[-1] ** 0.5
+        wanted = torch.einsum("hd,hd->h", query, shown.cross.key[0, :, 2]) / query.shape[-1] ** 0.5
         share = (wanted - logits.logsumexp(dim=-1)).exp().mean()
         torch.testing.assert_close(maps[0, frame, row, column], share, rtol=1e-4, atol=1e-6)
 
@@ -87,28 +82,25 @@ def test_the_loss_of_the_reference_itself_is_that_of_its_own_attention(model, gi
     """Temporal attention is matched; what lies outside the masks is lost; a high threshold leaves something outside."""
     settings = replace(SETTINGS, tau=0.97)
     motion, _ = lifted(METHOD, given, model, SETTINGS)
-    timestep = model.timesteps(SETTINGS.steps)[1]
-    with torch.no_grad():
-        record = model.record(given.trajectory[timestep], timestep, model.text(SOURCE), [1, 2])
+    shown = record(model, given.trajectory[1], [1, 2], model.schedule(SETTINGS.steps).levels[1], SOURCE)
     places = {
-        target: model.word_places(SOURCE, subject)
+        target: model.text.places(SOURCE, subject)
         for target, subject in zip(SETTINGS.targets, SETTINGS.subjects, strict=True)
     }
-    own = aim(motion, model.grid(given.shape), 1, **places)
-    own.grids.update({number: model.grid(given.shape, number) for number in (1, 2)})
+    own = aim(motion, lattices(model, given), 1, **places)
     none = {"cross": 0.0, "spatial": 0.0, "temporal": 0.0}
-    losses = {name: float(METHOD.loss(record, own, replace(settings, **{**none, name: 1.0}))) for name in none}
+    losses = {name: float(METHOD.loss(seen(shown), own, replace(settings, **{**none, name: 1.0}))) for name in none}
     assert losses["temporal"] == pytest.approx(0, abs=1e-9)
     wanted = [
         cross_loss(
-            word_maps(record[number], own.grids[number], list(places.values())),
+            word_maps(shown[number], own.lattices[number], list(places.values())),
             adaptive_mask(smoothed(motion[f"maps.{number}"][1]), 0.97),
         )
         for number in (1, 2)
     ]
     assert losses["cross"] == pytest.approx(float(torch.stack(wanted).mean()))
     assert 0 < losses["cross"] < 1 and 0 < losses["spatial"] < 1
-    assert float(METHOD.loss(record, own, settings)) == pytest.approx(sum(losses.values()), rel=1e-5)
+    assert float(METHOD.loss(seen(shown), own, settings)) == pytest.approx(sum(losses.values()), rel=1e-5)
 
 
 def test_the_published_places():
@@ -121,7 +113,7 @@ def test_the_published_places():
 
 
 def test_the_papers_constants():
-    settings = METHOD.settings(UNet3D(unet3d(), "some-folder", CPU))
+    settings = METHOD.settings(unet_twin("some-folder"))
     assert (settings.steps, settings.share, settings.inner, settings.tau) == (50, 0.4, 1, 0.4)
     assert (settings.optimizer, settings.lr, settings.lr_end) == ("plain", 5.0, 5.0)
     assert settings.inversion and not settings.inject
@@ -143,12 +135,12 @@ def test_words_that_do_not_fit_are_refused(model, given, changes: dict, said: st
 
 def test_without_targets_nothing_is_guided(model):
     with pytest.raises(SettingError, match=r"0 targets \(none\)"):
-        METHOD.words(replace(SETTINGS, targets=()))
+        METHOD.needs(replace(SETTINGS, targets=()))
 
 
 def test_a_reference_that_was_not_inverted_is_refused(model, given):
     with pytest.raises(MotionError, match="leave inversion=true"):
-        lifted(METHOD, replace(given, trajectory={}), model, SETTINGS)
+        lifted(METHOD, replace(given, trajectory=()), model, SETTINGS)
 
 
 def test_an_empty_mask_is_refused(model, given, monkeypatch: pytest.MonkeyPatch):
@@ -161,9 +153,7 @@ def test_an_empty_mask_is_refused(model, given, monkeypatch: pytest.MonkeyPatch)
 
 def test_more_guided_steps_than_were_lifted_are_refused(model, given):
     motion, _ = lifted(METHOD, given, model, SETTINGS)
-    with torch.no_grad():
-        record = model.record(given.latents, 100, model.text(SOURCE), [1, 2])
-    target = aim(motion, model.grid(given.shape), 2, star=(1,), dog=(2,))
-    target.grids.update({number: model.grid(given.shape, number) for number in (1, 2)})
+    shown = record(model, given.latents, [1, 2], level(model, 100), SOURCE)
+    target = aim(motion, lattices(model, given), 2, star=(1,), dog=(2,))
     with pytest.raises(MotionError, match="maps of 2 guided steps and step 3 is asked for"):
-        METHOD.loss(record, target, SETTINGS)
+        METHOD.loss(seen(shown), target, SETTINGS)

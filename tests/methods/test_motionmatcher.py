@@ -8,27 +8,26 @@ import pytest
 import torch
 
 from motionlift.core.method import Draw
-from motionlift.loops.adapters import tunable
+from motionlift.loops.adapters import Tunable
 from motionlift.methods import motionmatcher
 from motionlift.methods.motionmatcher import METHOD, Features, feature_loss, motion_features, published_places
-from motionlift.models.families.unet3d import UNet3D
-from tests.methods.references import backbone, reference
-from tests.twins import unet3d
+from tests.methods.references import level, record, reference, twin, unet_twin
 
 
 @pytest.fixture(params=["cogvideox", "unet3d"])
 def model(request: pytest.FixtureRequest) -> Any:
-    return backbone() if request.param == "cogvideox" else UNet3D(unet3d(), "twin", torch.device("cpu"))
+    return twin() if request.param == "cogvideox" else unet_twin()
 
 
 def draw(model: Any, timestep: int, unadapted: Any) -> Draw:
     given = reference(model)
     noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(0))
-    return Draw(given.latents, noise, timestep, model.text("a red star"), given.shape, unadapted)
+    condition = model.text.encode("a red star")
+    return Draw(given.latents, noise, timestep, model.schedule(20), condition, given.shape, unadapted)
 
 
 def test_published_settings_and_places():
-    settings = METHOD.settings(UNet3D(unet3d(), "zeroscope", torch.device("cpu")))
+    settings = METHOD.settings(unet_twin("zeroscope"))
     assert (settings.steps, settings.cfg, settings.beta, settings.clean_share) == (75, 12.0, 0.3, 0.5)
     assert (settings.tuning_steps, settings.tuning_lr, settings.rank, settings.dropout) == (200, 5e-4, 32, 0.1)
     assert (settings.cross, settings.temporal) == (2000.0, 2000.0)
@@ -61,15 +60,15 @@ def test_the_loss_of_known_features():
 
 def test_features_are_probabilities_of_every_lattice(model: Any):
     given = reference(model)
-    blocks = tuple(range(model.blocks))
-    record = model.record(given.latents, 700, model.text("a red star"), blocks)
-    found = motion_features([(seen, model.grid(given.shape, number)) for number, seen in record.items()])
-    grids = dict.fromkeys(model.grid(given.shape, number) for number in blocks)
+    blocks = tuple(range(model.about.blocks))
+    shown = record(model, given.latents, blocks, level(model, 700), "a red star")
+    found = motion_features([(seen, model.lattice(given.shape, number)) for number, seen in shown.items()])
+    grids = dict.fromkeys(model.lattice(given.shape, number) for number in blocks)
     assert len(found) == len(grids)
     for own, grid in zip(found, grids, strict=True):
         assert own.cross.shape[0] == grid.tokens
         assert own.temporal.shape == (grid.area, grid.frames, grid.frames)
-        if model.family == "unet3d":
+        if model.about.family == "unet3d":
             torch.testing.assert_close(own.cross.sum(dim=1), torch.ones(grid.tokens))
             torch.testing.assert_close(own.temporal.sum(dim=2), torch.ones(grid.area, grid.frames))
         else:
@@ -78,15 +77,16 @@ def test_features_are_probabilities_of_every_lattice(model: Any):
 
 def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytest.MonkeyPatch):
     settings = replace(METHOD.settings(model), steps=20)
-    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
+    adapter = Tunable(model.network, METHOD.plan(model, settings), 0)
+    with adapter.attached():
         given = draw(model, 700, adapter.off)
-        signal = model.schedule.alphas[700]
-        noised = model.add_noise(given.latents, given.noise, 700)
-        velocity = signal.sqrt() * given.noise - (1 - signal).sqrt() * given.latents
-        true = given.noise if model.family == "unet3d" else velocity
-        monkeypatch.setattr(model, "predict", lambda latents, timestep, text: true)
+        signal, spread = given.level.signal, given.level.noise
+        noised = signal * given.latents + spread * given.noise
+        velocity = signal * given.noise - spread * given.latents
+        true = given.noise if model.about.family == "unet3d" else velocity
+        monkeypatch.setattr(model, "predict", lambda latents, at, condition: true)
         assert float(METHOD.loss(given, model, settings)) < 1e-7
-        monkeypatch.setattr(model, "predict", lambda latents, timestep, text: true + 0.3 * noised)
+        monkeypatch.setattr(model, "predict", lambda latents, at, condition: true + 0.3 * noised)
         assert float(METHOD.loss(given, model, settings)) > 1e-5
 
 
@@ -96,27 +96,29 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool):
 
     Also where activations are recomputed, as large models do.
     """
-    if recomputed and model.family == "cogvideox":
-        model.network.enable_gradient_checkpointing()
+    if recomputed and model.about.family == "cogvideox":
+        model.network["transformer"].enable_gradient_checkpointing()
     elif recomputed:
-        model.checkpoint_activations()
+        model._recomputation.on = True
     settings = replace(METHOD.settings(model), steps=20, dropout=0.0)
-    frozen = backbone() if model.family == "cogvideox" else UNet3D(unet3d(), "twin", torch.device("cpu"))
-    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
-        with torch.no_grad():
-            for parameter in adapter.parameters.values():
-                parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    frozen = twin() if model.about.family == "cogvideox" else unet_twin()
+    adapter = Tunable(model.network, METHOD.plan(model, settings), 0)
+    with torch.no_grad():
+        for parameter in adapter.parameters.values():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    with model.turn(), adapter.attached():
         given = draw(model, 700, adapter.off)
         parameters = list(adapter.parameters.values())
         loss = METHOD.loss(given, model, settings)
         assert all(parameter.requires_grad for parameter in parameters)
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
 
-        noised = model.add_noise(given.latents, given.noise, 700)
-        estimates = model.estimates(model.predict(noised, 700, given.text), 700, noised)
-        later = 700 - 1000 // 20
+        schedule = given.schedule
+        noised = schedule.noised(given.latents, given.noise, given.level)
+        estimates = schedule.estimates(model.predict(noised, given.level, given.condition), noised, given.level)
+        later = level(model, 700 - 1000 // 20)
         features = [
-            METHOD._features(frozen.add_noise(*pair, later), later, given, frozen, settings)
+            METHOD._features(schedule.noised(*pair, later), later, given, frozen, settings)
             for pair in (estimates, (given.latents, given.noise))
         ]
         expected = feature_loss(*features, settings)
@@ -132,7 +134,8 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool):
 def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any):
     settings = replace(METHOD.settings(model), block=(0,))
     seen: list[bool] = []
-    with tunable(model.network, METHOD.plan(model, settings), 0) as adapter:
+    adapter = Tunable(model.network, METHOD.plan(model, settings), 0)
+    with model.turn(), adapter.attached():
 
         @contextmanager
         def watched():
@@ -141,10 +144,11 @@ def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any
                 yield
 
         ran: list[int] = []
+        (network,) = model.network.values()
         blocks = (
-            list(model.network.transformer_blocks)
-            if model.family == "cogvideox"
-            else [*model.network.down_blocks, model.network.mid_block, *model.network.up_blocks]
+            list(network.transformer_blocks)
+            if model.about.family == "cogvideox"
+            else [*network.down_blocks, network.mid_block, *network.up_blocks]
         )
         handles = [block.register_forward_pre_hook(lambda *_, n=n: ran.append(n)) for n, block in enumerate(blocks)]
         METHOD.loss(draw(model, 700, watched), model, settings)

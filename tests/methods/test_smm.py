@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from motionlift.methods.smm import METHOD, SMMSettings
-from tests.methods.references import aim, backbone, lifted, reference
+from tests.methods.references import aim, level, lifted, record, reference, seen, twin
 
 
 @pytest.fixture(scope="module")
 def model():
-    return backbone()
+    return twin()
 
 
 @pytest.fixture(scope="module")
@@ -15,21 +15,16 @@ def given(model):
     return reference(model)
 
 
-def record(model, latents, blocks, timestep=0, prompt=""):
-    with torch.no_grad():
-        return model.record(latents, timestep, model.text(prompt), blocks)
-
-
-def means(seen, grid):
-    return seen.features[0].reshape(grid.frames, grid.area, -1).mean(dim=1)
+def means(shown, lattice):
+    return shown.features[0].reshape(lattice.frames, lattice.area, -1).mean(dim=1)
 
 
 def test_it_lifts_differences_of_spatial_means(model, given):
     motion, _ = lifted(METHOD, given, model, SMMSettings(block=(0, 2)))
-    seen, grid = record(model, given.latents, [0, 2]), model.grid(given.shape)
+    shown, lattice = record(model, given.latents, [0, 2]), model.lattice(given.shape)
     assert set(motion) == {"latents", "differences.0", "differences.2"}
     for number in (0, 2):
-        mean = means(seen[number], grid)
+        mean = means(shown[number], lattice)
         truth = torch.stack([mean[1] - mean[0], mean[2] - mean[0], mean[2] - mean[1]])
         torch.testing.assert_close(motion[f"differences.{number}"], truth)
 
@@ -37,16 +32,16 @@ def test_it_lifts_differences_of_spatial_means(model, given):
 def test_the_loss_of_the_reference_itself_is_zero_and_that_of_another_video_is_the_mean_over_blocks(model, given):
     settings = SMMSettings(block=(0, 2))
     motion, _ = lifted(METHOD, given, model, settings)
-    grid = model.grid(given.shape)
-    own = METHOD.loss(record(model, given.latents, [0, 2]), aim(motion, grid), settings)
+    lattice = model.lattice(given.shape)
+    own = METHOD.loss(seen(record(model, given.latents, [0, 2])), aim(motion, lattice), settings)
     assert own.item() == pytest.approx(0, abs=1e-5)
-    seen = record(model, given.latents.flip(2), [0, 2], 500, "a dog")
+    shown = record(model, given.latents.flip(2), [0, 2], level(model, 500), "a dog")
     cosines = []
     for number in (0, 2):
-        mean = means(seen[number], grid)
+        mean = means(shown[number], lattice)
         found = torch.stack([mean[1] - mean[0], mean[2] - mean[0], mean[2] - mean[1]])
         truth = motion[f"differences.{number}"]
         cosines.append((found * truth).sum(dim=-1) / found.norm(dim=-1) / truth.norm(dim=-1))
-    loss = METHOD.loss(seen, aim(motion, grid), settings)
+    loss = METHOD.loss(seen(shown), aim(motion, lattice), settings)
     torch.testing.assert_close(loss, 1 - torch.stack(cosines).mean())
     assert loss > 0.1

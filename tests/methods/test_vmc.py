@@ -10,26 +10,25 @@ import torch
 from motionlift.core.method import Draw
 from motionlift.errors import InputError, SettingError
 from motionlift.methods import vmc
-from motionlift.models.families.unet3d import UNet3D
 from motionlift.signals.residuals import residual_loss
-from tests.methods.references import backbone, reference
-from tests.twins import unet3d
+from tests.methods.references import reference, twin, unet_twin
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return backbone()
+    return twin()
 
 
 @pytest.fixture(scope="module")
 def unet() -> Any:
-    return UNet3D(unet3d(), "twin", torch.device("cpu"))
+    return unet_twin()
 
 
 def draw(model: Any, timestep: int) -> Draw:
     given = reference(model)
     noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(0))
-    return Draw(given.latents, noise, timestep, model.text("a star"), given.shape, nullcontext)
+    condition = model.text.encode("a star")
+    return Draw(given.latents, noise, timestep, model.schedule(10), condition, given.shape, nullcontext)
 
 
 def test_published_settings(unet: Any):
@@ -48,15 +47,15 @@ def test_it_tunes_queries_keys_and_values_of_temporal_attention_alone(unet: Any)
         and ("temp_attentions" in name or "transformer_in" in name)
         and name.rpartition(".")[2] in ("to_q", "to_k", "to_v")
     }
-    assert set(plan.layers) == expected and len(plan.layers) == 6 * (unet.blocks + 1)
+    assert set(plan.layers) == expected and len(plan.layers) == 6 * (unet.about.blocks + 1)
     assert plan.rank is None
     spatial = vmc.METHOD.plan(unet, replace(vmc.METHOD.settings(unet), attention="spatial")).layers
-    assert len(spatial) == 3 * unet.blocks and not set(spatial) & expected
+    assert len(spatial) == 3 * unet.about.blocks and not set(spatial) & expected
 
 
 def test_on_joint_attention_it_tunes_all_of_it(model: Any):
     layers = vmc.METHOD.plan(model, vmc.METHOD.settings(model)).layers
-    assert set(layers) == {f"transformer_blocks.{n}.attn1.to_{part}" for n in range(3) for part in "qkv"}
+    assert set(layers) == {f"transformer.transformer_blocks.{n}.attn1.to_{part}" for n in range(3) for part in "qkv"}
     with pytest.raises(SettingError, match=r"attends jointly .* ask for temporal"):
         vmc.METHOD.plan(model, replace(vmc.METHOD.settings(model), attention="spatial"))
 
@@ -69,13 +68,23 @@ def test_its_loss_is_of_the_noise_that_the_output_speaks_of(
     own = {"cogvideox": model, "unet3d": unet}[kind]
     given = draw(own, 600)
     guess = torch.randn(given.noise.shape, generator=torch.Generator().manual_seed(1))
-    signal = own.schedule.alphas[600]
-    noised = own.add_noise(given.latents, given.noise, 600)
-    clean = (noised - (1 - signal).sqrt() * guess) / signal.sqrt()
-    output = guess if kind == "unet3d" else signal.sqrt() * guess - (1 - signal).sqrt() * clean
-    monkeypatch.setattr(own, "predict", lambda latents, timestep, text: output)
+    signal, spread = given.level.signal, given.level.noise
+    assert signal**2 + spread**2 == pytest.approx(1)
+    noised = signal * given.latents + spread * given.noise
+    clean = (noised - spread * guess) / signal
+    output = guess if kind == "unet3d" else signal * guess - spread * clean
+    asked = []
+
+    def predict(latents, at, condition):
+        asked.append((latents, at, condition))
+        return output
+
+    monkeypatch.setattr(own, "predict", predict)
     loss = vmc.METHOD.loss(given, own, vmc.METHOD.settings(own))
     torch.testing.assert_close(loss, residual_loss(guess, given.noise), atol=1e-4, rtol=1e-4)
+    ((latents, at, condition),) = asked
+    torch.testing.assert_close(latents, noised)
+    assert at == given.level and at.timestep == 600 and condition is given.condition
 
 
 def test_the_prompt_of_tuning_and_that_of_inversion(model: Any):

@@ -227,12 +227,12 @@ class Tuner(Method[TunedSettings]):
         """
 
     def caption(self, settings: TunedSettings) -> str:
-        """The prompt of tuning: the source prompt.
+        """The prompt of tuning; without one the source prompt.
 
         Raises:
             InputError: the source prompt leaves none.
         """
-        return settings.source_prompt
+        return settings.tuning_prompt or settings.source_prompt
 
     @abstractmethod
     def loss(self, draw: Draw, model: Model, settings: TunedSettings) -> Float[Tensor, ""]:

@@ -141,10 +141,6 @@ class MotionMatcher(Tuner[MotionMatcherSettings]):
         """Factors on every linear layer of the transformers."""
         return Plan(model.linear_layers("linear"), settings.rank, settings.dropout)
 
-    def caption(self, settings: MotionMatcherSettings) -> str:
-        """The tuning prompt, or without one the source prompt."""
-        return settings.tuning_prompt or settings.source_prompt
-
     def loss(self, draw: Draw, model: Model, settings: MotionMatcherSettings) -> Float[Tensor, ""]:
         """Distance between the attention that the predicted and the true denoising step lead to.
 

@@ -44,7 +44,8 @@ class VMCSettings(Tuned):
     form: str = setting("cos", choices=FORMS, when="lift", help="Form of the loss.")
     """Form of the loss: ``cos`` (paper's choice), ``l2`` (paper) or ``released`` (what the authors' program computes)."""
     reduced: bool = setting(True, when="lift", help="Reduce the source prompt to subject and action.")
-    """Reduce the source prompt to its subject and action, so that it says nothing of looks (paper; by rules of ours)."""
+    """Reduce the source prompt to its subject and action, so that it says nothing of looks (paper; by rules of ours), where no
+    ``tuning_prompt`` is given."""
     attention: str = setting(
         "temporal",
         choices=("temporal", "spatial"),
@@ -80,6 +81,7 @@ class VMC(Tuner[VMCSettings]):
 
         Raises:
             InputError: the source prompt reduces to nothing.
+            SettingError: textblob, which reduces it, is not installed.
         """
         self.caption(settings)
 
@@ -92,12 +94,15 @@ class VMC(Tuner[VMCSettings]):
         return Plan(model.linear_layers(settings.attention))
 
     def caption(self, settings: VMCSettings) -> str:
-        """The source prompt, reduced where the settings say so.
+        """The tuning prompt; without one the source prompt, reduced where the settings say so.
 
         Raises:
             InputError: it reduces to nothing.
+            SettingError: textblob, which reduces it, is not installed.
         """
-        return subject_and_action(settings.source_prompt) if settings.reduced else settings.source_prompt
+        if settings.tuning_prompt or not settings.reduced:
+            return settings.tuning_prompt or settings.source_prompt
+        return subject_and_action(settings.source_prompt)
 
     def loss(self, draw: Draw, model: Model, settings: VMCSettings) -> Float[Tensor, ""]:
         """Distance between the residuals of the predicted noise and those of the true one."""

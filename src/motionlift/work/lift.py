@@ -137,9 +137,6 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     _check_lifting(job, how)
     model, settings = job.model, job.settings
     check_stages(job, model.about.fps / how.slower)
-    if isinstance(job.method, Tuner) and isinstance(settings, Tuned):
-        settings = replace(settings, tuning_prompt=job.method.caption(settings))  # so that a cast reduces nothing
-        job = replace(job, settings=settings)
     with costs.phase("read"):
         wide = read_reference(reference, model, job.shape, how.slower)
         _check_rate(job, how, wide)

@@ -140,7 +140,7 @@ def prepare(
     settings = settings_for(request.method, view, request.values)
     if motion is None:
         shape = _fitting(view, frames)
-        _check_lifting(request.method, view, settings)
+        settings = _lifting(request.method, view, settings)
     else:
         check_fit(motion, view)
         shape = view.codec.fitting(motion.source.shape.frames)
@@ -185,18 +185,20 @@ def _fitting(model: Model, frames: int | None) -> Shape:
     return model.codec.fitting(frames)
 
 
-def _check_lifting(method: Method[Any], model: Model, settings: Sampled) -> None:
-    """Refuse what lifting cannot work with."""
+def _lifting(method: Method[Any], model: Model, settings: Sampled) -> Sampled:
+    """Settings to lift with, which say what prompt is tuned with, so that a cast reduces none; refuses what lifting cannot use."""
     method.check(model, settings)
     prompts = {"source": settings.source_prompt}
-    if isinstance(settings, Tuned):
+    if isinstance(method, Tuner) and isinstance(settings, Tuned):
         precision_of(settings, model)
+        settings = replace(settings, tuning_prompt=method.caption(settings))
         prompts["tuning"] = settings.tuning_prompt
     for kind, prompt in prompts.items():
         try:
             model.text.check(prompt)
         except InputError as error:
             raise InputError(f"the {kind} prompt does not fit: {error}") from error
+    return settings
 
 
 def _check_words(request: Request, model: Model, settings: Sampled) -> None:
