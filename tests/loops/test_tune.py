@@ -1,4 +1,4 @@
-"""The tuning loop: it lowers its loss, goes on exactly where it was killed, and never keeps a bad state."""
+"""The tuning loop: it lowers its loss, goes on exactly where it was killed, keeps no bad state, and takes turns with others."""
 
 import csv
 import shutil
@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from motionlift.core.method import Draw, Reference
+from motionlift.core.method import Draw, Reference, Tuner
 from motionlift.errors import DivergenceError, MotionError, OutputError, SettingError
-from motionlift.loops import run_folder, tune
-from motionlift.loops.adapters import tunable
+from motionlift.loops import run_folder, sample, tune
+from motionlift.loops.adapters import Addition, Tunable, fitted
+from motionlift.methods import method as method_named
 from motionlift.methods import methods
-from tests.methods.references import backbone as twin
 from tests.methods.references import reference as moving
+from tests.methods.references import twin
 
 PROMPT = "a red star"
+TUNERS = sorted(name for name, own in methods().items() if isinstance(own, Tuner))
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +37,19 @@ def given(model: Any) -> Reference:
 def job(
     model: Any, given: Reference, adapter: Any, folder: Any = None, method: str = "vmc", **changes: Any
 ) -> tune.Tuning:
-    own = methods()[method]
+    own = method_named(method)
+    assert isinstance(own, Tuner)
     settings = replace(
         own.settings(model), **{"source_prompt": PROMPT, "tuning_steps": 6, "tuning_lr": 0.01, **changes}
     )
-    return tune.Tuning(model, own, settings, adapter, given.latents, model.text(PROMPT), given.shape, folder)
+    condition = model.text.encode(PROMPT)
+    return tune.Tuning(model, own, settings, adapter, given.latents, condition, given.shape, folder)
 
 
-def held(model: Any, method: str = "vmc", **changes: Any) -> Any:
-    own = methods()[method]
-    return tunable(model.network, own.plan(model, replace(own.settings(model), **changes)), 0)
+def tunable(model: Any, method: str = "vmc", **changes: Any) -> Tunable:
+    own = method_named(method)
+    assert isinstance(own, Tuner)
+    return Tunable(model.network, own.plan(model, replace(own.settings(model), **changes)), 0)
 
 
 def run(
@@ -53,39 +58,38 @@ def run(
     """The adapter and the losses of a whole run."""
     opened = run_folder.opened(folder, content or {"run": 1}) if folder else None
     kept = {name: value for name, value in changes.items() if name in ("rank", "block", "attention")}
-    with held(model, changes.get("method", "vmc"), **kept) as adapter:
-        if opened is None:
-            losses = [step.loss for step in tune.tune(job(model, given, adapter, **changes))]
-        else:
-            with opened as place:
-                losses = [step.loss for step in tune.tune(job(model, given, adapter, place, **changes))]
-        return adapter.tensors(), losses
+    adapter = tunable(model, changes.get("method", "vmc"), **kept)
+    if opened is None:
+        losses = [step.loss for step in tune.tune(job(model, given, adapter, **changes))]
+    else:
+        with opened as place:
+            losses = [step.loss for step in tune.tune(job(model, given, adapter, place, **changes))]
+    return adapter.tensors(), losses
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("method", ["vmc", "motionmatcher"])
+@pytest.mark.parametrize("method", TUNERS)
 def test_it_repeats_exactly_and_the_seed_matters(model: Any, given: Reference, method: str):
     first, again, other = (run(model, given, method=method, tuning_seed=seed) for seed in (0, 0, 1))
     assert same(first[0], again[0]) and first[1] == again[1]
     assert not same(first[0], other[0])
 
 
-@pytest.mark.parametrize("method", ["vmc", "motionmatcher"])
+@pytest.mark.parametrize("method", TUNERS)
 def test_its_loss_falls_for_the_draws_it_learns(
     model: Any, given: Reference, method: str, monkeypatch: pytest.MonkeyPatch
 ):
     """With one draw for all steps the loss must fall: with new ones it is mostly their noise."""
     monkeypatch.setattr(tune, "_seed", lambda *parts: 5)
-    _, losses = run(
-        model, given, method=method, tuning_steps=25, **({"dropout": 0.0} if method == "motionmatcher" else {})
-    )
+    has_dropout = hasattr(method_named(method).settings(model), "dropout")
+    _, losses = run(model, given, method=method, tuning_steps=25, **({"dropout": 0.0} if has_dropout else {}))
     assert losses[-1] < 0.9 * losses[0], losses
 
 
-@pytest.mark.parametrize("method", ["vmc", "motionmatcher"])
+@pytest.mark.parametrize("method", TUNERS)
 @pytest.mark.parametrize("killed_at", [1, 2, 4, 5])
 def test_a_killed_run_ends_as_one_that_was_not(
     model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, killed_at: int
@@ -93,7 +97,8 @@ def test_a_killed_run_ends_as_one_that_was_not(
     """A kill leaves the folder as it is at that moment: such a copy is taken, and gone on with."""
     monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 2)
     expected, losses = run(model, given, tmp_path / "whole", method=method)
-    with held(model, method) as adapter, run_folder.opened(tmp_path / "killed", {"run": 1}) as folder:
+    adapter = tunable(model, method)
+    with run_folder.opened(tmp_path / "killed", {"run": 1}) as folder:
         for step in tune.tune(job(model, given, adapter, folder, method)):
             if step.index + 1 == killed_at:
                 shutil.copytree(tmp_path / "killed", tmp_path / "left")
@@ -110,7 +115,8 @@ def logged(folder: Path) -> list[tuple[int, float]]:
 
 
 def test_stopped_it_keeps_every_step_and_may_go_on_for_longer(model: Any, given: Reference, tmp_path: Path):
-    with held(model) as adapter, run_folder.opened(tmp_path / "run", {"run": 1}) as folder:
+    adapter = tunable(model)
+    with run_folder.opened(tmp_path / "run", {"run": 1}) as folder:
         steps: Iterator[Any] = tune.tune(job(model, given, adapter, folder))
         for _ in range(3):
             next(steps)
@@ -187,8 +193,8 @@ def test_timesteps_are_drawn_from_the_noisy_share_alone(model: Any, given: Refer
     drawn = []
 
     def loss(draw: Draw, *_: Any) -> torch.Tensor:
-        drawn.append(draw.timestep)
-        return model.predict(draw.latents, draw.timestep, draw.text).square().mean()
+        drawn.append(draw.level.timestep)
+        return model.predict(draw.latents, draw.level, draw.condition).square().mean()
 
     monkeypatch.setattr(methods()["vmc"].__class__, "loss", lambda self, *arguments: loss(*arguments))
     run(model, given, tuning_steps=200, clean_share=0.5)
@@ -204,7 +210,8 @@ def test_a_diverging_run_says_so_and_keeps_the_last_good_state(
     monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 2)
     with pytest.raises(DivergenceError, match=r"tuning diverged in step \d+: a number is .*; lower tuning_lr"):
         run(model, given, tmp_path / "run", tuning_steps=30, tuning_lr=10.0, form="l2", clip=0.0, weight_decay=1.0)
-    with held(model) as adapter, run_folder.opened(tmp_path / "run", {"run": 1}) as folder:
+    adapter = tunable(model)
+    with run_folder.opened(tmp_path / "run", {"run": 1}) as folder:
         done, _ = folder.resume(adapter, torch.optim.AdamW(list(adapter.parameters.values())), 30)
         assert done > 0 and done % 2 == 0 and all(tensor.isfinite().all() for tensor in adapter.state_dict().values())
 
@@ -216,6 +223,50 @@ def test_fp16_needs_a_gpu_and_bf16_does_not(model: Any, given: Reference):
     _, others = run(model, given, precision="no")
     assert losses != others and losses == pytest.approx(others, rel=0.1)
     assert all(tensor.dtype == torch.float32 for tensor in rough.values())
+
+
+# Turns
+
+
+def tuned(model: Any, given: Reference, method: str, **changes: Any) -> Any:
+    """A tuning run of its own, to be taken step by step; the last step is what it tuned."""
+    adapter = tunable(model, method)
+    yield from tune.tune(job(model.counted(), given, adapter, method=method, tuning_steps=4, **changes))
+    yield adapter.tensors()
+
+
+def sampled(model: Any, given: Reference, adapter: dict[str, torch.Tensor]) -> Any:
+    """A cast with an adapter, to be taken step by step; the last step is its latents."""
+    own = method_named("vmc")
+    settings = replace(own.settings(model), steps=4, beta=0.0)
+    switch = fitted(model, [Addition(adapter)])
+    result = yield from sample.cast(sample.Casting(model.counted(), own, settings, {}, given.shape, PROMPT, 1, switch))
+    yield result.latents
+
+
+def test_two_tuning_runs_and_a_cast_in_turn_are_what_each_is_alone(model: Any, given: Reference):
+    """Nothing of an adapter is on the network between steps, and no run changes the precision or accumulation of another."""
+    adapter, _ = run(model, given)
+    runs = {
+        "vmc": lambda: tuned(model, given, "vmc", precision="bf16"),
+        "motionmatcher": lambda: tuned(model, given, "motionmatcher", accumulation=2),
+        "cast": lambda: sampled(model, given, adapter),
+    }
+    latents, level = given.latents, model.schedule(4).levels[0]
+    bare = model.predict(latents, level, model.text.encode(PROMPT)).detach()
+    alone = {name: list(start()) for name, start in runs.items()}
+    going, found = {name: start() for name, start in runs.items()}, {name: [] for name in runs}
+    while going:
+        for name, steps in list(going.items()):
+            try:
+                found[name].append(next(steps))
+            except StopIteration:
+                del going[name]
+            assert torch.equal(model.predict(latents, level, model.text.encode(PROMPT)), bare), "the network is its own"
+    for name, steps in alone.items():
+        assert [getattr(step, "loss", None) for step in found[name]] == [getattr(step, "loss", None) for step in steps]
+    assert same(found["vmc"][-1], alone["vmc"][-1]) and same(found["motionmatcher"][-1], alone["motionmatcher"][-1])
+    assert torch.equal(found["cast"][-1], alone["cast"][-1])
 
 
 # The folder
