@@ -23,7 +23,7 @@ from motionlift.world import scenes
 from motionlift.world import upscaler as upscaling
 from motionlift.world.upscaling import SuperResolution, super_resolution
 from tests.twins import cogvideox, unet3d
-from tests.work.test_workflow import PROMPT, a_clip
+from tests.work.trials import PROMPT, a_clip
 
 
 @pytest.fixture(scope="module")

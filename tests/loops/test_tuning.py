@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from motionlift.cli import main
+from motionlift.core.cost import Step
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loops import run_folder
 from motionlift.models.loading import load
@@ -25,9 +26,9 @@ from motionlift.motion.lock import LOCK
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
 from tests.twins import cogvideox, unet3d
-from tests.work.test_workflow import PROMPT, a_clip, refusal
+from tests.work.trials import PROMPT, a_clip, refusal
+from tests.work.trials import TUNED as QUICK
 
-QUICK = {"steps": 3, "tuning_steps": 2, "tuning_lr": 0.01, "source_prompt": "a blue ring on the field"}
 MATCHED = {**QUICK, "rank": 4}
 
 
@@ -83,8 +84,8 @@ def test_factors_are_on_where_they_were_tuned_alone(model: Any, matched: Motion)
         matched, tensors={key: value * (not key.startswith("adapter.")) for key, value in matched.tensors.items()}
     )
     assert not torch.equal(frames(matched, model), frames(bare, model))
-    steps = model.timesteps(3)
-    assert max(steps) == 999 and sorted(steps)[1] < 990
+    steps = [level.timestep for level in model.schedule(3).levels]
+    assert steps[0] == 999 and steps[1] < 990
     only_first = frames(never, model)
     assert not torch.equal(only_first, frames(bare, model)) and not torch.equal(only_first, frames(matched, model))
 
@@ -127,13 +128,13 @@ def test_other_settings_of_tuning_need_another_lift(model: Any, walk: Motion):
 
 
 def test_only_what_matters_to_lifting_tunes_anew(model: Any):
-    def passes(**changes: Any) -> int:
-        before = model.passes.backward
-        lift(a_clip(), model, "vmc", settings={**QUICK, **changes})
-        return model.passes.backward - before
+    def tuned(**changes: Any) -> int:
+        steps: list[Step] = []
+        lift(a_clip(), model, "vmc", settings={**QUICK, **changes}, advance=steps.append)
+        return sum(step.phase == "tune" for step in steps)
 
-    assert [passes(), passes(), passes(strength=0.5), passes(cfg=3.0)] == [2, 0, 0, 0]
-    assert [passes(tuning_steps=3), passes(source_prompt="a red dog")] == [3, 2]
+    assert [tuned(), tuned(), tuned(strength=0.5), tuned(cfg=3.0), tuned(negative_prompt="a dog")] == [2, 0, 0, 0, 0]
+    assert [tuned(tuning_steps=3), tuned(source_prompt="a red dog")] == [3, 2]
 
 
 def test_a_named_folder_gets_its_run_even_where_the_motion_is_cached(model: Any, tmp_path: Path):

@@ -5,6 +5,9 @@ from typing import Any
 
 from motionlift.core.settings import setting
 
+MOST_STRENGTH = 1.5
+"""Greatest strength of what was tuned (ours)."""
+
 
 @dataclass(frozen=True)
 class Sampled:
@@ -37,12 +40,12 @@ class Sampled:
         return self.source_prompt
 
     def lifting_values(self) -> dict[str, Any]:
-        """The settings that decide what is lifted. Without an inversion the number of steps decides nothing."""
-        unread = set() if self.inversion else {"steps"}
+        """The settings that decide what is lifted. Without an inversion, steps do only where a method says so."""
+        decisive = [item for item in fields(self) if item.metadata["when"] != "cast"]
         return {
             item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.metadata["when"] != "cast" and item.name not in unread
+            for item in decisive
+            if item.name != "steps" or self.inversion or item.metadata["when"] == "lift"
         }
 
 
@@ -113,7 +116,7 @@ class Tuned(Sampled):
     )
     """Share of the timesteps, from the clean end, that is left alone: none is drawn there, and casting does without the
     adapter (MotionMatcher: 0.5)."""
-    strength: float = setting(1.0, low=0, high=1.5, when="cast", help="How much of what was tuned is added.")
+    strength: float = setting(1.0, low=0, high=MOST_STRENGTH, when="cast", help="How much of what was tuned is added.")
     """How much of what was tuned is added when casting (ours)."""
 
     def lowest(self, trained: int) -> int:

@@ -7,11 +7,11 @@ from typing import Any
 
 from motionlift.core.cost import Advance
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Tuner
 from motionlift.core.method_settings import Sampled, Tuned
+from motionlift.core.model import Model
 from motionlift.core.settings import with_values
 from motionlift.core.tensors import Tensors
-from motionlift.errors import MotionError, SettingError
+from motionlift.errors import MotionError
 from motionlift.loops import sample, tuning
 from motionlift.loops.adapters import Addition, fitted
 from motionlift.loops.cascade import Interpolation, Stage
@@ -23,9 +23,6 @@ from motionlift.video.clip import Clip
 from motionlift.work.lift import Lifting, finished, ignore, lifted, resting
 from motionlift.work.prepare import Job, ask, loaded, prepare
 from motionlift.work.record import Costs, Video, cast_record
-
-MOST_STRENGTH = 1.5
-"""Greatest strength of an adapter, as :class:`motionlift.core.method_settings.Tuned` has it."""
 
 
 def cast(
@@ -155,33 +152,24 @@ def _additions(job: Job, motion: Motion) -> list[Addition]:
     """What was tuned, of a motion and those that are mixed with it, each with its strength, and on where it was tuned.
 
     Raises:
-        MotionError: one was tuned on another model, or holds no adapter.
-        SettingError: a strength out of range, or a motion that is guided and cannot be mixed.
+        MotionError: one holds no adapter.
     """
     if not isinstance(job.settings, Tuned):
-        if job.mixed:
-            raise SettingError(
-                f"the motion is of {motion.method}, which tunes nothing; only tuned motions can be mixed"
-            )
         return []
-    return [_addition(job, own, strength) for own, strength in [(motion, job.settings.strength), *job.mixed]]
+    others = [
+        _addition(job.model, other, with_values(method_named(other.method).Settings(), other.settings), strength)
+        for other, strength in job.mixed
+    ]
+    return [_addition(job.model, motion, job.settings, job.settings.strength), *others]
 
 
-def _addition(job: Job, motion: Motion, strength: float) -> Addition:
-    about = job.model.about
-    method, adapter = method_named(motion.method), names.adapter(motion.tensors)
-    if not isinstance(method, Tuner) or not adapter:
+def _addition(model: Model, motion: Motion, settings: Tuned, strength: float) -> Addition:
+    adapter = names.adapter(motion.tensors)
+    if not adapter:
         raise MotionError(
             f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
         )
-    if motion.identity not in (about.identity, about.former_identity):
-        raise MotionError(
-            f"the motion was tuned on {motion.model} and does not fit {about.name}; mix motions of one model"
-        )
-    if not 0 <= strength <= MOST_STRENGTH:
-        raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
-    tuned = with_values(method.Settings(), motion.settings)
-    return Addition(adapter, strength, tuning.lowest_noise(job.model, tuned))
+    return Addition(adapter, strength, tuning.lowest_noise(model, settings))
 
 
 def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Motion:

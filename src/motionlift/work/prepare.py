@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Guide, Method, Tuner
-from motionlift.core.method_settings import Guided, Sampled, Tuned
+from motionlift.core.method import AnySettings, Guide, Method, Tuner
+from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
 from motionlift.core.model import Model, checked_model
 from motionlift.core.settings import read_values
+from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loops.cascade import Stage
 from motionlift.loops.sample import guided_steps, word_places
@@ -137,14 +138,17 @@ def prepare(
         MotionliftError: one of its kinds.
     """
     view = model.counted()
-    settings = settings_for(request.method, view, request.values)
+    settings = _settled(request.method, view, request.values)
     if motion is None:
         shape = _fitting(view, frames)
         settings = _lifting(request.method, view, settings)
+        if request.prompt is not None:
+            _check_holding(settings, {})
     else:
         check_fit(motion, view)
         shape = view.codec.fitting(motion.source.shape.frames)
         _check_casting(request.method, motion, settings)
+    _check_mixed(request.method, mixed, view)
     if request.prompt is not None:
         _check_words(request, view, settings)
     job = Job(
@@ -155,13 +159,18 @@ def prepare(
     return job
 
 
-def settings_for(method: Method[Any], model: Model, values: Mapping[str, Any] | None) -> Sampled:
+def settings_for(method: Method[AnySettings], model: Model, values: Mapping[str, Any] | None) -> AnySettings:
     """The method's defaults for a model with some values changed, checked.
 
     Raises:
         SettingError: an unknown name, a value that is not allowed, or something to be tuned that the model has not.
     """
-    settings = replace(method.settings(model), **read_values(method.Settings, values or {}))
+    return _settled(method, model, read_values(method.Settings, values or {}))
+
+
+def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any]) -> AnySettings:
+    """The method's defaults for a model with some values changed, which were read, checked against the model."""
+    settings = replace(method.settings(model), **read)
     blocks, about = method.blocks(settings), model.about
     if not all(0 <= number < about.blocks for number in blocks):
         raise SettingError(
@@ -224,28 +233,54 @@ def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> No
             f"steps is {settings.steps}, but the motion was inverted in {lifted_steps} steps, and beta asks for its noise: "
             f"lift it again with steps={settings.steps}"
         )
-    if isinstance(settings, Guided) and settings.target == "saved":
-        _check_saved(motion, settings)
+    if settings.beta and INVERTED not in motion.tensors:
+        raise MotionError(
+            f"beta is {settings.beta}, but the motion holds no inverted noise: lift it again with inversion=true"
+        )
+    _check_holding(settings, motion.tensors)
+    if isinstance(settings, Guided) and settings.target == "saved" and settings.steps != lifted_steps:
+        raise MotionError(
+            f"the motion holds positions saved in {lifted_steps} steps, and steps is {settings.steps}, whose noise levels are "
+            f"others: give steps={lifted_steps}, or make them anew with target=positions"
+        )
 
 
-def _check_saved(motion: Motion, settings: Guided) -> None:
-    """Refuse saved positions of other noise levels, or of too few steps.
+def _check_holding(settings: Sampled, motion: Tensors) -> None:
+    """Refuse to reuse saved positions that a motion has not; one that is about to be lifted has none.
 
     Raises:
-        MotionError: the motion holds none for these steps.
+        MotionError: it lacks those of a guided step.
     """
-    lacking = [step for step in range(guided_steps(settings)) if not names.saved_positions(motion.tensors, step)]
-    steps = motion.settings.get("steps", settings.steps)
+    if not isinstance(settings, Guided) or settings.target != "saved":
+        return
+    lacking = [step for step in range(guided_steps(settings)) if not names.saved_positions(motion, step)]
     if lacking:
         raise MotionError(
             f"the motion holds no saved positions for guided step {lacking[0] + 1}; make them with target=positions and the same "
             "steps and share, and keep that run's motion"
         )
-    if steps != settings.steps:
-        raise MotionError(
-            f"the motion holds positions saved in {steps} steps, and steps is {settings.steps}, whose noise levels are others: "
-            f"give steps={steps}, or make them anew with target=positions"
-        )
+
+
+def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], model: Model) -> None:
+    """Refuse motions that cannot be mixed with another.
+
+    Raises:
+        MotionError: one was not tuned, or on another model.
+        SettingError: a strength out of range, or a method that tunes nothing.
+    """
+    if mixed and not isinstance(method, Tuner):
+        raise SettingError(f"the motion is of {method.name}, which tunes nothing; only tuned motions can be mixed")
+    for motion, strength in mixed:
+        if not isinstance(method_named(motion.method), Tuner):
+            raise MotionError(
+                f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
+            )
+        if motion.identity not in (model.about.identity, model.about.former_identity):
+            raise MotionError(
+                f"the motion was tuned on {motion.model} and does not fit {model.about.name}; mix motions of one model"
+            )
+        if not 0 <= strength <= MOST_STRENGTH:
+            raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
 
 
 def check_stages(job: Job, fps: float) -> None:

@@ -1,0 +1,143 @@
+"""From a motion and a prompt to a video."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionlift.core.cost import Step
+from motionlift.core.model import Model
+from motionlift.motion.file import Motion
+from motionlift.work.cast import cast, transfer
+from motionlift.work.lift import lift
+from tests.motion.test_file import assert_same
+from tests.work.trials import PROMPT, QUICK, a_clip
+
+
+def test_lift_and_cast_equal_transfer(model: Model, motion: Motion, tmp_path: Path):
+    path = tmp_path / "walk.safetensors"
+    motion.save(path)
+    apart = cast(Motion.load(path), PROMPT, model, seed=5)
+    together = transfer(a_clip(), PROMPT, model, seed=5, settings=QUICK, cached=False)
+    assert torch.equal(apart.clip.frames, together.clip.frames)
+    assert apart.record["losses"] == together.record["losses"]
+    assert_same(apart.motion, together.motion)
+    assert together.reference is not None
+    assert torch.equal(together.reference.frames, a_clip().frames)
+
+
+def test_the_motion_matters(model: Model, motion: Motion):
+    """Neither guidance nor injection is without effect: the test above compares something."""
+    other = lift(a_clip(seed=1), model, settings=QUICK, cached=False)
+    guided, unguided = (cast(motion, PROMPT, model, settings=values) for values in ({"inject": False}, {"share": 0}))
+    assert not torch.equal(guided.clip.frames, unguided.clip.frames)
+    assert not torch.equal(cast(motion, PROMPT, model).clip.frames, cast(other, PROMPT, model).clip.frames)
+
+
+def test_seeds(model: Model, motion: Motion, tmp_path: Path):
+    digests = []
+    for number, seed in enumerate((3, 3, 4)):
+        path = tmp_path / f"{number}.mp4"
+        cast(motion, PROMPT, model, seed=seed).save(path)
+        digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert digests[0] == digests[1] != digests[2]
+    cast(motion, PROMPT, model, seed=2**63 - 1)
+
+
+@pytest.mark.parametrize("method", ["none", "injection", "smm", "moft", "ditflow"])
+def test_a_run_repeats_from_its_record(model: Model, tmp_path: Path, method: str):
+    values = {name: value for name, value in QUICK.items() if name != "block" or method in ("smm", "moft", "ditflow")}
+    first = transfer(a_clip(), PROMPT, model, method=method, seed=7, settings=values, cached=False)
+    first.save(tmp_path / "first.mp4")
+    record = json.loads((tmp_path / "first.json").read_text())
+    again = transfer(
+        a_clip(),
+        record["prompt"],
+        model,
+        method=record["method"],
+        seed=record["seed"],
+        frames=record["frames"],
+        settings=record["settings"],
+        cached=False,
+    )
+    assert torch.equal(first.clip.frames, again.clip.frames)
+    again.save(tmp_path / "again.mp4")
+    repeated = json.loads((tmp_path / "again.json").read_text())
+    assert (tmp_path / "first.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes()
+    changing = {"seconds", "phases", "peak_memory_bytes", "output"}
+    assert {name: record[name] for name in record.keys() - changing} == {
+        name: repeated[name] for name in repeated.keys() - changing
+    }
+
+
+def test_files_and_other_clips(model: Model, tmp_path: Path):
+    """A file made by ``Clip.save``, with both readers; the flow reads it at its own size."""
+    path = tmp_path / "reference.mp4"
+    a_clip(frames=12, height=96, width=128).save(path)
+    for read in ("attention", "flow"):
+        video = transfer(path, PROMPT, model, settings=QUICK | {"read": read})
+        assert video.clip.frames.shape == (9, 32, 32, 3)
+        assert video.record["source"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert video.record["losses"]
+        assert "cropped" in video.record["reference_notices"][0]
+    field = video.motion.tensors["displacement"]
+    assert field.shape == (3, 3, 16, 2)
+    assert not field.isnan().all()
+
+
+def test_positions_are_saved_and_reused(model: Model, tmp_path: Path):
+    values = QUICK | {"target": "positions", "inner": 2}
+    first = transfer(a_clip(), PROMPT, model, settings=values)
+    saved = {name for name in first.motion.tensors if name.startswith("positions.")}
+    assert saved == {f"positions.{step}.{kind}" for step in (0, 1) for kind in model.positions(model.about.shape)}
+    first.motion.save(tmp_path / "walk.safetensors")
+    reused = cast(Motion.load(tmp_path / "walk.safetensors"), "the dog", model, settings={"target": "saved"})
+    assert reused.record["passes"]["backward"] == 0
+    plain = cast(first.motion, "the dog", model, settings={"target": "latents", "inner": 0})
+    assert not torch.equal(reused.clip.frames, plain.clip.frames)
+    same = cast(first.motion, PROMPT, model, settings={"target": "saved"})
+    assert torch.equal(same.clip.frames, first.clip.frames), "the same prompt and seed with the positions kept"
+
+
+def test_later_positions_replace_earlier_ones(model: Model):
+    """Those of other steps would be taken for theirs."""
+    first = transfer(a_clip(), PROMPT, model, settings=QUICK | {"target": "positions", "share": 1.0})
+    second = cast(first.motion, PROMPT, model, settings={"steps": 2, "share": 0.5})
+    kept = {name.split(".")[1] for name in second.motion.tensors if name.startswith("positions.")}
+    assert kept == {"0"}
+    assert (second.motion.settings["steps"], second.motion.settings["share"]) == (2, 0.5)
+
+
+def test_a_cached_lift_costs_the_same_video(model: Model):
+    videos = [transfer(a_clip(), PROMPT, model, settings=QUICK) for _ in range(2)]
+    assert torch.equal(videos[0].clip.frames, videos[1].clip.frames)
+    passes = [video.record["passes"]["forward"] for video in videos]
+    assert passes[0] == passes[1] + 1
+
+
+def test_stopping_leaves_the_model_as_it_was(model: Model, motion: Motion):
+    """Ctrl-C in a notebook: the traceback lives on, and with it whatever the loop had hooked in."""
+    before = cast(motion, PROMPT, model).clip.frames
+
+    def stop(step: Step) -> None:
+        if step.phase == "guide":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as held:
+        cast(motion, PROMPT, model, advance=stop)
+    hooks = [module for module in model.network.modules() if module._forward_pre_hooks]
+    assert held.value.__traceback__ is not None and hooks == []
+    assert torch.equal(cast(motion, PROMPT, model).clip.frames, before)
+
+
+def test_sampling_can_start_from_the_inverted_noise(model: Model):
+    motion = lift(a_clip(), model, "none", settings={"steps": 3, "inversion": True}, cached=False)
+    seeds = [cast(motion, PROMPT, model, seed=seed, settings={"beta": 1.0}).clip.frames for seed in (1, 2)]
+    assert torch.equal(*seeds), "nothing of the seed is left"
+    mixed = [cast(motion, PROMPT, model, seed=seed, settings={"beta": 0.5}).clip.frames for seed in (1, 2)]
+    assert not torch.equal(*mixed) and not torch.equal(mixed[0], seeds[0])
+    fresh = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
+    plain = cast(fresh, PROMPT, model, seed=1).clip.frames
+    assert torch.equal(cast(motion, PROMPT, model, seed=1, settings={"beta": 0.0}).clip.frames, plain)

@@ -1,0 +1,152 @@
+"""From a reference to a motion: how it is read, what is lifted anew, and what inversion adds."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from motionlift.core.lattice import Lattice
+from motionlift.core.model import Model
+from motionlift.errors import InputError, SettingError
+from motionlift.models.loading import load
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from motionlift.work import lift as lifting
+from motionlift.work.cast import cast
+from motionlift.work.lift import lift, read_reference
+from tests.motion.test_file import assert_same
+from tests.twins import cogvideox, unet3d
+from tests.work.trials import PROMPT, QUICK, a_clip, counting, passes, refusal
+
+OF_CASTING = {
+    "steps": 2,
+    "lr": 0.5,
+    "temperature": 3.0,
+    "threshold": 1.0,
+    "share": 0.34,
+    "target": "positions",
+    "cfg": 2.0,
+    "negative_prompt": "a dog",
+}
+"""Settings of DiTFlow that do not matter to lifting; steps do where the reference is inverted."""
+
+
+@pytest.mark.parametrize(
+    "sizes", [(9, 32, 32), (4, 32, 32), (2, 16, 16), (30, 32, 32), (9, 32, 90), (9, 90, 32), (9, 7, 1), (9, 601, 1203)]
+)
+def test_clips_of_any_length_and_aspect(model: Model, sizes: tuple[int, int, int]):
+    clip = a_clip(0, *sizes) if min(sizes) > 8 else Clip.of(torch.zeros(*sizes, 3, dtype=torch.uint8), 8)
+    wide = read_reference(clip, model, model.about.shape)
+    frames, height, width = wide.frames.shape[:3]
+    assert frames == 9
+    assert abs(height - width) <= 1 and max(height, width) <= lifting.LONGEST_SIDE
+    lifted = lift(clip, model, settings=QUICK)
+    assert lifted.grid == Lattice(3, 4, 4) and lifted.source.shape == model.about.shape
+
+
+def test_a_clip_of_one_frame(model: Model):
+    assert "at least two" in refusal(InputError, lambda: lift(a_clip(frames=1), model, settings=QUICK))
+
+
+def test_more_frames(model: Model):
+    longer = lift(a_clip(frames=17), model, frames=17, settings=QUICK)
+    assert longer.grid.frames == 5
+    video = cast(longer, PROMPT, model)
+    assert len(video.clip.frames) == 17 and video.record["frames"] == 17
+
+
+@pytest.mark.parametrize("method", ["ditflow", "smm", "moft"])
+def test_lifting_again_costs_nothing(model: Model, method: str, monkeypatch: pytest.MonkeyPatch):
+    first = lift(a_clip(), model, method, settings=QUICK)
+    monkeypatch.setattr(type(model.codec), "encode", lambda *_: pytest.fail("the reference was encoded"))
+    with counting(model) as counted:
+        second = lift(a_clip(), model, method, settings=QUICK)
+    assert_same(first, second)
+    assert counted.forward == 0
+
+
+def test_what_is_lifted_anew(model: Model, motion_cache: Path):
+    def forwards(clip: Clip | None = None, used: Any = model, method: str = "ditflow", **values: Any) -> int:
+        return passes(used, lambda: lift(clip or a_clip(), used, method, settings=QUICK | values))
+
+    assert (forwards(), forwards()) == (1, 0)
+    assert forwards(block=2) == 1
+    for name, value in OF_CASTING.items():
+        assert forwards(**{name: value}) == 0, f"{name} matters to casting alone"
+    assert forwards(method="smm") == 1
+    assert forwards(a_clip(seed=1)) == 1
+    assert forwards(replace(a_clip(), fps=4.0)) == 1
+    assert passes(model, lambda: lift(a_clip(), model, settings=QUICK, cached=False)) == 1
+    other = cogvideox()
+    torch.nn.init.normal_(other.transformer.proj_out.bias)
+    assert forwards(used=load(other)) == 1
+    assert (forwards(), forwards(block=2)) == (0, 0)
+    for path in motion_cache.rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert (forwards(), forwards()) == (1, 0)
+
+
+def test_clips_cut_out_of_one_file_are_lifted_apart(model: Model, tmp_path: Path):
+    """They share the hash of the file."""
+    path = tmp_path / "reference.mp4"
+    a_clip(frames=20, height=64, width=128).save(path)
+    cropped, padded = (Clip.read(path, frames=9, fps=8, aspect=(1, 1), fit=fit) for fit in ("crop", "pad"))
+    later = replace(cropped, frames=cropped.frames.flip(0))
+    lifted = [lift(clip, model, settings=QUICK) for clip in (cropped, padded, later)]
+    apart = [lift(clip, model, settings=QUICK, cached=False) for clip in (cropped, padded, later)]
+    for one, other in zip(lifted, apart, strict=True):
+        assert_same(one, other)
+    assert len({motion.digest() for motion in lifted}) == 3
+
+
+def test_a_cached_motion_names_the_model_that_asked(model: Model, tmp_path: Path):
+    lift(a_clip(), model, settings=QUICK)
+    cogvideox().save_pretrained(tmp_path / "twin")
+    again = load(tmp_path / "twin")
+    with counting(again) as counted:
+        from_folder = lift(a_clip(), again, settings=QUICK)
+    assert counted.forward == 0
+    assert from_folder.model == str(tmp_path / "twin")
+
+
+def test_a_cache_that_cannot_be_written(model: Model, motion_cache: Path):
+    motion_cache.write_text("a file")
+    first, second = (lift(a_clip(), model, settings=QUICK) for _ in range(2))
+    assert_same(first, second)
+
+
+def test_a_bad_cap_is_refused_before_work(model: Model, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MOTIONLIFT_CACHE_BYTES", "4 GB")
+    with counting(model) as counted:
+        assert "MOTIONLIFT_CACHE_BYTES" in refusal(SettingError, lambda: lift(a_clip(), model, settings=QUICK))
+    assert counted.forward == 0
+    lift(a_clip(), model, settings=QUICK, cached=False)
+
+
+INVERTING = {**QUICK, "inversion": True, "source_prompt": "a blue star on the field"}
+
+
+def test_inverted_noise_is_part_of_the_motion_and_kept(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "cache"))
+    first = lift(a_clip(), model, settings=INVERTING)
+    with counting(model) as counted:
+        second = lift(a_clip(), model, settings=INVERTING)
+    assert counted.forward == 0, "it came from the cache"
+    assert first.tensors["inverted"].shape == first.tensors["latents"].shape
+    assert_same(first, second)
+    other = lift(a_clip(), model, settings={**INVERTING, "source_prompt": "a red ring"})
+    assert not torch.equal(first.tensors["inverted"], other.tensors["inverted"])
+
+
+def test_a_displacement_on_a_coarse_lattice_is_saved_and_cast(tmp_path: Path):
+    """Layers of a UNet have lattices of their own."""
+    unet = load(unet3d(), "cpu")
+    motion = lift(a_clip(frames=4), unet, frames=4, settings={**QUICK, "block": [0, 2], "inject": False}, cached=False)
+    assert {motion.tensors[f"displacement.{block}"].shape[2] for block in (0, 2)} == {64, 16}
+    motion.save(tmp_path / "coarse.safetensors")
+    again = Motion.load(tmp_path / "coarse.safetensors")
+    assert_same(motion, again)
+    frames = cast(again, PROMPT, unet).clip.frames
+    assert torch.equal(frames, cast(motion, PROMPT, unet).clip.frames)

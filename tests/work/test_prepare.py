@@ -1,0 +1,145 @@
+"""What is asked for is read once, and refused before the network runs where it can be."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from motionlift.core.lattice import Lattice
+from motionlift.core.model import Model
+from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.models.loading import load
+from motionlift.motion.file import Motion
+from motionlift.work import prepare
+from motionlift.work.cast import cast, transfer
+from motionlift.work.lift import lift
+from tests.twins import cogvideox
+from tests.work.trials import PROMPT, QUICK, a_clip, counting, passes, refusal
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 7, 10, -9, True, 8 * 10**9, 10**400])
+def test_frames_that_do_not_fit(model: Model, frames: int):
+    assert "allowed" in refusal(SettingError, lambda: lift(a_clip(), model, frames=frames, settings=QUICK))
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n "])
+def test_empty_prompts(model: Model, motion: Motion, prompt: str):
+    assert "empty" in refusal(InputError, lambda: cast(motion, prompt, model))
+    assert "empty" in refusal(InputError, lambda: transfer(a_clip(), prompt, model))
+
+
+def test_long_prompts(model: Model, motion: Motion):
+    fits, longer = "a dog on a red field the"[:24], "a dog on a red field the star"
+    told: list[str] = []
+    model.text.check(fits)
+    acts = (
+        lambda: model.text.check(longer),
+        lambda: cast(motion, longer, model),
+        lambda: transfer(a_clip(), longer, model, settings=QUICK),
+    )
+    for act in acts:
+        assert passes(model, lambda act=act: told.append(refusal(InputError, act))) == 0
+    assert all("9 tokens" in said for said in told)
+    assert "at most 10000" in refusal(InputError, lambda: cast(motion, "a " * 10**6, model))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, True, 10**400])
+def test_seeds_out_of_range(model: Model, motion: Motion, seed: int):
+    for act in (lambda: cast(motion, PROMPT, model, seed=seed), lambda: transfer(a_clip(), PROMPT, model, seed=seed)):
+        assert "allowed is a whole number from 0 to" in refusal(SettingError, act)
+
+
+BAD: dict[str, Any] = {"lr": "fast", "steps": 0, "temperature": -1, "colour": "red", "inject": 3}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_settings_and_methods_come_before_a_model_is_loaded(motion: Motion, name: str, monkeypatch: Any):
+    monkeypatch.setattr(prepare, "load", lambda *_: pytest.fail("a model was loaded"))
+    values = {name: BAD[name]}
+    refusal(SettingError, lambda: lift("none.mp4", settings=values))
+    refusal(SettingError, lambda: cast(motion, PROMPT, settings=values))
+    refusal(SettingError, lambda: transfer("none.mp4", PROMPT, settings=values))
+    assert "ditflow" in refusal(SettingError, lambda: lift("none.mp4", method="fly"))
+    assert "ditflow" in refusal(SettingError, lambda: transfer("none.mp4", PROMPT, method="fly"))
+    refusal(InputError, lambda: transfer("none.mp4", ""))
+    refusal(SettingError, lambda: transfer("none.mp4", PROMPT, seed=-1))
+
+
+def test_blocks_that_the_model_lacks(model: Model):
+    for block in (3, "0,3", [1, 99]):
+        message = refusal(SettingError, lambda block=block: lift(a_clip(), model, settings={"block": block}))
+        assert "allowed are 0 to 2" in message
+
+
+def test_blocks_that_were_not_lifted(model: Model, motion: Motion):
+    assert "nothing of block 2" in refusal(MotionError, lambda: cast(motion, PROMPT, model, settings={"block": 2}))
+    smm = lift(a_clip(), model, "smm", settings=QUICK)
+    assert "nothing of block 0" in refusal(MotionError, lambda: cast(smm, PROMPT, model, settings={"block": "1,0"}))
+    flow = lift(a_clip(), model, settings=QUICK | {"read": "flow"})
+    cast(flow, PROMPT, model, settings={"block": 2})
+
+
+def test_motions_without_their_tensors(model: Model, motion: Motion):
+    latents = motion.tensors["latents"]
+    only = replace(motion, tensors={"latents": latents})
+    assert "nothing of block 1" in refusal(MotionError, lambda: cast(only, PROMPT, model))
+    for tensors in ({}, {"latents": latents[:, :, 1:]}, {"latents": latents[0]}):
+        without = replace(motion, tensors={**motion.tensors, "latents": torch.zeros(0), **tensors})
+        assert "latents" in refusal(MotionError, lambda without=without: cast(without, PROMPT, model))
+
+
+def test_motions_of_another_model(motion: Motion):
+    other = load(cogvideox(rotary=False))
+    named = replace(motion, model="zai-org/CogVideoX-5b")
+    message = refusal(MotionError, lambda: cast(named, PROMPT, other))
+    assert "zai-org/CogVideoX-5b" in message and other.about.name in message
+
+
+def test_motions_of_another_lattice(model: Model, motion: Motion):
+    message = refusal(MotionError, lambda: cast(replace(motion, grid=Lattice(3, 4, 5)), PROMPT, model))
+    assert "3x4x5" in message and "3x4x4" in message
+
+
+def test_positions_that_are_not_there(model: Model, motion: Motion):
+    message = refusal(MotionError, lambda: cast(motion, PROMPT, model, settings={"target": "saved"}))
+    assert "target=positions" in message
+
+
+def test_what_was_settled_when_lifting_cannot_be_changed_when_casting(model: Model, motion: Motion):
+    with pytest.raises(SettingError, match="read is 'flow', but the motion was lifted with 'attention': lift it again"):
+        cast(motion, PROMPT, model, settings={"read": "flow"})
+    channels = lift(a_clip(), model, "moft", settings=QUICK, cached=False)
+    with pytest.raises(SettingError, match=r"channel_share is 0\.5, but the motion was lifted with 0\.04"):
+        cast(channels, PROMPT, model, settings={"channel_share": 0.5})
+
+
+def test_what_inversion_refuses(model: Model):
+    motion = lift(a_clip(), model, "none", settings={"steps": 3, "inversion": True}, cached=False)
+    told = refusal(SettingError, lambda: cast(motion, PROMPT, model, settings={"beta": 0.5, "steps": 5}))
+    assert "inverted in 3 steps" in told
+    fresh = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
+    assert "needs the inverted noise" in refusal(
+        SettingError, lambda: cast(fresh, PROMPT, model, settings={"beta": 0.5})
+    )
+    lost = replace(motion, tensors={"latents": motion.tensors["latents"]})
+    assert "holds no inverted noise" in refusal(MotionError, lambda: cast(lost, PROMPT, model, settings={"beta": 0.5}))
+    long = {"inversion": True, "source_prompt": "red " * 30}
+    assert "the source prompt does not fit" in refusal(InputError, lambda: lift(a_clip(), model, "none", settings=long))
+
+
+def test_words_are_checked_before_the_network_runs(model: Model):
+    for settings, words in (
+        ({}, "needs to know what the reference shows"),
+        ({"source_prompt": "a blue star", "subjects": ["dog"]}, "dog is not in the source prompt"),
+        ({"source_prompt": "a blue star", "subjects": [1]}, "subjects is [1]; allowed is words"),
+    ):
+        with counting(model) as counted:
+            said = refusal(
+                SettingError, lambda settings=settings: lift(a_clip(), model, "motionflow", settings=settings)
+            )
+        assert words in said and counted.forward == 0
+    pair = {"source_prompt": "a blue star", "subjects": ["star"], "targets": ["dog"]}
+    with counting(model) as counted:
+        said = refusal(SettingError, lambda: transfer(a_clip(), PROMPT, model, method="motionflow", settings=pair))
+    assert "dog is not in the prompt" in said and counted.forward == 0
