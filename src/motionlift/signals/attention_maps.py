@@ -69,7 +69,6 @@ def temporal_probabilities(
 
 def _by_frame(tokens: Float[Tensor, "heads tokens d"], lattice: Lattice) -> Float[Tensor, "heads frames token d"]:
     if tokens.shape[1] != lattice.frames * lattice.height * lattice.width:
-        lattice = f"{lattice.frames}x{lattice.height}x{lattice.width}"
         raise SettingError(f"{tokens.shape[1]} tokens do not fill a lattice of {lattice}; give its video tokens alone")
     return tokens.unflatten(1, (lattice.frames, -1))
 

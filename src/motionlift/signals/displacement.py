@@ -120,7 +120,6 @@ def _check_tokens(q: Tensor, k: Tensor, lattice: Lattice) -> None:
         raise SettingError(f"{shapes} do not fit together; give both as (heads, tokens, d)")
     tokens = lattice.frames * lattice.height * lattice.width
     if q.shape[1] != tokens:
-        lattice = f"{lattice.frames}x{lattice.height}x{lattice.width}"
         raise SettingError(
             f"{q.shape[1]} tokens do not fill a lattice of {lattice}; give its {tokens} video tokens alone"
         )

@@ -106,7 +106,6 @@ def _frames(features: Tensor, lattice: Lattice) -> Float[Tensor, "frames area ch
     """Features by frame, in single precision: means of half-precision ones, subtracted, would be mostly rounding."""
     sizes = (lattice.frames, lattice.height, lattice.width)
     if len(features) != math.prod(sizes):
-        lattice = "x".join(map(str, sizes))
         raise SettingError(
             f"features of {len(features)} tokens do not fill a lattice of {lattice}; give its video tokens alone"
         )
