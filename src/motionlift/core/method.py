@@ -53,29 +53,42 @@ class Needs:
     words: tuple[str, ...] = ()
     """Words of the prompt whose places the loss needs."""
     output: bool = False
-    """The network's output with guidance, and what it says of clean latents and noise; no gradient goes through the network."""
+    """What the network predicts of the video, with guidance; no gradient goes through the network."""
     reference: bool = False
-    """What the network says of the reference at this level, noised with the noise that the video began with."""
+    """What it predicts of the reference at the same level, noised with the noise that the video began with, by the empty
+    prompt."""
     inject: tuple[int, ...] = ()
     """Blocks whose keys and values are the reference's; those that are read keep their own."""
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What the loop saw at one level: of the video being made, or of the reference."""
+class Prediction:
+    """What the network predicts at one level: of the video being made, or of the reference."""
 
     latents: Latents
     """Noised latents there."""
     level: Level
     """The level."""
+    output: Latents
+    """The network's output."""
+    clean: Latents
+    """Clean latents that the output speaks of; a gradient reaches the noised ones."""
+    noise: Latents
+    """Noise that the output speaks of; likewise."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the loop saw of the video being made in one inner step."""
+
+    latents: Latents
+    """Noised latents."""
+    level: Level
+    """Their level."""
     record: Record = field(default_factory=dict)
     """Blocks by number, those that were asked for."""
-    output: Latents | None = None
-    """The network's output, where it was asked for."""
-    clean: Latents | None = None
-    """Clean latents that the output speaks of; a gradient reaches the noised ones."""
-    noise: Latents | None = None
-    """Noise that the output speaks of."""
+    prediction: Prediction | None = None
+    """What the network predicts, where it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +103,10 @@ class Aim:
     """Number of the guided step, from zero."""
     places: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Places in the encoded prompt of the words that the method asks for."""
-    reference: Observed | None = None
-    """What the network says of the reference here, where the method asks for it."""
+    reference: Prediction | None = None
+    """What the network predicts of the reference here, where the method asks for it."""
+    begun: Latents | None = None
+    """The noise that the video began with."""
 
 
 @dataclass(frozen=True)
@@ -200,15 +215,15 @@ class Guide(Method[GuidedSettings]):
         """The noise that sampling starts from, shaped by the motion; by default as it is."""
         return noise
 
-    def steered(self, output: Latents, memory: dict[str, Tensor], settings: GuidedSettings) -> Latents:
-        """The network's output in a guided step, changed before the step is taken; by default as it is.
+    def steered(self, prediction: Prediction, aim: Aim, settings: GuidedSettings) -> tuple[Latents, Latents]:
+        """Clean latents and noise that a guided step is taken with; by default those that the network's output speaks of.
 
         Args:
-            output: with guidance.
-            memory: what this method kept of earlier steps of the same video; it may change it.
+            prediction: with guidance, after the inner steps.
+            aim: of this guided step.
             settings: the settings.
         """
-        return output
+        return prediction.clean, prediction.noise
 
 
 class Tuner(Method[TunedSettings]):

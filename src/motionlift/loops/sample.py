@@ -17,7 +17,7 @@ from torch import Tensor
 from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Aim, Guide, Method, Needs, Observed
+from motionlift.core.method import Aim, Guide, Method, Needs, Observed, Prediction
 from motionlift.core.method_settings import Guided, Sampled
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level, Schedule
@@ -74,7 +74,6 @@ class _Run:
     noise: Latents
     needs: Needs
     aim: Aim
-    memory: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def model(self) -> Model:
@@ -149,14 +148,15 @@ def _begun(casting: Casting) -> _Run:
         noise, needs = method.begin(noise, casting.motion, settings), method.needs(settings)
     lattices = {number: model.lattice(casting.shape, number) for number in needs.blocks}
     places = word_places(model, needs.words, casting.prompt)
+    noise = noise.to(model.about.device)
     return _Run(
         casting=casting,
         schedule=model.schedule(settings.steps),
         negative=model.text.encode(settings.negative_prompt),
         prompted=model.text.encode(casting.prompt),
-        noise=noise.to(model.about.device),
+        noise=noise,
         needs=needs,
-        aim=Aim(casting.motion, lattices, 0, places),
+        aim=Aim(casting.motion, lattices, 0, places, begun=noise),
     )
 
 
@@ -180,20 +180,21 @@ def _guided_step(
     settings, method, level = run.casting.settings, run.casting.method, run.schedule.levels[index]
     assert isinstance(settings, Guided) and isinstance(method, Guide)
     injected, reference = _of_reference(run, level)
+    aim = replace(run.aim, step=index, reference=reference)
     if settings.target == "saved":
         positions = _saved_positions(run.casting, index)
     elif run.needs.blocks or run.needs.output:
-        aim = replace(run.aim, step=index, reference=reference)
         positions = yield from _optimise(run, result, aim, injected, positions)
     with torch.no_grad(), run.held(level, injected):
-        output = method.steered(run.output(result.latents, level, positions), run.memory, settings)
-        result.latents = run.schedule.step(index, output, result.latents)
+        prediction = _predicted(run, result.latents, level, run.output(result.latents, level, positions))
+        clean, noise = method.steered(prediction, aim, settings)
+        result.latents = run.schedule.noised(clean, noise, run.schedule.ends[index])
     return positions
 
 
 @torch.no_grad()
-def _of_reference(run: _Run, level: Level) -> tuple[Record, Observed | None]:
-    """What of the reference is injected at a level, and what the network says of it there, as far as the method needs them.
+def _of_reference(run: _Run, level: Level) -> tuple[Record, Prediction | None]:
+    """What of the reference is injected at a level, and what the network predicts of it there, as far as the method needs them.
 
     The reference is noised with the noise that the video began with. Blocks that are read keep their own keys and values: else the
     loss would look at the reference's (as in the released DiTFlow).
@@ -206,12 +207,12 @@ def _of_reference(run: _Run, level: Level) -> tuple[Record, Observed | None]:
         injected = run.model.record(latents, level, run.prompted, blocks) if blocks else {}
         if not run.needs.reference:
             return injected, None
-        return injected, _with_output(run, latents, level, run.model.predict(latents, level, run.negative))
+        output = run.model.predict(latents, level, run.model.text.encode(""))
+        return injected, _predicted(run, latents, level, output)
 
 
-def _with_output(run: _Run, latents: Latents, level: Level, output: Latents) -> Observed:
-    clean, noise = run.schedule.estimates(output, latents, level)
-    return Observed(latents, level, {}, output, clean, noise)
+def _predicted(run: _Run, latents: Latents, level: Level, output: Latents) -> Prediction:
+    return Prediction(latents, level, output, *run.schedule.estimates(output, latents, level))
 
 
 def _saved_positions(casting: Casting, index: int) -> Positions:
@@ -274,7 +275,7 @@ def _gradients(
         if needs.output:
             with torch.no_grad():
                 output = run.output(latents, level)
-            observed = _with_output(run, latents, level, output)
+            observed = Observed(latents, level, prediction=_predicted(run, latents, level, output))
         else:
             record = run.model.record(latents, level, run.prompted, needs.blocks, positions, needs.features)
             observed = Observed(latents, level, record)

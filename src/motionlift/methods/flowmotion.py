@@ -1,0 +1,144 @@
+"""FlowMotion (Wang et al., 2603.06289): match what the network predicts of the clean video, and nothing within the network.
+
+In every guided step the reference is noised to the video's level, and the latents being made are optimised so that the clean
+latents predicted of them are those predicted of it: in themselves, and in how they differ from frame to frame. The velocity that
+the prediction rests on counts as given, so that no gradient goes through the network, and the part of it that leaves the mean
+course so far is damped.
+
+The paper speaks of models that predict a flow, whose latents are ``(1 - t) x0 + t eps`` and whose velocity is ``eps - x0``. Here
+that velocity is taken of every model, from the clean latents and noise that its output speaks of (ours). The velocity of diffusion
+models, ``signal eps - noise x0``, would not do: it turns along the way even where neither ``x0`` nor ``eps`` changes, and damping
+what is new in it leaves noise in the video. For models of flow the two are the same.
+
+There is no released program that we could read. The paper names weights, rates and steps, the decomposition and the mean course; it
+damps the velocity that the clean latents are predicted with, and here that of the step as well (ours).
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.core.cost import Step
+from motionlift.core.method import Aim, Guide, Needs, Observed, Prediction, Reference, injected, sampling
+from motionlift.core.method_settings import Guided
+from motionlift.core.model import Model
+from motionlift.core.settings import setting
+from motionlift.core.tensors import Latents
+
+
+@dataclass(frozen=True)
+class FlowMotionSettings(Guided):
+    """Settings of FlowMotion; the defaults are the paper's."""
+
+    share: float = setting(0.2, low=0, high=1, when="cast")
+    """Share of the steps that are guided, from the noisy end: 10 of 50 (paper)."""
+    inner: int = setting(3, low=0, high=1000, when="cast")
+    """Optimiser steps in each guided step (paper)."""
+    lr: float = setting(0.003, low=0, high=100, when="cast")
+    """Learning rate in the first guided step, in units of the latents (paper)."""
+    lr_end: float = setting(0.003, low=0, high=100, when="cast")
+    """Learning rate in the last guided step (paper: the same)."""
+    target: str = setting("latents", choices=("latents",), when="cast")
+    """What is optimised: the latents (paper). No gradient reaches anything within the network."""
+    inject: bool = setting(False, when="cast")
+    """Replace keys and values of the first block by the reference's: DiTFlow's, not this paper's."""
+    alignment: float = setting(20.0, low=0, high=1e4, when="cast", help="Weight of the predicted video itself.")
+    """Weight of the distance between predicted clean latents (paper)."""
+    differences: float = setting(5.0, low=0, high=1e4, when="cast", help="Weight of its changes from frame to frame.")
+    """Weight of the distance between how their frames differ (paper)."""
+    orthogonal: float = setting(0.1, low=0, high=1, when="cast", help="How much of a new course is kept.")
+    """What is kept of the part of the velocity that is orthogonal to the mean velocity so far (paper); 1 damps nothing."""
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {}
+"""Defaults per model (ours)."""
+
+
+class FlowMotion(Guide[FlowMotionSettings]):
+    """The :class:`motionlift.core.method.Guide` of FlowMotion."""
+
+    name = "flowmotion"
+    summary = "match the clean video that the network predicts, with no gradient through the network"
+    Settings = FlowMotionSettings
+    presets = PRESETS
+
+    def settings(self, model: Model) -> FlowMotionSettings:
+        """The paper's settings, or the table's row; sampling as the model needs it."""
+        return replace(FlowMotionSettings(), **{**sampling(model), **self.presets.get(model.about.variant, {})})
+
+    def needs(self, settings: FlowMotionSettings) -> Needs:
+        """What the network predicts, of the video and of the reference."""
+        return Needs(output=True, reference=True, inject=injected(settings))
+
+    def lift(
+        self, reference: Reference, model: Model, settings: FlowMotionSettings
+    ) -> Generator[Step, None, dict[str, Tensor]]:
+        """The clean latents: what is matched depends on the noise, and is seen when casting."""
+        yield Step("lift", 0, 1)
+        return {"latents": reference.latents}
+
+    def loss(self, observed: Observed, aim: Aim, settings: FlowMotionSettings) -> Float[Tensor, ""]:
+        """Weighted distance between what is predicted of the video and of the reference."""
+        assert observed.prediction is not None and aim.reference is not None
+        clean, _ = self.steered(observed.prediction, aim, settings)
+        return guidance_loss(clean, aim.reference.clean, settings)
+
+    def steered(self, prediction: Prediction, aim: Aim, settings: FlowMotionSettings) -> tuple[Latents, Latents]:
+        """Clean latents and noise by the damped velocity, which holds from the second guided step on.
+
+        The noised latents are what they were: ``x0 = (x - noise v) / (signal + noise)`` and ``eps = x0 + v``, which for models of
+        flow is the paper's ``x0 = x - t v``. The velocity counts as given, so that for every model the gradient of ``x0`` is one
+        and the same number.
+        """
+        assert aim.begun is not None
+        latents, signal, noise = prediction.latents, prediction.level.signal, prediction.level.noise
+        velocity = (prediction.noise - prediction.clean).detach()
+        if aim.step > 0:
+            course = mean_course(latents.detach(), aim.begun, signal, noise)
+            velocity = damped(velocity, course, settings.orthogonal)
+        clean = (latents - noise * velocity) / (signal + noise)
+        return clean, clean + velocity
+
+
+def guidance_loss(
+    clean: Float[Tensor, "b c f h w"], reference: Float[Tensor, "b c f h w"], settings: FlowMotionSettings
+) -> Float[Tensor, ""]:
+    """Weighted mean squared distances of clean latents, and of absolute differences of their frames.
+
+    Frames are compared with the next one, and every two of them; the means of both are added (how they are joined is ours). Of a
+    single frame there are none.
+    """
+    loss = settings.alignment * (clean - reference).square().mean()
+    frames = clean.shape[2]
+    if frames < 2:
+        return loss
+    earlier, later = torch.triu_indices(frames, frames, 1, device=clean.device)
+    own, wanted = ((video[:, :, later] - video[:, :, earlier]).abs() for video in (clean, reference))
+    apart = (own - wanted).square()
+    return loss + settings.differences * (apart[:, :, later == earlier + 1].mean() + apart.mean())
+
+
+def mean_course(
+    latents: Float[Tensor, "b c f h w"], begun: Float[Tensor, "b c f h w"], signal: float, noise: float
+) -> Float[Tensor, "b c f h w"]:
+    """Where the mean velocity points that led from the noise that a video began with to its latents, of any length.
+
+    That is the noise less the clean latents that the latents hold if their noise is still that one. For models of flow it lies along
+    the paper's ``(x - eps) / (t - 1)``.
+    """
+    return (signal + noise) * begun - latents
+
+
+def damped(
+    velocity: Float[Tensor, "b c f h w"], course: Float[Tensor, "b c f h w"], kept: float
+) -> Float[Tensor, "b c f h w"]:
+    """A velocity, with that part of it which is orthogonal to a course scaled; each is one vector of the whole video (paper)."""
+    along = (velocity * course).sum() / course.square().sum() * course
+    return along + kept * (velocity - along)
+
+
+METHOD = FlowMotion()
