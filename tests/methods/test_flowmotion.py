@@ -78,7 +78,7 @@ def test_the_gradient_reaches_the_latents_through_the_estimate_alone(step: int):
 
 
 def test_it_runs_the_network_forward_alone():
-    """At the paper's settings 1.7 times as often as plain sampling: the reference is seen with one prompt (paper: with two, 1.8)."""
+    """At the paper's settings 1.7 times as often as plain sampling; the paper sees the reference with two prompts: 1.8."""
     model = twin().counted()
     given = reference(model)
     motion, _ = lifted(METHOD, given, model, SETTINGS)

@@ -127,8 +127,8 @@ def mean_course(
 ) -> Float[Tensor, "b c f h w"]:
     """Where the mean velocity points that led from the noise that a video began with to its latents, of any length.
 
-    That is the noise less the clean latents that the latents hold if their noise is still that one. For models of flow it lies along
-    the paper's ``(x - eps) / (t - 1)``.
+    That is the noise less the clean latents that the latents hold if their noise is still that one. For models of flow it lies
+    along the paper's ``(x - eps) / (t - 1)``.
     """
     return (signal + noise) * begun - latents
 
