@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from lab.experiments.curves import Panel, picture
 from lab.experiments.runner import current
 from lab.training.train import GRID_CAPTIONS
 from motionlift.bench.records import read_records
@@ -23,37 +24,28 @@ from motionlift.world import scenes
 FRAME_STRIDE, ENLARGED, STRIP = 4, 2, 16
 """Frames between those shown, enlargement, and height of a caption in pixels."""
 
+PANELS = (
+    ("autoencoder", ("psnr",)),
+    ("decoder", ("psnr",)),
+    ("denoiser", ("frame_loss", "video_loss", "frame_truth_loss", "video_truth_loss")),
+    ("denoiser", ("video_match_loss",)),
+)
+"""Stages of a training with the figures that are drawn in one panel."""
+
 
 def draw_curve(log: Path, path: Path) -> None:
-    """Figures of every stage over its steps, from the log of the training."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    curves: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    """Figures of every stage over its steps as SVG, from the log of the training."""
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with log.open(newline="") as file:
         for stage, step, _seconds, figures in csv.reader(file):
             for name, value in json.loads(figures).items():
                 curves.setdefault((stage, name), []).append((int(step), value))
-    panels = [
-        ("autoencoder", ("psnr",)),
-        ("decoder", ("psnr",)),
-        ("denoiser", ("frame_loss", "video_loss", "frame_truth_loss", "video_truth_loss")),
-        ("denoiser", ("video_match_loss",)),
-    ]
-    trained = {stage for stage, _ in curves}
-    shown = [panel for panel in panels if panel[0] in trained]
-    figure, axes = pyplot.subplots(1, len(shown), figsize=(4 * len(shown), 3), constrained_layout=True)
-    for axis, (stage, names) in zip(axes, shown, strict=True):
-        for name in names:
-            points = curves.get((stage, name), [])
-            axis.plot(*zip(*points, strict=True) if points else ([], []), label=name.replace("_", " "))
-        axis.set(title=stage, xlabel="step")
-        axis.grid(alpha=0.3)
-        axis.legend()
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    panels = []
+    for stage, names in PANELS:
+        lines = {name.replace("_", " "): curves[stage, name] for name in names if (stage, name) in curves}
+        if lines:
+            panels.append(Panel(stage, lines))
+    path.write_text(picture(panels), encoding="utf-8")
 
 
 def draw_grid(model: str, path: Path) -> None:
@@ -95,7 +87,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.images.mkdir(parents=True, exist_ok=True)
     for model in arguments.models:
-        draw_curve(arguments.logs / f"{model}-training.csv", arguments.images / f"{model}-curve.png")
+        draw_curve(arguments.logs / f"{model}-training.csv", arguments.images / f"{model}-curve.svg")
         draw_grid(model, arguments.images / f"{model}-grid.png")
         write_figures(arguments.records, model, BUNDLED / model / CARD)
 

@@ -21,6 +21,20 @@ def test_world_records_make_motion_against_looks():
     assert cost.x_title == "seconds to lift and to cast, logarithmic" and cost.points[0].x == cost.points[1].x
 
 
+@pytest.mark.parametrize("seconds", [(2.2, 4.6), (5.5, 9.1), (11, 12), (1.0, 1.0), (3e-4, 4e-4), (3.0, 7000.0)])
+def test_every_axis_has_ticks(seconds: tuple[float, float]):
+    """Between 2 and 5 there is no round number of a logarithmic axis."""
+    records = error_records({"none": [0.3, 0.5], "smm": [0.1, 0.1]})
+    for each, value in zip(records, (*[seconds[0]] * 2, *[seconds[1]] * 2), strict=True):
+        passes = {"forward": 1, "backward": 0}
+        each["phases"] = [{"name": "lift", "seconds": 0.0, "passes": passes}]
+        each["phases"].append({"name": "cast", "seconds": value, "passes": passes})
+    _, cost = charts(sections(records)[0])
+    places, labels = [tick.place for tick in cost.x_ticks], [tick.label for tick in cost.x_ticks]
+    assert len(set(labels)) == len(labels) >= 2 and places == sorted(places)
+    assert places[0] >= LEFT and places[-1] <= WIDTH - RIGHT
+
+
 def test_real_videos_make_fidelity_against_text():
     figures = {"motion_fidelity": 0.8, "clip_text": 0.3, "lpips": 0.5}
     (section,) = sections([record("smm", index, figures) for index in range(2)])

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -386,11 +387,19 @@ def test_true_renderings_score_nearly_perfectly():
 def test_the_curve(tmp_path: Path):
     log = tmp_path / "log.csv"
     log.write_text(
-        'autoencoder,250,10,"{""psnr"": 20.5}"\ndenoiser,250,10,"{""frame_loss"": 0.5, ""video_loss"": 0.7}"\n'
+        'autoencoder,250,10,"{""psnr"": 20.5}"\nautoencoder,500,20,"{""psnr"": 24.5}"\n'
+        'denoiser,250,10,"{""frame_loss"": 0.5, ""video_loss"": 0.7}"\n'
     )
-    card.draw_curve(log, tmp_path / "curve.png")
-    with Image.open(tmp_path / "curve.png") as picture:
-        assert picture.size == (1200, 300), "a panel for each stage that was trained, two for the denoiser"
+    card.draw_curve(log, tmp_path / "curve.svg")
+    root = ElementTree.parse(tmp_path / "curve.svg").getroot()
+    assert root.get("width") == "800", "a panel for each stage of which something is drawn"
+    autoencoder, denoiser = root.findall("{*}g")
+    (line,) = autoencoder.findall("{*}polyline")
+    (left, low), (right, high) = (map(float, point.split(",")) for point in line.get("points", "").split())
+    assert left < right and low > high, "steps go to the right, and more is higher"
+    assert len(denoiser.findall("{*}polyline")) == 2
+    told = list(denoiser.itertext())
+    assert {"denoiser", "step", "frame loss", "video loss"} <= set(told) and "video match loss" not in told
 
 
 def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,9 +1,9 @@
 """Scatter charts of methods, laid out for inline SVG."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from motionlift.bench.report.axis import Axis, Spread, Tick
 from motionlift.bench.report.catalogue import MOTION, TEXT, figure
 from motionlift.bench.report.summary import Row, Section
 
@@ -11,40 +11,12 @@ WIDTH, HEIGHT = 560, 340
 """Size of a chart in its own units (ours)."""
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 20, 52
 """Room around the points, in the same units (ours)."""
-MARGIN = 0.08
-"""Share of the range that is left free at each end (ours)."""
 LABEL = (16, 13)
 """Width and height that a label takes (ours)."""
 AROUND = ((8, -7), (8, 16), (-20, -7), (-20, 16), (20, 4), (-32, 4))
 """Where a label may stand, from its point; the first that is free (ours)."""
-TICKS = 5
-"""About so many ticks on an axis (ours)."""
 LEAST_SECONDS = 1e-6
 """A cell that took less was not timed, and has no place on a logarithmic axis (ours)."""
-LEAST_RANGE = 1e-9
-"""Values that differ by less stand in one place (ours: tables show three decimal places)."""
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis."""
-
-    place: float
-    """Where it is."""
-    label: str
-    """What it says."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A mean and its interval: values, or places."""
-
-    mean: float
-    """The mean."""
-    low: float
-    """Where the interval begins; the mean itself where there is none."""
-    high: float
-    """Where it ends."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +73,8 @@ def _chart(title: str, rows: Sequence[Row], x_name: str, y_name: str) -> Chart |
     known = [(row, x, y) for row, x, y in pairs if x is not None and y is not None]
     if not known:
         return None
-    x_axis = _Axis.over([x for _, x, _ in known], LEFT, WIDTH - RIGHT, x_name == "seconds")
-    y_axis = _Axis.over([y for _, _, y in known], HEIGHT - BOTTOM, TOP, False)
+    x_axis = Axis.over([x for _, x, _ in known], LEFT, WIDTH - RIGHT, x_name == "seconds")
+    y_axis = Axis.over([y for _, _, y in known], HEIGHT - BOTTOM, TOP, False)
     labels = _labels([(x_axis.place(x.mean), y_axis.place(y.mean)) for _, x, y in known])
     points = [
         Point(
@@ -154,47 +126,3 @@ def _axis_title(name: str) -> str:
     found = figure(name)
     way = {1: " (more is better)", -1: " (less is better)", 0: ""}[found.better]
     return f"{found.title}{', %' if found.share else ''}{way}"
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Values to places."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    logarithmic: bool
-
-    @classmethod
-    def over(cls, values: Sequence[Spread], start: float, end: float, logarithmic: bool) -> "_Axis":
-        """One that holds all values with their intervals."""
-        ends = [each for value in values for each in (value.low, value.mean, value.high)]
-        if logarithmic:
-            ends = [math.log10(each) for each in ends]
-        low, high = min(ends), max(ends)
-        size = abs(high) if abs(high) > LEAST_RANGE else 1.0
-        spare = MARGIN * (high - low) if high - low > LEAST_RANGE else 0.1 * size
-        return cls(low - spare, high + spare, start, end, logarithmic)
-
-    def place(self, value: float) -> float:
-        """Where a value is."""
-        value = math.log10(value) if self.logarithmic else value
-        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
-
-    def places(self, value: Spread) -> Spread:
-        """Where a mean and its interval are."""
-        return Spread(self.place(value.mean), self.place(value.low), self.place(value.high))
-
-    def ticks(self) -> list[Tick]:
-        """Round numbers along the axis."""
-        if self.logarithmic:
-            powers = range(math.floor(self.low), math.ceil(self.high) + 1)
-            numbers = [step * 10.0**power for power in powers for step in (1, 2, 5)]
-            chosen = [value for value in numbers if self.low <= math.log10(value) <= self.high]
-        else:
-            size = (self.high - self.low) / TICKS
-            unit = 10.0 ** math.floor(math.log10(size))
-            step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= size)
-            chosen = [number * step for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
-        return [Tick(self.place(value), f"{value:z.4g}") for value in chosen]
