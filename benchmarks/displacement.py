@@ -19,21 +19,21 @@ LARGE = (13, 30, 45, 48, 64)
 """CogVideoX-5B at 49 frames of 480x720, where the plain form would need hundreds of gigabytes."""
 
 
-def plain(q, k, grid, temperature=2.0):
+def plain(q, k, lattice, temperature=2.0):
     import torch
 
-    area = grid.height * grid.width
+    area = lattice.height * lattice.width
     logits = (q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])).mean(dim=0)
-    weights = torch.softmax(temperature * logits.reshape(grid.tokens, grid.frames, area), dim=-1)
-    places = torch.tensor([[token % grid.width, token // grid.width] for token in range(area)], dtype=q.dtype)
-    reached = (weights @ places).reshape(grid.frames, area, grid.frames, 2).transpose(1, 2)
+    weights = torch.softmax(temperature * logits.reshape(lattice.tokens, lattice.frames, area), dim=-1)
+    places = torch.tensor([[token % lattice.width, token // lattice.width] for token in range(area)], dtype=q.dtype)
+    reached = (weights @ places).reshape(lattice.frames, area, lattice.frames, 2).transpose(1, 2)
     return reached - places
 
 
-def forward_and_backward(compute: Callable, q, k, grid) -> float:
+def forward_and_backward(compute: Callable, q, k, lattice) -> float:
     """Seconds of one pass; the gradients are dropped."""
     start = time.perf_counter()
-    compute(q, k, grid).square().mean().backward()
+    compute(q, k, lattice).square().mean().backward()
     seconds = time.perf_counter() - start
     q.grad = k.grad = None
     return seconds
@@ -55,16 +55,16 @@ def measure(form: str, sizes: tuple[int, ...], repeats: int, threads: int) -> di
     torch.set_num_threads(threads)
     compute = {"plain": plain, "streamed": displacement}[form]
     frames, height, width, heads, size = sizes
-    grid = Lattice(frames, height, width)
+    lattice = Lattice(frames, height, width)
     # A tiny pass first, so that no library is loaded while the real one is watched.
     forward_and_backward(compute, *(torch.randn(2, 16, 4, requires_grad=True) for _ in range(2)), Lattice(2, 2, 4))
     generator = torch.Generator().manual_seed(0)
-    q, k = (torch.randn(heads, grid.tokens, size, generator=generator).requires_grad_() for _ in range(2))
+    q, k = (torch.randn(heads, lattice.tokens, size, generator=generator).requires_grad_() for _ in range(2))
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest resident size so far
     before = resident("VmRSS")
-    seconds = [forward_and_backward(compute, q, k, grid)]
+    seconds = [forward_and_backward(compute, q, k, lattice)]
     peak = resident("VmHWM") - before
-    seconds += [forward_and_backward(compute, q, k, grid) for _ in range(repeats - 1)]
+    seconds += [forward_and_backward(compute, q, k, lattice) for _ in range(repeats - 1)]
     return {"seconds": min(seconds), "bytes": peak}
 
 

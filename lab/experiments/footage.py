@@ -60,8 +60,8 @@ def measure(cell: Mapping[str, Any], model: str, folder: Path) -> dict[str, Any]
     VIDEOS.mkdir(parents=True, exist_ok=True)
     title = f"{model}-{Path(cell['clip']).stem}-{cell['run']}-{PROMPTS.index(cell['prompt'])}".replace(" ", "-")
     side_by_side([reference, video.clip]).save(VIDEOS / f"{title}.mp4")
-    times, grid = backbone.codec.frame_times(len(reference.frames)), backbone.lattice(backbone.codec.fitting(None))
-    fields = [flow_displacement(clip.frames, times, grid) for clip in (reference, video.clip)]
+    times, lattice = backbone.codec.frame_times(len(reference.frames)), backbone.lattice(backbone.codec.fitting(None))
+    fields = [flow_displacement(clip.frames, times, lattice) for clip in (reference, video.clip)]
     return {
         **flow_agreement(*fields),
         "change": float(video.clip.frames.float().diff(dim=0).abs().mean()),

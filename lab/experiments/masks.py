@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from motionlift.bench.records import or_nan
 from motionlift.bench.references import bundled, cell_shares, clip_of, prompt_scene, reference, words_of
 from motionlift.bench.report.tables import table
 from motionlift.signals.attention_maps import adaptive_mask, smoothed
@@ -49,9 +50,9 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     return record
 
 
-def true_mask(scene: Any, times: Sequence[float], grid: Any) -> Bool[Tensor, "frames height width"]:
+def true_mask(scene: Any, times: Sequence[float], lattice: Any) -> Bool[Tensor, "frames height width"]:
     """Where the first object is, on a lattice."""
-    return cell_shares(scene, times, grid).unflatten(1, (grid.height, grid.width)) >= LEAST_COVER
+    return cell_shares(scene, times, lattice).unflatten(1, (lattice.height, lattice.width)) >= LEAST_COVER
 
 
 def overlap(
@@ -68,8 +69,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     places = list(dict.fromkeys(key.rpartition("/")[0] for key in records[0]["iou"]))
 
     def mean(place: str, tau: float, parts: slice) -> str:
-        values = torch.tensor([record["iou"][f"{place}/{tau:g}"][parts] for record in records])
-        return f"{float(values.mean()):.2f}"
+        values = [or_nan(each) for record in records for each in record["iou"][f"{place}/{tau:g}"][parts]]
+        return f"{float(torch.tensor(values).nanmean()):.2f}"
 
     steps = [[place, *[mean(place, 0.4, slice(part, part + 1)) for part in range(PARTS)]] for place in places]
     guided = slice(0, round(PARTS * 0.4) + 1)

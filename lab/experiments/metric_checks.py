@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from lab.experiments.trackers import TrueTracks, true_tracks
+from motionlift.bench.records import or_nan
 from motionlift.bench.references import prompt_scene, reference
 from motionlift.bench.report.tables import interval, table
 from motionlift.measure.fidelity import motion_fidelity, motion_fidelity_moving
@@ -161,7 +162,7 @@ def told_apart(records: Sequence[Mapping[str, Any]], name: str) -> float:
     shares = []
     for record in records:
         for same, other in itertools.product(SAME, OTHER):
-            difference = record[same][name] - record[other][name]
+            difference = or_nan(record[same][name]) - or_nan(record[other][name])
             ahead = -difference if name in BETTER_LOW else difference
             shares.append(0.5 if np.isnan(ahead) or ahead == 0 else float(ahead > 0))
     return sum(shares) / len(shares)
@@ -174,7 +175,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     ]
     rows.append(["pairs in order, %", *[f"{told_apart(records, name):.0%}".rstrip("%") for name in COLUMNS]])
     undefined = {
-        name: np.mean([np.isnan(record[case][name]) for record in records for case in CASES])
+        name: np.mean([np.isnan(or_nan(record[case][name])) for record in records for case in CASES])
         for name in ("motion_fidelity_legacy", "exact_legacy")
     }
     text = (

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.experiments.trial import refusal, transferred
+from motionlift.bench.records import or_nan
 from motionlift.bench.report.tables import interval, table
 from motionlift.measure.diversity import diversity
 
@@ -72,5 +73,5 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
 
 def _mean(record: Mapping[str, Any], *names: str) -> float:
     """Mean over the seeds, and over figures where there are several."""
-    values = [float(measured[name]) for measured in record["seeds"] for name in names]
+    values = [or_nan(measured[name]) for measured in record["seeds"] for name in names]
     return sum(values) / len(values)

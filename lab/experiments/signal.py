@@ -32,7 +32,7 @@ def cells(count: int) -> list[dict[str, Any]]:
     return [{"index": index} for index in range(count)]
 
 
-def true_displacement(scene: scenes.Scene, times: Sequence[float], grid: Lattice) -> tuple[Tensor, Tensor]:
+def true_displacement(scene: scenes.Scene, times: Sequence[float], lattice: Lattice) -> tuple[Tensor, Tensor]:
     """True displacement of the first object at its tokens.
 
     A latent frame that stands for an even number of frames lies between two of them: there the mean of both is taken, at the
@@ -43,22 +43,22 @@ def true_displacement(scene: scenes.Scene, times: Sequence[float], grid: Lattice
     """
     size = 64
     masks = scenes.render([scene], size, size).masks[0, 0].float()
-    tokens = torch.ones(grid.frames, grid.area, dtype=torch.bool)
-    field = torch.zeros(grid.frames, grid.frames, grid.area, 2)
+    tokens = torch.ones(lattice.frames, lattice.area, dtype=torch.bool)
+    field = torch.zeros(lattice.frames, lattice.frames, lattice.area, 2)
     for places in ([math.floor(time) for time in times], [math.ceil(time) for time in times]):
-        shares = _cell_means(masks[places], grid)
+        shares = _cell_means(masks[places], lattice)
         tokens &= shares[:, 0] >= LEAST_COVER
         for one, start in enumerate(places):
             moved = [scenes.displacement(scene, start, end, size, size) for end in places]
-            means = _cell_means(torch.stack(moved).permute(0, 3, 1, 2) * masks[start], grid)
+            means = _cell_means(torch.stack(moved).permute(0, 3, 1, 2) * masks[start], lattice)
             field[one] += (means / shares[one].clamp(min=1e-6)).transpose(1, 2) / 2
-    return field * torch.tensor([grid.width / size, grid.height / size]), tokens
+    return field * torch.tensor([lattice.width / size, lattice.height / size]), tokens
 
 
-def _cell_means(pictures: Tensor, grid: Lattice) -> Float[Tensor, "pictures channels tokens"]:
+def _cell_means(pictures: Tensor, lattice: Lattice) -> Float[Tensor, "pictures channels tokens"]:
     """Means over the cells of the lattice of pictures ``([channels,] height, width)``."""
     flat = pictures.reshape(len(pictures), -1, *pictures.shape[-2:])
-    return functional.adaptive_avg_pool2d(flat, (grid.height, grid.width)).flatten(2)
+    return functional.adaptive_avg_pool2d(flat, (lattice.height, lattice.width)).flatten(2)
 
 
 def agreement(read: Tensor, true: Tensor, tokens: Tensor) -> dict[str, float]:
@@ -83,7 +83,8 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     clip = clip_of(scene, backbone.about.fps)
     shape, times = backbone.codec.fitting(None), backbone.codec.frame_times(len(clip.frames))
     truths = {
-        grid: true_displacement(scene, times, grid) for grid in {backbone.lattice(shape), *_grids(backbone, shape)}
+        lattice: true_displacement(scene, times, lattice)
+        for lattice in {backbone.lattice(shape), *_lattices(backbone, shape)}
     }
     latents = backbone.codec.encode(clip.pixels())
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(cell["index"]))
@@ -94,16 +95,16 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
         noised = schedule.noised(latents, noise, level)
         record = backbone.record(noised, level, backbone.text.encode(""), range(backbone.about.blocks))
         for block, seen in record.items():
-            grid = backbone.lattice(shape, block)
-            hard = displacement(seen.query[0], seen.key[0], grid, hard=True)
-            figures[f"{share:g}/{block}"] = agreement(hard, *truths[grid])
+            lattice = backbone.lattice(shape, block)
+            hard = displacement(seen.query[0], seen.key[0], lattice, hard=True)
+            figures[f"{share:g}/{block}"] = agreement(hard, *truths[lattice])
     finest = backbone.lattice(shape)
     figures["flow"] = agreement(flow_displacement(clip.frames, times, finest), *truths[finest])
     figures["places"] = list(backbone.about.places)
     return figures
 
 
-def _grids(backbone: Model, shape: Shape) -> list[Lattice]:
+def _lattices(backbone: Model, shape: Shape) -> list[Lattice]:
     """The lattice of every block."""
     return [backbone.lattice(shape, block) for block in range(backbone.about.blocks)]
 

@@ -101,6 +101,11 @@ def _said(record: Mapping[str, Any], names: frozenset[str]) -> str:
     return json.dumps({name: record[name] for name in names}, sort_keys=True)
 
 
+def or_nan(value: float | None) -> float:
+    """A figure as calculations take it: NaN where its record holds null, since it is undefined."""
+    return math.nan if value is None else float(value)
+
+
 def number(value: Any) -> float | None:
     """A figure as a number; None where it is undefined, or larger than :data:`MOST_VALUE`."""
     if not isinstance(value, (bool, int, float)) or not abs(value) <= MOST_VALUE:

@@ -91,13 +91,13 @@ def words_of(method: str, scene: scenes.Scene, wanted: scenes.Scene) -> dict[str
     return told if told.keys() <= asked else {}
 
 
-def cell_shares(scene: scenes.Scene, times: Sequence[float], grid: Lattice) -> Float[Tensor, "frames tokens"]:
+def cell_shares(scene: scenes.Scene, times: Sequence[float], lattice: Lattice) -> Float[Tensor, "frames tokens"]:
     """Share of every token's cell that the first object covers.
 
     A latent frame that stands for an even number of frames lies between two of them: the lesser share of both.
     """
     masks = scenes.render([scene]).masks[0, 0].float()
-    size = (grid.height, grid.width)
+    size = (lattice.height, lattice.width)
     early, late = (
         torch.nn.functional.adaptive_avg_pool2d(masks[[rounded(time) for time in times]], size)
         for rounded in (math.floor, math.ceil)

@@ -23,7 +23,8 @@ def test_intervals_of_equal_values():
 
 def test_undefined_values_do_not_count():
     assert interval([0.25, math.nan, 0.25]) == "0.250 (0.250 to 0.250)"
-    assert interval([]) == interval([math.nan, math.nan]) == "-"
+    assert interval([0.25, None, 0.25]) == "0.250 (0.250 to 0.250)", "as records hold it"
+    assert interval([]) == interval([None]) == interval([math.nan, math.nan]) == "-"
 
 
 def figures(text: str) -> list[float]:

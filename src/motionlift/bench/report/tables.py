@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from motionlift.bench.records import or_nan
+
 RESAMPLES = 2000
 """Bootstrap resamples of an interval (ours)."""
 
@@ -32,11 +34,11 @@ class Estimate:
     """How many groups they come from; an interval of one group says nothing."""
 
 
-def estimate(values: Sequence[float], groups: Sequence[Hashable] | None = None) -> Estimate | None:
+def estimate(values: Sequence[float | None], groups: Sequence[Hashable] | None = None) -> Estimate | None:
     """Mean of the defined values with its percentile interval from :data:`RESAMPLES` resamples, the same each time.
 
     Args:
-        values: numbers; NaN where undefined.
+        values: numbers; NaN, or None as records hold it, where undefined.
         groups: what each value belongs to, such as its reference. Values of one group are not independent, so that whole
             groups are drawn. By default every value is a group of its own.
 
@@ -44,7 +46,7 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable] | None = None) 
         None where no value is defined.
     """
     sums: dict[Hashable, tuple[float, int]] = {}
-    for value, group in zip(map(float, values), range(len(values)) if groups is None else groups, strict=True):
+    for value, group in zip(map(or_nan, values), range(len(values)) if groups is None else groups, strict=True):
         if not math.isnan(value):
             total, count = sums.get(group, (0.0, 0))
             sums[group] = (total + value, count + 1)
@@ -57,9 +59,9 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable] | None = None) 
     return Estimate(float(totals.sum() / counts.sum()), float(low), float(high), int(counts.sum()), len(totals))
 
 
-def interval(values: Sequence[float], scale: float = 1.0, digits: int | None = None) -> str:
+def interval(values: Sequence[float | None], scale: float = 1.0, digits: int | None = None) -> str:
     """Mean of the defined values with their bootstrap 95 % interval, scaled, as text."""
-    found = estimate([float(value) * scale for value in values])
+    found = estimate([or_nan(value) * scale for value in values])
     if found is None:
         return "-"
     places = (0 if scale == 100 else 3) if digits is None else digits
