@@ -134,7 +134,7 @@ def state_of(pipeline: Any) -> dict[str, Any]:
             key for name, part in parts.items() for key, module in part.named_modules() if "forward" in vars(module)
         ],
         "weights": {
-            (name, key): float(value.double().sum())
+            (name, key): float(value.detach().double().sum())
             for name, part in parts.items()
             for key, value in part.named_parameters()
         },
