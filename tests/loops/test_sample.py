@@ -1,3 +1,4 @@
+import math
 from dataclasses import dataclass, replace
 
 import pytest
@@ -344,7 +345,122 @@ def test_guidance_without_inner_steps_is_plain_sampling(model, target):
     torch.testing.assert_close(found, plain, atol=1e-6, rtol=0)
 
 
+def test_a_value_whose_gradient_ends_stays_from_then_on(model):
+    """A later inner step whose loss does not see it moves nothing by the gradient of an earlier one."""
+
+    class Ends(Pull):
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def loss(self, observed, aim, settings):
+            self.calls += 1
+            return super().loss(observed, aim, settings) if self.calls == 1 else torch.ones((), requires_grad=True) * 1
+
+    once = casting(model, inner=1, share=0.25, inject=False)
+    often = replace(once, method=Ends(), settings=replace(once.settings, inner=4))
+    torch.testing.assert_close(run(often).latents, run(once).latents, atol=0, rtol=0)
+
+
+# Turns
+
+
+def test_two_casts_in_turn_are_what_each_is_alone(model):
+    """Of other numbers of steps, settings and prompts; each counts its own passes alone."""
+    jobs = (
+        casting(model.counted(), steps=4, target="positions", inject=True),
+        casting(model.counted(), Plain(), steps=7, cfg=5.0, prompt="the dog", seed=5, inject=False),
+    )
+    alone = [run(replace(job, model=model.counted())) for job in jobs]
+    passes = []
+    for job in jobs:
+        own = replace(job, model=model.counted())
+        run(own)
+        passes.append((own.model.passes.forward, own.model.passes.backward))
+    going, results = dict(enumerate(map(cast, jobs))), {}
+    while going:
+        for number, steps in list(going.items()):
+            try:
+                next(steps)
+            except StopIteration as stop:
+                results[number] = stop.value
+                del going[number]
+    for number, job in enumerate(jobs):
+        torch.testing.assert_close(results[number].latents, alone[number].latents, atol=0, rtol=0)
+        assert results[number].losses == alone[number].losses
+        assert (job.model.passes.forward, job.model.passes.backward) == passes[number]
+
+
+# Guidance
+
+
+@pytest.mark.parametrize(("cfg", "prompt"), [(1.0, PROMPT), (0.0, "")])
+def test_a_weight_of_one_or_none_asks_the_network_once_a_step(model, monkeypatch, cfg, prompt):
+    spy, condition = Spy(model, monkeypatch), model.text.encode(prompt)
+    run(casting(model, Plain(), inject=False, cfg=cfg))
+    assert [len(asked[1]) for asked in spy.of("predict")] == [1] * 4
+    for asked in spy.of("predict"):
+        assert all(torch.equal(tensor, condition.tensors[name]) for name, tensor in asked[3].tensors.items())
+
+
+def test_steps_whose_formula_gives_a_weight_of_one_ask_the_network_once(model, monkeypatch):
+    job = casting(model, Plain(), inject=False, steps=50, cfg=7.0, dynamic_cfg=True, share=0.0)
+    weights = [guidance_scale(job.settings, level) for level in model.schedule(50).levels]
+    spy = Spy(model, monkeypatch)
+    run(job)
+    assert [len(asked[1]) for asked in spy.of("predict")] == [1 if weight == 1 else 2 for weight in weights]
+
+
+def test_the_published_formula_of_the_guidance_scale():
+    """``1 + cfg (1 - cos(pi ((steps - timestep) / steps)^5)) / 2``, whose timestep stands where the number of the step is meant."""
+    settings = PullSettings(steps=50, cfg=7.0, dynamic_cfg=True)
+    for timestep, weight in ((50.0, 1.0), (0.0, 8.0), (100.0, 8.0), (25.0, 1 + 7 * (1 - math.cos(math.pi / 32)) / 2)):
+        assert guidance_scale(settings, Level(timestep, 0.6, 0.8)) == pytest.approx(weight)
+
+
+def test_a_negative_prompt_takes_the_place_of_the_empty_one(model):
+    job = casting(model, Plain(), inject=False, negative_prompt="the dog")
+    latents = starting_noise(job)
+    schedule = model.schedule(4)
+    for index, level in enumerate(schedule.levels):
+        other, wanted = (model.predict(latents, level, model.text.encode(prompt)) for prompt in ("the dog", PROMPT))
+        latents = schedule.step(index, other + 3.0 * (wanted - other), latents)
+    torch.testing.assert_close(run(job).latents, latents, atol=1e-4, rtol=0)
+    assert (run(casting(model, Plain(), inject=False)).latents - latents).abs().max() > 1e-3
+
+
+def test_two_passes_of_one_are_one_pass_of_two(model, monkeypatch):
+    """As large models are asked."""
+    together = run(casting(model, Plain(), inject=False)).latents
+    monkeypatch.setattr(model, "about", replace(model.about, batched=False))
+    spy = Spy(model, monkeypatch)
+    apart = run(casting(model, Plain(), inject=False)).latents
+    assert [len(asked[1]) for asked in spy.of("predict")] == [1] * 8
+    torch.testing.assert_close(apart, together, atol=1e-4, rtol=0)
+
+
 # Injection
+
+
+@pytest.mark.parametrize("blocks", [(0,), (0, 1)])
+def test_a_block_that_is_read_keeps_its_own_keys_and_values(model, blocks):
+    """With the reference's there the loss would look at the reference."""
+    seen = []
+
+    class Reads(Pull):
+        def loss(self, observed, aim, settings):
+            shown = observed.record[0]
+            seen.append([own.detach().clone() for own in (observed.latents, shown.key, shown.value)] + [observed.level])
+            return super().loss(observed, aim, settings)
+
+    job = casting(model, Reads(), block=blocks, inner=1, inject=True)
+    run(job)
+    assert len(seen) == 2
+    for latents, key, value, level in seen:
+        with torch.no_grad():
+            own = model.record(latents, level, model.text.encode(PROMPT), [0])[0]
+        torch.testing.assert_close(key, own.key)
+        torch.testing.assert_close(value, own.value)
 
 
 def test_injection_alone_is_its_definition(model):

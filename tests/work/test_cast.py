@@ -2,18 +2,27 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from motionlift.core.cost import Step
+from motionlift.core.cost import Advance, Step
 from motionlift.core.model import Model
+from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
+from motionlift.work.record import Video
+from tests.frozen.measured import checksum
 from tests.motion.test_file import assert_same
+from tests.twins import EVERY_TWIN
 from tests.work.trials import PROMPT, QUICK, a_clip
+
+MOTIONS = Path(__file__).parent / "motions"
+FORMER = json.loads((MOTIONS / "v01.json").read_text())
+"""What version 0.1 made of each of its motions."""
 
 
 def test_lift_and_cast_equal_transfer(model: Model, motion: Motion, tmp_path: Path):
@@ -26,6 +35,57 @@ def test_lift_and_cast_equal_transfer(model: Model, motion: Motion, tmp_path: Pa
     assert_same(apart.motion, together.motion)
     assert together.reference is not None
     assert torch.equal(together.reference.frames, a_clip().frames)
+
+
+@pytest.mark.parametrize("name", sorted(FORMER))
+def test_motions_of_version_0_1_are_cast_as_they_were(name: str):
+    """Their settings hold every name, and their identity is the former one; the numbers are that version's own."""
+    told = FORMER[name]
+    model, former = load(EVERY_TWIN[told["twin"]](), "cpu"), Motion.load(MOTIONS / f"v01-{name}.safetensors")
+    assert former.version == "0.1.0" and former.identity == model.about.former_identity != model.about.identity
+    latents: list[torch.Tensor] = []
+    video = cast(former, "a red star on the field", model, seed=3, advance=kept(latents))
+    assert checksum(latents[-1]) == pytest.approx(told["latents"], rel=1e-4, abs=1e-4)
+    assert video.record.get("tuning_prompt") == told["tuned_with"]
+    for changes in ({"cfg": 3.0}, {"negative_prompt": "a dog"}, {"steps": 2} if name == "ditflow" else {}):
+        cast(former, "a red star on the field", model, settings=changes)
+
+
+def kept(latents: list[torch.Tensor]) -> Advance:
+    """Keeps the latents of every sampling step."""
+
+    def advance(step: Step) -> None:
+        if step.phase == "sample" and step.latents is not None:
+            latents.append(step.latents)
+
+    return advance
+
+
+def test_a_cast_within_another_changes_neither(model: Model, motion: Motion):
+    """As for a preview, on the same model, with another number of steps."""
+    values = {"steps": 2, "share": 0.5}
+    outer, inner = cast(motion, PROMPT, model), cast(motion, "the dog", model, seed=4, settings=values)
+    within: list[Video] = []
+
+    def preview(step: Step) -> None:
+        if step.phase == "sample":
+            within.append(cast(motion, "the dog", model, seed=4, settings=values))
+
+    around = cast(motion, PROMPT, model, advance=preview)
+    assert torch.equal(around.clip.frames, outer.clip.frames) and len(within) == 3
+    assert all(torch.equal(video.clip.frames, inner.clip.frames) for video in within)
+    assert around.record["passes"] == outer.record["passes"]
+    assert {video.record["passes"]["forward"] for video in within} == {inner.record["passes"]["forward"]}
+
+
+def test_eight_threads_on_one_model_are_eight_calls(model: Model, motion: Motion):
+    calls = [{"seed": number, "settings": {"steps": 2 + number % 2, "share": 0.5}} for number in range(8)]
+    apart = [cast(motion, PROMPT, model, **call) for call in calls]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda call: cast(motion, PROMPT, model, **call), calls))
+    for one, other in zip(apart, together, strict=True):
+        assert torch.equal(one.clip.frames, other.clip.frames)
+        assert one.record["passes"] == other.record["passes"] and one.record["losses"] == other.record["losses"]
 
 
 def test_the_motion_matters(model: Model, motion: Motion):

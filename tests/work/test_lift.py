@@ -13,12 +13,13 @@ from motionlift.errors import InputError, SettingError
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
+from motionlift.work import code
 from motionlift.work import lift as lifting
 from motionlift.work.cast import cast
 from motionlift.work.lift import lift, read_reference
 from tests.motion.test_file import assert_same
 from tests.twins import cogvideox, unet3d
-from tests.work.trials import PROMPT, QUICK, a_clip, counting, passes, refusal
+from tests.work.trials import PROMPT, QUICK, TUNED, a_clip, counting, passes, refusal
 
 OF_CASTING = {
     "steps": 2,
@@ -86,6 +87,32 @@ def test_what_is_lifted_anew(model: Model, motion_cache: Path):
     for path in motion_cache.rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:-1])
     assert (forwards(), forwards()) == (1, 0)
+
+
+def test_steps_matter_to_lifting_where_the_reference_is_inverted_or_a_method_says_so(model: Model):
+    def lifted(method: str, **values: Any) -> int:
+        return passes(model, lambda: lift(a_clip(), model, method, settings=values))
+
+    inverting = {"inversion": True}
+    assert [lifted("none", steps=steps, **inverting) for steps in (2, 3, 3)] == [2, 3, 0]
+    matching = {**TUNED, "inversion": False, "beta": 0, "rank": 2}
+    runs = [lifted("motionmatcher", **{**matching, "steps": steps}) for steps in (3, 4, 4)]
+    assert runs[0] == runs[1] > 0 and runs[2] == 0, "its loss looks one sampling step on"
+
+
+@pytest.mark.parametrize("path", ["methods/ditflow.py", "signals/displacement.py", "models/families/cogvideox.py"])
+def test_after_an_edit_of_the_code_a_motion_is_lifted_anew(model: Model, monkeypatch: pytest.MonkeyPatch, path: str):
+    def lifted() -> int:
+        code.code_of.cache_clear()  # as in another process
+        return passes(model, lambda: lift(a_clip(), model, settings=QUICK))
+
+    assert [lifted(), lifted()] == [1, 0]
+    real = code._source
+    with monkeypatch.context() as patched:
+        patched.setattr(code, "_source", lambda own: real(own) + (b"\nMORE = 1\n" if own == path else b""))
+        assert [lifted(), lifted()] == [1, 0]
+    assert lifted() == 0
+    code.code_of.cache_clear()
 
 
 def test_clips_cut_out_of_one_file_are_lifted_apart(model: Model, tmp_path: Path):

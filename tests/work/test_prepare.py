@@ -1,21 +1,26 @@
 """What is asked for is read once, and refused before the network runs where it can be."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from motionlift.cli import main
+from motionlift.core import settings
 from motionlift.core.lattice import Lattice
 from motionlift.core.model import Model
-from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.errors import InputError, MotionError, MotionliftError, SettingError
+from motionlift.models import loading
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
 from motionlift.work import prepare
-from motionlift.work.cast import cast, transfer
+from motionlift.work.cast import cast, interpolation, transfer
 from motionlift.work.lift import lift
-from tests.twins import cogvideox
-from tests.work.trials import PROMPT, QUICK, a_clip, counting, passes, refusal
+from tests.twins import cogvideox, unet3d
+from tests.work.trials import PROMPT, QUICK, TUNED, a_clip, counting, passes, refusal
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2, 7, 10, -9, True, 8 * 10**9, 10**400])
@@ -99,6 +104,130 @@ def test_motions_of_another_model(motion: Motion):
 def test_motions_of_another_lattice(model: Model, motion: Motion):
     message = refusal(MotionError, lambda: cast(replace(motion, grid=Lattice(3, 4, 5)), PROMPT, model))
     assert "3x4x5" in message and "3x4x4" in message
+
+
+def test_saved_positions_of_other_steps_or_too_few_are_refused_before_sampling(model: Model):
+    made = transfer(a_clip(), PROMPT, model, settings=QUICK | {"steps": 6, "share": 0.34, "target": "positions"}).motion
+    for changes, said in (
+        (
+            {"steps": 4, "share": 0.5},
+            "positions saved in 6 steps, and steps is 4, whose noise levels are others: give steps=6",
+        ),
+        (
+            {"share": 0.67},
+            "no saved positions for guided step 3; make them with target=positions and the same steps and share",
+        ),
+    ):
+        with counting(model) as counted:
+            told = refusal(
+                MotionError, lambda changes=changes: cast(made, PROMPT, model, settings={"target": "saved", **changes})
+            )
+        assert said in told and counted.forward == 0
+    fewer = {"target": "saved", "share": 0.17}
+    assert passes(model, lambda: cast(made, PROMPT, model, settings=fewer)) == 2 * 6 + 1, "of the same levels, fewer"
+
+
+def test_a_transfer_is_refused_before_the_network_runs(model: Model):
+    long = "red " * 30
+    unet = load(unet3d(), "cpu")
+    for used, method, settings, said in (
+        (model, "ditflow", {"target": "saved"}, "no saved positions for guided step 1"),
+        (model, "ditflow", {"negative_prompt": long}, "the negative prompt does not fit: the prompt has"),
+        (model, "ditflow", {"source_prompt": long, "inversion": True}, "the source prompt does not fit"),
+        (model, "ditflow", {"block": 3}, "block 3 does not exist"),
+        (model, "ditflow", {"steps": 1000, "beta": 0.5}, "needs the inverted noise"),
+        (unet, "ditflow", {"target": "positions"}, "has no positional tensors"),
+        (unet, "ditflow", {"steps": 501}, "allows 1 to 500"),
+        (model, "vmc", {"source_prompt": "a ring", "precision": "fp16"}, "needs a GPU"),
+        (model, "vmc", {"source_prompt": "red"}, "has no subject"),
+        (model, "vmc", {"source_prompt": "a ring", "attention": "spatial"}, "attends jointly"),
+        (model, "motionflow", {"source_prompt": "a ring", "subjects": "ring"}, "0 targets (none)"),
+    ):
+        with counting(used) as counted:
+            told = refusal(
+                MotionliftError,
+                lambda used=used, method=method, settings=settings: transfer(
+                    a_clip(frames=4), PROMPT, used, method=method, settings=settings, frames=None, cached=False
+                ),
+            )
+        assert said in told and counted.forward == 0, (said, told)
+
+
+def test_stages_are_refused_before_the_network_runs(model: Model):
+    with counting(model) as counted:
+        said = refusal(
+            MotionliftError,
+            lambda: transfer(a_clip(), PROMPT, model, stages=[interpolation(load(unet3d(), "cpu"), 60)]),
+        )
+    assert "60" in said and counted.forward == 0
+
+
+class Parsed:
+    """Counts how often each setting is read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.names: list[str] = []
+        original = settings._value
+
+        def read(field: Any, kind: Any, value: Any) -> Any:
+            self.names.append(field.name)
+            return original(field, kind, value)
+
+        monkeypatch.setattr(settings, "_value", read)
+
+
+GIVEN = {"steps": "2", "share": "0.5", "inner": "1", "block": "1"}
+
+
+def test_settings_are_read_once_from_python(model: Model, motion: Motion, monkeypatch: pytest.MonkeyPatch):
+    parsed = Parsed(monkeypatch)
+    transfer(a_clip(), PROMPT, model, settings=GIVEN, cached=False)
+    assert sorted(parsed.names) == sorted(GIVEN)
+    parsed.names.clear()
+    cast(motion, PROMPT, model, settings=GIVEN)
+    assert sorted(parsed.names) == sorted(motion.settings)
+
+
+def test_from_the_command_line_settings_are_read_once_and_the_reference_once_after_the_model_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Before that a look at two frames says whether it is a video at all."""
+    a_clip().save(tmp_path / "clip.mp4")
+    cogvideox().save_pretrained(tmp_path / "model")
+    parsed, done, clip_read, loaded = Parsed(monkeypatch), [], Clip.read, loading.load
+
+    def read(*arguments: Any, **named: Any) -> Clip:
+        done.append(f"read {named['frames']}")
+        return clip_read(*arguments, **named)
+
+    def load_once(*arguments: Any) -> Any:
+        done.append("load")
+        return loaded(*arguments)
+
+    monkeypatch.setattr(Clip, "read", read)
+    monkeypatch.setattr(loading, "load", load_once)
+    words = ["transfer", str(tmp_path / "clip.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "model")]
+    told = [word for name, value in GIVEN.items() for word in ("--set", f"{name}={value}")]
+    assert main.run([*words, "--output", str(tmp_path / "out.mp4"), *told]) == 0
+    assert sorted(parsed.names) == sorted(GIVEN)
+    assert done == ["read 2", "load", "read 9"]
+
+
+def test_every_prompt_is_encoded_once_a_transfer(monkeypatch: pytest.MonkeyPatch):
+    pipeline = cogvideox()
+    encoded, original = [], pipeline.encode_prompt
+
+    def encode(prompt: str, **named: Any) -> Any:
+        encoded.append(prompt)
+        return original(prompt, **named)
+
+    monkeypatch.setattr(pipeline, "encode_prompt", encode)
+    own = load(pipeline, "cpu")
+    words = {"source_prompt": "a blue ring", "subjects": "ring", "targets": "star", "steps": 2}
+    for _ in range(2):
+        transfer(a_clip(), PROMPT, own, method="motionflow", settings=words, cached=False)
+        transfer(a_clip(), PROMPT, own, method="vmc", settings=TUNED, cached=False)
+    assert sorted(encoded) == sorted(["", PROMPT, "a blue ring", "a ring"])
 
 
 def test_positions_that_are_not_there(model: Model, motion: Motion):
