@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motionlift.cli import main
-from motionlift.core import settings
+from motionlift.core import settings as reading
 from motionlift.core.lattice import Lattice
 from motionlift.core.model import Model
 from motionlift.errors import InputError, MotionError, MotionliftError, SettingError
@@ -167,13 +167,13 @@ class Parsed:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.names: list[str] = []
-        original = settings._value
+        original = reading._value
 
         def read(field: Any, kind: Any, value: Any) -> Any:
             self.names.append(field.name)
             return original(field, kind, value)
 
-        monkeypatch.setattr(settings, "_value", read)
+        monkeypatch.setattr(reading, "_value", read)
 
 
 GIVEN = {"steps": "2", "share": "0.5", "inner": "1", "block": "1"}
