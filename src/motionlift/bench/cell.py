@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from motionlift.bench.completing import completed, without
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import CONTENT, Asked, Source
@@ -65,6 +66,10 @@ class Cell:
     reference's content: what is of other weights, defaults, code or references is measured anew."""
     folder: Path
     """Folder of the records and videos."""
+    record: Mapping[str, Any] | None = None
+    """The cell's record, where it is measured but for :attr:`lacking`."""
+    lacking: tuple[str, ...] = ()
+    """Figures that the record left out and that can be measured now, of the kept videos."""
 
     def stated(self) -> dict[str, Any]:
         """What a record says of the cell, and is found by."""
@@ -161,14 +166,28 @@ def record_of(cell: Cell, measure: Callable[[Cell], Mapping[str, Any]]) -> dict[
     """
     began = time.perf_counter()
     try:
-        return {**cell.stated(), **measure(cell)}
+        return _completed(cell, cell.record) if cell.record is not None else {**cell.stated(), **measure(cell)}
     except OutputError:
         raise
     except Exception as error:  # whatever a cell ends with, the others go on
         told = " ".join(str(error).split())[:500]
+        if cell.record is not None:
+            return without(cell.record, cell.lacking, told)
         kind = "" if error.__class__.__module__ == "motionlift.errors" else f"{type(error).__name__}: "
         seconds = round(time.perf_counter() - began, 3)
         return {**cell.stated(), "error": f"{kind}{told}", "seconds": seconds, "versions": versions()}
+
+
+def _completed(cell: Cell, record: Mapping[str, Any]) -> dict[str, Any]:
+    by = {"tracker": cell.measuring.tracker, "clip_model": cell.measuring.clip_model}
+    return completed(record, cell.folder, cell.lacking, by)
+
+
+def ended(cell: Cell, reason: str) -> dict[str, Any]:
+    """The record of a cell whose process ended; of one that was to be completed, what was measured stays."""
+    if cell.record is not None:
+        return without(cell.record, cell.lacking, reason)
+    return {**cell.stated(), "error": reason}
 
 
 def measured_cell(cell: Cell) -> dict[str, Any]:

@@ -5,17 +5,18 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
-from motionlift.bench.cell import VIDEOS, Cell, Survey, measured_cell, record_of, surveyed
+from motionlift.bench.cell import VIDEOS, Cell, Survey, ended, measured_cell, record_of, surveyed
+from motionlift.bench.completing import at_hand, completable, left_to_measure, videos
 from motionlift.bench.measures import check_at_hand
-from motionlift.bench.records import CODE, append_record, missing, read_lines
+from motionlift.bench.records import CODE, append_record, found, read_lines
 from motionlift.bench.run_file import RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.bench.workers import Workers
@@ -43,13 +44,18 @@ class Cells:
     count: int
     """How many there are."""
     waiting: tuple[Cell, ...]
-    """Those that have no record yet, in the order in which they are begun."""
+    """Those that have no record yet, or one without figures that can be measured now, in the order in which they are begun."""
     left_out: tuple[str, ...]
     """Which methods a model cannot run, and why."""
     lost: int
     """Lines of the file of records that are no record, such as one that was cut off."""
     records: Path
     """The file of records."""
+
+    @property
+    def incomplete(self) -> int:
+        """How many of those that wait are measured but for figures that were left out."""
+        return sum(cell.record is not None for cell in self.waiting)
 
     def measured(self, workers: Workers, measure: Measure = measured_cell) -> Iterator[dict[str, Any]]:
         """Measure what waits; every record is in the file before it is yielded.
@@ -58,7 +64,7 @@ class Cells:
             OutputError: nothing can be written any more.
         """
         work = functools.partial(record_of, measure=measure)
-        for record in workers.each(work, self.waiting, lambda cell: {**cell.stated(), "error": DIED}):
+        for record in workers.each(work, self.waiting, functools.partial(ended, reason=DIED)):
             try:
                 append_record(self.records, record)
             except OSError as error:
@@ -112,9 +118,29 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
     stated = {json.dumps(cell.stated()): cell for cell in cells}
     lines = read_lines(records)
     done = [record for record in lines.records if not (again and ("error" in record or CODE not in record))]
-    waiting = [stated[json.dumps(each)] for each in missing([cell.stated() for cell in stated.values()], done)]
+    known = dict(zip(stated, found([cell.stated() for cell in stated.values()], done), strict=True))
+    waiting = list(_waiting(stated, known, _at_hand(known.values(), workers)))
     left_out = [line for model, survey in surveys.items() for line in _left_out(run, model, survey)]
     return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records)
+
+
+def _at_hand(records: Iterable[Mapping[str, Any] | None], workers: Workers) -> tuple[str, ...]:
+    """Figures that some record left out for want of what is at hand now."""
+    names = completable()
+    wanted = tuple(name for name in names if any(record and left_to_measure(record, [name]) for record in records))
+    return next(iter(workers.each(at_hand, [wanted], lambda _: ()))) if wanted else ()
+
+
+def _waiting(
+    cells: Mapping[str, Cell], known: Mapping[str, Mapping[str, Any] | None], names: Sequence[str]
+) -> Iterator[Cell]:
+    """Cells without a record, and those whose record lacks figures that can be measured now, if their videos are there."""
+    for place, cell in cells.items():
+        record = known[place]
+        if record is None:
+            yield cell
+        elif (lacking := left_to_measure(record, names)) and videos(record, cell.folder):
+            yield replace(cell, record=record, lacking=tuple(lacking))
 
 
 def _left_out(run: RunFile, model: str, survey: Survey) -> Iterator[str]:

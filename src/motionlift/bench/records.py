@@ -13,6 +13,8 @@ CODE = "code"
 """Key of the hash of the code behind a record; records from before it was kept have none, and are of an unknown code."""
 MOST_BYTES = 2**29
 """Largest file of records that is read (ours: a hundred times the records of the largest run)."""
+MOST_FILE_BYTES = 2**28
+"""Largest video file that is opened (ours)."""
 MOST_VALUE = 1e15
 """Largest magnitude of a figure or cost (ours: far beyond any, and sums of their squares stay finite)."""
 
@@ -80,25 +82,43 @@ def _strict(value: Any) -> Any:
 
 
 def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Cells without a record: none holds all that the cell says. A record that names no code is taken to be of the cell's."""
+    """Cells without a record, see :func:`found`."""
+    return [cell for cell, record in zip(cells, found(cells, records), strict=True) if record is None]
+
+
+def found(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any] | None]:
+    """The last record of each cell, or none: one that holds all that the cell says.
+
+    A record that names no code is taken to be of the cell's, where there is no other.
+    """
     of_unknown_code = [record for record in records if CODE not in record]
-    done: dict[frozenset[str], set[str]] = {}
+    said: dict[frozenset[str], dict[str, Mapping[str, Any]]] = {}
     for names in {frozenset(cell) for cell in cells}:
-        done[names] = {_said(record, names) for record in records if names <= record.keys()}
         rest = names - {CODE}
-        done[rest] = done.get(rest, set()) | {
-            _said(record, rest) for record in of_unknown_code if rest <= record.keys()
-        }
-    return [
-        cell
-        for cell in cells
-        if _said(cell, frozenset(cell)) not in done[frozenset(cell)]
-        and _said(cell, frozenset(cell) - {CODE}) not in done[frozenset(cell) - {CODE}]
-    ]
+        said[rest] = {_said(record, rest): record for record in of_unknown_code if rest <= record.keys()}
+        said[names] = {_said(record, names): record for record in records if names <= record.keys()}
+    results = []
+    for cell in cells:
+        names, rest = frozenset(cell), frozenset(cell) - {CODE}
+        results.append(said[names].get(_said(cell, names)) or said[rest].get(_said(cell, rest)))
+    return results
 
 
 def _said(record: Mapping[str, Any], names: frozenset[str]) -> str:
     return json.dumps({name: record[name] for name in names}, sort_keys=True)
+
+
+def kept_file(folder: Path, place: Any) -> Path | None:
+    """The file of a video that a record names, which must lie in the folder of the records: none elsewhere, however it is named."""
+    if not isinstance(place, str) or not place.endswith(".mp4"):
+        return None
+    try:
+        inside = folder.resolve()
+        path = (inside / place).resolve()
+        fits = path.is_relative_to(inside) and path.is_file() and path.stat().st_size <= MOST_FILE_BYTES
+    except (OSError, ValueError):
+        return None
+    return path if fits else None
 
 
 def or_nan(value: float | None) -> float:

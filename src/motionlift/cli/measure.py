@@ -163,6 +163,8 @@ def bench(
         notice([f"left out: {reason}" for reason in cells.left_out])
         if cells.lost:
             notice([f"lines of {cells.records} that were cut off and are measured anew: {cells.lost}"])
+        if cells.incomplete:
+            notice([f"cells whose left-out figures can be measured now, of their kept videos: {cells.incomplete}"])
         failed = _measured(cells, workers, live)
     done = len(cells.waiting)
     print(f"measured {done} of {cells.count} cells, {cells.count - done} were there; records in {cells.records}")

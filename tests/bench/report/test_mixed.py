@@ -45,6 +45,13 @@ def test_devices_are_told_model_by_model():
     assert told(of(0), of(1, device=None)) == ["means of tiny on world mix devices: cpu (1), unknown (1)"]
 
 
+def test_figures_of_files_are_told():
+    later = of(0, figures_of_files=["looks", "lpips"])
+    assert told(later, of(1)) == [
+        "figures that were measured later, of the kept videos, which are compressed: looks (1)"
+    ]
+
+
 def test_the_page_says_it_too(tmp_path: Path):
     path = write(tmp_path, [of(0), of(1, device="<cuda>")])
     _, notices = write_report(path, tmp_path / "page.html")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from motionlift.bench.completing import OF_FILES
 from motionlift.bench.records import CODE
 from motionlift.bench.report.summary import Section
 
@@ -11,7 +12,7 @@ UNKNOWN = "unknown"
 
 
 def mixtures(found: Sequence[Section]) -> list[str]:
-    """A sentence on the code, where it is not one known state, and one for each section whose means mix devices."""
+    """Sentences on the code where it is not one known state, on means that mix devices, and on figures measured of files."""
     done = [each for section in found for each in section.measurements if not each.error]
     told = mixed_code((f"{each.title} on {each.model}", each.record) for each in done)
     for section in found:
@@ -19,6 +20,10 @@ def mixtures(found: Sequence[Section]) -> list[str]:
         if len(devices) > 1:
             counts = ", ".join(f"{name} ({count})" for name, count in sorted(devices.items()))
             told.append(f"means of {section.model} on {section.source} mix devices: {counts}")
+    later = Counter(name for each in done for name in _names(each.record.get(OF_FILES)) if name in each.figures)
+    if later:
+        counts = ", ".join(f"{name} ({count})" for name, count in sorted(later.items()))
+        told.append(f"figures that were measured later, of the kept videos, which are compressed: {counts}")
     return told
 
 
@@ -36,6 +41,10 @@ def mixed_code(records: Iterable[tuple[str, Mapping[str, object]]]) -> list[str]
     told = [f"{unknown} of {sum(map(Counter.total, codes.values()))} records do not say which"] if unknown else []
     told += [f"several are of {', '.join(several)}"] if several else []
     return [f"results of more than one state of the code may stand side by side: {'; '.join(told)}"] if told else []
+
+
+def _names(value: object) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def _said(record: Mapping[str, object], name: str) -> str:

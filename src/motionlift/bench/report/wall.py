@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from motionlift.bench.records import number
+from motionlift.bench.records import kept_file, number
 from motionlift.bench.report.summary import Measurement, Section
 from motionlift.errors import MotionliftError
 from motionlift.video.clip import Clip
@@ -23,8 +23,6 @@ MOST_VIDEO_BYTES = 200_000
 """A larger video is embedded smaller (ours)."""
 SMALL_SIDE = 160
 """Longest side of videos and pictures that are made smaller, pixels (ours)."""
-MOST_FILE_BYTES = 2**28
-"""Largest video file that is opened (ours)."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class Embedder:
     """Turns video files into data addresses until their bytes are used up."""
 
     def __init__(self, folder: Path):
-        self._folder = folder.resolve()
+        self._folder = folder
         self._left = MOST_BYTES
 
     def tile(self, title: str, place: Any, record: Mapping[str, Any]) -> Tile:
@@ -93,14 +91,7 @@ class Embedder:
 
     def path(self, place: Any) -> Path | None:
         """The file of a video: none outside the folder, however a record names it."""
-        if not isinstance(place, str) or not place.endswith(".mp4"):
-            return None
-        try:
-            path = (self._folder / place).resolve()
-            fits = path.is_relative_to(self._folder) and path.is_file() and path.stat().st_size <= MOST_FILE_BYTES
-        except (OSError, ValueError):
-            return None
-        return path if fits else None
+        return kept_file(self._folder, place)
 
 
 def wall(section: Section, embedder: Embedder) -> Wall:
