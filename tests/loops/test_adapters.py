@@ -198,6 +198,17 @@ def test_weights_of_half_precision_are_tuned_in_single(plan: Plan):
     assert network.first.weight.dtype == torch.bfloat16 and torch.equal(network(given), before)
 
 
+@each_plan
+def test_what_is_tuned_lies_where_the_network_runs(plan: Plan):
+    """A network that rests on another device when tuning begins is moved there later; here to one that keeps no numbers."""
+    network, device = Net(), torch.device("meta")
+    adapter = Tunable(network, plan, 0, device)
+    assert {parameter.device for parameter in adapter.parameters.values()} == {device}
+    network.to(device)
+    with adapter.attached():
+        assert network(GIVEN.to(device)).device == device
+
+
 def test_sampling_while_tuning_is_without_dropout():
     network = Net()
     adapter = perturbed(Tunable(network, Plan(LAYERS, rank=2, dropout=0.5), 0), 0.3)

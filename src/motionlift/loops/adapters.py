@@ -35,13 +35,14 @@ class Switch(Protocol):
 class Tunable:
     """A network's tuned parts while they are tuned. They are on the network only within :meth:`attached`."""
 
-    def __init__(self, network: nn.Module, plan: Plan, seed: int):
+    def __init__(self, network: nn.Module, plan: Plan, seed: int, device: torch.device | None = None):
         """Make the layers of a plan tunable.
 
         Args:
             network: the network.
             plan: what is tuned.
             seed: seed of the factors, of which one begins at random and the other at zero.
+            device: where the network runs, though it may rest elsewhere now; by default where it is.
 
         Raises:
             ModelError: the network has adapters already.
@@ -50,16 +51,17 @@ class Tunable:
         self._network = network
         self.parameters: dict[str, nn.Parameter] = {}
         """What the optimiser changes, in single precision, by name."""
-        self._linear: dict[str, Any] = {name: network.get_submodule(name) for name in plan.layers}
+        self._linear = {name: _linear(network, name) for name in plan.layers}
         self._factored: dict[str, Any] = {}
         self._on = True
         if plan.rank is None:
             for name, layer in self._linear.items():
-                self.parameters[f"{name}.weight"] = nn.Parameter(layer.weight.detach().float().clone())
+                own = layer.weight.detach().to(device, torch.float32, copy=True)
+                self.parameters[f"{name}.weight"] = nn.Parameter(own)
         else:
-            self._make_factors(plan, plan.rank, seed)
+            self._make_factors(plan, plan.rank, seed, device)
 
-    def _make_factors(self, plan: Plan, rank: int, seed: int) -> None:
+    def _make_factors(self, plan: Plan, rank: int, seed: int, device: torch.device | None) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             _inject(self._network, "tuned", plan.layers, rank, plan.dropout)
@@ -67,7 +69,7 @@ class Tunable:
         for name, layer in self._factored.items():
             layer.lora_dropout.train()
             for end, factors in ((DOWN, layer.lora_A), (UP, layer.lora_B)):
-                factors["tuned"].float()
+                factors["tuned"].to(device, torch.float32)
                 self.parameters[name + end] = factors["tuned"].weight
 
     @contextmanager
@@ -82,10 +84,10 @@ class Tunable:
                     stack.callback(delattr, layer, "forward")
             yield
 
-    def _forward(self, layer: Any, own: nn.Parameter, given: Tensor) -> Tensor:
+    def _forward(self, layer: nn.Linear, own: nn.Parameter, input: Tensor) -> Tensor:
         """A layer's output by its tuned weights, which are kept in single precision whatever its own are."""
         weight = own.to(layer.weight.dtype) if self._on else layer.weight
-        return functional.linear(given, weight, layer.bias)
+        return functional.linear(input, weight, layer.bias)
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the optimiser changes, for a checkpoint."""
@@ -109,8 +111,9 @@ class Tunable:
         if self._factored:
             return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         return {
-            name + DIFFERENCE: self.parameters[f"{name}.weight"].detach() - layer.weight.detach().float()
-            for name, layer in self._linear.items()
+            name + DIFFERENCE: own.detach() - self._linear[name].weight.detach().to(own)
+            for name in self._linear
+            for own in [self.parameters[f"{name}.weight"]]
         }
 
     @contextmanager
@@ -256,7 +259,7 @@ def check_fit(network: nn.Module, adapter: Tensors) -> None:
             )
 
 
-def _linear(network: nn.Module, name: str) -> Any:
+def _linear(network: nn.Module, name: str) -> nn.Linear:
     """A linear layer by its name, within what peft put around it."""
     try:
         found = network.get_submodule(name)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import is_tensorboard_available
 from torch import Tensor
@@ -109,7 +110,7 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
     done, about = job.folder.resume(job.adapter, optimizer, total) if job.folder else (0, {})
     with _ONE_STEP:
         accelerator = accelerated(job)
-        prepared: Any = accelerator.prepare(optimizer)
+        prepared: AcceleratedOptimizer = accelerator.prepare(optimizer)  # pyright: ignore[reportAssignmentType]
     if accelerator.scaler is not None and "scaler" in about:
         accelerator.scaler.load_state_dict(about["scaler"])
     schedule, saved = job.model.schedule(job.settings.steps), done
@@ -137,7 +138,7 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
             tracker.finish()
 
 
-def _save(job: Tuning, accelerator: Accelerator, optimizer: Any, done: int) -> int:
+def _save(job: Tuning, accelerator: Accelerator, optimizer: AcceleratedOptimizer, done: int) -> int:
     """Write a checkpoint, in one process, where there is a folder; returns the steps that it holds."""
     if job.folder is not None and accelerator.is_main_process:
         scaler = {} if accelerator.scaler is None else {"scaler": accelerator.scaler.state_dict()}
@@ -164,7 +165,7 @@ def _gradients(job: Tuning, accelerator: Accelerator, schedule: Schedule, index:
     return float(_mean(accelerator, total))
 
 
-def _apply(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) -> None:
+def _apply(job: Tuning, accelerator: Accelerator, optimizer: AcceleratedOptimizer, index: int) -> None:
     """One step of the optimiser by the gradients that there are."""
     parameters = list(job.adapter.parameters.values())
     _average(accelerator, parameters)
@@ -177,7 +178,8 @@ def _apply(job: Tuning, accelerator: Accelerator, optimizer: Any, index: int) ->
 
 def _mean(accelerator: Accelerator, tensor: Tensor) -> Tensor:
     """The mean over the processes."""
-    reduced: Any = accelerator.reduce(tensor, "mean")
+    reduced = accelerator.reduce(tensor, "mean")
+    assert isinstance(reduced, Tensor)
     return reduced
 
 

@@ -46,7 +46,7 @@ def tuned(
     """
     condition = model.text.encode(method.caption(settings))
     with model.turn():
-        adapter = Tunable(model.network, method.plan(model, settings), settings.tuning_seed)
+        adapter = Tunable(model.network, method.plan(model, settings), settings.tuning_seed, model.about.device)
     job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder)
     for step in tune(job):
         yield step
