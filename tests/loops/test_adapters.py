@@ -73,7 +73,7 @@ def trained(network: Net, plan: Plan, seed: int = 0) -> tuple[dict[str, torch.Te
 
 
 PLANS = {"factors": Plan(LAYERS, rank=2), "differences": Plan(LAYERS)}
-each_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())
+each_plan = pytest.mark.parametrize("plan", list(PLANS.values()), ids=list(PLANS))
 
 
 @each_plan

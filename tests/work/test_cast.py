@@ -10,6 +10,7 @@ import torch
 
 from motionlift.core.cost import Advance, Step
 from motionlift.core.model import Model
+from motionlift.errors import MotionError
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.work.cast import cast, transfer
@@ -168,6 +169,16 @@ def test_later_positions_replace_earlier_ones(model: Model):
     kept = {name.split(".")[1] for name in second.motion.tensors if name.startswith("positions.")}
     assert kept == {"0"}
     assert (second.motion.settings["steps"], second.motion.settings["share"]) == (2, 0.5)
+
+
+def test_positions_of_other_steps_do_not_pass_inverted_noise_off_as_theirs(model: Model):
+    inverted = lift(a_clip(), model, settings=QUICK | {"inversion": True}, cached=False)
+    same, other = (
+        cast(inverted, PROMPT, model, settings={"target": "positions", "steps": steps}).motion for steps in (3, 2)
+    )
+    assert "inverted" in same.tensors and "inverted" not in other.tensors
+    with pytest.raises(MotionError, match="holds no inverted noise"):
+        cast(other, PROMPT, model, settings={"beta": 0.5})
 
 
 def test_a_cached_lift_costs_the_same_video(model: Model):

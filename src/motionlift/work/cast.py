@@ -10,7 +10,7 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method_settings import Sampled, Tuned
 from motionlift.core.model import Model
 from motionlift.core.settings import with_values
-from motionlift.core.tensors import Tensors
+from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import MotionError
 from motionlift.loops import sample, tuning
 from motionlift.loops.adapters import Addition, fitted
@@ -173,9 +173,13 @@ def _addition(model: Model, motion: Motion, settings: Tuned, strength: float) ->
 
 
 def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Motion:
-    """The motion with a run's positions in the place of older ones, and that run's settings, which say their steps."""
+    """The motion with a run's positions in the place of older ones, and that run's settings, which say their steps.
+
+    Noise that was inverted in another number of steps goes: a motion says one.
+    """
     if not positions:
         return motion
-    others = {name: tensor for name, tensor in motion.tensors.items() if Name.parsed(name).word != POSITIONS}
+    replaced = {POSITIONS} if settings.steps == motion.settings.get("steps") else {POSITIONS, INVERTED}
+    others = {name: tensor for name, tensor in motion.tensors.items() if Name.parsed(name).word not in replaced}
     saved = {name: tensor.cpu() for name, tensor in positions.items()}
     return replace(motion, tensors={**others, **saved}, settings=asdict(settings))
