@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from motionlift.motion.file import Motion
     from motionlift.video.clip import Clip
     from motionlift.work.cast import cast, interpolation, transfer
+    from motionlift.work.edit import edit
     from motionlift.work.lift import lift
     from motionlift.work.record import Video
     from motionlift.world.upscaling import super_resolution
@@ -27,6 +28,7 @@ __all__ = [
     "Video",
     "VideoToVideo",
     "cast",
+    "edit",
     "export_adapter",
     "interpolation",
     "lift",
@@ -44,6 +46,7 @@ _HOMES = {
     "Video": "work.record",
     "VideoToVideo": "loops.cascade",
     "cast": "work.cast",
+    "edit": "work.edit",
     "export_adapter": "motion.export",
     "interpolation": "work.cast",
     "lift": "work.lift",

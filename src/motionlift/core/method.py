@@ -11,6 +11,7 @@ from torch import Tensor
 
 from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
+from motionlift.core.edit import Edit
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Model
@@ -173,18 +174,20 @@ class Method(ABC, Generic[AnySettings]):
         """Blocks that lifting or the loss reads; those of the setting ``block``, where a method has it."""
         return getattr(settings, "block", ())
 
-    def edited(self, motion: Tensors, edit: str, lattice: Lattice) -> Tensors:
-        """The tensors of a motion after an edit.
+    def edited(self, motion: Tensors, edit: Edit, lattice: Lattice) -> Tensors:
+        """The tensors of a motion after an edit; :func:`motionlift.motion.edits.moved` edits those whose axes are places.
 
         Args:
             motion: the tensors.
-            edit: name of the edit.
+            edit: how places and vectors change.
             lattice: the finest of the model that lifted it.
 
         Raises:
             MotionError: the method cannot say what becomes of its motion.
         """
-        raise MotionError(f"a motion of {self.name} cannot be edited by {edit}: it does not say what becomes of it")
+        raise MotionError(
+            f"a motion of {self.name} cannot be edited: what it holds does not follow places; {edit.name} the reference and lift it"
+        )
 
 
 class Guide(Method[GuidedSettings]):

@@ -13,11 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.cost import Step
+from motionlift.core.edit import Edit
+from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Tensors
+from motionlift.motion.edits import moved
+from motionlift.motion.names import DISPLACEMENT
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 from motionlift.signals.optical_flow import flow_displacement
 
@@ -79,6 +83,10 @@ class DiTFlow(Guide[DiTFlowSettings]):
             fields = _attention_fields(reference, model, settings)
         yield Step("lift", 0, 1)
         return {"latents": reference.latents, **fields}
+
+    def edited(self, motion: Tensors, edit: Edit, lattice: Lattice) -> Tensors:
+        """Displacements move with their tokens, and turn."""
+        return moved(motion, edit, (DISPLACEMENT,), lattice)
 
     def loss(self, observed: Observed, aim: Aim, settings: DiTFlowSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the displacement loss."""

@@ -23,11 +23,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.cost import Step
+from motionlift.core.edit import Edit
+from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Prediction, Reference, injected, sampling
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.settings import setting
-from motionlift.core.tensors import Latents
+from motionlift.core.tensors import Latents, Tensors
+from motionlift.motion.edits import moved
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ class FlowMotion(Guide[FlowMotionSettings]):
         """The clean latents: what is matched depends on the noise, and is seen when casting."""
         yield Step("lift", 0, 1)
         return {"latents": reference.latents}
+
+    def edited(self, motion: Tensors, edit: Edit, lattice: Lattice) -> Tensors:
+        """The latents follow places, nearly."""
+        return moved(motion, edit, (), lattice)
 
     def loss(self, observed: Observed, aim: Aim, settings: FlowMotionSettings) -> Float[Tensor, ""]:
         """Weighted distance between what is predicted of the video and of the reference."""

@@ -8,9 +8,13 @@ from collections.abc import Generator
 from torch import Tensor
 
 from motionlift.core.cost import Step
+from motionlift.core.edit import Edit
+from motionlift.core.lattice import Lattice
 from motionlift.core.method import Guide, Reference
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
+from motionlift.core.tensors import Tensors
+from motionlift.motion.edits import moved
 
 
 class Injection(Guide[Guided]):
@@ -24,6 +28,10 @@ class Injection(Guide[Guided]):
         """The clean latents."""
         yield Step("lift", 0, 1)
         return {"latents": reference.latents}
+
+    def edited(self, motion: Tensors, edit: Edit, lattice: Lattice) -> Tensors:
+        """The latents follow places, nearly."""
+        return moved(motion, edit, (), lattice)
 
 
 METHOD = Injection()

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from motionlift.core.cost import Step
+from motionlift.core.edit import Edit
 from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected, sampling
 from motionlift.core.method_settings import Guided
@@ -23,6 +24,8 @@ from motionlift.core.seen import Recorded
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Tensors
 from motionlift.errors import MotionError, SettingError
+from motionlift.motion.edits import moved
+from motionlift.motion.names import MAPS, TEMPORAL
 from motionlift.signals.attention_maps import (
     adaptive_mask,
     cross_loss,
@@ -137,6 +140,10 @@ class MotionFlow(Guide[MotionFlowSettings]):
                     kept.setdefault(f"temporal.{number}", []).append(_temporal(seen, lattice))
             yield Step("lift", index, len(levels))
         return {"latents": reference.latents} | {name: torch.stack(found) for name, found in kept.items()}
+
+    def edited(self, motion: Tensors, edit: Edit, lattice: Lattice) -> Tensors:
+        """Maps and temporal attention move with their places."""
+        return moved(motion, edit, (MAPS, TEMPORAL), lattice)
 
     def check(self, model: Model, settings: MotionFlowSettings) -> None:
         """Refuse a reference of which nothing is said.

@@ -6,9 +6,13 @@ from dataclasses import replace
 from torch import Tensor
 
 from motionlift.core.cost import Step
+from motionlift.core.edit import Edit
+from motionlift.core.lattice import Lattice
 from motionlift.core.method import Guide, Reference
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
+from motionlift.core.tensors import Tensors
+from motionlift.motion.edits import moved
 
 
 class Unguided(Guide[Guided]):
@@ -26,6 +30,10 @@ class Unguided(Guide[Guided]):
         """The clean latents, so that a motion file is never empty."""
         yield Step("lift", 0, 1)
         return {"latents": reference.latents}
+
+    def edited(self, motion: Tensors, edit: Edit, lattice: Lattice) -> Tensors:
+        """The latents follow places, nearly, as does the inverted noise that sampling may begin with."""
+        return moved(motion, edit, (), lattice)
 
 
 METHOD = Unguided()

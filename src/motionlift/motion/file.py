@@ -66,6 +66,8 @@ class Motion:
     """Version of this library that lifted it."""
     fingerprint: str = ""
     """That model's hash of configuration and weights; empty in files of earlier versions."""
+    edits: tuple[str, ...] = ()
+    """Names of the edits that it went through since, in their order."""
 
     def field(self, block: int) -> Tensor:
         """The displacement that a block is held to.
@@ -103,6 +105,7 @@ class Motion:
             "source": asdict(self.source),
             "version": self.version,
             "fingerprint": self.fingerprint,
+            **({"edits": list(self.edits)} if self.edits else {}),
         }
         return json.dumps(about, sort_keys=True)
 
@@ -187,6 +190,7 @@ def _parsed(file: Path, about: str, tensors: Mapping[str, Tensor]) -> Motion:
             source=_source(told["source"]),
             version=_text(told["version"]),
             fingerprint=_text(told.get("fingerprint", "")),
+            edits=tuple(_text(name) for name in told.get("edits", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]

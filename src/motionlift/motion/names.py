@@ -12,8 +12,8 @@ from torch import Tensor
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import MotionError
 
-LATENTS, DISPLACEMENT, MAPS, POSITIONS = "latents", "displacement", "maps", "positions"
-ADAPTER = "adapter"
+LATENTS, DISPLACEMENT, MAPS, TEMPORAL = "latents", "displacement", "maps", "temporal"
+POSITIONS, ADAPTER = "positions", "adapter"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Kind:
     of: tuple[str, ...]
     """What the words after it say; the last may have dots within."""
     axes: str | None
-    """Axes, in the legend of :mod:`motionlift.core.tensors`; None where they are the model's own matter."""
+    """Axes, in the legend of :mod:`motionlift.core.tensors`; None where they are the model's own matter. Edits go by them:
+    ``token`` counts the tokens of one frame, row by row; ``h w`` last are rows and columns; ``2`` last is a vector, x then y."""
     writer: str
     """Who writes it."""
     reader: str
@@ -56,7 +57,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("features", ("block",), "tokens chosen", "moft: features less their mean over time", "moft's loss"),
         Kind("channels", ("block",), "chosen", "moft: numbers of the chosen channels", "moft's loss", whole=True),
         Kind(MAPS, ("block",), "steps words f h w", "motionflow: attention to words", "motionflow's loss; drawing"),
-        Kind("temporal", ("block",), "steps token frame frame", "motionflow: attention over time", "motionflow's loss"),
+        Kind(TEMPORAL, ("block",), "steps token frame frame", "motionflow: attention over time", "motionflow's loss"),
         Kind(POSITIONS, ("step", "name"), None, "sampling with target=positions", "sampling with target=saved"),
         Kind(ADAPTER, ("part", "layer"), "rows columns", "tuning", "sampling of what was tuned; export"),
     )

@@ -140,6 +140,7 @@ def cast_record(
         **costs.told(),
         **tuning_prompt(motion),
         "losses": costs.losses,
+        **({"edits": list(motion.edits)} if motion.edits else {}),
         **({"mixed": digests} if digests else {}),
         **({"cascade": list(cascade)} if cascade else {}),
         **({} if notices is None else {"reference_notices": list(notices)}),

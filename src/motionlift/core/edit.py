@@ -1,0 +1,20 @@
+"""What an edit of a motion is to the methods."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A way to change where things are and which way they move; one file in ``motion/edits``."""
+
+    name: str
+    """Its name."""
+    summary: str
+    """What it does, in one line."""
+    places: Callable[[Tensor], Tensor]
+    """From a field over places, ``... height width``, to the field after the edit, of the same size."""
+    vectors: Callable[[Tensor], Tensor]
+    """From vectors in columns and rows, ``... 2``, x then y, to the same vectors after the edit."""

@@ -1,0 +1,20 @@
+"""Left and right swapped: what moved to the right moves to the left."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.core.edit import Edit
+
+
+def places(field: Float[Tensor, "*axes height width"]) -> Float[Tensor, "*axes height width"]:
+    """The columns in reverse."""
+    return field.flip(-1)
+
+
+def vectors(moves: Float[Tensor, "*axes 2"]) -> Float[Tensor, "*axes 2"]:
+    """The x negated."""
+    return moves * torch.tensor([-1, 1], dtype=moves.dtype, device=moves.device)
+
+
+EDIT = Edit("mirror", "left and right swapped", places, vectors)

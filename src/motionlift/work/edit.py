@@ -1,0 +1,26 @@
+"""From a motion to an edited one."""
+
+from dataclasses import replace
+
+from motionlift.methods import method as method_named
+from motionlift.motion.edits import edit_named
+from motionlift.motion.file import Motion
+
+
+def edit(motion: Motion, name: str) -> Motion:
+    """A motion as it would be of an edited reference; no model is needed.
+
+    What a method reads of places and directions is edited exactly. Latents and inverted noise are only near those of the edited
+    reference, since no autoencoder treats both sides quite alike; where they matter, as in injection, lift the edited clip instead.
+
+    Args:
+        motion: what :func:`motionlift.lift` gave; not yet cast with ``target=positions``.
+        name: of the edit, such as ``mirror``.
+
+    Raises:
+        MotionError: the method cannot say what becomes of its motion.
+        SettingError: there is no such edit.
+    """
+    chosen = edit_named(name)
+    tensors = method_named(motion.method).edited(motion.tensors, chosen, motion.grid)
+    return replace(motion, tensors=tensors, edits=(*motion.edits, chosen.name))

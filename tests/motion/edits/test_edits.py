@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from motionlift.core.edit import Edit
+from motionlift.core.lattice import Lattice
+from motionlift.errors import MotionError, SettingError
+from motionlift.motion.edits import edit_named, edits, moved
+
+TURNED = Edit("turned", "upside down", lambda field: field.flip(-2), lambda moves: moves * torch.tensor([1, -1]))
+LATTICE = Lattice(2, 2, 4)
+
+
+def numbered(*sizes):
+    count = torch.tensor(sizes).prod()
+    return torch.arange(float(count)).reshape(sizes)
+
+
+def test_every_edit_is_found_by_its_name():
+    assert all(edit_named(name).name == name for name in edits())
+    assert "mirror" in edits()
+    with pytest.raises(SettingError, match=r"unknown edit 'upside_down'; allowed are .*mirror"):
+        edit_named("upside_down")
+
+
+def test_tokens_of_a_frame_are_its_rows_and_columns():
+    temporal = numbered(3, 8, 2, 2)
+    found = moved({"temporal.1": temporal}, TURNED, ("temporal",), LATTICE)["temporal.1"]
+    assert torch.equal(found, torch.cat([temporal[:, 4:], temporal[:, :4]], dim=1))
+
+
+def test_vectors_turn_with_their_places():
+    field = torch.zeros(2, 2, 8, 2)
+    field[0, 1, 1] = torch.tensor([3.0, 5.0])
+    found = moved({"displacement": field}, TURNED, ("displacement",), LATTICE)["displacement"]
+    assert found[0, 1, 5].tolist() == [3, -5]
+    assert found.count_nonzero() == 2
+
+
+def test_a_block_of_a_unet_has_a_halved_lattice():
+    field = torch.zeros(2, 2, 2, 2)  # one row of two columns: its rows stay where they are
+    field[0, 0, 0] = torch.tensor([1.0, 2.0])
+    found = moved({"displacement.2": field}, TURNED, ("displacement",), LATTICE)["displacement.2"]
+    assert found[0, 0, 0].tolist() == [1, -2]
+
+
+def test_latents_and_maps_have_rows_and_columns():
+    tensors = {"latents": numbered(1, 2, 2, 3, 4), "maps.0": numbered(2, 1, 2, 3, 4)}
+    found = moved(tensors, TURNED, ("maps",), LATTICE)
+    assert all(torch.equal(found[name], tensor.flip(-2)) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("name", ["differences.0", "features.1", "positions.0.table", "adapter.unet.x", "mine.3"])
+def test_what_does_not_follow_places_is_refused_by_name(name):
+    with pytest.raises(MotionError, match=f"the motion holds {name}, which turned cannot change"):
+        moved({name: torch.zeros(2, 3)}, TURNED, ("displacement", "mine"), LATTICE)
+
+
+def test_a_field_of_another_lattice_is_refused():
+    with pytest.raises(MotionError, match=r"displacement.0 of 5 tokens, which its lattice 2x2x4 has not"):
+        moved({"displacement.0": torch.zeros(2, 2, 5, 2)}, TURNED, ("displacement",), LATTICE)
