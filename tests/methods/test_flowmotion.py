@@ -1,17 +1,26 @@
 """FlowMotion: known answers of its loss and of its damping, and what it costs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from motionlift.core.cost import Passes
 from motionlift.core.method import Aim, Observed, Prediction
-from motionlift.core.schedule import Level
+from motionlift.core.schedule import Level, Schedule
+from motionlift.errors import SettingError
 from motionlift.loops import sample
 from motionlift.methods.flowmotion import METHOD, FlowMotionSettings, damped, guidance_loss, mean_course
 from motionlift.models.schedules import flow_level, flow_schedule
+from motionlift.work.prepare import settings_for
 from tests.methods.references import finished, lifted, reference, twin
 
 SETTINGS = FlowMotionSettings()
+LEVELS = {
+    "flow_prediction": flow_level(0.6),
+    **dict.fromkeys(("v_prediction", "epsilon", "sample"), Level(600.0, 0.6, 0.8)),
+}
+"""A level for each kind of prediction."""
 
 
 def frames(*values: float) -> torch.Tensor:
@@ -86,3 +95,86 @@ def test_it_runs_the_network_forward_alone():
     result = finished(sample.cast(casting))
     assert model.passes == Passes(forward=2 * 50 + 10 * (1 + 3 * 2), backward=0)
     assert result.latents.isfinite().all() and len(result.losses) == 30
+
+
+def random_videos(count: int) -> torch.Tensor:
+    return torch.randn(count, 1, 2, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("level", LEVELS.values(), ids=LEVELS)
+def test_a_straight_course_is_left_as_it_is(level: Level):
+    clean, begun = random_videos(2)
+    latents = level.signal * clean + level.noise * begun
+    prediction = Prediction(latents, level, latents, clean, begun)
+    torch.testing.assert_close(METHOD.steered(prediction, Aim({}, {}, 3, begun=begun), SETTINGS), (clean, begun))
+
+
+@pytest.mark.parametrize(("kind", "level"), LEVELS.items(), ids=LEVELS)
+def test_the_first_step_is_as_the_network_says_and_later_ones_are_damped(kind: str, level: Level):
+    latents, output, begun = random_videos(3)
+    schedule = Schedule((level,), (level,), (level,), level, kind)
+    prediction = Prediction(latents, level, output, *schedule.estimates(output, latents, level))
+    first = METHOD.steered(prediction, Aim({}, {}, 0, begun=begun), SETTINGS)
+    torch.testing.assert_close(first, (prediction.clean, prediction.noise))
+    clean, noise = METHOD.steered(prediction, Aim({}, {}, 1, begun=begun), SETTINGS)
+    course = mean_course(latents, begun, level.signal, level.noise)
+    torch.testing.assert_close(noise - clean, damped(prediction.noise - prediction.clean, course, 0.1))
+    torch.testing.assert_close(schedule.noised(clean, noise, level), latents)
+
+
+def test_a_run_is_adam_on_the_latents_with_the_output_held():
+    model = twin()
+    given = reference(model)
+    settings = FlowMotionSettings(steps=3, share=1.0, inner=2, cfg=3.0)
+    schedule, empty, prompt = model.schedule(3), model.text.encode(""), model.text.encode("a red star")
+    begun = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(3))
+
+    def looked(latents: torch.Tensor, level: Level, weight: float) -> Prediction:
+        with torch.no_grad():
+            plain = model.predict(latents, level, empty)
+            output = plain + weight * (model.predict(latents, level, prompt) - plain)
+        return Prediction(latents, level, output, *schedule.estimates(output, latents, level))
+
+    latents, losses = begun, []
+    for index, (level, end) in enumerate(zip(schedule.levels, schedule.ends, strict=True)):
+        seen = looked(schedule.noised(given.latents, begun, level), level, 0.0)
+        aim = Aim({}, {}, index, reference=seen, begun=begun)
+        leaf = latents.clone().requires_grad_()
+        adam = torch.optim.Adam([leaf], lr=0.003)
+        for _ in range(2):
+            adam.zero_grad()
+            loss = METHOD.loss(Observed(leaf, level, prediction=looked(leaf, level, 3.0)), aim, settings)
+            loss.backward()
+            adam.step()
+            losses.append(loss.item())
+        latents = schedule.noised(*METHOD.steered(looked(leaf.detach(), level, 3.0), aim, settings), end)
+    casting = sample.Casting(model, METHOD, settings, {"latents": given.latents}, given.shape, "a red star", 3)
+    result = finished(sample.cast(casting))
+    torch.testing.assert_close(result.latents, latents, atol=2e-4, rtol=0)
+    assert result.losses == pytest.approx(losses, rel=1e-3)
+
+
+def test_a_negative_prompt_says_nothing_of_the_reference():
+    model = twin()
+    given = reference(model)
+    values = FlowMotionSettings(steps=2, share=0.5, inner=1, cfg=1.0)  # at 1 the video does not see it either
+    made = [
+        finished(
+            sample.cast(sample.Casting(model, METHOD, settings, {"latents": given.latents}, given.shape, "a star", 0))
+        )
+        for settings in (values, replace(values, negative_prompt="a dog"))
+    ]
+    assert made[0].losses == made[1].losses
+
+
+def test_a_model_without_a_preset_gets_the_papers_constants():
+    settings = METHOD.settings(twin())
+    assert (settings.share, settings.inner, settings.lr, settings.lr_end) == (0.2, 3, 0.003, 0.003)
+    assert (settings.alignment, settings.differences, settings.orthogonal) == (20.0, 5.0, 0.1)
+    assert (settings.optimizer, settings.inject) == ("adam", False)
+
+
+@pytest.mark.parametrize("target", ["positions", "saved"])
+def test_only_latents_can_be_optimised(target: str):
+    with pytest.raises(SettingError, match=f"target is '{target}'; allowed is latents|allowed are latents"):
+        settings_for(METHOD, twin(), {"target": target})
