@@ -14,7 +14,7 @@ from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
 from motionlift.core.schedule import Level
 from motionlift.errors import InputError, ModelError, SettingError
-from motionlift.loops.cascade import Interpolation, Stage, VideoToVideo, blended, windows
+from motionlift.loops.cascade import Interpolation, Stage, VideoToVideo, blended, check_number, checked_stage, windows
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.work.cast import cast, interpolation, transfer
@@ -312,6 +312,56 @@ def test_what_a_later_stage_cannot_take_is_refused_before_anything_runs(unet: An
     with pytest.raises(InputError, match=r"the prompt has .* tokens"):
         transfer(a_clip(), "star " * 40, unet, method="none", stages=[interpolation(unet, 2)])
     assert unet.passes.forward == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "told"),
+    [
+        ("between", {"steps": 0}, "the number of steps is 0; allowed is a whole number from 1 to 1000"),
+        ("between", {"steps": 501}, "steps is 501; .* allows 1 to 500"),
+        ("between", {"cfg": math.nan}, "the cfg is nan; allowed is a number from 0.0 to 100.0"),
+        ("between", {"strength": -1.0}, "the strength is -1.0; allowed is a number from 0.05 to 1.0"),
+        ("larger", {"steps": -1}, "the number of steps is -1; allowed is a whole number from 1 to 1000"),
+        ("larger", {"steps": 1001}, "the number of steps is 1001; allowed is a whole number from 1 to 1000"),
+        ("painted", {"frames": 1}, "the number of frames at once is 1; allowed is a whole number from 2 to 1025"),
+        ("painted", {"height": 0}, "height is 0; give a whole number of pixels from 1 to 16384"),
+        ("painted", {"width": 20000}, "width is 20000; give a whole number of pixels from 1 to 16384"),
+        ("painted", {"steps": 0}, "the number of steps is 0; allowed is a whole number from 1 to 1000"),
+        ("painted", {"height": 16384, "width": 16384}, "6 frames of 16384x16384 take more than 4 GiB"),
+    ],
+)
+def test_a_stage_of_numbers_that_are_not_allowed_is_refused_before_anything_runs(
+    unet: Any, upscaler: SuperResolution, kind: str, changes: dict[str, Any], told: str
+):
+    motion = lift(a_clip(), unet, "none", frames=6, settings={"steps": 2}, cached=False)
+    stages = {"between": Interpolation(unet), "larger": upscaler, "painted": VideoToVideo(Painter(), 32, 32)}
+    seen = list[Step]()
+    with pytest.raises(SettingError, match=told):
+        cast(motion, PROMPT, unet, stages=[replace(stages[kind], **changes)], advance=seen.append)
+    assert not seen
+
+
+def test_frames_too_large_to_be_written_are_not_enlarged(upscaler: SuperResolution):
+    with pytest.raises(SettingError, match=r"height of the enlarged frames is 32768; give .* from 1 to 16384"):
+        upscaler.shaped(Shape(2, 16384, 16), 8.0, PROMPT)
+    with pytest.raises(SettingError, match="1025 frames of 2048x1024 take more than 4 GiB"):
+        upscaler.shaped(Shape(1025, 512, 1024), 8.0, PROMPT)
+
+
+@pytest.mark.parametrize("number", [2.0, True, math.nan, 1, 6])
+def test_what_must_be_whole_is_refused_where_it_is_not(number: float):
+    with pytest.raises(SettingError, match=f"the factor is {number}; allowed is a whole number from 2 to 5"):
+        check_number("factor", number, (2, 5))
+    check_number("factor", 5, (2, 5))
+    check_number("cfg", 5, (0.0, 100.0))
+
+
+def test_what_is_no_stage_is_refused_and_told_what_it_lacks(upscaler: SuperResolution):
+    assert checked_stage(upscaler) is upscaler
+    with pytest.raises(
+        SettingError, match="int is no stage of a cascade: it lacks name, passes, counted, shaped, run;"
+    ):
+        checked_stage(3)
 
 
 def test_more_frames_a_second_than_can_be_written_are_refused_before_anything_runs(unet: Any, tmp_path: Path):

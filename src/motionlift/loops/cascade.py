@@ -21,12 +21,16 @@ from motionlift.core.tensors import Latents, Pixels
 from motionlift.errors import DivergenceError, ModelError, SettingError
 from motionlift.loops.sample import guided_output
 from motionlift.video.clip import Clip
-from motionlift.video.limits import FRAMES, RATES
+from motionlift.video.limits import FRAMES, RATES, check_bytes, check_side, is_whole
 
 FACTORS = (2, 8)
 """Least and greatest number of frames that one becomes (ours; released: four)."""
+STEPS = (1, 1000)
+"""Least and greatest number of denoising steps of a stage (as of a cast)."""
 STRENGTHS = (0.05, 1.0)
-"""Least and greatest strength of a video-to-video stage (ours)."""
+"""Least and greatest share of the noise that a stage begins with (ours)."""
+WEIGHTS = (0.0, 100.0)
+"""Least and greatest guidance scale of a stage (as of a cast)."""
 
 Conditions = tuple[Condition, Condition]
 """The empty prompt and the prompt, encoded."""
@@ -66,6 +70,35 @@ class Stage(Protocol):
     def run(self, clip: Clip, prompt: str, seed: int) -> Generator[Step, None, Clip]:
         """Yield steps and return the clip that follows from one."""
         ...
+
+
+def checked_stage(given: object) -> Stage:
+    """What was given, if it is a stage of a cascade.
+
+    Raises:
+        SettingError: it lacks some of a stage's words, which are named.
+    """
+    lacking = [word for word in ("name", "passes", "counted", "shaped", "run") if not hasattr(given, word)]
+    if lacking:
+        raise SettingError(
+            f"{type(given).__name__} is no stage of a cascade: it lacks {', '.join(lacking)}; give one such as Interpolation"
+        )
+    assert isinstance(given, Stage)
+    return given
+
+
+def check_number(name: str, number: float, allowed: tuple[float, float]) -> None:
+    """Refuse a stage's number that is out of range; between whole bounds it must be whole.
+
+    Raises:
+        SettingError: it is out of range, or no such number.
+    """
+    low, high = allowed
+    whole = is_whole(low)
+    known = is_whole(number) or (isinstance(number, float) and not whole)
+    if not known or not low <= number <= high:
+        kind = "whole number" if whole else "number"
+        raise SettingError(f"the {name} is {number!r}; allowed is a {kind} from {low} to {high}")
 
 
 def windows(count: int, length: int) -> list[tuple[int, int]]:
@@ -134,11 +167,11 @@ class Interpolation:
         return replace(Clip.from_pixels(torch.cat(parts), clip.fps * self.factor), notices=fitted.notices)
 
     def check(self) -> None:
-        """Refuse a model and a factor that do not go together.
+        """Refuse a model and a factor that do not go together, and numbers that are not allowed.
 
         Raises:
             ModelError: the model's autoencoder joins frames.
-            SettingError: the factor is out of range, or as long as what the model makes.
+            SettingError: the factor is out of range, or as long as what the model makes; steps, cfg or strength out of range.
         """
         length = self.model.about.shape.frames
         if list(self.model.codec.frame_times(length)) != [float(number) for number in range(length)]:
@@ -146,9 +179,11 @@ class Interpolation:
                 f"the autoencoder of {self.model.about.name} joins frames, so that single ones cannot be held; interpolate with a "
                 "UNet model, such as tiny-unet"
             )
-        most = min(FACTORS[1], length - 1)
-        if not FACTORS[0] <= self.factor <= most:
-            raise SettingError(f"the factor is {self.factor}; allowed is a whole number from {FACTORS[0]} to {most}")
+        check_number("factor", self.factor, (FACTORS[0], min(FACTORS[1], length - 1)))
+        check_number("number of steps", self.steps, STEPS)
+        check_number("cfg", self.cfg, WEIGHTS)
+        check_number("strength", self.strength, STRENGTHS)
+        self.model.schedule(self.steps)
 
     @property
     def passes(self) -> Passes:
@@ -165,7 +200,7 @@ class Interpolation:
         Raises:
             InputError: the prompt is longer than the model's text window.
             ModelError: as :meth:`check`.
-            SettingError: as :meth:`check`; or one frame, or too many in all or a second.
+            SettingError: as :meth:`check`; or one frame, or too many in all, a second, or for memory.
         """
         self.check()
         self.model.text.check(prompt)
@@ -179,7 +214,9 @@ class Interpolation:
                 f"{fps:.4g} frames a second would become {fps * self.factor:.4g}; at most {RATES[1]:g} are made: "
                 "give a smaller factor"
             )
-        return Shape(total, self.model.about.shape.height, self.model.about.shape.width), fps * self.factor
+        made = Shape(total, self.model.about.shape.height, self.model.about.shape.width)
+        check_bytes(made.frames, made.height, made.width)
+        return made, fps * self.factor
 
     def _window(
         self, given: Pixels, conditions: Conditions, seed: int, place: tuple[int, int]
@@ -262,12 +299,14 @@ class VideoToVideo:
         """As many frames, of the stage's size.
 
         Raises:
-            SettingError: a strength out of range.
+            SettingError: a size, frames, strength or steps out of range, or frames too large for memory.
         """
-        if not STRENGTHS[0] <= self.strength <= STRENGTHS[1]:
-            raise SettingError(
-                f"the strength is {self.strength}; allowed is a number from {STRENGTHS[0]} to {STRENGTHS[1]}"
-            )
+        check_side("height", self.height)
+        check_side("width", self.width)
+        check_number("number of frames at once", self.frames, FRAMES)
+        check_number("number of steps", self.steps, STEPS)
+        check_number("strength", self.strength, STRENGTHS)
+        check_bytes(shape.frames, self.height, self.width)
         return Shape(shape.frames, self.height, self.width), fps
 
     def _painted(self, frames: Tensor, prompt: str, seed: int) -> Tensor:

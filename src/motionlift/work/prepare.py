@@ -16,7 +16,7 @@ from motionlift.core.model import Model, checked_model
 from motionlift.core.settings import read_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import InputError, MotionError, SettingError
-from motionlift.loops.cascade import Stage
+from motionlift.loops.cascade import Stage, checked_stage
 from motionlift.loops.sample import guided_steps, word_places
 from motionlift.loops.tune import precision_of
 from motionlift.methods import method as method_named
@@ -137,6 +137,7 @@ def prepare(
     Raises:
         MotionliftError: one of its kinds.
     """
+    stages = tuple(checked_stage(stage) for stage in stages)
     view = model.counted()
     settings = _settled(request.method, view, request.values)
     if motion is None:
@@ -151,9 +152,7 @@ def prepare(
     _check_mixed(request.method, mixed, view)
     if request.prompt is not None:
         _check_words(request, view, settings)
-    job = Job(
-        view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), tuple(stages)
-    )
+    job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job

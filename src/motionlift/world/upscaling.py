@@ -11,9 +11,10 @@ from torch import Tensor
 from motionlift.core.cost import Passes, Step
 from motionlift.core.lattice import Shape
 from motionlift.errors import ModelError, SettingError
-from motionlift.loops.cascade import windows
+from motionlift.loops.cascade import check_number, windows
 from motionlift.models.loading import BUNDLED, device_named
 from motionlift.video.clip import Clip
+from motionlift.video.limits import check_bytes, check_side
 from motionlift.world import upscaler
 
 
@@ -56,7 +57,7 @@ class SuperResolution:
         """Twice the rows and columns.
 
         Raises:
-            SettingError: rows or columns that the network cannot halve.
+            SettingError: rows or columns that the network cannot halve, frames too large, or steps out of range.
         """
         factor = upscaler.FACTOR
         multiple = 2 ** (len(upscaler.WIDTHS) - 1) * upscaler.PATCH // factor
@@ -64,7 +65,12 @@ class SuperResolution:
             raise SettingError(
                 f"frames of {shape.width}x{shape.height} cannot be enlarged; sides must be multiples of {multiple}"
             )
-        return Shape(shape.frames, factor * shape.height, factor * shape.width), fps
+        check_number("number of steps", self.steps, (1, self.scheduler.config.num_train_timesteps))
+        made = Shape(shape.frames, factor * shape.height, factor * shape.width)
+        check_side("height of the enlarged frames", made.height)
+        check_side("width of the enlarged frames", made.width)
+        check_bytes(made.frames, made.height, made.width)
+        return made, fps
 
     def counted(self) -> "SuperResolution":
         """A view of the same stage that counts its passes from zero."""
