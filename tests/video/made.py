@@ -1,0 +1,75 @@
+"""Videos made by PyAV, each frame a grey level or colour that names it."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from motionlift.video.clip import Clip
+
+SQUARE = (64, 64)
+
+
+def grey(number: int) -> int:
+    return 16 + 12 * number
+
+
+def write(
+    path: Path,
+    images: Sequence[np.ndarray],
+    *,
+    milliseconds: Sequence[int] | None = None,
+    rate: int = 8,
+    rotation: tuple[float, bool, bool] | None = None,
+    pixel_aspect: Fraction | None = None,
+    lossless: bool = False,
+    **options: str,
+) -> Path:
+    """Write images as H.264 in the container that the suffix names, evenly or at given times."""
+    with av.open(str(path), "w") as container:
+        codec = "libx264rgb" if lossless else "libx264"
+        stream = container.add_stream(codec, rate=rate, options={"crf": "0" if lossless else "4", **options})
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "rgb24" if lossless else "yuv420p" if not images[0].shape[0] % 2 else "yuv444p"
+        if milliseconds:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        if rotation:
+            stream.set_display_rotation(*rotation)
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            if milliseconds:
+                frame.pts, frame.time_base = milliseconds[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def levels(count: int, height: int = 64, width: int = 64) -> list[np.ndarray]:
+    return [np.full((height, width, 3), grey(number), np.uint8) for number in range(count)]
+
+
+def numbers(clip: Clip) -> list[int]:
+    """Which of :func:`levels` each frame is."""
+    return [round((float(frame.float().mean()) - grey(0)) / 12) for frame in clip.frames]
+
+
+def quadrants(height: int = 32, width: int = 64) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2] = (255, 0, 0)
+    image[: height // 2, width // 2 :] = (0, 255, 0)
+    image[height // 2 :, width // 2 :] = (0, 0, 255)
+    return image
+
+
+def noisy(count: int, height: int, width: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
+
+
+def mean_error(left: torch.Tensor | np.ndarray, right: torch.Tensor | np.ndarray) -> float:
+    return float(np.abs(np.asarray(left, np.int32) - np.asarray(right, np.int32)).mean())

@@ -1,0 +1,324 @@
+"""Which frames of a file are read, in which shape, and which files are refused."""
+
+import hashlib
+import wave
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from motionlift.errors import InputError, SettingError
+from motionlift.video import reading
+from motionlift.video.clip import Clip
+from tests.video.made import SQUARE, levels, mean_error, noisy, numbers, quadrants, write
+
+# Which frames
+
+
+def test_a_clip_at_the_wanted_rate_gives_exactly_its_frames(tmp_path):
+    images = noisy(17, 64, 64)
+    path = write(tmp_path / "a.mp4", images, lossless=True)
+    clip = Clip.read(path, frames=17, fps=8, aspect=SQUARE)
+    assert np.array_equal(clip.frames.numpy(), np.stack(images))
+    assert clip.fps == 8
+    assert clip.notices == ()
+    assert clip.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_variable_frame_rate_is_sampled_by_time(tmp_path):
+    times = [0, 40, 130, 260, 300, 500, 900, 1000, 1600]
+    path = write(tmp_path / "a.mp4", levels(9), milliseconds=times)
+    clip = Clip.read(path, frames=6, fps=5, aspect=SQUARE)
+    assert numbers(clip) == [0, 2, 4, 5, 5, 7]  # on screen at 0, 0.2, 0.4, 0.6, 0.8, 1.0 s
+    assert clip.notices == ("there were 5 different frames for 6: some are repeated",)
+
+
+def test_a_file_that_starts_late_is_read_from_its_first_frame(tmp_path):
+    path = write(tmp_path / "a.mkv", levels(9), milliseconds=[5000 + 125 * number for number in range(9)])
+    assert numbers(Clip.read(path, frames=5, fps=4, aspect=SQUARE)) == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize(("rate", "fps"), [(30, 29.97), (30, 30.01), (24, 23.976)])
+def test_a_rate_that_is_nearly_the_wanted_one_skips_and_repeats_nothing(tmp_path, rate, fps):
+    path = write(tmp_path / "a.mkv", levels(18), rate=rate)  # Matroska rounds times to milliseconds
+    assert numbers(Clip.read(path, frames=17, fps=fps, aspect=SQUARE)) == list(range(17))
+
+
+def test_a_short_video_is_spread_over_its_length(tmp_path):
+    path = write(tmp_path / "a.mp4", levels(9), rate=24)
+    clip = Clip.read(path, frames=5, fps=8, aspect=SQUARE)
+    assert numbers(clip) == [0, 2, 4, 6, 8]
+    assert clip.fps == pytest.approx(12)
+    assert clip.notices == (
+        "the video shows 0.38 s, too short for 5 frames at 8 a second: "
+        "5 frames were spread evenly over it, 12 a second",
+    )
+
+
+def test_a_video_of_fewer_frames_repeats_some_and_says_so(tmp_path):
+    path = write(tmp_path / "a.mp4", levels(3), rate=8)
+    clip = Clip.read(path, frames=5, fps=8, aspect=SQUARE)
+    assert numbers(clip) == [0, 0, 1, 1, 2]
+    assert clip.fps == pytest.approx(16)
+    assert clip.notices[1] == "there were 3 different frames for 5: some are repeated"
+
+
+@pytest.mark.parametrize(("count", "spread"), [(16, True), (17, False)])
+def test_the_last_frame_counts_with_the_time_it_is_shown(tmp_path, count, spread):
+    path = write(tmp_path / "a.mp4", levels(count), rate=16)
+    clip = Clip.read(path, frames=5, fps=4, aspect=SQUARE)
+    assert bool(clip.notices) == spread
+    slow = write(tmp_path / "b.mp4", levels(2), rate=1)  # shown until 2 s
+    assert numbers(Clip.read(slow, frames=8, fps=4, aspect=SQUARE)) == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["a.h264", "a.avi"])
+@pytest.mark.parametrize("reordered", ["0", "3"])
+def test_a_stream_without_times_is_read_at_its_rate(tmp_path, name, reordered):
+    path = write(tmp_path / name, levels(9), rate=25, bf=reordered)
+    assert numbers(Clip.read(path, frames=9, fps=25, aspect=SQUARE)) == list(range(9))
+
+
+@pytest.mark.parametrize("suffix", ["mov", "mkv", "ts", "flv"])
+def test_containers(tmp_path, suffix):
+    path = write(tmp_path / f"a.{suffix}", levels(9))
+    assert numbers(Clip.read(path, frames=5, fps=4, aspect=SQUARE)) == [0, 2, 4, 6, 8]
+
+
+def test_only_what_is_needed_of_a_long_video_is_decoded(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mp4", [levels(1, 16, 16)[0] + number % 200 for number in range(600)], rate=1, bf="0")
+    decoded = []
+    original = reading._decoded
+
+    def counting(packet, strict):
+        frames = original(packet, strict)
+        decoded.extend(frame.pts for frame in frames)
+        return frames
+
+    monkeypatch.setattr(reading, "_decoded", counting)
+    clip = Clip.read(path, frames=9, fps=1, aspect=SQUARE)
+    assert len(clip.frames) == 9
+    assert 9 <= len(decoded) <= 12
+
+
+# Shape
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "box", "notice"),
+    [
+        (
+            (48, 96),
+            (1, 1),
+            (slice(0, 48), slice(24, 72)),
+            "frames were cropped from 96x48 to 48x48 for the model's shape",
+        ),
+        (
+            (96, 48),
+            (1, 1),
+            (slice(24, 72), slice(0, 48)),
+            "frames were cropped from 48x96 to 48x48 for the model's shape",
+        ),
+        (
+            (40, 72),
+            (480, 720),
+            (slice(0, 40), slice(6, 66)),
+            "frames were cropped from 72x40 to 60x40 for the model's shape",
+        ),
+    ],
+)
+def test_the_middle_is_cropped_to_the_shape_of_the_model(tmp_path, size, aspect, box, notice):
+    images = noisy(3, *size)
+    clip = Clip.read(write(tmp_path / "a.mp4", images, lossless=True), frames=3, fps=8, aspect=aspect)
+    assert np.array_equal(clip.frames.numpy(), np.stack(images)[:, *box])
+    assert clip.notices == (notice,)
+
+
+def test_padding_lays_black_around_the_frame(tmp_path):
+    images = noisy(3, 32, 96)
+    clip = Clip.read(write(tmp_path / "a.mp4", images, lossless=True), frames=3, fps=8, aspect=(1, 1), fit="pad")
+    assert clip.frames.shape == (3, 96, 96, 3)
+    assert np.array_equal(clip.frames[:, 32:64].numpy(), np.stack(images))
+    assert not clip.frames[:, :32].any() and not clip.frames[:, 64:].any()
+    assert clip.notices == ("frames were padded with black from 96x32 to 96x96 for the model's shape",)
+
+
+def test_large_frames_are_averaged_down_and_small_ones_left(tmp_path):
+    images = noisy(2, 64, 128)
+    path = write(tmp_path / "a.mp4", images, lossless=True)
+    small = Clip.read(path, frames=2, fps=8, aspect=(64, 128), longest=32)
+    means = np.stack(images).astype(np.float64).reshape(2, 16, 4, 32, 4, 3).mean(axis=(2, 4))
+    assert small.frames.shape == (2, 16, 32, 3)
+    assert np.abs(small.frames.numpy() - means).max() <= 1
+    assert Clip.read(path, frames=2, fps=8, aspect=(640, 1280), longest=2000).frames.shape == (2, 64, 128, 3)
+
+
+def test_odd_sizes_are_read_whole(tmp_path):
+    images = noisy(3, 35, 51)
+    clip = Clip.read(write(tmp_path / "a.mp4", images, lossless=True), frames=3, fps=8, aspect=(35, 51))
+    assert np.array_equal(clip.frames.numpy(), np.stack(images))
+
+
+def test_4k_is_read_small(tmp_path):
+    images = [
+        np.roll(np.kron(quadrants(), np.ones((68, 60, 1), np.uint8)), 60 * number, 1)[:2160] for number in range(3)
+    ]
+    path = write(tmp_path / "a.mp4", images, preset="ultrafast")
+    clip = Clip.read(path, frames=3, fps=8, aspect=(9, 16), longest=128)
+    assert clip.frames.shape == (3, 72, 128, 3)
+    small = np.stack([cv2.resize(image, (128, 72), interpolation=cv2.INTER_AREA) for image in images])
+    assert mean_error(clip.frames, small) < 3
+
+
+@pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+def test_the_display_matrix_is_applied(tmp_path, degrees, flips):
+    image = quadrants()
+    path = write(tmp_path / "a.mp4", [image] * 3, rotation=(degrees, *flips))
+    shown = np.rot90(image, degrees // 90)  # counterclockwise, then mirrored
+    shown = shown[:, ::-1] if flips[0] else shown
+    shown = shown[::-1] if flips[1] else shown
+    clip = Clip.read(path, frames=3, fps=8, aspect=shown.shape[:2])
+    assert clip.notices == ()
+    assert mean_error(clip.frames[0], shown) < 6
+
+
+def test_pixels_that_are_not_square_are_squeezed(tmp_path):
+    path = write(tmp_path / "a.mp4", levels(3, 64, 64), pixel_aspect=Fraction(2))
+    clip = Clip.read(path, frames=3, fps=8, aspect=(1, 2))
+    assert clip.frames.shape == (3, 32, 64, 3)
+    assert clip.notices == ()
+
+
+# Refusals
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    for path, told in [
+        (tmp_path / "none.mp4", "does not exist"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "empty.mp4", "is empty"),
+        ("bad\0name.mp4", "does not exist|cannot be read"),
+        ("x" * 5000, "cannot be read|does not exist"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            Clip.read(path, frames=5, fps=8, aspect=SQUARE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_and_text_are_refused_in_silence(tmp_path, capfd, seed):
+    noise = tmp_path / "noise.mp4"
+    noise.write_bytes(np.random.default_rng(seed).bytes(50_000))
+    text = tmp_path / "notes.txt"  # libavformat would play it as a terminal
+    text.write_text("a line of text\n" * 500)
+    playlist = tmp_path / "list.m3u8"  # and follow it elsewhere
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    for path in (noise, text, playlist):
+        with pytest.raises(InputError, match="is no video that can be read"):
+            Clip.read(path, frames=5, fps=8, aspect=SQUARE)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_truncated_file_is_refused(tmp_path, capfd):
+    whole = write(tmp_path / "a.mp4", noisy(17, 64, 64)).read_bytes()
+    front = write(tmp_path / "b.mkv", noisy(17, 64, 64)).read_bytes()
+    Clip.of(torch.from_numpy(np.stack(noisy(17, 64, 64))), 8).save(tmp_path / "c.mp4")
+    indexed = (tmp_path / "c.mp4").read_bytes()
+    cut = tmp_path / "cut.mp4"
+    for data, share, told in [
+        (whole, 0.6, "is no video that can be read"),  # its index is at the end, and gone
+        (front, 0.6, "breaks off after"),
+        (indexed, 0.6, "breaks off after"),
+        (indexed, 0.95, "breaks off after"),
+    ]:
+        cut.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(InputError, match=told):
+            Clip.read(cut, frames=17, fps=8, aspect=SQUARE)
+    assert len(Clip.read(cut, frames=5, fps=8, aspect=SQUARE).frames) == 5  # the break lies behind what is needed
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_truncated_file_with_sound_is_refused(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        video = container.add_stream("libx264", rate=8)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        sound = container.add_stream("aac", rate=8000, layout="mono")
+        for image in noisy(17, 64, 64):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1000), np.float32), format="fltp", layout="mono")
+            silence.sample_rate = 8000
+            container.mux(sound.encode(silence))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    assert Clip.read(tmp_path / "a.mkv", frames=17, fps=8, aspect=SQUARE).notices == ()
+    data = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(data[: int(len(data) * 0.6)])
+    with pytest.raises(InputError, match="breaks off after"):
+        Clip.read(tmp_path / "a.mkv", frames=17, fps=8, aspect=SQUARE)
+
+
+def test_a_file_whose_pictures_are_overwritten_is_refused(tmp_path):
+    data = bytearray(write(tmp_path / "a.mp4", noisy(9, 64, 64)).read_bytes())
+    start = data.index(b"mdat") + 4
+    end = data.index(b"moov") - 4
+    data[start:end] = bytes(end - start)
+    (tmp_path / "a.mp4").write_bytes(data)
+    with pytest.raises(InputError, match="no frame can be decoded"):
+        Clip.read(tmp_path / "a.mp4", frames=9, fps=8, aspect=SQUARE)
+
+
+def test_sound_alone_is_refused(tmp_path):
+    with wave.open(str(tmp_path / "a.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(16000))
+    with pytest.raises(InputError, match="holds sound only"):
+        Clip.read(tmp_path / "a.wav", frames=5, fps=8, aspect=SQUARE)
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(InputError, match="holds sound only"):
+        Clip.read(tmp_path / "a.mp4", frames=5, fps=8, aspect=SQUARE)
+
+
+def test_one_frame_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), quadrants())
+    cv2.imwrite(str(tmp_path / "a.jpg"), quadrants())
+    write(tmp_path / "a.mp4", levels(1))
+    for name in ("a.png", "a.jpg", "a.mp4"):
+        with pytest.raises(InputError, match="a motion needs at least two frames"):
+            Clip.read(tmp_path / name, frames=5, fps=8, aspect=SQUARE)
+    slow = write(tmp_path / "slow.mp4", levels(9), rate=1)
+    with pytest.raises(InputError, match="show one frame only"):
+        Clip.read(slow, frames=5, fps=8, aspect=SQUARE)
+
+
+def test_absurd_sizes_are_refused(tmp_path):
+    with pytest.raises(InputError, match="is 64x4 pixels"):
+        Clip.read(write(tmp_path / "a.mp4", levels(3, 4, 64)), frames=3, fps=8, aspect=SQUARE)
+    path = write(tmp_path / "b.mp4", levels(3))
+    with pytest.raises(SettingError, match="more than 4 GiB"):
+        Clip.read(write(tmp_path / "c.mp4", levels(3, 2048, 2048), preset="ultrafast"), frames=1025, fps=240,
+                  aspect=SQUARE, longest=16384)  # fmt: skip
+    for wrong in [
+        {"frames": 1}, {"frames": 1026}, {"fps": 0.0}, {"fps": 241.0}, {"fps": float("nan")}, {"fps": float("inf")},
+        {"aspect": (0, 64)}, {"aspect": (64, 16385)}, {"longest": 0}, {"longest": 16385}, {"fit": "stretch"},
+    ]:  # fmt: skip
+        with pytest.raises(SettingError, match=next(iter(wrong))):
+            Clip.read(path, **{"frames": 3, "fps": 8, "aspect": SQUARE, **wrong})
+
+
+def test_names_that_libav_would_take_for_something_else_are_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip = Clip.of(torch.from_numpy(np.stack(levels(3))), 8)
+    for name in ("concat:a|b.mp4", "http:a.mp4", "-.mp4", "ä %03d.mp4"):
+        clip.save(name)
+        assert numbers(Clip.read(name, frames=3, fps=8, aspect=SQUARE)) == [0, 1, 2]
