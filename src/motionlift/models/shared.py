@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, ClassVar
 
@@ -18,11 +18,15 @@ from motionlift.core.seen import Record, Recorded
 from motionlift.core.tensors import Latents, Positions
 from motionlift.models import probe
 from motionlift.models.codecs import Autoencoder
+from motionlift.models.identity import digest, former_identity, identity_of, sample_of
 from motionlift.models.prompts import Prompts
 from motionlift.models.turns import Turns
 
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward, and the autoencoder works in parts (ours)."""
+
+TEXT = "encoder_hidden_states"
+"""The argument of diffusers' networks that holds the prompt."""
 
 Seen = Mapping[nn.Module, probe.Attention]
 """Attention by its module."""
@@ -42,6 +46,10 @@ class PipelineModel(ABC):
     """Parts that such a pipeline must have, and classes that they may be of; the network comes first."""
     linear: ClassVar[Mapping[str, re.Pattern[str]]]
     """Names of the linear layers of each kind, in the network."""
+    decisive: ClassVar[Mapping[str, tuple[str, ...]]]
+    """The settings of the configurations of ``network``, ``autoencoder`` and ``scheduler`` by which a motion fits a model."""
+    defaults: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Sampling and guiding by variant, where they differ from the common ones."""
     about: About
     text: Prompts
     codec: Autoencoder
@@ -65,6 +73,44 @@ class PipelineModel(ABC):
         modules = [module for name in self.parts if isinstance(module := getattr(pipeline, name), nn.Module)]
         self._turns = Turns(self._network, modules, device, self._changed)
         self._device = device
+
+    def _introduced(
+        self, name: str, variant: str, scheduling: Mapping[str, Any], fps: float, places: Sequence[str]
+    ) -> About:
+        """Facts about the model, whose codec is there by then; fields as :class:`motionlift.core.model.About` has them.
+
+        Args:
+            name: what it is called.
+            variant: which published model it is.
+            scheduling: the configuration of the scheduler that it samples by.
+            fps: its rate.
+            places: its blocks.
+        """
+        vae, text_encoder = self._pipeline.vae, self._pipeline.text_encoder
+        configs = {"network": self._network.config, "autoencoder": vae.config, "scheduler": scheduling}
+        former = former_identity(*configs.values())
+        return About(
+            name=name,
+            family=self.family,
+            variant=variant,
+            identity=identity_of(self.decisive, configs),
+            former_identity=former,
+            fingerprint=digest(former, *[sample_of(part) for part in (self._network, vae, text_encoder)]),
+            device=self._device,
+            shape=self.codec.shape,
+            fps=fps,
+            places=tuple(places),
+            batched=not self._large,
+            defaults=self.defaults.get(variant, {}),
+        )
+
+    def _reading(self, window: int, unknown: Callable[[Any, str], bool]) -> Prompts:
+        """How the pipeline reads prompts; arguments as of :class:`motionlift.models.prompts.Prompts`."""
+        return Prompts(self._pipeline.tokenizer, window, self.about.name, self._encoded, unknown, self._turns.turn)
+
+    def _encoded(self, prompt: str) -> Mapping[str, Tensor]:
+        with self._turns.using(self._pipeline.text_encoder):
+            return {TEXT: self._embedding(prompt).float()}
 
     def counted(self) -> "PipelineModel":
         """A view of the same model that counts its passes from zero."""
@@ -142,6 +188,10 @@ class PipelineModel(ABC):
     def _times(self, latents: Latents, level: Level) -> Tensor:
         """The timestep for every video of a batch."""
         return torch.full((len(latents),), level.timestep, device=self._device)
+
+    def _embedding(self, prompt: str) -> Tensor:
+        """A prompt by the text encoder, which is on the device; for families that read by :meth:`_reading`."""
+        raise NotImplementedError
 
     @abstractmethod
     def schedule(self, steps: int) -> Schedule:

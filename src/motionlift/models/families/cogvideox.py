@@ -16,18 +16,16 @@ from torch import Tensor, nn
 
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.model import About
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Projections, Recorded
 from motionlift.core.tensors import Latents, Positions
 from motionlift.errors import SettingError
 from motionlift.models import probe
 from motionlift.models.codecs import VideoAutoencoder
-from motionlift.models.identity import SCHEDULER_FIELDS, digest, former_identity, identity_of, sample_of
-from motionlift.models.prompts import Prompts
+from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.rotary import RotaryAttention
 from motionlift.models.schedules import diffusion_schedule
-from motionlift.models.shared import PipelineModel, Seen
+from motionlift.models.shared import TEXT, PipelineModel, Seen
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"cfg": 6.0},
@@ -59,8 +57,6 @@ DECISIVE: Mapping[str, tuple[str, ...]] = {
     "scheduler": SCHEDULER_FIELDS,
 }
 """The settings of the parts' configurations by which a motion fits a model."""
-TEXT = "encoder_hidden_states"
-"""The network's argument that holds the prompt."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +101,14 @@ class CogVideoX(PipelineModel):
         "linear": re.compile(r"^transformer_blocks\.\d+\.(attn1|ff)\."),
     }
     """The joint attention holds all kinds of attention."""
+    decisive = DECISIVE
+    defaults = DEFAULTS
 
     def __init__(self, pipeline: Any, name: str, device: torch.device, given: bool = False):
         super().__init__(pipeline, name, device, given)
         config, vae = self._network.config, pipeline.vae
         self._scheduling = {**pipeline.scheduler.config}
         scheduling = CogVideoXDDIMScheduler.from_config(self._scheduling).config
-        former = former_identity(config, vae.config, scheduling)
-        identity = identity_of(DECISIVE, {"network": config, "autoencoder": vae.config, "scheduler": scheduling})
         has_base_for_size = config.sample_height == config.sample_width == ROTARY_BASE
         side = pipeline.vae_scale_factor_spatial
         size = LARGE if has_base_for_size else (config.sample_height * side, config.sample_width * side)
@@ -129,34 +125,16 @@ class CogVideoX(PipelineModel):
             patch=config.patch_size_t or 1,
         )
         self.codec = replace(self.codec, shape=_whole_patches(self.codec))
-        variant = _variant(name, config)
-        self.about = About(
-            name=name,
-            family=self.family,
-            variant=variant,
-            identity=identity,
-            former_identity=former,
-            fingerprint=digest(former, *[sample_of(part) for part in (self._network, vae, pipeline.text_encoder)]),
-            device=device,
-            shape=self.codec.shape,
-            fps=LARGE_FPS if has_base_for_size else FPS,
-            places=tuple(f"block {number}" for number in range(len(self._network.transformer_blocks))),
-            batched=not self._large,
-            defaults=DEFAULTS.get(variant, {}),
-        )
-        self.text = Prompts(
-            pipeline.tokenizer, config.max_text_seq_length, name, self._encoded, _is_unknown, self._turns.turn
-        )
+        places = [f"block {number}" for number in range(len(self._network.transformer_blocks))]
+        fps = LARGE_FPS if has_base_for_size else FPS
+        self.about = self._introduced(name, _variant(name, config), scheduling, fps, places)
+        self.text = self._reading(config.max_text_seq_length, _is_unknown)
 
-    def _encoded(self, prompt: str) -> Mapping[str, Tensor]:
-        with self._turns.using(self._pipeline.text_encoder):
-            embedding, _ = self._pipeline.encode_prompt(
-                prompt,
-                do_classifier_free_guidance=False,
-                max_sequence_length=self._network.config.max_text_seq_length,
-                device=self._device,
-            )
-        return {TEXT: embedding.float()}
+    def _embedding(self, prompt: str) -> Tensor:
+        window = self._network.config.max_text_seq_length
+        return self._pipeline.encode_prompt(
+            prompt, do_classifier_free_guidance=False, max_sequence_length=window, device=self._device
+        )[0]
 
     def schedule(self, steps: int) -> Schedule:
         """The levels of a DDIM run."""

@@ -18,16 +18,14 @@ from torch.utils.checkpoint import checkpoint
 
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.model import About
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Projections, Recorded
 from motionlift.core.tensors import Latents, Positions
 from motionlift.models import probe
 from motionlift.models.codecs import FrameAutoencoder
-from motionlift.models.identity import SCHEDULER_FIELDS, digest, former_identity, identity_of, sample_of
-from motionlift.models.prompts import Prompts
+from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.schedules import diffusion_schedule
-from motionlift.models.shared import PipelineModel, Seen
+from motionlift.models.shared import TEXT, PipelineModel, Seen
 from motionlift.models.turns import switched
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -56,8 +54,6 @@ DECISIVE: Mapping[str, tuple[str, ...]] = {
     "scheduler": SCHEDULER_FIELDS,
 }
 """The settings of the parts' configurations by which a motion fits a model."""
-TEXT = "encoder_hidden_states"
-"""The network's argument that holds the prompt."""
 SPATIAL = re.compile(r"(down_blocks|mid_block|up_blocks)(?:\.(\d+))?\.attentions\.(\d+)")
 """Names of the spatial transformers; the temporal one of each has ``temp_attentions`` in the same place."""
 
@@ -169,6 +165,8 @@ class UNet3D(PipelineModel):
         "linear": re.compile(r"\b(temp_)?attentions\b|\btransformer_in\b"),
     }
     """Both attentions of a temporal transformer are over frames."""
+    decisive = DECISIVE
+    defaults = DEFAULTS
 
     def __init__(self, pipeline: Any, name: str, device: torch.device, given: bool = False):
         super().__init__(pipeline, name, device, given)
@@ -178,12 +176,9 @@ class UNet3D(PipelineModel):
         self._scheduling = scheduler.config
         self._layers = layers_of(self._network)
         self._recomputation = Recomputation(self._large)
-        former = former_identity(config, vae.config, scheduler.config)
-        identity = identity_of(DECISIVE, {"network": config, "autoencoder": vae.config, "scheduler": scheduler.config})
         stride = 2 ** (len(vae.config.block_out_channels) - 1)
         side = config.sample_size or 32
         rows, columns = (side, side) if isinstance(side, int) else side
-        variant = variant_of(name)
         self.codec = FrameAutoencoder(
             vae=vae,
             name=name,
@@ -193,33 +188,12 @@ class UNet3D(PipelineModel):
             device=device,
             using=self._turns.using,
         )
-        self.about = About(
-            name=name,
-            family=self.family,
-            variant=variant,
-            identity=identity,
-            former_identity=former,
-            fingerprint=digest(former, *[sample_of(part) for part in (self._network, vae, pipeline.text_encoder)]),
-            device=device,
-            shape=self.codec.shape,
-            fps=FPS,
-            places=tuple(layer.place for layer in self._layers),
-            batched=not self._large,
-            defaults=DEFAULTS.get(variant, {}),
-        )
-        self.text = Prompts(
-            pipeline.tokenizer,
-            pipeline.tokenizer.model_max_length,
-            name,
-            self._encoded,
-            _is_unknown,
-            self._turns.turn,
-        )
+        places = [layer.place for layer in self._layers]
+        self.about = self._introduced(name, variant_of(name), self._scheduling, FPS, places)
+        self.text = self._reading(pipeline.tokenizer.model_max_length, _is_unknown)
 
-    def _encoded(self, prompt: str) -> Mapping[str, Tensor]:
-        with self._turns.using(self._pipeline.text_encoder):
-            embedding, _ = self._pipeline.encode_prompt(prompt, self._device, 1, False)
-        return {TEXT: embedding.float()}
+    def _embedding(self, prompt: str) -> Tensor:
+        return self._pipeline.encode_prompt(prompt, self._device, 1, False)[0]
 
     def schedule(self, steps: int) -> Schedule:
         """The levels of a DDIM run.
