@@ -66,7 +66,7 @@ def twin(request: pytest.FixtureRequest) -> Any:
     backbone.about = replace(backbone.about, defaults={"steps": 2, "share": 0.5, "inner": 1})
     with pytest.MonkeyPatch.context() as patch:
         for method in (vmc, motionmatcher):
-            patch.setattr(method, "PRESETS", {backbone.about.variant: {"tuning_steps": 1}})
+            patch.setattr(type(method.METHOD), "presets", {backbone.about.variant: {"tuning_steps": 1}})
         yield backbone
 
 
@@ -112,18 +112,18 @@ def test_signal(twin: Any):
         if scenes.sample(references.REFERENCE_STREAM, index, objects=1, unseen=True).motion == "line"
     )  # fmt: skip
     record = measured(signal, {"index": moving})
-    assert {f"{level:g}/{block}" for level in signal.LEVELS for block in range(twin.blocks)} <= record.keys()
+    assert {f"{level:g}/{block}" for level in signal.LEVELS for block in range(twin.about.blocks)} <= record.keys()
     assert record["flow"]["cosine"] > 0.9, "the flow needs no training"
     assert record["flow"]["error"] < 0.4
     assert record["0/0"]["entries"] >= record["flow"]["entries"] > 0
     assert -1 <= record["0/0"]["cosine"] < 0.9, "random weights know nothing"
-    assert_table(signal.section([record]), twin.blocks + 1)
+    assert_table(signal.section([record]), twin.about.blocks + 1)
 
 
 def test_saved_positions(twin: Any):
     (cell,) = saved_positions.cells(1)
     record = measured(saved_positions, cell)
-    if twin.family == "unet3d":
+    if twin.about.family == "unet3d":
         assert "has no positional tensors" in record["refused"] and record["refused"] in saved_positions.section(
             [record]
         )
@@ -179,14 +179,14 @@ def test_a_setting_on_fewer_references_says_so():
 
 
 def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
-    lacking = {"index": sweep.FIRST, "method": "ditflow", "settings": {"block": twin.blocks}}
+    lacking = {"index": sweep.FIRST, "method": "ditflow", "settings": {"block": twin.about.blocks}}
     record = measured(sweep, lacking)
     assert "does not exist" in record["refused"]
-    if twin.family == "cogvideox":
+    if twin.about.family == "cogvideox":
         joint = measured(sweep, {"index": sweep.FIRST, "method": "vmc", "settings": {"attention": "spatial"}})
         assert "attends jointly" in joint["refused"]
     plain = measured(sweep, {"index": sweep.FIRST, "method": "none", "settings": {}})
-    assert f"block={twin.blocks}" not in sweep.section([record, plain])
+    assert f"block={twin.about.blocks}" not in sweep.section([record, plain])
 
 
 def test_sweeps_are_of_settings_that_exist(twin: Any):
@@ -205,12 +205,12 @@ def test_sweeps_are_of_settings_that_exist(twin: Any):
 
 def test_masks(twin: Any):
     record = measured(masks, {"index": masks.FIRST, "method": "motionflow"})
-    assert len(record["iou"]) == twin.blocks * len(masks.TAUS)
+    assert len(record["iou"]) == twin.about.blocks * len(masks.TAUS)
     assert all(len(parts) == masks.PARTS for parts in record["iou"].values())
     assert 0 < record["share"] < 0.5
     text = masks.section([record, record])
-    assert_table(text, twin.blocks)
-    assert twin.places[0] in text
+    assert_table(text, twin.about.blocks)
+    assert twin.about.places[0] in text
 
 
 def test_the_overlap_of_masks():
@@ -268,7 +268,7 @@ def test_stages(twin: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(stages, "super_resolution", lambda: SuperResolution(network, upscaler.scheduler(), steps=1))
     monkeypatch.setattr(stages, "KEYFRAMES", 3)
     record = measured(stages, {"index": 0})
-    if twin.family == "cogvideox":
+    if twin.about.family == "cogvideox":
         assert "joins frames" in record["refused"] and "joins frames" in stages.section([record])
         return
     assert record["larger"]["bicubic"]["psnr"] > record["larger"]["bilinear"]["psnr"] > 15
@@ -311,7 +311,7 @@ def test_footage(name: str, twin: Any, tmp_path: Path, monkeypatch: pytest.Monke
     cells = footage.cells(tmp_path)
     assert [cell["clip"] for cell in cells] == ["street.mp4"] * len(footage.RUNS) * len(footage.PROMPTS)
     record = measured(footage, next(cell for cell in cells if cell["run"] == name), tmp_path)
-    assert record["frames"] == twin.shape.frames and record["change"] > 0 and record["entries"] >= 0
+    assert record["frames"] == twin.about.shape.frames and record["change"] > 0 and record["entries"] >= 0
     made = list((tmp_path / "videos").iterdir())
     assert [path.name for path in made] == [f"twin-street-{name.replace(' ', '-')}-0.mp4"]
     assert len(Clip.read(made[0], frames=17, fps=8, aspect=(64, 128), longest=128).frames) == 17
@@ -427,5 +427,5 @@ def test_the_grid(twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(card, "GRID_CAPTIONS", card.GRID_CAPTIONS[:2])
     card.draw_grid("twin", tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
-        shown = math.ceil(twin.shape.frames / card.FRAME_STRIDE)
+        shown = math.ceil(twin.about.shape.frames / card.FRAME_STRIDE)
         assert picture.size == (shown * 64 * card.ENLARGED, 2 * (64 * card.ENLARGED + card.STRIP))
