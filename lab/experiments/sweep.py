@@ -59,11 +59,19 @@ MOTIONMATCHER: Changes = {
     "block": [{"block": number} for number in range(7)],
     "share left alone": [{"clean_share": 0.0}],
 }
+FLOWMOTION: Changes = {
+    "guided share": [{"share": value} for value in (0.1, 0.2, 0.4)],
+    "learning rate": [{"lr": value, "lr_end": value} for value in (0.003, 0.01, 0.03, 0.1)],
+    "inner steps": [{"inner": value} for value in (1, 5)],
+    "losses": [{"alignment": 0.0}, {"differences": 0.0}],
+    "velocity": [{"orthogonal": value} for value in (0.0, 1.0)],
+}
 CHANGES: Mapping[str, Changes] = {
     "ditflow": DITFLOW,
     "motionflow": MOTIONFLOW,
     "vmc": VMC,
     "motionmatcher": MOTIONMATCHER,
+    "flowmotion": FLOWMOTION,
 }
 """What is varied for every method; the defaults themselves are measured once."""
 
