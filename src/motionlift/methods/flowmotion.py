@@ -57,8 +57,12 @@ class FlowMotionSettings(Guided):
     """What is kept of the part of the velocity that is orthogonal to the mean velocity so far (paper); 1 damps nothing."""
 
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {}
-"""Defaults per model (ours)."""
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny-dit": {"share": 0.4, "lr": 0.1, "lr_end": 0.1},
+    "tiny-unet": {"share": 0.4, "lr": 0.1, "lr_end": 0.1},
+}
+"""Defaults per model (ours): the lowest aligned error of shares 0.2 and 0.4 with rates 0.003 to 0.1, on four references apart from
+those of the comparison. The paper's, at which neither model follows, keep the looks that the prompt asks for; these cost some."""
 
 
 class FlowMotion(Guide[FlowMotionSettings]):
