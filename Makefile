@@ -25,10 +25,10 @@ demo: $(READY) ## transfer motion to new prompts, into demo-output/
 	$(BIN)/motionlift demo
 
 test: $(READY) ## the quick tests
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -n auto -m "not slow"
 
 test-slow: $(READY) ## the tests that take their time
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -n auto -m slow
 
 lint: $(READY) ## style, types, and which floor imports which
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import motionlift
-from motionlift.core.cost import Step
 from motionlift.core.method import Reference
 from motionlift.loops import sample
 from motionlift.loops.adapters import Addition, fitted
@@ -17,7 +16,7 @@ from motionlift.methods import methods
 from motionlift.models.loading import load
 from motionlift.motion.adapter import DOWN, UP
 from motionlift.video.clip import Clip
-from tests.twins import EVERY_TWIN, WINDOW, cogvideox, unet3d
+from tests.twins import WINDOW, cogvideox, unet3d
 
 PROMPT, OTHER = "a red star", "a dog on the ring"
 QUICK = {"steps": 3, "share": 0.67, "inner": 1}
@@ -97,9 +96,8 @@ def test_two_loops_that_take_turns_make_what_each_makes_alone_and_count_their_ow
     assert together[0].model.passes.backward == 2 * 2
 
 
-@pytest.mark.parametrize("twin", BOTH)
-def test_eight_threads_on_one_model_make_what_eight_calls_make(twin: str):
-    model = load(BOTH[twin](), "cpu")
+def test_eight_threads_on_one_model_make_what_eight_calls_make():
+    model = load(cogvideox(), "cpu")
 
     def made(seed: int) -> Any:
         return motionlift.transfer(a_clip(), PROMPT, model, seed=seed, frames=8, settings=QUICK, cached=False)
@@ -111,79 +109,6 @@ def test_eight_threads_on_one_model_make_what_eight_calls_make(twin: str):
         assert torch.equal(one.clip.frames, other.clip.frames)
         assert one.record["passes"] == other.record["passes"]
     assert len({each.clip.sha256 for each in truths}) == 8
-
-
-def state_of(pipeline: Any) -> dict[str, Any]:
-    """All of a pipeline that a caller could notice."""
-    parts = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
-    network = getattr(pipeline, "transformer", None) or pipeline.unet
-    scheduler = {name: value for name, value in vars(pipeline.scheduler).items() if not isinstance(value, torch.Tensor)}
-    return {
-        "scheduler": (pipeline.scheduler, scheduler),
-        "timesteps": pipeline.scheduler.timesteps.tolist(),
-        "processors": dict(network.attn_processors),
-        "recomputing": network.is_gradient_checkpointing,
-        "gradients": {
-            (name, key): value.requires_grad for name, part in parts.items() for key, value in part.named_parameters()
-        },
-        "training": {
-            (name, key): module.training for name, part in parts.items() for key, module in part.named_modules()
-        },
-        "autoencoder": [getattr(pipeline.vae, name, None) for name in ("use_tiling", "use_slicing")],
-        "forwards": [
-            key for name, part in parts.items() for key, module in part.named_modules() if "forward" in vars(module)
-        ],
-        "weights": {
-            (name, key): float(value.detach().double().sum())
-            for name, part in parts.items()
-            for key, value in part.named_parameters()
-        },
-    }
-
-
-@pytest.mark.parametrize("twin", EVERY_TWIN)
-def test_a_pipeline_that_was_handed_in_makes_bit_for_bit_what_it_made_before(twin: str):
-    pipeline: Any = EVERY_TWIN[twin]()
-    pipeline.text_encoder.eval()
-    pipeline.vae.eval().requires_grad_(False)
-
-    def made() -> torch.Tensor:
-        generator = torch.Generator().manual_seed(3)
-        sizes = {"height": 32, "width": 32, "num_frames": 16, "num_inference_steps": 3}
-        if twin != "unet3d":
-            sizes["max_sequence_length"] = WINDOW
-        return pipeline(PROMPT, generator=generator, output_type="latent", **sizes).frames
-
-    video, before = made(), state_of(pipeline)
-    model = load(pipeline, "cpu")
-    motion = motionlift.lift(a_clip(), model, frames=8, settings=QUICK, cached=False)
-    motionlift.cast(motion, PROMPT, model)
-    tuning = {"steps": 3, "source_prompt": "a ring", "tuning_steps": 2}
-    motionlift.cast(motionlift.lift(a_clip(), model, "vmc", frames=8, settings=tuning, cached=False), PROMPT, model)
-
-    def fail(step: Step) -> None:
-        raise KeyError(step.phase)
-
-    with pytest.raises(KeyError):
-        motionlift.cast(motion, PROMPT, model, advance=fail)
-    assert state_of(pipeline) == before
-    assert torch.equal(made(), video)
-
-
-@pytest.mark.parametrize("twin", BOTH)
-def test_the_text_encoder_runs_once_for_every_prompt(twin: str):
-    pipeline, ran = BOTH[twin](), []
-    pipeline.text_encoder.register_forward_hook(lambda *_: ran.append(None))
-    model = load(pipeline, "cpu")
-    motion = motionlift.lift(a_clip(), model, frames=8, settings=QUICK, cached=False)
-    for seed in range(2):
-        motionlift.cast(motion, PROMPT, model, seed=seed)
-    before = len(ran)
-    motionlift.cast(motion, OTHER, model)
-    assert before == 2 and len(ran) == 3, "the prompt, the empty one; and another"
-    with ThreadPoolExecutor(4) as threads:
-        conditions = list(threads.map(model.text.encode, ["a ring"] * 4))
-    assert len(ran) == 4 and all(each is conditions[0] for each in conditions)
 
 
 @pytest.mark.parametrize("twin", BOTH)
