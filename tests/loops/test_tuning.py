@@ -340,7 +340,8 @@ def test_killed_at_random_points_it_ends_the_same(place: Path, tmp_path: Path):
     generator, kills = random.Random(0), 0  # so many steps that a fast machine is killed more than once too
     while kills < 20:
         run = started(
-            words(place, tmp_path / "killed.safetensors", *arguments, steps=1500), MOTIONLIFT_CACHE=str(tmp_path / "two")
+            words(place, tmp_path / "killed.safetensors", *arguments, steps=1500),
+            MOTIONLIFT_CACHE=str(tmp_path / "two"),
         )
         lock = tmp_path / "run" / LOCK
         while run.poll() is None and not lock.exists():

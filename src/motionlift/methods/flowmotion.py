@@ -62,8 +62,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-unet": {"share": 0.4, "lr": 0.1, "lr_end": 0.1},
 }
 """Defaults per model (ours): the lowest aligned error of shares 0.2 and 0.4 with rates 0.003 to 0.1, on four references apart from
-those of the comparison. There it is about DiTFlow's on tiny-dit and below it on tiny-unet, and comes with the reference's looks: few
-videos have the background that the prompt asks for. The paper's rate keeps the looks of the prompt, and follows nothing.
+those of the comparison. There it is about DiTFlow's on tiny-dit and below it on tiny-unet, and comes with the reference's looks:
+few videos have the background that the prompt asks for. The paper's rate keeps the looks of the prompt, and follows nothing.
 """
 
 
