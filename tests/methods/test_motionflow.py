@@ -69,7 +69,7 @@ def test_maps_are_laid_out_by_frame_row_and_column(model):
     lattice = model.lattice(shape, 1)
     assert lattice.height != lattice.width
     maps = word_maps(shown, lattice, [(2,)])
-    keys = torch.cat(shown.cross.rivals, dim=2) if shown.cross.rivals else shown.cross.key
+    keys = torch.cat(shown.cross.joint_keys, dim=2) if shown.cross.joint_keys else shown.cross.key
     for frame, row, column in ((0, 0, 1), (1, lattice.height - 1, 2), (lattice.frames - 1, 1, lattice.width - 1)):
         query = shown.cross.query[0, :, (frame * lattice.height + row) * lattice.width + column]
         logits = torch.einsum("hd,hkd->hk", query, keys[0]) / query.shape[-1] ** 0.5

@@ -136,8 +136,8 @@ class Written(PipelineModel):
         attention = seen[self._network.blocks[number]]
         query, key, value = (tensor[:, :, TEXT:] for tensor in attention)
         features = query.new_empty(clips, query.shape[2], 0) if features is None else features[:, TEXT:]
-        own = Projections(query, key, rivals=(attention[1][:, :, :TEXT], key))
-        return Recorded(query, key, value, features, replace(own, key=own.rivals[0]), own, (own,))
+        own = Projections(query, key, joint_keys=(attention[1][:, :, :TEXT], key))
+        return Recorded(query, key, value, features, replace(own, key=own.joint_keys[0]), own, (own,))
 
     def _injected(self, seen):
         def change(attention):

@@ -44,7 +44,7 @@ def a_motion(**changes: Any) -> Motion:
         settings={"steps": 30, "lr": 0.02, "block": (4, 2), "inject": True, "read": "attention"},
         model="some/model",
         identity="ab" * 32,
-        grid=GRID,
+        lattice=GRID,
         source=Source("cd" * 32, 8.0, Shape(9, 32, 64)),
         version="0.1.0",
     )

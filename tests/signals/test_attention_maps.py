@@ -48,10 +48,10 @@ def test_slices_of_joint_attention_are_those_of_the_full_map(at_once: int, monke
     query, key, text = projections()
     full = plain(query, torch.cat([text, key], dim=1))
     spatial, temporal = slices(full[:, 5:])
-    rivals = (text, key)
-    torch.testing.assert_close(cross_probabilities(query, text, rivals), full[:, :5])
-    torch.testing.assert_close(spatial_probabilities(query, key, GRID, rivals), spatial)
-    torch.testing.assert_close(temporal_probabilities(query, key, GRID, rivals), temporal)
+    joint_keys = (text, key)
+    torch.testing.assert_close(cross_probabilities(query, text, joint_keys), full[:, :5])
+    torch.testing.assert_close(spatial_probabilities(query, key, GRID, joint_keys), spatial)
+    torch.testing.assert_close(temporal_probabilities(query, key, GRID, joint_keys), temporal)
 
 
 def test_kinds_by_themselves_are_softmaxes_of_their_own():
@@ -72,11 +72,11 @@ def test_gradients_are_those_of_the_full_map(kind: str, monkeypatch: pytest.Monk
     query, key, text = (each.requires_grad_() for each in projections())
     full = plain(query, torch.cat([text, key], dim=1))
     spatial, temporal = slices(full[:, 5:])
-    rivals = (text, key)
+    joint_keys = (text, key)
     got, wanted = {
-        "cross": lambda: (cross_probabilities(query, text, rivals), full[:, :5]),
-        "spatial": lambda: (spatial_probabilities(query, key, GRID, rivals), spatial),
-        "temporal": lambda: (temporal_probabilities(query, key, GRID, rivals), temporal),
+        "cross": lambda: (cross_probabilities(query, text, joint_keys), full[:, :5]),
+        "spatial": lambda: (spatial_probabilities(query, key, GRID, joint_keys), spatial),
+        "temporal": lambda: (temporal_probabilities(query, key, GRID, joint_keys), temporal),
     }[kind]()
     weights = torch.randn(wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     found, right = (torch.autograd.grad((each * weights).sum(), (query, key, text)) for each in (got, wanted))

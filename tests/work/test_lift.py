@@ -44,7 +44,7 @@ def test_clips_of_any_length_and_aspect(model: Model, sizes: tuple[int, int, int
     assert frames == 9
     assert abs(height - width) <= 1 and max(height, width) <= lifting.LONGEST_SIDE
     lifted = lift(clip, model, settings=QUICK)
-    assert lifted.grid == Lattice(3, 4, 4) and lifted.source.shape == model.about.shape
+    assert lifted.lattice == Lattice(3, 4, 4) and lifted.source.shape == model.about.shape
 
 
 def test_a_clip_of_one_frame(model: Model):
@@ -53,7 +53,7 @@ def test_a_clip_of_one_frame(model: Model):
 
 def test_more_frames(model: Model):
     longer = lift(a_clip(frames=17), model, frames=17, settings=QUICK)
-    assert longer.grid.frames == 5
+    assert longer.lattice.frames == 5
     video = cast(longer, PROMPT, model)
     assert len(video.clip.frames) == 17 and video.record["frames"] == 17
 

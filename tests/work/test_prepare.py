@@ -102,7 +102,7 @@ def test_motions_of_another_model(motion: Motion):
 
 
 def test_motions_of_another_lattice(model: Model, motion: Motion):
-    message = refusal(MotionError, lambda: cast(replace(motion, grid=Lattice(3, 4, 5)), PROMPT, model))
+    message = refusal(MotionError, lambda: cast(replace(motion, lattice=Lattice(3, 4, 5)), PROMPT, model))
     assert "3x4x5" in message and "3x4x4" in message
 
 

@@ -18,7 +18,7 @@ class Projections:
     """Queries of the video tokens."""
     key: Float[Tensor, "b heads keys d"]
     """Keys: of the text tokens, or of all video tokens, of which each query meets only its frame's or its place's."""
-    rivals: tuple[Float[Tensor, "b heads _ d"], ...] = ()
+    joint_keys: tuple[Float[Tensor, "b heads _ d"], ...] = ()
     """All keys that share one softmax with these in joint attention, these included; none where the kind is by itself."""
 
 

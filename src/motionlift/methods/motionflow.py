@@ -190,7 +190,9 @@ class MotionFlow(Guide[MotionFlowSettings]):
             parts = settings.cross * cross_loss(word_maps(seen, lattice, places), masks)
             if settings.spatial:
                 own = seen.spatial
-                own_frame = spatial_probabilities(own.query[0], own.key[0], lattice, [each[0] for each in own.rivals])
+                own_frame = spatial_probabilities(
+                    own.query[0], own.key[0], lattice, [each[0] for each in own.joint_keys]
+                )
                 parts = parts + settings.spatial * self_loss(own_frame, masks)
             if settings.temporal:
                 reference = self._at_step(aim.motion, f"temporal.{number}", aim.step).to(seen.query.device)
@@ -214,7 +216,7 @@ def word_maps(
 ) -> Float[Tensor, "words frames height width"]:
     """Attention to each word, the mean over its tokens."""
     cross = seen.cross
-    maps = cross_probabilities(cross.query[0], cross.key[0], [each[0] for each in cross.rivals])
+    maps = cross_probabilities(cross.query[0], cross.key[0], [each[0] for each in cross.joint_keys])
     words = [
         maps[:, list(own)].mean(dim=1).unflatten(0, (lattice.frames, lattice.height, lattice.width)) for own in places
     ]
@@ -224,7 +226,7 @@ def word_maps(
 def _temporal(seen: Recorded, lattice: Lattice) -> Float[Tensor, "token frame frame"]:
     """Temporal attention, the mean where a layer has several."""
     maps = [
-        temporal_probabilities(own.query[0], own.key[0], lattice, [each[0] for each in own.rivals])
+        temporal_probabilities(own.query[0], own.key[0], lattice, [each[0] for each in own.joint_keys])
         for own in seen.temporal
     ]
     return torch.stack(maps).mean(dim=0)

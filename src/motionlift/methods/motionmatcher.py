@@ -100,7 +100,7 @@ def motion_features(layers: Sequence[tuple[Recorded, Lattice]]) -> list[Features
         seen = [recorded for recorded, own in layers if own == lattice]
         cross = [_probabilities(each.cross) for each in seen]
         temporal = [
-            temporal_probabilities(own.query[0], own.key[0], lattice, [rival[0] for rival in own.rivals])
+            temporal_probabilities(own.query[0], own.key[0], lattice, [joint[0] for joint in own.joint_keys])
             for each in seen
             for own in each.temporal
         ]
@@ -109,7 +109,7 @@ def motion_features(layers: Sequence[tuple[Recorded, Lattice]]) -> list[Features
 
 
 def _probabilities(cross: Projections) -> Float[Tensor, "tokens text"]:
-    return cross_probabilities(cross.query[0], cross.key[0], [rival[0] for rival in cross.rivals])
+    return cross_probabilities(cross.query[0], cross.key[0], [joint[0] for joint in cross.joint_keys])
 
 
 def feature_loss(

@@ -51,10 +51,10 @@ def draw_motion(motion: Motion, clip: Clip, scale: int | None = None) -> Clip:
     field = _displacement(motion)
     _check_frames(motion, clip)
     canvas = enlarged(clip, scale)
-    grid = _lattice_of(field, motion.grid)
-    places, moves = _arrows(field, grid)
-    size = np.array(canvas.shape[2:0:-1]) / [grid.width, grid.height]
-    owners = lattice_frames(len(canvas), grid.frames)
+    lattice = _lattice_of(field, motion.lattice)
+    places, moves = _arrows(field, lattice)
+    size = np.array(canvas.shape[2:0:-1]) / [lattice.width, lattice.height]
+    owners = lattice_frames(len(canvas), lattice.frames)
     drawn = [_with_arrows(frame, places[n] * size, moves[n] * size) for frame, n in zip(canvas, owners, strict=True)]
     return Clip.of(from_numpy(np.stack(drawn)), clip.fps)
 
@@ -177,7 +177,7 @@ def _displacement(motion: Motion) -> Float[Tensor, "query_frame key_frame token 
 
 def _lattice_of(field: Float[Tensor, "query_frame key_frame token 2"], finest: Lattice) -> Lattice:
     """The lattice of a field: the model's finest, halved until it has as many tokens, as a UNet halves it."""
-    fitting = [grid for grid in halved(finest) if (len(field), field.shape[2]) == (grid.frames, grid.area)]
+    fitting = [lattice for lattice in halved(finest) if (len(field), field.shape[2]) == (lattice.frames, lattice.area)]
     if not fitting:
         raise MotionError(
             f"the displacement of {field.shape[2]} tokens fits no lattice of the motion's {finest}: lift it again"
@@ -186,16 +186,16 @@ def _lattice_of(field: Float[Tensor, "query_frame key_frame token 2"], finest: L
 
 
 def _arrows(
-    field: Float[Tensor, "query_frame key_frame token 2"], grid: Lattice
+    field: Float[Tensor, "query_frame key_frame token 2"], lattice: Lattice
 ) -> tuple[Float[Array, "frame token 2"], Float[Array, "frame token 2"]]:
     """Where each lattice frame's arrows begin, and their extent, in tokens: zero where still, NaN where unknown."""
-    rows, columns = np.divmod(np.arange(grid.area), grid.width)
+    rows, columns = np.divmod(np.arange(lattice.area), lattice.width)
     centres = np.stack([columns, rows], axis=-1) + 0.5
-    moves = np.zeros((grid.frames, grid.area, 2))
-    for frame in range(grid.frames - 1):
+    moves = np.zeros((lattice.frames, lattice.area, 2))
+    for frame in range(lattice.frames - 1):
         moves[frame] = field[frame, frame + 1].numpy()
-    places = np.repeat(centres[None], grid.frames, axis=0)
-    if grid.frames > 1:
+    places = np.repeat(centres[None], lattice.frames, axis=0)
+    if lattice.frames > 1:
         back = field[-1, -2].double().numpy()
         moves[-1] = -back
         places[-1] += np.nan_to_num(back)

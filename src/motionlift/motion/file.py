@@ -58,7 +58,7 @@ class Motion:
     """Name of the model it was lifted with."""
     identity: str
     """That model's hash of configuration."""
-    grid: Lattice
+    lattice: Lattice
     """Its lattice of tokens."""
     source: Source
     """Where the motion came from."""
@@ -101,7 +101,7 @@ class Motion:
             "settings": dict(self.settings),
             "model": self.model,
             "identity": self.identity,
-            "grid": asdict(self.grid),
+            "grid": asdict(self.lattice),
             "source": asdict(self.source),
             "version": self.version,
             "fingerprint": self.fingerprint,
@@ -186,7 +186,7 @@ def _parsed(file: Path, about: str, tensors: Mapping[str, Tensor]) -> Motion:
             settings={_text(name): _setting(value) for name, value in told["settings"].items()},
             model=_text(told["model"]),
             identity=_text(told["identity"]),
-            grid=Lattice(**_sizes(told["grid"], ("frames", "height", "width"))),
+            lattice=Lattice(**_sizes(told["grid"], ("frames", "height", "width"))),
             source=_source(told["source"]),
             version=_text(told["version"]),
             fingerprint=_text(told.get("fingerprint", "")),
@@ -196,7 +196,7 @@ def _parsed(file: Path, about: str, tensors: Mapping[str, Tensor]) -> Motion:
         reason = " ".join(str(error).split())[:200]
         raise MotionError(f"{file} does not say what a motion must say ({reason}); lift the motion again") from error
     for name, tensor in tensors.items():
-        _check_tensor(file, name, tensor, motion.grid)
+        _check_tensor(file, name, tensor, motion.lattice)
     return motion
 
 
@@ -245,7 +245,7 @@ def _size(value: Any) -> int:
     return value
 
 
-def _check_tensor(file: Path, name: str, tensor: Tensor, grid: Lattice) -> None:
+def _check_tensor(file: Path, name: str, tensor: Tensor, lattice: Lattice) -> None:
     """Refuse what the table of names does not allow; names that it lacks may be of any size."""
     kind = names.Name.parsed(name).kind
     if tensor.dtype not in DTYPES or (kind is not None and kind.whole == tensor.is_floating_point()):
@@ -253,7 +253,7 @@ def _check_tensor(file: Path, name: str, tensor: Tensor, grid: Lattice) -> None:
             f"{file} holds {name[:40]!r} of type {tensor.dtype}, which no motion has; lift the motion again"
         )
     if kind is not None and kind.word == names.DISPLACEMENT:
-        _check_field(file, tensor, grid)
+        _check_field(file, tensor, lattice)
     known = torch.isfinite(tensor)
     if kind is not None and kind.unknown:
         known |= tensor.isnan()
@@ -265,9 +265,9 @@ def _check_tensor(file: Path, name: str, tensor: Tensor, grid: Lattice) -> None:
         )
 
 
-def _check_field(file: Path, field: Tensor, grid: Lattice) -> None:
+def _check_field(file: Path, field: Tensor, lattice: Lattice) -> None:
     """Refuse a displacement of another lattice."""
-    expected = {(own.frames, own.frames, own.area, 2) for own in halved(grid)}
+    expected = {(own.frames, own.frames, own.area, 2) for own in halved(lattice)}
     if tuple(field.shape) not in expected:
-        finest = (grid.frames, grid.frames, grid.area, 2)
-        raise MotionError(f"{file} holds a displacement of {tuple(field.shape)}; its lattice {grid} needs {finest}")
+        finest = (lattice.frames, lattice.frames, lattice.area, 2)
+        raise MotionError(f"{file} holds a displacement of {tuple(field.shape)}; its lattice {lattice} needs {finest}")

@@ -2,8 +2,8 @@
 
 Every kind is the mean over heads of ``softmax(Q K^T / sqrt(d))``. *Cross* attends to text tokens, *spatial* to the tokens of the
 same frame, *temporal* to the same place in all frames. A UNet has a module for each. In joint attention they are slices of one map,
-whose softmax runs over all keys: those are given as ``rivals``, and only the logarithm of their sum is formed, a run of queries at
-a time and again in the backward pass.
+whose softmax runs over all keys: those are given as ``joint_keys``, and only the logarithm of their sum is formed, a run of queries
+at a time and again in the backward pass.
 """
 
 import math
@@ -19,7 +19,7 @@ from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
 
 LOGITS_AT_ONCE = 2**22
-"""Most logits held at a time for a sum over rivals, 16 MiB in single precision (ours)."""
+"""Most logits held at a time for a sum over joint_keys, 16 MiB in single precision (ours)."""
 SMOOTHING = 0.5
 """Deviation in tokens of the 3x3 Gaussian that smooths a map before its threshold (ours: the paper names none)."""
 
@@ -27,44 +27,44 @@ SMOOTHING = 0.5
 def cross_probabilities(
     query: Float[Tensor, "heads tokens d"],
     key: Float[Tensor, "heads text d"],
-    rivals: Sequence[Float[Tensor, "heads _ d"]] = (),
+    joint_keys: Sequence[Float[Tensor, "heads _ d"]] = (),
 ) -> Float[Tensor, "tokens text"]:
     """Attention of every video token to every text token, mean over heads.
 
     Args:
         query: queries of the video tokens.
         key: keys of the text tokens.
-        rivals: in joint attention all its keys, text and video; none where text has an attention of its own.
+        joint_keys: in joint attention all its keys, text and video; none where text has an attention of its own.
     """
-    return _head_mean(query[:, None], key[:, None], rivals)[0]
+    return _head_mean(query[:, None], key[:, None], joint_keys)[0]
 
 
 def spatial_probabilities(
     query: Float[Tensor, "heads tokens d"],
     key: Float[Tensor, "heads tokens d"],
     lattice: Lattice,
-    rivals: Sequence[Float[Tensor, "heads _ d"]] = (),
+    joint_keys: Sequence[Float[Tensor, "heads _ d"]] = (),
 ) -> Float[Tensor, "frame token token"]:
     """Attention of every token to the tokens of its own frame, mean over heads; from query to key.
 
     Raises:
         SettingError: the tokens do not fill the lattice.
     """
-    return _head_mean(_by_frame(query, lattice), _by_frame(key, lattice), rivals)
+    return _head_mean(_by_frame(query, lattice), _by_frame(key, lattice), joint_keys)
 
 
 def temporal_probabilities(
     query: Float[Tensor, "heads tokens d"],
     key: Float[Tensor, "heads tokens d"],
     lattice: Lattice,
-    rivals: Sequence[Float[Tensor, "heads _ d"]] = (),
+    joint_keys: Sequence[Float[Tensor, "heads _ d"]] = (),
 ) -> Float[Tensor, "token frame frame"]:
     """Attention of every token to its own place in all frames, mean over heads; from query to key.
 
     Raises:
         SettingError: the tokens do not fill the lattice.
     """
-    return _head_mean(_by_frame(query, lattice).transpose(1, 2), _by_frame(key, lattice).transpose(1, 2), rivals)
+    return _head_mean(_by_frame(query, lattice).transpose(1, 2), _by_frame(key, lattice).transpose(1, 2), joint_keys)
 
 
 def _by_frame(tokens: Float[Tensor, "heads tokens d"], lattice: Lattice) -> Float[Tensor, "heads frames token d"]:
@@ -76,25 +76,25 @@ def _by_frame(tokens: Float[Tensor, "heads tokens d"], lattice: Lattice) -> Floa
 def _head_mean(
     query: Float[Tensor, "heads groups m d"],
     key: Float[Tensor, "heads groups n d"],
-    rivals: Sequence[Float[Tensor, "heads _ d"]],
+    joint_keys: Sequence[Float[Tensor, "heads _ d"]],
 ) -> Float[Tensor, "groups m n"]:
     """Mean over heads of the probabilities within each group, a head at a time, formed again in backward."""
     total = torch.zeros((), device=query.device)
     for number in range(len(query)):
-        others = [each[number] for each in rivals]
+        others = [each[number] for each in joint_keys]
         total = total + checkpoint(_probabilities, query[number], key[number], others, use_reentrant=False)
     return total / len(query)
 
 
 def _probabilities(
-    query: Float[Tensor, "groups m d"], key: Float[Tensor, "groups n d"], rivals: Sequence[Float[Tensor, "_ d"]]
+    query: Float[Tensor, "groups m d"], key: Float[Tensor, "groups n d"], joint_keys: Sequence[Float[Tensor, "_ d"]]
 ) -> Float[Tensor, "groups m n"]:
     """One head's, in single precision at least."""
     with torch.autocast(query.device.type, enabled=False):
-        query, *keys = (each if each.dtype == torch.float64 else each.float() for each in (query, key, *rivals))
+        query, *keys = (each if each.dtype == torch.float64 else each.float() for each in (query, key, *joint_keys))
         query = query / math.sqrt(query.shape[-1])
         logits = query @ keys[0].transpose(1, 2)
-        if not rivals:
+        if not joint_keys:
             return logits.softmax(dim=-1)
         others = torch.cat(keys[1:])
         runs = query.flatten(0, 1).split(max(1, LOGITS_AT_ONCE // len(others)))

@@ -22,5 +22,5 @@ def edit(motion: Motion, name: str) -> Motion:
         SettingError: there is no such edit.
     """
     chosen = edit_named(name)
-    tensors = method_named(motion.method).edited(motion.tensors, chosen, motion.grid)
+    tensors = method_named(motion.method).edited(motion.tensors, chosen, motion.lattice)
     return replace(motion, tensors=tensors, edits=(*motion.edits, chosen.name))

@@ -156,7 +156,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
                 settings=asdict(settings),
                 model=model.about.name,
                 identity=model.about.identity,
-                grid=model.lattice(job.shape),
+                lattice=model.lattice(job.shape),
                 source=source,
                 version=metadata.version("motionlift"),
                 fingerprint=model.about.fingerprint,

@@ -344,13 +344,13 @@ def check_fit(motion: Motion, model: Model) -> None:
     about = model.about
     if motion.identity not in (about.identity, about.former_identity):
         raise MotionError(
-            f"the motion was lifted with {motion.model} (lattice {motion.grid}) and does not fit {about.name}: "
+            f"the motion was lifted with {motion.model} (lattice {motion.lattice}) and does not fit {about.name}: "
             "cast it with that model, or lift it again with this one"
         )
     shape = model.codec.fitting(motion.source.shape.frames)
     lattice, latents = model.lattice(shape), motion.tensors.get("latents")
-    if lattice != motion.grid:
-        raise MotionError(f"the motion has the lattice {motion.grid} and {about.name} {lattice}: lift it again")
+    if lattice != motion.lattice:
+        raise MotionError(f"the motion has the lattice {motion.lattice} and {about.name} {lattice}: lift it again")
     if latents is None or tuple(latents.shape) != model.codec.latent_shape(shape):
         raise MotionError(f"the motion does not hold the latents of {shape} that {about.name} needs: lift it again")
 

@@ -103,7 +103,7 @@ def lift_record(model: Model, motion: Motion, costs: Costs, notices: Sequence[st
         "settings": dict(motion.settings),
         "model": _model(model),
         "source": asdict(motion.source),
-        "grid": asdict(motion.grid),
+        "grid": asdict(motion.lattice),
         "from_cache": from_cache,
         **tuning_prompt(motion),
         "losses": costs.losses,

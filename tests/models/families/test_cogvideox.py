@@ -291,15 +291,15 @@ def assert_slices(seen, attention, grid):
     query, key, _ = (tensor[0] for tensor in attention)
     full = (query @ key.transpose(1, 2) / query.shape[-1] ** 0.5).softmax(dim=-1).mean(dim=0)[WINDOW:]
     cross, spatial = seen.cross, seen.spatial
-    found = cross_probabilities(cross.query[0], cross.key[0], [each[0] for each in cross.rivals])
+    found = cross_probabilities(cross.query[0], cross.key[0], [each[0] for each in cross.joint_keys])
     torch.testing.assert_close(found, full[:, :WINDOW], atol=1e-6, rtol=1e-4)
     video = full[:, WINDOW:].unflatten(1, (grid.frames, grid.area)).unflatten(0, (grid.frames, grid.area))
     own = torch.stack([video[frame, :, frame] for frame in range(grid.frames)])
-    found = spatial_probabilities(spatial.query[0], spatial.key[0], grid, [each[0] for each in spatial.rivals])
+    found = spatial_probabilities(spatial.query[0], spatial.key[0], grid, [each[0] for each in spatial.joint_keys])
     torch.testing.assert_close(found, own, atol=1e-6, rtol=1e-4)
     own = torch.stack([video[:, place, :, place] for place in range(grid.area)])
     (temporal,) = seen.temporal
-    found = temporal_probabilities(temporal.query[0], temporal.key[0], grid, [each[0] for each in temporal.rivals])
+    found = temporal_probabilities(temporal.query[0], temporal.key[0], grid, [each[0] for each in temporal.joint_keys])
     torch.testing.assert_close(found, own, atol=1e-6, rtol=1e-4)
 
 

@@ -238,7 +238,7 @@ class CogVideoX(PipelineModel):
         query, key, value = (tensor[:, :, text:] for tensor in attention)
         features = query.new_empty(len(query), query.shape[2], 0) if features is None else features
         text_key = attention[1][:, :, :text]
-        own = Projections(query, key, rivals=(text_key, key))
+        own = Projections(query, key, joint_keys=(text_key, key))
         return Recorded(query, key, value, features, replace(own, key=text_key), own, (own,))
 
     def _injected(self, seen: Recorded) -> Callable[[probe.Attention], probe.Attention]:
