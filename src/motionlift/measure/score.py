@@ -79,9 +79,8 @@ def score(
     told = read_truth(truth) if truth is not None else None
     whole, made = Footage.of(reference), Footage.of(generated)
     beginning = _beginning(whole, made) if from_start else whole
-    job = Job(
-        beginning.sized(made.height, made.width), made, prompt, told, wanted, tracker, tracker_weights, clip_model
-    )
+    sized = beginning.sized(made.height, made.width)
+    job = Job(sized, made, prompt, told, wanted, tracker, tracker_weights, clip_model)
     given: dict[str, float] = {}
     for metric in measure.metrics():
         if wanted.intersection(metric.names):

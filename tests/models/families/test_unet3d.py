@@ -200,7 +200,7 @@ def test_recomputed_blocks_are_given_their_tensors_as_arguments(recomputing: UNe
         told.append(any(isinstance(leaf, torch.Tensor) for leaf in leaves))
         return checkpoint(function, *arguments, **named)
 
-    monkeypatch.setattr("motionlift.models.families.unet3d.checkpoint", watched)
+    monkeypatch.setattr("motionlift.models.recomputation.checkpoint", watched)
     model = recomputing
     model.predict(noise(model).requires_grad_(), at(model, 300), model.text.encode(PROMPT))
     assert len(told) == len(model.network["unet"].down_blocks) + 1 + len(model.network["unet"].up_blocks) and all(told)

@@ -7,14 +7,13 @@ last up block; each comes with the temporal transformer that follows it.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice, Shape
@@ -24,6 +23,7 @@ from motionlift.core.tensors import Latents, Positions
 from motionlift.models import probe
 from motionlift.models.codecs import FrameAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
+from motionlift.models.recomputation import Recomputation, recomputing
 from motionlift.models.schedules import diffusion_schedule
 from motionlift.models.shared import TEXT, PipelineModel, Seen
 from motionlift.models.turns import switched
@@ -119,32 +119,6 @@ def variant_of(name: str) -> str:
     return next((variant for start, variant in known.items() if last.startswith(start)), UNet3D.family)
 
 
-@dataclass
-class Recomputation:
-    """Whether the blocks of one network recompute their activations; changed only while a turn is held."""
-
-    on: bool
-
-
-@dataclass(frozen=True)
-class _Recomputed:
-    """The forward of a block whose activations are recomputed; diffusers' own switch fails on this network."""
-
-    forward: Callable[..., Any]
-    """The block's own."""
-    recomputation: Recomputation
-    """Whether it does."""
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Run the block; named tensors go as an argument, since the state of dropout is kept for the devices of those alone."""
-        if not self.recomputation.on:
-            return self.forward(*arguments, **named)
-        return checkpoint(self._run, named, *arguments, use_reentrant=False)
-
-    def _run(self, named: Mapping[str, Any], *arguments: Any) -> Any:
-        return self.forward(*arguments, **named)
-
-
 class UNet3D(PipelineModel):
     """A :class:`motionlift.core.model.Model` for TextToVideoSD pipelines.
 
@@ -215,20 +189,10 @@ class UNet3D(PipelineModel):
         """None: the network knows places by its convolutions alone."""
         return {}
 
-    @contextmanager
-    def _changed(self) -> Iterator[None]:
+    def _changed(self) -> AbstractContextManager[None]:
         """Blocks that recompute their activations, where those are many."""
-        if not self._recomputation.on:
-            yield
-            return
         blocks = (*self._network.down_blocks, self._network.mid_block, *self._network.up_blocks)
-        for block in blocks:
-            block.forward = _Recomputed(block.forward, self._recomputation)
-        try:
-            yield
-        finally:
-            for block in blocks:
-                del block.forward
+        return recomputing(blocks, self._recomputation)
 
     def _predicted(self, latents: Latents, level: Level, condition: Condition, positions: Positions | None) -> Latents:
         kind = self._network.dtype

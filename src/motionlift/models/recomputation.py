@@ -1,0 +1,50 @@
+"""Blocks of a network that recompute their activations in backward, for networks on which diffusers' own switch fails."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+@dataclass
+class Recomputation:
+    """Whether the blocks of one network recompute their activations; changed only while a turn is held."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
+class _Recomputed:
+    """The forward of a block whose activations are recomputed."""
+
+    forward: Callable[..., Any]
+    """The block's own."""
+    recomputation: Recomputation
+    """Whether it does."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Run the block; named tensors go as an argument, since the state of dropout is kept for the devices of those alone."""
+        if not self.recomputation.on:
+            return self.forward(*arguments, **named)
+        return checkpoint(self._run, named, *arguments, use_reentrant=False)
+
+    def _run(self, named: Mapping[str, Any], *arguments: Any) -> Any:
+        return self.forward(*arguments, **named)
+
+
+@contextmanager
+def recomputing(blocks: Sequence[nn.Module], recomputation: Recomputation) -> Iterator[None]:
+    """Let blocks recompute their activations until left, where that is on at first."""
+    if not recomputation.on:
+        yield
+        return
+    for block in blocks:
+        block.forward = _Recomputed(block.forward, recomputation)
+    try:
+        yield
+    finally:
+        for block in blocks:
+            del block.forward
