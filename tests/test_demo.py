@@ -44,7 +44,7 @@ def twin():
 @pytest.fixture(scope="module")
 def made(twin, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("demo")
-    (folder / "index.html").write_text("of an earlier demo")
+    (folder / "index.html").write_text("<title>motionlift demo</title>")  # of a version without marks
     (folder / "mine.txt").write_text("not of the demo")
     ways = tuple(replace(way, settings={**way.settings, "steps": 3, "share": 0.34, "inner": 1}) for way in demo.WAYS)
     shares: list[float] = []
@@ -169,6 +169,23 @@ def test_a_folder_that_cannot_be_is_refused_before_any_work(tmp_path: Path):
     with pytest.raises(OutputError, match="cannot make the folder"):
         make_demo(tmp_path / "missing" / "demo", "no such model")
     assert file.read_text() == "mine" and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    "name", ["index.html", "demo.webp", "reference.mp4", "flow.safetensors", "flow.mp4", "3-flow.json"]
+)
+def test_a_file_of_somebody_s_is_refused_before_any_work(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(OutputError, match=rf"{name}: the file that is there is no"):
+        make_demo(tmp_path, "no such model")
+    assert (tmp_path / name).read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_is_refused_before_is_all_that_is_written(made: Made):
+    kinds = dict(demo._files(made.folder))
+    assert {path.name for path in made.folder.iterdir()} == {path.name for path in kinds} | {"index.html", "mine.txt"}
+    assert all(kind.wrote(path) for path, kind in kinds.items())
+    assert demo.DEMO.wrote(made.folder / "index.html")
 
 
 def test_an_interruption_leaves_no_page_and_nothing_half_written(twin, tmp_path: Path):

@@ -6,7 +6,7 @@ What it makes is judged against the known truth of the world that the reference 
 import base64
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from motionlift.motion.drawing import draw_motion
 from motionlift.motion.file import Motion
 from motionlift.page import template
 from motionlift.video.clip import Clip
+from motionlift.video.marks import CLIP, DRAWING, MOTION, RECORD, VIDEO, Kind, signed, signed_text
+from motionlift.video.marks import PICTURE as PICTURE_KIND
 from motionlift.video.sheets import moving_picture
-from motionlift.video.writing import check_output, replacing
+from motionlift.video.writing import check_output, check_place, replacing
 from motionlift.work.cast import cast
 from motionlift.work.lift import Lifting, lifted
 from motionlift.work.prepare import ask, prepare
@@ -42,6 +44,8 @@ SEED = 0
 PASSES = ("forward", "backward")
 PAGE = "index.html"
 TEMPLATE = Path(__file__).with_suffix(".html")
+DEMO = signed("demo page", ".html", "<title>motionlift demo</title>")
+"""The page."""
 PICTURE = "demo.webp"
 REFERENCE_FILE = "reference.mp4"
 
@@ -149,7 +153,8 @@ def ignore(_doing: str, _share: float) -> None:
 def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore) -> Path:
     """Make the demo in a folder: videos with their records, motions, ``demo.webp`` and the page ``index.html``.
 
-    Files of an earlier demo are replaced, others left alone; each appears whole or not at all.
+    Files of an earlier demo are replaced; where another has one of their names, nothing is written. Each appears whole or not
+    at all.
 
     Args:
         folder: made if it does not exist; its parent must.
@@ -181,8 +186,8 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
     shown += [(result.look.prompt, result.video.clip) for result in results if result.way == WAYS[1]]
     moving_picture(shown, folder / PICTURE)
     page = _page(folder, scene, backbone, motions, results, time.perf_counter() - started)
-    with replacing(folder / PAGE, (".html",)) as partial:
-        partial.write_text(page, encoding="utf-8")
+    with replacing(folder / PAGE, DEMO) as partial:
+        partial.write_bytes(signed_text(DEMO, page).encode())
     return folder / PAGE
 
 
@@ -219,7 +224,22 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder} ({error.strerror}); choose another place") from error
-    check_output(folder / PAGE, (".html",))
+    check_output(folder / PAGE, DEMO)
+    for path, kind in _files(folder):
+        check_place(path, kind)
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, Kind]]:
+    """What is written beside the page."""
+    yield folder / REFERENCE_FILE, CLIP
+    yield folder / PICTURE, PICTURE_KIND
+    for way in WAYS[1:]:
+        yield folder / f"{way.name}.safetensors", MOTION
+        yield folder / f"{way.name}.mp4", DRAWING
+    for number, _ in enumerate(LOOKS, 1):
+        for way in WAYS:
+            yield folder / f"{number}-{way.name}.mp4", VIDEO
+            yield folder / f"{number}-{way.name}.json", RECORD
 
 
 def _lifted(way: Way, folder: Path, backbone: Model, bar: _Bar) -> Lifted:
@@ -231,7 +251,7 @@ def _lifted(way: Way, folder: Path, backbone: Model, bar: _Bar) -> Lifted:
     seconds = time.perf_counter() - started
     if way != WAYS[0]:
         found.motion.save(folder / f"{way.name}.safetensors")
-        draw_motion(found.motion, found.reference).save(folder / f"{way.name}.mp4")
+        draw_motion(found.motion, found.reference).save(folder / f"{way.name}.mp4", DRAWING)
     return Lifted(found.motion, seconds, job.model.passes.forward)
 
 

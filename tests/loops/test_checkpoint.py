@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from motionlift.loops import checkpoint
+from motionlift.errors import OutputError
 from motionlift.loops.checkpoint import load_checkpoint, save_checkpoint
+from motionlift.motion import file as motion_file
 
 
 class Training:
@@ -73,11 +74,11 @@ def test_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytes
     def broken_save(tensors: dict[str, torch.Tensor], target: Path, metadata: dict[str, str]) -> None:
         save_file(tensors, target, metadata)
         Path(target).write_bytes(Path(target).read_bytes()[:100])
-        raise OSError("No space left on device")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", broken_save)
+    monkeypatch.setattr(motion_file, "save_file", broken_save)
     training.run(range(2))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OutputError, match=r"cannot write .*state.safetensors: the disk is full"):
         save_checkpoint(path, 2, training.modules, training.optimizers)
     assert path.read_bytes() == old
 

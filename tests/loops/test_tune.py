@@ -17,6 +17,7 @@ from motionlift.loops import run_folder, sample, tune
 from motionlift.loops.adapters import Addition, Tunable, fitted
 from motionlift.methods import method as method_named
 from motionlift.methods import methods
+from motionlift.motion import run_files
 from tests.methods.references import reference as moving
 from tests.methods.references import twin
 
@@ -110,7 +111,7 @@ def test_a_killed_run_ends_as_one_that_was_not(
 
 
 def logged(folder: Path) -> list[tuple[int, float]]:
-    with (folder / run_folder.LOSSES).open(newline="") as file:
+    with (folder / run_files.LOSSES).open(newline="") as file:
         return [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
 
 
@@ -158,7 +159,7 @@ def test_ctrl_c_never_cuts_a_step_or_a_checkpoint(
 
 def test_a_damaged_log_of_losses_is_told_apart(model: Any, given: Reference, tmp_path: Path):
     run(model, given, tmp_path / "run", tuning_steps=1)
-    (tmp_path / "run" / run_folder.LOSSES).write_text("step,loss,seconds\n1,many,2\n")
+    (tmp_path / "run" / run_files.LOSSES).write_text("step,loss,seconds\n1,many,2\n")
     with pytest.raises(MotionError, match=r"loss.csv is no longer the log of this run; remove it to go on"):
         run(model, given, tmp_path / "run", tuning_steps=2)
 
@@ -281,7 +282,7 @@ def test_another_run_is_refused_by_what_differs(model: Any, given: Reference, tm
 @pytest.mark.parametrize("kept", [0, 40, -1])
 def test_a_damaged_checkpoint_is_refused(model: Any, given: Reference, tmp_path: Path, kept: int):
     run(model, given, tmp_path / "run", tuning_steps=1)
-    path = tmp_path / "run" / run_folder.CHECKPOINT
+    path = tmp_path / "run" / run_files.CHECKPOINT
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(MotionError, match=r"is damaged or no checkpoint of this run.*remove it to tune anew"):
         run(model, given, tmp_path / "run", tuning_steps=1)
@@ -298,12 +299,12 @@ def test_a_full_disk_keeps_the_last_checkpoint(
 ):
     monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 2)
     run(model, given, tmp_path / "run", tuning_steps=2)
-    old = (tmp_path / "run" / run_folder.CHECKPOINT).read_bytes()
+    old = (tmp_path / "run" / run_files.CHECKPOINT).read_bytes()
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("motionlift.loops.checkpoint.save_file", full)
-    with pytest.raises(OutputError, match=r"cannot write to .*: No space left on device; the last checkpoint stays"):
+    monkeypatch.setattr("motionlift.motion.file.save_file", full)
+    with pytest.raises(OutputError, match=r"cannot write .*: the disk is full.*; the last checkpoint stays"):
         run(model, given, tmp_path / "run", tuning_steps=6)
-    assert (tmp_path / "run" / run_folder.CHECKPOINT).read_bytes() == old
+    assert (tmp_path / "run" / run_files.CHECKPOINT).read_bytes() == old

@@ -18,9 +18,8 @@ from safetensors.torch import load_file
 from motionlift.cli import main
 from motionlift.core.cost import Step
 from motionlift.errors import InputError, MotionError, SettingError
-from motionlift.loops import run_folder
 from motionlift.models.loading import load
-from motionlift.motion import cache
+from motionlift.motion import cache, run_files
 from motionlift.motion.file import Motion
 from motionlift.motion.lock import LOCK
 from motionlift.work.cast import cast, transfer
@@ -141,7 +140,7 @@ def test_a_named_folder_gets_its_run_even_where_the_motion_is_cached(model: Any,
     first = lift(a_clip(), model, "vmc", settings=QUICK)
     again = lift(a_clip(), model, "vmc", settings=QUICK, folder=tmp_path / "run", previews=1)
     assert again.digest() == first.digest()
-    assert (tmp_path / "run" / run_folder.LOSSES).exists() and (tmp_path / "run" / run_folder.CHECKPOINT).exists()
+    assert (tmp_path / "run" / run_files.LOSSES).exists() and (tmp_path / "run" / run_files.CHECKPOINT).exists()
 
 
 def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(
@@ -159,8 +158,8 @@ def test_a_folder_keeps_the_run_and_pictures_of_it(model: Any, tmp_path: Path):
     folder = tmp_path / "run"
     settings = {**QUICK, "tuning_steps": 4}
     motion = lift(a_clip(), model, "vmc", settings=settings, cached=False, folder=folder, previews=2)
-    assert {path.name for path in folder.iterdir()} >= {run_folder.CHECKPOINT, run_folder.LOSSES, run_folder.PREVIEWS}
-    assert sorted(path.name for path in (folder / run_folder.PREVIEWS).iterdir()) == ["000002.png", "000004.png"]
+    assert {path.name for path in folder.iterdir()} >= {run_files.CHECKPOINT, run_files.LOSSES, run_files.PREVIEWS}
+    assert sorted(path.name for path in (folder / run_files.PREVIEWS).iterdir()) == ["000002.png", "000004.png"]
     bare = lift(a_clip(), model, "vmc", settings=settings, cached=False)
     assert motion.digest() == bare.digest(), "previews change nothing"
     longer = lift(a_clip(), model, "vmc", settings={**settings, "tuning_steps": 6}, cached=False, folder=folder)
@@ -185,7 +184,7 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
         KeyboardInterrupt, match=r"what was tuned so far stays in .*; the same command goes on from there"
     ):
         lift(a_clip(), model, "vmc", settings=settings, advance=stop)
-    stopped = next((motion_cache / "runs").iterdir())
+    (stopped,) = (path for path in (motion_cache / "runs").iterdir() if path.is_dir())
     assert cache.state().runs == 1
     assert cache.state().run_bytes == sum(own.stat().st_size for own in stopped.iterdir()) > 0
     seen: list[int] = []
@@ -198,7 +197,9 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
     )
     assert seen == [4, 5]
     assert motion.digest() == lift(a_clip(), model, "vmc", settings=settings, cached=False).digest()
-    assert not list((motion_cache / "runs").iterdir()), "a finished run leaves no checkpoint there"
+    assert [own.name for own in (motion_cache / "runs").iterdir()] == [cache.TAG], (
+        "a finished run leaves no checkpoint there"
+    )
 
 
 def test_a_finished_run_leaves_nothing_though_its_motion_is_too_large_to_keep(
@@ -207,7 +208,7 @@ def test_a_finished_run_leaves_nothing_though_its_motion_is_too_large_to_keep(
     monkeypatch.setenv("MOTIONLIFT_CACHE_BYTES", "1000")
     motion = lift(a_clip(), model, "vmc", settings=QUICK)
     assert motion.adapter() and cache.state().files == 0
-    assert not list((motion_cache / "runs").iterdir()) and cache.state().runs == 0
+    assert [own.name for own in (motion_cache / "runs").iterdir()] == [cache.TAG] and cache.state().runs == 0
 
 
 def test_what_cannot_be_lifted_is_refused(model: Any, tmp_path: Path):

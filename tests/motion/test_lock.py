@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from motionlift.errors import OutputError
-from motionlift.motion.lock import LOCK, empty, held
+from motionlift.motion.lock import LOCK, held
 
 OTHER = """
 import sys
@@ -75,8 +75,7 @@ def test_never_two_where_folders_come_and_go(tmp_path: Path):
                 inside.append(1)
                 assert len(inside) == 1 and not (path / "mine").exists()
                 (path / "mine").mkdir()
-                (path / "mine" / "file").touch()
-                empty(path)
+                (path / "mine").rmdir()
                 rounds.append(1)
                 inside.pop()
             try:
@@ -92,16 +91,21 @@ def test_never_two_where_folders_come_and_go(tmp_path: Path):
     assert len(rounds) == 32 and inside == []
 
 
-def test_an_emptied_folder_keeps_its_lock_alone(tmp_path: Path):
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "file").touch()
+def test_a_file_with_the_name_of_the_lock_that_is_not_ours_stays(tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    lock = tmp_path / "run" / LOCK
+    (tmp_path / "empty").touch()
+    for make in (lambda: lock.write_text("mine"), lambda: lock.symlink_to(tmp_path / "empty"), lock.mkdir):
+        make()
+        with pytest.raises(OutputError, match=r"no lock that motionlift wrote"), held(tmp_path / "run"):
+            raise AssertionError("it began")
+        assert lock.is_symlink() or lock.is_dir() or lock.read_text() == "mine"
+        lock.rmdir() if lock.is_dir() else lock.unlink()
+    lock.touch()  # as a run that was killed leaves it
+    (tmp_path / "run" / ".lock").write_text("mine")
     with held(tmp_path / "run"):
-        (tmp_path / "run" / "checkpoint").touch()
-        (tmp_path / "run" / "link").symlink_to(outside)
-        empty(tmp_path / "run")
-        assert [own.name for own in (tmp_path / "run").iterdir()] == [LOCK]
-    assert (outside / "file").exists()
+        pass
+    assert [own.name for own in (tmp_path / "run").iterdir()] == [".lock"], "another program's is nothing to us"
 
 
 @pytest.mark.parametrize("name", ["file", "file/run"])

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +16,8 @@ import torch
 from motionlift.errors import OutputError
 from motionlift.video import writing
 from motionlift.video.clip import Clip
-from motionlift.video.writing import check_output, replacing
+from motionlift.video.marks import RECORD
+from motionlift.video.writing import check_output, companion, replacing
 from motionlift.world import scenes
 from tests.video.made import SQUARE, levels, mean_error, noisy, numbers
 
@@ -99,13 +103,19 @@ def test_outputs_that_cannot_be_are_refused_before_and_after(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def saved_clip(path: Path) -> bytes:
+    """A clip that was written; its bytes."""
+    Clip.of(torch.from_numpy(np.stack(levels(3))), 8).save(path)
+    return path.read_bytes()
+
+
 def test_a_good_output_is_left_as_it_was(tmp_path):
     check_output(tmp_path / "a.mp4")
-    check_output(tmp_path / "a.json", suffixes=(".json", ".html"))
+    check_output(tmp_path / "a.json", RECORD)
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / "a.mp4").write_text("old")
+    data = saved_clip(tmp_path / "a.mp4")
     check_output(tmp_path / "a.mp4")
-    assert (tmp_path / "a.mp4").read_text() == "old"
+    assert (tmp_path / "a.mp4").read_bytes() == data
 
 
 def test_a_full_disk_is_said_beforehand(tmp_path, monkeypatch):
@@ -137,18 +147,105 @@ def test_a_write_that_fails_midway_leaves_the_old_file_alone(tmp_path, monkeypat
             raise error
         return av.VideoFrame.from_ndarray(image, format=format)
 
-    (tmp_path / "a.mp4").write_text("old")
+    data = saved_clip(tmp_path / "a.mp4")
     monkeypatch.setattr(writing, "VideoFrame", SimpleNamespace(from_ndarray=failing))
     with pytest.raises(raised):
         Clip.of(torch.from_numpy(np.stack(levels(9))), 8).save(tmp_path / "a.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
-    assert (tmp_path / "a.mp4").read_text() == "old"
+    assert (tmp_path / "a.mp4").read_bytes() == data
 
 
 def test_a_link_keeps_pointing_at_the_new_file(tmp_path):
-    (tmp_path / "real.mp4").write_text("old")
+    saved_clip(tmp_path / "real.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "real.mp4")
+    (tmp_path / "other name.mp4").hardlink_to(tmp_path / "real.mp4")
+    old = (tmp_path / "real.mp4").read_bytes()
     with replacing(tmp_path / "link.mp4") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "link.mp4").is_symlink()
     assert (tmp_path / "real.mp4").read_text() == "new"
+    assert (tmp_path / "other name.mp4").read_bytes() == old, "a hard link keeps what it named"
+
+
+def test_what_others_wrote_is_refused_before_and_after(tmp_path):
+    """Whatever leads to it, and whatever it holds; and what comes into the place while a file is written."""
+    clip = Clip.of(torch.from_numpy(np.stack(levels(2))), 8)
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "mine.mp4").write_text("mine")
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "mine")
+    (tmp_path / "hard.MP4").hardlink_to(tmp_path / "mine")
+    for name in ("mine.mp4", "empty.mp4", "link.mp4", "hard.MP4"):
+        for write in (check_output, clip.save):
+            with pytest.raises(
+                OutputError, match=rf"{name}: the file that is there is no clip as motionlift wrote it; choose"
+            ):
+                write(tmp_path / name)
+    with pytest.raises(OutputError, match=r"late.mp4: the file that is there"), replacing(tmp_path / "late.mp4"):
+        (tmp_path / "late.mp4").write_text("mine")
+    assert all(path.read_text() == "mine" * (path.name != "empty.mp4") for path in tmp_path.iterdir())
+
+
+def test_a_companion_belongs_to_one_video(tmp_path):
+    assert companion(tmp_path / "x.mp4", ".json") == companion(tmp_path / "x.MP4", ".json") == tmp_path / "x.json"
+    (tmp_path / "x.mp4").touch()
+    assert companion(tmp_path / "x.MP4", ".json") == tmp_path / "x.json"
+    (tmp_path / "x.json").touch()
+    assert companion(tmp_path / "x.mp4", ".json") == tmp_path / "x.json"
+    with pytest.raises(OutputError, match=r"x.json: it goes with x.mp4; choose another name than x.MP4"):
+        companion(tmp_path / "x.MP4", ".json")
+
+
+LEFT = """
+import os, signal, sys
+from pathlib import Path
+from motionlift.video.writing import replacing
+with replacing(sys.argv[1]) as partial:
+    partial.write_bytes(b"half")
+    print(partial.name, flush=True)
+    if sys.argv[2] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+"""
+
+
+def at_work(path: Path, how: str) -> tuple[subprocess.Popen[str], Path]:
+    """A process that dies, or waits, while it writes a file; and what it writes."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", LEFT, str(path), how], text=True, **pipes)
+    assert process.stdout is not None
+    return process, path.with_name(process.stdout.readline().strip())
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    killed, left = at_work(tmp_path / "a.mp4", "die")
+    killed.wait(60)
+    waiting, written = at_work(tmp_path / "b.mp4", "wait")
+    old, new = tmp_path / ".motionlift-0123456789abcdef.tmp", tmp_path / ".motionlift-fedcba9876543210.tmp"
+    mine = [
+        tmp_path / name for name in (".motionlift-notes.tmp", "motionlift.tmp", ".motionlift-0123456789abcdef.tmp.txt")
+    ]
+    for path in (old, new, *mine):
+        path.write_bytes(b"half")
+    day = time.time() - writing.STALE_AFTER - 60
+    os.utime(old, (day, day))
+    for path in mine:
+        os.utime(path, (day, day))
+    check_output(tmp_path / "c.mp4")
+    assert not left.exists() and not old.exists(), "of a process that is gone, or of long ago"
+    assert written.exists() and new.exists(), "of one at work, or of one that may be"
+    assert all(path.exists() for path in mine)
+    waiting.kill()
+    waiting.communicate(timeout=60)
+
+
+def test_on_another_machine_a_process_may_be_at_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "_machine", lambda: "01234567")
+    left = tmp_path / f".motionlift-89abcdef-{2**22 - 1}-0123456789abcdef.tmp"
+    left.write_bytes(b"half")
+    writing.remove_leftovers(tmp_path)
+    assert left.exists()
+    day = time.time() - writing.STALE_AFTER - 60
+    os.utime(left, (day, day))
+    writing.remove_leftovers(tmp_path)
+    assert not left.exists()

@@ -13,6 +13,7 @@ from motionlift.core.model import Model
 from motionlift.errors import MotionError
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
+from motionlift.video.marks import KEY
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
 from motionlift.work.record import Video
@@ -127,7 +128,7 @@ def test_a_run_repeats_from_its_record(model: Model, tmp_path: Path, method: str
     again.save(tmp_path / "again.mp4")
     repeated = json.loads((tmp_path / "again.json").read_text())
     assert (tmp_path / "first.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes()
-    changing = {"seconds", "phases", "peak_memory_bytes", "output"}
+    changing = {"seconds", "phases", "peak_memory_bytes", "output", KEY}
     assert {name: record[name] for name in record.keys() - changing} == {
         name: repeated[name] for name in repeated.keys() - changing
     }

@@ -214,7 +214,7 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
         **{name: video.record[name] for name in COSTS},
         "clip": video.record["source"],
         "all_settings": video.record["settings"],
-        "notices": list(taken.reference.notices),
+        "notices": [*taken.reference.notices, *costs.notices],
         "frames": len(video.clip.frames),
         "height": video.clip.frames.shape[1],
         "width": video.clip.frames.shape[2],

@@ -13,16 +13,17 @@ from typing import Any, NoReturn
 
 import torch
 
-from motionlift.bench.cell import VIDEOS, Cell, Survey, ended, measured_cell, record_of, surveyed
+from motionlift.bench.cell import VIDEOS, Cell, Survey, ended, file_names, measured_cell, record_of, surveyed
 from motionlift.bench.completing import at_hand, completable, left_to_measure, videos
 from motionlift.bench.measures import check_at_hand
-from motionlift.bench.records import CODE, append_record, found, read_lines
+from motionlift.bench.records import CODE, RECORDS_KIND, append_record, found, read_lines
 from motionlift.bench.run_file import RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.bench.workers import Workers
 from motionlift.errors import ModelError, OutputError, SettingError
 from motionlift.motion.lock import held
-from motionlift.video.writing import check_output
+from motionlift.video.marks import CLIP
+from motionlift.video.writing import check_output, check_place
 
 RECORDS = "records.jsonl"
 """Name of the file of records in a run's folder."""
@@ -102,13 +103,13 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
     Raises:
         InputError: references or prompts cannot be read.
         ModelError: there is no such model, tracker or CLIP model.
-        OutputError: the output folder cannot be written.
+        OutputError: the output folder cannot be written, or a file in it would be replaced that motionlift did not write.
         SettingError: a method that none of the models runs on any reference.
     """
     check_at_hand(run.measuring)
     records = run.output / RECORDS
     _make(run.output)
-    check_output(records, (records.suffix,))
+    check_output(records, RECORDS_KIND)
     surveys = dict(workers.each(functools.partial(_survey, run), run.models, _died))
     surveys = {model: surveys[model] for model in run.models}
     _check_methods(run, surveys)
@@ -120,6 +121,8 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
     done = [record for record in lines.records if not (again and ("error" in record or CODE not in record))]
     known = dict(zip(stated, found([cell.stated() for cell in stated.values()], done), strict=True))
     waiting = list(_waiting(stated, known, _at_hand(known.values(), workers)))
+    for cell in waiting:
+        check_place(cell.folder / VIDEOS / file_names(cell, 0)["video"], CLIP)
     left_out = [line for model, survey in surveys.items() for line in _left_out(run, model, survey)]
     return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from motionlift.errors import InputError
+from motionlift.video.marks import Kind
 
 CODE = "code"
 """Key of the hash of the code behind a record; records from before it was kept have none, and are of an unknown code."""
@@ -62,14 +63,41 @@ def _record(line: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+def _has_records(path: Path) -> bool:
+    """Whether a file holds a record, or the beginning of one, or nothing yet."""
+    lines = read_lines(path).records
+    if not lines:
+        with path.open("rb") as file:
+            return file.read(len(FIRST)) in (b"", FIRST)
+    return any(line.keys() >= STATED for line in lines)
+
+
+FIRST = b'{"model": '
+"""What a record begins with."""
+STATED = frozenset({"model", "method", "settings", "source", "reference", "prompt", "seed"})
+"""What every record says; :meth:`motionlift.bench.cell.Cell.stated` says more."""
+RECORDS_KIND = Kind("file of records", (".jsonl",), _has_records)
+"""The file of records; its lines are the mark."""
+
+
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Add a line of strict JSON to the file, numbers that are not finite as null; a line that a kill cut off is closed first."""
-    with path.open("a+b") as file:
-        cut_off = False
-        if file.tell():
+    """Add a line of strict JSON to the file, numbers that are not finite as null; a line that a kill cut off is closed first.
+
+    Raises:
+        OSError: it cannot be written whole; the file is then as it was.
+    """
+    with path.open("a+b", buffering=0) as file:
+        cut_off, before = False, file.tell()
+        if before:
             file.seek(-1, 2)
             cut_off = file.read(1) != b"\n"
-        file.write(b"\n" * cut_off + json.dumps(_strict(record), allow_nan=False).encode() + b"\n")
+        left = b"\n" * cut_off + json.dumps(_strict(record), allow_nan=False).encode() + b"\n"
+        try:
+            while left:
+                left = left[file.write(left) :]
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def _strict(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from motionlift.cli.terminal import wrote
+from motionlift.cli.terminal import notice, wrote
 
 
 def models() -> None:
@@ -34,6 +34,7 @@ def cache(
     from motionlift.motion import cache as kept
 
     state = kept.clear() if clear else kept.state()
+    notice(state.notices)
     verb = "removed" if clear else "kept"
     cap = "" if clear else f", of at most {readable_bytes(state.most_bytes)}"
     motions = f"{state.files} {'motion' if state.files == 1 else 'motions'}"

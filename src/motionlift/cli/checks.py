@@ -1,21 +1,23 @@
 """What the command line refuses before long work begins."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from motionlift.errors import OutputError
 
+if TYPE_CHECKING:
+    from motionlift.video.marks import Kind
 
-def check_outputs(video: Path, companions: Sequence[str], reference: Path | None = None) -> None:
-    """Make sure that a video and the files beside it can be written, and that it is not the reference itself."""
-    from motionlift.video.writing import check_output
 
-    check_output(video)
-    for suffix in companions:
-        check_output(video.with_suffix(suffix), (suffix,))
+def check_outputs(video: Path, kind: "Kind", beside: "Kind", reference: Path | None = None) -> None:
+    """Make sure that a video and the file beside it can be written, and that it is not the reference itself."""
+    from motionlift.video.writing import check_output, companion
+
     if reference is not None:
         check_not_same(video, reference, "the reference")
+    check_output(video, kind)
+    check_output(companion(video, beside.suffixes[0]), beside)
 
 
 def check_not_same(output: Path, given: Path, what: str = "the motion itself") -> None:

@@ -87,11 +87,12 @@ def transfer(
     values = values_of(settings, steps=steps, read=read, **shorthands, **pairs_of(pairs))
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
+    from motionlift.video.marks import RECORD, VIDEO
     from motionlift.work import cast as casting
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting
 
-    check_outputs(output, (".json",), reference)
+    check_outputs(output, VIDEO, RECORD, reference)
     request = prepare.ask(method, values, prompt=prompt, seed=seed)
     if side_by_side and (interpolate or upscale):
         raise SettingError(
@@ -132,13 +133,13 @@ def lift(
     values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
-    from motionlift.motion.file import SUFFIX
+    from motionlift.video.marks import MOTION
     from motionlift.video.writing import check_output
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting, lifted
     from motionlift.work.record import Costs, lift_record
 
-    check_output(output, (SUFFIX,))
+    check_output(output, MOTION)
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
@@ -156,7 +157,7 @@ def lift(
         **lift_record(job.model, found.motion, costs, found.reference.notices, found.from_cache),
         "output": str(output),
     }
-    notice(record["reference_notices"])
+    notice([*record["reference_notices"], *record.get("notices", ())])
     if "tuning_prompt" in record:
         notice([f"tuned with the prompt {record['tuning_prompt']!r}"])
     if found.from_cache:
@@ -190,15 +191,18 @@ def cast(
     """Cast a lifted motion onto a prompt."""
     values = values_of(settings, steps=steps, targets=targets, strength=strength, negative_prompt=negative_prompt)
     from motionlift.cli.progress import Live
-    from motionlift.motion.file import SUFFIX, Motion
+    from motionlift.motion.file import Motion
+    from motionlift.video.marks import MOTION, RECORD, VIDEO
     from motionlift.video.writing import check_output
     from motionlift.work import cast as casting
     from motionlift.work import prepare
     from motionlift.work.record import Costs, is_tuned
 
-    check_outputs(output, (".json",))
+    check_outputs(output, VIDEO, RECORD)
     if keep_motion is not None:
-        check_output(keep_motion, (SUFFIX,))
+        for given in (motion, *[path for path, _ in mixed_of(mixed)]):
+            check_not_same(keep_motion, given)
+        check_output(keep_motion, MOTION)
     prepare.check_prompt(prompt)
     lifted = Motion.load(motion)
     request = prepare.ask(lifted.method, values, prompt=prompt, seed=seed, motion=lifted)
@@ -238,11 +242,12 @@ def export(
 ) -> None:
     """Write what was tuned as an adapter that other programs load."""
     from motionlift.motion.export import check_reader, export_adapter
-    from motionlift.motion.file import SUFFIX, Motion
+    from motionlift.motion.file import Motion
+    from motionlift.video.marks import ADAPTER
     from motionlift.video.writing import check_output
 
-    check_output(output, (SUFFIX,))
     check_not_same(output, motion)
+    check_output(output, ADAPTER)
     check_reader(form)
     missed = export_adapter(Motion.load(motion), output, form, rank)
     if missed is not None:
@@ -268,24 +273,28 @@ def inspect(
     values = values_of(settings, read=read, source_prompt=source_prompt, subjects=subjects)
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
+    from motionlift.video.marks import DRAWING, SHEET
     from motionlift.video.sheets import contact_sheet
+    from motionlift.video.writing import replacing, write_video
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting, lifted
     from motionlift.work.record import Costs
 
-    check_outputs(output, (".png",), reference)
+    check_outputs(output, DRAWING, SHEET, reference)
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
     with Live() as live:
         job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
         live.show("lift", 0, None)
-        found = lifted(job, reference, Lifting(), Costs(job.model), live.step)
+        costs = Costs(job.model)
+        found = lifted(job, reference, Lifting(), costs, live.step)
         live.show("draw", 0, None)
         drawn = draw_lifted(found.motion, found.reference)
-    notice(found.reference.notices)
-    drawn.save(output)
+    notice([*found.reference.notices, *costs.notices])
     wide = max(drawn.frames.shape[1:3]) > WIDE
-    contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
+    with replacing(output, DRAWING) as video:
+        write_video(video, drawn.frames.numpy(), drawn.fps, DRAWING)
+        contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
     wrote([output, output.with_suffix(".png")])
 
 
@@ -334,6 +343,6 @@ def _beside(video: "Video") -> "Video":
 
 def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool) -> None:
     """Save a video with its record and report."""
-    notice(video.clip.notices)
+    notice([*video.clip.notices, *video.record.get("notices", ())])
     record = video.save(output, {"command": COMMAND_LINE.get(), **added})
     report_costs(record, [output, output.with_suffix(".json")], as_json)

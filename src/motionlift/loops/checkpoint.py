@@ -1,15 +1,17 @@
 """Training state on disk: modules, optimiser moments and step, as safetensors, written whole or not at all."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from motionlift.motion.file import write_tensors
+from motionlift.video.marks import CHECKPOINT, KEY
+from motionlift.video.writing import replacing
 
 
 @runtime_checkable
@@ -55,7 +57,7 @@ def save_checkpoint(
         about: what else to say, ready for JSON.
 
     Raises:
-        OSError: the file cannot be written.
+        OutputError: the file cannot be written, or would replace one that is no checkpoint.
     """
     tensors: dict[str, Tensor] = {}
     for name, module in modules.items():
@@ -63,16 +65,9 @@ def save_checkpoint(
     for name, optimizer in optimizers.items():
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{name}.{number}.{key}": torch.as_tensor(value) for key, value in state.items()}
-    partial = path.with_suffix(".partial")
-    try:
-        save_file(
-            {key: value.cpu().clone().contiguous() for key, value in tensors.items()},
-            partial,
-            {"step": json.dumps(step), "about": json.dumps(dict(about or {}))},
-        )
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    told = {"step": json.dumps(step), "about": json.dumps(dict(about or {})), KEY: CHECKPOINT.name}
+    with replacing(path, CHECKPOINT) as partial:
+        write_tensors(partial, tensors, told)
 
 
 def about_checkpoint(path: Path) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 
 from motionlift.errors import MotionError, OutputError
 from motionlift.loops.checkpoint import Optimizer, Stateful, about_checkpoint, load_checkpoint, save_checkpoint
-from motionlift.motion.lock import empty, held
-from motionlift.video.writing import replacing
+from motionlift.motion import run_files
+from motionlift.motion.lock import held
+from motionlift.motion.run_files import CHECKPOINT, HEAD, LOSS_TABLE, LOSSES
+from motionlift.video.writing import remove_leftovers, replacing
 
-CHECKPOINT, LOSSES, PREVIEWS = "checkpoint.safetensors", "loss.csv", "previews"
-HEAD = ("step", "loss", "seconds")
 DAMAGES = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError)
 """What the libraries raise of a file that is no checkpoint, or of other tensors."""
 
@@ -36,9 +36,13 @@ class Row:
 class RunFolder:
     """A folder that this process holds; made by :func:`opened`."""
 
-    def __init__(self, path: Path, content: Mapping[str, Any]):
+    def __init__(self, path: Path, content: Mapping[str, Any], is_needed: bool = True):
         self.path = path
         self.content = content
+        self.is_needed = is_needed
+        """Whether work ends where the folder cannot be written; else it goes on, and a notice says so."""
+        self.notices: list[str] = []
+        """What a person should know."""
         self.removed = False
         """Whether it is to go."""
         self._rows: list[Row] = []
@@ -52,18 +56,24 @@ class RunFolder:
         """Write checkpoint and losses; what was there before stays where that fails.
 
         Raises:
-            OutputError: they cannot be written.
+            OutputError: they cannot be written, and are needed.
         """
+        try:
+            self._write(step, trained, optimizer, more)
+        except OutputError as error:
+            if self.is_needed:
+                raise OutputError(f"{error}; the last checkpoint stays") from error
+            told = f"the tuning run is not kept, should it be stopped: {error}"
+            self.notices += [] if told in self.notices else [told]
+
+    def _write(self, step: int, trained: Stateful, optimizer: Optimizer, more: Mapping[str, Any]) -> None:
         # The losses first: rows beyond the checkpoint do no harm, and lacking ones would never come back.
-        with replacing(self.path / LOSSES, (".csv",)) as partial, partial.open("w", newline="") as file:
+        with replacing(self.path / LOSSES, LOSS_TABLE) as partial, partial.open("w", newline="") as file:
             lines = csv.writer(file)
             lines.writerow(HEAD)
             lines.writerows((row.step, repr(row.loss), f"{row.seconds:.3f}") for row in self._rows)
-        try:
-            about = {"content": self.content, **more}
-            save_checkpoint(self.checkpoint, step, {"adapter": trained}, {"adamw": optimizer}, about)
-        except (OSError, SafetensorError) as error:
-            raise _unwritable(self.path, error, "the last checkpoint stays") from error
+        about = {"content": self.content, **more}
+        save_checkpoint(self.checkpoint, step, {"adapter": trained}, {"adamw": optimizer}, about)
 
     def check(self) -> None:
         """Refuse a checkpoint of another run.
@@ -83,7 +93,6 @@ class RunFolder:
         Raises:
             MotionError: the checkpoint is damaged, that of another run, or of more than ``most`` steps.
         """
-        self.checkpoint.with_suffix(".partial").unlink(missing_ok=True)  # a kill may have left it
         if not self.checkpoint.exists():
             return 0, {}
         self.check()
@@ -127,9 +136,9 @@ class RunFolder:
             ) from error
 
     def remove(self) -> None:
-        """Empty the folder, once what it was for is done; it goes itself when it is no longer held."""
+        """Remove what the run wrote, once what it was for is done; the folder goes when it is no longer held."""
         if is_first_process():
-            empty(self.path)
+            run_files.remove(self.path)
             self.removed = True
 
     def log(self, row: Row) -> None:
@@ -148,21 +157,29 @@ def processes() -> int:
 
 
 @contextmanager
-def opened(path: Path, content: Mapping[str, Any], wait: bool = False) -> Iterator[RunFolder]:
+def opened(path: Path, content: Mapping[str, Any], wait: bool = False, is_needed: bool = True) -> Iterator[RunFolder]:
     """Hold a folder, made if need be, until left; of several processes of one run, the first holds it and the others read.
 
     Args:
         path: the folder.
         content: all that decides the run, ready for JSON; a checkpoint of another content is refused.
         wait: wait for a run that holds it.
+        is_needed: whether work is to end where the folder can no longer be written.
 
     Raises:
         MotionError: its checkpoint is damaged, or that of another run.
-        OutputError: it cannot be made or written, or another run holds it and is not waited for.
+        OutputError: it cannot be made or written, something lies in it that a run would replace and did not write, or another run
+            holds it and is not waited for.
     """
-    folder = RunFolder(path, content)
+    folder = RunFolder(path, content, is_needed)
     with held(path, wait) if is_first_process() else nullcontext():
-        folder.check()
+        try:
+            if is_first_process():
+                run_files.claim(path)
+                remove_leftovers(path, all_of_them=True)
+            folder.check()
+        except OSError as error:
+            raise _unwritable(path, error, "give another folder") from error
         yield folder
     if folder.removed:
         with suppress(OSError):  # as where another run has begun in it

@@ -16,9 +16,10 @@ from motionlift.core.schedule import Level
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.loops import sample
 from motionlift.loops.adapters import Tunable
-from motionlift.loops.run_folder import PREVIEWS, RunFolder, is_first_process
+from motionlift.loops.run_folder import RunFolder, is_first_process
 from motionlift.loops.tune import Tuning, tune
 from motionlift.motion import names
+from motionlift.motion.run_files import PREVIEWS
 from motionlift.video.clip import Clip
 from motionlift.video.sheets import contact_sheet
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from motionlift.errors import MotionError, SettingError
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, low_rank
-from motionlift.motion.file import SUFFIX, Motion, write_tensors
+from motionlift.motion.file import Motion, write_tensors
+from motionlift.video.marks import ADAPTER, KEY
 from motionlift.video.writing import replacing
 
 READERS = ("diffusers", "comfyui", "peft")
@@ -132,6 +133,6 @@ def export_adapter(motion: Motion, path: Path, reader: str, rank: int | None = N
         MotionliftError: as :func:`exported`; or an OutputError, where the file cannot be written.
     """
     tensors, missed = exported(motion, reader, rank)
-    with replacing(path, (SUFFIX,)) as partial:
-        write_tensors(partial, tensors, {"format": "pt"})
+    with replacing(path, ADAPTER) as partial:
+        write_tensors(partial, tensors, {"format": "pt", KEY: ADAPTER.name})
     return missed

@@ -19,6 +19,7 @@ from motionlift.core.lattice import Lattice, Shape, halved
 from motionlift.errors import MotionError
 from motionlift.motion import names
 from motionlift.video.limits import RATES
+from motionlift.video.marks import MOTION
 from motionlift.video.writing import replacing
 
 
@@ -87,13 +88,13 @@ class Motion:
 
     def digest(self) -> str:
         """Hash of the whole motion; it is read tensor by tensor, and only one that is not laid out in order is copied."""
-        hashed = hashlib.sha256(self._about().encode())
+        hashed = hashlib.sha256(self.about().encode())
         for name, tensor in sorted(self.tensors.items()):
             hashed.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
             hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return hashed.hexdigest()
 
-    def _about(self) -> str:
+    def about(self) -> str:
         """All but the tensors, as the file's header says it."""
         about = {
             "format": FORMAT,
@@ -113,10 +114,10 @@ class Motion:
         """Write the file whole or not at all.
 
         Raises:
-            OutputError: it cannot be written there.
+            OutputError: it cannot be written there, or would replace a file that is no motion.
         """
-        with replacing(Path(path), (SUFFIX,)) as partial:
-            write_tensors(partial, self.tensors, {KEY: self._about()})
+        with replacing(Path(path), MOTION) as partial:
+            write_motion(partial, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Motion":
@@ -145,6 +146,15 @@ class Motion:
             reason = " ".join(str(error).split())[:200]
             raise MotionError(f"{file} is damaged or no motion file ({reason}); lift the motion again") from error
         return _parsed(file, about, tensors)
+
+
+def write_motion(path: Path, motion: Motion, more: Mapping[str, str] | None = None) -> None:
+    """Write a motion to a temporary path, with what else its header is to say.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_tensors(path, motion.tensors, {KEY: motion.about(), **(more or {})})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """A folder that one run holds at a time: a tuning run, a benchmark."""
 
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,8 +9,8 @@ from filelock import FileLock, Timeout
 
 from motionlift.errors import OutputError
 
-LOCK = ".lock"
-"""Name of the file in a folder that is locked while the folder is held."""
+LOCK = ".motionlift.lock"
+"""Name of the file in a folder that is locked while the folder is held; it is empty."""
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def held(path: Path, wait: bool = False) -> Iterator[None]:
         wait: wait for a run that holds it.
 
     Raises:
-        OutputError: it cannot be made or written, or another run holds it and is not waited for.
+        OutputError: it cannot be made or written, another run holds it and is not waited for, or the lock's file is not ours.
     """
     lock = _locked(path, wait)
     try:
@@ -40,6 +40,7 @@ def _locked(path: Path, wait: bool) -> FileLock:
     while True:
         try:
             path.mkdir(parents=True, exist_ok=True)
+            check_lock(path)
             lock.acquire()
             return lock
         except Timeout as error:
@@ -50,11 +51,16 @@ def _locked(path: Path, wait: bool) -> FileLock:
             raise OutputError(f"cannot write to {path}: {error.strerror or error}; give another folder") from error
 
 
-def empty(path: Path) -> None:
-    """Remove what is in a folder that this process holds, but for the lock; what cannot be removed stays."""
-    for inside in path.iterdir():
-        if inside.is_dir() and not inside.is_symlink():
-            shutil.rmtree(inside, ignore_errors=True)
-        elif inside.name != LOCK:
-            with suppress(OSError):
-                inside.unlink()
+def check_lock(path: Path) -> None:
+    """Refuse a folder in which a file with the lock's name is another's: ours are empty.
+
+    Raises:
+        OutputError: it is.
+    """
+    lock = path / LOCK
+    try:
+        about = lock.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(about.st_mode) or about.st_size:
+        raise OutputError(f"{lock} is no lock that motionlift wrote; give another folder, or remove it")

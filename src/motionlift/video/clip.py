@@ -14,6 +14,7 @@ from torch import Tensor
 from motionlift.core.tensors import Pixels
 from motionlift.errors import DivergenceError, InputError
 from motionlift.video.limits import FRAMES, SIDES, Image, check_bytes, check_rate, check_reading, check_side
+from motionlift.video.marks import CLIP, Kind
 from motionlift.video.reading import (
     Fitting,
     canvas_of,
@@ -23,7 +24,7 @@ from motionlift.video.reading import (
     moments_of_frames,
     sampled_frames,
 )
-from motionlift.video.writing import encode, replacing
+from motionlift.video.writing import replacing, write_video
 
 
 @dataclass(frozen=True)
@@ -171,17 +172,22 @@ class Clip:
         frames = np.stack([cv2.resize(frame, (width, height), interpolation=how) for frame in self.frames.numpy()])
         return replace(self, frames=torch.from_numpy(frames))
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, kind: Kind = CLIP) -> None:
         """Write an H.264 MP4 that plays everywhere: yuv420p, BT.709, index in front.
 
         The same clip gives the same bytes; the file appears whole or not at all. yuv420p needs even sides: an odd one
         gets its last row or column twice.
 
+        Args:
+            path: the MP4.
+            kind: what the file says it is; one of another kind is not replaced.
+
         Raises:
-            OutputError: another suffix than ``.mp4``, a folder, no parent folder, not writable, or a full disk.
+            OutputError: another suffix than ``.mp4``, a folder, no parent folder, a file that this program did not write, not
+                writable, or a full disk.
         """
-        with replacing(path) as temporary:
-            encode(temporary, self.frames.numpy(), self.fps)
+        with replacing(path, kind) as temporary:
+            write_video(temporary, self.frames.numpy(), self.fps, kind)
 
 
 def side_by_side(clips: Sequence[Clip], height: int = 256) -> Clip:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from motionlift.errors import InputError, SettingError
 from motionlift.video.clip import Clip, side_by_side
+from motionlift.video.marks import PICTURE, SHEET, exif_of
 from motionlift.video.writing import replacing
 
 Array = np.ndarray
@@ -53,8 +54,8 @@ def contact_sheet(clip: Clip, path: Path, columns: int = 6, side: int = SHEET_SI
     for number, picture in enumerate(pictures):
         top, left = number // across * (height + GAP), number % across * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
-    with replacing(path, (".png",)) as partial:
-        Image.fromarray(sheet).save(partial, format="PNG", optimize=True)
+    with replacing(path, SHEET) as partial:
+        Image.fromarray(sheet).save(partial, format="PNG", optimize=True, exif=exif_of(SHEET))
 
 
 def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 128) -> None:
@@ -88,7 +89,7 @@ def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 
         pictures.append(picture)
     shown = [round(1000 / clips[0][1].fps)] * len(pictures)
     shown[-1] += HELD
-    with replacing(path, (".webp",)) as partial:
+    with replacing(path, PICTURE) as partial:
         pictures[0].save(
             partial,
             format="WEBP",
@@ -98,6 +99,7 @@ def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 
             loop=0,
             quality=80,
             method=6,
+            exif=exif_of(PICTURE),
         )
 
 

@@ -1,12 +1,24 @@
-"""Files written whole or not at all, and the MP4 encoder."""
+"""Files written whole or not at all, in the place of none but our own, and the MP4 encoder.
+
+A file is written beside its place under a name of :data:`TEMPORARY`, which says whose it is, and takes its place once it is whole.
+What a process that was killed left so is removed by the next that writes in the folder: where that process is gone, or nothing was
+written for :data:`STALE_AFTER` seconds.
+"""
 
 import errno
+import functools
+import hashlib
+import json
 import os
+import platform
+import re
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from motionlift.errors import OutputError
+from motionlift.video.marks import CLIP, Kind, marked_json, seal
 
 CRF = "10"
 """x264's quality of written videos, visually lossless (ours: 64x64 videos of saturated shapes show any loss)."""
@@ -24,13 +37,19 @@ ENCODER_THREADS = 1
 """Threads of the encoder (ours): x264's output depends on their number, and the same clip is to give the same bytes."""
 
 
-def check_output(path: str | Path, suffixes: Sequence[str] = (".mp4",)) -> None:
+TEMPORARY = re.compile(r"\.motionlift-(?:(?P<machine>[0-9a-f]{8})-(?P<process>[0-9]+)-)?[0-9a-f]{16}\.tmp")
+"""Names of files that are being written: machine and process, which versions up to 0.1 did not say, and something random."""
+STALE_AFTER = 24 * 3600
+"""Seconds without a change after which nobody writes a file any more (ours: a write takes minutes)."""
+
+
+def check_output(path: str | Path, kind: Kind = CLIP) -> None:
     """Make sure, before long work, that a file can be written at ``path``, by writing a small one beside it.
 
     Raises:
-        OutputError: another suffix, a folder, no parent folder, not writable, or a full disk.
+        OutputError: as :func:`check_place`; not writable, or a full disk.
     """
-    target = _writable(path, suffixes)
+    target = check_place(path, kind)
     temporary = _beside(target)
     try:
         temporary.write_bytes(bytes(1 << 16))
@@ -41,23 +60,38 @@ def check_output(path: str | Path, suffixes: Sequence[str] = (".mp4",)) -> None:
 
 
 @contextmanager
-def replacing(path: str | Path, suffixes: Sequence[str] = (".mp4",)) -> Iterator[Path]:
+def replacing(path: str | Path, kind: Kind = CLIP) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; what is written there takes its place once the block ends well.
 
-    Whatever goes wrong inside, Ctrl-C included, leaves neither the temporary file nor a change at ``path``.
+    Whatever goes wrong inside, Ctrl-C included, leaves neither the temporary file nor a change at ``path``. The caller writes the
+    mark of the kind.
 
     Raises:
         OutputError: as :func:`check_output`.
     """
-    target = _writable(path, suffixes)
+    target = check_place(path, kind)
     temporary = _beside(target)
     try:
         yield temporary
+        check_place(path, kind)  # somebody may have put a file there meanwhile
         os.replace(temporary, target)
     except (OSError, FFmpegError) as error:
         raise _unwritable(path, error) from error
     finally:
         _discard(temporary)
+
+
+def write_json(path: Path, kind: Kind, content: Mapping[str, Any], indent: int) -> dict[str, Any]:
+    """Write JSON with the mark of its kind to a temporary path; returns it as it was written."""
+    marked = marked_json(kind, content)
+    path.write_text(json.dumps(marked, indent=indent), encoding="utf-8")
+    return marked
+
+
+def write_video(path: Path, frames: np.ndarray, fps: float, kind: Kind) -> None:
+    """Encode frames with the mark of their kind to a temporary path."""
+    encode(path, frames, fps)
+    seal(path, kind)
 
 
 # Encoding
@@ -93,10 +127,14 @@ def encode(path: Path, frames: np.ndarray, fps: float) -> None:
 # Output files
 
 
-def _writable(path: str | Path, suffixes: Sequence[str]) -> Path:
-    """The real file behind ``path``, after what can be said without writing."""
-    if Path(path).suffix.lower() not in suffixes:
-        raise OutputError(f"cannot write {str(path)!r}: the name must end in {' or '.join(suffixes)}")
+def check_place(path: str | Path, kind: Kind) -> Path:
+    """The real file behind ``path``, after what can be said without writing.
+
+    Raises:
+        OutputError: another suffix, a folder, no parent folder, read-only, or there is a file that this program did not write.
+    """
+    if kind.suffixes and Path(path).suffix.lower() not in kind.suffixes:
+        raise OutputError(f"cannot write {str(path)!r}: the name must end in {' or '.join(kind.suffixes)}")
     try:
         target = Path(path).resolve()
         if target.is_dir():
@@ -111,13 +149,72 @@ def _writable(path: str | Path, suffixes: Sequence[str]) -> Path:
                 raise OutputError(f"cannot write {path}: {place} is read-only; choose another place")
         if target.exists() and not os.access(target, os.W_OK):
             raise OutputError(f"cannot write {path}: it may not be overwritten; choose another name")
+        if target.exists() and not kind.wrote(target):
+            raise OutputError(
+                f"cannot write {path}: the file that is there is no {kind.name} as motionlift wrote it; choose another name, or "
+                "remove it"
+            )
     except (OSError, ValueError, RuntimeError) as error:
         raise _unwritable(path, error) from error
     return target
 
 
+def companion(path: str | Path, suffix: str) -> Path:
+    """The file that goes with a video: its name with another suffix.
+
+    Raises:
+        OutputError: that file goes with another video of the folder, whose suffix is in other letters: ``x.MP4`` beside ``x.mp4``.
+    """
+    video = Path(path)
+    other = video.with_suffix(suffix)
+    with suppress(OSError):  # as where there is no such folder: writing says so
+        alike = [own for own in video.parent.glob("*") if own.stem == video.stem and own.suffix.lower() == ".mp4"]
+        others = [own.name for own in alike if own.name != video.name and not (video.exists() and own.samefile(video))]
+        if others and other.exists():
+            raise OutputError(f"cannot write {other}: it goes with {others[0]}; choose another name than {video.name}")
+    return other
+
+
 def _beside(target: Path) -> Path:
-    return target.with_name(f".motionlift-{secrets.token_hex(8)}.tmp")
+    """A name for the file until it is whole."""
+    _clean_once(target.parent)
+    return target.with_name(f".motionlift-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+
+
+@functools.lru_cache(maxsize=1024)
+def _clean_once(folder: Path) -> None:
+    """Remove what was left in a folder, the first time that this process writes there: looking through large ones takes long."""
+    remove_leftovers(folder)
+
+
+def remove_leftovers(folder: Path, all_of_them: bool = False) -> None:
+    """Remove what processes that are gone left of files in a folder; ``all_of_them`` where none can be at work there."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            named = TEMPORARY.fullmatch(path.name)
+            if named is not None and not path.is_symlink() and (all_of_them or _is_left(path, named)):
+                _discard(path)
+
+
+def _is_left(path: Path, named: re.Match[str]) -> bool:
+    """Whether nobody writes a file any more."""
+    if named["machine"] == _machine():
+        try:
+            os.kill(int(named["process"]), 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:  # there is one, another user's
+            pass
+    return time.time() - path.stat().st_mtime > STALE_AFTER
+
+
+@functools.cache
+def _machine() -> str:
+    """Where the numbers of processes mean the same: one start of one machine, and one container on it."""
+    told = [platform.node()]
+    with suppress(OSError):
+        told += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
 
 
 def _discard(temporary: Path) -> None:

@@ -144,11 +144,12 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     source = Source(wide.sha256, float(wide.fps), job.shape)
     content = _content(job, source, wide)
     name = cache.key(content)
-    with costs.phase("lift"), _kept_run(job, how, content) as folder:
+    with costs.phase("lift"), _kept_run(job, how, content, costs) as folder:
         # A named folder is to hold the run, so that a motion that was lifted before does not serve.
-        kept = cache.find(name) if how.cached and how.folder is None else None
-        if kept is not None:
-            motion = replace(kept, model=model.about.name, settings=asdict(settings))
+        found = cache.find(name) if how.cached and how.folder is None else cache.Found(None)
+        costs.note(found.notices)
+        if found.motion is not None:
+            motion = replace(found.motion, model=model.about.name, settings=asdict(settings))
         else:
             motion = Motion(
                 tensors=_tensors(job, clip, wide, folder, how.previews, costs, advance),
@@ -162,10 +163,10 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
                 fingerprint=model.about.fingerprint,
             )
             if how.cached:
-                cache.keep(name, motion)
+                costs.note(cache.keep(name, motion))
         if folder is not None and how.folder is None:
             folder.remove()
-    return Lifted(motion, clip, kept is not None)
+    return Lifted(motion, clip, found.motion is not None)
 
 
 def _check_lifting(job: Job, how: Lifting) -> None:
@@ -193,7 +194,7 @@ def _check_rate(job: Job, how: Lifting, reference: Clip) -> None:
 
 
 @contextmanager
-def _kept_run(job: Job, how: Lifting, content: Mapping[str, Any]) -> Iterator[RunFolder | None]:
+def _kept_run(job: Job, how: Lifting, content: Mapping[str, Any], costs: Costs) -> Iterator[RunFolder | None]:
     """The folder of a tuning run: the named one, or one of its own beside the cache; none where nothing is tuned or kept."""
     if not isinstance(job.method, Tuner) or not (how.folder or how.cached):
         yield None
@@ -205,12 +206,14 @@ def _kept_run(job: Job, how: Lifting, content: Mapping[str, Any]) -> Iterator[Ru
             folder = stack.enter_context(run_folder.opened(how.folder, own))
         else:
             try:
-                place = cache.run_place(cache.key(content))
-                folder = stack.enter_context(run_folder.opened(place, own, wait=run_folder.processes() == 1))
-            except OutputError:  # a cache that cannot be written is no reason to fail
+                place, is_alone = cache.run_place(cache.key(content)), run_folder.processes() == 1
+                folder = stack.enter_context(run_folder.opened(place, own, wait=is_alone, is_needed=False))
+            except OutputError as error:  # a cache that cannot be written is no reason to fail
+                costs.note([str(error)])
                 folder = None
         try:
             yield folder
+            costs.note([] if folder is None else folder.notices)
         except KeyboardInterrupt as stop:
             if folder is None or not folder.checkpoint.exists():
                 raise

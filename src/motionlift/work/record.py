@@ -1,7 +1,5 @@
 """Finished videos and the records of how they came about. A record is written here alone."""
 
-import hashlib
-import json
 import platform
 import resource
 import sys
@@ -22,7 +20,8 @@ from motionlift.core.settings import with_values
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
-from motionlift.video.writing import replacing
+from motionlift.video.marks import RECORD, VIDEO, hash_of
+from motionlift.video.writing import companion, replacing, write_json, write_video
 from motionlift.work.prepare import Job
 
 
@@ -52,14 +51,13 @@ class Video:
             The record as it was written.
 
         Raises:
-            OutputError: one of them cannot be written.
+            OutputError: one of them cannot be written, or would replace a file that this program did not write.
         """
-        with replacing(Path(path).with_suffix(".json"), (".json",)) as partial:
-            self.clip.save(path)
-            digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            record = {**(added or {}), **self.record, "output": {"path": str(path), "sha256": digest}}
-            partial.write_text(json.dumps(record, indent=2))
-        return record
+        # Both are whole before either takes its place.
+        with replacing(companion(path, ".json"), RECORD) as record, replacing(path, VIDEO) as video:
+            write_video(video, self.clip.frames.numpy(), self.clip.fps, VIDEO)
+            output = {"path": str(path), "sha256": hash_of(video).hex()}
+            return write_json(record, RECORD, {**(added or {}), **self.record, "output": output}, indent=2)
 
 
 @dataclass
@@ -72,6 +70,12 @@ class Costs:
     """Phases so far."""
     losses: list[float] = field(default_factory=list)
     """Loss of every step that tuned or guided."""
+    notices: list[str] = field(default_factory=list)
+    """What a person should know of how it went."""
+
+    def note(self, notices: Sequence[str]) -> None:
+        """Take in what a person should know, each once."""
+        self.notices += [notice for notice in dict.fromkeys(notices) if notice not in self.notices]
 
     @contextmanager
     def phase(self, name: str, counted: Passes | None = None) -> Iterator[None]:
@@ -83,8 +87,9 @@ class Costs:
         self.phases.append(Phase(name, time.perf_counter() - started, passes))
 
     def told(self) -> dict[str, Any]:
-        """Seconds, passes and memory, as records say them."""
+        """Seconds, passes, memory and notices, as records say them."""
         return {
+            **({"notices": list(self.notices)} if self.notices else {}),
             "seconds": round(sum(phase.seconds for phase in self.phases), 3),
             "passes": {
                 "forward": sum(phase.passes.forward for phase in self.phases),

@@ -14,7 +14,8 @@ from torch import Tensor
 from motionlift.errors import InputError, OutputError, SettingError
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES
-from motionlift.video.writing import replacing
+from motionlift.video.marks import TRUTH, WORLD
+from motionlift.video.writing import check_place, replacing, write_json, write_video
 from motionlift.world.scenes import BACKGROUNDS, COLOURS, PATTERNS, Scene, render, sample
 from motionlift.world.shapes import SHAPES
 
@@ -71,17 +72,21 @@ def write_world(
 
     Raises:
         SettingError: an odd side.
-        OutputError: a file cannot be written there.
+        OutputError: a file cannot be written there, or would replace one that this program did not write.
     """
     if side % 2:
         raise SettingError(f"size is {side}; give an even number of pixels, as an MP4 has no odd sides")
     make_folder(folder)
-    for number in range(count):
+    paths = [folder / f"{number:04d}.mp4" for number in range(count)]
+    for path in paths:
+        check_place(path, WORLD)
+        check_place(path.with_suffix(".json"), TRUTH)
+    for number, path in enumerate(paths):
         scene = sample(seed, number, frames)
-        path = folder / f"{number:04d}.mp4"
-        _rendered(scene, side).save(path)
-        with replacing(path.with_suffix(".json"), (".json",)) as partial:
-            partial.write_text(json.dumps(scene.record(), indent=1))
+        clip = _rendered(scene, side)
+        with replacing(path.with_suffix(".json"), TRUTH) as truth, replacing(path, WORLD) as video:
+            write_video(video, clip.frames.numpy(), clip.fps, WORLD)
+            write_json(truth, TRUTH, scene.record(), indent=1)
         advance(number + 1)
 
 

@@ -167,6 +167,9 @@ def test_bad_outputs_are_refused(records: Path, tmp_path: Path):
     with pytest.raises(OutputError, match="it is the records"):
         write_report(tmp_path / "mine-means.csv", tmp_path / "mine.html")
     assert (tmp_path / "mine-means.csv").read_bytes() == records.read_bytes()
+    with pytest.raises(OutputError, match=r"mine-means\.csv: the file that is there is no table"):
+        write_report(records, tmp_path / "mine.html")
+    (tmp_path / "mine-means.csv").unlink()
     (tmp_path / "mine-pairs.csv").mkdir()
     with pytest.raises(OutputError, match=r"mine-pairs\.csv"):
         write_report(records, tmp_path / "mine.html")

@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,16 @@ from motionlift.bench.report.tables import Estimate, table
 from motionlift.bench.report.wall import Embedder, Wall, wall
 from motionlift.errors import InputError, OutputError
 from motionlift.page import template
+from motionlift.video.marks import signed, signed_text, table_of
 from motionlift.video.writing import check_output, replacing
 
 TEMPLATE = Path(__file__).with_name("report.html")
-SUFFIX = ".html"
+REPORT = signed("report", ".html", "<title>motionlift report</title>")
+"""The page."""
+TABLES_KIND = signed(
+    "tables", ".md", "# Report\n\nMeans with bootstrap 95 % intervals, in which the cells of one reference"
+)
+"""Its tables; those of versions without marks are told by how they begin."""
 COSTS = {
     "lift_seconds": ("lift, s", 1, 1),
     "cast_seconds": ("cast, s", 1, 1),
@@ -120,12 +127,12 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
 
     Raises:
         InputError: there are no records of ``motionlift bench``.
-        OutputError: a file cannot be written.
+        OutputError: a file cannot be written, or would replace one that is not of an earlier report.
     """
     path = records / RECORDS if records.is_dir() else records
     if not path.is_file():
         raise InputError(f"{records} holds no records; give the file {RECORDS} of a run, or its folder")
-    check_output(output, (SUFFIX,))
+    check_output(output, REPORT)
     lines = read_lines(path)
     embedder = Embedder(path.parent)
     found = sections(with_diversity(lines.records, embedder.path))
@@ -133,22 +140,25 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
         raise InputError(f"{path} holds no record of motionlift bench; give a file that it wrote")
     parts = [_part(number, section, embedder) for number, section in enumerate(found)]
     ranked, told = list(agreements(found)), [_without_home(each) for each in mixtures(found)]
-    texts = {
-        output: page(parts, _versions(found), told),
-        output.with_name(output.stem + TABLES): markdown(parts, told),
-        output.with_name(output.stem + MEANS_FILE): _csv(MEANS, means(found)),
-        output.with_name(output.stem + PAIRS_FILE): _csv(PAIRS, differences(found)),
-        **({output.with_name(output.stem + AGREEMENT_FILE): _csv(AGREEMENTS, ranked)} if ranked else {}),
-    }
-    for place in texts:
+    texts = [
+        (output, REPORT, signed_text(REPORT, page(parts, _versions(found), told))),
+        (output.with_name(output.stem + TABLES), TABLES_KIND, signed_text(TABLES_KIND, markdown(parts, told))),
+        (output.with_name(output.stem + MEANS_FILE), table_of("table", MEANS), _csv(MEANS, means(found))),
+        (output.with_name(output.stem + PAIRS_FILE), table_of("table", PAIRS), _csv(PAIRS, differences(found))),
+    ]
+    if ranked:
+        name = output.with_name(output.stem + AGREEMENT_FILE)
+        texts.append((name, table_of("table", AGREEMENTS), _csv(AGREEMENTS, ranked)))
+    for place, kind, _ in texts:
         if place.exists() and place.samefile(path):
             raise OutputError(f"cannot write {place}: it is the records; choose another name")
-        check_output(place, (place.suffix,))
-    for place, text in texts.items():
-        with replacing(place, (place.suffix,)) as partial:
+        check_output(place, kind)
+    with ExitStack() as stack:  # all are whole before any takes its place
+        for place, kind, text in texts:
+            partial = stack.enter_context(replacing(place, kind))
             partial.write_text(text, encoding="utf-8", errors="replace", newline="")
     foreign = sum(measurement(record) is None for record in lines.records)
-    return list(texts), _notices(path, lines.lost + foreign, found)
+    return [place for place, *_ in texts], _notices(path, lines.lost + foreign, found)
 
 
 def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:

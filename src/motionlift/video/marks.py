@@ -1,0 +1,275 @@
+"""The marks by which files of this program are told from all others: only such files are ever replaced or removed.
+
+Each kind of file carries its mark where its format has room for one, and the mark names the kind, so that a record never takes the
+place of a truth. Where that costs nothing the mark holds a hash of the rest: what somebody changed since is theirs. Marks are read
+without running or unpickling anything. Files of versions before there were marks are told by what only they hold.
+"""
+
+import hashlib
+import json
+import struct
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import ExifTags, Image
+from safetensors import SafetensorError, safe_open
+
+KEY = "written_by_motionlift"
+"""Key of the mark in JSON and in the header of safetensors."""
+BOX = uuid.uuid5(uuid.NAMESPACE_DNS, "motionlift").bytes
+"""Type of the box that ends an MP4 (ISO/IEC 14496-12, 11.1: readers skip boxes of a ``uuid`` that they do not know)."""
+BOX_FORMAT = ">I4s16s16s32s"
+"""The box: its length, ``uuid``, :data:`BOX`, the kind of file, and SHA-256 of all that comes before."""
+MOST_JSON = 2**26
+"""Largest JSON file that is looked into, bytes (ours: a thousand times the largest record)."""
+MOST_TEXT = 2**28
+"""Largest page or table that is looked into, bytes (ours)."""
+FOREIGN = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    SyntaxError,
+    SafetensorError,
+    Image.DecompressionBombError,
+)
+"""What looking for a mark may raise in a file that holds something else; Pillow has SyntaxError for broken PNGs."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file that this program writes."""
+
+    name: str
+    """What messages call it."""
+    suffixes: tuple[str, ...]
+    """How its names may end, in small letters; any way where there are none."""
+    is_marked: Callable[[Path], bool]
+    """Whether a file carries the mark; raises one of :data:`FOREIGN` where it holds something else."""
+
+    def wrote(self, path: Path) -> bool:
+        """Whether a file is one that this program wrote, of this kind, as it wrote it; what cannot be read is not."""
+        try:
+            return self.is_marked(path)
+        except FOREIGN:
+            return False
+
+
+# Videos
+
+
+def sealed(name: str, earlier: Callable[[Path], bool] = lambda path: False) -> Kind:
+    """A kind of MP4: its last box names it.
+
+    Args:
+        name: what messages call it, of at most 16 letters.
+        earlier: tells those of versions that had no marks.
+    """
+    return Kind(name, (".mp4",), lambda path: _is_sealed(path, name) or earlier(path))
+
+
+def seal(path: Path, kind: Kind) -> None:
+    """Write the mark to the end of an MP4; the same file gets the same mark."""
+    digest = hash_of(path)
+    with path.open("ab") as file:
+        file.write(struct.pack(BOX_FORMAT, struct.calcsize(BOX_FORMAT), b"uuid", BOX, kind.name.encode(), digest))
+
+
+def _is_sealed(path: Path, name: str) -> bool:
+    size = struct.calcsize(BOX_FORMAT)
+    length = path.stat().st_size - size
+    if length < 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(length)
+        *head, told, digest = struct.unpack(BOX_FORMAT, file.read(size))
+    return head == [size, b"uuid", BOX] and told.rstrip(b"\0") == name.encode() and digest == hash_of(path, length)
+
+
+def hash_of(path: Path, length: int | None = None) -> bytes:
+    """SHA-256 of a file, or of its first ``length`` bytes."""
+    hashed, left = hashlib.sha256(), path.stat().st_size if length is None else length
+    with path.open("rb") as file:
+        while left and (piece := file.read(min(left, 2**20))):
+            hashed.update(piece)
+            left -= len(piece)
+    return hashed.digest()
+
+
+# JSON
+
+
+def keyed(name: str, earlier: Callable[[Mapping[str, Any]], bool] = lambda told: False) -> Kind:
+    """A kind of JSON: a key names it, with a hash of the others; ``earlier`` tells those of versions that had no marks."""
+
+    def is_marked(path: Path) -> bool:
+        told = dict(json_of(path))
+        mark = told.pop(KEY, None)
+        return earlier(told) if mark is None else mark == _json_mark(name, told)
+
+    return Kind(name, (".json",), is_marked)
+
+
+def marked_json(kind: Kind, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What is ready for JSON, with its mark."""
+    return {**content, KEY: _json_mark(kind.name, json.loads(json.dumps(content)))}
+
+
+def json_of(path: Path) -> Mapping[str, Any]:
+    """The object of a JSON file.
+
+    Raises:
+        ValueError: it is none, or too large; or others of :data:`FOREIGN`.
+    """
+    if path.stat().st_size > MOST_JSON:
+        raise ValueError("too large")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(told, dict):
+        raise ValueError("no object")
+    return told
+
+
+def _json_mark(name: str, content: Mapping[str, Any]) -> str:
+    return f"{name} {hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}"
+
+
+# Tensors
+
+
+def headed(name: str, earlier: Callable[[Mapping[str, str]], bool] = lambda told: False) -> Kind:
+    """A kind of safetensors: its header names it; ``earlier`` tells by the header those of versions that had no marks."""
+
+    def is_marked(path: Path) -> bool:
+        told = header_of(path)
+        return told.get(KEY) == name or earlier(told)
+
+    return Kind(name, (".safetensors",), is_marked)
+
+
+def header_of(path: Path) -> Mapping[str, str]:
+    """What the header of a safetensors file says besides its tensors, which stay unread.
+
+    Raises:
+        SafetensorError: it is no such file, or damaged; or others of :data:`FOREIGN`.
+    """
+    with safe_open(path, framework="np") as file:
+        return file.metadata() or {}
+
+
+# Pictures
+
+
+def drawn(name: str, suffix: str) -> Kind:
+    """A kind of PNG or WebP: its Exif names the software."""
+
+    def is_marked(path: Path) -> bool:
+        with Image.open(path, formats=("PNG", "WEBP")) as picture:
+            return picture.getexif().get(ExifTags.Base.Software) == _software(name)
+
+    return Kind(name, (suffix,), is_marked)
+
+
+def exif_of(kind: Kind) -> Image.Exif:
+    """What a picture of a kind is saved with."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = _software(kind.name)
+    return exif
+
+
+def _software(name: str) -> str:
+    return f"motionlift: {name}"
+
+
+# Text
+
+
+def signed(name: str, suffix: str, earlier: str | None = None) -> Kind:
+    """A kind of HTML or Markdown: a comment at its end names it, with a hash of the rest.
+
+    Args:
+        name: what messages call it.
+        suffix: how its names end.
+        earlier: what alone those of versions that had no marks hold.
+    """
+
+    def is_marked(path: Path) -> bool:
+        if path.stat().st_size > MOST_TEXT:
+            return False
+        text = path.read_bytes().decode()
+        body, mark, rest = text.rpartition(f"\n<!-- {KEY}: ")
+        if not mark:
+            return earlier is not None and earlier in text
+        return mark + rest == _comment(name, body)
+
+    return Kind(name, (suffix,), is_marked)
+
+
+def signed_text(kind: Kind, text: str) -> str:
+    """A page or tables, with the mark."""
+    return text + _comment(kind.name, text)
+
+
+def _comment(name: str, text: str) -> str:
+    return f"\n<!-- {KEY}: {name} {hashlib.sha256(text.encode(errors='replace')).hexdigest()} -->\n"
+
+
+def opened_by(name: str, suffix: str, line: str) -> Kind:
+    """A kind of text that has no room for a mark but its first lines, which no other file is likely to have."""
+
+    def is_marked(path: Path) -> bool:
+        with path.open("rb") as file:
+            begins, ends = file.read(len(line.encode())), file.read(1)
+        return begins == line.encode() and ends in (b"", b"\n", b"\r")
+
+    return Kind(name, (suffix,), is_marked)
+
+
+def table_of(name: str, head: Sequence[str]) -> Kind:
+    """A kind of CSV, which knows no comments: it is told by its head."""
+    return opened_by(name, ".csv", ",".join(head))
+
+
+# The kinds that more than one room writes
+
+
+def _is_earlier_record(told: Mapping[str, Any]) -> bool:
+    names = {"prompt", "seed", "method", "settings", "model", "motion_sha256", "versions", "output"}
+    return names <= told.keys() and "motionlift" in told["versions"] and "sha256" in told["output"]
+
+
+def _is_earlier_truth(told: Mapping[str, Any]) -> bool:
+    return {"caption", "motion", "camera", "background", "objects"} == told.keys()
+
+
+def _is_recorded(path: Path) -> bool:
+    """Whether the record beside a video names its hash."""
+    record = path.with_suffix(".json")
+    return RECORD.wrote(record) and json_of(record)["output"]["sha256"] == hash_of(path).hex()
+
+
+RECORD = keyed("record", _is_earlier_record)
+"""The JSON beside a video."""
+TRUTH = keyed("truth", _is_earlier_truth)
+"""The JSON beside a clip of the world."""
+VIDEO = sealed("video", _is_recorded)
+"""A video that was cast, with a record beside it."""
+CLIP = sealed("clip")
+"""A video of frames alone."""
+WORLD = sealed("world clip")
+"""A video with a truth beside it."""
+DRAWING = sealed("drawing")
+"""A video of what was lifted."""
+MOTION = headed("motion", lambda told: "motionlift" in told)
+"""A motion; its header says all of it under a key of its own."""
+ADAPTER = headed("adapter")
+"""What ``export`` writes."""
+CHECKPOINT = Kind("checkpoint", (), headed("checkpoint", lambda told: {"step", "about"} <= told.keys()).is_marked)
+"""Training state; trainings of our own models name theirs in ways of their own."""
+SHEET = drawn("contact sheet", ".png")
+"""Frames in one picture."""
+PICTURE = drawn("moving picture", ".webp")
+"""Frames in a picture that moves."""
