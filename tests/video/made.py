@@ -1,12 +1,13 @@
 """Videos made by PyAV, each frame a grey level or colour that names it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import torch
+from av.video.reformatter import Colorspace, Interpolation
 
 from motionlift.video.clip import Clip
 
@@ -26,14 +27,25 @@ def write(
     rotation: tuple[float, bool, bool] | None = None,
     pixel_aspect: Fraction | None = None,
     lossless: bool = False,
+    codec: str = "",
+    pixels: str = "",
+    matrix: Colorspace = Colorspace.ITU601,
+    full: bool = False,
+    tags: Mapping[str, int] = {},
     **options: str,
 ) -> Path:
-    """Write images as H.264 in the container that the suffix names, evenly or at given times."""
+    """Write images in the container that the suffix names, evenly or at given times; as H.264 where no codec is named.
+
+    Planes of colour are made by ``matrix``, of full range where that is asked; the file says so only by ``tags``.
+    """
     with av.open(str(path), "w") as container:
-        codec = "libx264rgb" if lossless else "libx264"
-        stream = container.add_stream(codec, rate=rate, options={"crf": "0" if lossless else "4", **options})
+        quality = {"crf": "0" if lossless else "4"} if not codec or codec == "libx264" else {}
+        codec = codec or ("libx264rgb" if lossless else "libx264")
+        stream = container.add_stream(codec, rate=rate, options={**quality, **options})
         stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "rgb24" if lossless else "yuv420p" if not images[0].shape[0] % 2 else "yuv444p"
+        stream.pix_fmt = pixels or ("rgb24" if lossless else "yuv420p" if not images[0].shape[0] % 2 else "yuv444p")
+        for name, value in tags.items():
+            setattr(stream.codec_context, name, value)
         if milliseconds:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:
@@ -41,7 +53,14 @@ def write(
         if pixel_aspect:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         for number, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image, format="rgba" if image.shape[2] == 4 else "rgb24")
+            if stream.pix_fmt not in ("rgb24", "rgba", "bgra"):
+                frame = frame.reformat(
+                    format=stream.pix_fmt, dst_colorspace=matrix, dst_color_range=2 if full else 1,
+                    interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+                )  # fmt: skip
+                frame.colorspace, frame.color_range = tags.get("colorspace", 2), tags.get("color_range", 0)
+                frame.color_trc = tags.get("color_trc", 2)
             if milliseconds:
                 frame.pts, frame.time_base = milliseconds[number], Fraction(1, 1000)
             container.mux(stream.encode(frame))

@@ -1,18 +1,27 @@
 """Which frames of a file are read, in which shape, and which files are refused."""
 
+import functools
 import hashlib
+import itertools
+import resource
+import tempfile
+import time
 import wave
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
 import torch
+from av.video.reformatter import Colorspace
+from PIL import Image
 
 from motionlift.errors import InputError, SettingError
 from motionlift.video import reading
 from motionlift.video.clip import Clip
+from motionlift.video.footage import Footage
 from tests.video.made import SQUARE, levels, mean_error, noisy, numbers, quadrants, write
 
 # Which frames
@@ -166,7 +175,7 @@ def test_4k_is_read_small(tmp_path):
     images = [
         np.roll(np.kron(quadrants(), np.ones((68, 60, 1), np.uint8)), 60 * number, 1)[:2160] for number in range(3)
     ]
-    path = write(tmp_path / "a.mp4", images, preset="ultrafast")
+    path = write(tmp_path / "a.mp4", images, matrix=Colorspace.ITU709, preset="ultrafast")
     clip = Clip.read(path, frames=3, fps=8, aspect=(9, 16), longest=128)
     assert clip.frames.shape == (3, 72, 128, 3)
     small = np.stack([cv2.resize(image, (128, 72), interpolation=cv2.INTER_AREA) for image in images])
@@ -271,6 +280,112 @@ def test_a_file_whose_pictures_are_overwritten_is_refused(tmp_path):
         Clip.read(tmp_path / "a.mp4", frames=9, fps=8, aspect=SQUARE)
 
 
+def moving(count: int, height: int = 192, width: int = 256) -> list[np.ndarray]:
+    """A soft pattern that moves to the right."""
+    coarse = np.random.default_rng(1).integers(0, 256, (height // 16, width // 16, 3), np.uint8)
+    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return [np.roll(image, 3 * number, 1) for number in range(count)]
+
+
+def overwrite(path, count: int) -> None:
+    """Put random bytes over some of a key frame in the middle of a file."""
+    with av.open(str(path)) as container:
+        keys = [packet for packet in container.demux(video=0) if packet.is_keyframe]
+        middle = keys[len(keys) // 2]
+        start = (middle.pos or 0) + middle.size // 3
+    data = bytearray(path.read_bytes())
+    data[start : start + count] = np.random.default_rng(2).bytes(count)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [(codec, suffix) for codec in ("libx264", "mpeg4") for suffix in ("mp4", "mkv", "avi", "ts")]
+    + [("libx264", "h264"), ("mpeg2video", "ts"), ("mpeg2video", "mkv"), ("libsvtav1", "mkv")],
+)
+def test_bytes_overwritten_in_the_middle_are_refused(tmp_path, codec, suffix):
+    path = write(tmp_path / f"a.{suffix}", moving(16), codec=codec, rate=25, g="4", threads="1")
+    assert Footage.of(path).frames == 16
+    overwrite(path, 400)
+    with pytest.raises(InputError, match=r"breaks off after .* damaged"):
+        Footage.of(path)
+    with pytest.raises(InputError, match=r"breaks off after .* damaged"):
+        Clip.read(path, frames=16, fps=25, aspect=(192, 256))
+    assert len(Clip.read(path, frames=4, fps=25, aspect=(192, 256)).frames) == 4  # the damage lies behind
+
+
+@pytest.mark.parametrize("slices", ["1", "4"])
+def test_damage_in_any_slice_of_a_picture_is_noticed(tmp_path, slices):
+    path = write(tmp_path / "a.mkv", moving(24), crf="18", slices=slices, threads="1", g="4")
+    overwrite(path, 400)
+    with pytest.raises(InputError, match=r"breaks off after .* damaged"):
+        Footage.of(path)
+
+
+def test_checksums_in_the_stream_are_checked(tmp_path):
+    images, options = moving(24), {"x265-params": "log-level=none:hash=1:keyint=4:min-keyint=4:scenecut=0"}
+    path = write(tmp_path / "a.mkv", images, codec="libx265", **options)
+    assert Footage.of(path).frames == 24
+    overwrite(path, 4)
+    with pytest.raises(InputError, match=r"breaks off after .* damaged"):
+        Footage.of(path)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [
+        ("libx264", "ts"),
+        ("libx264", "h264"),
+        ("mpeg2video", "ts"),
+        ("mpeg2video", "mpg"),
+        ("libx265", "ts"),
+        ("libx265", "hevc"),
+    ],
+)
+@pytest.mark.parametrize("open", [False, True])
+def test_a_recording_may_start_and_end_in_the_middle(tmp_path, codec, suffix, open):
+    options = {"g": "6", "bf": "2", "x264-params": f"open-gop={int(open)}"} if codec == "libx264" else {"g": "6"}
+    if codec == "libx265":
+        options = {"x265-params": f"log-level=none:keyint=6:min-keyint=6:scenecut=0:open-gop={int(open)}"}
+    if codec == "mpeg2video" and open:
+        options |= {"bf": "2"}
+    path = write(tmp_path / f"a.{suffix}", moving(42), codec=codec, rate=25, **options)
+    data, whole = path.read_bytes(), list(Footage.of(path))
+    # A torn last packet of HEVC looks whole to its decoder.
+    for start, end in (
+        ((0.2, 1), (0.31, 1)) if codec == "libx265" else ((0.2, 1), (0, 0.77), (0.31, 0.77), (0.43, 0.81))
+    ):
+        path.write_bytes(data[int(len(data) * start) : int(len(data) * end)])
+        seen = list(Footage.of(path))
+        first = next(number for number, image in enumerate(whole) if np.array_equal(image, seen[0]))
+        # Frames between the last two may have been stored behind them, where the file was cut.
+        assert np.array_equal(np.stack(seen[:-1]), np.stack(whole[first : first + len(seen) - 1]))
+        assert any(np.array_equal(seen[-1], image) for image in whole[first + len(seen) - 1 :])
+        if end == 1:
+            assert Footage.of(path).fps == pytest.approx(25)
+
+
+def test_a_video_that_changes_its_size_is_brought_to_that_of_its_first_frame(tmp_path):
+    first = write(tmp_path / "a.ts", moving(6), rate=25).read_bytes()
+    second = write(tmp_path / "b.ts", [cv2.resize(image, (128, 96)) for image in moving(6)], rate=25).read_bytes()
+    (tmp_path / "c.ts").write_bytes(first + second)
+    clip = Clip.read(tmp_path / "c.ts", frames=12, fps=25, aspect=(192, 256))
+    assert clip.frames.shape == (12, 192, 256, 3)
+    assert mean_error(clip.frames, np.stack(moving(6) * 2)) < 8
+    assert clip.notices == (
+        "frames change their size in the middle of the video; all were brought to that of the first",
+    )
+    assert np.array_equal(np.stack(list(Footage.of(tmp_path / "c.ts"))), clip.frames.numpy())
+    assert Footage.of(tmp_path / "c.ts").notices == clip.notices
+
+
+def test_one_key_frame_is_enough(tmp_path):
+    images = moving(40, 64, 64)
+    path = write(tmp_path / "a.mp4", images, g="1000", bf="8")
+    seen = np.stack(list(Footage.of(path)))
+    assert mean_error(seen, np.stack(images)) < 8
+
+
 def test_sound_alone_is_refused(tmp_path):
     with wave.open(str(tmp_path / "a.wav"), "wb") as sound:
         sound.setnchannels(1)
@@ -322,3 +437,78 @@ def test_names_that_libav_would_take_for_something_else_are_files(tmp_path, monk
     for name in ("concat:a|b.mp4", "http:a.mp4", "-.mp4", "ä %03d.mp4"):
         clip.save(name)
         assert numbers(Clip.read(name, frames=3, fps=8, aspect=SQUARE)) == [0, 1, 2]
+
+
+# Any bytes
+
+
+KINDS = {
+    "mp4": {"codec": "libx264"}, "mkv": {"codec": "libx264"}, "avi": {"codec": "mpeg4"}, "ts": {"codec": "mpeg2video"},
+    "webm": {"codec": "libvpx-vp9", "deadline": "realtime"}, "h264": {"codec": "libx264"}, "flv": {"codec": "libx264"},
+    "hevc": {"codec": "libx265", "x265-params": "log-level=none"}, "gif": {}, "png": {}, "webp": {},
+}  # fmt: skip
+"""Small files of every kind."""
+
+
+@functools.cache
+def small(suffix: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a.{suffix}"
+        images = moving(8, 64, 64)
+        if KINDS[suffix]:
+            write(path, images, rate=25, **KINDS[suffix])
+        else:
+            pictures = [Image.fromarray(image) for image in images]
+            pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40)
+        return path.read_bytes()
+
+
+def broken(data: bytes, generator: np.random.Generator) -> bytes:
+    """Bytes flipped, overwritten, taken out, doubled or cut off, half of the time near the start, where headers are."""
+    found = bytearray(data)
+    for _ in range(generator.integers(1, 5)):
+        near = int(generator.choice([min(400, len(found)), len(found)]))
+        start, count = int(generator.integers(near)), int(generator.integers(1, 41))
+        kind = generator.choice(["flip", "random", "ones", "remove", "double", "cut"])
+        if kind == "flip":
+            found[start] ^= 1 << int(generator.integers(8))
+        elif kind == "random":
+            found[start : start + count] = generator.bytes(count)
+        elif kind == "ones":
+            found[start : start + count] = b"\xff" * count
+        elif kind == "remove" and len(found) > count + 1:
+            del found[start : start + count]
+        elif kind == "double":
+            found[start:start] = found[start : start + count]
+        elif kind == "cut":
+            del found[max(1, start) :]
+    return bytes(found)
+
+
+def read_or_refused(path: Path) -> None:
+    for read in (
+        lambda: Clip.read(path, frames=5, fps=8, aspect=SQUARE).frames,
+        lambda: sum(1 for _ in itertools.islice(Footage.of(path), 50)),
+    ):
+        try:
+            read()
+        except (InputError, SettingError) as error:
+            assert str(error)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", KINDS)
+def test_damaged_files_of_every_kind_are_read_or_refused(tmp_path, suffix, capfd):
+    """Neither a traceback nor a hang; what a crash would be, this process would not live to tell."""
+    path, worst = tmp_path / f"a.{suffix}", 0.0
+    whole, generator = small(suffix), np.random.default_rng(0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    capfd.readouterr()
+    for _ in range(300):
+        path.write_bytes(broken(whole, generator))
+        began = time.monotonic()
+        read_or_refused(path)
+        worst = max(worst, time.monotonic() - began)
+    assert worst < 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4 << 20  # kilobytes
+    assert capfd.readouterr() == ("", "")

@@ -146,7 +146,8 @@ def _wanted(metrics: Sequence[str] | None, legacy: bool) -> frozenset[str]:
 
 def _notices(whole: Footage, reference: Footage, generated: Footage) -> tuple[str, ...]:
     """What is done to make two videos comparable; of the reference, as it is and as it is taken."""
-    found = []
+    found = [f"the reference: {notice}" for notice in whole.notices]
+    found += [f"the generated video: {notice}" for notice in generated.notices]
     if reference.frames < whole.frames:
         found.append(f"of the reference's {whole.seconds:.2f} s the first {reference.seconds:.2f} s are taken")
     sizes = [(video.height, video.width) for video in (reference, generated)]

@@ -25,6 +25,8 @@ class Footage:
     """Rows of the streamed frames."""
     width: int
     """Columns of the streamed frames."""
+    notices: tuple[str, ...] = ()
+    """What must be said of how a file is read, each a plain sentence."""
 
     @classmethod
     def of(cls, source: str | Path | Clip, longest: int = LONGEST) -> "Footage":
@@ -35,16 +37,18 @@ class Footage:
             SettingError: ``longest`` out of range.
         """
         check_side("longest", longest)
+        notices: tuple[str, ...] = ()
         if isinstance(source, Clip):
             count, fps, (height, width) = len(source.frames), source.fps, source.frames.shape[1:3]
         else:
-            count, fps, (height, width) = measured_file(existing_file(source))
+            count, fps, (height, width), notices = measured_file(existing_file(source))
             source = Path(source)
         if count < FRAMES[0]:
             name = "the clip" if isinstance(source, Clip) else source
             raise InputError(f"{name} holds one frame; a motion needs at least two frames: give a video")
         scale = min(1.0, longest / max(height, width))
-        return cls(source, count, fps, max(1, round(height * scale)), max(1, round(width * scale)))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        return cls(source, count, fps, *size, notices)
 
     @property
     def seconds(self) -> float:

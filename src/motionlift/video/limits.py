@@ -18,6 +18,8 @@ RATES = (0.1, 240.0)
 """Lowest and highest frames a second (ours)."""
 SIDES = (8, 16384)
 """Shortest and longest side of a video that is read, in pixels (ours)."""
+MOST_PIXELS = 8192 * 8192
+"""Most pixels of one frame of a video that is read (ours: above 8K; a decoder holds up to 17 frames)."""
 MOST_BYTES = 4 << 30
 """Most memory for the frames of one clip (ours)."""
 

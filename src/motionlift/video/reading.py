@@ -5,7 +5,6 @@ own log is silent unless a program turns it on.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,27 +14,28 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.stream import Disposition
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from motionlift.errors import InputError
-from motionlift.video.limits import MOST_STREAMED, RATES, SIDES, Image, check_bytes
+from motionlift.video.animated import UNREADABLE, is_animated_webp, size_of_webp, webp_frames
+from motionlift.video.clock import RAW, STREAMED, Clock, calm
+from motionlift.video.colour import rgb_of
+from motionlift.video.limits import MOST_PIXELS, MOST_STREAMED, RATES, SIDES, Image, check_bytes
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
 absorbs the rounding of timestamps (Matroska keeps milliseconds) and rates such as 29.97 for 30 (ours)."""
 SQUARE = 0.01
 """How far from square a file's pixels may be and count as square (ours: files exist that say 4319:4320)."""
-CLOCKLESS = ("avi", "h264", "hevc", "m4v", "mpegvideo")
-"""Formats that keep a rate but no presentation times; what libavformat makes up for them is wrong for reordered frames,
-so their frames are counted."""
-SMOOTH_CHROMA = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-"""How the halved colour planes of most videos are brought to full size (ours: on 64x64 videos of saturated shapes a
-fifth less error than the default)."""
+GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2")
+"""Decoders that fill with grey what is missing in a video that starts in the middle: the first key frame is waited for.
+Others give no frame until one is whole."""
+STRICT = {"err_detect": "crccheck+explode", "max_pixels": str(MOST_PIXELS)}
+"""Options of libavcodec: damage that a decoder notices is an error, not something to paint over."""
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,apng,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,mxf,dv,nut,"
     "yuv4mpegpipe,wav,mp3,flac,aac,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
@@ -43,6 +43,9 @@ FORMATS = (
 """Demuxers of libavformat that may open a file: videos; also sound and images, to say that that is what they are.
 Playlists, which open other files and addresses, and plain text, which libavformat plays as a terminal, stay out."""
 
+
+RESIZED = "frames change their size in the middle of the video; all were brought to that of the first"
+"""What is said of such a video."""
 
 # Decoding
 
@@ -81,12 +84,16 @@ class _Moment:
     """Seconds since the first frame, when this frame would leave the screen."""
     pixel_aspect: float
     """Width of a pixel over its height."""
+    notices: tuple[str, ...] = ()
+    """What had to be assumed of the video, each a plain sentence."""
 
 
 def _open(source: Path) -> InputContainer:
     try:
         # Titles and the like in a broken encoding are no reason to refuse a video.
-        return av.open(str(source), "r", options={"format_whitelist": FORMATS}, metadata_errors="replace")
+        return av.open(
+            str(source), "r", options={"format_whitelist": FORMATS, "default_fps": "10"}, metadata_errors="replace"
+        )
     except PermissionError as error:
         raise InputError(f"{source} cannot be read: permission denied; give a file you may read") from error
     except (FFmpegError, ValueError) as error:
@@ -109,42 +116,95 @@ def _video_stream(container: InputContainer, source: Path) -> VideoStream:
         raise InputError(f"{source} holds a video of an unknown kind; re-encode it as H.264")
     if stream.codec_context.width and stream.codec_context.height:
         _check_size(source, stream.codec_context.width, stream.codec_context.height)
+    stream.codec_context.options = STRICT
+    if stream.codec_context.name == "h264":
+        stream.codec_context.thread_count = 1  # With more, errors in slices are not passed on.
     return stream
 
 
 def _check_size(source: Path, width: int, height: int) -> None:
     if not (SIDES[0] <= min(width, height) and max(width, height) <= SIDES[1]):
         raise InputError(f"{source} is {width}x{height} pixels; give a video of {SIDES[0]} to {SIDES[1]} pixels a side")
+    if width * height > MOST_PIXELS:
+        raise InputError(
+            f"{source} is {width}x{height} pixels; give a video of at most {MOST_PIXELS >> 20} million pixels a frame"
+        )
 
 
 def moments_of(source: Path) -> Generator[_Moment, None, None]:
     """Decode a file frame by frame.
 
-    A packet that cannot be decoded before the first frame is passed over, as players do with recordings that start in
-    the middle. One after it, or a file that ends before it says, is refused.
+    What cannot be decoded before the first frame is passed over, as players do with recordings that start in the middle
+    of a group of pictures; so is a torn last packet of a format that may end anywhere. Any other damage that the decoder
+    notices is refused, and so is a file that ends before it says. Not all damage can be noticed: H.264, MPEG-2, MPEG-4
+    and AV1 tell of most; HEVC does where it carries checksums; VP9, GIF and half of the time JPEG show wrong pixels without
+    a word.
     """
+    if is_animated_webp(source):
+        yield from _webp_moments(source)
+        return
     with _open(source) as container:
         stream = _video_stream(container, source)
         square = stream.sample_aspect_ratio or 1
         pixel_aspect = 1.0 if abs(square - 1) < SQUARE or not 0.01 < square < 100 else float(square)
-        count, first, moment = 0, 0.0, None
+        clock, notices = Clock(stream), _assumed(stream)
+        count, moment = 0, None
         try:
-            for packet in container.demux(stream):
-                if packet.is_corrupt and moment:
-                    raise _broken(source, count, moment.end)
-                for frame in _decoded(packet, strict=moment is not None):
-                    _check_size(source, frame.width, frame.height)
-                    first = _start(frame) if moment is None else first
-                    moment = _timed(frame, first, moment, stream, pixel_aspect)
-                    count += 1
-                    yield moment
+            for frame in _whole_frames(container, stream, clock):
+                _check_size(source, frame.width, frame.height)
+                moment = _Moment(frame, *clock.place(frame), pixel_aspect, () if count else notices)
+                count += 1
+                yield moment
         except FFmpegError as error:
             raise _broken(source, count, moment.end if moment else 0.0) from error
         if moment is None:
             raise _broken(source, 0, 0.0)
-        promised = _promised(container, stream, first)
-        if promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised) and count > 1:
+        promised = clock.promised(container, stream)
+        short = promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised)
+        if (short or clock.lacking) and count > 1:
             raise _broken(source, count, moment.end)
+
+
+def _assumed(stream: VideoStream) -> tuple[str, ...]:
+    if stream.container.format.name in RAW and not stream.codec_context.framerate:
+        return ("the file does not say how many frames a second it has; 25 were assumed",)
+    return ()
+
+
+def _whole_frames(container: InputContainer, stream: VideoStream, clock: Clock) -> Generator[VideoFrame, None, None]:
+    """The frames of a stream from the first whole one on.
+
+    Raises:
+        FFmpegError: a packet or a frame behind it is damaged.
+    """
+    streamed = container.format.name in STREAMED
+    waits = stream.codec_context.name in GUESSING
+    begun, started, torn = False, False, None  # A key packet was taken; a frame came; what the last packet is
+    for packet in container.demux(stream):
+        last = not packet.size
+        if torn:
+            if last:
+                return
+            raise torn
+        clock.saw(packet)
+        try:
+            frames = _decoded(packet, strict=begun or started or packet.is_keyframe)
+            begun = begun or packet.is_keyframe
+        except FFmpegError as error:
+            if not streamed:
+                raise
+            torn, frames = error, ()
+        for frame in frames:
+            if frame.is_corrupt and (started or not streamed):
+                if streamed and last:
+                    return
+                raise InvalidDataError(-1, "a frame is damaged")
+            waits = waits or frame.is_corrupt
+            if started or not waits or (frame.key_frame and frame.pict_type == PictureType.I and not frame.is_corrupt):
+                started = True
+                yield frame
+            else:
+                clock.lost()
 
 
 def _decoded(packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:
@@ -156,36 +216,15 @@ def _decoded(packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:
         return []
 
 
-def _start(frame: VideoFrame) -> float:
-    return frame.time or 0.0
-
-
-def _timed(
-    frame: VideoFrame, first: float, before: _Moment | None, stream: VideoStream, pixel_aspect: float
-) -> _Moment:
-    """Place a frame in time; one without a time, or with one that does not come later, follows the frame before it."""
-    timed = stream.container.format.name not in CLOCKLESS
-    shown = 1 / float(stream.average_rate or stream.guessed_rate or 25)
-    if timed and frame.duration and frame.time_base:
-        shown = float(frame.duration * frame.time_base)
-    if before is None:
-        time = 0.0
-    elif timed and frame.time is not None and frame.time - first > before.time:
-        time = frame.time - first
-    else:
-        time = before.end
-    return _Moment(frame, time, time + shown, pixel_aspect)
-
-
-def _promised(container: InputContainer, stream: VideoStream, first: float) -> float:
-    """Seconds from the first frame to the end of the video, by what the file says; zero where it does not say."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    tag = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))  # Matroska
-    if tag:
-        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) - first
-    alone = len(container.streams) == 1  # Otherwise the file's length may be that of its sound.
-    return container.duration / av.time_base - first if alone and container.duration else 0.0
+def _webp_moments(source: Path) -> Generator[_Moment, None, None]:
+    time, count = 0.0, 0
+    try:
+        _check_size(source, *size_of_webp(source))
+        for frame, shown in webp_frames(source):
+            yield _Moment(frame, time, time + calm(shown), 1.0)
+            time, count = time + calm(shown), count + 1
+    except UNREADABLE as error:
+        raise _broken(source, count, time) from error
 
 
 def _broken(source: Path, count: int, seconds: float) -> InputError:
@@ -197,18 +236,22 @@ def _broken(source: Path, count: int, seconds: float) -> InputError:
     )
 
 
-def measured_file(source: Path) -> tuple[int, float, tuple[int, int]]:
-    """Number of frames, frames a second, and the size as it is shown."""
+def measured_file(source: Path) -> tuple[int, float, tuple[int, int], tuple[str, ...]]:
+    """Number of frames, frames a second, the size as it is shown, and what must be said of reading it."""
     count, size, last = 0, (0, 0), 0.0
+    stored, notices = (0, 0), ()
     with closing(moments_of(source)) as moments:
         for moment in moments:
             if not count:
                 height, width, pixel_aspect = _upright_size(moment)
                 size = round(height / max(pixel_aspect, 1)), round(width * min(pixel_aspect, 1))
+                stored, notices = (height, width), (*moment.notices, *rgb_of(moment.frame)[1])
+            elif stored != _upright_size(moment)[:2] and RESIZED not in notices:
+                notices = (*notices, RESIZED)
             count, last = count + 1, moment.time
             if count > MOST_STREAMED:
                 raise InputError(f"{source} holds more than {MOST_STREAMED} frames; give a shorter video")
-    return count, (count - 1) / last if last else 1.0, size
+    return count, (count - 1) / last if last else 1.0, size, notices
 
 
 def middle_of(image: Image, height: int, width: int) -> UInt8[np.ndarray, "rows columns 3"]:
@@ -238,9 +281,10 @@ class Fitting:
     longest: int
     fit: str
     frames: int
-    notice: str = ""
-    """What was done, once the first frame came."""
+    notices: list[str] = field(default_factory=list, init=False)
+    """What was done to the frames that came, each a plain sentence."""
     _size: tuple[int, int] = field(default=(0, 0), init=False)
+    _first: tuple[int, int] = field(default=(0, 0), init=False)
 
     def room(self, moment: _Moment) -> np.ndarray:
         """Memory for all frames, sized by the first."""
@@ -252,14 +296,19 @@ class Fitting:
         check_bytes(self.frames, *self._size)
         if canvas != (height, width):
             done = "cropped" if self.fit == "crop" else "padded with black"
-            self.notice = f"frames were {done} from {width}x{height} to {canvas[1]}x{canvas[0]} for the model's shape"
+            self._tell(f"frames were {done} from {width}x{height} to {canvas[1]}x{canvas[0]} for the model's shape")
+        self._first = height, width
+        self._tell(*moment.notices)
         return np.empty((self.frames, *self._size, 3), np.uint8)
 
     def image(self, moment: _Moment) -> np.ndarray:
         """One frame, upright, cropped or padded, and scaled."""
-        image = moment.frame.to_ndarray(format="rgb24", interpolation=SMOOTH_CHROMA)
+        image, notices = rgb_of(moment.frame)
+        self._tell(*notices)
         image = _upright(image, _display_matrix(moment.frame))
         height, width, pixel_aspect = _upright_size(moment)
+        if (height, width) != self._first:
+            self._tell(RESIZED)
         canvas = self._canvas(height, width, pixel_aspect)
         top, left = max(0, height - canvas[0]) // 2, max(0, width - canvas[1]) // 2
         image = image[top : top + canvas[0], left : left + canvas[1]]
@@ -271,6 +320,9 @@ class Fitting:
             image = cv2.resize(np.ascontiguousarray(image), (inner[1], inner[0]), interpolation=cv2.INTER_AREA)
         spare = self._size[0] - inner[0], self._size[1] - inner[1]
         return np.pad(image, [(side // 2, side - side // 2) for side in spare] + [(0, 0)]) if any(spare) else image
+
+    def _tell(self, *notices: str) -> None:
+        self.notices += [notice for notice in notices if notice not in self.notices]
 
     def _canvas(self, height: int, width: int, pixel_aspect: float) -> tuple[int, int]:
         """Height and width, in pixels of the file, of what is cut out of a frame or laid around it."""
@@ -322,7 +374,7 @@ def sampled_frames(moments: Moments, name: str, frames: int, fps: float | int, f
         InputError: fewer than two frames, or a file that breaks off before the last wanted one.
     """
     picked = _picked(moments, name, np.arange(frames) / fps, 1 / fps, fitting)
-    rate, notices = float(fps), [fitting.notice] if fitting.notice else []
+    rate, notices = float(fps), []
     if not picked.complete:
         rate = (frames - 1) / picked.last
         notices.append(
@@ -337,7 +389,7 @@ def sampled_frames(moments: Moments, name: str, frames: int, fps: float | int, f
         )
     if picked.distinct < frames:
         notices.append(f"there were {picked.distinct} different frames for {frames}: some are repeated")
-    return Sampled(picked.images, min(rate, RATES[1]), tuple(notices))
+    return Sampled(picked.images, min(rate, RATES[1]), (*fitting.notices, *notices))
 
 
 @dataclass
