@@ -2,11 +2,14 @@
 
 import functools
 import hashlib
+import io
 import itertools
 import resource
+import struct
 import tempfile
 import time
 import wave
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -429,6 +432,26 @@ def test_absurd_sizes_are_refused(tmp_path):
     ]:  # fmt: skip
         with pytest.raises(SettingError, match=next(iter(wrong))):
             Clip.read(path, **{"frames": 3, "fps": 8, "aspect": SQUARE, **wrong})
+
+
+def test_a_frame_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    """A header of a few hundred bytes can promise a picture of gigabytes."""
+    picture = io.BytesIO()
+    small = [Image.fromarray(image) for image in levels(2, 16, 16)]
+    small[0].save(picture, "PNG", save_all=True, append_images=small[1:], duration=100)
+    data = bytearray(picture.getvalue())
+    data[16:24] = struct.pack(">II", 16000, 16000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "a.png").write_bytes(data)
+    small[0].save(tmp_path / "a.webp", save_all=True, append_images=small[1:], duration=100)
+    data = bytearray((tmp_path / "a.webp").read_bytes())
+    data[24:30] = (15999).to_bytes(3, "little") * 2
+    (tmp_path / "b.webp").write_bytes(data)
+    for name in ("a.png", "b.webp"):
+        with pytest.raises(
+            InputError, match="is 16000x16000 pixels; give a video of at most 64 million pixels a frame"
+        ):
+            Clip.read(tmp_path / name, frames=2, fps=8, aspect=SQUARE)
 
 
 def test_names_that_libav_would_take_for_something_else_are_files(tmp_path, monkeypatch):

@@ -40,6 +40,8 @@ def edited(monkeypatch: pytest.MonkeyPatch) -> Edited:
         "loops/tune.py",
         "core/lattice.py",
         "models/probe.py",
+        "video/clock.py",
+        "video/reading.py",
         "models/schedules.py",
         "models/families/cogvideox.py",
     ],

@@ -51,8 +51,7 @@ class Clock:
         self._shift = 0.0
         self._time = self._end = 0.0
         self._started = False
-        self.restarted = False
-        """Whether time started anew somewhere."""
+        self._restarted = False
 
     def saw(self, packet: Packet) -> None:
         """Note a packet before it is decoded: AVI has no times, but empty chunks where a frame is held."""
@@ -97,7 +96,7 @@ class Clock:
         back = self._time - time > self._end - self._time
         if ahead or back:
             self._shift += self._end - time
-            self.restarted = True
+            self._restarted = True
         return time if time > self._time and not ahead else self._end
 
     @property
@@ -107,7 +106,7 @@ class Clock:
 
     def promised(self, container: InputContainer, stream: VideoStream) -> float:
         """Seconds from the first frame to the end of the video, by what the file says; zero where it does not say."""
-        if self._format.name in STREAMED or self.restarted:
+        if self._format.name in STREAMED or self._restarted:
             return 0.0
         if stream.duration and stream.time_base:
             end = (stream.start_time or 0) + stream.duration if self._last is None else self._last + 1

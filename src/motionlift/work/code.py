@@ -13,6 +13,8 @@ from importlib.resources import files
 
 SHARED = ("core", "signals", "loops", "models")
 """Folders whose files every method and every model runs through; folders within them do not count."""
+READING = ("video/animated.py", "video/clock.py", "video/colour.py", "video/reading.py")
+"""Files that decide which frames of a video a method sees, and in which colours."""
 METHODS, FAMILIES = "methods", "models/families"
 """Folders of which one file alone counts, with those beside it that it imports; it bears the name of the method or family."""
 DIGITS = 16
@@ -33,7 +35,7 @@ def code_of(method: str, family: str) -> str:
     Returns:
         :data:`DIGITS` hexadecimal digits.
     """
-    paths = {path for folder in SHARED for path in _modules(folder)}
+    paths = {path for folder in SHARED for path in _modules(folder)} | set(READING)
     paths |= _with_imports(METHODS, method) | _with_imports(FAMILIES, family)
     hashed = hashlib.sha256(metadata.version("torch").encode())
     for path in sorted(paths):
