@@ -12,14 +12,16 @@ keep an object inside the frame.
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from motionlift.world.places import PLACES, place_colours, place_phrase
 from motionlift.world.shapes import SHAPES
+from motionlift.world.things import THINGS, part_distances, tones
 
 Array = np.ndarray
 
@@ -52,6 +54,11 @@ CAMERAS = ("still", "pan", "zoom")
 PATH_LENGTHS = (0.35, 0.75)
 """Least and greatest length of a path, shares of the frame: at most three pixels a frame for seventeen frames of 64."""
 
+WALL_TONES = ((92, 82, 78), (128, 116, 108), (66, 58, 56))
+"""Bricks, every second of them, and what is between: 8-bit RGB."""
+BRICK = (0.075, 0.012)
+"""Height of a course of bricks and of what is between two, world units."""
+
 HELD_OUT_SHARE = 0.1
 """Share of all captions that training never sees as a whole."""
 
@@ -61,15 +68,40 @@ class Background:
     """What lies behind the objects, fixed in the world and seen through the camera."""
 
     pattern: str
-    """One of :data:`PATTERNS`."""
+    """One of :data:`PATTERNS`, or a key of :data:`motionlift.world.places.PLACES`."""
     colour: str
-    """One of :data:`BACKGROUNDS`."""
+    """One of :data:`BACKGROUNDS`; of a named ground one of its own."""
     angle: float
     """Direction of the pattern, radians."""
     period: float
     """Width of a pair of stripes or checks, share of the frame."""
     phase: float
     """Offset of the pattern, in periods."""
+    seed: int = 0
+    """Draws the detail of a named ground."""
+
+    def tones(self) -> tuple[tuple[int, int, int], ...]:
+        """The 8-bit RGB that it is painted in."""
+        if self.pattern in PLACES:
+            return PLACES[self.pattern].tones[self.colour]
+        dark, light = BACKGROUNDS[self.colour]
+        return (dark,) if self.pattern == "plain" else (dark, light)
+
+    def phrase(self) -> str:
+        """How a caption names it, after the objects."""
+        if self.pattern in PLACES:
+            return place_phrase(self.pattern, self.colour)
+        return f"on {_article(self.colour)} {self.colour} {self.pattern} background"
+
+
+@dataclass(frozen=True)
+class Wall:
+    """A brick wall from above the frame to below it, fixed in the world, before the objects."""
+
+    centre: float
+    """Where its middle is, world position along x."""
+    width: float
+    """Its width, world units."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +109,21 @@ class SceneObject:
     """One object and its path in the world."""
 
     shape: str
-    """A key of :data:`motionlift.world.shapes.SHAPES`."""
+    """A key of :data:`motionlift.world.shapes.SHAPES` or :data:`motionlift.world.things.THINGS`."""
     colour: str
     """A key of :data:`COLOURS`."""
     motion: str
-    """One of :data:`MOTIONS`."""
+    """One of :data:`MOTIONS`, or of :data:`motionlift.world.named.MOTIONS`."""
     centre: Array
     """``(frames, 2)`` centre in world positions."""
     radius: Array
     """``(frames,)`` radius in world units."""
     angle: Array
     """``(frames,)`` orientation in radians, clockwise on the screen."""
+    mirrored: bool = False
+    """Whether it is drawn left to right, before it is turned."""
+    doing: str = ""
+    """How a caption names its motion, such as ``driving to the left``; where empty, by the name of the motion."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +140,8 @@ class Scene:
     """``(frames, 2)`` camera offset in world positions."""
     zoom: Array
     """``(frames,)`` magnification about the middle of the frame."""
+    wall: Wall | None = None
+    """What objects pass behind, if anything."""
 
     @property
     def frames(self) -> int:
@@ -121,26 +159,27 @@ class Scene:
         return 0.5 + self.zoom[None, :, None] * (world - 0.5 - self.pan[None])
 
     def caption(self, name_motion: bool = False) -> str:
-        """A sentence for what is seen; it names no motion unless asked."""
-        things = " and ".join(f"{_article(item.colour)} {item.colour} {item.shape}" for item in self.objects)
-        if name_motion and self.motion != "rest":
+        """A sentence for what is seen; it names no motion unless asked, and then that of the first object."""
+        named = [f"{_article(item.colour)} {item.colour} {item.shape}" for item in self.objects]
+        if name_motion and self.objects[0].doing:
+            named[0] += f" {self.objects[0].doing}"
+        things = " and ".join(named)
+        if name_motion and self.motion != "rest" and not self.objects[0].doing:
             things += f" moving in a {self.motion}" if self.motion not in ("spin", "growth") else f" in {self.motion}"
-        ground = self.background
-        return f"{things} on {_article(ground.colour)} {ground.colour} {ground.pattern} background"
+        behind = " behind a wall" if self.wall else ""
+        return f"{things}{behind} {self.background.phrase()}"
 
     def record(self) -> dict:
         """The scene as JSON-ready data; tracks on the screen, sizes as shares of the width in the first frame."""
         tracks = self.tracks()
-        dark, light = BACKGROUNDS[self.background.colour]
-        plain = self.background.pattern == "plain"
-        return {
+        record: dict = {
             "caption": self.caption(),
             "motion": self.motion,
             "camera": self.camera,
             "background": {
                 "pattern": self.background.pattern,
                 "colour": self.background.colour,
-                "rgb": [list(dark)] if plain else [list(dark), list(light)],
+                "rgb": [list(tone) for tone in self.background.tones()],
             },
             "objects": [
                 {
@@ -155,6 +194,20 @@ class Scene:
                 for item, track in zip(self.objects, tracks, strict=True)
             ],
         }
+        if self.objects[0].doing:
+            record |= {"caption_with_motion": self.caption(name_motion=True)}
+            for entry, item, shares in zip(record["objects"], self.objects, shown(self), strict=True):
+                entry |= {
+                    "mirrored": item.mirrored,
+                    "doing": item.doing,
+                    "radius": _rounded(item.radius * self.zoom),
+                    "angle": _rounded(item.angle),
+                    "shown": _rounded(shares),
+                }
+        if self.wall:
+            edges = np.array([[-0.5], [0.5]]) * self.wall.width + self.wall.centre - self.pan[:, 0] - 0.5
+            record["wall"] = {"left": _rounded(0.5 + edges[0] * self.zoom), "right": _rounded(0.5 + edges[1] * self.zoom)}
+        return record
 
 
 @dataclass(frozen=True)
@@ -165,6 +218,10 @@ class Rendering:
     """RGB, 0..255."""
     masks: Bool[Tensor, "scenes objects frames height width"]
     """Where each object is the topmost thing; missing objects are all false."""
+
+
+def _rounded(values: Array) -> list[float]:
+    return [round(float(value), 6) for value in values]
 
 
 def _article(word: str) -> str:
@@ -185,7 +242,7 @@ def vocabulary() -> list[str]:
     return words
 
 
-def _path(motion: str, time: Array, rng: np.random.Generator) -> Array:
+def path(motion: str, time: Array, rng: np.random.Generator) -> Array:
     """A path ``(frames, 2)`` of length one, starting anywhere, for a motion class; time runs 0..1."""
     fine = np.linspace(0, 1, 257)
     whole = _curve(motion, np.concatenate([time, fine]), rng)
@@ -217,11 +274,11 @@ def _curve(motion: str, time: Array, rng: np.random.Generator) -> Array:
     return np.stack([along * cosine - aside * sine, along * sine + aside * cosine], axis=-1)
 
 
-def _fitting_base(path: Array, pan: Array, zoom: Array, margin: Array, rng: np.random.Generator) -> Array | None:
+def fitting_base(way: Array, pan: Array, zoom: Array, margin: Array, rng: np.random.Generator) -> Array | None:
     """A starting place in the world that keeps the path inside the frame, or None if there is none."""
     room = ((0.5 - margin) / zoom)[:, None]
-    low = (0.5 - room + pan - path).max(axis=0)
-    high = (0.5 + room + pan - path).min(axis=0)
+    low = (0.5 - room + pan - way).max(axis=0)
+    high = (0.5 + room + pan - way).min(axis=0)
     return None if (low > high).any() else rng.uniform(low, high)
 
 
@@ -236,18 +293,19 @@ def _sample_object(
     if motion == "growth":
         factor = rng.uniform(1.5, 2.0)
         radius = radius * factor ** ((time - 0.5) * rng.choice([-1, 1]))
-    path = _path(motion, time, rng) * rng.uniform(*PATH_LENGTHS)
+    way = path(motion, time, rng) * rng.uniform(*PATH_LENGTHS)
     margin = np.minimum(radius * zoom * 1.05, 0.4)
     scale = 1.0
-    while (base := _fitting_base(scale * path, scale * pan, zoom, margin, rng)) is None:
+    while (base := fitting_base(scale * way, scale * pan, zoom, margin, rng)) is None:
         scale *= 0.8
         if scale < 0.05:
             base, scale = np.array([0.5, 0.5]), 0.0
             break
-    return SceneObject(shape, colour, motion, base + scale * path, radius, angle), scale
+    return SceneObject(shape, colour, motion, base + scale * way, radius, angle), scale
 
 
-def _sample_camera(camera: str, frames: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def sample_camera(camera: str, frames: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Offset ``(frames, 2)`` and magnification ``(frames,)`` of a camera of :data:`CAMERAS`."""
     time = np.linspace(0, 1, frames)
     pan, zoom = np.zeros((frames, 2)), np.ones(frames)
     if camera == "pan":
@@ -285,7 +343,7 @@ def sample(
     while True:
         count = objects or int(rng.choice([1, 2], p=[0.75, 0.25]))
         chosen_camera = camera or str(rng.choice(CAMERAS, p=[0.66, 0.22, 0.12]))
-        pan, zoom = _sample_camera(chosen_camera, frames, rng)
+        pan, zoom = sample_camera(chosen_camera, frames, rng)
         colours = rng.choice(list(COLOURS), size=count, replace=False)
         ground_colour = str(rng.choice([name for name in BACKGROUNDS if name not in colours]))
         items, scale = [], 1.0
@@ -346,9 +404,65 @@ def _ground(scenes: Sequence[Scene], world: Float[Tensor, "scenes frames height 
             wave = torch.sin(2 * math.pi * (second / ground.period + ground.phase)) * soft / math.pi
             other = (0.5 + wave).clamp(0, 1)
             weight[number] = weight[number] * (1 - other) + (1 - weight[number]) * other
-    tones = torch.tensor([BACKGROUNDS[scene.background.colour] for scene in scenes], device=device) / 255
-    dark, light = (tones[:, tone, None, None, None, :] for tone in (0, 1))
-    return dark + (light - dark) * weight[..., None]
+    pairs = torch.tensor([BACKGROUNDS[scene.background.colour] for scene in scenes], device=device) / 255
+    dark, light = (pairs[:, tone, None, None, None, :] for tone in (0, 1))
+    colours = dark + (light - dark) * weight[..., None]
+    for number, scene in enumerate(scenes):
+        ground = scene.background
+        if ground.pattern in PLACES:
+            seen = world[number] if _moves(scene) else world[number, :1]
+            colours[number] = place_colours(ground.pattern, ground.colour, ground.seed, seen)
+    return colours
+
+
+def _moves(scene: Scene) -> bool:
+    """Whether the camera does."""
+    return bool(np.ptp(scene.pan, axis=0).any() or np.ptp(scene.zoom))
+
+
+def _paint(
+    item: SceneObject,
+    world: Float[Tensor, "frames height width 2"],
+    pixel: Float[Tensor, "frames 1 1"],
+    colours: Float[Tensor, "frames height width 3"],
+) -> tuple[Float[Tensor, "frames height width 3"], Bool[Tensor, "frames height width"]]:
+    """A frame's colours with an object on them, and where it is."""
+    radius = torch.as_tensor(item.radius, dtype=torch.float32, device=world.device)[:, None, None]
+    local = _local(item, world)
+    if item.shape in SHAPES:
+        distances = [SHAPES[item.shape](local) * radius / pixel]
+        paints = [torch.tensor(COLOURS[item.colour], device=world.device) / 255]
+    else:
+        distances = [each * radius / pixel for each in part_distances(item.shape, local).unbind(dim=1)]
+        paints = list(tones(item.shape, COLOURS[item.colour]).to(world.device) / 255)
+    inside = torch.zeros_like(colours[..., 0], dtype=torch.bool)
+    for distance, paint in zip(distances, paints, strict=True):
+        cover = (0.5 - distance).clamp(0, 1)[..., None]
+        colours = colours * (1 - cover) + paint * cover
+        inside |= distance < 0
+    return colours, inside
+
+
+def _build(
+    wall: Wall,
+    world: Float[Tensor, "frames height width 2"],
+    pixel: Float[Tensor, "frames 1 1"],
+    colours: Float[Tensor, "frames height width 3"],
+) -> tuple[Float[Tensor, "frames height width 3"], Bool[Tensor, "frames height width"]]:
+    """A frame's colours with a wall on them, and where it is."""
+    course, joint = BRICK
+    across, down = world.unbind(dim=-1)
+    level = torch.floor(down / course)
+    along = (across - wall.centre) / (2 * course) + level / 2
+    beside = ((along - torch.floor(along) - 0.5).abs() - 0.5) * 2 * course + joint / 2
+    between = torch.maximum(beside, ((down / course - level - 0.5).abs() - 0.5) * course + joint / 2)
+    brick, other, mortar = (torch.tensor(tone, device=world.device) / 255 for tone in WALL_TONES)
+    odd = torch.remainder(torch.floor(along) + level, 2)[..., None]
+    seam = (0.5 + between / pixel).clamp(0, 1)[..., None]
+    paint = (brick * (1 - odd) + other * odd) * (1 - seam) + mortar * seam
+    distance = ((across - wall.centre).abs() - wall.width / 2) / pixel
+    cover = (0.5 - distance).clamp(0, 1)[..., None]
+    return colours * (1 - cover) + paint * cover, distance < 0
 
 
 def _local(item: SceneObject, world: Float[Tensor, "frames height width 2"]) -> Float[Tensor, "frames height width 2"]:
@@ -361,7 +475,8 @@ def _local(item: SceneObject, world: Float[Tensor, "frames height width 2"]) -> 
     turned = torch.stack(
         [offset[..., 0] * cosine + offset[..., 1] * sine, offset[..., 1] * cosine - offset[..., 0] * sine], dim=-1
     )
-    return turned / radius
+    local = turned / radius
+    return local * local.new_tensor([-1.0, 1.0]) if item.mirrored else local
 
 
 def render(scenes: Sequence[Scene], height: int = 64, width: int = 64, device: torch.device | str = "cpu") -> Rendering:
@@ -379,15 +494,25 @@ def render(scenes: Sequence[Scene], height: int = 64, width: int = 64, device: t
     masks = torch.zeros(len(scenes), most, *world.shape[1:-1], dtype=torch.bool, device=device)
     for number, scene in enumerate(scenes):
         for place, item in enumerate(scene.objects):
-            radius = torch.as_tensor(item.radius, dtype=torch.float32, device=device)[:, None, None]
-            distance = SHAPES[item.shape](_local(item, world[number])) * radius / pixel[number]
-            cover = (0.5 - distance).clamp(0, 1)[..., None]
-            paint = torch.tensor(COLOURS[item.colour], device=device) / 255
-            colours[number] = colours[number] * (1 - cover) + paint * cover
-            masks[number, :place] &= ~(distance < 0)
-            masks[number, place] = distance < 0
+            colours[number], inside = _paint(item, world[number], pixel[number], colours[number])
+            masks[number, :place] &= ~inside
+            masks[number, place] = inside
+        if scene.wall:
+            colours[number], hidden = _build(scene.wall, world[number], pixel[number], colours[number])
+            masks[number] &= ~hidden
     frames = (colours * 255).round().clamp(0, 255).to(torch.uint8)
     return Rendering(frames, masks)
+
+
+def shown(scene: Scene) -> Float[Array, "objects frames"]:
+    """Share of every object that is seen: inside the frame, before no wall, under no other object."""
+    ample, side = 2.5, 160
+    wide = replace(scene, zoom=scene.zoom / ample, wall=None)
+    frame = (_screen_grid(side, side, "cpu") - 0.5).abs().amax(dim=-1) < 0.5 / ample
+    seen = render([replace(wide, wall=scene.wall)], side, side).masks[0] & frame
+    whole = torch.stack([render([replace(wide, objects=(item,))], side, side).masks[0, 0] for item in scene.objects])
+    shares = seen.flatten(2).sum(dim=2) / whole.flatten(2).sum(dim=2).clamp(min=1)
+    return shares.numpy()
 
 
 def displacement(
