@@ -51,7 +51,7 @@ def test_the_command_line_is_frozen():
             *("reference", "generated", "--prompt", "--truth", "--metrics", "--tracker", "--tracker-weights"),
             *("--clip-model", "--legacy", "--from-start", "--json"),
         ],
-        "world": ["folder", "--count", "--seed", "--frames", "--size"],
+        "world": ["folder", "--count", "--seed", "--frames", "--size", "--things"],
         "bench": ["run", "--jobs", "--output", "--again"],
         "report": ["records", "--output"],
         "models": [],

@@ -19,12 +19,20 @@ from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.world import scenes
 from motionlift.world.judge import Judge, judge_video, load_judge
+from motionlift.world.named import sample_named
+from motionlift.world.things import THINGS
 from motionlift.world.truth import Looks
 
 REFERENCE_STREAM, PROMPT_STREAM, LOOKS_STREAM = 91, 92, 93
 """Seeds of the scenes, apart from those of every training."""
 MOVING = ("line", "arc", "circle", "zigzag", "bounce")
 """Motions of the references: those that move the object's centre."""
+
+
+NAMED_REFERENCE_STREAM, NAMED_PROMPT_STREAM = 94, 95
+"""Seeds of the scenes of things and grounds that have names."""
+NAMED_MOVING = (*MOVING, "jump", "sway", "approach")
+"""Motions of those references: the whole object is seen all the time."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,36 @@ def prompt_scene(index: int, turn: int = 0, frames: int = 17) -> scenes.Scene:
         if all(_differs(scene, other) for other in others):
             return scene
     raise AssertionError("a thousand captions are all alike")
+
+
+def named_reference(index: int, frames: int = 17) -> scenes.Scene:
+    """Held-out scene of one thing that moves on a ground that has a name."""
+    motion = NAMED_MOVING[index % len(NAMED_MOVING)]
+    return sample_named(NAMED_REFERENCE_STREAM, index, frames, objects=1, motion=motion, unseen=True, only_named=True)
+
+
+def named_prompt_scene(index: int, turn: int = 0, frames: int = 17) -> scenes.Scene:
+    """The scene whose held-out caption is the prompt for :func:`named_reference`.
+
+    It crosses kinds: its thing goes otherwise than the reference's, as a fish that swims does what a rocket did that flew, and
+    neither it nor its ground was shown by the reference or in earlier turns.
+    """
+    others = [named_reference(index, frames), *[named_prompt_scene(index, earlier, frames) for earlier in range(turn)]]
+    for attempt in range(1000):
+        number = (2 * index + turn) * 1000 + attempt
+        scene = sample_named(NAMED_PROMPT_STREAM, number, frames, objects=1, unseen=True, only_named=True)
+        crosses = _goes(scene) != _goes(others[0]) and scene.wall is None
+        if crosses and all(_differs(scene, other) and _stands_elsewhere(scene, other) for other in others):
+            return scene
+    raise AssertionError("a thousand captions are all alike")
+
+
+def _goes(scene: scenes.Scene) -> str:
+    return THINGS[scene.objects[0].shape].going
+
+
+def _stands_elsewhere(one: scenes.Scene, other: scenes.Scene) -> bool:
+    return one.background.pattern != other.background.pattern
 
 
 def _differs(one: scenes.Scene, other: scenes.Scene) -> bool:

@@ -116,13 +116,17 @@ def world(
     size: Annotated[
         int, typer.Option("--size", metavar="N", parser=whole(16, 512), help="Height and width in pixels, even.")
     ] = 64,
+    things: Annotated[
+        bool,
+        typer.Option("--things", help="Cars, fish, birds, ... on roads, seas, skies, ..., not shapes on patterns."),
+    ] = False,
 ) -> None:
     """Write clips whose motion is known exactly: 0000.mp4 and its truth 0000.json, and so on."""
     from motionlift.cli.progress import Live
     from motionlift.world.truth import write_world
 
     with Live() as live:
-        write_world(folder, count, seed, frames, size, lambda done: live.show("world", done, count))
+        write_world(folder, count, seed, frames, size, things, lambda done: live.show("world", done, count))
     print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
 
 

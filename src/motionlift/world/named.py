@@ -25,8 +25,8 @@ ALWAYS_SEEN = tuple(motion for motion in MOTIONS if motion not in ("leave", "ent
 THING_SHARE, PLACE_SHARE = 0.75, 0.7
 """Shares of objects that are things and not shapes, and of grounds that have names and are not patterns."""
 RADII = (0.16, 0.24)
-"""Least and greatest radius of a lone object; two are smaller by :data:`PAIR_SIZE`."""
-PAIR_SIZE = 0.78
+"""Least and greatest radius of a lone object; two, and one that passes behind a wall, are smaller by :data:`SMALLER`."""
+SMALLER = 0.75
 MARGIN = 1.12
 """How far a thing reaches, in radii, where it must stay inside the frame."""
 GOING_WAYS = {"right": 0.0, "down": math.pi / 2, "left": math.pi, "up": -math.pi / 2}
@@ -50,7 +50,18 @@ class _Course:
 def named_vocabulary() -> list[str]:
     """Every word that a caption of these streams can hold, in a fixed order."""
     words = ["a", "an", "and", "on", "in", "the", "behind", "wall", "to", "from", "closer", "coming", "background"]
-    words += ["moving", "entering", "leaving", "bouncing", "spinning", "growing", "shrinking", "jumping", "swaying", "resting"]
+    words += [
+        "moving",
+        "entering",
+        "leaving",
+        "bouncing",
+        "spinning",
+        "growing",
+        "shrinking",
+        "jumping",
+        "swaying",
+        "resting",
+    ]
     words += [thing.going for thing in THINGS.values()] + list(GOING_WAYS) + ["arc", "circle", "zigzag"]
     for group in (COLOURS, BACKGROUNDS, SHAPES, THINGS, scenes.PATTERNS, PLACES):
         words += list(group)
@@ -91,14 +102,11 @@ def sample_named(
         ground = _draw_ground(rng, only_named)
         colours = [colour for colour in COLOURS if colour not in (ground.colour, *_hidden(ground))]
         chosen = motion or str(rng.choice(MOTIONS))
-        lone = count == 1 or chosen in ("leave", "enter", "behind")
-        if lone and objects == 2:
-            chosen = motion or "line"
         items: list[SceneObject] = []
         for colour in rng.choice(colours, size=count, replace=False):
             kind = str(rng.choice(ALWAYS_SEEN)) if items else chosen
             shape = _draw_shape(rng, only_named)
-            radius = rng.uniform(*RADII) * (1.0 if count == 1 else PAIR_SIZE)
+            radius = rng.uniform(*RADII) * (1.0 if count == 1 and chosen != "behind" else SMALLER)
             item = _draw_object(shape, str(colour), kind, radius, pan, zoom, rng)
             if item is not None:
                 items.append(item)
@@ -229,7 +237,9 @@ def _facing(
             return angle - math.pi / 2, False
         # A corner is taken in five frames of seventeen, not at once.
         width = max(1, round(len(centre) / 8))
-        near = np.stack([np.roll(np.pad(steps, ((width, width), (0, 0)), "edge"), shift, 0) for shift in range(-width, width + 1)])
+        near = np.stack(
+            [np.roll(np.pad(steps, ((width, width), (0, 0)), "edge"), shift, 0) for shift in range(-width, width + 1)]
+        )
         smooth = near.mean(axis=0)[width:-width]
         return angle + np.unwrap(np.arctan2(smooth[:, 1], smooth[:, 0])), False
     if facing == "side":
@@ -271,8 +281,8 @@ def _doing(motion: str, going: str, centre: Array, course: _Course) -> str:
 def _wall_across(scene: Scene, rng: np.random.Generator) -> Wall:
     """A wall about the middle of the first object's path."""
     centre = scene.objects[0].centre
-    middle = (centre[0, 0] + centre[-1, 0]) / 2 + rng.uniform(-0.06, 0.06)
-    return Wall(float(middle), float(rng.uniform(0.16, 0.26)))
+    middle = (centre[0, 0] + centre[-1, 0]) / 2 + rng.uniform(-0.03, 0.03)
+    return Wall(float(middle), float(rng.uniform(0.15, 0.21)))
 
 
 def _apart(scene: Scene) -> bool:

@@ -91,7 +91,8 @@ def _sky(x: Array, y: Array, tones: Tones, rng: np.random.Generator) -> Picture:
             continue
         distance = np.min(
             [
-                np.hypot(x[window] - centre[0] - stretch * size * across, y[window] - centre[1] - size * down) - size * radius
+                np.hypot(x[window] - centre[0] - stretch * size * across, y[window] - centre[1] - size * down)
+                - size * radius
                 for across, down, radius in puffs
             ],
             axis=0,
@@ -133,7 +134,9 @@ def _grass(x: Array, y: Array, tones: Tones, rng: np.random.Generator) -> Pictur
 def _road(x: Array, y: Array, tones: Tones, rng: np.random.Generator) -> Picture:
     asphalt, speck, verge, line = tones
     middle, half = rng.uniform(0.4, 0.6), rng.uniform(0.38, 0.44)
-    picture = _blend(_plain(x, asphalt), speck, 0.35 * np.maximum(_noise(x, 70, 70, rng), 0) + 0.2 * _noise(x, 9, 9, rng))
+    picture = _blend(
+        _plain(x, asphalt), speck, 0.35 * np.maximum(_noise(x, 70, 70, rng), 0) + 0.2 * _noise(x, 9, 9, rng)
+    )
     beside = _blend(_plain(x, verge), (0, 0, 0), 0.12 + 0.12 * _noise(x, 24, 24, rng))
     away = np.abs(y - middle)
     outside = np.clip(_soft(x, half - away), 0, 1)[..., None]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from motionlift.world.places import PLACES, place_colours, place_phrase
 from motionlift.world.shapes import SHAPES
-from motionlift.world.things import THINGS, part_distances, tones
+from motionlift.world.things import part_distances, tones
 
 Array = np.ndarray
 
@@ -206,7 +206,10 @@ class Scene:
                 }
         if self.wall:
             edges = np.array([[-0.5], [0.5]]) * self.wall.width + self.wall.centre - self.pan[:, 0] - 0.5
-            record["wall"] = {"left": _rounded(0.5 + edges[0] * self.zoom), "right": _rounded(0.5 + edges[1] * self.zoom)}
+            record["wall"] = {
+                "left": _rounded(0.5 + edges[0] * self.zoom),
+                "right": _rounded(0.5 + edges[1] * self.zoom),
+            }
         return record
 
 

@@ -119,7 +119,14 @@ def _heart_curve(size: float) -> Outline:
 def _car() -> Thing:
     cabin = _corners((-0.78, -0.1), (-0.52, -0.62), (0.3, -0.62), (0.62, -0.1))
     body = _corners(
-        (-1.15, -0.12), (-1.08, -0.2), (0.6, -0.2), (1.05, -0.08), (1.18, 0.1), (1.18, 0.38), (-1.18, 0.38), (-1.18, 0.0)
+        (-1.15, -0.12),
+        (-1.08, -0.2),
+        (0.6, -0.2),
+        (1.05, -0.08),
+        (1.18, 0.1),
+        (1.18, 0.38),
+        (-1.18, 0.38),
+        (-1.18, 0.0),
     )
     panes = (
         _corners((-0.6, -0.15), (-0.42, -0.5), (-0.14, -0.5), (-0.14, -0.15)),
@@ -145,7 +152,12 @@ def _fish() -> Thing:
         (
             Part("dark", _corners((-0.45, 0.0), (-1.15, -0.55), (-0.95, 0.0), (-1.15, 0.55))),
             Part("dark", _smooth((-0.35, -0.3), (-0.2, -0.85), (0.3, -0.7), (0.4, -0.3))),
-            Part("own", _smooth((1.15, 0.05), (0.75, -0.5), (0.1, -0.62), (-0.75, -0.15), (-0.75, 0.15), (0.1, 0.62), (0.75, 0.55))),
+            Part(
+                "own",
+                _smooth(
+                    (1.15, 0.05), (0.75, -0.5), (0.1, -0.62), (-0.75, -0.15), (-0.75, 0.15), (0.1, 0.62), (0.75, 0.55)
+                ),
+            ),
             Part("dark", _smooth((0.02, 0.08), (-0.4, 0.1), (-0.45, 0.42), (0.0, 0.3))),
             Part("white", _oval(0.62, -0.12, 0.18, 0.18)),
             Part("black", _oval(0.67, -0.12, 0.1, 0.1)),
@@ -160,7 +172,10 @@ def _bird() -> Thing:
         (
             Part("dark", _corners((-0.5, 0.05), (-1.2, -0.12), (-1.12, 0.14), (-1.2, 0.38))),
             Part("beak", _corners((0.9, -0.32), (1.3, -0.12), (0.88, -0.02))),
-            Part("own", _smooth((0.85, 0.1), (0.5, 0.6), (-0.2, 0.55), (-0.85, 0.15), (-0.6, -0.15), (0.2, -0.25), (0.6, -0.2))),
+            Part(
+                "own",
+                _smooth((0.85, 0.1), (0.5, 0.6), (-0.2, 0.55), (-0.85, 0.15), (-0.6, -0.15), (0.2, -0.25), (0.6, -0.2)),
+            ),
             Part("own", _oval(0.65, -0.18, 0.36, 0.36)),
             Part("dark", _corners((0.3, 0.05), (0.05, -0.55), (-0.6, -1.1), (-0.5, -0.45), (-0.42, 0.1), (-0.1, 0.25))),
             Part("white", _oval(0.75, -0.25, 0.13, 0.13)),
@@ -193,7 +208,10 @@ def _rocket() -> Thing:
             Part("flame", _corners((-0.75, -0.17), (-1.05, 0.0), (-0.75, 0.17))),
             Part("dark", fin),
             Part("dark", _flipped(fin)),
-            Part("own", _smooth((1.35, 0.0), (0.7, -0.45), (-0.5, -0.5), (-0.95, -0.3), (-0.95, 0.3), (-0.5, 0.5), (0.7, 0.45))),
+            Part(
+                "own",
+                _smooth((1.35, 0.0), (0.7, -0.45), (-0.5, -0.5), (-0.95, -0.3), (-0.95, 0.3), (-0.5, 0.5), (0.7, 0.45)),
+            ),
             Part("dark", _corners((1.12, 0.0), (0.75, -0.26), (0.62, -0.3), (0.62, 0.3), (0.75, 0.26))),
             Part("white", _oval(0.2, 0.0, 0.25, 0.25)),
             Part("black", _oval(0.2, 0.0, 0.14, 0.14)),
@@ -207,14 +225,24 @@ def _butterfly() -> Thing:
     front = _smooth((0.1, 0.0), (0.3, 0.8), (0.8, 1.4), (1.2, 1.0), (0.75, 0.45), (0.45, 0.0))
     back = _smooth((0.2, 0.0), (-0.4, 0.15), (-1.1, 0.4), (-1.0, 1.15), (-0.3, 1.15), (0.25, 0.6))
     feeler = _corners((0.5, 0.02), (1.0, 0.28), (1.05, 0.2), (0.55, -0.02))
-    parts = [("own", front), ("dark", back), ("light", _oval(0.68, 0.82, 0.17, 0.17)), ("light", _oval(-0.5, 0.7, 0.17, 0.17))]
+    parts = [
+        ("own", front),
+        ("dark", back),
+        ("light", _oval(0.68, 0.82, 0.17, 0.17)),
+        ("light", _oval(-0.5, 0.7, 0.17, 0.17)),
+    ]
     wings = [Part(tone, side(0.88 * outline)) for tone, outline in parts for side in (lambda same: same, _flipped)]
     body = (Part("black", feeler), Part("black", _flipped(feeler)), Part("black", _oval(0.0, 0.0, 0.62, 0.13)))
     return Thing((*wings, *body), "ahead", "flying")
 
 
 def _tree() -> Thing:
-    crown = [_oval(-0.42, -0.22, 0.5, 0.48), _oval(0.42, -0.22, 0.5, 0.48), _oval(0.0, -0.65, 0.52, 0.5), _oval(0.0, -0.1, 0.5, 0.4)]
+    crown = [
+        _oval(-0.42, -0.22, 0.5, 0.48),
+        _oval(0.42, -0.22, 0.5, 0.48),
+        _oval(0.0, -0.65, 0.52, 0.5),
+        _oval(0.0, -0.1, 0.5, 0.4),
+    ]
     return Thing(
         (
             Part("wood", _corners((-0.16, 0.0), (0.16, 0.0), (0.24, 1.1), (-0.24, 1.1))),
@@ -257,8 +285,12 @@ def _ball() -> Thing:
         for places in [((0.66, 0.0), (0.8, 0.3), (0.95, 0.3), (0.99, 0.0), (0.95, -0.3), (0.8, -0.3))]
     ]
     seams = [
-        np.array([(length * math.cos(turn) - side * math.sin(turn), length * math.sin(turn) + side * math.cos(turn))
-                  for length, side in ((0.3, -0.035), (0.7, -0.035), (0.7, 0.035), (0.3, 0.035))])
+        np.array(
+            [
+                (length * math.cos(turn) - side * math.sin(turn), length * math.sin(turn) + side * math.cos(turn))
+                for length, side in ((0.3, -0.035), (0.7, -0.035), (0.7, 0.035), (0.3, 0.035))
+            ]
+        )
         for turn in turns
     ]
     return Thing(
@@ -323,7 +355,9 @@ def _fields(name: str) -> Float[Tensor, "parts lattice lattice"]:
     return torch.stack([polygon_distance(places, part.outline) for part in THINGS[name].parts])
 
 
-def part_distances(name: str, points: Float[Tensor, "frames height width 2"]) -> Float[Tensor, "frames parts height width"]:
+def part_distances(
+    name: str, points: Float[Tensor, "frames height width 2"]
+) -> Float[Tensor, "frames parts height width"]:
     """Signed distances to a thing's parts, negative inside; beyond the lattice those at its edge, all positive."""
     fields = _fields(name).to(points.device)
     return functional.grid_sample(

@@ -16,6 +16,7 @@ from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES
 from motionlift.video.marks import TRUTH, WORLD
 from motionlift.video.writing import check_place, replacing, write_json, write_video
+from motionlift.world.named import sample_named
 from motionlift.world.scenes import BACKGROUNDS, COLOURS, PATTERNS, Scene, render, sample
 from motionlift.world.shapes import SHAPES
 
@@ -58,7 +59,13 @@ class Truth:
 
 
 def write_world(
-    folder: Path, count: int, seed: int, frames: int, side: int, advance: Callable[[int], None] = lambda done: None
+    folder: Path,
+    count: int,
+    seed: int,
+    frames: int,
+    side: int,
+    things: bool = False,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Write ``0000.mp4`` and ``0000.json``, and so on, each whole or not at all.
 
@@ -68,6 +75,7 @@ def write_world(
         seed: names the stream of scenes.
         frames: frames of each, at :data:`FPS`.
         side: height and width in pixels, even: an MP4 has no odd sides.
+        things: of :mod:`motionlift.world.named`, things on grounds that have names, and not of shapes on patterns.
         advance: called with how many are done, after each.
 
     Raises:
@@ -82,7 +90,7 @@ def write_world(
         check_place(path, WORLD)
         check_place(path.with_suffix(".json"), TRUTH)
     for number, path in enumerate(paths):
-        scene = sample(seed, number, frames)
+        scene = sample_named(seed, number, frames, only_named=True) if things else sample(seed, number, frames)
         clip = _rendered(scene, side)
         with replacing(path.with_suffix(".json"), TRUTH) as truth, replacing(path, WORLD) as video:
             write_video(video, clip.frames.numpy(), clip.fps, WORLD)
@@ -125,7 +133,8 @@ def read_truth(path: str | Path) -> Truth:
     """What :func:`write_world` wrote beside a clip of one object.
 
     Raises:
-        InputError: there is no such file, it is something else, or it tells of two objects, which the judge cannot tell apart.
+        InputError: there is no such file, it is something else, or it tells of two objects, which the judge cannot tell apart, or
+            of things and grounds that have names, which it does not know.
     """
     file = Path(path)
     if not file.is_file():
@@ -137,6 +146,10 @@ def read_truth(path: str | Path) -> Truth:
         if len(told["objects"]) != 1:
             raise InputError(f"{path} tells of {len(told['objects'])} objects; only clips of one object can be judged")
         looks = looks_told(told["caption"])
+        if looks is None and "caption_with_motion" in told:
+            raise InputError(
+                f"{path} tells of a thing or a ground that has a name; only shapes on patterns can be judged"
+            )
         if looks is None:
             raise ValueError
         return Truth(_track(told), looks)
