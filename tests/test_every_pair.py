@@ -201,7 +201,7 @@ def test_every_tuned_method_tunes_every_model(model, reference, name):
     job = sample.Casting(model, method, settings, motion, reference.shape, PROMPT, 0)
 
     def made(strength):
-        addition = Addition(names.adapter(adapter), strength, tuning.lowest_noise(model, settings))
+        addition = Addition(names.adapter(adapter), strength, tuning.lowest_noise(model, settings, reference.shape))
         return finished(sample.cast(replace(job, adapter=fitted(model, [addition])))).latents
 
     plain = finished(sample.cast(job)).latents

@@ -5,7 +5,7 @@ import torch
 from motionlift.core.method import Guide, Needs
 from motionlift.core.method_settings import Guided
 from motionlift.loops.sample import Casting, cast
-from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.families.cogvideox import MODEL as CogVideoX
 from tests.twins import cogvideox
 
 PROMPT = "a red star on the field"

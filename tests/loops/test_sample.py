@@ -11,7 +11,7 @@ from motionlift.core.schedule import Level, Schedule
 from motionlift.core.settings import setting
 from motionlift.errors import DivergenceError, InputError, MotionError
 from motionlift.loops.sample import Casting, cast, guidance_scale, guided_steps, learning_rate, starting_noise
-from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.families.cogvideox import MODEL as CogVideoX
 from tests.twins import TWINS, WINDOW, cogvideox
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from motionlift.core.method import Aim, Guide, Observed, Reference
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level
 from motionlift.core.seen import Record
-from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.families.cogvideox import MODEL as CogVideoX
 from motionlift.models.families.unet3d import UNet3D
 from tests.twins import cogvideox, unet3d
 

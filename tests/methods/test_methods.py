@@ -8,7 +8,7 @@ from motionlift.core.method import Guide, Method, Tuner
 from motionlift.core.settings import described, with_values
 from motionlift.errors import SettingError
 from motionlift.methods import method, methods
-from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.families.cogvideox import MODEL as CogVideoX
 from tests.methods.references import twin, unet_twin
 from tests.twins import cogvideox
 

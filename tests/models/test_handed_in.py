@@ -50,7 +50,7 @@ def finished(steps):
 
 def castings(model):
     """A guided cast and one with a tuned adapter."""
-    shape, pixels = model.codec.fitting(16), reference(8).pixels()
+    shape, pixels = model.codec.fitting(16), reference(16).pixels()
     given = Reference(model.codec.encode(pixels), pixels, pixels, shape)
     made = []
     for seed, (name, steps) in enumerate((("ditflow", 4), ("vmc", 3))):
@@ -219,7 +219,7 @@ def test_one_part_at_a_time_is_on_the_device_and_all_go_home(twin, places):
     lying.update({network: AWAY, vae: AWAY, text: AWAY})
     model = serving(type(pipeline).__name__)(pipeline, "twin", CPU, given=True)
     shape = model.codec.fitting(16)
-    latents, condition = torch.zeros(model.codec.latent_shape(shape)), model.text.encode(PROMPT)
+    latents, condition = torch.zeros(model.codec.latent_shape(shape)), model.text.encode(PROMPT, shape)
     assert moves == [(text, CPU)]
     model.predict(latents, model.schedule(4).levels[0], condition)
     assert moves[1:] == [(text, AWAY), (network, CPU)]
@@ -238,9 +238,10 @@ def test_a_part_that_lay_on_the_device_stays_there(twin, places):
     network, vae, text = _parts(pipeline)
     lying.update({network: CPU, vae: AWAY, text: CPU})
     model = serving(type(pipeline).__name__)(pipeline, "twin", CPU, given=True)
-    latents = torch.zeros(model.codec.latent_shape(model.codec.fitting(16)))
+    shape = model.codec.fitting(16)
+    latents = torch.zeros(model.codec.latent_shape(shape))
     for _ in range(2):
-        model.predict(latents, model.schedule(4).levels[0], model.text.encode(PROMPT))
+        model.predict(latents, model.schedule(4).levels[0], model.text.encode(PROMPT, shape))
         model.codec.decode(latents)
     assert moves == [(vae, CPU), (vae, AWAY), (vae, CPU)]
     model.rest()

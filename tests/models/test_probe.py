@@ -203,7 +203,7 @@ def test_nothing_stays_behind_when_the_caller_fails():
 def test_only_first_stops_early_and_restores():
     model = network()
     whole = model.blocks
-    with only_first(model, "blocks", 2):
+    with only_first(model, ["blocks"], 2):
         model(tokens())
     assert model.ran == 2
     assert model.blocks is whole
@@ -213,7 +213,7 @@ def test_only_first_stops_early_and_restores():
 def test_only_first_restores_after_an_error():
     model = network()
     whole = model.blocks
-    with pytest.raises(KeyboardInterrupt), only_first(model, "blocks", 1):
+    with pytest.raises(KeyboardInterrupt), only_first(model, ["blocks"], 1):
         raise KeyboardInterrupt
     assert model.blocks is whole
 
@@ -224,7 +224,7 @@ def test_gradients_are_exact_when_stopped_early_and_recomputed():
         model, kept, given = network(checkpointed=checkpointed), [], tokens()
         with catching(model.blocks[1], looking(kept)):
             if checkpointed:
-                with only_first(model, "blocks", 2):
+                with only_first(model, ["blocks"], 2):
                     model(given)
             else:
                 model(given)

@@ -64,7 +64,7 @@ class Words:
     def check(self, prompt):
         pass
 
-    def encode(self, prompt):
+    def encode(self, prompt, shape=None):
         letters = [ord(letter) for letter in prompt.ljust(TEXT)[:TEXT]]
         return Condition({"words": torch.tensor(letters)[None, :, None] * torch.linspace(0, 1, WIDTH).sin() / 100})
 
@@ -84,7 +84,7 @@ class Averages:
     def decode(self, latents):
         return functional.interpolate(latents[0].transpose(0, 1), scale_factor=SIDE).clamp(-1, 1)
 
-    def fitting(self, frames):
+    def fitting(self, frames=None, height=None, width=None):
         return Shape(frames or 8, 32, 32)
 
     def latent_shape(self, shape):
@@ -98,6 +98,7 @@ class Written(PipelineModel):
     """The family: what differs."""
 
     family, pipelines, parts = "written", ("Written",), MappingProxyType({"network": ("Network",)})
+    networks = ("network",)
     linear = MappingProxyType(dict.fromkeys(("temporal", "spatial", "linear"), re.compile(r"^blocks\..*\.to_[qkv]$")))
 
     def __init__(self, pipeline, name, device, given=False):
@@ -108,7 +109,7 @@ class Written(PipelineModel):
             *(device, self.codec.fitting(None), 8.0, [f"block {number}" for number in range(3)]),
         )
 
-    def schedule(self, steps):
+    def schedule(self, steps, shape=None):
         return flow_schedule(shifted([1 - step / steps for step in range(steps)], 3.0))
 
     def lattice(self, shape, block=None):
@@ -123,19 +124,19 @@ class Written(PipelineModel):
     def _predicted(self, latents, level, condition, positions):
         return self._network(latents, self._times(latents, level), condition.tensors["words"])
 
-    def _attentions(self, number):
+    def _attentions(self, network, number):
         return [self._network.blocks[number]]
 
-    def _featured(self, number):
+    def _featured(self, network, number):
         return self._network.blocks[number]
 
-    def _stopping(self, last, features):
-        return probe.only_first(self._network, "blocks", last + 1)
+    def _stopping(self, network, last, features):
+        return probe.only_first(self._network, ["blocks"], last + 1)
 
-    def _recorded(self, number, seen, features, clips, condition):
-        attention = seen[self._network.blocks[number]]
-        query, key, value = (tensor[:, :, TEXT:] for tensor in attention)
-        features = query.new_empty(clips, query.shape[2], 0) if features is None else features[:, TEXT:]
+    def _recorded(self, seen, features, latents, condition):
+        attention = seen[0]
+        query, key, value = (tensor[:, :, TEXT:] for tensor in attention[:3])
+        features = query.new_empty(len(latents), query.shape[2], 0) if features is None else features[:, TEXT:]
         own = Projections(query, key, joint_keys=(attention[1][:, :, :TEXT], key))
         return Recorded(query, key, value, features, replace(own, key=own.joint_keys[0]), own, (own,))
 
@@ -152,7 +153,7 @@ class Written(PipelineModel):
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return Written(SimpleNamespace(network=Network()), "written", torch.device("cpu"))
+    return Written(SimpleNamespace(network=(network := Network()), components={"network": network}), "written", torch.device("cpu"))
 
 
 def test_the_family_is_a_model(model):

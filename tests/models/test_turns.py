@@ -114,9 +114,10 @@ def test_eight_threads_on_one_model_make_what_eight_calls_make():
 @pytest.mark.parametrize("twin", BOTH)
 def test_guidance_in_two_passes_is_guidance_in_one_batch(twin: str):
     model = load(BOTH[twin](), "cpu")
-    latents = random(*model.codec.latent_shape(model.codec.fitting(8)))
+    shape = model.codec.fitting(8)
+    latents = random(*model.codec.latent_shape(shape))
     level = model.schedule(1).trained[600]
-    conditions = model.text.encode("a dog"), model.text.encode(PROMPT)
+    conditions = model.text.encode("a dog", shape), model.text.encode(PROMPT, shape)
     one, two = model.counted(), model.counted()
     two.about = replace(two.about, batched=False)
     sizes: dict[str, list[int]] = {"one": [], "two": []}

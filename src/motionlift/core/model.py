@@ -64,8 +64,12 @@ class Text(Protocol):
         """
         ...
 
-    def encode(self, prompt: str) -> Condition:
-        """A prompt as the network takes it; an empty one is allowed. Those encoded last are remembered.
+    def encode(self, prompt: str, shape: Shape | None = None) -> Condition:
+        """A prompt as the network takes it for a video of a size; an empty one is allowed. Those encoded last are remembered.
+
+        Args:
+            prompt: the prompt.
+            shape: the video's size, by default the model's own: some networks are told it with the prompt.
 
         Raises:
             InputError: it is longer than the model's text window.
@@ -93,11 +97,11 @@ class Codec(Protocol):
         """The video of latents."""
         ...
 
-    def fitting(self, frames: int | None) -> Shape:
-        """The size of a video of so many frames; by default the model's own.
+    def fitting(self, frames: int | None = None, height: int | None = None, width: int | None = None) -> Shape:
+        """The size of a video of so many frames, rows and columns of pixels; by default the model's own.
 
         Raises:
-            SettingError: the model cannot make so many.
+            SettingError: the model cannot make so many; the nearest that it can are named.
         """
         ...
 
@@ -141,8 +145,8 @@ class Model(Protocol):
         """Put the parts of a pipeline that was handed in back on the devices where they were."""
         ...
 
-    def schedule(self, steps: int) -> Schedule:
-        """The levels of a run.
+    def schedule(self, steps: int, shape: Shape | None = None) -> Schedule:
+        """The levels of a run, for a video of a size, by default the model's own: some models take larger ones more noisily.
 
         Raises:
             SettingError: the model cannot take so many steps.

@@ -10,13 +10,14 @@ import torch
 
 from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
+from motionlift.core.lattice import Shape
 from motionlift.core.model import Model
 from motionlift.core.tensors import Latents
 from motionlift.errors import DivergenceError
 
 
 def invert(
-    model: Model, latents: Latents, condition: Condition, steps: int
+    model: Model, latents: Latents, condition: Condition, steps: int, shape: Shape | None = None
 ) -> Generator[Step, None, tuple[Latents, ...]]:
     """Carry clean latents through all levels of a run, cleanest first; yields after every step.
 
@@ -25,6 +26,7 @@ def invert(
         latents: clean ones.
         condition: what the video shows, encoded; not weighted against the empty prompt.
         steps: those of the sampling that this undoes.
+        shape: the video's size, by default the model's own.
 
     Returns:
         The latents at every level, noisiest first, as the levels of the schedule; the first are the inverted noise.
@@ -32,7 +34,7 @@ def invert(
     Raises:
         DivergenceError: the latents stopped being finite.
     """
-    schedule = model.schedule(steps)
+    schedule = model.schedule(steps, shape)
     trajectory: list[Latents] = []
     for done, index in enumerate(reversed(range(len(schedule)))):
         with torch.no_grad():

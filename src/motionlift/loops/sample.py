@@ -151,9 +151,9 @@ def _begun(casting: Casting) -> _Run:
     noise = noise.to(model.about.device)
     return _Run(
         casting=casting,
-        schedule=model.schedule(settings.steps),
-        negative=model.text.encode(settings.negative_prompt),
-        prompted=model.text.encode(casting.prompt),
+        schedule=model.schedule(settings.steps, casting.shape),
+        negative=model.text.encode(settings.negative_prompt, casting.shape),
+        prompted=model.text.encode(casting.prompt, casting.shape),
         noise=noise,
         needs=needs,
         aim=Aim(casting.motion, lattices, 0, places, begun=noise),
@@ -207,7 +207,7 @@ def _of_reference(run: _Run, level: Level) -> tuple[Record, Prediction | None]:
         injected = run.model.record(latents, level, run.prompted, blocks) if blocks else {}
         if not run.needs.reference:
             return injected, None
-        output = run.model.predict(latents, level, run.model.text.encode(""))
+        output = run.model.predict(latents, level, run.model.text.encode("", run.casting.shape))
         return injected, _predicted(run, latents, level, output)
 
 

@@ -113,7 +113,7 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
         prepared: AcceleratedOptimizer = accelerator.prepare(optimizer)  # pyright: ignore[reportAssignmentType]
     if accelerator.scaler is not None and "scaler" in about:
         accelerator.scaler.load_state_dict(about["scaler"])
-    schedule, saved = job.model.schedule(job.settings.steps), done
+    schedule, saved = job.model.schedule(job.settings.steps, job.shape), done
     try:
         for index in range(done, total):
             began = time.perf_counter()

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from motionlift.core.cost import Step
+from motionlift.core.lattice import Shape
 from motionlift.core.method import Reference, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
@@ -45,7 +46,7 @@ def tuned(
     Raises:
         MotionliftError: as :func:`motionlift.loops.tune.tune` says.
     """
-    condition = model.text.encode(method.caption(settings))
+    condition = model.text.encode(method.caption(settings), reference.shape)
     with model.turn():
         adapter = Tunable(model.network, method.plan(model, settings), settings.tuning_seed, model.about.device)
     job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder)
@@ -77,14 +78,14 @@ def _preview(job: Tuning, reference: Reference, path: Path) -> Generator[Step, N
     """Sample the source prompt with what is tuned so far, and write the frames as one picture."""
     motion: Tensors = {INVERTED: reference.trajectory[0]} if reference.trajectory else {}
     model, settings = job.model, job.settings
-    switch = _Previewed(job.adapter, lowest_noise(model, settings))
+    switch = _Previewed(job.adapter, lowest_noise(model, settings, job.shape))
     casting = sample.Casting(model, job.method, settings, motion, job.shape, settings.source_prompt, 0, switch)
     result = yield from sample.cast(casting)
     path.parent.mkdir(exist_ok=True)
     contact_sheet(Clip.from_pixels(model.codec.decode(result.latents), model.about.fps), path)
 
 
-def lowest_noise(model: Model, settings: Tuned) -> float:
+def lowest_noise(model: Model, settings: Tuned, shape: Shape) -> float:
     """Share of noise of the cleanest level that is tuned, and cast with the adapter."""
-    trained = model.schedule(settings.steps).trained
+    trained = model.schedule(settings.steps, shape).trained
     return trained[settings.lowest(len(trained))].noise

@@ -79,8 +79,8 @@ class MOFT(Guide[MOFTSettings]):
 @torch.no_grad()
 def _features(reference: Reference, model: Model, settings: MOFTSettings) -> Record:
     """What the blocks give of the clean reference."""
-    clean = model.schedule(settings.steps).clean
-    return model.record(reference.latents, clean, model.text.encode(""), settings.block)
+    clean = model.schedule(settings.steps, reference.shape).clean
+    return model.record(reference.latents, clean, model.text.encode("", reference.shape), settings.block)
 
 
 METHOD = MOFT()

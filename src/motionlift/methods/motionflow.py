@@ -126,8 +126,9 @@ class MotionFlow(Guide[MotionFlowSettings]):
         words = [model.text.places(settings.source_prompt, word) for word in settings.subjects]
         if not reference.trajectory:
             raise MotionError("motionflow reads masks along an inversion; leave inversion=true")
-        condition = model.text.encode(settings.source_prompt)
-        levels = model.schedule(settings.steps).levels[: max(1, round(settings.share * settings.steps))]
+        condition = model.text.encode(settings.source_prompt, reference.shape)
+        levels = model.schedule(settings.steps, reference.shape).levels
+        levels = levels[: max(1, round(settings.share * settings.steps))]
         kept: dict[str, list[Tensor]] = {}
         for index, level in enumerate(levels):
             with torch.no_grad():

@@ -75,8 +75,8 @@ class SMM(Guide[SMMSettings]):
 @torch.no_grad()
 def _features(reference: Reference, model: Model, settings: SMMSettings) -> Record:
     """What the blocks give of the clean reference."""
-    clean = model.schedule(settings.steps).clean
-    return model.record(reference.latents, clean, model.text.encode(""), settings.block)
+    clean = model.schedule(settings.steps, reference.shape).clean
+    return model.record(reference.latents, clean, model.text.encode("", reference.shape), settings.block)
 
 
 METHOD = SMM()

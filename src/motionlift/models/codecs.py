@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from motionlift.core.lattice import Shape
 from motionlift.core.tensors import Latents, Pixels
 from motionlift.errors import SettingError
 from motionlift.models.turns import switched
+
+DECODED_AT, DECODED_NOISE = 0.05, 0.025
+"""Time and share of noise at which autoencoders that are told a time decode (LTX-Video's model cards)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Autoencoder(ABC):
     """Holds a part on the device."""
     in_parts: bool = False
     """Whether it works in tiles or slices, which takes less memory."""
+    tokens: int = 1
+    """Rows and columns of latents that one token of the network stands for."""
 
     @contextmanager
     def _work(self) -> Iterator[None]:
@@ -58,6 +63,32 @@ class Autoencoder(ABC):
     @abstractmethod
     def latent_frames(self, frames: int) -> int:
         """Latent frames of so many frames."""
+
+    @abstractmethod
+    def _check_frames(self, count: int) -> None:
+        """Refuse a length that it cannot give back."""
+
+    def fitting(self, frames: int | None = None, height: int | None = None, width: int | None = None) -> Shape:
+        """The size of a video of so many frames, rows and columns; by default the model's own.
+
+        Raises:
+            SettingError: the autoencoder cannot give back so many frames, or the network cannot take such sides.
+        """
+        own = self.shape
+        shape = Shape(
+            own.frames if frames is None else frames,
+            own.height if height is None else height,
+            own.width if width is None else width,
+        )
+        self._check_frames(shape.frames)
+        multiple = self.side * self.tokens
+        if (shape.height, shape.width) != (own.height, own.width) and (shape.height % multiple or shape.width % multiple):
+            near = "x".join(str(max(1, round(side / multiple)) * multiple) for side in (shape.width, shape.height))
+            raise SettingError(
+                f"{shape.width}x{shape.height} pixels do not fit {self.name}: allowed are multiples of {multiple}; the nearest "
+                f"is {near}, and its own size {own.width}x{own.height}"
+            )
+        return shape
 
     def latent_shape(self, shape: Shape) -> tuple[int, int, int, int, int]:
         """Latent sizes ``(1, c, f, h, w)``."""
@@ -84,14 +115,53 @@ class VideoAutoencoder(Autoencoder):
         """Mean latents, scaled."""
         with self._work():
             video = pixels.transpose(0, 1)[None].to(self.device, self.vae.dtype)
-            return self.vae.encode(video).latent_dist.mode().float() * self.vae.config.scaling_factor
+            latents = self.vae.encode(video).latent_dist.mode().float()
+            if self._moments is not None:
+                mean, deviation = self._moments
+                latents = (latents - mean) / deviation
+            return latents * self._scale
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Pixels:
         """The video of latents, cut to -1..1."""
         with self._work():
-            scaled = latents.to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
-            return self.vae.decode(scaled).sample[0].transpose(0, 1).float().clamp(-1, 1).cpu()
+            kind = self.vae.dtype
+            scaled = latents.to(self.device, torch.float32 if self._moments else kind) / self._scale
+            if self._moments is not None:
+                mean, deviation = self._moments
+                scaled = (scaled * deviation + mean).to(kind)
+            video = self._video(self.vae.decode(*self._told(scaled)).sample)
+            return video[0].transpose(0, 1).float().clamp(-1, 1).cpu()
+
+    def _video(self, decoded: Tensor) -> Tensor:
+        """What the decoder gives, as ``(b, 3, frames, height, width)``."""
+        return decoded
+
+    @property
+    def _scale(self) -> float:
+        """What normalised latents are multiplied by."""
+        return self.vae.config.get("scaling_factor") or 1.0
+
+    @property
+    def _moments(self) -> tuple[Tensor, Tensor] | None:
+        """Mean and standard deviation of every channel, which some autoencoders bring; ``(1, c, 1, 1, 1)`` each."""
+        found = []
+        for name in ("latents_mean", "latents_std"):
+            held = getattr(self.vae, name, None)  # a buffer of LTX-Video's, a setting of the others'
+            held = self.vae.config.get(name) if held is None else held
+            if held is None:
+                return None
+            found.append(torch.as_tensor(held, dtype=torch.float32, device=self.device).view(1, -1, 1, 1, 1))
+        return found[0], found[1]
+
+    def _told(self, latents: Latents) -> tuple[Tensor, ...]:
+        """What the decoder is given: some are told a time, and are given a little noise, always the same."""
+        if not self.vae.config.get("timestep_conditioning"):
+            return (latents,)
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        noised = (1 - DECODED_NOISE) * latents + DECODED_NOISE * noise
+        return noised, torch.full((len(latents),), DECODED_AT, device=self.device, dtype=latents.dtype)
 
     def latent_frames(self, frames: int) -> int:
         """Latent frames of so many frames: groups, the last of them begun."""
@@ -101,20 +171,26 @@ class VideoAutoencoder(Autoencoder):
         """Frames that it makes of so many latent ones."""
         return self.group * (latent - 1) + 1
 
-    def fitting(self, frames: int | None) -> Shape:
-        """The default size with so many frames.
-
-        Raises:
-            SettingError: the autoencoder cannot give back so many frames.
-        """
-        count = self.shape.frames if frames is None else frames
+    def _check_frames(self, count: int) -> None:
         latent = self.latent_frames(count)
-        if count < 2 or self.pixel_frames(latent) != count or latent % self.patch:
-            raise SettingError(
-                f"{count} frames do not fit {self.name}: allowed are {self._allowed()}; "
-                f"its own length is {self.shape.frames}"
-            )
-        return Shape(count, self.shape.height, self.shape.width)
+        if count >= 2 and self.pixel_frames(latent) == count and latent % self.patch == 0:
+            return
+        near = self._nearest(count)
+        raise SettingError(
+            f"{count} frames do not fit {self.name}: allowed are {self._allowed()}; the nearest is {near}, and its own "
+            f"length {self.shape.frames}"
+        )
+
+    def next_whole(self, count: int) -> int:
+        """The shortest length that fits and is no shorter than a number of frames."""
+        latent = max(self.latent_frames(count), self.latent_frames(2))
+        return self.pixel_frames(-(-latent // self.patch) * self.patch)
+
+    def _nearest(self, count: int) -> int:
+        """The length that fits and is nearest to one that does not, the longer of two."""
+        most = self.latent_frames(max(count, 2)) + 2 * self.patch
+        lengths = [self.pixel_frames(latent) for latent in range(self.patch, most + 1, self.patch)]
+        return min((length for length in lengths if length >= 2), key=lambda length: (abs(length - count), -length))
 
     def _allowed(self) -> str:
         """Numbers of frames that fit, in words."""
@@ -125,6 +201,23 @@ class VideoAutoencoder(Autoencoder):
         latent = self.latent_frames(frames)
         middles = [max(0.0, self.group * n - (self.group - 1) / 2) for n in range(latent)]
         return [sum(middles[n : n + self.patch]) / self.patch for n in range(0, latent, self.patch)]
+
+
+@dataclass(frozen=True)
+class GroupAutoencoder(VideoAutoencoder):
+    """An autoencoder that joins frames in groups throughout."""
+
+    def pixel_frames(self, latent: int) -> int:
+        """A whole group of each."""
+        return self.group * latent
+
+    def _allowed(self) -> str:
+        return f"{self.group}n ({self.group}, {2 * self.group}, {3 * self.group}, ...)"
+
+    def frame_times(self, frames: int) -> list[float]:
+        """Middles of the groups."""
+        middles = [self.group * n + (self.group - 1) / 2 for n in range(self.latent_frames(frames))]
+        return [sum(middles[n : n + self.patch]) / self.patch for n in range(0, len(middles), self.patch)]
 
 
 @dataclass(frozen=True)
@@ -154,16 +247,9 @@ class FrameAutoencoder(Autoencoder):
         """As many."""
         return frames
 
-    def fitting(self, frames: int | None) -> Shape:
-        """The default size with so many frames; any number from two is allowed.
-
-        Raises:
-            SettingError: fewer than two.
-        """
-        count = self.shape.frames if frames is None else frames
+    def _check_frames(self, count: int) -> None:
         if count < 2:
             raise SettingError(f"{count} frames do not fit {self.name}: allowed are 2 and more")
-        return Shape(count, self.shape.height, self.shape.width)
 
     def frame_times(self, frames: int) -> list[float]:
         """Every latent frame stands for one frame."""

@@ -5,9 +5,9 @@ normalisation and rotary positions. The catch opens and closes with each call of
 the backward pass runs the module again, and a catch around the whole network would miss that.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch.nn.functional as functional
 from torch import Tensor, nn
@@ -19,28 +19,51 @@ Attention = tuple[Tensor, Tensor, Tensor]
 """Query, key and value, each ``(batch, heads, tokens, d)``."""
 
 
+class Seen(NamedTuple):
+    """One call of ``scaled_dot_product_attention``."""
+
+    query: Tensor
+    """``(batch, heads, tokens, d)``."""
+    key: Tensor
+    """As many axes."""
+    value: Tensor
+    """As the keys."""
+    mask: Tensor | None
+    """True, or what is added to the logits, with the axes ``batch heads queries keys`` or ones in their place; none for all."""
+
+
 class _Catch(TorchFunctionMode):
     def __init__(self, change: Callable[[Attention], Attention]):
         super().__init__()
         self.change = change
-        self.calls = 0
+        self.last: Seen | None = None
+        """The last call, as it was made."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = dict(kwargs or {})
         if func is functional.scaled_dot_product_attention:
             given = [kwargs.pop(name) if name in kwargs else None for name in ("query", "key", "value")]
             args = (*args, *[tensor for tensor in given if tensor is not None])
-            self.calls += 1
-            args = (*self.change(args[:3]), *args[3:])
+            query, key, value, *others = args
+            mask = others[0] if others else kwargs.get("attn_mask")
+            self.last = Seen(query, key, value, mask)
+            args = (*self.change((query, key, value)), *others)
         return func(*args, **kwargs)
 
 
 @contextmanager
-def catching(module: nn.Module, change: Callable[[Attention], Attention]) -> Iterator[None]:
+def catching(
+    module: nn.Module, change: Callable[[Attention], Attention], done: Callable[[Seen], None] | None = None
+) -> Iterator[None]:
     """Pass the attention of every call of a module through ``change`` until left.
 
     ``change`` may return what it was given, having looked at it. Gradients flow through what it returns; leave this
     context only after the backward pass. Of two catches of one module the inner one gets what the outer one returned.
+
+    Args:
+        module: a module that attends, once or more in a call.
+        change: gives what takes the place of query, key and value.
+        done: is told the last attention of each call, when that ends.
 
     Raises:
         ModelError: the module did not call ``scaled_dot_product_attention``, so nothing was seen or changed.
@@ -55,11 +78,13 @@ def catching(module: nn.Module, change: Callable[[Attention], Attention]) -> Ite
     def leave(_module: nn.Module, _arguments: Any, output: Any) -> None:
         catch = opened.pop()
         catch.__exit__(None, None, None)
-        if output is not None and not catch.calls:
+        if output is not None and catch.last is None:
             raise ModelError(
                 f"{type(module).__name__} does not use PyTorch's scaled_dot_product_attention, so its attention cannot be "
                 "read; switch the model back to its default attention processors"
             )
+        if catch.last is not None and done is not None:
+            done(catch.last)
 
     # The mode entered last gets the call first, so that an inner catch must enter before an outer one.
     handles = [
@@ -76,17 +101,26 @@ def catching(module: nn.Module, change: Callable[[Attention], Attention]) -> Ite
 
 
 @contextmanager
-def only_first(parent: nn.Module, name: str, count: int) -> Iterator[None]:
-    """Let a network run only the first ``count`` modules of one of its module lists, so that it stops early.
+def only_first(parent: nn.Module, names: Sequence[str], count: int) -> Iterator[None]:
+    """Let a network run only the first ``count`` modules of its module lists, so that it stops early.
 
     What the network returns meanwhile is meaningless; what was recorded on the way is exact, with gradients.
+
+    Args:
+        parent: the network.
+        names: its module lists, in the order in which they run.
+        count: modules of all of them together.
     """
-    whole = getattr(parent, name)
-    setattr(parent, name, nn.ModuleList(list(whole)[:count]))
+    whole = {name: getattr(parent, name) for name in names}
+    left = count
     try:
+        for name, modules in whole.items():
+            setattr(parent, name, nn.ModuleList(list(modules)[:left]))
+            left = max(0, left - len(modules))
         yield
     finally:
-        setattr(parent, name, whole)
+        for name, modules in whole.items():
+            setattr(parent, name, modules)
 
 
 class _StoppedError(Exception):
@@ -129,14 +163,14 @@ def stopping_at(module: nn.Module) -> Iterator[None]:
         return
 
 
-def keeping(kept: dict[nn.Module, Attention], module: nn.Module) -> Callable[[Attention], Attention]:
-    """Look at a module's attention and keep the first that is seen: a recomputation in backward must not replace it."""
+@contextmanager
+def watching(module: nn.Module, kept: dict[nn.Module, Seen]) -> Iterator[None]:
+    """Keep the attention of a module's first call until left: a recomputation in backward must not replace it.
 
-    def look(attention: Attention) -> Attention:
-        kept.setdefault(module, attention)
-        return attention
-
-    return look
+    Of a module that attends twice in a call, first to a picture and then to the text, the last is kept.
+    """
+    with catching(module, lambda attention: attention, lambda seen: kept.setdefault(module, seen)):
+        yield
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """How models read prompts: encoded once, and remembered."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from motionlift.core.condition import Condition
+from motionlift.core.lattice import Shape
 from motionlift.errors import InputError
 from motionlift.models.words import tokens_within
 
@@ -24,9 +24,10 @@ class Prompts:
         tokenizer: Any,
         window: int,
         name: str,
-        encoder: Callable[[str], Mapping[str, Tensor]],
+        encoder: Callable[[str, Shape | None], Condition],
         unknown: Callable[[Any, str], bool],
         turn: Callable[[], AbstractContextManager[None]],
+        shape: Shape | None = None,
     ):
         """Nothing is encoded yet.
 
@@ -34,13 +35,14 @@ class Prompts:
             tokenizer: one of transformers'.
             window: most tokens that are read.
             name: the model's, for messages.
-            encoder: gives what the network takes of a prompt, by the names of its arguments.
+            encoder: gives what the network takes of a prompt, for a video of a size.
             unknown: whether the tokenizer lacks a word.
             turn: holds the text encoder while it is used.
+            shape: the model's own size of videos, where what the network takes goes by the size; else none.
         """
         self._tokenizer, self._window, self._name = tokenizer, window, name
-        self._encoder, self._unknown, self._turn = encoder, unknown, turn
-        self._remembered: OrderedDict[str, Condition] = OrderedDict()
+        self._encoder, self._unknown, self._turn, self._shape = encoder, unknown, turn, shape
+        self._remembered: OrderedDict[tuple[str, Shape | None], Condition] = OrderedDict()
 
     def check(self, prompt: str) -> None:
         """Refuse a prompt without encoding it.
@@ -53,20 +55,21 @@ class Prompts:
             raise InputError(f"the prompt has {tokens} tokens; {self._name} reads {self._window}: shorten it")
 
     @torch.no_grad()
-    def encode(self, prompt: str) -> Condition:
-        """A prompt as the network takes it; the last :data:`REMEMBERED` are remembered.
+    def encode(self, prompt: str, shape: Shape | None = None) -> Condition:
+        """A prompt as the network takes it for a video of a size; the last :data:`REMEMBERED` are remembered.
 
         Raises:
             InputError: it is longer than the model's text window.
         """
         self.check(prompt)
+        key = prompt, None if self._shape is None else shape or self._shape
         with self._turn():  # two threads that ask for one prompt encode it once
-            if prompt not in self._remembered:
-                self._remembered[prompt] = Condition(dict(self._encoder(prompt)))
-            self._remembered.move_to_end(prompt)
+            if key not in self._remembered:
+                self._remembered[key] = self._encoder(*key)
+            self._remembered.move_to_end(key)
             while len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
-            return self._remembered[prompt]
+            return self._remembered[key]
 
     def places(self, prompt: str, word: str) -> tuple[int, ...]:
         """Places of a word's tokens in the encoded prompt, wherever it comes."""

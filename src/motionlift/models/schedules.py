@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from motionlift.core.schedule import Level, Schedule
-from motionlift.errors import SettingError
+from motionlift.errors import ModelError, SettingError
 
 TRAINED = 1000
 """Levels of training of flow-matching models, and what their sigmas are multiplied by for the network (all published ones)."""
@@ -78,6 +78,45 @@ def flow_schedule(sigmas: Sequence[float], reverse: bool = False) -> Schedule:
         clean=levels[-1],
         predicts="reversed_flow" if reverse else "flow_prediction",
     )
+
+
+def asked_schedule(scheduler: Any, trained: Any) -> Schedule:
+    """The levels of a flow-matching scheduler of diffusers whose timesteps are set, whatever set them.
+
+    The step is always that of Euler, the first order: a scheduler of a higher order keeps what it saw of former steps, and is equal
+    to this at its first order.
+
+    Args:
+        scheduler: with the timesteps of the run.
+        trained: another one, with as many timesteps as were trained, the same way.
+
+    Raises:
+        ModelError: it is no scheduler of flow matching.
+    """
+    levels, all_levels = _asked_levels(scheduler), _asked_levels(trained)
+    return Schedule(
+        levels=levels[:-1],
+        ends=levels[1:],
+        trained=tuple(reversed(all_levels[:-1])),
+        clean=flow_level(0.0, bool(scheduler.config.get("invert_sigmas"))),
+        predicts="reversed_flow" if scheduler.config.get("invert_sigmas") else "flow_prediction",
+    )
+
+
+def _asked_levels(scheduler: Any) -> tuple[Level, ...]:
+    """Every level and the clean end, as the scheduler tells the network of them."""
+    config = scheduler.config
+    is_flow = config.get("prediction_type", "flow_prediction") == "flow_prediction"
+    if not is_flow or not hasattr(scheduler, "sigmas") or config.get("use_flow_sigmas") is False:
+        raise ModelError(
+            f"a model with the scheduler {type(scheduler).__name__} came; allowed are those of flow matching, such as "
+            "FlowMatchEulerDiscreteScheduler, or UniPCMultistepScheduler with use_flow_sigmas"
+        )
+    reverse = bool(config.get("invert_sigmas"))
+    sigmas = [float(sigma) for sigma in scheduler.sigmas.double()]
+    noise = [1 - sigma if reverse else sigma for sigma in sigmas]
+    timesteps = [*[float(timestep) for timestep in scheduler.timesteps], float(TRAINED if reverse else 0)]
+    return tuple(Level(timestep, 1 - share, share) for timestep, share in zip(timesteps, noise, strict=True))
 
 
 def flow_level(sigma: float, reverse: bool = False) -> Level:

@@ -28,27 +28,26 @@ CHECKPOINTED_PARAMETERS = 5e8
 TEXT = "encoder_hidden_states"
 """The argument of diffusers' networks that holds the prompt."""
 
-Seen = Mapping[nn.Module, probe.Attention]
-"""Attention by its module."""
-
 
 class PipelineModel(ABC):
-    """The :class:`motionlift.core.model.Model` of a diffusers pipeline with one network.
+    """The :class:`motionlift.core.model.Model` of a diffusers pipeline.
 
     The pipeline is as it was whenever no turn is held: its scheduler is only read, and its parts are changed for a turn alone.
     """
 
-    family: ClassVar[str]
-    """Name of the family's file."""
+    family: str
+    """Name of the family."""
     pipelines: ClassVar[tuple[str, ...]]
     """Pipelines of diffusers that it serves."""
     parts: ClassVar[Mapping[str, tuple[str, ...]]]
     """Parts that such a pipeline must have, and classes that they may be of; the network comes first."""
-    linear: ClassVar[Mapping[str, re.Pattern[str]]]
-    """Names of the linear layers of each kind, in the network."""
-    decisive: ClassVar[Mapping[str, tuple[str, ...]]]
+    networks: ClassVar[tuple[str, ...]]
+    """The parts that predict, of which a pipeline may lack all but the first."""
+    linear: Mapping[str, re.Pattern[str]]
+    """Names of the linear layers of each kind, in a network."""
+    decisive: Mapping[str, tuple[str, ...]]
     """The settings of the configurations of ``network``, ``autoencoder`` and ``scheduler`` by which a motion fits a model."""
-    defaults: ClassVar[Mapping[str, Mapping[str, Any]]]
+    defaults: Mapping[str, Mapping[str, Any]]
     """Sampling and guiding by variant, where they differ from the common ones."""
     about: About
     text: Prompts
@@ -63,16 +62,16 @@ class PipelineModel(ABC):
             device: where it runs.
             given: whether it is somebody else's, who gets its parts back where they were.
         """
-        self._given = given
+        self._given, self._named, self._device = given, name, device
         self._pipeline = pipeline
-        part = next(iter(self.parts))
-        self._network = getattr(pipeline, part)
-        self.network = nn.ModuleDict({part: self._network})
+        own = {name: network for name in self.networks if (network := getattr(pipeline, name, None)) is not None}
+        self._networks = tuple(own.values())
+        self._network = self._networks[0]
+        self.network = nn.ModuleDict(own)
         self.passes = Passes()
         self._large = self._network.num_parameters() > CHECKPOINTED_PARAMETERS
-        modules = [module for name in self.parts if isinstance(module := getattr(pipeline, name), nn.Module)]
-        self._turns = Turns(self._network, modules, device, self._changed)
-        self._device = device
+        self._parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+        self._turns = Turns(self._networks, self._parts, device, self._changed)
 
     def _introduced(
         self, name: str, variant: str, scheduling: Mapping[str, Any], fps: float, places: Sequence[str]
@@ -86,16 +85,18 @@ class PipelineModel(ABC):
             fps: its rate.
             places: its blocks.
         """
-        vae, text_encoder = self._pipeline.vae, self._pipeline.text_encoder
+        vae = self._pipeline.vae
         configs = {"network": self._network.config, "autoencoder": vae.config, "scheduler": scheduling}
         former = former_identity(*configs.values())
+        first = [*self._networks, vae]
+        others = [part for part in self._parts if part not in first]
         return About(
             name=name,
             family=self.family,
             variant=variant,
             identity=identity_of(self.decisive, configs),
             former_identity=former,
-            fingerprint=digest(former, *[sample_of(part) for part in (self._network, vae, text_encoder)]),
+            fingerprint=digest(former, *[sample_of(part) for part in (*first, *others)]),
             device=self._device,
             shape=self.codec.shape,
             fps=fps,
@@ -108,9 +109,9 @@ class PipelineModel(ABC):
         """How the pipeline reads prompts; arguments as of :class:`motionlift.models.prompts.Prompts`."""
         return Prompts(self._pipeline.tokenizer, window, self.about.name, self._encoded, unknown, self._turns.turn)
 
-    def _encoded(self, prompt: str) -> Mapping[str, Tensor]:
+    def _encoded(self, prompt: str, _shape: Shape | None) -> Condition:
         with self._turns.using(self._pipeline.text_encoder):
-            return {TEXT: self._embedding(prompt).float()}
+            return Condition({TEXT: self._embedding(prompt).float()})
 
     def counted(self) -> "PipelineModel":
         """A view of the same model that counts its passes from zero."""
@@ -129,10 +130,10 @@ class PipelineModel(ABC):
 
     def linear_layers(self, kind: str) -> Sequence[str]:
         """Names of linear layers of :attr:`network`, of a kind."""
-        (part,) = self.network
         return [
             f"{part}.{name}"
-            for name, module in self._network.named_modules()
+            for part, network in self.network.items()
+            for name, module in network.named_modules()
             if isinstance(module, nn.Linear) and self.linear[kind].search(name)
         ]
 
@@ -140,7 +141,7 @@ class PipelineModel(ABC):
         self, latents: Latents, level: Level, condition: Condition, positions: Positions | None = None
     ) -> Latents:
         """The network's output, in its own parameterisation, in single precision."""
-        with self._running(latents):
+        with self._running(latents, level):
             return self._predicted(latents, level, condition, positions).float()
 
     def record(
@@ -153,21 +154,22 @@ class PipelineModel(ABC):
         features: bool = True,
     ) -> Record:
         """Run up to the last of the blocks and return what was seen there, video tokens only."""
-        seen: dict[nn.Module, probe.Attention] = {}
+        seen: dict[nn.Module, probe.Seen] = {}
         outputs: dict[nn.Module, Tensor] = {}
-        with self._running(latents), ExitStack() as stack:
+        network = self._network_at(level)
+        with self._running(latents, level), ExitStack() as stack:
             for number in blocks:
-                for module in self._attentions(number):
-                    stack.enter_context(probe.catching(module, probe.keeping(seen, module)))
-                stack.enter_context(probe.outputs(self._featured(number), outputs))
-            stack.enter_context(self._stopping(max(blocks), features))
+                for module in self._attentions(network, number):
+                    stack.enter_context(probe.watching(module, seen))
+                stack.enter_context(probe.outputs(self._featured(network, number), outputs))
+            stack.enter_context(self._stopping(network, max(blocks), features))
             self._predicted(latents, level, condition, positions)
-        return {
-            number: self._recorded(
-                number, seen, outputs.get(self._featured(number)) if features else None, len(latents), condition
-            )
-            for number in blocks
-        }
+        found: dict[int, Recorded] = {}
+        for number in blocks:
+            output = outputs.get(self._featured(network, number)) if features else None
+            own = [seen[module] for module in self._attentions(network, number)]
+            found[number] = self._recorded(own, output, latents, condition)
+        return found
 
     @contextmanager
     def injecting(self, recorded: Mapping[int, Recorded]) -> Iterator[None]:
@@ -175,15 +177,20 @@ class PipelineModel(ABC):
         with self.turn(), ExitStack() as stack:
             for number, seen in recorded.items():
                 change = self._injected(seen)
-                stack.enter_context(probe.catching(self._attentions(number)[0], change))
+                for network in self._networks:
+                    stack.enter_context(probe.catching(self._attentions(network, number)[0], change))
             yield
 
     @contextmanager
-    def _running(self, latents: Latents) -> Iterator[None]:
-        """A turn with the network on the device, whose pass is counted."""
-        with self._turns.using(self._network):
+    def _running(self, latents: Latents, level: Level) -> Iterator[None]:
+        """A turn with the network of a level on the device, whose pass is counted."""
+        with self._turns.using(self._network_at(level)):
             self.passes.forward += len(latents)
             yield
+
+    def _network_at(self, _level: Level) -> nn.Module:
+        """The network that predicts at a level."""
+        return self._network
 
     def _times(self, latents: Latents, level: Level) -> Tensor:
         """The timestep for every video of a batch."""
@@ -194,7 +201,7 @@ class PipelineModel(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def schedule(self, steps: int) -> Schedule:
+    def schedule(self, steps: int, shape: Shape | None = None) -> Schedule:
         """The levels of a run."""
 
     @abstractmethod
@@ -214,20 +221,22 @@ class PipelineModel(ABC):
         """One pass of the network, which is on the device, in its own type."""
 
     @abstractmethod
-    def _attentions(self, number: int) -> Sequence[nn.Module]:
+    def _attentions(self, network: nn.Module, number: int) -> Sequence[nn.Module]:
         """The attention modules of a block; of the first, keys and values can be injected."""
 
     @abstractmethod
-    def _featured(self, number: int) -> nn.Module:
+    def _featured(self, network: nn.Module, number: int) -> nn.Module:
         """The module whose output is a block's features."""
 
     @abstractmethod
-    def _stopping(self, last: int, features: bool) -> AbstractContextManager[None]:
+    def _stopping(self, network: nn.Module, last: int, features: bool) -> AbstractContextManager[None]:
         """Let the network run only as far as a block is seen, with its features or without."""
 
     @abstractmethod
-    def _recorded(self, number: int, seen: Seen, features: Tensor | None, clips: int, condition: Condition) -> Recorded:
-        """What was seen of a block, in the legend's axes."""
+    def _recorded(
+        self, seen: Sequence[probe.Seen], features: Tensor | None, latents: Latents, condition: Condition
+    ) -> Recorded:
+        """What was seen of a block, by its attentions, in the legend's axes."""
 
     @abstractmethod
     def _injected(self, seen: Recorded) -> Any:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -28,14 +28,14 @@ def _held(network: nn.Module) -> _Held:
 
 
 class Turns:
-    """Gives turns at the parts of one pipeline, and keeps one part at a time on the device.
+    """Gives turns at the parts of one pipeline, and keeps on the device what is used together.
 
     A part that lay on the device when the pipeline came stays there: all that came so fit together.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        networks: Sequence[nn.Module],
         parts: Sequence[nn.Module],
         device: torch.device,
         changed: Callable[[], AbstractContextManager[None]],
@@ -43,13 +43,13 @@ class Turns:
         """Remember how things are.
 
         Args:
-            network: the one that predicts, by which callers wait for each other.
-            parts: it and the others.
+            networks: those that predict; callers wait for each other by the first.
+            parts: they and the others.
             device: where they run.
             changed: what else to change while a turn lasts.
         """
-        self._held = _held(network)
-        self._network = network
+        self._held = _held(networks[0])
+        self._networks = tuple(networks)
         self._parts = tuple(parts)
         self._device = device
         self._changed = changed
@@ -57,7 +57,7 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the parts until left; the network without dropout and gradients of its own, and changed as the family needs it.
+        """Hold the parts until left; networks without dropout and gradients of their own, and changed as the family needs it.
 
         Within a turn of the same thread nothing more happens.
         """
@@ -67,22 +67,27 @@ class Turns:
                 return
             self._held.depth += 1
             try:
-                with _at_rest(self._network), self._changed():
+                with ExitStack() as stack:
+                    for network in self._networks:
+                        stack.enter_context(_at_rest(network))
+                    stack.enter_context(self._changed())
                     yield
             finally:
                 self._held.depth -= 1
 
     @contextmanager
-    def using(self, part: nn.Module) -> Iterator[None]:
-        """A turn with one part on the device, without dropout and gradients; it stays there until another one is used."""
-        with self.turn():
+    def using(self, *parts: nn.Module) -> Iterator[None]:
+        """A turn with some parts on the device, without dropout and gradients; they stay there until others are used."""
+        with self.turn(), ExitStack() as stack:
             for other in self._parts:
-                if other is not part and _device_of(other) == self._device != self._homes[other]:
+                if other not in parts and _device_of(other) == self._device != self._homes[other]:
                     other.to(self._homes[other])
-            if _device_of(part) != self._device:
-                part.to(self._device)
-            with nullcontext() if part is self._network else _at_rest(part):
-                yield
+            for part in parts:
+                if _device_of(part) != self._device:
+                    part.to(self._device)
+                if part not in self._networks:
+                    stack.enter_context(_at_rest(part))
+            yield
 
     def rest(self) -> None:
         """Put every part where it was when the pipeline came."""

@@ -8,7 +8,6 @@ from typing import Any
 from motionlift.core.cost import Advance
 from motionlift.core.lattice import Shape
 from motionlift.core.method_settings import Sampled, Tuned
-from motionlift.core.model import Model
 from motionlift.core.settings import with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import MotionError
@@ -157,19 +156,19 @@ def _additions(job: Job, motion: Motion) -> list[Addition]:
     if not isinstance(job.settings, Tuned):
         return []
     others = [
-        _addition(job.model, other, with_values(method_named(other.method).Settings(), other.settings), strength)
+        _addition(job, other, with_values(method_named(other.method).Settings(), other.settings), strength)
         for other, strength in job.mixed
     ]
-    return [_addition(job.model, motion, job.settings, job.settings.strength), *others]
+    return [_addition(job, motion, job.settings, job.settings.strength), *others]
 
 
-def _addition(model: Model, motion: Motion, settings: Tuned, strength: float) -> Addition:
+def _addition(job: Job, motion: Motion, settings: Tuned, strength: float) -> Addition:
     adapter = names.adapter(motion.tensors)
     if not adapter:
         raise MotionError(
             f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
         )
-    return Addition(adapter, strength, tuning.lowest_noise(model, settings))
+    return Addition(adapter, strength, tuning.lowest_noise(job.model, settings, job.shape))
 
 
 def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Motion:

@@ -228,8 +228,9 @@ def _tensors(
     model, method, settings, pixels = job.model, job.method, job.settings, clip.pixels()
     given = Reference(model.codec.encode(pixels), pixels, wide.pixels(), job.shape)
     if settings.inversion:
-        condition = model.text.encode(settings.inversion_prompt)
-        given = replace(given, trajectory=finished(invert(model, given.latents, condition, settings.steps), advance))
+        condition = model.text.encode(settings.inversion_prompt, job.shape)
+        steps = invert(model, given.latents, condition, settings.steps, job.shape)
+        given = replace(given, trajectory=finished(steps, advance))
     if isinstance(method, Guide):
         found = finished(method.lift(given, model, settings), advance)
     else:

@@ -120,6 +120,7 @@ def prepare(
     model: Model,
     *,
     frames: int | None = None,
+    size: tuple[int, int] | None = None,
     motion: Motion | None = None,
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
@@ -130,6 +131,7 @@ def prepare(
         request: what is asked for.
         model: the model.
         frames: length in frames of a motion to be lifted; the model's own by default.
+        size: height and width in pixels of one to be lifted; the model's own by default.
         motion: the motion to be cast; none where one is lifted first.
         mixed: other tuned motions and their strengths.
         stages: of a cascade.
@@ -139,15 +141,15 @@ def prepare(
     """
     stages = tuple(checked_stage(stage) for stage in stages)
     view = model.counted()
-    settings = _settled(request.method, view, request.values)
+    if motion is not None:
+        check_fit(motion, view)
+    shape = _fitting(view, frames, size) if motion is None else fitting_motion(motion, view)
+    settings = _settled(request.method, view, request.values, shape)
     if motion is None:
-        shape = _fitting(view, frames)
         settings = _lifting(request.method, view, settings)
         if request.prompt is not None:
             _check_holding(settings, {})
     else:
-        check_fit(motion, view)
-        shape = view.codec.fitting(motion.source.shape.frames)
         _check_casting(request.method, motion, settings)
     _check_mixed(request.method, mixed, view)
     if request.prompt is not None:
@@ -164,10 +166,10 @@ def settings_for(method: Method[AnySettings], model: Model, values: Mapping[str,
     Raises:
         SettingError: an unknown name, a value that is not allowed, or something to be tuned that the model has not.
     """
-    return _settled(method, model, read_values(method.Settings, values or {}))
+    return _settled(method, model, read_values(method.Settings, values or {}), model.about.shape)
 
 
-def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any]) -> AnySettings:
+def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any], shape: Shape) -> AnySettings:
     """The method's defaults for a model with some values changed, which were read, checked against the model."""
     settings = replace(method.settings(model), **read)
     blocks, about = method.blocks(settings), model.about
@@ -175,22 +177,23 @@ def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any])
         raise SettingError(
             f"block {', '.join(map(str, blocks))} does not exist in {about.name}; allowed are 0 to {about.blocks - 1}"
         )
-    if isinstance(settings, Guided) and settings.target != "latents" and not model.positions(about.shape):
+    if isinstance(settings, Guided) and settings.target != "latents" and not model.positions(shape):
         raise SettingError(
             f"target is {settings.target!r}, but {about.name} has no positional tensors; allowed is target=latents"
         )
     if settings.beta and not settings.inversion:
         raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
-    model.schedule(settings.steps)
+    model.schedule(settings.steps, shape)
     if isinstance(method, Tuner):
         method.plan(model, settings)
     return settings
 
 
-def _fitting(model: Model, frames: int | None) -> Shape:
+def _fitting(model: Model, frames: int | None, size: tuple[int, int] | None) -> Shape:
+    """The size of a video to be made."""
     if frames is not None and (type(frames) is not int or not FRAMES[0] <= frames <= FRAMES[1]):
         raise SettingError(f"frames is {str(frames)[:40]}; allowed is a whole number from {FRAMES[0]} to {FRAMES[1]}")
-    return model.codec.fitting(frames)
+    return model.codec.fitting(frames, *(size or (None, None)))
 
 
 def _lifting(method: Method[Any], model: Model, settings: Sampled) -> Sampled:
@@ -347,12 +350,22 @@ def check_fit(motion: Motion, model: Model) -> None:
             f"the motion was lifted with {motion.model} (lattice {motion.lattice}) and does not fit {about.name}: "
             "cast it with that model, or lift it again with this one"
         )
-    shape = model.codec.fitting(motion.source.shape.frames)
+    shape = fitting_motion(motion, model)
     lattice, latents = model.lattice(shape), motion.tensors.get("latents")
     if lattice != motion.lattice:
         raise MotionError(f"the motion has the lattice {motion.lattice} and {about.name} {lattice}: lift it again")
     if latents is None or tuple(latents.shape) != model.codec.latent_shape(shape):
         raise MotionError(f"the motion does not hold the latents of {shape} that {about.name} needs: lift it again")
+
+
+def fitting_motion(motion: Motion, model: Model) -> Shape:
+    """The size at which a model casts a motion: that at which it was lifted.
+
+    Raises:
+        SettingError: the model cannot make it.
+    """
+    shape = motion.source.shape
+    return model.codec.fitting(shape.frames, shape.height, shape.width)
 
 
 def check_blocks(motion: Motion, blocks: Sequence[int]) -> None:

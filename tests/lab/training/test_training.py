@@ -18,7 +18,8 @@ from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, train
 from lab.training.autoencoding import AutoencoderStage
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice
-from motionlift.models.families.cogvideox import TEXT, CogVideoX
+from motionlift.models.families.cogvideox import MODEL as CogVideoX
+from motionlift.models.shared import TEXT
 from motionlift.models.loading import load
 from motionlift.world import scenes
 from motionlift.world.shapes import SHAPES

@@ -12,7 +12,7 @@ from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.model import Model
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.models.families import serving
-from motionlift.models.families.cogvideox import CogVideoX
+from motionlift.models.families.cogvideox import MODEL as CogVideoX
 from motionlift.models.rotary import RotaryAttention
 from motionlift.signals.attention_maps import cross_probabilities, spatial_probabilities, temporal_probabilities
 from tests.twins import TWINS, WINDOW, cogvideox
@@ -106,7 +106,8 @@ def test_it_is_a_model_and_serves_the_pipeline(model):
 
 @pytest.mark.parametrize("frames", [8, 9, 16])
 def test_it_predicts_what_diffusers_predicts(model, stock, frames):
-    text = model.text.encode(PROMPT).joined(model.text.encode(""))
+    shape = model.codec.fitting(frames)
+    text = model.text.encode(PROMPT, shape).joined(model.text.encode("", shape))
     latents = latents_of(model, frames).expand(2, -1, -1, -1, -1)
     found = model.predict(latents, at(model, 700), text)
     torch.testing.assert_close(found, as_diffusers(stock, latents, 700, tensor_of(text)), atol=1e-6, rtol=0)
@@ -187,7 +188,7 @@ def test_the_parts_are_frozen_and_have_no_dropout_while_they_run(twin):
 
 def test_its_own_positions_change_nothing(model):
     for frames in (9, 16):
-        latents, text = latents_of(model, frames), model.text.encode(PROMPT)
+        latents, text = latents_of(model, frames), model.text.encode(PROMPT, model.codec.fitting(frames))
         positions = model.positions(model.codec.fitting(frames))
         plain = model.predict(latents, at(model, 300), text)
         torch.testing.assert_close(model.predict(latents, at(model, 300), text, positions), plain, atol=0, rtol=0)
@@ -196,7 +197,7 @@ def test_its_own_positions_change_nothing(model):
 @pytest.mark.parametrize("frames", [9, 16])  # the configured length, and one whose table is computed anew
 def test_a_changed_table_is_an_edited_position_table(frames):
     model, stock = CogVideoX(cogvideox(rotary=False), "twin", CPU), cogvideox(rotary=False)
-    latents, text = latents_of(model, frames), model.text.encode(PROMPT)
+    latents, text = latents_of(model, frames), model.text.encode(PROMPT, model.codec.fitting(frames))
     shape = model.codec.fitting(frames)
     table = model.positions(shape)["table"]
     assert table.shape == (1, model.lattice(shape).tokens, 32)
@@ -312,7 +313,7 @@ def test_there_are_as_many_timesteps_as_were_asked_for(model, steps):
 
 @pytest.mark.parametrize("frames", [9, 16])
 def test_a_record_is_what_diffusers_computes(model, stock, frames):
-    latents, text = latents_of(model, frames), model.text.encode(PROMPT)
+    latents, text = latents_of(model, frames), model.text.encode(PROMPT, model.codec.fitting(frames))
     calls, outputs = [], []
     handles = [
         block.register_forward_hook(lambda _module, _arguments, output: outputs.append(output[0]))

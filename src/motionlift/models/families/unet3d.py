@@ -25,7 +25,7 @@ from motionlift.models.codecs import FrameAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.recomputation import Recomputation, recomputing
 from motionlift.models.schedules import diffusion_schedule
-from motionlift.models.shared import TEXT, PipelineModel, Seen
+from motionlift.models.shared import TEXT, PipelineModel
 from motionlift.models.turns import switched
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -133,6 +133,7 @@ class UNet3D(PipelineModel):
         "text_encoder": ("CLIPTextModel",),
         "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
     }
+    networks = ("unet",)
     linear: Mapping[str, re.Pattern[str]] = {
         "temporal": re.compile(r"(temp_attentions|transformer_in)\b.*\.attn[12]\.to_[qkv]$"),
         "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
@@ -169,8 +170,8 @@ class UNet3D(PipelineModel):
     def _embedding(self, prompt: str) -> Tensor:
         return self._pipeline.encode_prompt(prompt, self._device, 1, False)[0]
 
-    def schedule(self, steps: int) -> Schedule:
-        """The levels of a DDIM run.
+    def schedule(self, steps: int, shape: Shape | None = None) -> Schedule:
+        """The levels of a DDIM run, whatever the size.
 
         Raises:
             SettingError: more than half the timesteps of training: whole strides would begin far from the noisy end.
@@ -203,15 +204,15 @@ class UNet3D(PipelineModel):
         )
         return self._network(*given, return_dict=False)[0]
 
-    def _attentions(self, number: int) -> Sequence[nn.Module]:
+    def _attentions(self, network: nn.Module, number: int) -> Sequence[nn.Module]:
         layer = self._layers[number]
         return (layer.spatial, layer.cross, *layer.temporal)
 
-    def _featured(self, number: int) -> nn.Module:
+    def _featured(self, network: nn.Module, number: int) -> nn.Module:
         return self._layers[number].after
 
     @contextmanager
-    def _stopping(self, last: int, features: bool) -> Iterator[None]:
+    def _stopping(self, network: nn.Module, last: int, features: bool) -> Iterator[None]:
         """Stop after the block of the network that holds a layer.
 
         A pass that ends within the down blocks keeps its activations: they are fewer than what the last up block holds while it
@@ -223,16 +224,18 @@ class UNet3D(PipelineModel):
             stack.enter_context(switched(self._recomputation, on=recomputes))
             if not features and not recomputes:
                 stack.enter_context(probe.stopping_at(layer.temporal[-1]))
-            stack.enter_context(probe.stopping_after(self._network.get_submodule(layer.block)))
+            stack.enter_context(probe.stopping_after(network.get_submodule(layer.block)))
             yield
 
-    def _recorded(self, number: int, seen: Seen, features: Tensor | None, clips: int, condition: Condition) -> Recorded:
+    def _recorded(
+        self, seen: Sequence[probe.Seen], features: Tensor | None, latents: Latents, condition: Condition
+    ) -> Recorded:
         """What was seen in the legend's axes; the network folds frames, or places, into the batch."""
-        layer = self._layers[number]
-        query, key, value = (_frames_unfolded(tensor, clips) for tensor in seen[layer.spatial])
-        text_query, text_key, _ = seen[layer.cross]
+        (own, cross, *others), clips = seen, len(latents)
+        query, key, value = (_frames_unfolded(tensor, clips) for tensor in own[:3])
+        text_query, text_key = cross[:2]
         frames = len(text_query) // clips
-        temporal = [[_places_unfolded(tensor, clips) for tensor in seen[module][:2]] for module in layer.temporal]
+        temporal = [[_places_unfolded(tensor, clips) for tensor in other[:2]] for other in others]
         if features is None:
             output = query.new_empty(clips, query.shape[2], 0)
         else:

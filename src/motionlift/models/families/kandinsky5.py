@@ -1,0 +1,19 @@
+"""Kandinsky 5: latents with channels last; rotations for every place."""
+
+from motionlift.models.positions import RotaryModule
+from motionlift.models.transformer import Row
+
+MODEL = Row(
+    family="kandinsky5",
+    pipelines=("Kandinsky5T2VPipeline",),
+    transformers=("Kandinsky5Transformer3DModel",),
+    fps=24.0,
+    blocks=("visual_transformer_blocks",),
+    attention="self_attention",
+    cross="cross_attention",
+    feed_forward=("feed_forward",),
+    axes="bfhwc",
+    placing=RotaryModule("visual_rope_embeddings"),
+    defaults={"cfg": 5.0},
+)
+"""Size and guidance by the published pipeline's defaults."""

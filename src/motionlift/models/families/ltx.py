@@ -1,0 +1,15 @@
+"""LTX-Video: latents packed into tokens by the pipeline."""
+
+from motionlift.models.positions import RotaryModule
+from motionlift.models.transformer import Row
+
+MODEL = Row(
+    family="ltx",
+    pipelines=("LTXPipeline",),
+    transformers=("LTXVideoTransformer3DModel",),
+    fps=25.0,
+    axes="bnc",
+    placing=RotaryModule("rope"),
+    defaults={"cfg": 3.0},
+)
+"""Size, rate and guidance by the published pipeline's defaults."""

@@ -1,0 +1,28 @@
+"""LTX-2: packed latents beside audio; the video half is told to leave the audio alone."""
+
+from motionlift.models.positions import RotaryModule
+from motionlift.models.transformer import UNGUIDED, Row
+
+MODEL = Row(
+    family="ltx2",
+    pipelines=("LTX2Pipeline",),
+    transformers=("LTX2VideoTransformer3DModel",),
+    fps=24.0,
+    axes="bnc",
+    call={
+        **UNGUIDED,
+        "audio_guidance_scale": 1.0,
+        "stg_scale": 0.0,
+        "audio_stg_scale": 0.0,
+        "modality_scale": 1.0,
+        "audio_modality_scale": 1.0,
+        "spatio_temporal_guidance_blocks": None,
+    },
+    fixed={"isolate_modalities": True},
+    placing=RotaryModule("rope"),
+    frames=lambda pipeline: 121,
+    finds_words=False,
+    defaults={"cfg": 3.0},
+)
+"""Length, rate and guidance by the published pipeline's defaults. Its connectors mix the tokens of a prompt, so that no word can be
+told among them."""

@@ -1,0 +1,25 @@
+"""Wan 2.1 and 2.2: flow-matching transformers whose attention to the text is apart.
+
+Of 2.2, A14B has two networks, the second for levels below a boundary; TI2V-5B tells every token a time of its own.
+"""
+
+from motionlift.models.positions import RotaryModule
+from motionlift.models.transformer import Published, Row
+
+MODEL = Row(
+    family="wan",
+    pipelines=("WanPipeline",),
+    transformers=("WanTransformer3DModel",),
+    fps=16.0,
+    blocks=("blocks",),
+    feed_forward=("ffn",),
+    placing=RotaryModule("rope"),
+    defaults={"cfg": 5.0},
+    published={
+        "wan2.2-ti2v-5b": Published({"expand_timesteps": True, "num_layers": 30}, size=(704, 1280), frames=121, fps=24.0),
+        "wan2.2-t2v-a14b": Published({"boundary_ratio": 0.875, "num_layers": 40}, defaults={"cfg": 4.0}),
+        "wan2.1-t2v-1.3b": Published({"num_layers": 30, "num_attention_heads": 12}),
+        "wan2.1-t2v-14b": Published({"num_layers": 40, "num_attention_heads": 40}),
+    },
+)
+"""Size, rate and guidance by the published pipelines' defaults and model cards."""
