@@ -87,7 +87,7 @@ class Asking:
             except _CalledError:
                 given = {name: value for name, value in found.items() if value is not None}
                 return Asked(given, view.scheduler)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, ArithmeticError) as error:
                 reason = " ".join(str(error).split())[:200]
                 raise ModelError(f"{type(self._pipeline).__name__} refuses what it was asked: {reason}") from error
         raise ModelError(f"{type(self._pipeline).__name__} never calls its network")

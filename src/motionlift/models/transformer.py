@@ -34,6 +34,8 @@ HIDDEN, TIMES = "hidden_states", "timestep"
 SPATIAL = ("vae_scale_factor_spatial", "vae_spatial_compression_ratio", "vae_spatial_scale_factor")
 TEMPORAL = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio", "vae_temporal_scale_factor")
 """What pipelines call the pixels and the frames that one latent stands for."""
+ASKED_STEPS = 4
+"""Steps of a run whose first call is looked at (ours: some pipelines take no fewer than two)."""
 UNGUIDED: Mapping[str, Any] = {"guidance_scale": 1.0}
 """With it a pipeline shows its network the prompt alone."""
 NETWORK_FIELDS = (
@@ -255,7 +257,7 @@ class Transformer(PipelineModel):
     def _asked_condition(self, prompt: str, shape: Shape | None) -> Condition:
         """What the network is given of a prompt; of its latents only the channels that stand beside those of the video."""
         assert shape is not None
-        arguments = dict(self._call(prompt, shape, 1).arguments)
+        arguments = dict(self._call(prompt, shape, ASKED_STEPS).arguments)
         if self._row.axes != "bnc":
             axis = self._row.axes.index("c")
             hidden, own = arguments[HIDDEN], self.codec.channels
@@ -298,7 +300,7 @@ class Transformer(PipelineModel):
 
     def positions(self, shape: Shape) -> Positions:
         """The network's positional tensors, by the names that the family's :attr:`Row.placing` gives."""
-        level, condition = self.schedule(1, shape).levels[0], self.text.encode("", shape)
+        level, condition = self.schedule(ASKED_STEPS, shape).levels[0], self.text.encode("", shape)
         latents = torch.zeros(self.codec.latent_shape(shape), device=self._device)
         network = self._network_at(level)
         with self._turns.using(network):
