@@ -89,8 +89,9 @@ def inverted(model: Any, reference: Reference, settings: Any) -> Reference:
     """The reference with its inversion, where settings ask for one."""
     if not settings.inversion:
         return reference
-    condition = model.text.encode(settings.inversion_prompt)
-    return replace(reference, trajectory=finished(invert(model, reference.latents, condition, settings.steps)))
+    condition = model.text.encode(settings.inversion_prompt, reference.shape)
+    steps = invert(model, reference.latents, condition, settings.steps, reference.shape)
+    return replace(reference, trajectory=finished(steps))
 
 
 def job_for(variant, model, reference, target, motion=None):

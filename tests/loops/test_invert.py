@@ -18,8 +18,15 @@ def model(request: pytest.FixtureRequest):
     return serving(type(pipeline).__name__)(pipeline, request.param, CPU)
 
 
+FRAMES = 8
+
+
+def encoded(model, prompt: str = "a red star") -> Condition:
+    return model.text.encode(prompt, model.codec.fitting(FRAMES))
+
+
 def clean(model) -> torch.Tensor:
-    shape = model.codec.latent_shape(model.codec.fitting(8))
+    shape = model.codec.latent_shape(model.codec.fitting(FRAMES))
     return torch.randn(shape, generator=torch.Generator().manual_seed(4))
 
 
@@ -41,7 +48,7 @@ def sampled(model, latents: torch.Tensor, condition: Condition, steps: int) -> t
 
 
 def test_it_is_exact_where_the_prediction_is_constant(model, monkeypatch: pytest.MonkeyPatch):
-    latents, condition, schedule = clean(model), model.text.encode("a red star"), model.schedule(6)
+    latents, condition, schedule = clean(model), encoded(model), model.schedule(6)
     constant = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
     asked = []
 
@@ -61,7 +68,7 @@ def test_it_is_exact_where_the_prediction_is_constant(model, monkeypatch: pytest
 
 
 def test_it_nears_the_clean_video_as_steps_grow_finer(model):
-    latents, condition = clean(model), model.text.encode("a red star")
+    latents, condition = clean(model), encoded(model)
     errors = []
     for steps in (5, 20, 80):
         trajectory, _ = finished(invert(model, latents, condition, steps))
@@ -71,11 +78,11 @@ def test_it_nears_the_clean_video_as_steps_grow_finer(model):
 
 
 def test_it_asks_the_network_once_a_step(model):
-    finished(invert(model, clean(model), model.text.encode(""), 5))
+    finished(invert(model, clean(model), encoded(model, ""), 5))
     assert (model.passes.forward, model.passes.backward) == (5, 0)
 
 
 def test_latents_that_diverge_are_refused(model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(model, "predict", lambda latents, *_: latents * float("inf"))
     with pytest.raises(DivergenceError, match="after inversion step 1"):
-        finished(invert(model, clean(model), model.text.encode(""), 5))
+        finished(invert(model, clean(model), encoded(model, ""), 5))

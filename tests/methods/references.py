@@ -45,10 +45,17 @@ def level(model: Model, timestep: int) -> Level:
     return model.schedule(10).trained[timestep]
 
 
-def record(model: Model, latents: torch.Tensor, blocks: Any, at: Level = CLEAN, prompt: str = "") -> Record:
+def record(
+    model: Model,
+    latents: torch.Tensor,
+    blocks: Any,
+    at: Level = CLEAN,
+    prompt: str = "",
+    shape: Shape | None = None,
+) -> Record:
     """What the blocks show, without gradients."""
     with torch.no_grad():
-        return model.record(latents, at, model.text.encode(prompt), list(blocks))
+        return model.record(latents, at, model.text.encode(prompt, shape), list(blocks))
 
 
 def seen(record: Record) -> Observed:

@@ -65,7 +65,7 @@ def test_maps_are_laid_out_by_frame_row_and_column(model):
     """On a lattice that is not square, against a loop."""
     shape = Shape(9, 32, 48)
     latents = torch.randn(model.codec.latent_shape(shape), generator=torch.Generator().manual_seed(5))
-    shown = record(model, latents, [1], level(model, 100), SOURCE)[1]
+    shown = record(model, latents, [1], level(model, 100), SOURCE, shape)[1]
     lattice = model.lattice(shape, 1)
     assert lattice.height != lattice.width
     maps = word_maps(shown, lattice, [(2,)])

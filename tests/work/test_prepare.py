@@ -217,9 +217,9 @@ def test_every_prompt_is_encoded_once_a_transfer(monkeypatch: pytest.MonkeyPatch
     pipeline = cogvideox()
     encoded, original = [], pipeline.encode_prompt
 
-    def encode(prompt: str, **named: Any) -> Any:
-        encoded.append(prompt)
-        return original(prompt, **named)
+    def encode(*given: Any, **named: Any) -> Any:
+        encoded.append(given[0])
+        return original(*given, **named)
 
     monkeypatch.setattr(pipeline, "encode_prompt", encode)
     own = load(pipeline, "cpu")

@@ -81,7 +81,7 @@ class Asking:
             for network in self._networks:
                 if REGISTRY not in vars(network):  # a pipeline makes one in which to tell its passes apart
                     stack.callback(vars(network).pop, REGISTRY, None)
-                stack.callback(network.register_forward_pre_hook(stop, with_kwargs=True).remove)
+                stack.callback(network.register_forward_pre_hook(stop, prepend=True, with_kwargs=True).remove)
             try:
                 view(**call, generator=torch.Generator().manual_seed(0), output_type="latent")
             except _CalledError:

@@ -145,10 +145,9 @@ class VideoAutoencoder(Autoencoder):
     @property
     def _moments(self) -> tuple[Tensor, Tensor] | None:
         """Mean and standard deviation of every channel, which some autoencoders bring; ``(1, c, 1, 1, 1)`` each."""
-        found = []
+        found, buffers = [], dict(self.vae.named_buffers(recurse=False))
         for name in ("latents_mean", "latents_std"):
-            held = getattr(self.vae, name, None)  # a buffer of LTX-Video's, a setting of the others'
-            held = self.vae.config.get(name) if held is None else held
+            held = buffers.get(name, self.vae.config.get(name))  # buffers of LTX-Video's, settings of the others'
             if held is None:
                 return None
             found.append(torch.as_tensor(held, dtype=torch.float32, device=self.device).view(1, -1, 1, 1, 1))
