@@ -5,7 +5,7 @@ import torch
 from motionlift.core.method import Guide, Needs
 from motionlift.core.method_settings import Guided
 from motionlift.loops.sample import Casting, cast
-from motionlift.models.families.cogvideox import MODEL as CogVideoX
+from motionlift.models.families.cogvideox import MODEL
 from tests.twins import cogvideox
 
 PROMPT = "a red star on the field"
@@ -38,7 +38,7 @@ class Warped(Guide[Guided]):
 
 
 def test_noise_is_shaped_the_output_is_read_and_the_step_is_steered():
-    model, method = CogVideoX(cogvideox(), "twin", torch.device("cpu")), Warped()
+    model, method = MODEL(cogvideox(), "twin", torch.device("cpu")), Warped()
     shape = model.codec.fitting(None)
     sizes, generator = model.codec.latent_shape(shape), torch.Generator().manual_seed(5)
     motion = {"latents": torch.randn(sizes, generator=generator), "shifts": torch.arange(sizes[2])}

@@ -11,7 +11,7 @@ from motionlift.core.schedule import Level, Schedule
 from motionlift.core.settings import setting
 from motionlift.errors import DivergenceError, InputError, MotionError
 from motionlift.loops.sample import Casting, cast, guidance_scale, guided_steps, learning_rate, starting_noise
-from motionlift.models.families.cogvideox import MODEL as CogVideoX
+from motionlift.models.families.cogvideox import MODEL
 from tests.twins import TWINS, WINDOW, cogvideox
 
 CPU = torch.device("cpu")
@@ -58,11 +58,11 @@ class Plain(Pull):
 
 @pytest.fixture(params=sorted(TWINS))
 def model(request):
-    return CogVideoX(TWINS[request.param](), request.param, CPU)
+    return MODEL(TWINS[request.param](), request.param, CPU)
 
 
 def rotary():
-    return CogVideoX(cogvideox(), "twin", CPU)
+    return MODEL(cogvideox(), "twin", CPU)
 
 
 def casting(model, method=None, motion=None, prompt=PROMPT, seed=3, **values):

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 
 from motionlift.core.cost import Step
-from motionlift.core.lattice import Lattice
+from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.method import Aim, Guide, Observed, Reference
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level
 from motionlift.core.seen import Record
-from motionlift.models.families.cogvideox import MODEL as CogVideoX
+from motionlift.models.families.cogvideox import MODEL
 from motionlift.models.families.unet3d import UNet3D
 from tests.twins import cogvideox, unet3d
 
@@ -19,9 +19,9 @@ CLEAN = Level(0.0, 1.0, 0.0)
 """What a network is told of clean latents."""
 
 
-def twin() -> CogVideoX:
+def twin() -> Model:
     """A twin with rotary positions."""
-    return CogVideoX(cogvideox(), "twin", torch.device("cpu"))
+    return MODEL(cogvideox(), "twin", torch.device("cpu"))
 
 
 def unet_twin(name: str = "twin") -> UNet3D:

@@ -8,7 +8,7 @@ from motionlift.core.method import Guide, Method, Tuner
 from motionlift.core.settings import described, with_values
 from motionlift.errors import SettingError
 from motionlift.methods import method, methods
-from motionlift.models.families.cogvideox import MODEL as CogVideoX
+from motionlift.models.families.cogvideox import MODEL
 from tests.methods.references import twin, unet_twin
 from tests.twins import cogvideox
 
@@ -29,12 +29,12 @@ def published(variant):
     pipeline = cogvideox(rotary=true.config.use_rotary_positional_embeddings)
     config = {**pipeline.transformer.config, "num_layers": true.config.num_layers}
     pipeline.transformer = CogVideoXTransformer3DModel.from_config(config)
-    return CogVideoX(pipeline, "some-folder", torch.device("cpu"))
+    return MODEL(pipeline, "some-folder", torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
 def models():
-    twins = {name: CogVideoX(cogvideox(), name, torch.device("cpu")) for name in ("tiny-dit", "cogvideox")}
+    twins = {name: MODEL(cogvideox(), name, torch.device("cpu")) for name in ("tiny-dit", "cogvideox")}
     return {**twins, **{variant: published(variant) for variant in PUBLISHED}}
 
 

@@ -153,7 +153,9 @@ class Written(PipelineModel):
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return Written(SimpleNamespace(network=(network := Network()), components={"network": network}), "written", torch.device("cpu"))
+    return Written(
+        SimpleNamespace(network=(network := Network()), components={"network": network}), "written", torch.device("cpu")
+    )
 
 
 def test_the_family_is_a_model(model):

@@ -114,7 +114,9 @@ def _flow_fields(reference: Reference, model: Model, settings: DiTFlowSettings) 
 def _attention_fields(reference: Reference, model: Model, settings: DiTFlowSettings) -> Tensors:
     """Hard displacement in each of the settings' blocks."""
     clean = model.schedule(settings.steps, reference.shape).clean
-    record = model.record(reference.latents, clean, model.text.encode("", reference.shape), settings.block, features=False)
+    record = model.record(
+        reference.latents, clean, model.text.encode("", reference.shape), settings.block, features=False
+    )
     fields = {}
     for number, seen in record.items():
         lattice = model.lattice(reference.shape, number)

@@ -104,8 +104,7 @@ class Asking:
         return view
 
     def _encoded(self, encode: Callable[..., Any]) -> Callable[..., Any]:
-        """A pipeline's ``encode_prompt`` that remembers: the text encoder is the largest part of many, and sizes and steps change
-        nothing of what it gives."""
+        """A pipeline's ``encode_prompt`` that remembers: text encoders are large, and sizes and steps change nothing of what they give."""
 
         def remembering(*given: Any, **named: Any) -> Any:
             key = repr((given, sorted(named.items())))

@@ -82,7 +82,9 @@ class Autoencoder(ABC):
         )
         self._check_frames(shape.frames)
         multiple = self.side * self.tokens
-        if (shape.height, shape.width) != (own.height, own.width) and (shape.height % multiple or shape.width % multiple):
+        if (shape.height, shape.width) != (own.height, own.width) and (
+            shape.height % multiple or shape.width % multiple
+        ):
             near = "x".join(str(max(1, round(side / multiple)) * multiple) for side in (shape.width, shape.height))
             raise SettingError(
                 f"{shape.width}x{shape.height} pixels do not fit {self.name}: allowed are multiples of {multiple}; the nearest "

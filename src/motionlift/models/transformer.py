@@ -6,7 +6,7 @@ The pipeline itself says what its network is given (:mod:`motionlift.models.aski
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.positions import NoPositions, Placing
 from motionlift.models.prompts import Prompts
 from motionlift.models.schedules import TRAINED, asked_schedule, diffusion_schedule
-from motionlift.models.shared import TEXT, PipelineModel
+from motionlift.models.shared import PipelineModel
 
 HIDDEN, TIMES = "hidden_states", "timestep"
 """Arguments of diffusers' networks: the latents, and their timesteps."""
@@ -286,7 +286,7 @@ class Transformer(PipelineModel):
         return Lattice(frames // time, height // rows, width // columns)
 
     def linear_layers(self, kind: str) -> Sequence[str]:
-        """Names of linear layers: queries, keys and values of the attention over the video, or all of the blocks' attentions and MLP.
+        """Names of linear layers: queries, keys and values of the attention over the video, or all of attentions and MLP.
 
         Raises:
             SettingError: spatial attention is asked for.
@@ -323,9 +323,7 @@ class Transformer(PipelineModel):
                     stack.callback(network.disable_gradient_checkpointing)
             yield
 
-    def _arguments(
-        self, network: nn.Module, latents: Latents, level: Level, condition: Condition
-    ) -> dict[str, Any]:
+    def _arguments(self, network: nn.Module, latents: Latents, level: Level, condition: Condition) -> dict[str, Any]:
         """All that the network is given of one video, or of a batch."""
         kind, others = network.dtype, condition.others
         tensors = {name: tensor.to(self._device, kind) for name, tensor in condition.tensors.items()}

@@ -18,9 +18,9 @@ from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, train
 from lab.training.autoencoding import AutoencoderStage
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice
-from motionlift.models.families.cogvideox import MODEL as CogVideoX
-from motionlift.models.shared import TEXT
+from motionlift.models.families.cogvideox import MODEL
 from motionlift.models.loading import load
+from motionlift.models.shared import TEXT
 from motionlift.world import scenes
 from motionlift.world.shapes import SHAPES
 
@@ -366,7 +366,7 @@ def test_the_denoiser_keeps_the_attention_of_the_block_that_matches():
     with torch.no_grad():
         denoiser(latents, torch.tensor([500]), tokens)
         kept = dict(denoiser.attention)
-        backbone, text = CogVideoX(pipeline, "twin", CPU), pipeline.text_encoder(tokens)[0]
+        backbone, text = MODEL(pipeline, "twin", CPU), pipeline.text_encoder(tokens)[0]
         level, condition = backbone.schedule(1).trained[500], Condition({TEXT: text})
         seen = backbone.record(latents.transpose(1, 2), level, condition, [tiny_dit.MATCH_BLOCK])[tiny_dit.MATCH_BLOCK]
     assert kept["query"].shape == (1, 6, 3 * 64, 32)

@@ -12,7 +12,7 @@ from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.model import Model
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.models.families import serving
-from motionlift.models.families.cogvideox import MODEL as CogVideoX
+from motionlift.models.families.cogvideox import MODEL
 from motionlift.models.rotary import RotaryAttention
 from motionlift.signals.attention_maps import cross_probabilities, spatial_probabilities, temporal_probabilities
 from tests.twins import TWINS, WINDOW, cogvideox
@@ -29,7 +29,7 @@ def twin(request):
 
 @pytest.fixture(scope="module")
 def model(twin):
-    return CogVideoX(TWINS[twin](), twin, CPU)
+    return MODEL(TWINS[twin](), twin, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +97,8 @@ def attention_through(change):
 
 def test_it_is_a_model_and_serves_the_pipeline(model):
     assert isinstance(model, Model)
-    assert serving("CogVideoXPipeline") is CogVideoX
-    with pytest.raises(
-        ModelError, match="no model family serves StableDiffusionPipeline; allowed are models of CogVideoX"
-    ):
+    assert serving("CogVideoXPipeline") is MODEL
+    with pytest.raises(ModelError, match="no model family serves StableDiffusionPipeline; allowed are models of Allegro"):
         serving("StableDiffusionPipeline")
 
 
@@ -144,7 +142,7 @@ def test_an_attention_that_cannot_be_read_is_refused():
         def __call__(self, attn, hidden_states, encoder_hidden_states, **_):
             return hidden_states, encoder_hidden_states
 
-    model = CogVideoX(cogvideox(), "twin", CPU)
+    model = MODEL(cogvideox(), "twin", CPU)
     whole, before = model.network["transformer"].transformer_blocks, model.network["transformer"].attn_processors
     with model.turn(), pytest.raises(ModelError, match="default attention processors"):
         model.network["transformer"].set_attn_processor(ByHand())
@@ -154,7 +152,7 @@ def test_an_attention_that_cannot_be_read_is_refused():
 
 
 def test_half_precision_weights_give_single_precision_results():
-    single, half = (CogVideoX(cogvideox().to(kind), "twin", CPU) for kind in (torch.float32, torch.bfloat16))
+    single, half = (MODEL(cogvideox().to(kind), "twin", CPU) for kind in (torch.float32, torch.bfloat16))
     latents, text = latents_of(half), half.text.encode(PROMPT)
     found = half.predict(latents, at(half, 500), text)
     assert found.dtype == tensor_of(text).dtype == torch.float32
@@ -173,7 +171,7 @@ def test_the_parts_are_frozen_and_have_no_dropout_while_they_run(twin):
         assert not any(parameter.requires_grad for parameter in part.parameters())
         assert not any(module.training for module in part.modules())
 
-    model = CogVideoX(pipeline, twin, CPU)
+    model = MODEL(pipeline, twin, CPU)
     for part, kind in zip(parts, ("patch_embed", "encoder", "encoder"), strict=True):
         part.get_submodule(kind).register_forward_pre_hook(lambda *_, part=part: look(part))
     latents = model.codec.encode(random(9, 3, 32, 32).tanh())
@@ -196,7 +194,7 @@ def test_its_own_positions_change_nothing(model):
 
 @pytest.mark.parametrize("frames", [9, 16])  # the configured length, and one whose table is computed anew
 def test_a_changed_table_is_an_edited_position_table(frames):
-    model, stock = CogVideoX(cogvideox(rotary=False), "twin", CPU), cogvideox(rotary=False)
+    model, stock = MODEL(cogvideox(rotary=False), "twin", CPU), cogvideox(rotary=False)
     latents, text = latents_of(model, frames), model.text.encode(PROMPT, model.codec.fitting(frames))
     shape = model.codec.fitting(frames)
     table = model.positions(shape)["table"]
@@ -214,7 +212,7 @@ def test_a_changed_table_is_an_edited_position_table(frames):
 
 
 def test_changed_rotary_tensors_turn_queries_and_keys_apart():
-    model = CogVideoX(cogvideox(), "twin", CPU)
+    model = MODEL(cogvideox(), "twin", CPU)
     latents, text = latents_of(model), model.text.encode(PROMPT)
     names, tokens = ("query_cos", "query_sin", "key_cos", "key_sin"), model.lattice(model.about.shape).tokens
     unturned = {name: torch.full((tokens, 16), float(name.endswith("cos"))) for name in names}
@@ -249,7 +247,7 @@ def recorded_loss(model, latents, positions, blocks=(0, 2)):
 def test_gradients_to_latents_and_to_each_positional_tensor_by_finite_differences(twin):
     pipeline = TWINS[twin]()
     pipeline.transformer.double()
-    model = CogVideoX(pipeline, twin, CPU)
+    model = MODEL(pipeline, twin, CPU)
     leaves = {"latents": latents_of(model), **model.positions(model.about.shape)}
     leaves = {name: tensor.double().requires_grad_() for name, tensor in leaves.items()}
 
@@ -270,7 +268,7 @@ def test_gradients_are_the_same_when_activations_are_recomputed(twin, monkeypatc
     found = []
     for limit in (0, 1e9):  # with recomputation, without
         monkeypatch.setattr("motionlift.models.shared.CHECKPOINTED_PARAMETERS", limit)
-        model = CogVideoX(TWINS[twin](), twin, CPU)
+        model = MODEL(TWINS[twin](), twin, CPU)
         with model.turn():
             assert model.network["transformer"].gradient_checkpointing == (limit == 0)
         assert not model.network["transformer"].gradient_checkpointing
@@ -435,7 +433,7 @@ def accepted(model, frames):
 
 
 def test_exactly_the_frame_counts_that_the_autoencoder_gives_back_are_accepted():
-    model = CogVideoX(cogvideox(), "twin", CPU)
+    model = MODEL(cogvideox(), "twin", CPU)
     for frames in [*range(2, 26), 48, 49]:
         latents = model.codec.encode(torch.zeros(frames, 3, 16, 16))
         given_back = len(model.codec.decode(latents))
@@ -461,7 +459,7 @@ def test_sizes_of_latents_and_lattice(model):
 @pytest.mark.parametrize("frames", [8, 9, 16, 17, 24, 25])
 def test_frame_times_are_the_middles_of_the_pixel_frames_behind_each_latent_frame(frames):
     """Without its norms the autoencoder is causal: a pixel frame belongs to the first latent frame that it changes."""
-    model = CogVideoX(cogvideox(), "twin", CPU)
+    model = MODEL(cogvideox(), "twin", CPU)
     for module in model.codec.vae.modules():
         if isinstance(module, torch.nn.GroupNorm):
             module.forward = lambda values: values
@@ -525,7 +523,7 @@ def test_another_scheduler_becomes_ddim_of_the_same_noise():
     config = {**pipeline.scheduler.config, "snr_shift_scale": 3.0}
     pipeline.scheduler = CogVideoXDPMScheduler.from_config(config)
     alphas = pipeline.scheduler.alphas_cumprod.clone()
-    model = CogVideoX(pipeline, "twin", CPU)
+    model = MODEL(pipeline, "twin", CPU)
     signals = torch.tensor([level.signal for level in model.schedule(4).trained], dtype=torch.float64)
     torch.testing.assert_close(signals, alphas.double().sqrt(), atol=1e-12, rtol=0)
     assert type(pipeline.scheduler) is CogVideoXDPMScheduler
@@ -537,7 +535,7 @@ def test_another_scheduler_becomes_ddim_of_the_same_noise():
 
 def test_a_saved_model_predicts_bit_for_bit_and_keeps_its_hashes(twin, model, tmp_path):
     pipeline = TWINS[twin]()
-    fresh = CogVideoX(pipeline, twin, CPU)
+    fresh = MODEL(pipeline, twin, CPU)
     pipeline.save_pretrained(tmp_path / "one", safe_serialization=True)
     loaded = motionlift.load(str(tmp_path / "one"), device="cpu")
     CogVideoXPipeline.from_pretrained(tmp_path / "one").save_pretrained(tmp_path / "elsewhere" / "two")
@@ -554,7 +552,7 @@ def test_a_saved_model_predicts_bit_for_bit_and_keeps_its_hashes(twin, model, tm
 
 
 def test_models_of_another_architecture_have_another_identity():
-    identities = {name: CogVideoX(build(), "same", CPU).about.identity for name, build in TWINS.items()}
+    identities = {name: MODEL(build(), "same", CPU).about.identity for name, build in TWINS.items()}
     assert len(set(identities.values())) == len(TWINS)
 
 
@@ -571,14 +569,14 @@ def test_other_weights_have_another_fingerprint_and_the_same_identity(part, para
     plain, changed = cogvideox(), cogvideox()
     weights = getattr(changed, part).get_parameter(parameter)
     weights.data += random(*weights.shape) * 1e-3
-    plain, changed = (CogVideoX(pipeline, "same", CPU) for pipeline in (plain, changed))
+    plain, changed = (MODEL(pipeline, "same", CPU) for pipeline in (plain, changed))
     assert plain.about.identity == changed.about.identity
     assert plain.about.fingerprint != changed.about.fingerprint
 
 
 def test_a_temporal_patch_takes_only_frames_that_it_divides_and_predicts_what_diffusers_predicts():
     pipeline = cogvideox(True, temporal_patch=2)
-    model = CogVideoX(pipeline, "patched", CPU)
+    model = MODEL(pipeline, "patched", CPU)
     assert model.codec.fitting(None).frames == 16
     assert (model.lattice(model.codec.fitting(None)).frames, model.about.variant) == (2, "cogvideox")
     assert model.codec.frame_times(16) == [3.5, 11.5]
@@ -597,8 +595,8 @@ def test_a_temporal_patch_takes_only_frames_that_it_divides_and_predicts_what_di
 def test_a_base_of_positions_is_no_size():
     """The published configuration of CogVideoX 1.5 says 300x300 and means neither pixels nor latents."""
     pipeline = cogvideox(True, temporal_patch=2)
-    small = CogVideoX(pipeline, "twin", CPU)
+    small = MODEL(pipeline, "twin", CPU)
     assert (small.about.shape.height, small.about.shape.width, small.about.fps) == (32, 32, 8.0)
     pipeline.transformer.register_to_config(sample_height=300, sample_width=300)
-    large = CogVideoX(pipeline, "twin", CPU)
+    large = MODEL(pipeline, "twin", CPU)
     assert (large.about.shape.height, large.about.shape.width, large.about.fps) == (768, 1360, 16.0)

@@ -17,7 +17,7 @@ from motionlift.models.codecs import VideoAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.rotary import RotaryAttention
 from motionlift.models.shared import TEXT
-from motionlift.models.transformer import HIDDEN, UNGUIDED, Published, Row
+from motionlift.models.transformer import HIDDEN, Published, Row
 
 ROTARY_BASE = 300
 """What CogVideoX 1.5 has as height and width of its configuration: the base of its positions, and no size of a video."""
@@ -152,7 +152,14 @@ MODEL = Row(
     },
     decisive={
         "network": (
-            *("num_layers", "num_attention_heads", "attention_head_dim", "in_channels", "out_channels", "text_embed_dim"),
+            *(
+                "num_layers",
+                "num_attention_heads",
+                "attention_head_dim",
+                "in_channels",
+                "out_channels",
+                "text_embed_dim",
+            ),
             *("patch_size", "patch_size_t", "patch_bias", "max_text_seq_length", "use_rotary_positional_embeddings"),
             *("sample_width", "sample_height", "sample_frames", "temporal_compression_ratio"),
             *("spatial_interpolation_scale", "temporal_interpolation_scale", "use_learned_positional_embeddings"),

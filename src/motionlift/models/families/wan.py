@@ -16,7 +16,9 @@ MODEL = Row(
     placing=RotaryModule("rope"),
     defaults={"cfg": 5.0},
     published={
-        "wan2.2-ti2v-5b": Published({"expand_timesteps": True, "num_layers": 30}, size=(704, 1280), frames=121, fps=24.0),
+        "wan2.2-ti2v-5b": Published(
+            {"expand_timesteps": True, "num_layers": 30}, size=(704, 1280), frames=121, fps=24.0
+        ),
         "wan2.2-t2v-a14b": Published({"boundary_ratio": 0.875, "num_layers": 40}, defaults={"cfg": 4.0}),
         "wan2.1-t2v-1.3b": Published({"num_layers": 30, "num_attention_heads": 12}),
         "wan2.1-t2v-14b": Published({"num_layers": 40, "num_attention_heads": 40}),
