@@ -26,6 +26,7 @@ from motionlift.cli.options import (
     RunFolder,
     Seed,
     Set,
+    Size,
     Slower,
     SourcePrompt,
     Steps,
@@ -36,6 +37,7 @@ from motionlift.cli.options import (
     VideoOutput,
     mixed_of,
     pairs_of,
+    size_of,
     values_of,
     whole,
 )
@@ -65,6 +67,7 @@ def transfer(
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
     frames: Frames = None,
+    size: Size = None,
     steps: Steps = None,
     read: Read = None,
     source_prompt: SourcePrompt = None,
@@ -85,6 +88,7 @@ def transfer(
     """Make a video that shows the prompt and moves like the reference."""
     shorthands = {"source_prompt": source_prompt, "negative_prompt": negative_prompt, "strength": strength}
     values = values_of(settings, steps=steps, read=read, **shorthands, **pairs_of(pairs))
+    pixels = size_of(size)
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
     from motionlift.video.marks import RECORD, VIDEO
@@ -104,7 +108,7 @@ def transfer(
         backbone = _load_model(model, device, live, prompt)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
-        job = prepare.prepare(request, backbone, frames=frames, stages=stages)
+        job = prepare.prepare(request, backbone, frames=frames, size=pixels, stages=stages)
         video = casting.transferred(job, reference, how, live.step)
     if not is_first_process():
         return
@@ -118,6 +122,7 @@ def lift(
     method: MethodName = "ditflow",
     model: Model = "tiny-dit",
     frames: Frames = None,
+    size: Size = None,
     steps: Steps = None,
     read: Read = None,
     source_prompt: SourcePrompt = None,
@@ -131,6 +136,7 @@ def lift(
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
     values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
+    pixels = size_of(size)
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
     from motionlift.video.marks import MOTION
@@ -144,7 +150,7 @@ def lift(
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
     with Live(as_json) as live:
-        job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
+        job = prepare.prepare(request, _load_model(model, device, live), frames=frames, size=pixels)
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, how, costs, live.step)
@@ -263,6 +269,7 @@ def inspect(
     method: MethodName = "ditflow",
     model: Model = "tiny-dit",
     frames: Frames = None,
+    size: Size = None,
     read: Read = None,
     source_prompt: SourcePrompt = None,
     subjects: Subjects = None,
@@ -271,6 +278,7 @@ def inspect(
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
     values = values_of(settings, read=read, source_prompt=source_prompt, subjects=subjects)
+    pixels = size_of(size)
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
     from motionlift.video.marks import DRAWING, SHEET
@@ -284,7 +292,7 @@ def inspect(
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
     with Live() as live:
-        job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
+        job = prepare.prepare(request, _load_model(model, device, live), frames=frames, size=pixels)
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, Lifting(), costs, live.step)

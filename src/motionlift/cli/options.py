@@ -40,6 +40,10 @@ Frames = Annotated[
     int | None,
     typer.Option("--frames", metavar="N", parser=whole(*FRAMES), help="Length; by default the model's own."),
 ]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", metavar="WIDTHxHEIGHT", help="Size in pixels, such as 832x480; by default the model's own."),
+]
 Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoising steps; short for --set steps=N.")]
 Read = Annotated[
     str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
@@ -127,6 +131,16 @@ Set = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Width and height from ``--size WIDTHxHEIGHT``."""
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isascii() and height.isascii() and width.isdecimal() and height.isdecimal() and len(text) < 16):
+        raise SettingError(f"--size is {text[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480")
+    return int(width), int(height)
 
 
 def values_of(pairs: Sequence[str] | None, **shorthands: str | Sequence[str] | None) -> dict[str, Any]:

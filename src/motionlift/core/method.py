@@ -17,7 +17,7 @@ from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record
-from motionlift.core.tensors import Latents, Pixels, Tensors
+from motionlift.core.tensors import Latents, Pixels, Positions, Tensors
 from motionlift.errors import MotionError
 
 AnySettings = TypeVar("AnySettings", bound=Sampled)
@@ -60,6 +60,8 @@ class Needs:
     prompt."""
     inject: tuple[int, ...] = ()
     """Blocks whose keys and values are the reference's; those that are read keep their own."""
+    positions: bool = False
+    """The network's positional tensors, which :meth:`Guide.placed` changes before the first guided step."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,20 @@ class Guide(Method[GuidedSettings]):
     def begin(self, noise: Latents, motion: Tensors, settings: GuidedSettings) -> Latents:
         """The noise that sampling starts from, shaped by the motion; by default as it is."""
         return noise
+
+    def placed(self, positions: Positions, motion: Tensors, lattice: Lattice, settings: GuidedSettings) -> Positions:
+        """The positions that guided steps begin with; only asked for where the method needs them.
+
+        Args:
+            positions: the network's own.
+            motion: the motion.
+            lattice: the finest of the model.
+            settings: the settings.
+
+        Raises:
+            SettingError: they cannot be moved.
+        """
+        return positions
 
     def steered(self, prediction: Prediction, aim: Aim, settings: GuidedSettings) -> tuple[Latents, Latents]:
         """Clean latents and noise that a guided step is taken with; by default those that the network's output speaks of.

@@ -40,6 +40,9 @@ PREDICTIONS: Mapping[str, Callable[[Level], tuple[float, float]]] = {
 }
 """Shares of clean latents and of noise in a network's output, by what it predicts; names as diffusers' schedulers have them."""
 
+FLOWS = ("flow_prediction", "reversed_flow")
+"""Those of :data:`PREDICTIONS` that are a flow."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -63,6 +66,11 @@ class Schedule:
     def __len__(self) -> int:
         """Number of steps."""
         return len(self.levels)
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether the network predicts a flow, of either sign."""
+        return self.predicts in FLOWS
 
     def noised(self, clean: Noised, noise: Noised, level: Level) -> Noised:
         """Clean latents at a level: ``signal x0 + noise eps``."""

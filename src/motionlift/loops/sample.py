@@ -74,6 +74,8 @@ class _Run:
     noise: Latents
     needs: Needs
     aim: Aim
+    placed: Positions | None
+    """Positions that guided steps begin with, where a method changes them."""
 
     @property
     def model(self) -> Model:
@@ -157,7 +159,18 @@ def _begun(casting: Casting) -> _Run:
         noise=noise,
         needs=needs,
         aim=Aim(casting.motion, lattices, 0, places, begun=noise),
+        placed=_placed(casting, needs),
     )
+
+
+def _placed(casting: Casting, needs: Needs) -> Positions | None:
+    """Positions that guided steps begin with; none where they are the network's own."""
+    model, method = casting.model, casting.method
+    if not needs.positions:
+        return None
+    assert isinstance(method, Guide)
+    own, lattice = model.positions(casting.shape), model.lattice(casting.shape)
+    return method.placed(own, casting.motion, lattice, casting.settings)
 
 
 def word_places(model: Model, words: Sequence[str], prompt: str) -> dict[str, tuple[int, ...]]:
@@ -181,6 +194,7 @@ def _guided_step(
     assert isinstance(settings, Guided) and isinstance(method, Guide)
     injected, reference = _of_reference(run, level)
     aim = replace(run.aim, step=index, reference=reference)
+    positions = run.placed if positions is None else positions
     if settings.target == "saved":
         positions = _saved_positions(run.casting, index)
     elif run.needs.blocks or run.needs.output:
@@ -248,7 +262,7 @@ def _optimise(
     leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
     update = _Update(settings.optimizer, list(leaves.values()), learning_rate(settings, index))
     for inner in range(settings.inner):
-        loss, gradients = _gradients(run, aim, injected, result.latents, leaves)
+        loss, gradients = _gradients(run, aim, injected, result.latents, leaves, positions)
         if not math.isfinite(loss):
             raise DivergenceError(f"the loss is {loss} in guided step {index + 1}: lower lr, or use another block")
         update(gradients)
@@ -257,24 +271,29 @@ def _optimise(
     finished = {name: leaf.detach() for name, leaf in leaves.items()}
     if not moving:
         result.latents = finished["latents"]
-        return None
+        return positions
     result.positions |= {names.position_name(index, name): tensor for name, tensor in finished.items()}
     return finished
 
 
 @torch.enable_grad()
 def _gradients(
-    run: _Run, aim: Aim, injected: Record, latents: Latents, leaves: Mapping[str, Tensor]
+    run: _Run,
+    aim: Aim,
+    injected: Record,
+    latents: Latents,
+    leaves: Mapping[str, Tensor],
+    positions: Positions | None,
 ) -> tuple[float, Sequence[Tensor | None]]:
     """The loss, and its gradient by what is optimised: the latents, or positions."""
     level, method, needs = run.schedule.levels[aim.step], run.casting.method, run.needs
     assert isinstance(method, Guide)
     latents = leaves.get("latents", latents)
-    positions = None if "latents" in leaves else leaves
+    positions = positions if "latents" in leaves else leaves
     with run.held(level, injected):
         if needs.output:
             with torch.no_grad():
-                output = run.output(latents, level)
+                output = run.output(latents, level, positions)
             observed = Observed(latents, level, prediction=_predicted(run, latents, level, output))
         else:
             record = run.model.record(latents, level, run.prompted, needs.blocks, positions, needs.features)

@@ -19,11 +19,13 @@ from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injec
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.settings import setting
-from motionlift.core.tensors import Tensors
+from motionlift.core.tensors import Positions, Tensors
+from motionlift.errors import SettingError
 from motionlift.motion.edits import moved
-from motionlift.motion.names import DISPLACEMENT
+from motionlift.motion.names import DISPLACEMENT, of_block
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 from motionlift.signals.optical_flow import flow_displacement
+from motionlift.signals.rotary_positions import moved_positions
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class DiTFlowSettings(Guided):
         help="Where motion is read: attention, or optical flow of the pixels.",
     )
     """Where the reference's displacement is read: ``attention`` (paper) or ``flow``, dense optical flow of its pixels (ours)."""
+    warp: bool = setting(False, when="cast", help="Move rotary positions along the reference's motion.")
+    """Begin the guided steps with rotary positions that are moved along the reference's motion (RoPECraft, 2505.13344): a token has
+    the place that it came from in the first frame. With ``inner=0`` nothing is optimised, and it costs nothing; with
+    ``target=positions`` they are optimised from there. RoPECraft's program adds up smoothed flow from frame to frame; here it is the
+    displacement to the first frame itself (ours)."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -71,7 +78,7 @@ class DiTFlow(Guide[DiTFlowSettings]):
 
     def needs(self, settings: DiTFlowSettings) -> Needs:
         """The attention of the blocks."""
-        return Needs(blocks=settings.block, inject=injected(settings))
+        return Needs(blocks=settings.block, inject=injected(settings), positions=settings.warp)
 
     def lift(
         self, reference: Reference, model: Model, settings: DiTFlowSettings
@@ -87,6 +94,25 @@ class DiTFlow(Guide[DiTFlowSettings]):
     def edited(self, motion: Tensors, edit: Edit, lattice: Lattice) -> Tensors:
         """Displacements move with their tokens, and turn."""
         return moved(motion, edit, (DISPLACEMENT,), lattice)
+
+    def placed(self, positions: Positions, motion: Tensors, lattice: Lattice, settings: DiTFlowSettings) -> Positions:
+        """Positions moved by the displacement from every frame to the first; where it is unknown they stay.
+
+        Raises:
+            SettingError: the model has no rotary positions that can be moved by parts of a token.
+        """
+        pairs = [name.removesuffix("cos") for name in positions if name.endswith("cos")]
+        if not pairs or len(pairs) * 2 != len(positions):
+            raise SettingError(
+                "warp is true, but the model has no rotary positions that can be moved; allowed is warp=false"
+            )
+        field = of_block(motion, DISPLACEMENT, settings.block[0])[:, 0]
+        shift = field.nan_to_num(0.0)
+        found: dict[str, Tensor] = {}
+        for start in pairs:
+            moved_pair = moved_positions(positions[f"{start}cos"], positions[f"{start}sin"], lattice, shift)
+            found |= {f"{start}cos": moved_pair[0], f"{start}sin": moved_pair[1]}
+        return found
 
     def loss(self, observed: Observed, aim: Aim, settings: DiTFlowSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the displacement loss."""

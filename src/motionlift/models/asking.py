@@ -104,7 +104,7 @@ class Asking:
         return view
 
     def _encoded(self, encode: Callable[..., Any]) -> Callable[..., Any]:
-        """A pipeline's ``encode_prompt`` that remembers: text encoders are large, and sizes and steps change nothing of what they give."""
+        """A pipeline's ``encode_prompt`` that remembers: text encoders are large, and what they give goes by the prompt alone."""
 
         def remembering(*given: Any, **named: Any) -> Any:
             key = repr((given, sorted(named.items())))

@@ -65,6 +65,7 @@ def transfer(
     method: str = "ditflow",
     seed: int = 0,
     frames: int | None = None,
+    size: tuple[int, int] | None = None,
     settings: Mapping[str, Any] | None = None,
     cached: bool = True,
     advance: Advance = ignore,
@@ -79,7 +80,7 @@ def transfer(
         MotionliftError: one of its kinds.
     """
     request = ask(method, settings, prompt=prompt, seed=seed)
-    job = prepare(request, loaded(model), frames=frames, stages=stages)
+    job = prepare(request, loaded(model), frames=frames, size=size, stages=stages)
     return transferred(job, reference, Lifting(cached, folder, previews, slower), advance)
 
 

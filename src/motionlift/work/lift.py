@@ -72,6 +72,7 @@ def lift(
     method: str = "ditflow",
     *,
     frames: int | None = None,
+    size: tuple[int, int] | None = None,
     settings: Mapping[str, Any] | None = None,
     cached: bool = True,
     advance: Advance = ignore,
@@ -86,6 +87,7 @@ def lift(
         model: what :func:`motionlift.models.loading.load` takes or gives.
         method: name of a method.
         frames: length in frames; the model's own by default.
+        size: width and height in pixels; the model's own by default.
         settings: the method's settings by name.
         cached: use and fill the cache of lifted motions.
         advance: called with every step.
@@ -98,7 +100,7 @@ def lift(
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
     """
-    job = prepare(ask(method, settings), loaded(model), frames=frames)
+    job = prepare(ask(method, settings), loaded(model), frames=frames, size=size)
     with resting(job.model):
         return lifted(job, reference, Lifting(cached, folder, previews, slower), Costs(job.model), advance).motion
 

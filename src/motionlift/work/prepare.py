@@ -24,7 +24,7 @@ from motionlift.models.loading import load
 from motionlift.motion import names
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
-from motionlift.video.limits import FRAMES
+from motionlift.video.limits import FRAMES, SIDES
 
 MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
@@ -131,7 +131,7 @@ def prepare(
         request: what is asked for.
         model: the model.
         frames: length in frames of a motion to be lifted; the model's own by default.
-        size: height and width in pixels of one to be lifted; the model's own by default.
+        size: width and height in pixels of one to be lifted; the model's own by default.
         motion: the motion to be cast; none where one is lifted first.
         mixed: other tuned motions and their strengths.
         stages: of a cascade.
@@ -190,10 +190,22 @@ def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any],
 
 
 def _fitting(model: Model, frames: int | None, size: tuple[int, int] | None) -> Shape:
-    """The size of a video to be made."""
+    """The size of a video to be made; ``size`` is width and height.
+
+    Raises:
+        SettingError: no whole numbers, out of range, or such as the model cannot make.
+    """
     if frames is not None and (type(frames) is not int or not FRAMES[0] <= frames <= FRAMES[1]):
         raise SettingError(f"frames is {str(frames)[:40]}; allowed is a whole number from {FRAMES[0]} to {FRAMES[1]}")
-    return model.codec.fitting(frames, *(size or (None, None)))
+    if size is None:
+        return model.codec.fitting(frames)
+    low, high = SIDES
+    if len(size) != 2 or not all(type(side) is int and low <= side <= high for side in size):
+        raise SettingError(
+            f"size is {str(size)[:40]}; allowed are width and height, whole numbers from {low} to {high}"
+        )
+    width, height = size
+    return model.codec.fitting(frames, height, width)
 
 
 def _lifting(method: Method[Any], model: Model, settings: Sampled) -> Sampled:

@@ -98,7 +98,9 @@ def attention_through(change):
 def test_it_is_a_model_and_serves_the_pipeline(model):
     assert isinstance(model, Model)
     assert serving("CogVideoXPipeline") is MODEL
-    with pytest.raises(ModelError, match="no model family serves StableDiffusionPipeline; allowed are models of Allegro"):
+    with pytest.raises(
+        ModelError, match="no model family serves StableDiffusionPipeline; allowed are models of Allegro"
+    ):
         serving("StableDiffusionPipeline")
 
 

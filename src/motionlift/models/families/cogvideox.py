@@ -79,8 +79,10 @@ class CogVideoXPositions:
     def ready(self, networks: Sequence[nn.Module]) -> Iterator[None]:
         """Our attention processors, which give the same and write nothing in place."""
         ours = RotaryAttention()
+        blocks = [block for own in networks for block in own.get_submodule("transformer_blocks").children()]
         with ExitStack() as stack:
-            for attention in [block.attn1 for network in networks for block in network.transformer_blocks]:
+            for block in blocks:
+                attention: Any = block.get_submodule("attn1")
                 stack.callback(attention.set_processor, attention.processor)
                 attention.set_processor(ours)
             yield
@@ -88,7 +90,8 @@ class CogVideoXPositions:
 
 def _table(network: nn.Module, hidden: Tensor) -> Tensor:
     """The position table of the video tokens, as the patch embedding adds it to latents ``b f c h w``."""
-    embed, (frames, height, width) = network.patch_embed, (hidden.shape[1], *hidden.shape[3:])
+    embed: Any = network.patch_embed
+    frames, height, width = hidden.shape[1], *hidden.shape[3:]
     frames = (frames - 1) * embed.temporal_compression_ratio + 1
     configured = (embed.sample_frames, embed.sample_height, embed.sample_width) == (frames, height, width)
     whole = (
