@@ -18,7 +18,8 @@ from lab.training import tiny_unet
 from motionlift.loops import tune
 from motionlift.loops.adapters import Tunable
 from motionlift.methods import method as method_named
-from motionlift.models.loading import BUNDLED_MODELS, load
+from motionlift.models.loading import load
+from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.world import scenes
 
 ZEROSCOPE, KEPT = "zeroscope", "zeroscope, activations kept"

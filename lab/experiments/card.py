@@ -15,7 +15,8 @@ from lab.experiments.curves import Panel, picture
 from lab.experiments.runner import current
 from lab.training.train import GRID_CAPTIONS
 from motionlift.bench.records import read_records
-from motionlift.models.loading import BUNDLED, BUNDLED_MODELS, CARD, load
+from motionlift.models.loading import CARD, load
+from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.video.clip import Clip
 from motionlift.work.cast import cast
 from motionlift.work.lift import lift

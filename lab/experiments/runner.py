@@ -31,7 +31,8 @@ from motionlift.bench.state import code_for, defaults_of, fingerprint_of
 from motionlift.bench.workers import Workers
 from motionlift.errors import OutputError
 from motionlift.methods import method as method_named
-from motionlift.models.loading import BUNDLED_MODELS, load
+from motionlift.models.loading import load
+from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.work.record import versions
 
 EXPERIMENTS: Mapping[str, ModuleType] = {

@@ -12,7 +12,7 @@ from motionlift.bench.measures import Measuring
 from motionlift.bench.run_file import MethodRun, as_read, bundled_runs, read_run
 from motionlift.bench.sources import Davis, Folder, World
 from motionlift.errors import InputError
-from motionlift.models.loading import BUNDLED_MODELS
+from motionlift.models.sources import BUNDLED_MODELS
 
 RUN = """\
 models: [tiny-dit]

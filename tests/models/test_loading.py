@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -53,10 +54,11 @@ def test_unknown_models(name: str):
 
 
 def test_hub_names_without_a_network():
+    huggingface_hub.HfApi  # noqa: B018  # imported before the clock starts
     started = time.monotonic()
     message = refusal(ModelError, lambda: load("nobody/nothing"))
     assert "'nobody/nothing'" in message and "tiny-dit" in message
-    assert time.monotonic() - started < 60, "it hung on the network"
+    assert time.monotonic() - started < 5, "it hung on the network"
 
 
 @pytest.mark.parametrize(
@@ -73,11 +75,11 @@ def test_folders_that_hold_no_pipeline(tmp_path: Path):
         assert "model_index.json" in refusal(ModelError, lambda path=path: load(path))
 
 
-@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "WanPipeline", "os", "Tokenizer"])
+@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "SanaVideoPipeline", "os", "Tokenizer"])
 def test_classes_that_no_family_serves(copied: Path, name: str):
     index = json.loads((copied / "model_index.json").read_text())
     (copied / "model_index.json").write_text(json.dumps(index | {"_class_name": name}))
-    assert f"no model family serves {name}; allowed are models of CogVideoXPipeline" in refusal(
+    assert f"no model family serves {name}; allowed are models of AllegroPipeline, CogVideoXPipeline" in refusal(
         ModelError, lambda: load(copied)
     )
 

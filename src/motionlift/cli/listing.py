@@ -14,7 +14,8 @@ from motionlift.core.settings import described
 from motionlift.errors import SettingError
 from motionlift.methods import methods
 from motionlift.models.families import families
-from motionlift.models.loading import BUNDLED, BUNDLED_MODELS, CARD, load
+from motionlift.models.loading import CARD, load
+from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.work.prepare import settings_for
 from motionlift.world.scenes import vocabulary
 

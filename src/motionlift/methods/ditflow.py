@@ -55,8 +55,8 @@ class DiTFlowSettings(Guided):
     warp: bool = setting(False, when="cast", help="Move rotary positions along the reference's motion.")
     """Begin the guided steps with rotary positions that are moved along the reference's motion (RoPECraft, 2505.13344): a token has
     the place that it came from in the first frame. With ``inner=0`` nothing is optimised, and it costs nothing; with
-    ``target=positions`` they are optimised from there. RoPECraft's program adds up smoothed flow from frame to frame; here it is the
-    displacement to the first frame itself (ours)."""
+    ``target=positions`` they are optimised from there. RoPECraft's program adds up smoothed flow from frame to frame; here it is
+    the displacement to the first frame itself (ours)."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

@@ -107,9 +107,9 @@ class VMC(Tuner[VMCSettings]):
     def loss(self, draw: Draw, model: Model, settings: VMCSettings) -> Float[Tensor, ""]:
         """Distance between the residuals of the predicted noise and those of the true one; of flows, where a network predicts them.
 
-        Of a flow, ``eps = x + (1 - sigma) v``: an error of the network is ``1 - sigma`` of itself in the noise that it speaks of, a
-        tenth at a sigma of 0.9 and nothing at 1, where most levels of a shifted schedule are. So what is compared is the network's own
-        output, ``v = eps - x0`` (ours; the paper knows networks that predict noise, for which both are one).
+        Of a flow, ``eps = x + (1 - sigma) v``: an error of the network is ``1 - sigma`` of itself in the noise that it speaks of,
+        a tenth at a sigma of 0.9 and nothing at 1, and most levels of a shifted schedule are there. So what is compared is the
+        network's own output, ``v = eps - x0`` (ours; the paper knows networks that predict noise, for which both are one).
         """
         schedule = draw.schedule
         noised = schedule.noised(draw.latents, draw.noise, draw.level)

@@ -10,14 +10,8 @@ import torch
 from motionlift.core.model import Model
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
+from motionlift.models.sources import Source, found
 
-BUNDLED = Path(__file__).parents[1] / "world" / "weights"
-"""Folder of the models that come with the package."""
-BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
-INDEX = "model_index.json"
-"""File by which a folder is known as a diffusers pipeline."""
-HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
-"""A name on the Hugging Face hub: owner and model."""
 PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
 """Finds in the libraries' words that weights are there in no format that is read."""
 CONVERSION = (
@@ -25,6 +19,8 @@ CONVERSION = (
     "DiffusionPipeline.from_pretrained('{model}').save_pretrained('converted/{last}')\"; then take the folder converted/{last}"
 )
 """What to do about them; the last part of the name stays, by which the published models are known."""
+VARIANTS = ("fp16", "bf16")
+"""Marks of files in half precision, in the order in which they are tried."""
 CARD = "figures.json"
 """File beside a bundled model's weights: what was measured of it, names to values."""
 
@@ -47,20 +43,29 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
         _check_parts(family, model, name)
         return family(model, name, place, given=True)
-    name = str(model)
-    source = _source(name)
-    family = serving(_pipeline_class(name, source))
-    pipeline = _read_pipeline(name, source, place)
-    _check_parts(family, pipeline, name)
-    return family(pipeline, name, place)
+    source = found(str(model))
+    family = serving(source.pipeline)
+    pipeline = _read_pipeline(source, place, family)
+    _check_parts(family, pipeline, source.name)
+    return family(pipeline, source.name, place)
 
 
 def _check_parts(family: Any, pipeline: Any, name: str) -> None:
     """Refuse a pipeline of other parts than its family has: diffusers only warns."""
     for part, allowed in family.parts.items():
-        found = type(getattr(pipeline, part)).__name__
-        if found not in allowed:
-            raise ModelError(f"the {part} of model {name!r} is a {found}; allowed is {' or '.join(allowed)}")
+        own = getattr(pipeline, part, None)
+        if own is None:
+            raise ModelError(f"model {name!r} lacks its {part}, a {' or '.join(allowed)}; get the whole of it")
+        if type(own).__name__ not in allowed:
+            raise ModelError(
+                f"the {part} of model {name!r} is a {type(own).__name__}; allowed is {' or '.join(allowed)}"
+            )
+    boundary = pipeline.config.get("boundary_ratio")
+    if boundary is not None and getattr(pipeline, "transformer_2", None) is None:
+        raise ModelError(
+            f"model {name!r} lacks its second network, transformer_2, for levels below {boundary:g} of the noise; get the whole "
+            "of it"
+        )
 
 
 def device_named(name: str) -> torch.device:
@@ -88,52 +93,52 @@ def _own_gpu() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count()))
 
 
-def _source(name: str) -> str:
-    """Where a model is read from: a folder that holds a pipeline, or a hub name."""
-    try:
-        folder = BUNDLED / name if name in BUNDLED_MODELS else Path(name).expanduser()
-        if (folder / INDEX).is_file():
-            return str(folder)
-        there = folder.exists()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"model {name[:200]!r} is not to be had; allowed: {_allowed_models()}") from error
-    if name in BUNDLED_MODELS or there or not HUB_NAME.fullmatch(name):
-        problem = f"is there, but holds no diffusers pipeline (no {INDEX})" if there else "is not to be had"
-        raise ModelError(f"model {name[:200]!r} {problem}; allowed: {_allowed_models()}")
-    return name
+def _read_pipeline(source: Source, device: torch.device, family: Any) -> Any:
+    """The pipeline itself: safetensors only, half precision on a GPU.
 
-
-def _pipeline_class(name: str, source: str) -> str:
-    """Name of the pipeline class a model was saved with."""
-    from diffusers import DiffusionPipeline
-
-    try:
-        index: Any = DiffusionPipeline.load_config(source)
-        return str(index["_class_name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"model {name!r} is not to be had; allowed: {_allowed_models()}") from error
-
-
-def _allowed_models() -> str:
-    return f"{', '.join(BUNDLED_MODELS)}, a folder of a diffusers pipeline, or a hub name such as zai-org/CogVideoX-5b"
-
-
-def _read_pipeline(name: str, source: str, device: torch.device) -> Any:
-    """The pipeline itself: safetensors only, half precision on a GPU."""
+    Where files are there in half precision alone (``*.fp16.safetensors``), those are read.
+    """
     import diffusers
 
-    kind = torch.float32 if device.type == "cpu" else torch.bfloat16
-    cls = getattr(diffusers, _pipeline_class(name, source))
-    try:
-        pipeline = cls.from_pretrained(source, dtype=kind, use_safetensors=True)
-        # Where its files are missing, transformers makes a tokenizer that knows no words.
-        if pipeline.tokenizer.unk_token_id in pipeline.tokenizer("a", add_special_tokens=False).input_ids:
+    cls, first = getattr(diffusers, source.pipeline), None
+    for variant in (None, *VARIANTS):
+        try:
+            pipeline = cls.from_pretrained(
+                source.place,
+                dtype=_precision(device, family),
+                use_safetensors=True,
+                local_files_only=source.is_local,
+                variant=variant,
+            )
+            _check_tokenizers(pipeline)
+            return pipeline
+        except Exception as error:  # damaged files make the libraries raise errors of every kind
+            first = first or error
+            if not PICKLED(" ".join(str(error).split())):
+                break
+    assert first is not None
+    reason = " ".join(str(first).split())[:200]
+    hint = ""
+    if PICKLED(reason):
+        way = CONVERSION.format(model=source.name, last=Path(source.name).name)
+        hint = f". If its weights are pickles, which are never read here: {way}"
+    raise ModelError(f"model {source.name!r} is incomplete or damaged: {reason}{hint}") from first
+
+
+def _precision(device: torch.device, family: Any) -> Any:
+    """The numbers' type for each part: single on a CPU; on a GPU half, but for the parts that a family wants in single."""
+    if device.type == "cpu":
+        return torch.float32
+    return {"default": torch.bfloat16, **dict.fromkeys(getattr(family, "single", ()), torch.float32)}
+
+
+def _check_tokenizers(pipeline: Any) -> None:
+    """Refuse tokenizers that know no words: where files are missing, transformers makes such."""
+    from transformers import PreTrainedTokenizerBase
+
+    for part in pipeline.components.values():
+        unknown = getattr(part, "unk_token_id", None)
+        if not isinstance(part, PreTrainedTokenizerBase) or unknown is None:
+            continue
+        if unknown in part("a", add_special_tokens=False).input_ids:
             raise ModelError("its tokenizer is empty")
-    except Exception as error:  # damaged files make the libraries raise errors of every kind
-        reason = " ".join(str(error).split())[:200]
-        hint = ""
-        if PICKLED(reason):
-            way = CONVERSION.format(model=name, last=Path(name).name)
-            hint = f". If its weights are pickles, which are never read here: {way}"
-        raise ModelError(f"model {name!r} is incomplete or damaged: {reason}{hint}") from error
-    return pipeline

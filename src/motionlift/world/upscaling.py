@@ -12,7 +12,8 @@ from motionlift.core.cost import Passes, Step
 from motionlift.core.lattice import Shape
 from motionlift.errors import ModelError, SettingError
 from motionlift.loops.cascade import check_number, windows
-from motionlift.models.loading import BUNDLED, device_named
+from motionlift.models.loading import device_named
+from motionlift.models.sources import BUNDLED
 from motionlift.video.clip import Clip
 from motionlift.video.limits import check_bytes, check_side
 from motionlift.world import upscaler

@@ -13,7 +13,7 @@ import pytest
 from lab.experiments import runner
 from lab.experiments.runner import append_record, main, missing, read_records, run, write_results
 from motionlift.methods import ditflow
-from motionlift.models.loading import BUNDLED_MODELS
+from motionlift.models.sources import BUNDLED_MODELS
 
 DOCS = Path(__file__).parents[3] / "docs"
 

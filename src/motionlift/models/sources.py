@@ -1,0 +1,175 @@
+"""Where a model is read from: a bundled one, a folder, or the Hugging Face hub and what of it is kept here."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from motionlift.errors import ModelError
+
+BUNDLED = Path(__file__).parents[1] / "world" / "weights"
+"""Folder of the models that come with the package."""
+BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
+INDEX = "model_index.json"
+"""File by which a folder is known as a diffusers pipeline."""
+MOST_INDEX = 2**20
+"""Largest index that is read, bytes (ours: published ones have a few hundred)."""
+PATIENCE = 1.5
+"""Seconds that the hub has to answer for a model that may be kept here (ours: a person waits at the terminal)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model is read from."""
+
+    name: str
+    """What it was called."""
+    place: str
+    """A folder, or a name on the hub."""
+    pipeline: str
+    """Name of the pipeline class that it was saved with."""
+    index: dict[str, Any]
+    """Its index: for each part, library and class."""
+    is_local: bool
+    """Whether all is read from here: a folder, or the hub's cache where there is no network."""
+
+
+def found(name: str) -> Source:
+    """A model by its name.
+
+    Raises:
+        ModelError: there is none; for a name on the hub, whether it is unknown, gated, or not kept here while there is no network.
+    """
+    folder = _folder(name)
+    if folder is not None:
+        return _indexed(name, str(folder), folder / INDEX, is_local=True)
+    return _on_hub(name)
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that holds a pipeline; none where a name may be one on the hub."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        folder = BUNDLED / name if name in BUNDLED_MODELS else Path(name).expanduser()
+        if (folder / INDEX).is_file():
+            return folder
+        there = folder.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _nowhere(name) from error
+    if there:
+        raise ModelError(
+            f"model {name[:200]!r} is there, but holds no diffusers pipeline (no {INDEX}); allowed: {_allowed()}"
+        )
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise _nowhere(name) from error
+    if name in BUNDLED_MODELS or "/" not in name:
+        raise _nowhere(name)
+    return None
+
+
+def _indexed(name: str, place: str, index: Path, is_local: bool) -> Source:
+    """A source whose index is a file here."""
+    try:
+        if index.stat().st_size > MOST_INDEX:
+            raise ValueError("it is too large")
+        told = json.loads(index.read_text(encoding="utf-8"))
+        kind = told["_class_name"]
+        if not isinstance(kind, str):
+            raise ValueError("it names no class")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"the {INDEX} of model {name[:200]!r} cannot be read ({reason}); allowed: {_allowed()}"
+        ) from error
+    return Source(name, place, kind, told, is_local)
+
+
+def _on_hub(name: str) -> Source:
+    """A model on the hub; where the hub does not answer, what is kept here of it.
+
+    Raises:
+        ModelError: it is unknown, gated, no pipeline, or not kept here while there is no network.
+    """
+    from huggingface_hub import HfApi, errors, hf_hub_download
+
+    kept, answers = _kept_index(name), True
+    try:
+        _within(PATIENCE, lambda: HfApi().model_info(name, timeout=PATIENCE))
+    except errors.GatedRepoError as error:
+        if kept is None:
+            raise _gated(name) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelError(
+            f"model {name!r} is unknown to the hub, or private; check the name, or log in with: hf auth login"
+        ) from error
+    except (errors.OfflineModeIsEnabled, errors.HTTPError, OSError, ValueError, RuntimeError) as error:
+        answers = False
+        if kept is None:
+            off = isinstance(error, errors.OfflineModeIsEnabled)
+            state = (
+                "the hub is switched off (HF_HUB_OFFLINE)"
+                if off
+                else "the hub does not answer: there may be no network"
+            )
+            raise ModelError(
+                f"model {name!r} is not kept on this machine, and {state}; connect, or give a folder; without either there are "
+                f"{', '.join(BUNDLED_MODELS)}"
+            ) from error
+    try:
+        index = Path(hf_hub_download(name, INDEX)) if answers else kept
+    except errors.GatedRepoError as error:
+        raise _gated(name) from error
+    except errors.EntryNotFoundError as error:
+        raise ModelError(
+            f"model {name!r} is on the hub, but is no diffusers pipeline (no {INDEX}); many models have such a form under a name "
+            "that ends in -Diffusers"
+        ) from error
+    assert index is not None
+    return _indexed(name, name, index, is_local=not answers)
+
+
+def _within(seconds: float, call: Callable[[], object]) -> None:
+    """Call something in a thread of its own, which is left behind when it takes too long: looking a name up knows no limit.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    ended: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(call())
+        except Exception as error:
+            ended.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    ended.result(seconds)
+
+
+def _kept_index(name: str) -> Path | None:
+    """The index of a model in the hub's cache on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    kept = try_to_load_from_cache(name, INDEX)
+    return Path(kept) if isinstance(kept, str) else None
+
+
+def _gated(name: str) -> ModelError:
+    return ModelError(
+        f"model {name!r} is gated: accept its terms on https://huggingface.co/{name}, then log in with: hf auth login"
+    )
+
+
+def _nowhere(name: str) -> ModelError:
+    return ModelError(f"model {name[:200]!r} is not to be had; allowed: {_allowed()}")
+
+
+def _allowed() -> str:
+    return f"{', '.join(BUNDLED_MODELS)}, a folder of a diffusers pipeline, or a hub name such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
