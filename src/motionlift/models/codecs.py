@@ -225,6 +225,9 @@ class GroupAutoencoder(VideoAutoencoder):
 class FrameAutoencoder(Autoencoder):
     """An autoencoder of pictures: every latent frame stands for one frame."""
 
+    most: int | None = None
+    """The longest video that the network can make, where it is bounded."""
+
     @property
     def _saving(self) -> dict[str, bool]:
         """Frame by frame."""
@@ -249,8 +252,9 @@ class FrameAutoencoder(Autoencoder):
         return frames
 
     def _check_frames(self, count: int) -> None:
-        if count < 2:
-            raise SettingError(f"{count} frames do not fit {self.name}: allowed are 2 and more")
+        if count < 2 or (self.most is not None and count > self.most):
+            upper = "and more" if self.most is None else f"to {self.most}"
+            raise SettingError(f"{count} frames do not fit {self.name}: allowed are 2 {upper}")
 
     def frame_times(self, frames: int) -> list[float]:
         """Every latent frame stands for one frame."""

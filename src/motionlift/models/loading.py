@@ -10,6 +10,7 @@ import torch
 from motionlift.core.model import Model
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
+from motionlift.models.parts import read_parts
 from motionlift.models.sources import Source, found
 
 PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
@@ -100,16 +101,20 @@ def _read_pipeline(source: Source, device: torch.device, family: Any) -> Any:
     """
     import diffusers
 
-    cls, first = getattr(diffusers, source.pipeline), None
+    first: Exception | None = None
     for variant in (None, *VARIANTS):
         try:
-            pipeline = cls.from_pretrained(
-                source.place,
-                dtype=_precision(device, family),
-                use_safetensors=True,
-                local_files_only=source.is_local,
-                variant=variant,
-            )
+            if family.apart:
+                kind = torch.float32 if device.type == "cpu" else torch.bfloat16
+                pipeline: Any = read_parts(source, family.parts, kind, variant)
+            else:
+                pipeline = getattr(diffusers, source.pipeline).from_pretrained(
+                    source.place,
+                    dtype=_precision(device, family),
+                    use_safetensors=True,
+                    local_files_only=source.is_local,
+                    variant=variant,
+                )
             _check_tokenizers(pipeline)
             return pipeline
         except Exception as error:  # damaged files make the libraries raise errors of every kind
@@ -129,7 +134,7 @@ def _precision(device: torch.device, family: Any) -> Any:
     """The numbers' type for each part: single on a CPU; on a GPU half, but for the parts that a family wants in single."""
     if device.type == "cpu":
         return torch.float32
-    return {"default": torch.bfloat16, **dict.fromkeys(getattr(family, "single", ()), torch.float32)}
+    return {"default": torch.bfloat16, **dict.fromkeys(family.single, torch.float32)}
 
 
 def _check_tokenizers(pipeline: Any) -> None:

@@ -41,6 +41,10 @@ class PipelineModel(ABC):
     """Pipelines of diffusers that it serves."""
     parts: ClassVar[Mapping[str, tuple[str, ...]]]
     """Parts that such a pipeline must have, and classes that they may be of; the network comes first."""
+    apart: ClassVar[bool] = False
+    """Whether a model is read part by part, without the pipeline's class."""
+    single: ClassVar[tuple[str, ...]] = ()
+    """Parts that are kept in single precision on a GPU."""
     networks: ClassVar[tuple[str, ...]]
     """The parts that predict, of which a pipeline may lack all but the first."""
     linear: Mapping[str, re.Pattern[str]]

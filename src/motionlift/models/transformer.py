@@ -105,6 +105,10 @@ class Row:
     """The scheduler of diffusers by which it samples, where it is no flow model."""
     codec: type[VideoAutoencoder] = VideoAutoencoder
     """How its autoencoder counts frames."""
+    apart: bool = False
+    """Whether a model is read part by part, without the pipeline's class."""
+    single: tuple[str, ...] = ()
+    """Parts that are kept in single precision on a GPU."""
     tiled: bool = False
     """Whether its autoencoder works in tiles only."""
     placing: Placing = field(default_factory=NoPositions)

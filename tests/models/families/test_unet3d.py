@@ -17,8 +17,10 @@ from lab.training import tiny_unet
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.schedule import Level
 from motionlift.errors import InputError, ModelError, SettingError
-from motionlift.models.families.unet3d import TEXT, UNet3D, layers_of, variant_of
+from motionlift.models.families.unet3d import UNet3D, variant_of
 from motionlift.models.loading import load
+from motionlift.models.shared import TEXT
+from motionlift.models.unet import layers_of
 from tests.twins import unet3d
 
 CPU = torch.device("cpu")
@@ -49,14 +51,14 @@ def noise(model: UNet3D, frames: int = 4, clips: int = 1) -> torch.Tensor:
 
 def test_layers_are_found_by_name_and_come_in_running_order(model: UNet3D):
     assert model.about.places == ("down 0.0", "down 1.0", "mid 0", "up 0.0", "up 0.1", "up 1.0", "up 1.1")
-    assert [layer.level for layer in layers_of(model.network["unet"])] == [0, 1, 1, 1, 1, 0, 0]
+    assert [layer.level for layer in layers_of(model.network["unet"], "temp_attentions")] == [0, 1, 1, 1, 1, 0, 0]
     ran: list[int] = []
-    for number, layer in enumerate(layers_of(model.network["unet"])):
+    for number, layer in enumerate(layers_of(model.network["unet"], "temp_attentions")):
         layer.after.register_forward_hook(lambda *_, number=number: ran.append(number))
     model.predict(noise(model), at(model, 500), model.text.encode(PROMPT))
     assert ran == list(range(7))
     names = {module: name for name, module in model.network["unet"].named_modules()}
-    for layer in layers_of(model.network["unet"]):
+    for layer in layers_of(model.network["unet"], "temp_attentions"):
         assert ".attentions." in names[layer.spatial] and names[layer.spatial].endswith("attn1")
         assert names[layer.cross] == names[layer.spatial].replace("attn1", "attn2")
         assert all(".temp_attentions." in names[module] for module in layer.temporal) and len(layer.temporal) == 2
@@ -100,7 +102,7 @@ def attended(module: torch.nn.Module, states: torch.Tensor, others: torch.Tensor
 def test_what_is_recorded_is_what_the_layers_see(model: UNet3D, clips: int):
     """Against inputs caught by hooks of the test's own and unfolded by loops."""
     number, frames, area = 2, 4, 16
-    layer = layers_of(model.network["unet"])[number]
+    layer = layers_of(model.network["unet"], "temp_attentions")[number]
     caught: dict[str, tuple] = {}
     modules = {"spatial": layer.spatial, "cross": layer.cross, "first": layer.temporal[0], "second": layer.temporal[1]}
     for name, module in modules.items():
@@ -155,7 +157,9 @@ def test_without_features_a_pass_stops_at_the_attention_and_is_exact(monkeypatch
     model = UNet3D(unet3d(), "twin", CPU)
     text, latents = model.text.encode(PROMPT), noise(model).requires_grad_()
     ran: list[None] = []
-    handle = layers_of(model.network["unet"])[2].after.register_forward_hook(lambda *_: ran.append(None))
+    handle = layers_of(model.network["unet"], "temp_attentions")[2].after.register_forward_hook(
+        lambda *_: ran.append(None)
+    )
     bare = model.record(latents, at(model, 300), text, [0, 2], features=False)
     assert len(ran) == recomputed  # where activations are recomputed a block must run to its end
     handle.remove()
@@ -174,7 +178,7 @@ def test_without_features_a_pass_stops_at_the_attention_and_is_exact(monkeypatch
 def test_activations_are_recomputed_but_for_passes_that_end_within_the_down_blocks(recomputing: UNet3D):
     """Such a pass also stops at its attention; a block whose activations are recomputed must run to its end."""
     model = recomputing
-    layers = layers_of(model.network["unet"])
+    layers = layers_of(model.network["unet"], "temp_attentions")
     text, down, up = model.text.encode(PROMPT), layers[1], layers[-1]
     assert down.block == "down_blocks.1" and up.block.startswith("up_blocks")
     ran: list[None] = []
@@ -212,7 +216,7 @@ def test_a_network_that_is_taken_over_again_recomputes_once(monkeypatch: pytest.
     for _ in range(3):
         model = UNet3D(pipeline, "twin", CPU)
     ran: list[None] = []
-    layers_of(model.network["unet"])[0].spatial.register_forward_hook(lambda *_: ran.append(None))
+    layers_of(model.network["unet"], "temp_attentions")[0].spatial.register_forward_hook(lambda *_: ran.append(None))
     for number, times in ((0, 1), (model.about.blocks - 1, 2)):
         ran.clear()
         latents = noise(model).requires_grad_()
@@ -292,7 +296,7 @@ def test_layers_of_a_published_network():
     from diffusers import UNet3DConditionModel
 
     with torch.device("meta"):
-        layers = layers_of(UNet3DConditionModel())
+        layers = layers_of(UNet3DConditionModel(), "temp_attentions")
     places = [layer.place for layer in layers]
     assert places[:7] == ["down 0.0", "down 0.1", "down 1.0", "down 1.1", "down 2.0", "down 2.1", "mid 0"]
     assert places[7:10] == ["up 1.0", "up 1.1", "up 1.2"] and places[-1] == "up 3.2"

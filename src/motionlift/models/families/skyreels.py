@@ -10,6 +10,7 @@ MODEL = Row(
     fps=24.0,
     blocks=("blocks",),
     feed_forward=("ffn",),
+    single=("vae",),
     placing=RotaryModule("rope"),
     defaults={"cfg": 6.0},
 )

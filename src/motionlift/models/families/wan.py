@@ -13,6 +13,7 @@ MODEL = Row(
     fps=16.0,
     blocks=("blocks",),
     feed_forward=("ffn",),
+    single=("vae",),
     placing=RotaryModule("rope"),
     defaults={"cfg": 5.0},
     published={
@@ -24,4 +25,5 @@ MODEL = Row(
         "wan2.1-t2v-14b": Published({"num_layers": 40, "num_attention_heads": 40}),
     },
 )
-"""Size, rate and guidance by the published pipelines' defaults and model cards."""
+"""Size, rate and guidance by the published pipelines' defaults and model cards. The autoencoder is meant for single precision
+(docstring of the published pipeline)."""
