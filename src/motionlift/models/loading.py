@@ -11,7 +11,7 @@ from motionlift.core.model import Model
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
 from motionlift.models.parts import read_parts
-from motionlift.models.sources import Source, found
+from motionlift.models.sources import Source, joined_sources
 
 PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
 """Finds in the libraries' words that weights are there in no format that is read."""
@@ -32,7 +32,8 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
     A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before.
 
     Args:
-        model: a bundled name, a folder or hub name of a diffusers pipeline, or a loaded pipeline.
+        model: a bundled name, a folder or hub name of a diffusers pipeline, a picture model and a motion adapter with a plus between,
+            or a loaded pipeline.
         device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
 
     Raises:
@@ -44,11 +45,11 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
         _check_parts(family, model, name)
         return family(model, name, place, given=True)
-    source = found(str(model))
-    family = serving(source.pipeline)
-    pipeline = _read_pipeline(source, place, family)
+    source, adapter = joined_sources(str(model))
+    family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
+    pipeline = _read(source, adapter, place, family)
     _check_parts(family, pipeline, source.name)
-    return family(pipeline, source.name, place)
+    return family(pipeline, str(model), place)
 
 
 def _check_parts(family: Any, pipeline: Any, name: str) -> None:
@@ -94,27 +95,21 @@ def _own_gpu() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count()))
 
 
-def _read_pipeline(source: Source, device: torch.device, family: Any) -> Any:
-    """The pipeline itself: safetensors only, half precision on a GPU.
+def _read(source: Source, adapter: str | None, device: torch.device, family: Any) -> Any:
+    """The pipeline, or its parts: safetensors only, half precision on a GPU.
 
     Where files are there in half precision alone (``*.fp16.safetensors``), those are read.
     """
-    import diffusers
-
     first: Exception | None = None
     for variant in (None, *VARIANTS):
         try:
             if family.apart:
                 kind = torch.float32 if device.type == "cpu" else torch.bfloat16
                 pipeline: Any = read_parts(source, family.parts, kind, variant)
+            elif adapter is not None:
+                pipeline = _animated(source, adapter, device, variant)
             else:
-                pipeline = getattr(diffusers, source.pipeline).from_pretrained(
-                    source.place,
-                    dtype=_precision(device, family),
-                    use_safetensors=True,
-                    local_files_only=source.is_local,
-                    variant=variant,
-                )
+                pipeline = _read_pipeline(source, source.pipeline, variant, dtype=_precision(device, family))
             _check_tokenizers(pipeline)
             return pipeline
         except Exception as error:  # damaged files make the libraries raise errors of every kind
@@ -128,6 +123,32 @@ def _read_pipeline(source: Source, device: torch.device, family: Any) -> Any:
         way = CONVERSION.format(model=source.name, last=Path(source.name).name)
         hint = f". If its weights are pickles, which are never read here: {way}"
     raise ModelError(f"model {source.name!r} is incomplete or damaged: {reason}{hint}") from first
+
+
+def _read_pipeline(source: Source, kind: str, variant: str | None, **more: Any) -> Any:
+    """A pipeline of a class of diffusers."""
+    import diffusers
+
+    return getattr(diffusers, kind).from_pretrained(
+        source.place, use_safetensors=True, local_files_only=source.is_local, variant=variant, **more
+    )
+
+
+def _animated(source: Source, adapter: str, device: torch.device, variant: str | None) -> Any:
+    """A picture model with a motion adapter, and the noise schedule that adapters are trained with (published examples)."""
+    from diffusers import DDIMScheduler, MotionAdapter
+
+    kind = torch.float32 if device.type == "cpu" else torch.bfloat16
+    motion = MotionAdapter.from_pretrained(adapter, dtype=kind, use_safetensors=True)
+    pipeline = _read_pipeline(source, "AnimateDiffPipeline", variant, motion_adapter=motion, dtype=kind)
+    pipeline.scheduler = DDIMScheduler.from_config(
+        pipeline.scheduler.config,
+        clip_sample=False,
+        timestep_spacing="linspace",
+        beta_schedule="linear",
+        steps_offset=1,
+    )
+    return pipeline
 
 
 def _precision(device: torch.device, family: Any) -> Any:

@@ -49,6 +49,30 @@ def found(name: str) -> Source:
     return _on_hub(name)
 
 
+def joined_sources(name: str) -> tuple[Source, str | None]:
+    """A model by its name, and where a motion adapter is whose name follows a plus.
+
+    Raises:
+        ModelError: as :func:`found`.
+    """
+    base, plus, adapter = name.partition("+")
+    if not plus or _is_there(name):
+        return found(name), None
+    if not adapter.strip():
+        raise ModelError(
+            f"model {name[:200]!r} ends in a plus; name the motion adapter after it, or leave the plus out"
+        )
+    folder = str(Path(adapter).expanduser()) if _is_there(adapter) else adapter
+    return found(base), folder
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
 def _folder(name: str) -> Path | None:
     """The folder that holds a pipeline; none where a name may be one on the hub."""
     from huggingface_hub.errors import HFValidationError

@@ -395,3 +395,16 @@ def test_words_that_are_spelt_letter_by_letter_are_unknown():
     small = UNet3D(tiny_unet.pipeline(tiny_unet.autoencoder()), "twin", CPU)
     assert small.text.unknown_words("a red star on a blue striped background") == []
     assert small.text.unknown_words("a red zebra on a moonlit background") == ["zebra", "moonlit"]
+
+
+def test_it_loads_without_the_class_that_diffusers_has_given_up():
+    """In a process in which importing that class fails."""
+    program = (
+        "import sys\n"
+        "sys.modules['diffusers.pipelines.deprecated.text_to_video_synthesis'] = None\n"
+        "import motionlift\n"
+        "model = motionlift.load('tiny-unet', 'cpu')\n"
+        "print(model.about.variant, len(model.text.encode('a red star').tensors))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["tiny-unet", "1"]
