@@ -64,6 +64,9 @@ class Words:
     def check(self, prompt):
         pass
 
+    def cut(self, prompt):
+        return prompt
+
     def encode(self, prompt, shape=None):
         letters = [ord(letter) for letter in prompt.ljust(TEXT)[:TEXT]]
         return Condition({"words": torch.tensor(letters)[None, :, None] * torch.linspace(0, 1, WIDTH).sin() / 100})

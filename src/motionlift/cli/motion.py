@@ -11,6 +11,7 @@ from motionlift.cli.checks import check_not_same, check_outputs
 from motionlift.cli.options import (
     AsJson,
     Between,
+    CutPrompt,
     Device,
     Frames,
     Interpolate,
@@ -74,6 +75,7 @@ def transfer(
     negative_prompt: NegativePrompt = None,
     pairs: Pairs = None,
     strength: Strength = None,
+    cut_prompt: CutPrompt = False,
     settings: Set = None,
     folder: RunFolder = None,
     previews: Previews = None,
@@ -108,11 +110,11 @@ def transfer(
         backbone = _load_model(model, device, live, prompt)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
-        job = prepare.prepare(request, backbone, frames=frames, size=pixels, stages=stages)
+        job = prepare.prepare(request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt)
         video = casting.transferred(job, reference, how, live.step)
     if not is_first_process():
         return
-    notice(video.record["reference_notices"])
+    notice([*job.notices, *video.record["reference_notices"]])
     _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json)
 
 
@@ -127,6 +129,7 @@ def lift(
     read: Read = None,
     source_prompt: SourcePrompt = None,
     subjects: Subjects = None,
+    cut_prompt: CutPrompt = False,
     settings: Set = None,
     folder: RunFolder = None,
     previews: Previews = None,
@@ -150,7 +153,9 @@ def lift(
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
     with Live(as_json) as live:
-        job = prepare.prepare(request, _load_model(model, device, live), frames=frames, size=pixels)
+        job = prepare.prepare(
+            request, _load_model(model, device, live), frames=frames, size=pixels, cut_prompt=cut_prompt
+        )
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, how, costs, live.step)
@@ -187,6 +192,7 @@ def cast(
     interpolate: Interpolate = None,
     between: Between = None,
     upscale: Upscale = False,
+    cut_prompt: CutPrompt = False,
     settings: Set = None,
     device: Device = "auto",
     keep_motion: Annotated[
@@ -220,8 +226,9 @@ def cast(
                 [f"the motion was tuned on other weights than these of {backbone.about.name}, or in another precision"]
             )
         stages = _stages(backbone, interpolate, between, upscale, device)
-        job = prepare.prepare(request, backbone, motion=lifted, mixed=others, stages=stages)
+        job = prepare.prepare(request, backbone, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt)
         video = casting.casted(job, lifted, Costs(job.model), live.step)
+    notice(job.notices)
     if keep_motion is not None:
         video.motion.save(keep_motion)
     added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
@@ -273,6 +280,7 @@ def inspect(
     read: Read = None,
     source_prompt: SourcePrompt = None,
     subjects: Subjects = None,
+    cut_prompt: CutPrompt = False,
     settings: Set = None,
     device: Device = "auto",
 ) -> None:
@@ -292,7 +300,9 @@ def inspect(
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
     with Live() as live:
-        job = prepare.prepare(request, _load_model(model, device, live), frames=frames, size=pixels)
+        job = prepare.prepare(
+            request, _load_model(model, device, live), frames=frames, size=pixels, cut_prompt=cut_prompt
+        )
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, Lifting(), costs, live.step)

@@ -58,6 +58,9 @@ NegativePrompt = Annotated[
     str | None,
     typer.Option("--negative-prompt", help="What the video is not to show; short for --set negative_prompt=..."),
 ]
+CutPrompt = Annotated[
+    bool, typer.Option("--cut-prompt", help="Cut prompts that are longer than the model reads, and say so.")
+]
 Pairs = Annotated[
     list[str] | None,
     typer.Option(

@@ -64,6 +64,10 @@ class Text(Protocol):
         """
         ...
 
+    def cut(self, prompt: str) -> str:
+        """As many of a prompt's first words as the model's text window holds."""
+        ...
+
     def encode(self, prompt: str, shape: Shape | None = None) -> Condition:
         """A prompt as the network takes it for a video of a size; an empty one is allowed. Those encoded last are remembered.
 

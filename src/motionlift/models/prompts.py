@@ -1,5 +1,6 @@
 """How models read prompts: encoded once, and remembered."""
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -50,9 +51,24 @@ class Prompts:
         Raises:
             InputError: it is longer than the model's text window.
         """
-        tokens = len(self._tokenizer(prompt, truncation=False).input_ids)
+        tokens = self._tokens(prompt)
         if tokens > self._window:
-            raise InputError(f"the prompt has {tokens} tokens; {self._name} reads {self._window}: shorten it")
+            raise InputError(
+                f"the prompt has {tokens} tokens; {self._name} reads {self._window}: shorten it by {tokens - self._window}, or "
+                "give --cut-prompt (in Python cut_prompt=True)"
+            )
+
+    def cut(self, prompt: str) -> str:
+        """As many of a prompt's first words as the window holds."""
+        words = prompt.split()
+        fitting = bisect_right(
+            range(1, len(words) + 1), self._window, key=lambda count: self._tokens(" ".join(words[:count]))
+        )
+        return prompt if fitting == len(words) else " ".join(words[:fitting])
+
+    def _tokens(self, prompt: str) -> int:
+        """Tokens of a prompt."""
+        return len(self._tokenizer(prompt, truncation=False).input_ids)
 
     @torch.no_grad()
     def encode(self, prompt: str, shape: Shape | None = None) -> Condition:

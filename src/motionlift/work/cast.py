@@ -34,6 +34,7 @@ def cast(
     advance: Advance = ignore,
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
+    cut_prompt: bool = False,
 ) -> Video:
     """Make a video that shows the prompt and moves like the motion.
 
@@ -47,12 +48,13 @@ def cast(
         mixed: other motions that were tuned, whose adapters are added with a strength each.
         stages: of a cascade, such as :func:`interpolation` and :func:`motionlift.super_resolution` give, which the video then goes
             through.
+        cut_prompt: cut prompts that are longer than the model's text window.
 
     Raises:
         MotionliftError: one of its kinds.
     """
     request = ask(motion.method, settings, prompt=prompt, seed=seed, motion=motion)
-    job = prepare(request, loaded(model), motion=motion, mixed=mixed, stages=stages)
+    job = prepare(request, loaded(model), motion=motion, mixed=mixed, stages=stages, cut_prompt=cut_prompt)
     with resting(job.model):
         return casted(job, motion, Costs(job.model), advance)
 
@@ -73,6 +75,7 @@ def transfer(
     previews: int = 0,
     slower: int = 1,
     stages: Sequence[Stage] = (),
+    cut_prompt: bool = False,
 ) -> Video:
     """Lift and cast in one call; arguments as of :func:`motionlift.lift` and :func:`cast`.
 
@@ -80,7 +83,7 @@ def transfer(
         MotionliftError: one of its kinds.
     """
     request = ask(method, settings, prompt=prompt, seed=seed)
-    job = prepare(request, loaded(model), frames=frames, size=size, stages=stages)
+    job = prepare(request, loaded(model), frames=frames, size=size, stages=stages, cut_prompt=cut_prompt)
     return transferred(job, reference, Lifting(cached, folder, previews, slower), advance)
 
 

@@ -79,6 +79,7 @@ def lift(
     folder: Path | None = None,
     previews: int = 0,
     slower: int = 1,
+    cut_prompt: bool = False,
 ) -> Motion:
     """Lift the motion out of a reference.
 
@@ -96,11 +97,12 @@ def lift(
         previews: how many videos are sampled into the folder while tuning.
         slower: read the reference at the model's rate divided by this, so that its frames cover as many times the time; frames
             between them are for a cascade to make.
+        cut_prompt: cut prompts that are longer than the model's text window.
 
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
     """
-    job = prepare(ask(method, settings), loaded(model), frames=frames, size=size)
+    job = prepare(ask(method, settings), loaded(model), frames=frames, size=size, cut_prompt=cut_prompt)
     with resting(job.model):
         return lifted(job, reference, Lifting(cached, folder, previews, slower), Costs(job.model), advance).motion
 

@@ -30,6 +30,8 @@ MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
+PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
+"""Settings that are prompts."""
 MOST_LOOKED_AT = 2**28
 """Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 
@@ -70,6 +72,8 @@ class Job:
     """Other tuned motions, whose adapters are added with a strength each."""
     stages: tuple[Stage, ...] = field(default=())
     """Stages of a cascade that the video goes through."""
+    notices: tuple[str, ...] = ()
+    """What was done to make the prompts fit, each a plain sentence."""
 
 
 def ask(
@@ -124,6 +128,7 @@ def prepare(
     motion: Motion | None = None,
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
+    cut_prompt: bool = False,
 ) -> Job:
     """A job for a model, with everything refused that can be refused before the network runs.
 
@@ -135,6 +140,7 @@ def prepare(
         motion: the motion to be cast; none where one is lifted first.
         mixed: other tuned motions and their strengths.
         stages: of a cascade.
+        cut_prompt: cut prompts that are longer than the model's text window, and say so in the job's notices.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -143,6 +149,9 @@ def prepare(
     view = model.counted()
     if motion is not None:
         check_fit(motion, view)
+    notices: tuple[str, ...] = ()
+    if cut_prompt:
+        request, notices = _cut(request, view)
     shape = _fitting(view, frames, size) if motion is None else fitting_motion(motion, view)
     settings = _settled(request.method, view, request.values, shape)
     if motion is None:
@@ -155,9 +164,20 @@ def prepare(
     if request.prompt is not None:
         _check_words(request, view, settings)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
+    job = replace(job, notices=notices)
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job
+
+
+def _cut(request: Request, model: Model) -> tuple[Request, tuple[str, ...]]:
+    """A request whose prompts fit the model's text window, and what was cut."""
+    given = {"prompt": request.prompt, **{name: request.values.get(name) for name in PROMPTS}}
+    cut = {name: model.text.cut(text) for name, text in given.items() if text}
+    changed = {name: text for name, text in cut.items() if text != given[name]}
+    notices = tuple(f"the {name.replace('_', ' ')} was cut to {text!r}" for name, text in changed.items())
+    prompt = changed.pop("prompt", request.prompt)
+    return replace(request, prompt=prompt, values={**request.values, **changed}), notices
 
 
 def settings_for(method: Method[AnySettings], model: Model, values: Mapping[str, Any] | None) -> AnySettings:
