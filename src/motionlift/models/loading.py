@@ -32,8 +32,8 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
     A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before.
 
     Args:
-        model: a bundled name, a folder or hub name of a diffusers pipeline, a picture model and a motion adapter joined by a plus, or
-            a loaded pipeline.
+        model: a bundled name, a folder or hub name of a diffusers pipeline, a picture model and a motion adapter joined by a plus,
+            or a loaded pipeline.
         device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
 
     Raises:

@@ -2,19 +2,32 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Shape
-from motionlift.errors import InputError
+from motionlift.errors import InputError, SettingError
 from motionlift.models.words import tokens_within
 
 REMEMBERED = 32
 """Prompts that a model remembers (ours: a few megabytes each at true size)."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A prompt in the text that is encoded."""
+
+    text: str
+    """The text."""
+    cut: int = 0
+    """How many of its first tokens the network does not see."""
+    how: Mapping[str, Any] = field(default_factory=dict)
+    """How it is made tokens of."""
 
 
 class Prompts:
@@ -29,6 +42,8 @@ class Prompts:
         unknown: Callable[[Any, str], bool],
         turn: Callable[[], AbstractContextManager[None]],
         shape: Shape | None = None,
+        laid: Callable[[str], Laid] | None = None,
+        finds_words: bool = True,
     ):
         """Nothing is encoded yet.
 
@@ -40,9 +55,12 @@ class Prompts:
             unknown: whether the tokenizer lacks a word.
             turn: holds the text encoder while it is used.
             shape: the model's own size of videos, where what the network takes goes by the size; else none.
+            laid: sets a prompt into the text that is encoded, where that is another.
+            finds_words: whether a word's tokens can be told among those that the network sees.
         """
         self._tokenizer, self._window, self._name = tokenizer, window, name
         self._encoder, self._unknown, self._turn, self._shape = encoder, unknown, turn, shape
+        self._laid, self._finds_words = laid or Laid, finds_words
         self._remembered: OrderedDict[tuple[str, Shape | None], Condition] = OrderedDict()
 
     def check(self, prompt: str) -> None:
@@ -67,8 +85,9 @@ class Prompts:
         return prompt if fitting == len(words) else " ".join(words[:fitting])
 
     def _tokens(self, prompt: str) -> int:
-        """Tokens of a prompt."""
-        return len(self._tokenizer(prompt, truncation=False).input_ids)
+        """Tokens of a prompt that the network sees."""
+        laid = self._laid(prompt)
+        return len(self._tokenizer(laid.text, truncation=False, **laid.how).input_ids) - laid.cut
 
     @torch.no_grad()
     def encode(self, prompt: str, shape: Shape | None = None) -> Condition:
@@ -88,8 +107,25 @@ class Prompts:
             return self._remembered[key]
 
     def places(self, prompt: str, word: str) -> tuple[int, ...]:
-        """Places of a word's tokens in the encoded prompt, wherever it comes."""
-        return tokens_within(self._tokenizer, prompt, word)
+        """Places of a word's tokens in the encoded prompt, wherever it comes.
+
+        Raises:
+            SettingError: no word can be told among the tokens that the network sees.
+        """
+        if not self._finds_words:
+            raise SettingError(
+                f"{self._name} mixes the tokens of a prompt before its network sees them, so that no attention to a word can be "
+                "read; use a method that needs no words, such as ditflow"
+            )
+        laid = self._laid(prompt)
+        if laid.text == prompt:
+            return tokens_within(self._tokenizer, prompt, word)
+        first, spans = (
+            laid.text.index(prompt),
+            self._tokenizer(laid.text, return_offsets_mapping=True, **laid.how).offset_mapping,
+        )
+        found = tokens_within(self._tokenizer, laid.text, word, **laid.how)
+        return tuple(place - laid.cut for place in found if first <= spans[place][0] < first + len(prompt))
 
     def unknown_words(self, prompt: str) -> list[str]:
         """Words that the tokenizer lacks."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import diffusers
@@ -25,7 +26,7 @@ from motionlift.models.asking import Asking
 from motionlift.models.codecs import VideoAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.positions import NoPositions, Placing
-from motionlift.models.prompts import Prompts
+from motionlift.models.prompts import Laid, Prompts
 from motionlift.models.schedules import TRAINED, asked_schedule, diffusion_schedule
 from motionlift.models.shared import PipelineModel
 
@@ -119,8 +120,8 @@ class Row:
     """Length by a pipeline, where its call has no default."""
     window: Callable[[Any], int] | None = None
     """Most tokens of a prompt by a pipeline, where its call has no default."""
-    template: Callable[[str], tuple[str, int]] | None = None
-    """The text that a prompt is set into, and how many of its first tokens are cut off."""
+    laid: Callable[[Any, str], Laid] | None = None
+    """The text that a pipeline sets a prompt into, where it sets it into one."""
     finds_words: bool = True
     """Whether a word's tokens can be told among those that the network sees."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -226,14 +227,17 @@ class Transformer(PipelineModel):
         return getattr(diffusers, self._row.diffusion).from_config(config).config
 
     def _prompts(self) -> Prompts:
+        pipeline, row = self._pipeline, self._row
         return Prompts(
-            self._pipeline.tokenizer,
+            getattr(pipeline.tokenizer, "tokenizer", pipeline.tokenizer),  # a processor has one within
             self._window,
             self.about.name,
             self._asked_condition,
             _is_unknown,
             self._turns.turn,
             self.codec.shape,
+            None if row.laid is None else partial(row.laid, pipeline),
+            row.finds_words,
         )
 
     @property

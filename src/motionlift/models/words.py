@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 
-def tokens_within(tokenizer: Any, prompt: str, word: str) -> tuple[int, ...]:
+def tokens_within(tokenizer: Any, prompt: str, word: str, **how: Any) -> tuple[int, ...]:
     """Places of a word's tokens in a tokenised prompt, of every time it comes; none where it does not.
 
     A word counts where it stands alone: "star" is neither in "starfish" nor in "costar", but in "(star)". Several words in a row
@@ -14,10 +14,11 @@ def tokens_within(tokenizer: Any, prompt: str, word: str) -> tuple[int, ...]:
         tokenizer: one of transformers' that tells which characters a token stands for.
         prompt: the prompt.
         word: the word.
+        how: how the prompt is made tokens of.
     """
     wanted = re.escape(word.strip())
     spans = [found.span() for found in re.finditer(rf"(?<!\w){wanted}(?!\w)", prompt, re.IGNORECASE)] if wanted else []
-    tokens = tokenizer(prompt, return_offsets_mapping=True).offset_mapping
+    tokens = tokenizer(prompt, return_offsets_mapping=True, **how).offset_mapping
     return tuple(
         place for place, (first, last) in enumerate(tokens) if any(first < end and start < last for start, end in spans)
     )

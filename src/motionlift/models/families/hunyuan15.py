@@ -3,8 +3,10 @@
 from typing import Any
 
 from diffusers import ClassifierFreeGuidance
+from diffusers.pipelines.hunyuan_video1_5.pipeline_hunyuan_video1_5 import extract_glyph_texts
 
 from motionlift.models.positions import RotaryModule
+from motionlift.models.prompts import Laid
 from motionlift.models.transformer import Row
 
 
@@ -12,6 +14,18 @@ def _size(pipeline: Any) -> tuple[int, int]:
     """Height and width that the pipeline chooses for its target size."""
     ratio = pipeline.default_aspect_ratio
     return pipeline.video_processor.calculate_default_height_width(ratio[1], ratio[0], pipeline.target_size)
+
+
+def _laid(pipeline: Any, prompt: str) -> Laid:
+    """The prompt in the pipeline's system message and the tokenizer's chat template.
+
+    Words in quotation marks are spelled by an encoder of their own, whose tokens come first.
+    """
+    messages = [{"role": "system", "content": pipeline.system_message}, {"role": "user", "content": prompt or " "}]
+    text = pipeline.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    spelled = extract_glyph_texts(prompt)
+    before = 0 if spelled is None else int(pipeline.tokenizer_2(spelled, return_tensors="pt").attention_mask.sum())
+    return Laid(text, pipeline.prompt_template_encode_start_idx - before, {"add_special_tokens": False})
 
 
 MODEL = Row(
@@ -24,6 +38,7 @@ MODEL = Row(
     feed_forward=("ff", "ff_context"),
     call={},
     replaced={"guider": lambda: ClassifierFreeGuidance(guidance_scale=1.0)},
+    laid=_laid,
     placing=RotaryModule("rope"),
     size=_size,
     window=lambda pipeline: pipeline.tokenizer_max_length,

@@ -1,7 +1,16 @@
 """Kandinsky 5: latents with channels last; rotations for every place."""
 
+from typing import Any
+
 from motionlift.models.positions import RotaryModule
+from motionlift.models.prompts import Laid
 from motionlift.models.transformer import Row
+
+
+def _laid(pipeline: Any, prompt: str) -> Laid:
+    """The prompt in the pipeline's template."""
+    return Laid(pipeline.prompt_template.format(prompt), pipeline.prompt_template_encode_start_idx)
+
 
 MODEL = Row(
     family="kandinsky5",
@@ -13,6 +22,7 @@ MODEL = Row(
     cross="cross_attention",
     feed_forward=("feed_forward",),
     axes="bfhwc",
+    laid=_laid,
     placing=RotaryModule("visual_rope_embeddings"),
     defaults={"cfg": 5.0},
 )
