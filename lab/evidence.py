@@ -1,0 +1,132 @@
+"""What shows of a model that it is its pipeline, that its gradients are right, and that its schedule can be gone backwards."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from diffusers import ClassifierFreeGuidance
+from torch import Tensor
+
+from lab.pipelines import OwnRun, first_order, own_run
+from motionlift.core.condition import Condition
+from motionlift.core.lattice import Shape
+from motionlift.core.tensors import Latents
+from motionlift.loops.invert import invert
+from motionlift.loops.sample import Casting, cast
+from motionlift.methods import methods
+from motionlift.models.transformer import Row, Transformer
+from motionlift.signals.displacement import displacement, displacement_loss
+
+PROMPT = "a red star on the field"
+SEED = 1
+"""Of the noise that videos begin with."""
+
+
+def noise_of(model: Transformer, shape: Shape, seed: int = SEED) -> Latents:
+    """Noise, drawn as the loop draws it."""
+    return torch.randn(model.codec.latent_shape(shape), generator=torch.Generator().manual_seed(seed))
+
+
+def own_video(pipeline: Any, row: Row, model: Transformer, shape: Shape, steps: int, call: Mapping[str, Any]) -> OwnRun:
+    """What a pipeline makes by itself with the scheduler that the row's steps are equal to; the scheduler stays so.
+
+    Args:
+        pipeline: the pipeline.
+        row: its family's.
+        model: a model of its kind.
+        shape: size of the video.
+        steps: number of steps.
+        call: arguments of its call beside the row's.
+    """
+    first_order(pipeline, row, steps)
+    call = {**row.call, **call}
+    if row.family == "cogvideox":
+        call["max_sequence_length"] = row.window(pipeline) if row.window else None
+    if row.family == "hunyuan15":
+        pipeline.guider = ClassifierFreeGuidance(guidance_scale=call.pop("guidance_scale", 1.0))
+    with torch.no_grad():
+        return own_run(pipeline, row, shape, noise_of(model, shape), PROMPT, steps, call)
+
+
+def video(model: Transformer, shape: Shape, steps: int, cfg: float) -> Latents:
+    """What the library's loop makes of the same noise."""
+    method = methods()["none"]
+    settings = replace(method.settings(model), steps=steps, cfg=cfg, dynamic_cfg=False)
+    running = cast(Casting(model, method, settings, {}, shape, PROMPT, SEED))
+    return finished(running).latents
+
+
+def finished(steps: Any) -> Any:
+    """What a loop returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+def difference(found: Tensor, wanted: Tensor) -> float:
+    """Largest difference, by the largest value."""
+    return float((found - wanted).abs().max() / wanted.abs().max())
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How far the displacement in a block is from one drawn at random, by the latents or by positions."""
+
+    model: Transformer
+    shape: Shape
+    block: int
+
+    def __call__(self, latents: Latents, positions: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The loss at the second level of four."""
+        model, lattice = self.model, self.model.lattice(self.shape)
+        level, condition = model.schedule(4, self.shape).levels[1], model.text.encode(PROMPT, self.shape)
+        seen = model.record(latents, level, condition, [self.block], positions, features=False)[self.block]
+        sizes = lattice.frames, lattice.frames, lattice.height * lattice.width, 2
+        goal = torch.randn(sizes, generator=torch.Generator().manual_seed(2))
+        return displacement_loss(displacement(seen.query[0].float(), seen.key[0].float(), lattice), goal)
+
+
+def gradient(model: Transformer, loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+    """A loss's gradient, of a model that is held as loops hold it."""
+    leaf = at.detach().clone().requires_grad_()
+    with model.turn():
+        return torch.autograd.grad(loss(leaf), leaf)[0]
+
+
+def slope_error(
+    model: Transformer, loss: Callable[[Tensor], Tensor], at: Tensor, direction: Tensor, stride: float
+) -> float:
+    """How far the slope along a direction by autograd is from that by differences, as a share of the latter.
+
+    Args:
+        model: the model that the loss asks.
+        loss: of a tensor.
+        at: where.
+        direction: of any length.
+        stride: how far the differences reach, each way.
+    """
+    unit = direction / direction.norm()
+    exact = float((gradient(model, loss, at) * unit).sum())
+    with torch.no_grad():
+        found = float(loss(at + stride * unit) - loss(at - stride * unit)) / (2 * stride)
+    return abs(exact - found) / abs(found)
+
+
+def round_trip(model: Transformer, shape: Shape, steps: int) -> float:
+    """Share of clean latents that is lost on the way to noise and back."""
+    latents, condition = noise_of(model, shape, seed=4), model.text.encode(PROMPT, shape)
+    trajectory = finished(invert(model, latents, condition, steps, shape))
+    back = sampled(model, trajectory[0], condition, steps, shape)
+    return float((back - latents).norm() / latents.norm())
+
+
+@torch.no_grad()
+def sampled(model: Transformer, latents: Latents, condition: Condition, steps: int, shape: Shape) -> Latents:
+    """Latents carried from noise to clean ones."""
+    schedule = model.schedule(steps, shape)
+    for index, level in enumerate(schedule.levels):
+        latents = schedule.step(index, model.predict(latents, level, condition), latents)
+    return latents
