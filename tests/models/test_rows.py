@@ -217,8 +217,13 @@ def test_what_is_recorded_is_what_the_network_computes(twin, row, model):
             text = truth.shape[-1] - tokens
             video = slice(text, None) if row.text_first else slice(0, tokens)
             words = slice(0, text) if row.text_first else slice(tokens, None)
-            found = torch.cat([cross_probabilities(seen.query[0], each[0], [k[0] for k in seen.cross.joint_keys])
-                               for each in seen.cross.joint_keys], dim=1)
+            found = torch.cat(
+                [
+                    cross_probabilities(seen.query[0], each[0], [k[0] for k in seen.cross.joint_keys])
+                    for each in seen.cross.joint_keys
+                ],
+                dim=1,
+            )
             of_words, of_video = truth[:, video, words].mean(0), truth[:, video, video].mean(0)
             value = value[:, :, video]
         else:
@@ -247,7 +252,9 @@ def test_a_token_is_where_the_lattice_says(twin, model):
     assert moved.nonzero().flatten().tolist() == [(place[0] * lattice.height + place[1]) * lattice.width + place[2]]
 
 
-MIXING = re.compile(r"(SelfAttention\.o|self_attn\.(o_proj|out_proj)|token_refiner.*attn\.to_out\.0|text_transformer_blocks.*out_layer)\.")
+MIXING = re.compile(
+    r"(SelfAttention\.o|self_attn\.(o_proj|out_proj)|token_refiner.*attn\.to_out\.0|text_transformer_blocks.*out_layer)\."
+)
 """Names of what text encoders, and networks before their blocks, let one token say of others."""
 
 

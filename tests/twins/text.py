@@ -44,7 +44,9 @@ def t5_tokenizer(window: int) -> T5Tokenizer:
 
 def t5(width: int = WIDTH) -> T5EncoderModel:
     """An encoder of its tokens."""
-    return T5EncoderModel(T5Config(vocab_size=len(WORDS) + 3, d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2))
+    return T5EncoderModel(
+        T5Config(vocab_size=len(WORDS) + 3, d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    )
 
 
 def umt5(width: int = WIDTH) -> UMT5EncoderModel:

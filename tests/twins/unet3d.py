@@ -43,6 +43,8 @@ def unet3d() -> Any:
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    pipeline = TextToVideoSDPipeline(vae, clip_text(4 * WINDOW, letters), clip_tokenizer(4 * WINDOW, letters), network, scheduler)
+    pipeline = TextToVideoSDPipeline(
+        vae, clip_text(4 * WINDOW, letters), clip_tokenizer(4 * WINDOW, letters), network, scheduler
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -202,7 +202,7 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     told = cell.source.told(cell.asked, cell.method.name, cell.method.settings, backbone.about.shape.frames)
     settings = {**told, **cell.method.settings}
     request = ask(cell.method.name, settings, prompt=cell.asked.prompt, seed=cell.seed)
-    job = prepare(request, backbone, frames=opened.frames)
+    job = prepare(request, backbone, frames=opened.frames, size=opened.pixels)
     costs = Costs(job.model)
     taken = lifted(job, opened.reference, Lifting(), costs)
     video = casted(job, taken.motion, costs, reference=taken.reference)

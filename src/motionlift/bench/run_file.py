@@ -27,6 +27,9 @@ place. The world says all of it. A folder says it by a table of captions and, be
 
 Where it is not said, the cells of such a method are left out when the run is laid out, and why is told.
 
+A folder and DAVIS are read at the model's own size and, a folder, at its own number of frames, where the file does not say
+``size: 832x480`` and ``frames: 49``.
+
 Paths are relative to the folder in which the command is called.
 """  # noqa: D214, D405, D411
 
@@ -43,7 +46,7 @@ import yaml
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, World
 from motionlift.bench.words import TARGETS
-from motionlift.core.settings import MOST_TEXT, with_values
+from motionlift.core.settings import MOST_TEXT, read_size, with_values
 from motionlift.errors import InputError, MotionliftError
 from motionlift.methods import method as method_named
 from motionlift.video.limits import FRAMES
@@ -337,7 +340,7 @@ class _Page:
         )
 
     def _folder(self, node: yaml.Node) -> Folder:
-        parts = self._mapping(node, "folder", ("path", "prompts"), ("captions",))
+        parts = self._mapping(node, "folder", ("path", "prompts"), ("captions", "frames", "size"))
         prompts: list[str] = []
         targets: dict[str, tuple[str, ...]] = {}
         for item in self._items(parts["prompts"], "prompts"):
@@ -348,22 +351,34 @@ class _Page:
                 words = [self._text(word, "a target") for word in self._items(own[TARGETS], TARGETS)]
                 targets[prompts[-1]] = tuple(words)
         captions = Path(self._text(parts["captions"], "captions")) if "captions" in parts else None
-        folder = Folder(Path(self._text(parts["path"], "path")), _distinct(prompts), captions, tuple(targets.items()))
+        path, words = Path(self._text(parts["path"], "path")), tuple(targets.items())
+        frames = self._whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
+        folder = Folder(path, _distinct(prompts), captions, words, frames, self._pixels(parts))
         self._checked(parts["path"], folder.size)
         self._checked(parts.get("captions", node), folder.check)
         return folder
 
     def _davis(self, node: yaml.Node) -> Davis:
-        parts = self._mapping(node, "davis", ("path", "prompts"), ("frames", "clips"))
+        parts = self._mapping(node, "davis", ("path", "prompts"), ("frames", "clips", "size"))
         numbers = {
             key: self._whole(parts[key], key, *bounds)
             for key, bounds in {"frames": FRAMES, "clips": (1, MOST_REFERENCES)}.items()
             if key in parts
         }
         path, prompts = (Path(self._text(parts[key], key)) for key in ("path", "prompts"))
-        davis = Davis(path, prompts, **numbers)
+        davis = Davis(path, prompts, **numbers, pixels=self._pixels(parts))
         self._checked(node, davis.size)
         return davis
+
+    def _pixels(self, parts: Mapping[str, yaml.Node]) -> tuple[int, int] | None:
+        """Width and height of the videos, where they are given."""
+        if "size" not in parts:
+            return None
+        text = self._text(parts["size"], "size")
+        pixels = read_size(text)
+        if pixels is None:
+            raise self.refusal(parts["size"], f"size is {text[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480")
+        return pixels
 
     def _seeds(self, node: yaml.Node) -> tuple[int, ...] | None:
         if isinstance(node, yaml.ScalarNode) and node.value == OWN:

@@ -77,6 +77,8 @@ class Opened:
     """Frames to lift; the model's own by default."""
     truth: Callable[[Tensor], Mapping[str, Any]] | None
     """Exact figures of generated frames, where the truth is known."""
+    pixels: tuple[int, int] | None = None
+    """Width and height of the videos; the model's own by default."""
 
 
 @runtime_checkable
@@ -191,6 +193,10 @@ class Folder:
     """CSV table with the columns ``clip``, the file's name, ``caption`` and, if need be, ``subjects``; a line for each file."""
     targets: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Prompts with the words of each that move as the subjects do."""
+    frames: int | None = None
+    """Frames of every clip; the model's own number by default."""
+    pixels: tuple[int, int] | None = None
+    """Width and height of the videos; the model's own by default."""
 
     def size(self) -> int:
         """Prompts for all files."""
@@ -218,16 +224,17 @@ class Folder:
 
     def open(self, asked: Asked, model: Model) -> Opened:
         """The file."""
-        return Opened(self.path / asked.reference, None, None)
+        return Opened(self.path / asked.reference, self.frames, None, self.pixels)
 
     def check(self) -> None:
         """Refuse a folder or a table of captions that cannot be read; errors as of :meth:`asked`."""
         self._said(self._names())
 
     def _content(self, file: str, words: Words) -> str:
-        if self.captions is None and not self.targets:
+        sizes = [size for size in (self.frames, self.pixels) if size is not None]
+        if self.captions is None and not self.targets and not sizes:
             return file[:CONTENT_CHARACTERS]
-        told = json.dumps([file, words.caption, words.subjects, self.targets])
+        told = json.dumps([file, words.caption, words.subjects, self.targets, *sizes])
         return hashlib.sha256(told.encode()).hexdigest()[:CONTENT_CHARACTERS]
 
     def _said(self, names: Sequence[str]) -> dict[str, Words]:
@@ -269,6 +276,8 @@ class Davis:
     """Frames of every clip, its first ones, one after the other (DiTFlow, paper)."""
     clips: int = 50
     """Lines of the table that take part, its first ones (DiTFlow, paper)."""
+    pixels: tuple[int, int] | None = None
+    """Width and height of the videos; the model's own by default."""
 
     def size(self) -> int:
         """Prompts for all clips."""
@@ -293,7 +302,7 @@ class Davis:
     def open(self, asked: Asked, model: Model) -> Opened:
         """The frames at the model's rate."""
         frames = read_pictures(self.path / asked.reference, self.frames)
-        return Opened(Clip.of(frames, model.about.fps), self.frames, None)
+        return Opened(Clip.of(frames, model.about.fps), self.frames, None, self.pixels)
 
     def _content(self, row: Mapping[str, str]) -> str:
         try:
@@ -301,7 +310,8 @@ class Davis:
         except InputError:
             pictures = [UNREADABLE]
         words = [row[name] for name in (SUBJECTS, TARGETS) if row[name]]
-        told = json.dumps([self.frames, row[CAPTION], pictures, *words])
+        sizes = [] if self.pixels is None else [self.pixels]
+        told = json.dumps([self.frames, row[CAPTION], pictures, *words, *sizes])
         return hashlib.sha256(told.encode()).hexdigest()[:CONTENT_CHARACTERS]
 
     def _rows(self) -> list[dict[str, str]]:

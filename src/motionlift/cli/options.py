@@ -140,10 +140,12 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     """Width and height from ``--size WIDTHxHEIGHT``."""
     if text is None:
         return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isascii() and height.isascii() and width.isdecimal() and height.isdecimal() and len(text) < 16):
+    from motionlift.core.settings import read_size
+
+    size = read_size(text)
+    if size is None:
         raise SettingError(f"--size is {text[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480")
-    return int(width), int(height)
+    return size
 
 
 def values_of(pairs: Sequence[str] | None, **shorthands: str | Sequence[str] | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -156,6 +157,12 @@ def _fits(field: dataclasses.Field, read: Any) -> bool:
     # No math.isfinite, which fails on long whole numbers; NaN is in no range.
     lowest, highest = -math.inf if low is None else low, math.inf if high is None else high
     return len(parts) > 0 and all(lowest <= number <= highest and abs(number) != math.inf for number in parts)
+
+
+def read_size(text: str) -> tuple[int, int] | None:
+    """Width and height from ``WIDTHxHEIGHT``; none where it is no such text."""
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip(), re.ASCII | re.IGNORECASE)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _are_texts(parts: Sequence[Any]) -> bool:
