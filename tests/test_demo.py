@@ -34,9 +34,7 @@ class Made:
 @pytest.fixture(scope="module")
 def twin():
     """A pipeline whose text window takes the demo's prompts, with a name that a page must escape."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(twins, "WINDOW", 32)
-        pipeline = twins.cogvideox()
+    pipeline = twins.cogvideox(window=32)
     pipeline.register_to_config(_name_or_path="a<b>&c")
     return pipeline
 

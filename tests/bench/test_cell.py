@@ -31,9 +31,7 @@ QUICK = {"steps": 2, "share": 0.5, "inner": 1}
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A pipeline in a folder, whose text window takes the world's captions too."""
     folder = tmp_path_factory.mktemp("models") / "twin"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(twins, "WINDOW", 32)
-        twins.cogvideox().save_pretrained(folder)
+    twins.cogvideox(window=32).save_pretrained(folder)
     return str(folder)
 
 

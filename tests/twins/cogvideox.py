@@ -11,13 +11,13 @@ from diffusers import (
 from tests.twins.text import WINDOW, t5, t5_tokenizer
 
 
-def cogvideox(rotary: bool = True, temporal_patch: int | None = None) -> CogVideoXPipeline:
+def cogvideox(rotary: bool = True, temporal_patch: int | None = None, window: int = WINDOW) -> CogVideoXPipeline:
     """A CogVideoX pipeline of random weights: nine frames of 32x32, a lattice of 3x4x4; rotary or with a position table.
 
     With a temporal patch of two it is a CogVideoX 1.5: sixteen frames, a lattice of 2x4x4.
     """
     torch.manual_seed(0)
-    tokenizer = t5_tokenizer(WINDOW)
+    tokenizer = t5_tokenizer(window)
     vae = AutoencoderKLCogVideoX(
         down_block_types=("CogVideoXDownBlock3D",) * 3,
         up_block_types=("CogVideoXUpBlock3D",) * 3,
@@ -43,7 +43,7 @@ def cogvideox(rotary: bool = True, temporal_patch: int | None = None) -> CogVide
         sample_frames=9,
         patch_size=2,
         patch_size_t=temporal_patch,
-        max_text_seq_length=WINDOW,
+        max_text_seq_length=window,
         use_rotary_positional_embeddings=rotary,
         spatial_interpolation_scale=1.0,
     )
