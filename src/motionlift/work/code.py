@@ -1,11 +1,13 @@
 """Which code made something: a hash that changes when the code of a method, or of what runs it, does.
 
 A kept motion or a measured cell is only as good as the code behind it. The version of the library tells releases apart and not
-the edits between them.
+the edits between them. What is said about code, in comments and docstrings, does not run and does not count.
 """
 
 import ast
 import hashlib
+import io
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
@@ -39,7 +41,7 @@ def code_of(method: str, family: str) -> str:
     paths |= _with_imports(METHODS, method) | _with_imports(FAMILIES, family)
     hashed = hashlib.sha256(metadata.version("torch").encode())
     for path in sorted(paths):
-        source = hashlib.sha256(_source(path)).hexdigest()
+        source = hashlib.sha256(_running(_source(path)).encode()).hexdigest()
         hashed.update(f"\n{path} {source}".encode())
     return hashed.hexdigest()[:DIGITS]
 
@@ -47,6 +49,22 @@ def code_of(method: str, family: str) -> str:
 def _source(path: str) -> bytes:
     """A file of the package, wherever it is installed."""
     return files("motionlift").joinpath(path).read_bytes()
+
+
+def _running(source: bytes) -> str:
+    """The words of a source that run: without comments, blank lines, and texts that stand alone, as docstrings do."""
+    alone = {
+        (node.lineno, node.col_offset)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
+    words = tokenize.tokenize(io.BytesIO(source).readline)
+    silent = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING)
+    return "\n".join(
+        word.string
+        for word in words
+        if word.type not in silent and not (word.type == tokenize.STRING and word.start in alone)
+    )
 
 
 def _modules(folder: str) -> list[str]:
