@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from motionlift.cli import main
 from motionlift.core.cost import Step
-from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.errors import InputError, MotionError, SettingError, Stopped
 from motionlift.models.loading import load
 from motionlift.motion import cache, run_files
 from motionlift.motion.file import Motion
@@ -121,6 +121,19 @@ def test_an_adapter_that_is_not_whole_is_refused(model: Any, walk: Motion, part:
 def test_other_settings_of_tuning_need_another_lift(model: Any, walk: Motion):
     said = refusal(SettingError, lambda: frames(walk, model, settings={"tuning_lr": 0.5}))
     assert "tuning_lr is 0.5, but the motion was lifted with 0.01: lift it again with tuning_lr=0.5" in said
+
+
+def test_a_stopped_cast_says_that_what_was_tuned_stays(model: Any, tmp_path: Path):
+    def stop(step: Any) -> None:
+        if step.phase == "sample":
+            raise KeyboardInterrupt
+
+    for folder, stays in ((None, "the lifted motion stays in the cache"), (tmp_path / "run", f"{tmp_path / 'run'}")):
+        with pytest.raises(Stopped, match=f"nothing was written, but .*{stays}; the same command goes on from there"):
+            transfer(a_clip(), PROMPT, model, method="vmc", settings=QUICK, folder=folder, advance=stop)
+    with pytest.raises(KeyboardInterrupt) as nothing:
+        transfer(a_clip(), PROMPT, model, method="vmc", settings=QUICK, cached=False, advance=stop)
+    assert not isinstance(nothing.value, Stopped)
 
 
 # Lifting

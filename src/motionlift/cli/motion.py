@@ -85,6 +85,7 @@ def transfer(
     """Make a video that shows the prompt and moves like the reference."""
     shorthands = {"source_prompt": source_prompt, "negative_prompt": negative_prompt, "strength": strength}
     values = values_of(settings, steps=steps, read=read, **shorthands, **pairs_of(pairs))
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
     from motionlift.video.marks import RECORD, VIDEO
@@ -100,7 +101,7 @@ def transfer(
         )
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
-    with Live(as_json) as live:
+    with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, prompt)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
@@ -131,6 +132,7 @@ def lift(
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
     values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
     from motionlift.video.marks import MOTION
@@ -143,14 +145,15 @@ def lift(
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
-    with Live(as_json) as live:
+    with Live(as_json) as live, unfinished.at_work():
         job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, how, costs, live.step)
     if not is_first_process():
         return
-    found.motion.save(output)
+    with found.staying():
+        found.motion.save(output)
     record = {
         "command": COMMAND_LINE.get(),
         "reference": str(reference),
@@ -190,6 +193,7 @@ def cast(
 ) -> None:
     """Cast a lifted motion onto a prompt."""
     values = values_of(settings, steps=steps, targets=targets, strength=strength, negative_prompt=negative_prompt)
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.file import Motion
     from motionlift.video.marks import MOTION, RECORD, VIDEO
@@ -207,7 +211,7 @@ def cast(
     lifted = Motion.load(motion)
     request = prepare.ask(lifted.method, values, prompt=prompt, seed=seed, motion=lifted)
     others = [(Motion.load(path), part) for path, part in mixed_of(mixed)]
-    with Live(as_json) as live:
+    with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, prompt)
         if lifted.fingerprint not in ("", backbone.about.fingerprint) and is_tuned(lifted):
             notice(
@@ -271,6 +275,7 @@ def inspect(
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
     values = values_of(settings, read=read, source_prompt=source_prompt, subjects=subjects)
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
     from motionlift.video.marks import DRAWING, SHEET
@@ -283,16 +288,17 @@ def inspect(
     check_outputs(output, DRAWING, SHEET, reference)
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
-    with Live() as live:
+    with Live() as live, unfinished.at_work():
         job = prepare.prepare(request, _load_model(model, device, live), frames=frames)
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, Lifting(), costs, live.step)
         live.show("draw", 0, None)
-        drawn = draw_lifted(found.motion, found.reference)
+        with found.staying():
+            drawn = draw_lifted(found.motion, found.reference)
     notice([*found.reference.notices, *costs.notices])
     wide = max(drawn.frames.shape[1:3]) > WIDE
-    with replacing(output, DRAWING) as video:
+    with found.staying(), replacing(output, DRAWING) as video:
         write_video(video, drawn.frames.numpy(), drawn.fps, DRAWING)
         contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
     wrote([output, output.with_suffix(".png")])

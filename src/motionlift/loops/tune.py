@@ -113,15 +113,16 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
         prepared: AcceleratedOptimizer = accelerator.prepare(optimizer)  # pyright: ignore[reportAssignmentType]
     if accelerator.scaler is not None and "scaler" in about:
         accelerator.scaler.load_state_dict(about["scaler"])
-    schedule, saved = job.model.schedule(job.settings.steps), done
+    schedule, saved, is_whole = job.model.schedule(job.settings.steps), done, True
     try:
         for index in range(done, total):
             began = time.perf_counter()
             with _ONE_STEP:
                 loss = _gradients(job, accelerator, schedule, index)
                 with held_back():  # else a stop between weights and count would take a step twice
+                    is_whole = False
                     _apply(job, accelerator, prepared, index)
-                    done = index + 1
+                    done, is_whole = index + 1, True
                     if job.folder is not None:
                         job.folder.log(Row(done, loss, time.perf_counter() - began))
             accelerator.log({"loss": loss}, step=done)
@@ -129,10 +130,10 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
                 saved = _save(job, accelerator, prepared, done)
             yield Step("tune", index, total, loss)
     except DivergenceError:
-        done = saved  # what came after may be no good
+        is_whole = False  # what came after the last checkpoint may be no good
         raise
     finally:
-        if saved < done:
+        if is_whole and saved < done:
             _save(job, accelerator, prepared, done)
         for tracker in accelerator.trackers:
             tracker.finish()

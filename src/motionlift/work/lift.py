@@ -16,7 +16,7 @@ from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.tensors import INVERTED
-from motionlift.errors import OutputError, SettingError, Stopped
+from motionlift.errors import OutputError, SettingError, Stopped, staying
 from motionlift.loops import run_folder, tuning
 from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
@@ -60,6 +60,21 @@ class Lifted:
     """The reference at the model's size."""
     from_cache: bool
     """Whether the motion came from the cache."""
+    stays: str = ""
+    """What is kept of it apart from this, where something is, should the work that follows be stopped."""
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Say what stays of the motion where the work within, which is to write it or what it makes, is stopped.
+
+        Raises:
+            Stopped: it was, and something stays.
+        """
+        if not self.stays:
+            yield
+            return
+        with staying(lambda: f"nothing was written, but {self.stays}; the same command goes on from there"):
+            yield
 
 
 def ignore(step: Step) -> None:
@@ -166,7 +181,14 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
                 costs.note(cache.keep(name, motion))
         if folder is not None and how.folder is None:
             folder.remove()
-    return Lifted(motion, clip, found.motion is not None)
+    return Lifted(motion, clip, found.motion is not None, _staying(how, name))
+
+
+def _staying(how: Lifting, name: str) -> str:
+    """What is kept of a motion that was lifted."""
+    if how.folder is not None:
+        return f"what was tuned stays in {how.folder}"
+    return "the lifted motion stays in the cache" if how.cached and cache.holds(name) else ""
 
 
 def _check_lifting(job: Job, how: Lifting) -> None:
