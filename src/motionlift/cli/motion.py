@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli.checks import check_not_same, check_outputs
+from motionlift.cli.checks import check_not_same, check_outputs, check_run_folder
 from motionlift.cli.options import (
     AsJson,
     Between,
@@ -94,6 +94,7 @@ def transfer(
     from motionlift.work.lift import Lifting
 
     check_outputs(output, VIDEO, RECORD, reference)
+    check_run_folder(folder)
     request = prepare.ask(method, values, prompt=prompt, seed=seed)
     if side_by_side and (interpolate or upscale):
         raise SettingError(
@@ -142,6 +143,7 @@ def lift(
     from motionlift.work.record import Costs, lift_record
 
     check_output(output, MOTION)
+    check_run_folder(folder)
     request = prepare.ask(method, values)
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from motionlift.errors import OutputError
-from motionlift.motion.lock import LOCK
+from motionlift.motion.lock import LOCK, check_lock
 from motionlift.video.marks import CHECKPOINT as CHECKPOINT_KIND
 from motionlift.video.marks import SHEET, opened_by, table_of
 from motionlift.video.writing import TEMPORARY, remove_leftovers, replacing
@@ -29,20 +29,33 @@ EARLIER_LEFTOVER = "checkpoint.partial"
 """What versions without a marker left of a checkpoint when they were killed."""
 
 
-def claim(path: Path) -> None:
-    """Mark a folder as that of a run, unless something lies in it that a run would replace and that no run wrote.
+def check_folder(path: Path) -> None:
+    """Refuse a folder in which something lies that a run would replace and that no run wrote.
 
     A folder of a version without markers is told by its checkpoint. What else lies in the folder is left alone.
 
     Raises:
-        OutputError: such a file, which is named; or the folder cannot be written.
+        OutputError: such a file, which is named; or the folder cannot be read.
     """
-    is_ours = is_marked(path)
-    for name in (MARKER, CHECKPOINT, LOSSES, PREVIEWS, EARLIER_LEFTOVER):
-        if os.path.lexists(path / name) and not (is_ours and _fits(path / name)):
-            raise OutputError(
-                f"{path / name} is not what a tuning run of motionlift wrote in this folder; give another folder, or remove it"
-            )
+    try:
+        check_lock(path)
+        is_ours = is_marked(path)
+        for name in (MARKER, CHECKPOINT, LOSSES, PREVIEWS, EARLIER_LEFTOVER):
+            if os.path.lexists(path / name) and not (is_ours and _fits(path / name)):
+                raise OutputError(
+                    f"{path / name} is not what a tuning run of motionlift wrote in this folder; give another folder, or remove it"
+                )
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}; give another folder") from error
+
+
+def claim(path: Path) -> None:
+    """Mark a folder as that of a run.
+
+    Raises:
+        OutputError: as :func:`check_folder`; or the folder cannot be written.
+    """
+    check_folder(path)
     if not (path / MARKER).exists():
         with replacing(path / MARKER, MARKED) as partial:
             partial.write_text(f"{MARKER_TEXT}\n", encoding="utf-8")
