@@ -190,6 +190,25 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path):
         lay_out(run_of(tmp_path, output=tmp_path / "file" / "run"), Here())
 
 
+def test_what_somebody_wrote_under_the_names_of_a_run_is_refused(tmp_path: Path):
+    (tmp_path / "run" / "videos").mkdir(parents=True)
+    records = tmp_path / "run" / cells.RECORDS
+    for text in ("mine\n", '{"notes": "mine"}\n', '[1]\n{"model": "mine"}\n', "\n"):
+        records.write_text(text)
+        with pytest.raises(OutputError, match=r"records.jsonl: the file that is there is no file of records"):
+            lay_out(run_of(tmp_path), Here())
+        assert records.read_text() == text
+    for text in ("", '{"model": "bo'):
+        records.write_text(text)
+        assert lay_out(run_of(tmp_path), Here()).waiting, "nothing yet, or cut off in the first line"
+    each = lay_out(run_of(tmp_path), Here()).waiting[-1]
+    video = tmp_path / "run" / "videos" / cell.file_names(each, 16)["video"]
+    video.write_text("mine")
+    with pytest.raises(OutputError, match=rf"{video.name}: the file that is there is no clip"):
+        lay_out(run_of(tmp_path), Here())
+    assert video.read_text() == "mine"
+
+
 def test_too_many_cells(tmp_path: Path):
     wanted = run_of(tmp_path, references=(World(10_000, prompts=2),))
     with pytest.raises(SettingError) as refusal, at_work(wanted, 1):

@@ -180,6 +180,12 @@ def opened(path: Path, content: Mapping[str, Any], wait: bool = False, is_needed
             folder.check()
         except OSError as error:
             raise _unwritable(path, error, "give another folder") from error
+        except MotionError:
+            if is_needed or not is_first_process():
+                raise
+            run_files.remove(path)
+            run_files.claim(path)
+            folder.notices.append(f"{folder.checkpoint} was damaged; the run begins anew")
         yield folder
     if folder.removed:
         with suppress(OSError):  # as where another run has begun in it

@@ -8,7 +8,7 @@ from pathlib import Path
 from motionlift.errors import OutputError
 from motionlift.motion.lock import LOCK, check_lock
 from motionlift.video.marks import CHECKPOINT as CHECKPOINT_KIND
-from motionlift.video.marks import SHEET, opened_by, table_of
+from motionlift.video.marks import FOREIGN, SHEET, header_of, opened_by, table_of
 from motionlift.video.writing import TEMPORARY, remove_leftovers, replacing
 
 CHECKPOINT, LOSSES, PREVIEWS = "checkpoint.safetensors", "loss.csv", "previews"
@@ -84,9 +84,11 @@ def is_run(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove what a run wrote from a folder that this process holds, but for the lock; all else stays."""
+    """Remove what a run wrote from a folder of the cache that this process holds, but for the lock; all else stays."""
     if not is_run(path):
         return
+    if MARKED.wrote(path / MARKER) and _is_broken(path / CHECKPOINT):
+        _unlink(path / CHECKPOINT)
     remove_leftovers(path, all_of_them=True)
     previews = path / PREVIEWS
     if previews.is_dir() and not previews.is_symlink():
@@ -102,6 +104,15 @@ def remove(path: Path) -> None:
     _unlink(path / EARLIER_LEFTOVER)
     if (path / ".lock").is_file() and not (path / ".lock").stat().st_size:
         _unlink(path / ".lock")
+
+
+def _is_broken(path: Path) -> bool:
+    """Whether a checkpoint can no longer be read."""
+    try:
+        header_of(path)
+    except FOREIGN:
+        return True
+    return False
 
 
 def _unlink(path: Path) -> None:

@@ -198,7 +198,7 @@ def remove_leftovers(folder: Path, all_of_them: bool = False) -> None:
 
 def _is_left(path: Path, named: re.Match[str]) -> bool:
     """Whether nobody writes a file any more."""
-    if named["machine"] == _machine():
+    if named["machine"] == _machine() and os.name == "posix":  # elsewhere the question would end the process
         try:
             os.kill(int(named["process"]), 0)
         except (ProcessLookupError, OverflowError):
