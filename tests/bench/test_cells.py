@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,14 @@ def test_a_survey_of_the_bundled_models():
     assert "no positional tensors" in found.refused[METHODS[1].title]
     assert "block 99 does not exist" in found.refused["ditflow block=99"]
     assert len(found.states["none"]["fingerprint"]) == len(found.states["none"]["defaults"]) == 12
+
+
+def test_words_that_a_model_does_not_know_are_told_once(tmp_path: Path):
+    source = replace(files(tmp_path / "clips", a=b"1"), prompts=("A star.", "a zebra", "a zebra and a quagga"))
+    methods = (METHODS[0], MethodRun("none", {"negative_prompt": "ugly"}))
+    found = surveyed("tiny-dit", methods, (source,))
+    cell.loaded.cache_clear()
+    assert found.unknown == "tiny-dit does not know the word(s) zebra, quagga, ugly"
 
 
 def test_the_file_may_be_appended_by_hand(tmp_path: Path):

@@ -124,6 +124,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path):
 def test_of_several_processes_the_first_holds_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with opened(tmp_path / "run", {}) as first:
         monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
         with opened(tmp_path / "run", {}) as second:
             second.remove()
         assert first.path.exists(), "and it alone removes it"

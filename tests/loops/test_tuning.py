@@ -324,7 +324,7 @@ def test_lift_cast_mix_and_export(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--mix", "a=b"], "give MOTION=STRENGTH"),
+        (["--mix", "a=b"], "the strength of --mix a=b is 'b'; allowed is a number from 0 to 1.5"),
         (["--mix", "nowhere.safetensors"], "does not exist"),
         (["--strength", "3"], "allowed is a number from 0 to 1.5"),
     ],

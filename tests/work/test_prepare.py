@@ -169,9 +169,9 @@ class Parsed:
         self.names: list[str] = []
         original = reading._value
 
-        def read(field: Any, kind: Any, value: Any) -> Any:
+        def read(field: Any, *given: Any) -> Any:
             self.names.append(field.name)
-            return original(field, kind, value)
+            return original(field, *given)
 
         monkeypatch.setattr(reading, "_value", read)
 

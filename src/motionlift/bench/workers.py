@@ -142,7 +142,7 @@ def _prepare(alive: Connection) -> None:
         if stopped.is_set() or (number == signal.SIGINT and not without_parent.is_set()):
             return
         stopped.set()
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # Python has words of its own for the interrupt
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # Python has words of its own for the interrupt
         threading.Thread(target=end, daemon=True).start()
         raise KeyboardInterrupt
 

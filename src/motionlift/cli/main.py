@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 
 from motionlift.cli.stopping import Stopping
+from motionlift.cli.streams import take_over, unheard
 from motionlift.cli.terminal import COMMAND_LINE, say
 from motionlift.errors import MotionliftError, Stopped, stop_behind
 
@@ -18,6 +19,7 @@ STOPPED = 128
 def main() -> None:
     """The console script."""
     _silence()
+    take_over()
     stopping = Stopping()
     stopping.listen()
     code = run(sys.argv[1:], stopping)
@@ -37,13 +39,17 @@ def run(arguments: Sequence[str], stopping: Stopping | None = None) -> int:
         of the signal where one stopped it, as 130 after Ctrl-C.
     """
     try:
-        return _invoke(arguments)
+        code = _invoke(arguments)
+        sys.stdout.flush()
+        return code
     except MotionliftError as error:
         return _failed(str(error), 1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush on leaving
+        unheard(sys.stdout)
         return 1
     except OSError as error:
+        if "No usable temporary directory" in str(error):  # tempfile's words
+            return _failed("no folder for temporary files can be written; set TMPDIR to one that can", 1)
         return _failed(f"{error.strerror or error}: {error.filename or 'a file that was needed'}", 1)
     except (Exception, KeyboardInterrupt) as error:
         stop = stop_behind(error)
@@ -72,7 +78,6 @@ def _invoke(arguments: Sequence[str]) -> int:
         named = " ".join(["motionlift", *[word for word in arguments[:1] if not word.startswith("-")]])
         command = getattr(getattr(error, "ctx", None), "command_path", named)
         return _failed(f"{error.format_message().rstrip('.')}; see {command} --help", 2)
-    sys.stdout.flush()
     return 0
 
 
@@ -80,6 +85,11 @@ def _silence() -> None:
     """Keep warnings, log lines and progress bars of the libraries off the terminal."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
+    for name in (
+        "TERMINAL_WIDTH",
+        "TYPER_USE_RICH",
+    ):  # typer cannot be imported where they hold what it does not expect
+        os.environ.pop(name, None)
     os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 

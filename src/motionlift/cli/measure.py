@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, whole
+from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, text, whole
 from motionlift.cli.terminal import notice, wrote
 from motionlift.errors import staying
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def score(
     reference: Reference,
     generated: Annotated[Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)],
-    prompt: Annotated[str, typer.Option("--prompt", help="What the generated video is to show.")] = "",
+    prompt: Annotated[
+        str, typer.Option("--prompt", metavar="TEXT", parser=text, help="What the generated video is to show.")
+    ] = "",
     truth: Annotated[
         Path | None,
         typer.Option("--truth", metavar="CLIP.json", help="What motionlift world wrote beside the reference."),
@@ -176,6 +178,7 @@ def bench(
         with staying(lambda: f"nothing was measured yet; what was there before stays in {asked.output}"):
             cells = lay_out(asked, workers, again)
         notice([f"left out: {reason}" for reason in cells.left_out])
+        notice(cells.unknown)
         if cells.lost:
             notice([f"lines of {cells.records} that were cut off and are measured anew: {cells.lost}"])
         if cells.incomplete:

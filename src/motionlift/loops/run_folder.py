@@ -1,7 +1,6 @@
 """The folder of one tuning run: its checkpoint, its losses, its previews, and a lock, so that two runs never share it."""
 
 import csv
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from motionlift.environment import launched
 from motionlift.errors import MotionError, OutputError
 from motionlift.loops.checkpoint import Optimizer, Stateful, about_checkpoint, load_checkpoint, save_checkpoint
 from motionlift.motion import run_files
@@ -148,12 +148,12 @@ class RunFolder:
 
 def is_first_process() -> bool:
     """Whether this process is the one that writes, of those that a launcher started."""
-    return os.environ.get("RANK", "0") == "0"
+    return launched().rank == 0
 
 
 def processes() -> int:
     """How many processes a launcher started for this run."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return launched().processes
 
 
 @contextmanager

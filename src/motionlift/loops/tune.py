@@ -83,12 +83,17 @@ def accelerated(job: Tuning) -> Accelerator:
     # A process keeps its first device, precision and accumulation otherwise; clearing them would take them from other runs.
     for shared in (PartialState, AcceleratorState, GradientState):
         shared._shared_state = type(shared._shared_state)()
-    accelerator = Accelerator(
-        mixed_precision=precision_of(job.settings, job.model),
-        cpu=job.model.about.device.type == "cpu",
-        gradient_accumulation_steps=job.settings.accumulation,
-        **logged,
-    )
+    try:
+        accelerator = Accelerator(
+            mixed_precision=precision_of(job.settings, job.model),
+            cpu=job.model.about.device.type == "cpu",
+            gradient_accumulation_steps=job.settings.accumulation,
+            **logged,
+        )
+    except ValueError as error:  # variables such as MASTER_ADDR that lack, or ACCELERATE_... that are wrong
+        raise SettingError(
+            f"accelerate cannot begin with this environment: {' '.join(str(error).split())[:200]}"
+        ) from error
     if logged:
         accelerator.init_trackers("events")
     return accelerator

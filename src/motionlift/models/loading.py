@@ -1,6 +1,5 @@
 """Models from names, folders and pipelines, ready to lift and to cast with."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,12 @@ from typing import Any
 import torch
 
 from motionlift.core.model import Model
+from motionlift.environment import launched
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
+from motionlift.models.words import read_plainly
 
-BUNDLED = Path(__file__).parents[1] / "world" / "weights"
+BUNDLED = Path(__file__).resolve().parents[1] / "world" / "weights"
 """Folder of the models that come with the package."""
 BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
 INDEX = "model_index.json"
@@ -32,7 +33,8 @@ CARD = "figures.json"
 def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
     """A model, ready to lift with and cast with.
 
-    A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before.
+    A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before. A
+    bundled model reads capital letters as small ones and punctuation as blanks.
 
     Args:
         model: a bundled name, a folder or hub name of a diffusers pipeline, or a loaded pipeline.
@@ -52,6 +54,10 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
     family = serving(_pipeline_class(name, source))
     pipeline = _read_pipeline(name, source, place)
     _check_parts(family, pipeline, name)
+    if (
+        Path(source).resolve().parent == BUNDLED
+    ):  # others know capital letters and punctuation, or are to be as they are
+        read_plainly(pipeline.tokenizer)
     return family(pipeline, name, place)
 
 
@@ -85,7 +91,7 @@ def device_named(name: str) -> torch.device:
 
 def _own_gpu() -> torch.device:
     """A GPU of this process's own, among several that a launcher started, as far as there are so many."""
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count()))
+    return torch.device("cuda", launched().local_rank % max(1, torch.cuda.device_count()))
 
 
 def _source(name: str) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from motionlift.core.condition import Condition
 from motionlift.errors import InputError
-from motionlift.models.words import tokens_within
+from motionlift.models.words import bare, tokens_within
 
 REMEMBERED = 32
 """Prompts that a model remembers (ours: a few megabytes each at true size)."""
@@ -73,5 +73,6 @@ class Prompts:
         return tokens_within(self._tokenizer, prompt, word)
 
     def unknown_words(self, prompt: str) -> list[str]:
-        """Words that the tokenizer lacks."""
-        return [word for word in prompt.split() if self._unknown(self._tokenizer, word)]
+        """Words that the tokenizer lacks, each once, without the punctuation around them."""
+        lacking = [word for word in prompt.split() if self._unknown(self._tokenizer, word)]
+        return [*dict.fromkeys(bare(word) or word for word in lacking)]

@@ -213,7 +213,10 @@ def _machine() -> str:
     """Where the numbers of processes mean the same: one start of one machine, and one container on it."""
     told = [platform.node()]
     with suppress(OSError):
-        told += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+        told += [
+            Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8"),
+            str(Path("/proc/self/ns/pid").readlink()),
+        ]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
 
 

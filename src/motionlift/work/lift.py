@@ -16,6 +16,7 @@ from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.tensors import INVERTED
+from motionlift.environment import launched
 from motionlift.errors import OutputError, SettingError, Stopped, staying
 from motionlift.loops import run_folder, tuning
 from motionlift.loops.cascade import FACTORS
@@ -193,8 +194,9 @@ def _staying(how: Lifting, name: str) -> str:
 
 def _check_lifting(job: Job, how: Lifting) -> None:
     """Refuse before the network runs what can be refused then."""
+    launched()  # refuses what makes no sense now, not once the work is done
     if how.cached:
-        cache.most_bytes()  # refuses a bad cap now, not once the work is done
+        cache.most_bytes()  # likewise
     if how.folder is not None and not isinstance(job.method, Tuner):
         raise SettingError(f"{job.method.name} tunes nothing, so that there is no run to keep in {how.folder}")
     if how.previews and how.folder is None:

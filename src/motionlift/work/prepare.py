@@ -3,7 +3,7 @@
 :func:`ask` looks at what needs no model; :func:`prepare` at the rest, and gives a job that can be lifted and cast.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
 from motionlift.core.model import Model, checked_model
-from motionlift.core.settings import read_values
+from motionlift.core.settings import is_text, read_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loops.cascade import Stage, checked_stage
@@ -30,6 +30,8 @@ MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
+MOST_UNKNOWN = 20
+"""Most unknown words that a line names (ours: a model of few words may lack hundreds of a run's captions)."""
 MOST_LOOKED_AT = 2**28
 """Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 
@@ -79,6 +81,7 @@ def ask(
     prompt: str | None = None,
     seed: int = 0,
     motion: Motion | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Request:
     """Read what is asked for, and refuse what can be refused without a model.
 
@@ -88,6 +91,7 @@ def ask(
         prompt: what the video shows, where one is to be made.
         seed: seed of the starting noise.
         motion: one that is to be cast, whose settings are taken where none are given.
+        called: what settings are called in messages, where that is not their name.
 
     Raises:
         InputError: an empty prompt.
@@ -95,7 +99,7 @@ def ask(
     """
     chosen = method_named(method)
     given = {**(motion.settings if motion is not None else {}), **(values or {})}
-    read = read_values(chosen.Settings, given)
+    read = read_values(chosen.Settings, given, called)
     if prompt is not None:
         check_prompt(prompt)
     check_seed(seed)
@@ -293,6 +297,26 @@ def check_stages(job: Job, fps: float) -> None:
         shape, fps = stage.shaped(shape, fps, job.prompt)
 
 
+def unknown_words(job: Job) -> list[str]:
+    """A line for each prompt of a job with words that the model does not know: it can neither show nor find them."""
+    settings = job.settings
+    prompts = {"": job.prompt, " of the negative prompt": settings.negative_prompt} if job.prompt else {}
+    if job.motion is None:
+        prompts |= {" of the source prompt": settings.source_prompt}
+        prompts |= {" of the tuning prompt": settings.tuning_prompt} if isinstance(settings, Tuned) else {}
+    lines = [(unknown_line(job.model, [prompt]), kind) for kind, prompt in prompts.items()]
+    once = {line: f"{line}{kind}" for line, kind in reversed(lines) if line}
+    return [*reversed(once.values())]
+
+
+def unknown_line(model: Model, prompts: Iterable[str]) -> str:
+    """What is said of the words of some prompts that a model does not know; nothing where it knows them all."""
+    lacking = [*dict.fromkeys(word for prompt in prompts for word in model.text.unknown_words(prompt))]
+    more = f" and {len(lacking) - MOST_UNKNOWN} more" if len(lacking) > MOST_UNKNOWN else ""
+    named = ", ".join(lacking[:MOST_UNKNOWN])
+    return f"{model.about.name} does not know the word(s) {named}{more}" if lacking else ""
+
+
 def check_reference(path: str | Path) -> None:
     """Refuse what is plainly no video before a model is loaded, by reading two frames.
 
@@ -321,6 +345,8 @@ def check_prompt(prompt: str) -> None:
         raise InputError(
             "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
         )
+    if not is_text(prompt):
+        raise InputError(f"the prompt {prompt[:200]!r} holds halves of letters; give text that can be written in UTF-8")
     if len(prompt) > MOST_PROMPT:
         raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")
 
