@@ -75,7 +75,7 @@ class PipelineModel(ABC):
         self._device = device
 
     def _introduced(
-        self, name: str, variant: str, scheduling: Mapping[str, Any], fps: float, places: Sequence[str]
+        self, name: str, variant: str, scheduling: Mapping[str, Any], fps: float, widths: Mapping[str, int]
     ) -> About:
         """Facts about the model, whose codec is there by then; fields as :class:`motionlift.core.model.About` has them.
 
@@ -84,7 +84,7 @@ class PipelineModel(ABC):
             variant: which published model it is.
             scheduling: the configuration of the scheduler that it samples by.
             fps: its rate.
-            places: its blocks.
+            widths: channels of the features of its blocks, by their places.
         """
         vae, text_encoder = self._pipeline.vae, self._pipeline.text_encoder
         configs = {"network": self._network.config, "autoencoder": vae.config, "scheduler": scheduling}
@@ -99,7 +99,8 @@ class PipelineModel(ABC):
             device=self._device,
             shape=self.codec.shape,
             fps=fps,
-            places=tuple(places),
+            places=tuple(widths),
+            widths=tuple(widths.values()),
             batched=not self._large,
             defaults=self.defaults.get(variant, {}),
         )

@@ -13,15 +13,18 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
 from motionlift.core.model import Model, checked_model
-from motionlift.core.settings import is_text, read_values
+from motionlift.core.settings import is_text, read_values, with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.loops.adapters import check_fit as check_adapter_fit
 from motionlift.loops.cascade import Stage, checked_stage
-from motionlift.loops.sample import guided_steps, word_places
+from motionlift.loops.sample import guided_steps, saved_positions, word_places
 from motionlift.loops.tune import precision_of
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.motion import names
+from motionlift.motion.adapter import layer_of
+from motionlift.motion.checking import check_block, check_held
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES
@@ -95,6 +98,7 @@ def ask(
 
     Raises:
         InputError: an empty prompt.
+        MotionError: the motion lacks what its method reads.
         SettingError: an unknown method or setting, a value that is not allowed, or a bad seed.
     """
     chosen = method_named(method)
@@ -103,6 +107,10 @@ def ask(
     if prompt is not None:
         check_prompt(prompt)
     check_seed(seed)
+    if motion is not None:
+        check_held(motion.tensors, chosen.holds, read.get("block", ()))
+        if read.get("inversion"):
+            _check_inverted(read.get("beta", 0), motion.tensors)
     return Request(chosen, read, prompt, seed)
 
 
@@ -148,11 +156,12 @@ def prepare(
         shape = _fitting(view, frames)
         settings = _lifting(request.method, view, settings)
         if request.prompt is not None:
-            _check_holding(settings, {})
+            _check_holding(settings, {}, view, shape)
     else:
         check_fit(motion, view)
         shape = view.codec.fitting(motion.source.shape.frames)
         _check_casting(request.method, motion, settings)
+        _check_tensors(request.method, motion, settings, view, shape)
     _check_mixed(request.method, mixed, view)
     if request.prompt is not None:
         _check_words(request, view, settings)
@@ -227,8 +236,6 @@ def _check_words(request: Request, model: Model, settings: Sampled) -> None:
 
 def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> None:
     """Refuse settings that do not go with a motion."""
-    if isinstance(method, Guide):
-        check_blocks(motion, method.blocks(settings))
     check_lifted(motion, settings)
     lifted_steps = motion.settings.get("steps", settings.steps)
     if settings.beta and settings.steps != lifted_steps:
@@ -236,11 +243,7 @@ def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> No
             f"steps is {settings.steps}, but the motion was inverted in {lifted_steps} steps, and beta asks for its noise: "
             f"lift it again with steps={settings.steps}"
         )
-    if settings.beta and INVERTED not in motion.tensors:
-        raise MotionError(
-            f"beta is {settings.beta}, but the motion holds no inverted noise: lift it again with inversion=true"
-        )
-    _check_holding(settings, motion.tensors)
+    _check_inverted(settings.beta, motion.tensors)
     if isinstance(settings, Guided) and settings.target == "saved" and settings.steps != lifted_steps:
         raise MotionError(
             f"the motion holds positions saved in {lifted_steps} steps, and steps is {settings.steps}, whose noise levels are "
@@ -248,20 +251,56 @@ def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> No
         )
 
 
-def _check_holding(settings: Sampled, motion: Tensors) -> None:
+def _check_inverted(beta: float, motion: Tensors) -> None:
+    """Refuse to begin with inverted noise that a motion has not."""
+    if beta and INVERTED not in motion:
+        raise MotionError(f"beta is {beta}, but the motion holds no inverted noise: lift it again with inversion=true")
+
+
+def _check_tensors(method: Method[Any], motion: Motion, settings: Sampled, model: Model, shape: Shape) -> None:
+    """Refuse tensors that a model cannot take: of other lattices than its blocks', of other channels, positions or layers.
+
+    Raises:
+        MotionError: there is one, or one is missing.
+    """
+    if isinstance(method, Tuner):
+        _check_adapter(method, motion, settings, model)
+        return
+    blocks = method.blocks(settings)
+    check_held(motion.tensors, method.holds, blocks)
+    for word in method.holds:
+        for block in blocks if names.KINDS[word].of == ("block",) else ():
+            tensor, width = names.of_block(motion.tensors, word, block), model.about.widths[block]
+            name = names.field_name(word, block)
+            check_block(name, tuple(tensor.shape), model.lattice(shape, block), width)
+            if word == names.CHANNELS and int(tensor.max()) >= width:
+                raise MotionError(
+                    f"the motion holds channels to {int(tensor.max())} in {name!r}, of {width}: lift it again"
+                )
+    _check_holding(settings, motion.tensors, model, shape)
+
+
+def _check_adapter(method: Tuner[Any], motion: Motion, settings: Sampled, model: Model) -> None:
+    """Refuse an adapter that is not of the layers that its method tunes."""
+    adapter = motion.adapter()
+    check_adapter_fit(model.network, adapter)
+    wanted, layers = set(method.plan(model, settings).layers), {layer_of(name) for name in adapter}
+    if layers != wanted:
+        raise MotionError(
+            f"the adapter holds {len(layers)} layers, of which {len(layers & wanted)} are among the {len(wanted)} that "
+            f"{method.name} tunes of {model.about.name}: lift the motion again"
+        )
+
+
+def _check_holding(settings: Sampled, motion: Tensors, model: Model, shape: Shape) -> None:
     """Refuse to reuse saved positions that a motion has not; one that is about to be lifted has none.
 
     Raises:
-        MotionError: it lacks those of a guided step.
+        MotionError: it lacks those of a guided step, or has those of another model.
     """
-    if not isinstance(settings, Guided) or settings.target != "saved":
-        return
-    lacking = [step for step in range(guided_steps(settings)) if not names.saved_positions(motion, step)]
-    if lacking:
-        raise MotionError(
-            f"the motion holds no saved positions for guided step {lacking[0] + 1}; make them with target=positions and the same "
-            "steps and share, and keep that run's motion"
-        )
+    if isinstance(settings, Guided) and settings.target == "saved":
+        for step in range(guided_steps(settings)):
+            saved_positions(motion, step, model, shape)
 
 
 def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], model: Model) -> None:
@@ -274,7 +313,8 @@ def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], mod
     if mixed and not isinstance(method, Tuner):
         raise SettingError(f"the motion is of {method.name}, which tunes nothing; only tuned motions can be mixed")
     for motion, strength in mixed:
-        if not isinstance(method_named(motion.method), Tuner):
+        tuner = method_named(motion.method)
+        if not isinstance(tuner, Tuner):
             raise MotionError(
                 f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
             )
@@ -282,6 +322,8 @@ def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], mod
             raise MotionError(
                 f"the motion was tuned on {motion.model} and does not fit {model.about.name}; mix motions of one model"
             )
+        check_held(motion.tensors, tuner.holds, ())
+        _check_adapter(tuner, motion, with_values(tuner.Settings(), motion.settings), model)
         if not 0 <= strength <= MOST_STRENGTH:
             raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
 
@@ -379,18 +421,6 @@ def check_fit(motion: Motion, model: Model) -> None:
         raise MotionError(f"the motion has the lattice {motion.lattice} and {about.name} {lattice}: lift it again")
     if latents is None or tuple(latents.shape) != model.codec.latent_shape(shape):
         raise MotionError(f"the motion does not hold the latents of {shape} that {about.name} needs: lift it again")
-
-
-def check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
-    """Refuse blocks that were not lifted.
-
-    Raises:
-        MotionError: the motion holds nothing of one.
-    """
-    lacking = names.lacking_blocks(motion.tensors, blocks)
-    if lacking:
-        told = ", ".join(map(str, lacking))
-        raise MotionError(f"the motion holds nothing of block {told}: lift it again with that block")
 
 
 def check_lifted(motion: Motion, settings: Sampled) -> None:

@@ -125,9 +125,10 @@ class CogVideoX(PipelineModel):
             patch=config.patch_size_t or 1,
         )
         self.codec = replace(self.codec, shape=_whole_patches(self.codec))
-        places = [f"block {number}" for number in range(len(self._network.transformer_blocks))]
+        width = config.num_attention_heads * config.attention_head_dim
+        widths = {f"block {number}": width for number in range(len(self._network.transformer_blocks))}
         fps = LARGE_FPS if has_base_for_size else FPS
-        self.about = self._introduced(name, _variant(name, config), scheduling, fps, places)
+        self.about = self._introduced(name, _variant(name, config), scheduling, fps, widths)
         self.text = self._reading(config.max_text_seq_length, _is_unknown)
 
     def _embedding(self, prompt: str) -> Tensor:
