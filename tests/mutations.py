@@ -18,6 +18,10 @@ from torch import Tensor
 Tensors = dict[str, Tensor]
 
 
+SWAPPED = 4
+"""With so many others a tensor is swapped."""
+
+
 @dataclass(frozen=True)
 class Mutation:
     """One spoilt tensor."""
@@ -84,7 +88,7 @@ def mutations(tensors: Tensors, name: str) -> Iterator[Mutation]:
     for kind, along in ALONG.items():
         for axis in range(own.ndim):
             yield Mutation(kind, name, axis, {**others, name: along(own, axis).clone()})
-    for other in others:
+    for other in list(others)[:SWAPPED]:
         yield Mutation(f"swapped with {other}", name, None, {**tensors, name: tensors[other], other: own.clone()})
 
 

@@ -157,7 +157,9 @@ def _scaler_state(told: Any, own: Mapping[str, Any]) -> dict[str, Any]:
         raise MotionError("the checkpoint does not say how losses are scaled; remove it to tune anew")
     for name, value in told.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_SCALE:
-            raise MotionError(f"the checkpoint says that {name} of the losses' scale is {str(value)[:40]!r}; remove it to tune anew")
+            raise MotionError(
+                f"the checkpoint says that {name} of the losses' scale is {str(value)[:40]!r}; remove it to tune anew"
+            )
     return told
 
 

@@ -59,7 +59,9 @@ def check_headers(headers: Mapping[str, Header], lattice: Lattice, settings: Map
         if kind is None:
             foreign[name] = header.bytes
         else:
-            _check_sizes(name, kind, header.sizes, halved(lattice), settings)
+            # Latents are of the finest lattice; what is of a block may be of one that a UNet makes of it.
+            lattices = halved(lattice) if kind.of == ("block",) else [lattice]
+            _check_sizes(name, kind, header.sizes, lattices, settings)
     if sum(foreign.values()) > MOST_FOREIGN:
         largest = max(foreign, key=lambda name: foreign[name])
         raise _refused(
