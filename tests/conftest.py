@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.full_disk import FullDisk, mounted
+
 # Before anything imports torch: the tensors are small, and threads that wait for each other stall on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -32,3 +34,9 @@ def motion_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "motion-cache"
     monkeypatch.setenv("MOTIONLIFT_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[FullDisk]:
+    """A disk of a megabyte."""
+    yield from mounted(tmp_path / "disk")

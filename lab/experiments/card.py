@@ -37,7 +37,7 @@ PANELS = (
 def draw_curve(log: Path, path: Path) -> None:
     """Figures of every stage over its steps as SVG, from the log of the training."""
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with log.open(newline="") as file:
+    with log.open(encoding="utf-8", newline="") as file:
         for stage, step, _seconds, figures in csv.reader(file):
             for name, value in json.loads(figures).items():
                 curves.setdefault((stage, name), []).append((int(step), value))

@@ -1,5 +1,8 @@
 """The few errors a user can meet. Each says what came, what is allowed, and what to do."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class MotionliftError(Exception):
     """Base of all errors raised on purpose; its message is one line for a person."""
@@ -30,9 +33,43 @@ class DivergenceError(MotionliftError):
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C in work of which something stays; no :class:`MotionliftError`, so that nothing takes it for a failure."""
+    """Ctrl-C, or another signal that ends a run, in work of which something stays.
+
+    No :class:`MotionliftError`, so that nothing takes it for a failure.
+    """
 
     def __init__(self, stays: str):
         super().__init__(stays)
         self.stays = stays
         """What stays and how to go on, for a person."""
+
+
+@contextmanager
+def staying(told: Callable[[], str]) -> Iterator[None]:
+    """Say what stays of the work within where it is stopped, unless it was said further in.
+
+    Args:
+        told: gives what stays and how to go on, at that moment.
+
+    Raises:
+        Stopped: the work was stopped.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if isinstance(stop_behind(stop), Stopped):
+            raise
+        raise Stopped(told()) from stop
+
+
+def stop_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """The stop behind an error, if one is; the one that says what stays, where there are several.
+
+    Some libraries turn it into an error of their own while they are imported, and it comes again while work is put away.
+    """
+    found: KeyboardInterrupt | None = None
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(found, Stopped):
+        found = behind if isinstance(behind, KeyboardInterrupt) else found
+        behind = behind.__cause__ or behind.__context__
+    return found

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from motionlift.bench.records import missing, read_lines
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import Asked, World
 from motionlift.bench.workers import Workers
+from motionlift.cli.stopping import Stopping
 
 COUNT = 12
 """Cells of the run."""
@@ -51,6 +53,29 @@ def measure_or_die(cell: Cell) -> Mapping[str, Any]:
     return {"figures": {}}
 
 
+@dataclass(frozen=True)
+class Writing:
+    """A file to be written, and the signal that comes meanwhile to the process that writes it."""
+
+    folder: Path
+    number: signal.Signals | None
+
+
+def write(item: Writing) -> str:
+    """Writes a file of its own, and one beside it that is there only meanwhile."""
+    half = item.folder / "half.txt"
+    try:
+        half.write_text("half")
+        if item.number is not None:
+            with (item.folder / "stopped.txt").open("a") as file:
+                file.write("once more\n")
+            signal.raise_signal(item.number)
+    finally:
+        half.unlink()
+    (item.folder / "written.txt").touch()
+    return "written"
+
+
 def waiting(folder: Path) -> Cells:
     """The cells without a record, as :func:`motionlift.bench.cells.lay_out` finds them, with no model to load."""
     records = folder / RECORDS
@@ -60,7 +85,19 @@ def waiting(folder: Path) -> Cells:
     return Cells(COUNT, tuple(stated[str(each)] for each in left), (), lines.lost, records)
 
 
+def main() -> None:
+    """Measure what waits, as the program does: stopped by a signal, it ends with its code."""
+    stopping = Stopping()
+    stopping.listen()
+    try:
+        with Workers(2) as workers:
+            for record in waiting(Path(sys.argv[1])).measured(workers, measure):
+                print(record["seed"], flush=True)
+    except KeyboardInterrupt:
+        stopping.ignore()
+        assert stopping.first is not None
+        sys.exit(128 + stopping.first)
+
+
 if __name__ == "__main__":
-    with Workers(2) as workers:
-        for record in waiting(Path(sys.argv[1])).measured(workers, measure):
-            print(record["seed"], flush=True)
+    main()

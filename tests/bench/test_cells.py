@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,25 @@ def test_what_is_refused_before_anything_runs(tmp_path: Path):
         lay_out(run_of(tmp_path, output=tmp_path / "file" / "run"), Here())
 
 
+def test_what_somebody_wrote_under_the_names_of_a_run_is_refused(tmp_path: Path):
+    (tmp_path / "run" / "videos").mkdir(parents=True)
+    records = tmp_path / "run" / cells.RECORDS
+    for text in ("mine\n", '{"notes": "mine"}\n', '[1]\n{"model": "mine"}\n', "\n"):
+        records.write_text(text)
+        with pytest.raises(OutputError, match=r"records.jsonl: the file that is there is no file of records"):
+            lay_out(run_of(tmp_path), Here())
+        assert records.read_text() == text
+    for text in ("", '{"model": "bo'):
+        records.write_text(text)
+        assert lay_out(run_of(tmp_path), Here()).waiting, "nothing yet, or cut off in the first line"
+    each = lay_out(run_of(tmp_path), Here()).waiting[-1]
+    video = tmp_path / "run" / "videos" / cell.file_names(each, 16)["video"]
+    video.write_text("mine")
+    with pytest.raises(OutputError, match=rf"{video.name}: the file that is there is no clip"):
+        lay_out(run_of(tmp_path), Here())
+    assert video.read_text() == "mine"
+
+
 def test_too_many_cells(tmp_path: Path):
     wanted = run_of(tmp_path, references=(World(10_000, prompts=2),))
     with pytest.raises(SettingError) as refusal, at_work(wanted, 1):
@@ -214,6 +234,14 @@ def test_a_survey_of_the_bundled_models():
     assert "no positional tensors" in found.refused[METHODS[1].title]
     assert "block 99 does not exist" in found.refused["ditflow block=99"]
     assert len(found.states["none"]["fingerprint"]) == len(found.states["none"]["defaults"]) == 12
+
+
+def test_words_that_a_model_does_not_know_are_told_once(tmp_path: Path):
+    source = replace(files(tmp_path / "clips", a=b"1"), prompts=("A star.", "a zebra", "a zebra and a quagga"))
+    methods = (METHODS[0], MethodRun("none", {"negative_prompt": "ugly"}))
+    found = surveyed("tiny-dit", methods, (source,))
+    cell.loaded.cache_clear()
+    assert found.unknown == "tiny-dit does not know the word(s) zebra, quagga, ugly"
 
 
 def test_the_file_may_be_appended_by_hand(tmp_path: Path):

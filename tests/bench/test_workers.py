@@ -16,6 +16,7 @@ import pytest
 from motionlift.bench import cells
 from motionlift.bench.records import read_lines
 from motionlift.bench.workers import Workers
+from motionlift.loops.interrupts import STOPPING
 from tests.bench import quick_cells
 
 pytestmark = pytest.mark.slow
@@ -135,15 +136,31 @@ def test_a_run_that_is_killed_goes_on_without_losing_or_repeating_a_cell(tmp_pat
     assert sorted(begun) == sorted({*range(quick_cells.COUNT)} - {each["seed"] for each in kept[:-1]})
 
 
-def test_an_interrupt_keeps_what_there_is_and_stops_at_once(tmp_path: Path):
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_to_all_keeps_what_there_is_and_stops_at_once(tmp_path: Path, number: signal.Signals):
+    """As a terminal sends Ctrl-C and its end, and a service manager sends TERM."""
     process = started(tmp_path)
     assert process.stdout is not None
     done = {int(process.stdout.readline()) for _ in range(2)}
     of_it = {record["process"] for record in read_lines(tmp_path / cells.RECORDS).records}
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+    os.killpg(process.pid, number)
     _, complaints = process.communicate(timeout=20)
-    assert process.returncode != 0 and complaints.count("Traceback") <= 1, "the workers leave without a word"
+    assert (process.returncode, complaints) == (128 + number, ""), "the workers leave without a word"
     records = read_lines(tmp_path / cells.RECORDS).records
     assert {record["seed"] for record in records} >= done and len(records) < quick_cells.COUNT
     assert not any("error" in record for record in records), "what was interrupted has not failed"
     assert not any(map(alive, of_it))
+
+
+def test_a_process_that_is_asked_to_end_removes_what_is_half_written(tmp_path: Path):
+    """By hand, or by a watch over memory: its item is tried again, and the run is not stopped."""
+    with Workers(1) as workers:
+        waiting = [quick_cells.Writing(tmp_path, signal.SIGTERM), quick_cells.Writing(tmp_path, None)]
+        assert list(workers.each(quick_cells.write, waiting, lambda item: "died")) == ["died", "written"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stopped.txt", "written.txt"]
+
+
+def test_ctrl_c_in_a_process_alone_means_nothing(tmp_path: Path):
+    with Workers(1) as workers:
+        item = quick_cells.Writing(tmp_path, signal.SIGINT)
+        assert list(workers.each(quick_cells.write, [item], lambda item: "died")) == ["written"]

@@ -1,19 +1,18 @@
-"""The command line as a program: usage, pipes, interrupts."""
+"""The command line as a program: usage, pipes, and what it says when it is stopped."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import motionlift.cli.listing
 import motionlift.demo
 import motionlift.motion.cache
+import motionlift.world.truth
 from motionlift.errors import Stopped
-from tests.cli.calls import PROMPT, left_behind, refused
+from tests.cli.calls import PROMPT, refused
 
 
 @pytest.mark.parametrize(
@@ -57,39 +56,6 @@ def test_a_closed_pipe_is_no_fuss():
     assert told.returncode == 1
 
 
-def interrupted(command: list[str], ready: Callable[[], object]) -> tuple[int, str, str]:
-    """Exit code and what was told, of a program that gets Ctrl-C once it is ready for it."""
-    program = subprocess.Popen(
-        [sys.executable, "-m", "motionlift", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        until = time.monotonic() + 100
-        while not ready():
-            assert program.poll() is None, program.communicate()
-            assert time.monotonic() < until, "it is never ready"
-            time.sleep(0.05)
-        program.send_signal(signal.SIGINT)
-        out, err = program.communicate(timeout=100)
-    finally:
-        program.kill()
-    return program.returncode, out, err
-
-
-def test_ctrl_c_leaves_nothing(clips: Path, model: str, motion_cache: Path):
-    command = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--steps", "1000"]
-    code, out, err = interrupted(command, lambda: list(motion_cache.glob("motions/*.safetensors")))
-    assert (code, out, err) == (130, "", "error: stopped; nothing was written\n")
-    assert left_behind() == []
-
-
-def test_ctrl_c_in_tuning_tells_what_stays(clips: Path, model: str):
-    told = ["--source-prompt", "a blue ring on the field", "--steps", "2", "--set", "tuning_steps=100000"]
-    command = ["lift", str(clips / "one.mp4"), "--method", "vmc", "--model", model, *told, "--run", "run"]
-    stays = "what was tuned so far stays in run; the same command goes on from there"
-    assert interrupted(command, Path("run/checkpoint.safetensors").is_file) == (130, "", f"error: stopped; {stays}\n")
-    assert left_behind() == ["run"]
-
-
 STOPS = {
     "alone": Stopped("half of it stays"),
     "made an error by a library": ImportError("no module"),
@@ -110,13 +76,24 @@ def test_what_stays_after_ctrl_c_is_told(
     assert refused(capsys, 130, "demo") == "error: stopped; half of it stays\n"
 
 
-@pytest.mark.parametrize(("command", "words"), [("demo", "finished files stay"), ("cache", "nothing was written")])
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["demo"], "finished files stay in demo-output; the same command makes all of them again"),
+        (["world", "w"], "0 of 8 clips are written and stay in w; the same command writes all of them again"),
+        (["cache"], "nothing was changed"),
+        (["cache", "--clear"], "what was not removed yet stays"),
+        (["models"], "nothing was written"),
+    ],
+)
 def test_without_word_of_what_stays_the_command_tells(
-    command: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     def stopped(*_given: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(motionlift.demo, "make_demo", stopped)
+    monkeypatch.setattr(motionlift.world.truth, "write_world", stopped)
     monkeypatch.setattr(motionlift.motion.cache, "state", stopped)
-    assert refused(capsys, 130, command) == f"error: stopped; {words}\n"
+    monkeypatch.setattr(motionlift.cli.listing, "print_models", stopped)
+    assert refused(capsys, 130, *command) == f"error: stopped; {words}\n"

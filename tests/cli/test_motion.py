@@ -84,6 +84,30 @@ def test_words_and_crops_are_mentioned(clips: Path, model: str, capsys: pytest.C
     json.loads(told.out)
 
 
+def test_unknown_words_of_every_prompt_are_told_once(
+    clips: Path, model: str, motion: Path, capsys: pytest.CaptureFixture[str]
+):
+    def notes(*command: str) -> list[str]:
+        assert run([*command, "--model", model]) == 0
+        told = [line.split(" does not know the word(s) ") for line in capsys.readouterr().err.splitlines()]
+        return [line[1] for line in told if len(line) == 2]
+
+    one = str(clips / "one.mp4")
+    words = ("--source-prompt", "a zebra star", "--negative-prompt", "ugly, ugly")
+    assert notes("transfer", one, "--prompt", "a purple star", *QUICK, *words) == [
+        "purple",
+        "ugly of the negative prompt",
+        "zebra of the source prompt",
+    ]
+    assert notes("lift", one, *words[:2]) == notes("inspect", one, *words[:2]) == ["zebra of the source prompt"]
+    assert notes("cast", str(motion), "--prompt", PROMPT, *words[2:]) == ["ugly of the negative prompt"]
+    tuned = ("--set", "tuning_prompt=a lion", "--set", "tuning_steps=1", "--steps", "2", "--set", "reduced=false")
+    assert notes("lift", one, "--method", "vmc", *words[:2], *tuned) == [
+        "zebra of the source prompt",
+        "lion of the tuning prompt",
+    ]
+
+
 def test_lift_then_cast_is_transfer(clips: Path, model: str, motion: Path):
     common = ["--prompt", PROMPT, "--model", model, "--seed", "1"]
     assert run(["transfer", str(clips / "one.mp4"), *common, *QUICK, "--output", "at-once.mp4"]) == 0
@@ -111,6 +135,7 @@ def test_of_several_processes_the_first_alone_writes(
     clips: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--method", "none"]
     assert run([*start, *QUICK[:2]]) == 0
     assert (left_behind(), capsys.readouterr().out) == ([], "")
@@ -118,10 +143,12 @@ def test_of_several_processes_the_first_alone_writes(
 
 def test_what_a_transfer_cannot_keep_or_weigh_is_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model]
-    assert "ditflow tunes nothing" in refused(capsys, 1, *start, *QUICK, "--run", "run")
-    assert "unknown setting 'strength'" in refused(capsys, 1, *start, *QUICK, "--strength", "0.5")
-    assert "kept in the folder of a run; name one" in refused(capsys, 1, *start, *TUNED, "--previews", "1")
-    assert "strength is '2'" in refused(capsys, 1, *start, *TUNED, "--strength", "2")
+    assert "--run is of no use to ditflow; methods that take it: motionmatcher, vmc" in refused(
+        capsys, 1, *start, *QUICK, "--run", "run"
+    )
+    assert "--strength is of no use to ditflow" in refused(capsys, 1, *start, *QUICK, "--strength", "0.5")
+    assert "kept in the folder of a run; name one by --run" in refused(capsys, 1, *start, *TUNED, "--previews", "1")
+    assert "--strength is '2'" in refused(capsys, 1, *start, *TUNED, "--strength", "2")
 
 
 def test_what_is_not_to_be_shown_is_told_in_one_command_or_in_two(clips: Path, model: str, motion: Path):
@@ -201,7 +228,7 @@ def test_words_that_cannot_be_paired_are_refused(clips: Path, model: str, capsys
         ("--pair", "dog=star"): "dog is not in the source prompt",
         ("--pair", "ring=dog"): "dog is not in the prompt",
         ("--set", "subjects=ring"): "1 subjects (ring) and 0 targets (none)",
-        ("--pair", "ring=star", "--set", "targets=star"): "targets is given by an option of its own and by --set",
+        ("--pair", "ring=star", "--set", "targets=star"): "--pair and --set targets=star are both given",
     }.items():
         assert words in refused(capsys, 1, *told, *given)
     assert "give source_prompt" in refused(capsys, 1, *start, "--pair", "ring=star")
@@ -259,11 +286,13 @@ def test_bad_words_and_settings_are_refused_before_a_model_is_loaded(clips: Path
         assert all(word in told for word in words), told
     prompted = [*start, "--prompt", PROMPT]
     assert "given twice" in refused(capsys, 1, *prompted, "--set", "lr=1", "--set", "lr=2")
-    assert "steps is given by an option of its own and by --set steps=4" in refused(
+    assert "--steps and --set steps=4 are both given" in refused(
         capsys, 1, *prompted, "--steps", "3", "--set", "steps=4"
     )
-    assert "steps is '5000'" in refused(capsys, 1, *prompted, "--steps", "5000")
-    assert "read is 'tea leaves'; allowed is attention or flow" in refused(capsys, 1, *prompted, "--read", "tea leaves")
+    assert "--steps is '5000'" in refused(capsys, 1, *prompted, "--steps", "5000")
+    assert "--read is 'tea leaves'; allowed is attention or flow" in refused(
+        capsys, 1, *prompted, "--read", "tea leaves"
+    )
     told = refused(capsys, 1, *prompted, "--method", "magic")
     assert "'magic'" in told
     assert ", ".join(sorted(methods())) in told

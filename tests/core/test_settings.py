@@ -192,3 +192,10 @@ def test_every_setting_says_what_it_does():
     for method in methods().values():
         lacking = [name for name, about in described(method.Settings).items() if not about.help.endswith(".")]
         assert not lacking, f"{method.name}: {lacking}"
+
+
+def test_half_a_character_is_no_text():
+    """JSON may hold one, and no tokenizer takes it."""
+    for name in ("negative_prompt", "source_prompt"):
+        with pytest.raises(SettingError, match=rf"{name} is .*ud800.*; allowed is text"):
+            with_values(Guided(), {name: "a \ud800 star"})

@@ -315,13 +315,13 @@ def factors(layer: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda own: {}, "incomplete"),
+        (lambda own: {}, "holds no layers"),
         (lambda own: {name: tensor for name, tensor in own.items() if "lora_A" in name}, "one factor without the other"),
         (lambda own: own | factors("third"), "model lacks"),
         (lambda own: own | factors("second.1"), "model lacks"),
         (lambda own: own | {"first.lora_B.weight": torch.ones(7, 2)}, r"has the size \(7, 2\) and the model needs \(6, 2\)"),
         (lambda own: own | {"first.lora_A.weight": torch.ones(3, 4), "first.lora_B.weight": torch.ones(6, 3)}, "different ranks"),
-        (lambda own: own | {"first.weight": torch.ones(6, 4)}, "incomplete"),
+        (lambda own: own | {"first.weight": torch.ones(6, 4)}, "allowed is the name of a layer with"),
         (lambda own: {"first.difference": torch.ones(4, 6)}, r"has the size \(4, 6\) and the model needs \(6, 4\)"),
     ],
 )  # fmt: skip

@@ -97,6 +97,17 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, kept: int):
         folder.resume(trained.layer, trained.optimizer, most=5)
 
 
+@pytest.mark.parametrize("kept", [0, 40, -1])
+def test_a_damaged_run_of_the_cache_begins_anew(tmp_path: Path, kept: int):
+    saved(tmp_path / "run", 1)
+    path, trained = tmp_path / "run" / CHECKPOINT, Trained()
+    path.write_bytes(path.read_bytes()[:kept])
+    with opened(tmp_path / "run", {}, is_needed=False) as folder:
+        assert folder.notices == [f"{path} was damaged; the run begins anew"]
+        assert folder.resume(trained.layer, trained.optimizer, most=5) == (0, {})
+        assert (tmp_path / "run" / MARKER).exists()
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path: Path):
     other = (
         "import sys; from pathlib import Path; from motionlift.loops import run_folder\n"
@@ -113,6 +124,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path):
 def test_of_several_processes_the_first_holds_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with opened(tmp_path / "run", {}) as first:
         monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
         with opened(tmp_path / "run", {}) as second:
             second.remove()
         assert first.path.exists(), "and it alone removes it"

@@ -157,6 +157,30 @@ def test_ctrl_c_never_cuts_a_step_or_a_checkpoint(
     assert same(run(model, given, tmp_path / "run")[0], run(model, given)[0])
 
 
+@pytest.mark.parametrize("error", [RuntimeError, DivergenceError])
+def test_an_error_within_the_optimiser_is_never_kept_as_a_step(
+    model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+):
+    """Half of the weights are a step ahead, as where memory is short; the checkpoint from before stays, signal or not."""
+    original, calls = tune._apply, []
+
+    def failing(job: tune.Tuning, *arguments: Any) -> None:
+        calls.append(1)
+        original(job, *arguments)
+        if len(calls) == 4:
+            next(iter(job.adapter.parameters.values())).data.fill_(9.0)
+            signal.raise_signal(signal.SIGINT)
+            raise error("in the middle")
+
+    monkeypatch.setattr(tune, "CHECKPOINT_EVERY", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(tune, "_apply", failing)
+        with pytest.raises(KeyboardInterrupt):
+            run(model, given, tmp_path / "run")
+    assert len(logged(tmp_path / "run")) == 2
+    assert same(run(model, given, tmp_path / "run")[0], run(model, given)[0])
+
+
 def test_a_damaged_log_of_losses_is_told_apart(model: Any, given: Reference, tmp_path: Path):
     run(model, given, tmp_path / "run", tuning_steps=1)
     (tmp_path / "run" / run_files.LOSSES).write_text("step,loss,seconds\n1,many,2\n")

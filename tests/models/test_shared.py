@@ -109,7 +109,7 @@ class Written(PipelineModel):
         self.text, self.codec = Words(), Averages()
         self.about = About(
             *(name, "written", "written", "identity", "former identity", "fingerprint"),
-            *(device, self.codec.fitting(None), 8.0, [f"block {number}" for number in range(3)]),
+            *(device, self.codec.fitting(None), 8.0, [f"block {number}" for number in range(3)], [WIDTH] * 3),
         )
 
     def schedule(self, steps, shape=None):

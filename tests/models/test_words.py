@@ -1,9 +1,14 @@
 """Words among tokens, of both kinds of tokenizers."""
 
+import unicodedata
+
 import pytest
+import torch
 
 from lab.training import tiny_dit, tiny_unet
+from motionlift.models.loading import load
 from motionlift.models.words import tokens_within
+from tests import twins
 
 
 @pytest.mark.parametrize(("parts", "first"), [(tiny_dit, 0), (tiny_unet, 1)])
@@ -39,3 +44,44 @@ def test_punctuation_does_not_hide_a_word(parts):
     assert found and all(
         "star" in prompt[slice(*offsets[place])] or prompt[slice(*offsets[place])] in "star" for place in found
     )
+
+
+PLAIN = "a red star on a blue plain background"
+
+
+@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "A RED STAR On A Blue Plain Background.",
+        "a red star, on a blue-plain background!",
+        "«A red_star»  on a\nBlue plain background",
+    ],
+)
+def test_bundled_models_read_case_and_punctuation_away(model: str, typed: str):
+    text = load(model, "cpu").text
+    assert text.unknown_words(typed) == text.unknown_words(PLAIN) == []
+    for name, tensor in text.encode(PLAIN).tensors.items():
+        assert torch.equal(text.encode(typed).tensors[name], tensor)
+
+
+def test_a_model_of_ones_own_reads_as_its_tokenizer_does():
+    pipeline = twins.cogvideox()
+    before = pipeline.tokenizer("A RED star.").input_ids
+    assert load(pipeline, "cpu").text.unknown_words("A star.") and pipeline.tokenizer("A RED star.").input_ids == before
+
+
+@pytest.mark.parametrize("parts", [tiny_dit, tiny_unet])
+@pytest.mark.parametrize("word", ["Star.", "STAR", '"star"', "red  Star", "(Red Star)"])
+def test_how_a_word_is_typed_does_not_matter(parts, word: str):
+    tokenizer = parts.tokenizer()
+    plain = " ".join(word.lower().split()).strip('."()')
+    assert tokens_within(tokenizer, PLAIN, word) == tokens_within(tokenizer, PLAIN, plain) != ()
+
+
+def test_how_accents_are_encoded_does_not_matter():
+    tokenizer, prompt = tiny_dit.tokenizer(), "a café on a plain background"
+    for form in ("NFC", "NFD"):
+        for other in ("NFC", "NFD"):
+            found = tokens_within(tokenizer, unicodedata.normalize(form, prompt), unicodedata.normalize(other, "café"))
+            assert found == (1,)

@@ -168,3 +168,31 @@ def test_others_may_read_the_file(tmp_path: Path):
     export_adapter(motion, tmp_path / "adapter.safetensors", "diffusers")
     (tmp_path / "plain").touch()
     assert (tmp_path / "adapter.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({DIFFERENCE: torch.ones(3)}, r"is of \(3,\); allowed are rows and columns"),
+        ({DIFFERENCE: torch.ones(2, 2, 2)}, r"is of \(2, 2, 2\); allowed are rows and columns"),
+        ({DIFFERENCE: torch.full((2, 2), torch.nan)}, "not finite"),
+        ({DOWN: torch.ones(2, 3)}, "one factor without the other"),
+        ({UP: torch.ones(3, 2)}, "one factor without the other"),
+        ({DOWN: torch.ones(2, 3), UP: torch.ones(3, 4)}, "different ranks, 2 to 4"),
+        ({DOWN: torch.ones(2, 3), UP: torch.ones(3, 2), DIFFERENCE: torch.ones(3, 3)}, "factors and a difference"),
+        ({".weight": torch.ones(3, 3)}, "allowed is the name of a layer with"),
+    ],
+)
+@pytest.mark.parametrize("rank", [None, 2])
+def test_what_is_no_adapter_is_refused(changes: dict[str, Tensor], said: str, rank: int | None, tmp_path: Path):
+    motion = motion_of({f"transformer_blocks.0.attn1.to_q{end}": own for end, own in changes.items()}, "transformer")
+    with pytest.raises(MotionError, match=said):
+        export_adapter(motion, tmp_path / "adapter.safetensors", "comfyui", rank)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rank", [0, -1, 1025, True])
+def test_ranks_that_are_none(rank: int):
+    differences = motion_of(adapter_of(cogvideox().transformer, "differences"), "transformer")
+    with pytest.raises(SettingError, match="allowed is a whole number from 1 to 1024"):
+        exported(differences, "comfyui", rank)

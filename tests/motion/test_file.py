@@ -273,7 +273,7 @@ def test_foreign_safetensors(target: Path):
 def test_foreign_files_are_not_read_whole(target: Path, monkeypatch: pytest.MonkeyPatch):
     """Someone's ten gigabytes of weights are refused by their header."""
     save_file({"weight": torch.zeros(3)}, target)
-    monkeypatch.setattr("motionlift.motion.file._check_tensor", lambda *_: pytest.fail("its tensors were looked at"))
+    monkeypatch.setattr("motionlift.motion.file._check_numbers", lambda *_: pytest.fail("its tensors were looked at"))
     refused(target)
     monkeypatch.setattr("motionlift.motion.file.MOST_BYTES", 10)
     assert "at most 10 are read" in refused(target)
@@ -344,10 +344,12 @@ def test_later_format(target: Path):
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ["latents", "features.4", "positions.0.query_cos", "displacements"])
 def test_numbers_that_are_not_finite(target: Path, name: str, bad: float):
-    tensor = torch.zeros(2, 3)
-    tensor[1, 2] = bad
-    assert "not finite" in refused(written(target, about(), {name: tensor}))
-    assert "not finite" in refused(written(target, about(), {name: tensor.bfloat16()}))
+    sizes = {"latents": (1, 4, 3, 4, 8), "features.4": (24, 1)}
+    tensor = torch.zeros(sizes.get(name, (2, 3)))
+    tensor.view(-1)[-1] = bad
+    with_it = {"channels.4": torch.tensor([2])} if name == "features.4" else {}
+    assert "not finite" in refused(written(target, about(), {name: tensor, **with_it}))
+    assert "not finite" in refused(written(target, about(), {name: tensor.bfloat16(), **with_it}))
 
 
 def test_displacements(target: Path):

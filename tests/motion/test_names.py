@@ -21,31 +21,30 @@ def test_names_are_made():
 
 
 @pytest.mark.parametrize(
-    ("name", "word", "block", "serves"),
+    ("name", "word", "block"),
     [
-        ("latents", "latents", None, False),
-        (INVERTED, "inverted", None, False),
-        ("displacement", "displacement", None, True),
-        ("displacement.15", "displacement", 15, False),
-        ("channels.0", "channels", 0, False),
-        ("positions.0.table", "positions", None, False),
-        ("adapter.unet.mid.to_q.difference", "adapter", None, False),
-        ("maps", None, None, False),
-        ("latents.3", None, None, False),
-        ("displacement.fifteen", None, None, False),
-        ("displacement." + "9" * 5000, None, None, False),
-        ("displacement.²", None, None, False),
-        ("paths", None, None, True),
-        ("paths.2", None, 2, False),
-        ("paths.2.more", None, None, False),
-        ("", None, None, True),
+        ("latents", "latents", None),
+        (INVERTED, "inverted", None),
+        ("displacement", "displacement", None),
+        ("displacement.15", "displacement", 15),
+        ("channels.0", "channels", 0),
+        ("positions.0.table", "positions", None),
+        ("adapter.unet.mid.to_q.difference", "adapter", None),
+        ("maps", None, None),
+        ("latents.3", None, None),
+        ("displacement.fifteen", None, None),
+        ("displacement." + "9" * 5000, None, None),
+        ("displacement.²", None, None),
+        ("paths", None, None),
+        ("paths.2", None, 2),
+        ("paths.2.more", None, None),
+        ("", None, None),
     ],
 )
-def test_names_are_read(name: str, word: str | None, block: int | None, serves: bool):
+def test_names_are_read(name: str, word: str | None, block: int | None):
     parsed = Name.parsed(name)
     assert (parsed.kind and parsed.kind.word) == word
     assert parsed.block == block
-    assert parsed.serves_every_block == serves
 
 
 def test_what_is_made_is_read_again():
@@ -67,23 +66,6 @@ def test_by_block_in_the_order_of_the_network():
     assert names.by_block(tensors, "maps") == {2: 2, 10: 0}
     assert list(names.by_block(tensors, "maps")) == [2, 10]
     assert list(names.by_block(tensors, "displacement")) == [None, 1]
-
-
-@pytest.mark.parametrize(
-    ("held", "lacking"),
-    [
-        (["latents", "maps.2", "temporal.2"], [4]),
-        (["latents", "maps.2", "features.4"], []),
-        (["latents", "displacement"], []),
-        (["latents", INVERTED], [2, 4]),
-        (["latents", "positions.2.table", "adapter.unet.4.difference"], [2, 4]),
-        (["latents", "paths.4"], [2]),
-        (["latents", "paths"], []),
-        ([], [2, 4]),
-    ],
-)
-def test_blocks_of_which_there_is_nothing(held: list[str], lacking: list[int]):
-    assert names.lacking_blocks(filled(*held), [2, 4]) == lacking
 
 
 def test_saved_positions_of_a_step():

@@ -78,9 +78,13 @@ def test_blocks_that_the_model_lacks(model: Model):
 
 
 def test_blocks_that_were_not_lifted(model: Model, motion: Motion):
-    assert "nothing of block 2" in refusal(MotionError, lambda: cast(motion, PROMPT, model, settings={"block": 2}))
+    assert "no displacement of block 2" in refusal(
+        MotionError, lambda: cast(motion, PROMPT, model, settings={"block": 2})
+    )
     smm = lift(a_clip(), model, "smm", settings=QUICK)
-    assert "nothing of block 0" in refusal(MotionError, lambda: cast(smm, PROMPT, model, settings={"block": "1,0"}))
+    assert "no differences of block 0" in refusal(
+        MotionError, lambda: cast(smm, PROMPT, model, settings={"block": "1,0"})
+    )
     flow = lift(a_clip(), model, settings=QUICK | {"read": "flow"})
     cast(flow, PROMPT, model, settings={"block": 2})
 
@@ -88,7 +92,7 @@ def test_blocks_that_were_not_lifted(model: Model, motion: Motion):
 def test_motions_without_their_tensors(model: Model, motion: Motion):
     latents = motion.tensors["latents"]
     only = replace(motion, tensors={"latents": latents})
-    assert "nothing of block 1" in refusal(MotionError, lambda: cast(only, PROMPT, model))
+    assert "no displacement of block 1" in refusal(MotionError, lambda: cast(only, PROMPT, model))
     for tensors in ({}, {"latents": latents[:, :, 1:]}, {"latents": latents[0]}):
         without = replace(motion, tensors={**motion.tensors, "latents": torch.zeros(0), **tensors})
         assert "latents" in refusal(MotionError, lambda without=without: cast(without, PROMPT, model))
@@ -169,9 +173,9 @@ class Parsed:
         self.names: list[str] = []
         original = reading._value
 
-        def read(field: Any, kind: Any, value: Any) -> Any:
+        def read(field: Any, *given: Any) -> Any:
             self.names.append(field.name)
-            return original(field, kind, value)
+            return original(field, *given)
 
         monkeypatch.setattr(reading, "_value", read)
 

@@ -26,7 +26,7 @@ from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.work.cast import casted
 from motionlift.work.lift import Lifting, lifted
-from motionlift.work.prepare import ask, prepare, settings_for
+from motionlift.work.prepare import ask, prepare, settings_for, unknown_line
 from motionlift.work.record import Costs, versions
 
 VIDEOS = "videos"
@@ -104,6 +104,8 @@ class Survey:
     """For the titles of the others, why not."""
     refused_cells: Mapping[tuple[str, int], Mapping[tuple[str, str], str]] = field(default_factory=dict)
     """For the title of a method that it runs and the number of a source: why not on which reference with which kind of prompt."""
+    unknown: str = ""
+    """What is to be told of words that it does not know; nothing where it knows them all."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -130,16 +132,23 @@ def surveyed(model: str, methods: tuple[MethodRun, ...], references: tuple[Sourc
             continue
         states[each.title] = state_of(method, backbone)
     frames = backbone.about.shape.frames
-    refused_cells = {}
+    refused_cells, prompts = {}, set[str]()
     for number, source in enumerate(references):
         asked = source.asked(frames)
         for each in methods:
             if each.title in states:
+                prompts.update(*[_prompts(each, source, one, frames) for one in asked])
                 reasons = ((one, _refusal(each, source, one, backbone)) for one in asked)
                 refused_cells[each.title, number] = {
                     (one.reference, one.kind): reason for one, reason in reasons if reason is not None
                 }
-    return Survey(frames, states, refused, refused_cells)
+    return Survey(frames, states, refused, refused_cells, unknown_line(backbone, sorted(prompts)))
+
+
+def _prompts(method: MethodRun, source: Source, asked: Asked, frames: int) -> set[str]:
+    """All that a model reads for a reference and a prompt."""
+    values = {**source.told(asked, method.name, method.settings, frames), **method.settings}
+    return {asked.prompt, *[str(values.get(f"{kind}_prompt", "")) for kind in ("negative", "source", "tuning")]}
 
 
 def _refusal(method: MethodRun, source: Source, asked: Asked, model: Model) -> str | None:
@@ -254,4 +263,4 @@ def forget_peak_memory(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     with contextlib.suppress(OSError):
-        CLEAR_PEAK.write_text("5")
+        CLEAR_PEAK.write_text("5", encoding="utf-8")

@@ -52,6 +52,8 @@ class Cells:
     """Lines of the file of records that are no record, such as one that was cut off."""
     records: Path
     """The file of records."""
+    unknown: tuple[str, ...] = ()
+    """Lines on words that a model does not know."""
 
     @property
     def incomplete(self) -> int:
@@ -124,7 +126,8 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
     for cell in waiting:
         check_place(cell.folder / VIDEOS / file_names(cell, 0)["video"], CLIP)
     left_out = [line for model, survey in surveys.items() for line in _left_out(run, model, survey)]
-    return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records)
+    unknown = tuple(survey.unknown for survey in surveys.values() if survey.unknown)
+    return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records, unknown)
 
 
 def _at_hand(records: Iterable[Mapping[str, Any] | None], workers: Workers) -> tuple[str, ...]:

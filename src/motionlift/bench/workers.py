@@ -1,6 +1,7 @@
 """Processes that work on items side by side: none outlives its parent, and one that dies takes nothing with it."""
 
 import _thread
+import functools
 import logging
 import multiprocessing
 import os
@@ -18,6 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
+from motionlift.loops.interrupts import STOPPING
+
 GRACE = 2.0
 """Seconds that a process has to remove what is half written when its parent stops (ours)."""
 
@@ -26,7 +29,7 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """Processes within a ``with`` block; where it is left by an error or by Ctrl-C they stop at once."""
+    """Processes within a ``with`` block; where it is left by an error or because the run is stopped, they stop at once."""
 
     def __init__(self, processes: int):
         self._processes = processes
@@ -36,7 +39,8 @@ class Workers:
         context = multiprocessing.get_context("spawn")
         # Nothing is ever sent: its end is closed by whatever ends the parent, a kill included, and the others see that.
         alive, self._held = context.Pipe(duplex=False)
-        self._pool = ProcessPoolExecutor(self._processes, context, initializer=_prepare, initargs=(alive,))
+        with _signals_wait():  # a process of multiprocessing's own, which keeps account of semaphores, is started here
+            self._pool = ProcessPoolExecutor(self._processes, context, initializer=_prepare, initargs=(alive,))
 
     def __enter__(self) -> "Workers":
         return self
@@ -92,8 +96,8 @@ class Workers:
         for _ in range(min(free, len(waiting))):
             item = waiting.popleft()
             try:
-                with _interrupts_wait():
-                    running[self._pool.submit(work, item)] = item
+                with _signals_wait():
+                    running[self._pool.submit(functools.partial(_worked, work), item)] = item
             except BrokenProcessPool:
                 waiting.appendleft(item)
                 return False
@@ -106,35 +110,52 @@ class Workers:
 
 
 @contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C act at the end only; processes that are started within are born deaf to it, until they are ready."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_wait() -> Iterator[None]:
+    """Let what stops a run act at the end only; processes that are started within are born deaf to it, until they are ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _worked(work: Callable[[Item], Result], item: Item) -> Result:
+    """Work on an item, in a process; one that is stopped ends there, once what is half written is removed."""
+    try:
+        return work(item)
+    except KeyboardInterrupt:
+        os._exit(1)  # as an error it would go to the parent, and stop the run
+
+
 def _prepare(alive: Connection) -> None:
     """Make a new process ready: as quiet as the command line, of one thread, and with its parent's end as its own."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    stopping = threading.Event()
+    without_parent, stopped = threading.Event(), threading.Event()
 
-    def interrupted(*_: Any) -> None:
-        if stopping.is_set():  # Ctrl-C reaches all processes of a terminal; only the parent decides what it means
-            raise KeyboardInterrupt
-
-    def watch() -> None:
-        alive.poll(None)
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # Python has words of its own for the interrupt
-        stopping.set()
-        _thread.interrupt_main()
+    def end() -> None:
         time.sleep(GRACE)
         os._exit(1)
 
-    signal.signal(signal.SIGINT, interrupted)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    def stop(number: int, _frame: Any) -> None:
+        # Ctrl-C reaches all processes of a terminal; only the parent decides what it means. The others end this one too.
+        if stopped.is_set() or (number == signal.SIGINT and not without_parent.is_set()):
+            return
+        stopped.set()
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # Python has words of its own for the interrupt
+        threading.Thread(target=end, daemon=True).start()
+        raise KeyboardInterrupt
+
+    def watch() -> None:
+        alive.poll(None)
+        without_parent.set()
+        _thread.interrupt_main()
+        end()
+
+    for number in STOPPING:
+        if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     threading.Thread(target=watch, daemon=True).start()
     import torch
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from motionlift.cli.terminal import notice, wrote
+from motionlift.errors import staying
 
 
 def models() -> None:
@@ -33,7 +34,8 @@ def cache(
     from motionlift.cli.progress import readable_bytes
     from motionlift.motion import cache as kept
 
-    state = kept.clear() if clear else kept.state()
+    with staying(lambda: "what was not removed yet stays" if clear else "nothing was changed"):
+        state = kept.clear() if clear else kept.state()
     notice(state.notices)
     verb = "removed" if clear else "kept"
     cap = "" if clear else f", of at most {readable_bytes(state.most_bytes)}"
@@ -53,6 +55,6 @@ def demo(
     from motionlift.cli.progress import Live
     from motionlift.demo import make_demo
 
-    with Live() as live:
+    with Live() as live, staying(lambda: f"finished files stay in {output}; the same command makes all of them again"):
         page = make_demo(output, advance=live.doing)
     wrote([page])

@@ -20,6 +20,14 @@ def check_outputs(video: Path, kind: "Kind", beside: "Kind", reference: Path | N
     check_output(companion(video, beside.suffixes[0]), beside)
 
 
+def check_run_folder(folder: Path | None) -> None:
+    """Refuse a folder that is to keep a tuning run and holds somebody's files under the names of a run's."""
+    from motionlift.motion.run_files import check_folder
+
+    if folder is not None:
+        check_folder(folder)
+
+
 def check_not_same(output: Path, given: Path, what: str = "the motion itself") -> None:
     """Refuse to write over what is read."""
     with suppress(OSError):  # one of them is not there, or cannot be: reading says so

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, whole
+from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, text, whole
 from motionlift.cli.terminal import notice, wrote
-from motionlift.errors import Stopped
+from motionlift.errors import staying
 
 if TYPE_CHECKING:
     from motionlift.bench.cells import Cells
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def score(
     reference: Reference,
     generated: Annotated[Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)],
-    prompt: Annotated[str, typer.Option("--prompt", help="What the generated video is to show.")] = "",
+    prompt: Annotated[
+        str, typer.Option("--prompt", metavar="TEXT", parser=text, help="What the generated video is to show.")
+    ] = "",
     truth: Annotated[
         Path | None,
         typer.Option("--truth", metavar="CLIP.json", help="What motionlift world wrote beside the reference."),
@@ -125,8 +127,16 @@ def world(
     from motionlift.cli.progress import Live
     from motionlift.world.truth import write_world
 
-    with Live() as live:
-        write_world(folder, count, seed, frames, size, things, lambda done: live.show("world", done, count))
+    written = 0
+
+    def advance(done: int) -> None:
+        nonlocal written
+        written = done
+        live.show("world", done, count)
+
+    told = f"of {count} clips are written and stay in {folder}; the same command writes all of them again"
+    with Live() as live, staying(lambda: f"{written} {told}"):
+        write_world(folder, count, seed, frames, size, things, advance)
     print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
 
 
@@ -156,15 +166,19 @@ def bench(
     """Measure methods beside each other: every cell of a run that has no record yet."""
     from motionlift.bench.cells import at_work, default_processes, lay_out
     from motionlift.bench.run_file import read_run
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
 
     asked = read_run(run)
     if output is not None:
         asked = replace(asked, output=output)
-    with Live() as live, at_work(asked, jobs or default_processes()) as workers:
+    word = unfinished.at_work("fewer --jobs")
+    with Live() as live, at_work(asked, jobs or default_processes()) as workers, word:
         live.doing("loading models", 0)
-        cells = lay_out(asked, workers, again)
+        with staying(lambda: f"nothing was measured yet; what was there before stays in {asked.output}"):
+            cells = lay_out(asked, workers, again)
         notice([f"left out: {reason}" for reason in cells.left_out])
+        notice(cells.unknown)
         if cells.lost:
             notice([f"lines of {cells.records} that were cut off and are measured anew: {cells.lost}"])
         if cells.incomplete:
@@ -173,23 +187,25 @@ def bench(
     done = len(cells.waiting)
     print(f"measured {done} of {cells.count} cells, {cells.count - done} were there; records in {cells.records}")
     if failed:
-        notice([f"{len(failed)} of them failed and were recorded so; the first: {failed[0]}"])
+        notice(
+            [
+                f"{len(failed)} of them failed and were recorded so (--again measures them once more); the first: {failed[0]}"
+            ]
+        )
 
 
 def _measured(cells: "Cells", workers: "Workers", live: "Live") -> list[str]:
     """Measure what waits, saying how far it is; gives the errors."""
     failed: list[str] = []
     before, number = cells.count - len(cells.waiting), 0
-    try:
+    told = f"of {cells.count} cells stay in {cells.records}; the same command goes on from there"
+    with staying(lambda: f"{before + number} {told}"):
         for number, record in enumerate(cells.measured(workers), 1):
             title = f"{record['model']}, {record['method']}, {record['reference']}, seed {record['seed']}"
             if "error" in record:
                 failed.append(f"{title}: {record['error']}")
             live.line(f"{before + number} of {cells.count}: {failed[-1] if 'error' in record else title}")
             live.doing(title, (before + number) / cells.count)
-    except KeyboardInterrupt as stop:
-        told = f"{before + number} of {cells.count} cells stay in {cells.records}; the same command goes on from there"
-        raise Stopped(told) from stop
     return failed
 
 

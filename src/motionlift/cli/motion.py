@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli.checks import check_not_same, check_outputs
+from motionlift.cli.checks import check_not_same, check_outputs, check_run_folder
 from motionlift.cli.options import (
     AsJson,
     Between,
@@ -36,10 +36,10 @@ from motionlift.cli.options import (
     Targets,
     Upscale,
     VideoOutput,
+    check_run,
+    given_settings,
     mixed_of,
-    pairs_of,
     size_of,
-    values_of,
     whole,
 )
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
@@ -89,8 +89,10 @@ def transfer(
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
     shorthands = {"source_prompt": source_prompt, "negative_prompt": negative_prompt, "strength": strength}
-    values = values_of(settings, steps=steps, read=read, **shorthands, **pairs_of(pairs))
+    given = given_settings(method, settings, steps=steps, read=read, pair=pairs or None, **shorthands)
+    check_run(method, folder, previews)
     pixels = size_of(size)
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
     from motionlift.video.marks import RECORD, VIDEO
@@ -99,18 +101,20 @@ def transfer(
     from motionlift.work.lift import Lifting
 
     check_outputs(output, VIDEO, RECORD, reference)
-    request = prepare.ask(method, values, prompt=prompt, seed=seed)
+    check_run_folder(folder)
+    request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called)
     if side_by_side and (interpolate or upscale):
         raise SettingError(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
         )
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
-    with Live(as_json) as live:
-        backbone = _load_model(model, device, live, prompt)
+    with Live(as_json) as live, unfinished.at_work():
+        backbone = _load_model(model, device, live)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt)
+        notice(prepare.unknown_words(job))
         video = casting.transferred(job, reference, how, live.step)
     if not is_first_process():
         return
@@ -138,8 +142,11 @@ def lift(
     as_json: AsJson = False,
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
-    values = values_of(settings, steps=steps, read=read, source_prompt=source_prompt, subjects=subjects)
+    shorthands = {"steps": steps, "read": read, "source_prompt": source_prompt}
+    given = given_settings(method, settings, subject=subjects or None, **shorthands)
+    check_run(method, folder, previews)
     pixels = size_of(size)
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
     from motionlift.video.marks import MOTION
@@ -149,19 +156,21 @@ def lift(
     from motionlift.work.record import Costs, lift_record
 
     check_output(output, MOTION)
-    request = prepare.ask(method, values)
+    check_run_folder(folder)
+    request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
-    with Live(as_json) as live:
-        job = prepare.prepare(
-            request, _load_model(model, device, live), frames=frames, size=pixels, cut_prompt=cut_prompt
-        )
+    with Live(as_json) as live, unfinished.at_work():
+        backbone = _load_model(model, device, live)
+        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
+        notice(prepare.unknown_words(job))
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, how, costs, live.step)
     if not is_first_process():
         return
-    found.motion.save(output)
+    with found.staying():
+        found.motion.save(output)
     record = {
         "command": COMMAND_LINE.get(),
         "reference": str(reference),
@@ -201,7 +210,7 @@ def cast(
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
-    values = values_of(settings, steps=steps, targets=targets, strength=strength, negative_prompt=negative_prompt)
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.file import Motion
     from motionlift.video.marks import MOTION, RECORD, VIDEO
@@ -211,22 +220,26 @@ def cast(
     from motionlift.work.record import Costs, is_tuned
 
     check_outputs(output, VIDEO, RECORD)
-    if keep_motion is not None:
-        for given in (motion, *[path for path, _ in mixed_of(mixed)]):
-            check_not_same(keep_motion, given)
-        check_output(keep_motion, MOTION)
     prepare.check_prompt(prompt)
     lifted = Motion.load(motion)
-    request = prepare.ask(lifted.method, values, prompt=prompt, seed=seed, motion=lifted)
-    others = [(Motion.load(path), part) for path, part in mixed_of(mixed)]
-    with Live(as_json) as live:
-        backbone = _load_model(model, device, live, prompt)
+    mixtures = mixed_of(lifted.method, mixed)
+    if keep_motion is not None:
+        for source in (motion, *[path for path, _ in mixtures]):
+            check_not_same(keep_motion, source)
+        check_output(keep_motion, MOTION)
+    shorthands = {"steps": steps, "strength": strength, "negative_prompt": negative_prompt}
+    given = given_settings(lifted.method, settings, target=targets or None, **shorthands)
+    request = prepare.ask(lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called)
+    others = [(Motion.load(path), part) for path, part in mixtures]
+    with Live(as_json) as live, unfinished.at_work():
+        backbone = _load_model(model, device, live)
         if lifted.fingerprint not in ("", backbone.about.fingerprint) and is_tuned(lifted):
             notice(
                 [f"the motion was tuned on other weights than these of {backbone.about.name}, or in another precision"]
             )
         stages = _stages(backbone, interpolate, between, upscale, device)
         job = prepare.prepare(request, backbone, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt)
+        notice(prepare.unknown_words(job))
         video = casting.casted(job, lifted, Costs(job.model), live.step)
     notice(job.notices)
     if keep_motion is not None:
@@ -285,8 +298,9 @@ def inspect(
     device: Device = "auto",
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
-    values = values_of(settings, read=read, source_prompt=source_prompt, subjects=subjects)
+    given = given_settings(method, settings, read=read, source_prompt=source_prompt, subject=subjects or None)
     pixels = size_of(size)
+    from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
     from motionlift.video.marks import DRAWING, SHEET
@@ -297,20 +311,21 @@ def inspect(
     from motionlift.work.record import Costs
 
     check_outputs(output, DRAWING, SHEET, reference)
-    request = prepare.ask(method, values)
+    request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
-    with Live() as live:
-        job = prepare.prepare(
-            request, _load_model(model, device, live), frames=frames, size=pixels, cut_prompt=cut_prompt
-        )
+    with Live() as live, unfinished.at_work():
+        backbone = _load_model(model, device, live)
+        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
+        notice(prepare.unknown_words(job))
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, Lifting(), costs, live.step)
         live.show("draw", 0, None)
-        drawn = draw_lifted(found.motion, found.reference)
+        with found.staying():
+            drawn = draw_lifted(found.motion, found.reference)
     notice([*found.reference.notices, *costs.notices])
     wide = max(drawn.frames.shape[1:3]) > WIDE
-    with replacing(output, DRAWING) as video:
+    with found.staying(), replacing(output, DRAWING) as video:
         write_video(video, drawn.frames.numpy(), drawn.fps, DRAWING)
         contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
     wrote([output, output.with_suffix(".png")])
@@ -321,16 +336,11 @@ def _previews(previews: int | None, folder: Path | None) -> int:
     return (PREVIEWS if folder else 0) if previews is None else previews
 
 
-def _load_model(model: str, device: str, live: "Live", prompt: str = "") -> "VideoModel":
-    """Load a model; says which words of the prompt it does not know."""
+def _load_model(model: str, device: str, live: "Live") -> "VideoModel":
     from motionlift.models import loading
 
     live.show("load", 0, None)
-    backbone = loading.load(model, device)
-    unknown = backbone.text.unknown_words(prompt) if prompt else []
-    if unknown:
-        notice([f"{backbone.about.name} does not know the word(s) {', '.join(unknown)}"])
-    return backbone
+    return loading.load(model, device)
 
 
 def _stages(

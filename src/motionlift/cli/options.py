@@ -1,7 +1,9 @@
 """The options that several commands share, each declared once, and how those that are given again and again are read."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +24,26 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
     return read
 
 
+def text(given: str) -> str:
+    """What was typed as text: in the C locale Python takes letters beyond ASCII for bytes, which are put together here."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(given).decode()
+        except UnicodeError:
+            raise typer.BadParameter(f"{given[:40]!r} came; allowed is text in UTF-8") from None
+    return given
+
+
 MOST_SEED = 2**63 - 1
 FRAMES = (2, 1025)
 """Fewest and most frames, as :mod:`motionlift.video.limits` has them."""
 
 Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
-Prompt = Annotated[str, typer.Option("--prompt", help="What the new video shows.", show_default=False)]
+Prompt = Annotated[
+    str, typer.Option("--prompt", metavar="TEXT", parser=text, help="What the new video shows.", show_default=False)
+]
 MethodName = Annotated[str, typer.Option("--method", help="How motion is taken and given; see motionlift methods.")]
 Model = Annotated[
     str, typer.Option("--model", help="A bundled model, a folder of a diffusers pipeline, or a hub name.")
@@ -51,12 +67,20 @@ Read = Annotated[
 SourcePrompt = Annotated[
     str | None,
     typer.Option(
-        "--source-prompt", help="What the reference shows, for its inversion; short for --set source_prompt=..."
+        "--source-prompt",
+        metavar="TEXT",
+        parser=text,
+        help="What the reference shows, for its inversion; short for --set source_prompt=...",
     ),
 ]
 NegativePrompt = Annotated[
     str | None,
-    typer.Option("--negative-prompt", help="What the video is not to show; short for --set negative_prompt=..."),
+    typer.Option(
+        "--negative-prompt",
+        metavar="TEXT",
+        parser=text,
+        help="What the video is not to show; short for --set negative_prompt=...",
+    ),
 ]
 CutPrompt = Annotated[
     bool, typer.Option("--cut-prompt", help="Cut prompts that are longer than the model reads, and say so.")
@@ -66,19 +90,26 @@ Pairs = Annotated[
     typer.Option(
         "--pair",
         metavar="SUBJECT=TARGET",
+        parser=text,
         help="A word of the source prompt and the word of the prompt that takes its motion, again and again.",
     ),
 ]
 Subjects = Annotated[
     list[str] | None,
     typer.Option(
-        "--subject", metavar="WORD", help="A word of the source prompt whose motion is taken, again and again."
+        "--subject",
+        metavar="WORD",
+        parser=text,
+        help="A word of the source prompt whose motion is taken, again and again.",
     ),
 ]
 Targets = Annotated[
     list[str] | None,
     typer.Option(
-        "--target", metavar="WORD", help="A word of the prompt that takes a subject's motion, in the subjects' order."
+        "--target",
+        metavar="WORD",
+        parser=text,
+        help="A word of the prompt that takes a subject's motion, in the subjects' order.",
     ),
 ]
 RunFolder = Annotated[
@@ -129,57 +160,132 @@ Upscale = Annotated[bool, typer.Option("--upscale", help="Double rows and column
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="A setting of the method, again and again; see motionlift methods."
+        "--set",
+        metavar="NAME=VALUE",
+        parser=text,
+        help="A setting of the method, again and again; see motionlift methods.",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
 
 
-def size_of(text: str | None) -> tuple[int, int] | None:
+def size_of(given: str | None) -> tuple[int, int] | None:
     """Width and height from ``--size WIDTHxHEIGHT``."""
-    if text is None:
+    if given is None:
         return None
     from motionlift.core.settings import read_size
 
-    size = read_size(text)
+    size = read_size(given)
     if size is None:
-        raise SettingError(f"--size is {text[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480")
+        raise SettingError(f"--size is {given[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480")
     return size
 
 
-def values_of(pairs: Sequence[str] | None, **shorthands: str | Sequence[str] | None) -> dict[str, Any]:
-    """Settings from ``--set`` and from the options that are short for one."""
+SEVERAL = {"subject": "subjects", "target": "targets"}
+"""The settings of options that are given again and again, where they are named otherwise."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Settings as they were typed."""
+
+    values: Mapping[str, Any]
+    """By name."""
+    called: Mapping[str, str]
+    """The options of those that came by one of their own, for messages."""
+
+
+def given_settings(method: str, assigned: Sequence[str] | None, **options: str | Sequence[str] | None) -> Given:
+    """Settings from ``--set`` and from the options that are short for some.
+
+    Args:
+        method: name of the method.
+        assigned: what came by ``--set``.
+        options: what came by the others, None where one was not given.
+
+    Raises:
+        SettingError: an unknown method, an option that it has no use for, or a setting given twice.
+    """
     from motionlift.core.settings import assignments
 
-    values: dict[str, Any] = dict(assignments(pairs or ()))
-    for name, value in shorthands.items():
-        if value is None:
+    values: dict[str, Any] = dict(assignments(assigned or ()))
+    called: dict[str, str] = {}
+    for name, given in options.items():
+        if given is None:
             continue
-        if name in values:
-            raise SettingError(
-                f"{name} is given by an option of its own and by --set {name}={values[name]}; give it once"
-            )
-        values[name] = value
-    return values
+        option = f"--{name.replace('_', '-')}"
+        own = _paired(given) if name == "pair" else {SEVERAL.get(name, name): given}
+        check_use(option, method, lambda kind, own=own: own.keys() <= {field.name for field in fields(kind)})
+        for setting in own.keys() & values.keys():
+            raise SettingError(f"{option} and --set {setting}={values[setting]} are both given; give one of them")
+        values |= own
+        called |= dict.fromkeys(own, option)
+    return Given(values, called)
 
 
-def pairs_of(pairs: Sequence[str] | None) -> dict[str, list[str] | None]:
+def check_use(option: str, method: str, of_use: Callable[[type], bool]) -> None:
+    """Refuse an option that a method has no use for.
+
+    Args:
+        option: as it is typed.
+        method: name of the method.
+        of_use: whether methods of such settings have.
+
+    Raises:
+        SettingError: it has none; the methods that have are named.
+    """
+    from motionlift.methods import method as method_named
+    from motionlift.methods import methods
+
+    if not of_use(method_named(method).Settings):
+        others = ", ".join(name for name, other in methods().items() if of_use(other.Settings))
+        raise SettingError(f"{option} is of no use to {method}; methods that take it: {others}")
+
+
+def is_tuned(settings: type) -> bool:
+    """Whether methods of such settings tune."""
+    from motionlift.core.method_settings import Tuned
+
+    return issubclass(settings, Tuned)
+
+
+def check_run(method: str, folder: Path | None, previews: int | None) -> None:
+    """Refuse ``--run`` and ``--previews`` where nothing is tuned, and previews that have no place.
+
+    Raises:
+        SettingError: so it is.
+    """
+    for option, given in {"--run": folder, "--previews": previews}.items():
+        if given is not None:
+            check_use(option, method, is_tuned)
+    if previews and folder is None:
+        raise SettingError(f"--previews {previews} are kept in the folder of a run; name one by --run")
+
+
+def _paired(pairs: str | Sequence[str]) -> dict[str, list[str]]:
     """Subjects and targets from ``--pair SUBJECT=TARGET``."""
-    split = [pair.partition("=")[::2] for pair in pairs or ()]
-    for pair, (subject, target) in zip(pairs or (), split, strict=True):
+    split = [pair.partition("=")[::2] for pair in pairs]
+    for pair, (subject, target) in zip(pairs, split, strict=True):
         if not subject.strip() or not target.strip():
             raise SettingError(f"--pair is {pair!r}; give SUBJECT=TARGET, such as --pair star=ring")
-    return {"subjects": [pair[0] for pair in split] or None, "targets": [pair[1] for pair in split] or None}
+    return {"subjects": [subject for subject, _ in split], "targets": [target for _, target in split]}
 
 
-def mixed_of(pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
-    """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1."""
+def mixed_of(method: str, pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
+    """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1.
+
+    Raises:
+        SettingError: the method tunes nothing, or a strength is not allowed.
+    """
+    from motionlift.core.method_settings import Tuned
+    from motionlift.core.settings import read_values
+
+    if pairs:
+        check_use("--mix", method, is_tuned)
     found = []
     for pair in pairs or ():
-        path, equals, strength = pair.rpartition("=")
-        try:
-            found.append((Path(path), float(strength)) if equals else (Path(pair), 1.0))
-        except ValueError as error:
-            raise SettingError(f"--mix is {pair!r}; give MOTION=STRENGTH, such as walk.safetensors=0.5") from error
+        path, _, strength = pair.rpartition("=") if "=" in pair else (pair, "", "1")
+        called = {"strength": f"the strength of --mix {pair}"}
+        found.append((Path(path), read_values(Tuned, {"strength": strength}, called)["strength"]))
     return found

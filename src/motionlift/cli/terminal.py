@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from motionlift.cli.streams import unheard
+
 COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE")
 """The words of the command line that runs, for the records."""
 
@@ -14,7 +16,10 @@ COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE")
 def say(message: str) -> None:
     """One line on standard error, whatever characters a file's name or a message brings."""
     line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
-    print(line, file=sys.stderr)
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # whoever listened left, or the disk is full: the work goes on without a word
+        unheard(sys.stderr)
 
 
 def notice(notices: Sequence[str]) -> None:

@@ -160,6 +160,9 @@ class Method(ABC, Generic[AnySettings]):
     """Its settings, with the defaults of paper or program."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Defaults per model, by the model's variant."""
+    holds: ClassVar[tuple[str, ...]] = ()
+    """What its motions hold beside latents, by the first words of :mod:`motionlift.motion.names`; of what is of a block, that of
+    every block that is read. A motion without it is refused."""
 
     @abstractmethod
     def settings(self, model: Model) -> AnySettings:

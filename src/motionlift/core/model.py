@@ -41,6 +41,8 @@ class About:
     """Frames a second of the videos it makes."""
     places: Sequence[str]
     """Where each block that can be recorded is in the network."""
+    widths: Sequence[int]
+    """Channels of each one's features."""
     batched: bool = True
     """Whether guidance weighs two prompts in one pass of a batch of two, or in two passes, which take half the memory."""
     defaults: Mapping[str, Any] = field(default_factory=dict)

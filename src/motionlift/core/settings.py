@@ -69,8 +69,13 @@ def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return dataclasses.replace(settings, **read_values(type(settings), values))  # pyright: ignore[reportArgumentType]
 
 
-def read_values(settings: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def read_values(settings: type, values: Mapping[str, Any], called: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Values for a settings dataclass, each of its type; strings are read.
+
+    Args:
+        settings: the class.
+        values: by the names of the settings.
+        called: what settings are called in messages, where that is not their name.
 
     Raises:
         SettingError: an unknown name, a value of the wrong type, or one out of range.
@@ -79,7 +84,11 @@ def read_values(settings: type, values: Mapping[str, Any]) -> dict[str, Any]:
     for name in values:
         if name not in known:
             raise SettingError(f"unknown setting {name!r}; allowed are {', '.join(known)}")
-    return {name: _value(known[name], _kind(settings, known[name]), value) for name, value in values.items()}
+    called = called or {}
+    return {
+        name: _value(known[name], _kind(settings, known[name]), value, called.get(name, name))
+        for name, value in values.items()
+    }
 
 
 def assignments(pairs: Sequence[str]) -> dict[str, str]:
@@ -126,14 +135,14 @@ def _allowed(field: dataclasses.Field, kind: Any) -> str:
     return words
 
 
-def _value(field: dataclasses.Field, kind: Any, value: Any) -> Any:
+def _value(field: dataclasses.Field, kind: Any, value: Any, called: str) -> Any:
     """One value, read and checked."""
     try:
         read = _read(kind, value)
     except (TypeError, ValueError, OverflowError):
         read = None
     if read is None or not _fits(field, read):
-        raise SettingError(f"{field.name} is {_came(value)}; allowed is {_allowed(field, kind)}")
+        raise SettingError(f"{called} is {_came(value)}; allowed is {_allowed(field, kind)}")
     return read
 
 
@@ -152,7 +161,7 @@ def _fits(field: dataclasses.Field, read: Any) -> bool:
         return read in choices
     parts: tuple[Any, ...] = read if isinstance(read, tuple) else (read,)
     if isinstance(field.default, str) or any(isinstance(part, str) for part in parts) or field.default == ():
-        return sum(map(len, parts)) <= MOST_TEXT
+        return sum(map(len, parts)) <= MOST_TEXT and all(map(is_text, parts))
     low, high = (field.metadata.get(name) for name in ("low", "high"))
     # No math.isfinite, which fails on long whole numbers; NaN is in no range.
     lowest, highest = -math.inf if low is None else low, math.inf if high is None else high
@@ -163,6 +172,15 @@ def read_size(text: str) -> tuple[int, int] | None:
     """Width and height from ``WIDTHxHEIGHT``; none where it is no such text."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip(), re.ASCII | re.IGNORECASE)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def is_text(given: str) -> bool:
+    """Whether a string is text: bytes of another encoding leave halves of letters in it, which no tokenizer takes."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _are_texts(parts: Sequence[Any]) -> bool:

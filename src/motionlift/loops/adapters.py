@@ -20,7 +20,7 @@ from motionlift.core.model import Model
 from motionlift.core.schedule import Level
 from motionlift.core.tensors import Tensors
 from motionlift.errors import ModelError, MotionError
-from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, with_end
+from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, check_adapter, with_end
 
 
 @runtime_checkable
@@ -235,21 +235,17 @@ def check_fit(network: nn.Module, adapter: Tensors) -> None:
     """Refuse an adapter that is not for this network.
 
     Raises:
-        MotionError: it holds nothing, or a layer that the network lacks or has in another size, or one factor alone.
+        MotionError: it holds nothing, is no adapter, or has a layer that the network lacks or has in another size.
     """
+    if not adapter:
+        raise MotionError("the adapter holds no layers; lift it again")
+    check_adapter({name: tuple(tensor.shape) for name, tensor in adapter.items()})
     expected: dict[str, tuple[int, ...]] = {}
-    downs, ups, differences = (with_end(adapter, end) for end in (DOWN, UP, DIFFERENCE))
-    if not adapter or len(downs) + len(ups) + len(differences) != len(adapter) or downs.keys() != ups.keys():
-        raise MotionError(
-            "the adapter is incomplete: it holds no layers, or one factor without the other; lift it again"
-        )
-    ranks = {len(down) for down in downs.values()}
-    if len(ranks) > 1:
-        raise MotionError("the adapter's layers have factors of different ranks; lift it again")
+    downs, differences = (with_end(adapter, end) for end in (DOWN, DIFFERENCE))
+    rank = len(next(iter(downs.values()))) if downs else 0
     for name in (*downs, *differences):
         layer = _linear(network, name)
         rows, columns = layer.out_features, layer.in_features
-        rank = next(iter(ranks), 0)
         expected |= {name + DOWN: (rank, columns), name + UP: (rows, rank), name + DIFFERENCE: (rows, columns)}
     for name, tensor in adapter.items():
         if tuple(tensor.shape) != expected[name]:

@@ -1,15 +1,13 @@
 """The folder of one tuning run: its checkpoint, its losses, its previews, and a lock, so that two runs never share it."""
 
 import csv
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
+from motionlift.environment import launched
 from motionlift.errors import MotionError, OutputError
 from motionlift.loops.checkpoint import Optimizer, Stateful, about_checkpoint, load_checkpoint, save_checkpoint
 from motionlift.motion import run_files
@@ -17,8 +15,8 @@ from motionlift.motion.lock import held
 from motionlift.motion.run_files import CHECKPOINT, HEAD, LOSS_TABLE, LOSSES
 from motionlift.video.writing import remove_leftovers, replacing
 
-DAMAGES = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError)
-"""What the libraries raise of a file that is no checkpoint, or of other tensors."""
+DAMAGES = (OSError, RuntimeError)
+"""What is raised of a file that is no checkpoint, or of other tensors."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,12 @@ class RunFolder:
         """
         if self.checkpoint.exists():
             try:
-                self._check_content(about_checkpoint(self.checkpoint)["content"])
+                content = about_checkpoint(self.checkpoint).get("content")
+                if not isinstance(content, dict):
+                    raise RuntimeError("it does not say of what run it is")
             except DAMAGES as error:
                 raise self._damaged(error) from error
+            self._check_content(content)
 
     def resume(self, trained: Stateful, optimizer: Optimizer, most: int) -> tuple[int, dict[str, Any]]:
         """Take over the checkpoint, if there is one; returns the steps that are done and what else was saved.
@@ -114,7 +115,8 @@ class RunFolder:
         )
 
     def _check_content(self, content: Mapping[str, Any]) -> None:
-        differing = sorted(name for name in {*content, *self.content} if content.get(name) != self.content.get(name))
+        differing = sorted(name for name in self.content if content.get(name) != self.content[name])
+        differing += [] if content.keys() <= self.content.keys() else ["other words"]
         if differing:
             raise MotionError(
                 f"{self.path} holds another run: its {', '.join(differing)} differ from what is asked for now; give another "
@@ -148,12 +150,12 @@ class RunFolder:
 
 def is_first_process() -> bool:
     """Whether this process is the one that writes, of those that a launcher started."""
-    return os.environ.get("RANK", "0") == "0"
+    return launched().rank == 0
 
 
 def processes() -> int:
     """How many processes a launcher started for this run."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return launched().processes
 
 
 @contextmanager
@@ -180,6 +182,12 @@ def opened(path: Path, content: Mapping[str, Any], wait: bool = False, is_needed
             folder.check()
         except OSError as error:
             raise _unwritable(path, error, "give another folder") from error
+        except MotionError:
+            if is_needed or not is_first_process():
+                raise
+            run_files.remove(path)
+            run_files.claim(path)
+            folder.notices.append(f"{folder.checkpoint} was damaged; the run begins anew")
         yield folder
     if folder.removed:
         with suppress(OSError):  # as where another run has begun in it

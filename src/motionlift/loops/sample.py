@@ -196,7 +196,8 @@ def _guided_step(
     aim = replace(run.aim, step=index, reference=reference)
     positions = run.placed if positions is None else positions
     if settings.target == "saved":
-        positions = _saved_positions(run.casting, index)
+        casting = run.casting
+        positions = saved_positions(casting.motion, index, casting.model, casting.shape)
     elif run.needs.blocks or run.needs.output:
         positions = yield from _optimise(run, result, aim, injected, positions)
     with torch.no_grad(), run.held(level, injected):
@@ -229,17 +230,22 @@ def _predicted(run: _Run, latents: Latents, level: Level, output: Latents) -> Pr
     return Prediction(latents, level, output, *run.schedule.estimates(output, latents, level))
 
 
-def _saved_positions(casting: Casting, index: int) -> Positions:
-    found = names.saved_positions(casting.motion, index)
+def saved_positions(motion: Tensors, step: int, model: Model, shape: Shape) -> Positions:
+    """Positions that an earlier run left in a motion for a guided step.
+
+    Raises:
+        MotionError: there are none, or none that fit the model.
+    """
+    found = names.saved_positions(motion, step)
     if not found:
         raise MotionError(
-            f"the motion holds no saved positions for guided step {index + 1}; make them with target=positions and the same "
+            f"the motion holds no saved positions for guided step {step + 1}; make them with target=positions and the same "
             "steps and share, and keep that run's motion"
         )
-    needed = casting.model.positions(casting.shape)
+    needed = model.positions(shape)
     if {name: saved.shape for name, saved in found.items()} != {name: own.shape for name, own in needed.items()}:
         raise MotionError(
-            f"the saved positions of guided step {index + 1} do not fit {casting.model.about.name}: it needs "
+            f"the saved positions of guided step {step + 1} do not fit {model.about.name}: it needs "
             f"{', '.join(f'{name} {tuple(own.shape)}' for name, own in needed.items())}; make them anew with target=positions"
         )
     return {name: saved.to(needed[name].device) for name, saved in found.items()}

@@ -9,7 +9,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,16 @@ from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.schedule import Schedule
 from motionlift.core.tensors import Latents
-from motionlift.errors import DivergenceError, SettingError
+from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.loops.adapters import Tunable
 from motionlift.loops.interrupts import held_back
 from motionlift.loops.run_folder import Row, RunFolder
 
 CHECKPOINT_EVERY = 50
 """Steps between checkpoints (ours)."""
+
+MOST_SCALE = 2.0**127
+"""Greatest number that the scale of losses in half precision is made of: single precision's (ours)."""
 
 _ONE_STEP = threading.Lock()
 """Held for a step by the run that takes it: PyTorch's own generator, which dropout draws from, is one for a whole process."""
@@ -83,12 +86,17 @@ def accelerated(job: Tuning) -> Accelerator:
     # A process keeps its first device, precision and accumulation otherwise; clearing them would take them from other runs.
     for shared in (PartialState, AcceleratorState, GradientState):
         shared._shared_state = type(shared._shared_state)()
-    accelerator = Accelerator(
-        mixed_precision=precision_of(job.settings, job.model),
-        cpu=job.model.about.device.type == "cpu",
-        gradient_accumulation_steps=job.settings.accumulation,
-        **logged,
-    )
+    try:
+        accelerator = Accelerator(
+            mixed_precision=precision_of(job.settings, job.model),
+            cpu=job.model.about.device.type == "cpu",
+            gradient_accumulation_steps=job.settings.accumulation,
+            **logged,
+        )
+    except ValueError as error:  # variables such as MASTER_ADDR that lack, or ACCELERATE_... that are wrong
+        raise SettingError(
+            f"accelerate cannot begin with this environment: {' '.join(str(error).split())[:200]}"
+        ) from error
     if logged:
         accelerator.init_trackers("events")
     return accelerator
@@ -112,16 +120,17 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
         accelerator = accelerated(job)
         prepared: AcceleratedOptimizer = accelerator.prepare(optimizer)  # pyright: ignore[reportAssignmentType]
     if accelerator.scaler is not None and "scaler" in about:
-        accelerator.scaler.load_state_dict(about["scaler"])
-    schedule, saved = job.model.schedule(job.settings.steps, job.shape), done
+        accelerator.scaler.load_state_dict(_scaler_state(about["scaler"], accelerator.scaler.state_dict()))
+    schedule, saved, is_whole = job.model.schedule(job.settings.steps, job.shape), done, True
     try:
         for index in range(done, total):
             began = time.perf_counter()
             with _ONE_STEP:
                 loss = _gradients(job, accelerator, schedule, index)
                 with held_back():  # else a stop between weights and count would take a step twice
+                    is_whole = False
                     _apply(job, accelerator, prepared, index)
-                    done = index + 1
+                    done, is_whole = index + 1, True
                     if job.folder is not None:
                         job.folder.log(Row(done, loss, time.perf_counter() - began))
             accelerator.log({"loss": loss}, step=done)
@@ -129,13 +138,29 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
                 saved = _save(job, accelerator, prepared, done)
             yield Step("tune", index, total, loss)
     except DivergenceError:
-        done = saved  # what came after may be no good
+        is_whole = False  # what came after the last checkpoint may be no good
         raise
     finally:
-        if saved < done:
+        if is_whole and saved < done:
             _save(job, accelerator, prepared, done)
         for tracker in accelerator.trackers:
             tracker.finish()
+
+
+def _scaler_state(told: Any, own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of the scale of losses in half precision.
+
+    Raises:
+        MotionError: it says something else.
+    """
+    if not isinstance(told, dict) or told.keys() != own.keys():
+        raise MotionError("the checkpoint does not say how losses are scaled; remove it to tune anew")
+    for name, value in told.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_SCALE:
+            raise MotionError(
+                f"the checkpoint says that {name} of the losses' scale is {str(value)[:40]!r}; remove it to tune anew"
+            )
+    return told
 
 
 def _save(job: Tuning, accelerator: Accelerator, optimizer: AcceleratedOptimizer, done: int) -> int:

@@ -1,7 +1,7 @@
 """Tune a model to a reference: the adapter, the folder that keeps the run, and previews on the way."""
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,11 @@ def tuned(
     with model.turn():
         adapter = Tunable(model.network, method.plan(model, settings), settings.tuning_seed, model.about.device)
     job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder)
-    for step in tune(job):
-        yield step
-        if folder is not None and is_first_process() and _is_due(step, previews):
-            yield from _preview(job, reference, folder.path / PREVIEWS / f"{step.index + 1:06}.png")
+    with closing(tune(job)) as steps:  # so that its checkpoint is written before anything else is put away
+        for step in steps:
+            yield step
+            if folder is not None and is_first_process() and _is_due(step, previews):
+                yield from _preview(job, reference, folder.path / PREVIEWS / f"{step.index + 1:06}.png")
     return {names.adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.tensors().items()}
 
 

@@ -75,6 +75,7 @@ class DiTFlow(Guide[DiTFlowSettings]):
     summary = "match where attention says each token goes (Attention Motion Flow)"
     Settings = DiTFlowSettings
     presets = PRESETS
+    holds = (DISPLACEMENT,)
 
     def needs(self, settings: DiTFlowSettings) -> Needs:
         """The attention of the blocks."""

@@ -18,6 +18,7 @@ from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.seen import Record
 from motionlift.core.settings import setting
+from motionlift.motion.names import CHANNELS, FEATURES
 from motionlift.signals.features import moft_loss, motion_channels, motion_features
 
 
@@ -47,6 +48,7 @@ class MOFT(Guide[MOFTSettings]):
     summary = "match features minus their mean over time, in the channels that carry motion (baseline)"
     Settings = MOFTSettings
     presets = PRESETS
+    holds = (FEATURES, CHANNELS)
 
     def needs(self, settings: MOFTSettings) -> Needs:
         """The features of the blocks."""

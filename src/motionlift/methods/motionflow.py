@@ -107,6 +107,7 @@ class MotionFlow(Guide[MotionFlowSettings]):
     summary = "pull the attention to new subjects into the masks of the reference's (inverts the reference)"
     Settings = MotionFlowSettings
     presets = PRESETS
+    holds = (MAPS, TEMPORAL)
 
     def settings(self, model: Model) -> MotionFlowSettings:
         """The paper's settings at the paper's places, or the table's row; sampling as the model needs it."""

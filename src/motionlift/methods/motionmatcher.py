@@ -21,6 +21,7 @@ from motionlift.core.schedule import Level
 from motionlift.core.seen import Projections, Recorded
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Latents
+from motionlift.motion.names import ADAPTER
 from motionlift.signals.at_once import used_at_once
 from motionlift.signals.attention_maps import cross_probabilities, temporal_probabilities
 
@@ -131,6 +132,7 @@ class MotionMatcher(Tuner[MotionMatcherSettings]):
     summary = "tune low-rank factors until what is predicted attends like the reference (inverts the reference)"
     Settings = MotionMatcherSettings
     presets = PRESETS
+    holds = (ADAPTER,)
 
     def settings(self, model: Model) -> MotionMatcherSettings:
         """The released settings at the released places, or the table's row; sampling as the model needs it."""

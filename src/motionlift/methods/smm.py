@@ -18,6 +18,7 @@ from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.seen import Record
 from motionlift.core.settings import setting
+from motionlift.motion.names import DIFFERENCES
 from motionlift.signals.features import smm_loss, spatial_mean_differences
 
 
@@ -45,6 +46,7 @@ class SMM(Guide[SMMSettings]):
     summary = "match frame-to-frame changes of spatially averaged features (baseline)"
     Settings = SMMSettings
     presets = PRESETS
+    holds = (DIFFERENCES,)
 
     def needs(self, settings: SMMSettings) -> Needs:
         """The features of the blocks."""

@@ -17,6 +17,7 @@ from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.settings import setting
 from motionlift.methods.captions import subject_and_action
+from motionlift.motion.names import ADAPTER
 from motionlift.signals.residuals import FORMS, residual_loss
 
 
@@ -75,6 +76,7 @@ class VMC(Tuner[VMCSettings]):
     summary = "tune the attention over time to the reference's changes of noise (inverts the reference)"
     Settings = VMCSettings
     presets = PRESETS
+    holds = (ADAPTER,)
 
     def check(self, model: Model, settings: VMCSettings) -> None:
         """Refuse a prompt that says nothing but looks.

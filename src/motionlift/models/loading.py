@@ -1,6 +1,5 @@
 """Models from names, folders and pipelines, ready to lift and to cast with."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,12 @@ from typing import Any
 import torch
 
 from motionlift.core.model import Model
+from motionlift.environment import launched
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
 from motionlift.models.parts import read_parts
-from motionlift.models.sources import Source, joined_sources
+from motionlift.models.sources import BUNDLED, Source, joined_sources
+from motionlift.models.words import read_plainly
 
 PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
 """Finds in the libraries' words that weights are there in no format that is read."""
@@ -29,7 +30,8 @@ CARD = "figures.json"
 def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
     """A model, ready to lift with and cast with.
 
-    A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before.
+    A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before. A
+    bundled model reads capital letters as small ones and punctuation as blanks.
 
     Args:
         model: a bundled name, a folder or hub name of a diffusers pipeline, a picture model and a motion adapter joined by a plus,
@@ -49,6 +51,10 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
     pipeline = _read(source, adapter, place, family)
     _check_parts(family, pipeline, source.name)
+    if (
+        Path(source.place).resolve().parent == BUNDLED
+    ):  # others know capital letters and punctuation, or are to be as they are
+        read_plainly(pipeline.tokenizer)
     return family(pipeline, str(model), place)
 
 
@@ -92,7 +98,7 @@ def device_named(name: str) -> torch.device:
 
 def _own_gpu() -> torch.device:
     """A GPU of this process's own, among several that a launcher started, as far as there are so many."""
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % max(1, torch.cuda.device_count()))
+    return torch.device("cuda", launched().local_rank % max(1, torch.cuda.device_count()))
 
 
 def _read(source: Source, adapter: str | None, device: torch.device, family: Any) -> Any:

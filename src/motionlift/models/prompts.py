@@ -12,7 +12,7 @@ import torch
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Shape
 from motionlift.errors import InputError, SettingError
-from motionlift.models.words import tokens_within
+from motionlift.models.words import bare, tokens_within
 
 REMEMBERED = 32
 """Prompts that a model remembers (ours: a few megabytes each at true size)."""
@@ -128,5 +128,6 @@ class Prompts:
         return tuple(place - laid.cut for place in found if first <= spans[place][0] < first + len(prompt))
 
     def unknown_words(self, prompt: str) -> list[str]:
-        """Words that the tokenizer lacks."""
-        return [word for word in prompt.split() if self._unknown(self._tokenizer, word)]
+        """Words that the tokenizer lacks, each once, without the punctuation around them."""
+        lacking = [word for word in prompt.split() if self._unknown(self._tokenizer, word)]
+        return [*dict.fromkeys(bare(word) or word for word in lacking)]

@@ -78,7 +78,7 @@ class PipelineModel(ABC):
         self._turns = Turns(self._networks, self._parts, device, self._changed)
 
     def _introduced(
-        self, name: str, variant: str, scheduling: Mapping[str, Any], fps: float, places: Sequence[str]
+        self, name: str, variant: str, scheduling: Mapping[str, Any], fps: float, widths: Mapping[str, int]
     ) -> About:
         """Facts about the model, whose codec is there by then; fields as :class:`motionlift.core.model.About` has them.
 
@@ -87,7 +87,7 @@ class PipelineModel(ABC):
             variant: which published model it is.
             scheduling: the configuration of the scheduler that it samples by.
             fps: its rate.
-            places: its blocks.
+            widths: channels of the features of its blocks, by their places.
         """
         vae = self._pipeline.vae
         configs = {"network": self._network.config, "autoencoder": vae.config, "scheduler": scheduling}
@@ -104,7 +104,8 @@ class PipelineModel(ABC):
             device=self._device,
             shape=self.codec.shape,
             fps=fps,
-            places=tuple(places),
+            places=tuple(widths),
+            widths=tuple(widths.values()),
             batched=not self._large,
             defaults=self.defaults.get(variant, {}),
         )

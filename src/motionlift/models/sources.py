@@ -10,7 +10,7 @@ from typing import Any
 
 from motionlift.errors import ModelError
 
-BUNDLED = Path(__file__).parents[1] / "world" / "weights"
+BUNDLED = Path(__file__).resolve().parents[1] / "world" / "weights"
 """Folder of the models that come with the package."""
 BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
 INDEX = "model_index.json"

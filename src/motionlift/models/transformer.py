@@ -182,9 +182,9 @@ class Transformer(PipelineModel):
         known = row.published.get(variant, Published({}))
         self.defaults = {variant: {**row.defaults, **known.defaults}}
         self.codec = self._coding(known)
-        places = [f"block {number}" for number in range(len(self._numbered(self._network)))]
+        widths = {f"block {number}": self._width for number in range(len(self._numbered(self._network)))}
         self.about = replace(
-            self._introduced(name, variant, self._scheduling(), known.fps or row.fps, places),
+            self._introduced(name, variant, self._scheduling(), known.fps or row.fps, widths),
             batched=bool(row.joined) and not self._large,
         )
         self.text = self._prompts()
@@ -252,6 +252,12 @@ class Transformer(PipelineModel):
         config = self._network.config
         own, time = config.patch_size, config.get("patch_size_t") or 1
         return tuple(own) if isinstance(own, (tuple, list)) else (time, own, own)
+
+    @property
+    def _width(self) -> int:
+        """Channels of a token."""
+        config = self._network.config
+        return config.get("model_dim") or config.num_attention_heads * config.attention_head_dim
 
     # What the pipeline is asked
 

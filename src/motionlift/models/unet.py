@@ -47,6 +47,8 @@ class Layer:
     """Self-attentions over frames, at one place."""
     after: nn.Module
     """The temporal transformer: what leaves it are the layer's features."""
+    width: int
+    """Their channels."""
 
 
 def layers_of(network: nn.Module, temporal_word: str) -> list[Layer]:
@@ -73,7 +75,8 @@ def layers_of(network: nn.Module, temporal_word: str) -> list[Layer]:
         after = network.get_submodule(name.replace("attentions", temporal_word))
         temporal: Any = after.get_submodule("transformer_blocks.0")
         both = (temporal.attn1, temporal.attn2)
-        own = Layer(place, name.partition(".attentions")[0], level, spatial.attn1, spatial.attn2, both, after)
+        width: Any = after.get_submodule("proj_out").out_features
+        own = Layer(place, name.partition(".attentions")[0], level, spatial.attn1, spatial.attn2, both, after, width)
         found.append(((order, number, int(layer)), own))
     return [layer for _, layer in sorted(found, key=lambda each: each[0])]
 
@@ -113,8 +116,8 @@ class FramewiseUNet(PipelineModel):
             using=self._turns.using,
             most=most_frames,
         )
-        places = [layer.place for layer in self._layers]
-        self.about = self._introduced(self._named, variant, self._scheduling, fps, places)
+        widths = {layer.place: layer.width for layer in self._layers}
+        self.about = self._introduced(self._named, variant, self._scheduling, fps, widths)
         self.text = self._reading(pipeline.tokenizer.model_max_length, _is_unknown)
 
     def _embedding(self, prompt: str) -> Tensor:

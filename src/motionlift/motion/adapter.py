@@ -5,19 +5,62 @@ product is added to the layer's weight (LoRA, Hu et al., 2106.09685, by peft); o
 itself.
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
 from motionlift.core.tensors import Tensors
+from motionlift.errors import MotionError
 
 DOWN, UP, DIFFERENCE = ".lora_A.weight", ".lora_B.weight", ".difference"
 """Ends of the names of an adapter's tensors; the first two are peft's."""
+ENDS = (DOWN, UP, DIFFERENCE)
 
 
 def with_end(adapter: Tensors, end: str) -> dict[str, Tensor]:
     """Tensors by their layer, of one kind."""
     return {name.removesuffix(end): tensor for name, tensor in adapter.items() if name.endswith(end)}
+
+
+def layer_of(name: str) -> str:
+    """The layer of a tensor's name, with the part of the pipeline before it."""
+    for end in ENDS:
+        if name.endswith(end):
+            return name.removesuffix(end)
+    return name
+
+
+def check_adapter(sizes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse what is no adapter; nothing at all is allowed.
+
+    Args:
+        sizes: of its tensors, by their names.
+
+    Raises:
+        MotionError: a name without a layer or a known end, a tensor that is no matrix, a factor without the other, a layer with
+            factors and a difference, or factors of different ranks.
+    """
+    for name, own in sizes.items():
+        if not name.endswith(ENDS) or not layer_of(name):
+            raise MotionError(
+                f"the adapter holds {name[:100]!r}; allowed is the name of a layer with {', '.join(ENDS)}: lift it again"
+            )
+        if len(own) != 2 or not all(own):
+            raise MotionError(f"the adapter's {name[:100]!r} is of {own}; allowed are rows and columns: lift it again")
+    downs, ups, differences = (
+        {name.removesuffix(end): own for name, own in sizes.items() if name.endswith(end)} for end in ENDS
+    )
+    for layer in {*downs, *ups} - ({*downs} & {*ups}):
+        raise MotionError(f"the adapter's layer {layer[:100]!r} has one factor without the other; lift it again")
+    for layer in {*downs} & {*differences}:
+        raise MotionError(f"the adapter's layer {layer[:100]!r} has factors and a difference; lift it again")
+    ranks = {own[0] for own in downs.values()} | {own[1] for own in ups.values()}
+    if len(ranks) > 1:
+        raise MotionError(
+            f"the adapter's layers have factors of different ranks, {min(ranks)} to {max(ranks)}; lift it again"
+        )
 
 
 def low_rank(adapter: Tensors, rank: int) -> tuple[dict[str, Tensor], float]:

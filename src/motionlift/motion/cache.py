@@ -48,6 +48,10 @@ KEPT = "motionlift_cache"
 NAME = re.compile(r"[0-9a-f]{64}")
 """Names of what is kept, as :func:`key` gives them."""
 
+WORD_LINE = "A command of motionlift is at work, or was killed; begun at:"
+WORD = opened_by("word of a command at work", ".word", WORD_LINE)
+"""The mark of what commands leave while they are at work."""
+
 
 @dataclass(frozen=True)
 class CacheState:
@@ -78,6 +82,18 @@ def folder() -> Path:
 def runs() -> Path:
     """Where tuning runs are kept until they are done."""
     return folder().parent / "runs"
+
+
+def at_work() -> Path:
+    """Where commands leave word while they are at work."""
+    return folder().parent / "at-work"
+
+
+def words() -> list[Path]:
+    """What commands left there that are at work, or were killed."""
+    with suppress(OSError):
+        return [path for path in at_work().iterdir() if path.suffix == WORD.suffixes[0] and WORD.wrote(path)]
+    return []
 
 
 def run_place(name: str) -> Path:
@@ -137,6 +153,11 @@ def find(name: str) -> Found:
     with suppress(OSError):  # as in a cache that may only be read
         os.utime(path)
     return Found(motion)
+
+
+def holds(name: str) -> bool:
+    """Whether a motion is kept under a name."""
+    return (folder() / (name + SUFFIX)).is_file()
 
 
 def keep(name: str, motion: Motion) -> tuple[str, ...]:
@@ -365,5 +386,8 @@ def clear() -> CacheState:
         _remove_run(kept.path)
     for place in (folder(), runs()):
         remove_leftovers(place)
+    for word in words():  # of runs that were killed; one at work goes on without
+        with suppress(OSError):
+            word.unlink()
     after = state()
     return replace(before, runs=before.runs - after.runs, run_bytes=before.run_bytes - after.run_bytes)

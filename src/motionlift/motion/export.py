@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from motionlift.errors import MotionError, SettingError
-from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, low_rank
+from motionlift.motion.adapter import DIFFERENCE, check_adapter, layer_of, low_rank
 from motionlift.motion.file import Motion, write_tensors
 from motionlift.video.marks import ADAPTER, KEY
 from motionlift.video.writing import replacing
@@ -18,6 +18,8 @@ from motionlift.video.writing import replacing
 READERS = ("diffusers", "comfyui", "peft")
 """Who can read an export: ``CogVideoXPipeline.load_lora_weights``; ComfyUI's core, for CogVideoX; peft's own
 ``set_peft_model_state_dict``, onto any network."""
+MOST_RANK = 1024
+"""Greatest rank of the factors that are written (ours)."""
 WHOLE_READERS = ("comfyui",)
 """Those that load differences of weights as they are."""
 COGVIDEOX = re.compile(r"transformer\.transformer_blocks\.(?P<block>\d+)\.(?P<layer>.+)")
@@ -61,7 +63,7 @@ def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict
         :func:`motionlift.motion.adapter.low_rank` says.
 
     Raises:
-        MotionError: the motion was not tuned, or the reader loads nothing into its model.
+        MotionError: the motion was not tuned, holds what is no adapter, or the reader loads nothing into its model.
         SettingError: another reader, or a rank that is missing or not needed.
     """
     check_reader(reader)
@@ -70,6 +72,10 @@ def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict
         raise MotionError(
             f"a motion of {motion.method} holds no adapter; lift one with a method that tunes: vmc, motionmatcher"
         )
+    check_adapter({name: tuple(tensor.shape) for name, tensor in adapter.items()})
+    for name, tensor in adapter.items():
+        if not tensor.isfinite().all():
+            raise MotionError(f"the adapter's {name[:100]!r} holds numbers that are not finite; lift it again")
     _check_model(motion, adapter, reader)
     _check_rank(adapter, reader, rank)
     missed = None
@@ -82,7 +88,7 @@ def _check_model(motion: Motion, adapter: Mapping[str, Tensor], reader: str) -> 
     """Refuse layers that a reader does not load."""
     if reader == "peft":
         return
-    strange = [layer for layer in map(_layer, adapter) if not _is_known(layer)]
+    strange = [layer for layer in map(layer_of, adapter) if not _is_known(layer)]
     if strange:
         raise MotionError(
             f"{reader} loads adapters of CogVideoX alone, and the motion's, of {motion.model}, has layers such as "
@@ -95,15 +101,10 @@ def _is_known(layer: str) -> bool:
     return found is not None and found["layer"] in COMFYUI_LAYERS
 
 
-def _layer(name: str) -> str:
-    """The layer of a tensor's name."""
-    for end in (DOWN, UP, DIFFERENCE):
-        name = name.removesuffix(end)
-    return name
-
-
 def _check_rank(adapter: Mapping[str, Tensor], reader: str, rank: int | None) -> None:
     differences = any(name.endswith(DIFFERENCE) for name in adapter)
+    if rank is not None and (type(rank) is not int or not 1 <= rank <= MOST_RANK):
+        raise SettingError(f"rank is {str(rank)[:40]}; allowed is a whole number from 1 to {MOST_RANK}")
     if rank is not None and not differences:
         raise SettingError("the adapter has factors already, and no rank to choose; leave the rank out")
     if differences and rank is None and reader not in WHOLE_READERS:
@@ -116,7 +117,7 @@ def _renamed(name: str, reader: str) -> str:
     """A tensor's name as a reader has it."""
     if reader == "diffusers":
         return name
-    layer = _layer(name)
+    layer = layer_of(name)
     end = name.removeprefix(layer)
     if reader == "peft":
         return layer.partition(".")[2] + end

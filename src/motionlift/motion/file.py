@@ -5,8 +5,9 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from motionlift.core.lattice import Lattice, Shape, halved
+from motionlift.core.lattice import Lattice, Shape
 from motionlift.errors import MotionError
 from motionlift.motion import names
+from motionlift.motion.checking import Header, check_headers
 from motionlift.video.limits import RATES
 from motionlift.video.marks import MOTION
 from motionlift.video.writing import replacing
@@ -41,8 +43,10 @@ MOST_BYTES = 8 * 2**30
 """Largest motion file that is opened (ours)."""
 KEY = "motionlift"
 SUFFIX = ".safetensors"
-DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int32)
-"""Types of numbers in a motion file: latents, fields and features, and the numbers of channels."""
+MOST_HEADER = 16 * 2**20
+"""Most bytes of a file's header that are read (ours: an adapter of a large model takes a fraction of it)."""
+AT_ONCE = 2**22
+"""So many numbers are looked at together (ours)."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ class Motion:
         """Read a motion file.
 
         Raises:
-            MotionError: it is missing, damaged, too large, not a motion, or of a later format.
+            MotionError: it is missing, damaged, too large, not a motion, of a later format, or holds tensors that no motion has:
+                types and sizes are looked at before anything is read.
         """
         file = Path(path)
         try:
@@ -136,16 +141,55 @@ class Motion:
             raise MotionError(f"{str(path)!r} {what}; give a motion file made by motionlift lift")
         if size > MOST_BYTES:
             raise MotionError(f"{file} has {size} bytes; at most {MOST_BYTES} are read")
+        _check_header(file)
         try:
             with safe_open(file, framework="pt") as opened:
                 about = (opened.metadata() or {}).get(KEY)
                 if about is None:
                     raise MotionError(f"{file} is a safetensors file but no motion; give one made by motionlift lift")
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}
+                motion = _parsed(file, about)
+                headers = {name: _header(opened.get_slice(name)) for name in opened.keys()}
+                _check(file, lambda: check_headers(headers, motion.lattice, motion.settings))
+                tensors = {name: opened.get_tensor(name) for name in headers}
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise MotionError(f"{file} is damaged or no motion file ({reason}); lift the motion again") from error
-        return _parsed(file, about, tensors)
+        for name, tensor in tensors.items():
+            _check(file, partial(_check_numbers, name, tensor))
+        return replace(motion, tensors=tensors)
+
+
+def _check_header(file: Path) -> None:
+    """Refuse a header that no motion has; it is read whole otherwise.
+
+    Raises:
+        MotionError: it is too long.
+    """
+    try:
+        with file.open("rb") as opened:
+            told = int.from_bytes(opened.read(8), "little")
+    except OSError as error:
+        raise MotionError(f"{file} cannot be read ({error.strerror}); give a motion file") from error
+    if told > MOST_HEADER:
+        raise MotionError(
+            f"{file} is damaged or no motion file: its header tells {told} bytes, and at most {MOST_HEADER} are read; lift the "
+            "motion again"
+        )
+
+
+def _header(told: Any) -> Header:
+    """What the header says of a tensor, of which nothing is read."""
+    kind, sizes = str(told.get_dtype()), tuple(told.get_shape())
+    bits = re.search(r"\d+", kind)
+    return Header(kind, sizes, math.prod(sizes) * int(bits[0] if bits else 8) // 8)
+
+
+def _check(file: Path, check: Callable[[], None]) -> None:
+    """Name the file in a refusal."""
+    try:
+        check()
+    except MotionError as error:
+        raise MotionError(f"{file}: {error}") from error
 
 
 def write_motion(path: Path, motion: Motion, more: Mapping[str, str] | None = None) -> None:
@@ -185,13 +229,13 @@ def _system_error(error: SafetensorError) -> OSError:
     return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
-def _parsed(file: Path, about: str, tensors: Mapping[str, Tensor]) -> Motion:
-    """A motion from its metadata and tensors, checked."""
+def _parsed(file: Path, about: str) -> Motion:
+    """A motion from its metadata, without its tensors."""
     try:
         told = json.loads(about)
         _check_format(file, told)
         motion = Motion(
-            tensors=tensors,
+            tensors={},
             method=_text(told["method"]),
             settings={_text(name): _setting(value) for name, value in told["settings"].items()},
             model=_text(told["model"]),
@@ -205,8 +249,6 @@ def _parsed(file: Path, about: str, tensors: Mapping[str, Tensor]) -> Motion:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MotionError(f"{file} does not say what a motion must say ({reason}); lift the motion again") from error
-    for name, tensor in tensors.items():
-        _check_tensor(file, name, tensor, motion.lattice)
     return motion
 
 
@@ -255,29 +297,14 @@ def _size(value: Any) -> int:
     return value
 
 
-def _check_tensor(file: Path, name: str, tensor: Tensor, lattice: Lattice) -> None:
-    """Refuse what the table of names does not allow; names that it lacks may be of any size."""
+def _check_numbers(name: str, tensor: Tensor) -> None:
+    """Refuse numbers that the table of names does not allow, a part at a time."""
     kind = names.Name.parsed(name).kind
-    if tensor.dtype not in DTYPES or (kind is not None and kind.whole == tensor.is_floating_point()):
-        raise MotionError(
-            f"{file} holds {name[:40]!r} of type {tensor.dtype}, which no motion has; lift the motion again"
-        )
-    if kind is not None and kind.word == names.DISPLACEMENT:
-        _check_field(file, tensor, lattice)
-    known = torch.isfinite(tensor)
-    if kind is not None and kind.unknown:
-        known |= tensor.isnan()
-    if not known.all():
-        raise MotionError(f"{file} holds numbers that are not finite in {name[:40]!r}; lift the motion again")
-    if kind is not None and kind.axes is not None and tensor.ndim != len(kind.axes.split()):
-        raise MotionError(
-            f"{file} holds {name[:40]!r} with {tensor.ndim} axes; a motion has {kind.axes} there: lift the motion again"
-        )
-
-
-def _check_field(file: Path, field: Tensor, lattice: Lattice) -> None:
-    """Refuse a displacement of another lattice."""
-    expected = {(own.frames, own.frames, own.area, 2) for own in halved(lattice)}
-    if tuple(field.shape) not in expected:
-        finest = (lattice.frames, lattice.frames, lattice.area, 2)
-        raise MotionError(f"{file} holds a displacement of {tuple(field.shape)}; its lattice {lattice} needs {finest}")
+    for part in tensor.reshape(-1).split(AT_ONCE):
+        known = torch.isfinite(part)
+        if kind is not None and kind.unknown:
+            known |= part.isnan()
+        if not known.all():
+            raise MotionError(f"the motion holds numbers that are not finite in {name[:40]!r}: lift it again")
+    if kind is not None and kind.word == names.CHANNELS and ((tensor < 0).any() or len(tensor.unique()) < len(tensor)):
+        raise MotionError(f"the motion holds numbers in {name[:40]!r} that are no channels, each once: lift it again")

@@ -1,11 +1,13 @@
 """The names of the tensors of a motion: one table of what they hold, who writes and who reads them.
 
 A name is words joined by dots: what it is, then of what, such as ``displacement.15`` or ``positions.0.table``. A method may bring
-names that are not in the table; of those, only type and finiteness are checked, and ``what.block`` and ``what`` are understood.
+names that are not in the table; of those, only type, finiteness and how much they hold are checked, and ``what.block`` and ``what``
+are understood.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -13,7 +15,10 @@ from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import MotionError
 
 LATENTS, DISPLACEMENT, MAPS, TEMPORAL = "latents", "displacement", "maps", "temporal"
+DIFFERENCES, FEATURES, CHANNELS = "differences", "features", "channels"
 POSITIONS, ADAPTER = "positions", "adapter"
+
+Named = TypeVar("Named")
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,11 @@ class Kind:
     of: tuple[str, ...]
     """What the words after it say; the last may have dots within."""
     axes: str | None
-    """Axes, in the legend of :mod:`motionlift.core.tensors`; None where they are the model's own matter. Edits go by them:
-    ``token`` counts the tokens of one frame, row by row; ``h w`` last are rows and columns; ``2`` last is a vector, x then y."""
+    """Axes; None where they are the model's own matter. How many of each there are, :mod:`motionlift.motion.checking` says.
+
+    Those of latents are in the legend of :mod:`motionlift.core.tensors`; ``frame``, ``row``, ``column``, ``token`` (of one frame,
+    row by row) and ``tokens`` (of all) are a block's lattice. Edits go by them: ``token``, rows and columns last, and ``2`` last, a
+    vector, x then y."""
     writer: str
     """Who writes it."""
     reader: str
@@ -53,10 +61,16 @@ KINDS: Mapping[str, Kind] = {
             unknown=True,
             shared=True,
         ),
-        Kind("differences", ("block",), "pairs channels", "smm: means of each two frames", "smm's loss"),
-        Kind("features", ("block",), "tokens chosen", "moft: features less their mean over time", "moft's loss"),
-        Kind("channels", ("block",), "chosen", "moft: numbers of the chosen channels", "moft's loss", whole=True),
-        Kind(MAPS, ("block",), "steps words f h w", "motionflow: attention to words", "motionflow's loss; drawing"),
+        Kind(DIFFERENCES, ("block",), "pairs channels", "smm: means of each two frames", "smm's loss"),
+        Kind(FEATURES, ("block",), "tokens chosen", "moft: features less their mean over time", "moft's loss"),
+        Kind(CHANNELS, ("block",), "chosen", "moft: numbers of the chosen channels", "moft's loss", whole=True),
+        Kind(
+            MAPS,
+            ("block",),
+            "steps words frame row column",
+            "motionflow: attention to words",
+            "motionflow's loss; drawing",
+        ),
         Kind(TEMPORAL, ("block",), "steps token frame frame", "motionflow: attention over time", "motionflow's loss"),
         Kind(POSITIONS, ("step", "name"), None, "sampling with target=positions", "sampling with target=saved"),
         Kind(ADAPTER, ("part", "layer"), "rows columns", "tuning", "sampling of what was tuned; export"),
@@ -96,11 +110,6 @@ class Name:
         """The block that it is of, if it is of one."""
         of_block = self.word not in KINDS or KINDS[self.word].of == ("block",)
         return int(self.rest) if of_block and _is_number(self.rest) else None
-
-    @property
-    def serves_every_block(self) -> bool:
-        """Whether it is of all blocks at once."""
-        return not self.rest and (self.word not in KINDS or KINDS[self.word].shared)
 
 
 def _is_number(word: str) -> bool:
@@ -150,24 +159,15 @@ def by_block(tensors: Tensors, word: str) -> dict[int | None, Tensor]:
     return dict(sorted(found.items(), key=lambda item: -1 if item[0] is None else item[0]))
 
 
-def lacking_blocks(tensors: Tensors, blocks: Sequence[int]) -> list[int]:
-    """Those of some blocks of which there is nothing."""
-    names = [Name.parsed(name) for name in tensors]
-    if any(name.serves_every_block for name in names):
-        return []
-    held = {name.block for name in names}
-    return [block for block in blocks if block not in held]
-
-
 def saved_positions(tensors: Tensors, step: int) -> dict[str, Tensor]:
     """Positional tensors that were optimised in a guided step, by the model's names; none where none were kept."""
     return _within(tensors, f"{POSITIONS}.{step}.")
 
 
-def adapter(tensors: Tensors) -> dict[str, Tensor]:
-    """The tensors of an adapter, by the pipeline's part and the layer in it; none where nothing was tuned."""
+def adapter(tensors: Mapping[str, Named]) -> dict[str, Named]:
+    """The tensors of an adapter, or what is told of them, by the pipeline's part and the layer in it; none of none."""
     return _within(tensors, f"{ADAPTER}.")
 
 
-def _within(tensors: Tensors, start: str) -> dict[str, Tensor]:
+def _within(tensors: Mapping[str, Named], start: str) -> dict[str, Named]:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from motionlift.errors import OutputError
-from motionlift.motion.lock import LOCK
+from motionlift.motion.lock import LOCK, check_lock
 from motionlift.video.marks import CHECKPOINT as CHECKPOINT_KIND
-from motionlift.video.marks import SHEET, opened_by, table_of
+from motionlift.video.marks import FOREIGN, SHEET, header_of, opened_by, table_of
 from motionlift.video.writing import TEMPORARY, remove_leftovers, replacing
 
 CHECKPOINT, LOSSES, PREVIEWS = "checkpoint.safetensors", "loss.csv", "previews"
@@ -29,20 +29,33 @@ EARLIER_LEFTOVER = "checkpoint.partial"
 """What versions without a marker left of a checkpoint when they were killed."""
 
 
-def claim(path: Path) -> None:
-    """Mark a folder as that of a run, unless something lies in it that a run would replace and that no run wrote.
+def check_folder(path: Path) -> None:
+    """Refuse a folder in which something lies that a run would replace and that no run wrote.
 
     A folder of a version without markers is told by its checkpoint. What else lies in the folder is left alone.
 
     Raises:
-        OutputError: such a file, which is named; or the folder cannot be written.
+        OutputError: such a file, which is named; or the folder cannot be read.
     """
-    is_ours = is_marked(path)
-    for name in (MARKER, CHECKPOINT, LOSSES, PREVIEWS, EARLIER_LEFTOVER):
-        if os.path.lexists(path / name) and not (is_ours and _fits(path / name)):
-            raise OutputError(
-                f"{path / name} is not what a tuning run of motionlift wrote in this folder; give another folder, or remove it"
-            )
+    try:
+        check_lock(path)
+        is_ours = is_marked(path)
+        for name in (MARKER, CHECKPOINT, LOSSES, PREVIEWS, EARLIER_LEFTOVER):
+            if os.path.lexists(path / name) and not (is_ours and _fits(path / name)):
+                raise OutputError(
+                    f"{path / name} is not what a tuning run of motionlift wrote in this folder; give another folder, or remove it"
+                )
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}; give another folder") from error
+
+
+def claim(path: Path) -> None:
+    """Mark a folder as that of a run.
+
+    Raises:
+        OutputError: as :func:`check_folder`; or the folder cannot be written.
+    """
+    check_folder(path)
     if not (path / MARKER).exists():
         with replacing(path / MARKER, MARKED) as partial:
             partial.write_text(f"{MARKER_TEXT}\n", encoding="utf-8")
@@ -71,9 +84,11 @@ def is_run(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove what a run wrote from a folder that this process holds, but for the lock; all else stays."""
+    """Remove what a run wrote from a folder of the cache that this process holds, but for the lock; all else stays."""
     if not is_run(path):
         return
+    if MARKED.wrote(path / MARKER) and _is_broken(path / CHECKPOINT):
+        _unlink(path / CHECKPOINT)
     remove_leftovers(path, all_of_them=True)
     previews = path / PREVIEWS
     if previews.is_dir() and not previews.is_symlink():
@@ -89,6 +104,15 @@ def remove(path: Path) -> None:
     _unlink(path / EARLIER_LEFTOVER)
     if (path / ".lock").is_file() and not (path / ".lock").stat().st_size:
         _unlink(path / ".lock")
+
+
+def _is_broken(path: Path) -> bool:
+    """Whether a checkpoint can no longer be read."""
+    try:
+        header_of(path)
+    except FOREIGN:
+        return True
+    return False
 
 
 def _unlink(path: Path) -> None:

@@ -198,7 +198,7 @@ def remove_leftovers(folder: Path, all_of_them: bool = False) -> None:
 
 def _is_left(path: Path, named: re.Match[str]) -> bool:
     """Whether nobody writes a file any more."""
-    if named["machine"] == _machine():
+    if named["machine"] == _machine() and os.name == "posix":  # elsewhere the question would end the process
         try:
             os.kill(int(named["process"]), 0)
         except (ProcessLookupError, OverflowError):
@@ -213,7 +213,10 @@ def _machine() -> str:
     """Where the numbers of processes mean the same: one start of one machine, and one container on it."""
     told = [platform.node()]
     with suppress(OSError):
-        told += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+        told += [
+            Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8"),
+            str(Path("/proc/self/ns/pid").readlink()),
+        ]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
 
 

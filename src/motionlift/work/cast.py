@@ -96,7 +96,8 @@ def transferred(job: Job, reference: str | Path | Clip, how: Lifting, advance: A
     costs = Costs(job.model)
     with resting(job.model):
         found = lifted(job, reference, how, costs, advance)
-        return casted(job, found.motion, costs, advance, found.reference)
+        with found.staying():
+            return casted(job, found.motion, costs, advance, found.reference)
 
 
 def interpolation(model: Any, factor: int) -> Stage:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from motionlift.methods import method as method_named
+from motionlift.motion.checking import check_held
 from motionlift.motion.edits import edit_named
 from motionlift.motion.file import Motion
 
@@ -18,9 +19,11 @@ def edit(motion: Motion, name: str) -> Motion:
         name: of the edit, such as ``mirror``.
 
     Raises:
-        MotionError: the method cannot say what becomes of its motion.
+        MotionError: the method cannot say what becomes of its motion, or the motion lacks latents.
         SettingError: there is no such edit.
     """
     chosen = edit_named(name)
-    tensors = method_named(motion.method).edited(motion.tensors, chosen, motion.lattice)
+    method = method_named(motion.method)
+    check_held(motion.tensors, method.holds, ())
+    tensors = method.edited(motion.tensors, chosen, motion.lattice)
     return replace(motion, tensors=tensors, edits=(*motion.edits, chosen.name))

@@ -16,7 +16,8 @@ from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.tensors import INVERTED
-from motionlift.errors import OutputError, SettingError, Stopped
+from motionlift.environment import launched
+from motionlift.errors import OutputError, SettingError, Stopped, staying
 from motionlift.loops import run_folder, tuning
 from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
@@ -60,6 +61,21 @@ class Lifted:
     """The reference at the model's size."""
     from_cache: bool
     """Whether the motion came from the cache."""
+    stays: str = ""
+    """What is kept of it apart from this, where something is, should the work that follows be stopped."""
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Say what stays of the motion where the work within, which is to write it or what it makes, is stopped.
+
+        Raises:
+            Stopped: it was, and something stays.
+        """
+        if not self.stays:
+            yield
+            return
+        with staying(lambda: f"nothing was written, but {self.stays}; the same command goes on from there"):
+            yield
 
 
 def ignore(step: Step) -> None:
@@ -170,13 +186,21 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
                 costs.note(cache.keep(name, motion))
         if folder is not None and how.folder is None:
             folder.remove()
-    return Lifted(motion, clip, found.motion is not None)
+    return Lifted(motion, clip, found.motion is not None, _staying(how, name))
+
+
+def _staying(how: Lifting, name: str) -> str:
+    """What is kept of a motion that was lifted."""
+    if how.folder is not None:
+        return f"what was tuned stays in {how.folder}"
+    return "the lifted motion stays in the cache" if how.cached and cache.holds(name) else ""
 
 
 def _check_lifting(job: Job, how: Lifting) -> None:
     """Refuse before the network runs what can be refused then."""
+    launched()  # refuses what makes no sense now, not once the work is done
     if how.cached:
-        cache.most_bytes()  # refuses a bad cap now, not once the work is done
+        cache.most_bytes()  # likewise
     if how.folder is not None and not isinstance(job.method, Tuner):
         raise SettingError(f"{job.method.name} tunes nothing, so that there is no run to keep in {how.folder}")
     if how.previews and how.folder is None:

@@ -3,7 +3,7 @@
 :func:`ask` looks at what needs no model; :func:`prepare` at the rest, and gives a job that can be lifted and cast.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -13,15 +13,18 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
 from motionlift.core.model import Model, checked_model
-from motionlift.core.settings import read_values
+from motionlift.core.settings import is_text, read_values, with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import InputError, MotionError, SettingError
+from motionlift.loops.adapters import check_fit as check_adapter_fit
 from motionlift.loops.cascade import Stage, checked_stage
-from motionlift.loops.sample import guided_steps, word_places
+from motionlift.loops.sample import guided_steps, saved_positions, word_places
 from motionlift.loops.tune import precision_of
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.motion import names
+from motionlift.motion.adapter import layer_of
+from motionlift.motion.checking import check_block, check_held
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES, SIDES
@@ -32,6 +35,8 @@ SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
 """Settings that are prompts."""
+MOST_UNKNOWN = 20
+"""Most unknown words that a line names (ours: a model of few words may lack hundreds of a run's captions)."""
 MOST_LOOKED_AT = 2**28
 """Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 
@@ -83,6 +88,7 @@ def ask(
     prompt: str | None = None,
     seed: int = 0,
     motion: Motion | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Request:
     """Read what is asked for, and refuse what can be refused without a model.
 
@@ -92,17 +98,23 @@ def ask(
         prompt: what the video shows, where one is to be made.
         seed: seed of the starting noise.
         motion: one that is to be cast, whose settings are taken where none are given.
+        called: what settings are called in messages, where that is not their name.
 
     Raises:
         InputError: an empty prompt.
+        MotionError: the motion lacks what its method reads.
         SettingError: an unknown method or setting, a value that is not allowed, or a bad seed.
     """
     chosen = method_named(method)
     given = {**(motion.settings if motion is not None else {}), **(values or {})}
-    read = read_values(chosen.Settings, given)
+    read = read_values(chosen.Settings, given, called)
     if prompt is not None:
         check_prompt(prompt)
     check_seed(seed)
+    if motion is not None:
+        check_held(motion.tensors, chosen.holds, read.get("block", ()))
+        if read.get("inversion"):
+            _check_inverted(read.get("beta", 0), motion.tensors)
     return Request(chosen, read, prompt, seed)
 
 
@@ -157,9 +169,10 @@ def prepare(
     if motion is None:
         settings = _lifting(request.method, view, settings)
         if request.prompt is not None:
-            _check_holding(settings, {})
+            _check_holding(settings, {}, view, shape)
     else:
         _check_casting(request.method, motion, settings)
+        _check_tensors(request.method, motion, settings, view, shape)
     _check_mixed(request.method, mixed, view)
     if request.prompt is not None:
         _check_words(request, view, settings)
@@ -258,8 +271,6 @@ def _check_words(request: Request, model: Model, settings: Sampled) -> None:
 
 def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> None:
     """Refuse settings that do not go with a motion."""
-    if isinstance(method, Guide):
-        check_blocks(motion, method.blocks(settings))
     check_lifted(motion, settings)
     lifted_steps = motion.settings.get("steps", settings.steps)
     if settings.beta and settings.steps != lifted_steps:
@@ -267,11 +278,7 @@ def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> No
             f"steps is {settings.steps}, but the motion was inverted in {lifted_steps} steps, and beta asks for its noise: "
             f"lift it again with steps={settings.steps}"
         )
-    if settings.beta and INVERTED not in motion.tensors:
-        raise MotionError(
-            f"beta is {settings.beta}, but the motion holds no inverted noise: lift it again with inversion=true"
-        )
-    _check_holding(settings, motion.tensors)
+    _check_inverted(settings.beta, motion.tensors)
     if isinstance(settings, Guided) and settings.target == "saved" and settings.steps != lifted_steps:
         raise MotionError(
             f"the motion holds positions saved in {lifted_steps} steps, and steps is {settings.steps}, whose noise levels are "
@@ -279,20 +286,56 @@ def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> No
         )
 
 
-def _check_holding(settings: Sampled, motion: Tensors) -> None:
+def _check_inverted(beta: float, motion: Tensors) -> None:
+    """Refuse to begin with inverted noise that a motion has not."""
+    if beta and INVERTED not in motion:
+        raise MotionError(f"beta is {beta}, but the motion holds no inverted noise: lift it again with inversion=true")
+
+
+def _check_tensors(method: Method[Any], motion: Motion, settings: Sampled, model: Model, shape: Shape) -> None:
+    """Refuse tensors that a model cannot take: of other lattices than its blocks', of other channels, positions or layers.
+
+    Raises:
+        MotionError: there is one, or one is missing.
+    """
+    if isinstance(method, Tuner):
+        _check_adapter(method, motion, settings, model)
+        return
+    blocks = method.blocks(settings)
+    check_held(motion.tensors, method.holds, blocks)
+    for word in method.holds:
+        for block in blocks if names.KINDS[word].of == ("block",) else ():
+            tensor, width = names.of_block(motion.tensors, word, block), model.about.widths[block]
+            name = names.field_name(word, block)
+            check_block(name, tuple(tensor.shape), model.lattice(shape, block), width)
+            if word == names.CHANNELS and int(tensor.max()) >= width:
+                raise MotionError(
+                    f"the motion holds channels to {int(tensor.max())} in {name!r}, of {width}: lift it again"
+                )
+    _check_holding(settings, motion.tensors, model, shape)
+
+
+def _check_adapter(method: Tuner[Any], motion: Motion, settings: Sampled, model: Model) -> None:
+    """Refuse an adapter that is not of the layers that its method tunes."""
+    adapter = motion.adapter()
+    check_adapter_fit(model.network, adapter)
+    wanted, layers = set(method.plan(model, settings).layers), {layer_of(name) for name in adapter}
+    if layers != wanted:
+        raise MotionError(
+            f"the adapter holds {len(layers)} layers, of which {len(layers & wanted)} are among the {len(wanted)} that "
+            f"{method.name} tunes of {model.about.name}: lift the motion again"
+        )
+
+
+def _check_holding(settings: Sampled, motion: Tensors, model: Model, shape: Shape) -> None:
     """Refuse to reuse saved positions that a motion has not; one that is about to be lifted has none.
 
     Raises:
-        MotionError: it lacks those of a guided step.
+        MotionError: it lacks those of a guided step, or has those of another model.
     """
-    if not isinstance(settings, Guided) or settings.target != "saved":
-        return
-    lacking = [step for step in range(guided_steps(settings)) if not names.saved_positions(motion, step)]
-    if lacking:
-        raise MotionError(
-            f"the motion holds no saved positions for guided step {lacking[0] + 1}; make them with target=positions and the same "
-            "steps and share, and keep that run's motion"
-        )
+    if isinstance(settings, Guided) and settings.target == "saved":
+        for step in range(guided_steps(settings)):
+            saved_positions(motion, step, model, shape)
 
 
 def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], model: Model) -> None:
@@ -305,7 +348,8 @@ def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], mod
     if mixed and not isinstance(method, Tuner):
         raise SettingError(f"the motion is of {method.name}, which tunes nothing; only tuned motions can be mixed")
     for motion, strength in mixed:
-        if not isinstance(method_named(motion.method), Tuner):
+        tuner = method_named(motion.method)
+        if not isinstance(tuner, Tuner):
             raise MotionError(
                 f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
             )
@@ -313,6 +357,8 @@ def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], mod
             raise MotionError(
                 f"the motion was tuned on {motion.model} and does not fit {model.about.name}; mix motions of one model"
             )
+        check_held(motion.tensors, tuner.holds, ())
+        _check_adapter(tuner, motion, with_values(tuner.Settings(), motion.settings), model)
         if not 0 <= strength <= MOST_STRENGTH:
             raise SettingError(f"strength is {strength}; allowed is a number from 0 to {MOST_STRENGTH:g}")
 
@@ -326,6 +372,26 @@ def check_stages(job: Job, fps: float) -> None:
     shape = job.shape
     for stage in job.stages:
         shape, fps = stage.shaped(shape, fps, job.prompt)
+
+
+def unknown_words(job: Job) -> list[str]:
+    """A line for each prompt of a job with words that the model does not know: it can neither show nor find them."""
+    settings = job.settings
+    prompts = {"": job.prompt, " of the negative prompt": settings.negative_prompt} if job.prompt else {}
+    if job.motion is None:
+        prompts |= {" of the source prompt": settings.source_prompt}
+        prompts |= {" of the tuning prompt": settings.tuning_prompt} if isinstance(settings, Tuned) else {}
+    lines = [(unknown_line(job.model, [prompt]), kind) for kind, prompt in prompts.items()]
+    once = {line: f"{line}{kind}" for line, kind in reversed(lines) if line}
+    return [*reversed(once.values())]
+
+
+def unknown_line(model: Model, prompts: Iterable[str]) -> str:
+    """What is said of the words of some prompts that a model does not know; nothing where it knows them all."""
+    lacking = [*dict.fromkeys(word for prompt in prompts for word in model.text.unknown_words(prompt))]
+    more = f" and {len(lacking) - MOST_UNKNOWN} more" if len(lacking) > MOST_UNKNOWN else ""
+    named = ", ".join(lacking[:MOST_UNKNOWN])
+    return f"{model.about.name} does not know the word(s) {named}{more}" if lacking else ""
 
 
 def check_reference(path: str | Path) -> None:
@@ -356,6 +422,8 @@ def check_prompt(prompt: str) -> None:
         raise InputError(
             "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
         )
+    if not is_text(prompt):
+        raise InputError(f"the prompt {prompt[:200]!r} holds halves of letters; give text that can be written in UTF-8")
     if len(prompt) > MOST_PROMPT:
         raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")
 
@@ -398,18 +466,6 @@ def fitting_motion(motion: Motion, model: Model) -> Shape:
     """
     shape = motion.source.shape
     return model.codec.fitting(shape.frames, shape.height, shape.width)
-
-
-def check_blocks(motion: Motion, blocks: Sequence[int]) -> None:
-    """Refuse blocks that were not lifted.
-
-    Raises:
-        MotionError: the motion holds nothing of one.
-    """
-    lacking = names.lacking_blocks(motion.tensors, blocks)
-    if lacking:
-        told = ", ".join(map(str, lacking))
-        raise MotionError(f"the motion holds nothing of block {told}: lift it again with that block")
 
 
 def check_lifted(motion: Motion, settings: Sampled) -> None:

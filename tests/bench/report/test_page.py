@@ -435,3 +435,15 @@ def test_every_video_plays_to_its_end(chromium: Chromium, tmp_path: Path):
     assert all(each["starts"] >= 2 for each in first), "they begin again by themselves"
     starts = [each["starts"] for each in second]
     assert starts == [starts[0]] * 3 and starts[0] >= 1, "in a wall, all begin with the longest"
+
+
+@pytest.mark.parametrize("start", ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "\t=1", "\r=1", "\uff1d1"])
+def test_no_cell_of_a_table_is_run_by_a_spreadsheet(tmp_path: Path, start: str):
+    own = [record(start, number, {"aligned_error": error}) for number, error in enumerate((0.1, 0.2, 0.3))]
+    own += [record("none", number, {"aligned_error": error}) for number, error in enumerate((0.4, 0.5, 0.6))]
+    write_report(write(tmp_path, own), tmp_path / "page.html")
+    for name in ("page-means.csv", "page-pairs.csv"):
+        cells = [row["method"] for row in csv.DictReader((tmp_path / name).open(newline=""))]
+        assert f"'{start.strip()}" in cells and not {start, start.strip()} & {*cells}
+    pair = next(csv.DictReader((tmp_path / "page-pairs.csv").open(newline="")))
+    assert float(pair["difference"]) == pytest.approx(-0.3), "a number stays one"

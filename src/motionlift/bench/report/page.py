@@ -54,6 +54,9 @@ TABLES, MEANS_FILE, PAIRS_FILE, AGREEMENT_FILE = "-tables.md", "-means.csv", "-p
 MARKUP = re.compile(r"[\\`*\[\]#~$|]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.")
 """What Markdown may take for markup within a line, beside ``<``, ``>`` and ``&``; not the underscores within words, which are read
 as they are (CommonMark 0.31, and tables, strikethrough, formulas and bare links as GitHub has them)."""
+FORMULAS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What text begins with that spreadsheets take for a formula, the last four as wide characters; an apostrophe before it makes it
+text (OWASP, CSV Injection)."""
 HOMES = ("/root", r"/home/[^/\s]+", r"/Users/[^/\s]+")
 """Where home folders lie on Linux and macOS, as patterns."""
 
@@ -356,8 +359,16 @@ def agreements(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([head, *rows])
+    csv.writer(buffer, lineterminator="\n").writerows([head, *[map(_as_cell, row) for row in rows]])
     return buffer.getvalue()
+
+
+def _as_cell(value: Any) -> Any:
+    """A cell of one line that no spreadsheet runs; numbers, which are no text, stay as they are."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())  # a line that is broken off within a cell begins another one for some readers
+    return f"'{line}" if line.startswith(FORMULAS) else line
 
 
 def _versions(found: Sequence[Section]) -> str:

@@ -66,7 +66,7 @@ def _moved(name: str, tensor: Tensor, edit: Edit, words: Sequence[str], lattice:
         own = _lattice_of(name, tensor.shape[axis], lattice)
         spread = tensor.unflatten(axis, (own.height, own.width)).movedim((axis, axis + 1), (-2, -1))
         tensor = edit.places(spread).movedim((-2, -1), (axis, axis + 1)).flatten(axis, axis + 1)
-    elif axes[-2:] == ["h", "w"]:
+    elif axes[-2:] in (["h", "w"], ["row", "column"]):
         tensor = edit.places(tensor)
     return edit.vectors(tensor) if axes[-1] == "2" else tensor
 

@@ -1,0 +1,54 @@
+"""What the environment says of the processes that a launcher such as ``accelerate launch`` started."""
+
+import os
+from dataclasses import dataclass
+
+from motionlift.errors import SettingError
+
+NAMES = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1}
+"""The variables and the least value of each."""
+ADVICE = "start several processes by accelerate launch, which sets both, or unset them"
+MOST = 100_000
+"""Most processes of one run (ours: more than any launcher starts)."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """This process among those of one run."""
+
+    rank: int
+    """Its number: the first, 0, writes."""
+    local_rank: int
+    """Its number on its machine."""
+    processes: int
+    """How many there are."""
+
+
+def launched() -> Launched:
+    """This process among those that a launcher started, by ``RANK``, ``LOCAL_RANK`` and ``WORLD_SIZE``; alone without one.
+
+    Raises:
+        SettingError: one of them is no whole number, or they do not go together.
+    """
+    rank, local_rank, processes = (_whole(name, least) for name, least in NAMES.items())
+    if rank is None and (processes or 1) > 1:
+        raise SettingError(f"WORLD_SIZE is {processes}, but RANK is not set: {ADVICE}")
+    if processes is None and rank:
+        raise SettingError(
+            f"RANK is {rank}, so that another process would have to write, but WORLD_SIZE is not set: {ADVICE}"
+        )
+    if processes is not None and (rank or 0) >= processes:
+        raise SettingError(f"RANK is {rank}, but WORLD_SIZE is {processes}: ranks are counted from 0; {ADVICE}")
+    return Launched(rank or 0, local_rank or 0, processes or 1)
+
+
+def _whole(name: str, least: int) -> int | None:
+    """The whole number that a variable holds; None where it is not set."""
+    named = os.environ.get(name, "").strip()
+    if not named:
+        return None
+    if not (named.isascii() and named.isdecimal() and len(named) <= len(str(MOST)) and least <= int(named) <= MOST):
+        raise SettingError(
+            f"{name} is {named[:40]!r} in the environment; allowed is a whole number from {least} to {MOST}"
+        )
+    return int(named)

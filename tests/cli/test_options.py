@@ -1,0 +1,61 @@
+"""Options that are short for settings, and what is said where they are of no use."""
+
+import pytest
+
+from motionlift.cli.options import check_run, given_settings, mixed_of, text
+from motionlift.core.settings import read_values
+from motionlift.errors import SettingError
+from motionlift.methods import methods
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"pair": ["star=ring"]}, "--pair is of no use to smm; methods that take it: motionflow"),
+        ({"subject": ["star"]}, "--subject is of no use to smm; methods that take it: motionflow"),
+        ({"target": ["star"]}, "--target is of no use to smm; methods that take it: motionflow"),
+        ({"read": "flow"}, "--read is of no use to smm; methods that take it: ditflow"),
+        ({"strength": "1"}, "--strength is of no use to smm; methods that take it: motionmatcher, vmc"),
+    ],
+)
+def test_an_option_that_a_method_has_no_use_for_is_named_as_it_was_typed(options: dict, words: str):
+    with pytest.raises(SettingError, match=f"^{words}$"):
+        given_settings("smm", None, **options)
+
+
+@pytest.mark.parametrize("name", sorted(methods()))
+def test_what_every_method_takes(name: str):
+    given = given_settings(name, ["cfg=2"], steps="3", source_prompt="a star", negative_prompt="a dog", pair=None)
+    assert given.values == {"cfg": "2", "steps": "3", "source_prompt": "a star", "negative_prompt": "a dog"}
+    assert given.called["negative_prompt"] == "--negative-prompt" and "cfg" not in given.called
+
+
+def test_a_value_that_is_not_allowed_names_its_option_or_in_python_its_setting():
+    given = given_settings("vmc", ["cfg=x"], strength="9")
+    for values, words in (({"strength": "9"}, "--strength is '9'"), ({"cfg": "x"}, "cfg is 'x'")):
+        with pytest.raises(SettingError, match=words):
+            read_values(methods()["vmc"].Settings, values, given.called)
+    with pytest.raises(SettingError, match=r"^strength is '9'"):
+        read_values(methods()["vmc"].Settings, {"strength": "9"})
+
+
+def test_runs_and_mixtures_are_of_what_tunes(tmp_path):
+    for option, given in (("--run", (tmp_path, None)), ("--previews", (None, 1))):
+        with pytest.raises(
+            SettingError, match=f"^{option} is of no use to none; methods that take it: motionmatcher, vmc"
+        ):
+            check_run("none", *given)
+    with pytest.raises(SettingError, match=r"^--mix is of no use to ditflow"):
+        mixed_of("ditflow", ["a.safetensors"])
+    with pytest.raises(SettingError, match=r"--previews 2 are kept in the folder of a run; name one by --run"):
+        check_run("vmc", None, 2)
+    for strength in ("nan", "-1", "1e999", "", "x"):
+        with pytest.raises(
+            SettingError, match=f"the strength of --mix a={strength} is '{strength}'; allowed is a number"
+        ):
+            mixed_of("vmc", [f"a={strength}"])
+    assert [strength for _, strength in mixed_of("vmc", ["a", "b=0.5"])] == [1.0, 0.5]
+
+
+def test_text_is_put_together_of_its_bytes():
+    assert text("caf\udcc3\udca9") == text("café") == "café"
