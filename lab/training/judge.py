@@ -109,12 +109,8 @@ def save_judge(judge: Judge, path: Path) -> None:
 
 def _moment(scene: scenes.Scene, frame: int, empty: bool) -> scenes.Scene:
     """One frame of a scene as a scene of its own, without its objects if asked."""
-    chosen = slice(frame, frame + 1)
-    items = tuple(
-        replace(item, centre=item.centre[chosen], radius=item.radius[chosen], angle=item.angle[chosen])
-        for item in scene.objects
-    )
-    return replace(scene, objects=() if empty else items, pan=scene.pan[chosen], zoom=scene.zoom[chosen])
+    moment = scene.moments([frame])
+    return replace(moment, objects=()) if empty else moment
 
 
 def draw_batch(seed: int, step: int, size: int) -> tuple[Float[Tensor, "b 3 64 64"], Labels]:

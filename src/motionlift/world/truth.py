@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +119,7 @@ def _rendered(scene: Scene, side: int) -> Clip:
     run = max(1, PIXELS_AT_ONCE // side**2)
     pieces = []
     for start in range(0, scene.frames, run):
-        shown = slice(start, start + run)
-        items = tuple(
-            replace(item, centre=item.centre[shown], radius=item.radius[shown], angle=item.angle[shown])
-            for item in scene.objects
-        )
-        moment = replace(scene, objects=items, pan=scene.pan[shown], zoom=scene.zoom[shown])
+        moment = scene.moments(slice(start, start + run))
         pieces.append(render([moment], side, side).frames[0])
     return Clip.of(torch.cat(pieces), FPS)
 
