@@ -190,7 +190,10 @@ class Trial:
         return (self.place / "told").read_text()
 
     def temporary(self) -> list[Path]:
-        return [path for path in self.place.rglob("*") if path.name.endswith((".tmp", ".partial"))]
+        found = [
+            Path(folder, name) for folder, _, names in os.walk(self.place) for name in names
+        ]  # folders come and go
+        return [path for path in found if path.suffix in (".tmp", ".partial")]
 
     @contextlib.contextmanager
     def within(self) -> Iterator[None]:
