@@ -64,8 +64,8 @@ def write_world(
     seed: int,
     frames: int,
     side: int,
-    things: bool = False,
     advance: Callable[[int], None] = lambda done: None,
+    things: bool = False,
 ) -> None:
     """Write ``0000.mp4`` and ``0000.json``, and so on, each whole or not at all.
 
@@ -75,8 +75,8 @@ def write_world(
         seed: names the stream of scenes.
         frames: frames of each, at :data:`FPS`.
         side: height and width in pixels, even: an MP4 has no odd sides.
-        things: of :mod:`motionlift.world.named`, things on grounds that have names, and not of shapes on patterns.
         advance: called with how many are done, after each.
+        things: of :mod:`motionlift.world.named`, things on grounds that have names, and not of shapes on patterns.
 
     Raises:
         SettingError: an odd side.
