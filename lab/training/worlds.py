@@ -1,11 +1,12 @@
 """The two worlds that models learn from: shapes on patterns, and things and grounds that have names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from motionlift.world import named, scenes
+from motionlift.world.judge import CLASSES, NAMED_CLASSES
 from motionlift.world.places import PLACES
 from motionlift.world.scenes import Scene
 from motionlift.world.shapes import SHAPES
@@ -23,6 +24,11 @@ class World:
 
     draw: Callable[[int, int, int], Scene]
     """A scene of a stream: given its seed, its place in the stream, and how many frames."""
+    lone: Callable[[int, int, bool], Scene]
+    """A clip of one object: given its seed, its place in the stream, and whether its caption is one that is held out, in which
+    case the whole object is seen all the time."""
+    classes: Mapping[str, tuple[str, ...]]
+    """What a judge tells apart in it."""
     shapes: tuple[str, ...]
     """Names of all objects."""
     grounds: tuple[str, ...]
@@ -40,14 +46,32 @@ def _named_scene(seed: int, index: int, frames: int) -> Scene:
     if frames > 1:
         return named.sample_named(seed, index, frames)
     scene = named.sample_named(seed, index)
-    moment = SEEN_AT.get(scene.motion, int(np.random.default_rng([seed, index, STILL_STREAM]).integers(scene.frames)))
-    return scene.moments([moment])
+    drawn = int(np.random.default_rng([seed, index, STILL_STREAM]).integers(scene.frames))
+    return seen_moment(scene, drawn)
 
 
-SHAPES_WORLD = World(scenes.sample, tuple(SHAPES), tuple(scenes.BACKGROUNDS), lambda scene: scene.background.colour)
+def seen_moment(scene: Scene, drawn: int) -> Scene:
+    """The drawn frame of a scene as a scene of its own; or another in which the first object is seen."""
+    return scene.moments([SEEN_AT.get(scene.motion, drawn)])
+
+
+def _lone_shape(seed: int, index: int, unseen: bool) -> Scene:
+    return scenes.sample(seed, index, objects=1, unseen=unseen)
+
+
+def _lone_named(seed: int, index: int, unseen: bool) -> Scene:
+    motion = named.ALWAYS_SEEN[index % len(named.ALWAYS_SEEN)] if unseen else None
+    return named.sample_named(seed, index, objects=1, motion=motion, unseen=unseen)
+
+
+SHAPES_WORLD = World(
+    scenes.sample, _lone_shape, CLASSES, tuple(SHAPES), tuple(scenes.BACKGROUNDS), lambda scene: scene.background.colour
+)
 """Coloured shapes; of grounds their colours are told apart."""
 NAMED_WORLD = World(
     _named_scene,
+    _lone_named,
+    NAMED_CLASSES,
     (*SHAPES, *THINGS),
     (
         *(f"{pattern} {colour}" for pattern in scenes.PATTERNS for colour in scenes.BACKGROUNDS),
