@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from diffusers import AutoencoderKL, AutoencoderKLCogVideoX
+from diffusers import AutoencoderKL, AutoencoderKLWan
 from jaxtyping import Float
 from torch import Tensor
 
+from lab.training.worlds import SHAPES_WORLD, World
 from motionlift.world import scenes
 
 KL_WEIGHT = 1e-4
@@ -43,9 +44,11 @@ def stage_of(stages: Sequence[AutoencoderStage], step: int) -> AutoencoderStage:
     return stages[-1]
 
 
-def batch_pixels(seed: int, step: int, stage: AutoencoderStage, size: int) -> Float[Tensor, "b 3 f h w"]:
+def batch_pixels(
+    seed: int, step: int, stage: AutoencoderStage, size: int, world: World = SHAPES_WORLD
+) -> Float[Tensor, "b 3 f h w"]:
     """Videos in -1..1 for one step, the same for the same seed and step."""
-    drawn = [scenes.sample(seed, step * stage.clips + number, stage.frames) for number in range(stage.clips)]
+    drawn = [world.draw(seed, step * stage.clips + number, stage.frames) for number in range(stage.clips)]
     pixels = scenes.render(drawn, size, size).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     crops = []
@@ -68,11 +71,28 @@ def autoencoder_loss(
     posterior = vae.encode(pixels).latent_dist
     mean, deviation = posterior.mean.float(), posterior.std.float()
     latents = mean + deviation * torch.randn(mean.shape, generator=generator)
-    error = vae.decode(latents.to(pixels.dtype)).sample.float() - pixels
+    error = decode(vae, latents.to(pixels.dtype)).float() - pixels
     kl = 0.5 * (mean.square() + deviation.square() - 1 - 2 * deviation.log()).mean()
     squared = error.square().mean()
     loss = error.abs().mean() + 2 * squared + KL_WEIGHT * kl
     return loss, {"psnr": float(10 * torch.log10(4 / squared.detach())), "kl": float(kl.detach())}
+
+
+def decode(vae: Any, latents: Float[Tensor, "b c f h w"]) -> Tensor:
+    """Pixels of unscaled latents, in the autoencoder's own layout and not cut to -1..1.
+
+    ``AutoencoderKLWan.decode`` cuts them, and where it cuts no gradient comes back: a pixel too bright would stay so.
+    """
+    if not isinstance(vae, AutoencoderKLWan):
+        return vae.decode(latents).sample
+    vae.clear_cache()
+    hidden = vae.post_quant_conv(latents)
+    pieces = []
+    for number, piece in enumerate(hidden.split(1, dim=2)):
+        vae._conv_idx = [0]
+        pieces.append(vae.decoder(piece, feat_cache=vae._feat_map, feat_idx=vae._conv_idx, first_chunk=number == 0))
+    vae.clear_cache()
+    return torch.cat(pieces, dim=2)
 
 
 DECODER_STEPS, DECODER_CLIPS = 3000, 2
@@ -84,7 +104,7 @@ OBJECT_WEIGHT = 4.0
 
 
 def decoder_loss(
-    vae: AutoencoderKLCogVideoX,
+    vae: Any,
     latents: Float[Tensor, "b c f h w"],
     drawn: Sequence[scenes.Scene],
     size: int,
@@ -100,6 +120,6 @@ def decoder_loss(
     objects = rendering.masks.any(dim=1).float()
     weight = 1 + OBJECT_WEIGHT * functional.max_pool3d(objects, (1, 5, 5), 1, (0, 2, 2))[:, None]
     noise = LATENT_NOISE * torch.randn(latents.shape, generator=generator).to(latents)
-    error = vae.decode(latents + noise).sample.float() - pixels
+    error = decode(vae, latents + noise).float() - pixels
     loss = (weight * (error.abs() + 2 * error.square())).sum() / (weight.sum() * 3)
     return loss, {"psnr": float(10 * torch.log10(4 / error.detach().square().mean()))}

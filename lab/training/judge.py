@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from lab.training.worlds import NAMED_WORLD, SHAPES_WORLD, World, seen_moment
 from motionlift.errors import ModelError, MotionliftError, OutputError
 from motionlift.loops.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.world import scenes
-from motionlift.world.judge import CLASSES, SIDE, WEIGHTS, Judge, Judgement, judge_video, load_judge
+from motionlift.world.judge import SIDE, WEIGHTS, Judge, Judgement, judge_video, load_judge
 
 STEPS = 3600
 """Training steps (ours)."""
@@ -44,7 +45,7 @@ SAVE_EVERY = 200
 
 @dataclass(frozen=True)
 class Labels:
-    """Truth for a batch of frames, class numbers in the order of :data:`CLASSES`."""
+    """Truth for a batch of frames, class numbers in the order of the world's classes."""
 
     mask: Bool[Tensor, "b 64 64"]
     """Where the object is."""
@@ -109,15 +110,13 @@ def save_judge(judge: Judge, path: Path) -> None:
 
 def _moment(scene: scenes.Scene, frame: int, empty: bool) -> scenes.Scene:
     """One frame of a scene as a scene of its own, without its objects if asked."""
-    chosen = slice(frame, frame + 1)
-    items = tuple(
-        replace(item, centre=item.centre[chosen], radius=item.radius[chosen], angle=item.angle[chosen])
-        for item in scene.objects
-    )
-    return replace(scene, objects=() if empty else items, pan=scene.pan[chosen], zoom=scene.zoom[chosen])
+    moment = seen_moment(scene, frame)
+    return replace(moment, objects=()) if empty else moment
 
 
-def draw_batch(seed: int, step: int, size: int) -> tuple[Float[Tensor, "b 3 64 64"], Labels]:
+def draw_batch(
+    seed: int, step: int, size: int, world: World = SHAPES_WORLD
+) -> tuple[Float[Tensor, "b 3 64 64"], Labels]:
     """Clean frames in 0..1 and their truth for one step, the same for the same arguments.
 
     Each frame is taken at random from a clip of 17 frames of its own, so that turned, grown and zoomed objects are
@@ -128,17 +127,17 @@ def draw_batch(seed: int, step: int, size: int) -> tuple[Float[Tensor, "b 3 64 6
     empty[0] = False  # the renderer wants an object in at least one scene
     moments = torch.randint(17, (size,), generator=generator)
     drawn = [
-        _moment(scenes.sample(seed, step * size + number, objects=1), int(moments[number]), bool(empty[number]))
+        _moment(world.lone(seed, step * size + number, False), int(moments[number]), bool(empty[number]))
         for number in range(size)
     ]
     rendering = scenes.render(drawn, SIDE, SIDE)
-    numbers: dict[str, list[int]] = {name: [] for name in CLASSES}
+    numbers: dict[str, list[int]] = {name: [] for name in world.classes}
     for scene in drawn:
         item = scene.objects[0] if scene.objects else None
-        numbers["shape"].append(CLASSES["shape"].index(item.shape) if item else -1)
-        numbers["colour"].append(CLASSES["colour"].index(item.colour) if item else -1)
-        numbers["pattern"].append(CLASSES["pattern"].index(scene.background.pattern))
-        numbers["ground"].append(CLASSES["ground"].index(scene.background.colour))
+        numbers["shape"].append(world.classes["shape"].index(item.shape) if item else -1)
+        numbers["colour"].append(world.classes["colour"].index(item.colour) if item else -1)
+        numbers["pattern"].append(world.classes["pattern"].index(scene.background.pattern))
+        numbers["ground"].append(world.classes["ground"].index(scene.background.colour))
     labels = Labels(mask=rendering.masks[:, 0, 0], **{name: torch.tensor(value) for name, value in numbers.items()})
     return rendering.frames[:, 0].permute(0, 3, 1, 2) / 255, labels
 
@@ -163,7 +162,7 @@ def distort(frames: Float[Tensor, "b 3 h w"], generator: torch.Generator) -> Flo
 def judge_loss(judgement: Judgement, labels: Labels) -> Float[Tensor, ""]:
     """Cross-entropy of the four classes and, weighted, of the mask; classes numbered -1 are left out."""
     loss = MASK_WEIGHT * functional.binary_cross_entropy_with_logits(judgement.mask.float(), labels.mask.float())
-    for name in CLASSES:
+    for name in (each.name for each in fields(Labels) if each.name != "mask"):
         loss = loss + functional.cross_entropy(getattr(judgement, name).float(), getattr(labels, name), ignore_index=-1)
     return loss
 
@@ -181,6 +180,7 @@ def train(
     first: int = 0,
     batch: int = BATCH,
     seed: int = TRAINING_STREAM,
+    world: World = SHAPES_WORLD,
 ) -> Iterator[Progress]:
     """Train in place, yielding after each step.
 
@@ -188,7 +188,7 @@ def train(
     """
     for step in range(first, steps):
         judge.train()
-        frames, labels = draw_batch(seed, step, batch)
+        frames, labels = draw_batch(seed, step, batch, world)
         frames = distort(frames, torch.Generator().manual_seed(seed * 2_000_003 + step))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps)
@@ -207,7 +207,9 @@ def new_optimizer(judge: Judge) -> torch.optim.Optimizer:
     return torch.optim.AdamW(judge.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
 
 
-def measure(judge: Judge, clips: int, *, single: bool = False, seed: int = MEASURING_STREAM) -> Accuracy:
+def measure(
+    judge: Judge, clips: int, *, single: bool = False, seed: int = MEASURING_STREAM, world: World = SHAPES_WORLD
+) -> Accuracy:
     """Judge true renderings of held-out captions.
 
     Args:
@@ -215,11 +217,12 @@ def measure(judge: Judge, clips: int, *, single: bool = False, seed: int = MEASU
         clips: how many clips of 17 frames, at least one.
         single: show the judge only one frame of each clip, each in turn.
         seed: names the stream of clips.
+        world: what the clips are drawn from.
     """
-    right = dict.fromkeys(CLASSES, 0)
+    right = dict.fromkeys(world.classes, 0)
     distances, seen = [], []
     for index in range(clips):
-        scene = scenes.sample(seed, index, objects=1, unseen=True)
+        scene = world.lone(seed, index, True)
         chosen = [index % scene.frames] if single else list(range(scene.frames))
         verdict = judge_video(judge, scenes.render([scene], SIDE, SIDE).frames[0, chosen])
         item, ground = scene.objects[0], scene.background
@@ -234,13 +237,13 @@ def measure(judge: Judge, clips: int, *, single: bool = False, seed: int = MEASU
     return Accuracy(**shares, centre_error=float(error), seen=float(visible))
 
 
-def _train_to(path: Path, steps: int) -> None:
+def _train_to(path: Path, steps: int, world: World) -> None:
     """Train, resuming from the checkpoint beside the weights if there is one, and write the weights."""
     if path.is_dir() or not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written; name a file in a folder that exists")
     checkpoint = path.with_name(path.stem + ".checkpoint")
     torch.manual_seed(TRAINING_STREAM)
-    judge = Judge().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    judge = Judge(world.classes).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = new_optimizer(judge)
     first = 0
     if checkpoint.exists():
@@ -248,7 +251,7 @@ def _train_to(path: Path, steps: int) -> None:
             first = load_checkpoint(checkpoint, {"judge": judge}, {"adamw": optimizer})
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{checkpoint} is not a checkpoint of the judge; remove it to train anew") from error
-    for progress in train(judge, optimizer, steps, first=first):
+    for progress in train(judge, optimizer, steps, first=first, world=world):
         if progress.step % SAVE_EVERY == 0:
             save_checkpoint(checkpoint, progress.step, {"judge": judge}, {"adamw": optimizer})
             print(f"step {progress.step} of {steps}: loss {progress.loss:.4f}", flush=True)
@@ -261,18 +264,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lab.training.judge", description=main.__doc__)
     parser.add_argument("--steps", type=int, default=STEPS, help="training steps")
     parser.add_argument("--output", type=Path, default=WEIGHTS, help="file of the weights")
+    parser.add_argument(
+        "--named", action="store_true", help="for things and grounds that have names; give --output too"
+    )
     parser.add_argument("--measure", action="store_true", help="do not train, only measure the weights at --output")
     arguments = parser.parse_args()
     if arguments.steps < 1:
         parser.error(f"--steps is {arguments.steps}; give a number of at least 1")
+    if arguments.named and arguments.output == WEIGHTS:
+        parser.error("--named would overwrite the judge of shapes; give --output")
+    world = NAMED_WORLD if arguments.named else SHAPES_WORLD
     try:
         if not arguments.measure:
-            _train_to(arguments.output, arguments.steps)
-        judge = load_judge(arguments.output)
+            _train_to(arguments.output, arguments.steps, world)
+        judge = load_judge(arguments.output, world.classes)
     except MotionliftError as error:
         parser.error(str(error))
     for title, clips, single in SHOWN:
-        result = measure(judge, clips, single=single)
+        result = measure(judge, clips, single=single, world=world)
         figures = ", ".join(f"{field.name} {getattr(result, field.name):.4f}" for field in fields(result))
         print(f"{clips} held-out {title}: {figures}", flush=True)
 

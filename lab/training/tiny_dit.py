@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from lab.training.autoencoding import AutoencoderStage
-from lab.training.diffusing import Recipe
+from lab.training.diffusing import Recipe, denoising_loss
+from lab.training.worlds import SHAPES_WORLD
 from motionlift.world.scenes import vocabulary
 
 FRAME_SIZE = 64
@@ -37,6 +38,8 @@ STAGES = (
 )
 """The autoencoder's training: images first, where steps are cheap; whole clips last, where the statistics of normalisation are
 those of use (ours)."""
+DECODER_FRAMES = (FRAMES,)
+"""Frames of the clips of the decoder's own training, in turns."""
 RECIPE = Recipe(
     size=FRAME_SIZE,
     frames=FRAMES,
@@ -54,6 +57,17 @@ STAGE_NAMES = ("autoencoder", "decoder", "denoiser")
 """Stages of its training, in order."""
 SAMPLING: Mapping[str, Any] = {"max_sequence_length": TEXT_TOKENS}
 """What its pipeline needs to be told beside prompt and sizes."""
+WORLD, LOSS = SHAPES_WORLD, denoising_loss
+"""What it learns from, and the loss of its network."""
+GRID_CAPTIONS = (
+    "a red star on a blue striped background",
+    "a yellow circle on a purple checkered background",
+    "a white cross on a green plain background",
+    "a cyan triangle on a brown gradient background",
+    "a green ring on a grey plain background",
+    "an orange square and a blue bar on a grey striped background",
+)
+"""Captions of the sample grid."""
 
 
 def autoencoder() -> AutoencoderKLCogVideoX:

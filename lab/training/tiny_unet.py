@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from lab.training.autoencoding import AutoencoderStage
-from lab.training.diffusing import Recipe
+from lab.training.diffusing import Recipe, denoising_loss
+from lab.training.worlds import SHAPES_WORLD
 from motionlift.world.scenes import vocabulary
 
 FRAME_SIZE = 64
@@ -44,6 +45,17 @@ STAGE_NAMES = ("autoencoder", "denoiser")
 """Stages of its training, in order."""
 SAMPLING: Mapping[str, Any] = {}
 """What its pipeline needs to be told beside prompt and sizes."""
+WORLD, LOSS = SHAPES_WORLD, denoising_loss
+"""What it learns from, and the loss of its network."""
+GRID_CAPTIONS = (
+    "a red star on a blue striped background",
+    "a yellow circle on a purple checkered background",
+    "a white cross on a green plain background",
+    "a cyan triangle on a brown gradient background",
+    "a green ring on a grey plain background",
+    "an orange square and a blue bar on a grey striped background",
+)
+"""Captions of the sample grid."""
 
 
 def autoencoder() -> AutoencoderKL:

@@ -8,7 +8,7 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,27 +21,20 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet
+from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, tiny_wan
 from motionlift.loops.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.world import scenes
 
 SEED = 1
 """Names the stream of training scenes; held-out scenes have captions that no stream of training gives."""
 CHECKPOINT_EVERY = 250
-"""Steps between checkpoints and lines of the log."""
+"""Steps between lines of the log, and between checkpoints at the most."""
 GRID_EVERY = 2000
 """Steps of the denoiser between grids of samples."""
-MODELS: Mapping[str, ModuleType] = {"tiny-dit": tiny_dit, "tiny-unet": tiny_unet}
+MODELS: Mapping[str, ModuleType] = {"tiny-dit": tiny_dit, "tiny-unet": tiny_unet, "tiny-wan": tiny_wan}
 """The file that holds each model's parts and recipe."""
-GRID_CAPTIONS = (
-    "a red star on a blue striped background",
-    "a yellow circle on a purple checkered background",
-    "a white cross on a green plain background",
-    "a cyan triangle on a brown gradient background",
-    "a green ring on a grey plain background",
-    "an orange square and a blue bar on a grey striped background",
-)
-"""Captions of the sample grid."""
+MOST_SECONDS = 240.0
+"""Most time between checkpoints, and between lines that are shown (ours)."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +61,7 @@ def optimise(
     parameters = [
         value for optimizer in optimizers.values() for group in optimizer.param_groups for value in group["params"]
     ]
+    saved = time.monotonic()
     for step in range(done, steps):
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
@@ -79,8 +73,10 @@ def optimise(
         for optimizer in optimizers.values():
             optimizer.step()
         after(step)
-        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
+        late = time.monotonic() - saved > MOST_SECONDS
+        if late or (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
             save_checkpoint(checkpoint, step + 1, modules, optimizers)
+            saved = time.monotonic()
         yield TrainingStep(step + 1, {"loss": float(loss.detach()), **figures})
 
 
@@ -103,7 +99,7 @@ def train_autoencoder(parts: ModuleType, folder: Path, device: torch.device) -> 
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         stage = autoencoding.stage_of(parts.STAGES, step)
-        pixels = autoencoding.batch_pixels(SEED, step, stage, parts.FRAME_SIZE).to(device)
+        pixels = autoencoding.batch_pixels(SEED, step, stage, parts.FRAME_SIZE, parts.WORLD).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             return autoencoding.autoencoder_loss(vae, pixels, torch.Generator().manual_seed(step))
 
@@ -115,17 +111,31 @@ def train_autoencoder(parts: ModuleType, folder: Path, device: torch.device) -> 
 def train_decoder(parts: ModuleType, folder: Path, device: torch.device) -> Iterator[TrainingStep]:
     """Train the decoder alone on fixed latents; its checkpoint is ``decoder.safetensors``."""
     pipeline, recipe = assemble(parts, folder, device), parts.RECIPE
-    vae, scale = pipeline.vae, pipeline.vae.config.scaling_factor
-    bank = diffusing.cached_bank(_bank_path(folder, recipe.frames), pipeline, recipe, SEED, recipe.frames)
+    vae = pipeline.vae
     optimizer = torch.optim.AdamW(vae.decoder.parameters(), betas=(0.9, 0.99), weight_decay=0.0)
+    banks: dict[int, diffusing.LatentBank] = {}
+
+    def latents_at(step: int, generator: torch.Generator) -> tuple[Sequence[scenes.Scene], Tensor]:
+        """Of the bank; of other lengths than its clips', which move faster, of new clips."""
+        if (recipe.frames,) == parts.DECODER_FRAMES:
+            if not banks:
+                path = _bank_path(folder, recipe.frames)
+                banks[0] = diffusing.cached_bank(path, pipeline, recipe, SEED, recipe.frames, parts.WORLD)
+            chosen = torch.randint(len(banks[0].latents), (autoencoding.DECODER_CLIPS,), generator=generator)
+            drawn = [parts.WORLD.draw(SEED, int(index), recipe.frames) for index in chosen]
+            return drawn, banks[0].latents[chosen].float().to(device)
+        frames = parts.DECODER_FRAMES[step % len(parts.DECODER_FRAMES)]
+        count = autoencoding.DECODER_CLIPS * recipe.frames // frames
+        drawn = [parts.WORLD.draw(SEED, step * count + number, frames) for number in range(count)]
+        pixels = scenes.render(drawn, recipe.size, recipe.size, device).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
+        return drawn, diffusing.encode(vae, pixels)
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         generator = torch.Generator().manual_seed(step)
-        chosen = torch.randint(len(bank.latents), (autoencoding.DECODER_CLIPS,), generator=generator)
-        drawn = [scenes.sample(SEED, int(index), recipe.frames) for index in chosen]
-        latents = bank.latents[chosen].float().transpose(1, 2).to(device) / scale
+        drawn, latents = latents_at(step, generator)
         with torch.autocast(device.type, torch.bfloat16):
-            return autoencoding.decoder_loss(vae, latents, drawn, recipe.size, generator)
+            unscaled = diffusing.unscaled(vae, latents)
+            return autoencoding.decoder_loss(vae, unscaled, drawn, recipe.size, generator)
 
     rate = trapezoid(autoencoding.DECODER_STEPS, autoencoding.LEARNING_RATE, warm=50, flat=0.4)
     checkpoint = folder / "decoder.safetensors"
@@ -145,10 +155,8 @@ def assemble(parts: ModuleType, folder: Path, device: torch.device) -> Any:
     load_checkpoint(folder / "autoencoder.safetensors", {"vae": vae}, {})
     if (folder / "decoder.safetensors").exists():
         load_checkpoint(folder / "decoder.safetensors", {"decoder": vae.decoder}, {})
-    drawn = [scenes.sample(SEED, index, parts.FRAMES) for index in range(32)]
-    pixels = scenes.render(drawn).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
-    scale = 1 / float(torch.cat([diffusing.encode(vae, clip[None]) for clip in pixels]).std())
-    vae.register_to_config(scaling_factor=round(scale, 4))
+    drawn = [parts.WORLD.draw(SEED, index, parts.FRAMES) for index in range(32)]
+    diffusing.standardise(vae, list(scenes.render(drawn).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1))
     return parts.pipeline(vae).to(device)
 
 
@@ -162,12 +170,13 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
     empty = diffusing.tokenize(pipeline, [""])[0]
     compiled = torch.compile(denoiser)
     words = nn.Linear(recipe.widths[1], diffusing.ROLES)
-    heads = nn.ModuleDict({"tokens": diffusing.truth_head(recipe.widths[0]), "words": words}).to(device)
+    heads = nn.ModuleDict({"tokens": diffusing.truth_head(recipe.widths[0], parts.WORLD), "words": words}).to(device)
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         frames, batch = recipe.schedule(step)
         if frames not in banks:
-            banks[frames] = diffusing.cached_bank(_bank_path(folder, frames), pipeline, recipe, SEED, frames)
+            path = _bank_path(folder, frames)
+            banks[frames] = diffusing.cached_bank(path, pipeline, recipe, SEED, frames, parts.WORLD)
         generator = torch.Generator().manual_seed(step)
         drawn = vars(diffusing.draw_batch(banks[frames], empty, batch, generator))
         latents, tokens, truth, matches = (drawn[name].to(device) for name in ("latents", "tokens", "truth", "matches"))
@@ -175,25 +184,26 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
         whole = recipe.compiled and frames > 1
         network, plain = (compiled, nullcontext()) if whole else (denoiser, sdpa_kernel(SDPBackend.MATH))
         torch.manual_seed(step)  # for dropout
-        with torch.autocast(device.type, torch.bfloat16), plain:
-            loss = diffusing.denoising_loss(network, pipeline.scheduler, latents, tokens, generator, recipe.time_shift)
-            told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth)
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.halved or frames > 1), plain:
+            loss = parts.LOSS(network, pipeline.scheduler, latents, tokens, generator, recipe.time_shift)
+            told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth, parts.WORLD)
             known = diffusing.word_roles(pipeline.tokenizer, tokens)
             roles = diffusing.roles_loss(words(denoiser.words).float(), known)
         named = [
-            diffusing.naming_loss(each, truth, diffusing.object_words(pipeline.tokenizer, tokens))
+            diffusing.naming_loss(
+                each, truth, diffusing.object_words(pipeline.tokenizer, tokens, parts.WORLD), parts.WORLD
+            )
             for each in denoiser.attended()
         ]
         figures = {"roles_loss": roles} | ({"naming_loss": sum(named) / len(named)} if named else {})
         total = loss + told + roles + diffusing.NAMED_WEIGHT * figures.get("naming_loss", 0.0)
-        if frames == 1:
-            figures |= {"frame_loss": loss, "frame_truth_loss": told}
-            return total, {name: float(value.detach()) for name, value in figures.items()}
-        matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches)
-        figures |= {"video_loss": loss, "video_truth_loss": told, "video_match_loss": matched}
-        return total + diffusing.MATCH_WEIGHT * matched, {
-            name: float(value.detach()) for name, value in figures.items()
-        }
+        kind = "frame" if frames == 1 else "video"
+        figures |= {f"{kind}_loss": loss, f"{kind}_truth_loss": told}
+        if recipe.matched and frames > 1:
+            matched = diffusing.match_loss(denoiser.attention["query"], denoiser.attention["key"], matches)
+            figures |= {"video_match_loss": matched}
+            total = total + diffusing.MATCH_WEIGHT * matched
+        return total, {name: float(value.detach()) for name, value in figures.items()}
 
     steps = recipe.frame_steps + recipe.video_steps
     yield from optimise(
@@ -222,10 +232,10 @@ def export(parts: ModuleType, folder: Path, weights: Path) -> None:
 
 
 def sample_grid(parts: ModuleType, pipeline: Any, path: Path, frames: int) -> None:
-    """A picture of what the model makes of :data:`GRID_CAPTIONS`: a row a caption, frames from left to right."""
+    """A picture of what the model makes of its ``GRID_CAPTIONS``: a row a caption, frames from left to right."""
     rows = []
     pipeline.set_progress_bar_config(disable=True)
-    for seed, caption in enumerate(GRID_CAPTIONS):
+    for seed, caption in enumerate(parts.GRID_CAPTIONS):
         video = pipeline(
             caption,
             height=parts.FRAME_SIZE,
@@ -242,19 +252,27 @@ def sample_grid(parts: ModuleType, pipeline: Any, path: Path, frames: int) -> No
 
 
 def report_stage(parts: ModuleType, name: str, folder: Path, device: torch.device) -> None:
-    """Run one stage; a line in the log at every checkpoint, and now and then a grid of samples."""
-    started, recent = time.time(), []
+    """Run one stage; a line in the log every so many steps, one that is shown now and then, and grids of samples."""
+    started = shown = time.monotonic()
+    recent: list[Mapping[str, float]] = []
+    counted = 0
     for report in STAGES[name](parts, folder, device):
         recent.append(report.figures)
-        if report.step % CHECKPOINT_EVERY:
+        counted += 1
+        due = report.step % CHECKPOINT_EVERY == 0
+        if not due and time.monotonic() - shown < MOST_SECONDS:
             continue
+        now = time.monotonic()
         figures = {
             key: round(float(np.mean([each[key] for each in recent if key in each])), 5)
             for key in sorted({key for each in recent for key in each})
         }
+        print(name, report.step, f"{now - started:.0f} s, {counted / (now - shown):.3f} steps/s", figures, flush=True)
+        shown, counted = now, 0
+        if not due:
+            continue
         with (folder / "log.csv").open("a", newline="") as file:
-            csv.writer(file).writerow([name, report.step, round(time.time() - started), json.dumps(figures)])
-        print(name, report.step, f"{time.time() - started:.0f} s", figures, flush=True)
+            csv.writer(file).writerow([name, report.step, round(now - started), json.dumps(figures)])
         recent = []
         if name == "denoiser" and report.step % GRID_EVERY == 0:
             frames = 1 if report.step <= parts.RECIPE.frame_steps else parts.FRAMES

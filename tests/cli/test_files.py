@@ -138,6 +138,7 @@ def test_what_is_read_is_not_written_over(given: dict[str, str], capsys: pytest.
     """By whatever name it goes."""
     shutil.copy(given["MOTION"], "m.safetensors")
     shutil.copy(given["TUNED"], "t.safetensors")
+    shutil.copy(given["TUNED"], "u.safetensors")
     shutil.copy(given["REFERENCE"], "r.mp4")
     Path("link.safetensors").symlink_to("m.safetensors")
     Path("hard.safetensors").hardlink_to("t.safetensors")
@@ -146,7 +147,8 @@ def test_what_is_read_is_not_written_over(given: dict[str, str], capsys: pytest.
     cast = ["cast", "m.safetensors", "--prompt", PROMPT, "--model", "no/such", "--keep-motion"]
     for kept in ("m.safetensors", "link.safetensors"):
         assert "it is the motion itself" in refused(capsys, 1, *cast, kept)
-    assert "it is the motion itself" in refused(capsys, 1, *cast, "hard.safetensors", "--mix", "t.safetensors=0.5")
+    mix = ["cast", "u.safetensors", *cast[2:], "hard.safetensors", "--mix", "t.safetensors=0.5"]
+    assert "it is the motion itself" in refused(capsys, 1, *mix)
     assert "it is the motion itself" in refused(
         capsys, 1, "export", "t.safetensors", "hard.safetensors", "--for", "peft"
     )

@@ -215,6 +215,20 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
     )
 
 
+def test_a_preview_that_was_stopped_is_made_when_the_run_goes_on(model: Any, tmp_path: Path):
+    def stop(step: Any) -> None:
+        if step.phase == "sample":
+            raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    for advance in (stop, stop):  # in the middle of the first, then of what was made up for
+        with pytest.raises(KeyboardInterrupt):
+            lift(a_clip(), model, "vmc", settings=QUICK, folder=run, previews=2, advance=advance)
+        assert not list(run.rglob("*.png"))
+    lift(a_clip(), model, "vmc", settings=QUICK, folder=run, previews=2)
+    assert sorted(path.name for path in run.rglob("*.png")) == ["000001.png", "000002.png"]
+
+
 def test_a_finished_run_leaves_nothing_though_its_motion_is_too_large_to_keep(
     model: Any, motion_cache: Path, monkeypatch: pytest.MonkeyPatch
 ):

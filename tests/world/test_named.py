@@ -221,6 +221,15 @@ class TestTruth:
             known = canvas.reshape(64, 8, 64, 8).mean(axis=(1, 3)) > 0.5
             assert (known != masks_of(scene)[0, number].numpy()).sum() < 0.06 * known.sum() + 6
 
+    def test_masks_are_centred_on_the_tracks(self):
+        errors = []
+        for index in range(40):
+            scene = sample_named(18, index, objects=1, motion="spin", only_named=True)
+            rows, columns = masks_of(scene)[0, 8].nonzero().float().T
+            errors.append(np.array([columns.mean() + 0.5, rows.mean() + 0.5]) - scene.tracks()[0, 8] * 64)
+        assert np.abs(errors).max() < 0.8
+        assert np.abs(np.mean(errors, axis=0)).max() < 0.1
+
     @pytest.mark.parametrize("motion", ["line", "spin", "approach", "sway", "behind", "leave"])
     @pytest.mark.parametrize("camera", ["still", "pan"])
     def test_displacement_carries_pixels_to_themselves(self, motion: str, camera: str):

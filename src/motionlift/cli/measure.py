@@ -136,7 +136,7 @@ def world(
 
     told = f"of {count} clips are written and stay in {folder}; the same command writes all of them again"
     with Live() as live, staying(lambda: f"{written} {told}"):
-        write_world(folder, count, seed, frames, size, things, advance)
+        write_world(folder, count, seed, frames, size, advance, things)
     print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
 
 

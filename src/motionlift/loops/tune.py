@@ -9,7 +9,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +102,18 @@ def accelerated(job: Tuning) -> Accelerator:
     return accelerator
 
 
-def tune(job: Tuning) -> Generator[Step, None, None]:
+def nothing(_done: int, _resumed: bool) -> Iterator[Step]:
+    """What is done beside tuning by those who want nothing."""
+    return iter(())
+
+
+def tune(job: Tuning, between: Callable[[int, bool], Iterator[Step]] = nothing) -> Generator[Step, None, None]:
     """Tune what the job's adapter holds; yields after every step. Stopped early, it keeps a checkpoint of what was done.
+
+    Args:
+        job: what is tuned.
+        between: called after each step with the number of those that are done and False, and where a run is gone on with, with
+            True: the last may have been stopped in the middle of it. Its steps are yielded too.
 
     Raises:
         DivergenceError: the loss or what is tuned stopped being finite; the last good checkpoint stays.
@@ -123,6 +133,8 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
         accelerator.scaler.load_state_dict(_scaler_state(about["scaler"], accelerator.scaler.state_dict()))
     schedule, saved, is_whole = job.model.schedule(job.settings.steps, job.shape), done, True
     try:
+        if done:
+            yield from between(done, True)
         for index in range(done, total):
             began = time.perf_counter()
             with _ONE_STEP:
@@ -137,6 +149,7 @@ def tune(job: Tuning) -> Generator[Step, None, None]:
             if done % CHECKPOINT_EVERY == 0:
                 saved = _save(job, accelerator, prepared, done)
             yield Step("tune", index, total, loss)
+            yield from between(done, False)
     except DivergenceError:
         is_whole = False  # what came after the last checkpoint may be no good
         raise

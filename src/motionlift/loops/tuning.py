@@ -1,6 +1,6 @@
 """Tune a model to a reference: the adapter, the folder that keeps the run, and previews on the way."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,17 +50,22 @@ def tuned(
     with model.turn():
         adapter = Tunable(model.network, method.plan(model, settings), settings.tuning_seed, model.about.device)
     job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder)
-    with closing(tune(job)) as steps:  # so that its checkpoint is written before anything else is put away
-        for step in steps:
-            yield step
-            if folder is not None and is_first_process() and _is_due(step, previews):
-                yield from _preview(job, reference, folder.path / PREVIEWS / f"{step.index + 1:06}.png")
+
+    def previewed(done: int, resumed: bool) -> Iterator[Step]:
+        if folder is None or not is_first_process() or not _is_due(done, settings.tuning_steps, previews):
+            return
+        path = folder.path / PREVIEWS / f"{done:06}.png"
+        if not (resumed and path.exists()):  # else the run was stopped while it was made
+            yield from _preview(job, reference, path)
+
+    with closing(tune(job, previewed)) as steps:  # so that its checkpoint is written before anything else is put away
+        yield from steps
     return {names.adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.tensors().items()}
 
 
-def _is_due(step: Step, previews: int) -> bool:
+def _is_due(done: int, total: int, previews: int) -> bool:
     """Whether a preview follows a step: where the number of those that are due grows."""
-    return (step.index + 1) * previews // step.total > step.index * previews // step.total
+    return done * previews // total > (done - 1) * previews // total
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ hardened with blur, noise and colour shifts because generated frames are never a
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from torch.nn import functional
 
 from motionlift.errors import InputError, ModelError
 from motionlift.world import scenes
+from motionlift.world.places import PLACES
 from motionlift.world.shapes import SHAPES
+from motionlift.world.things import THINGS
 
 SIDE = 64
 """Side of the frames the judge looks at, pixels; other sizes are resized to it."""
@@ -29,6 +32,13 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "ground": tuple(scenes.BACKGROUNDS),
 }
 """What is told apart, by head, in the order of its logits."""
+NAMED_CLASSES: dict[str, tuple[str, ...]] = {
+    "shape": (*SHAPES, *THINGS),
+    "colour": tuple(scenes.COLOURS),
+    "pattern": (*scenes.PATTERNS, *PLACES),
+    "ground": tuple(scenes.BACKGROUNDS),
+}
+"""The same of a judge that also knows things and grounds that have names."""
 OBJECT_HEADS = ("shape", "colour")
 """Heads that mean nothing where no object is seen."""
 MINIMUM_PIXELS = 8
@@ -60,11 +70,11 @@ class Verdict:
     """What a clip of one object shows."""
 
     shape: str | None
-    """A key of :data:`motionlift.world.shapes.SHAPES`; None if no object is seen in any frame."""
+    """One of the judge's classes; None if no object is seen in any frame."""
     colour: str | None
     """A key of :data:`motionlift.world.scenes.COLOURS`; None if no object is seen in any frame."""
     pattern: str
-    """One of :data:`motionlift.world.scenes.PATTERNS`."""
+    """One of the judge's classes."""
     ground: str
     """Background colour, a key of :data:`motionlift.world.scenes.BACKGROUNDS`."""
     centres: Float[Tensor, "frames 2"]
@@ -92,10 +102,14 @@ class Judge(nn.Module):
     """A convolutional encoder to an 8x8 lattice, a light decoder for the mask, and one linear head for each class.
 
     About 290 thousand parameters. Its sizes are ours.
+
+    Args:
+        classes: what it tells apart, as :data:`CLASSES` or :data:`NAMED_CLASSES` has it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Mapping[str, tuple[str, ...]] = CLASSES) -> None:
         super().__init__()
+        self.classes = classes
         self.fine = _convolution(3, 24, stride=2)
         self.middle = nn.Sequential(_convolution(24, 40, stride=2), _Residual(40))
         self.coarse = nn.Sequential(_convolution(40, 72, stride=2), _Residual(72), _Residual(72))
@@ -104,7 +118,7 @@ class Judge(nn.Module):
         self.at_fine = _convolution(24, 16)
         self.to_mask = nn.Sequential(nn.Conv2d(16, 4, 1), nn.PixelShuffle(2))
         self.gist = nn.Sequential(nn.Linear(2 * 72, 128), nn.ReLU())
-        self.heads = nn.ModuleDict({name: nn.Linear(128, len(classes)) for name, classes in CLASSES.items()})
+        self.heads = nn.ModuleDict({name: nn.Linear(128, len(names)) for name, names in classes.items()})
 
     def forward(self, frames: Float[Tensor, "b 3 64 64"]) -> Judgement:
         """Judge RGB frames in 0..1."""
@@ -118,13 +132,17 @@ class Judge(nn.Module):
         return Judgement(mask=self.to_mask(rising)[:, 0], **classes)
 
 
-def load_judge(path: Path = WEIGHTS) -> Judge:
+def load_judge(path: Path = WEIGHTS, classes: Mapping[str, tuple[str, ...]] = CLASSES) -> Judge:
     """The trained judge, ready to use, on the CPU.
+
+    Args:
+        path: its weights.
+        classes: what it was trained to tell apart.
 
     Raises:
         ModelError: the file is missing, too large, damaged, or does not hold a judge.
     """
-    judge = Judge()
+    judge = Judge(classes)
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ModelError(f"{path} has more than {LARGEST_FILE} bytes, too many for the judge; train it again")
@@ -183,7 +201,7 @@ def judge_video(judge: Judge, frames: UInt8[Tensor, "frames height width 3"]) ->
     masks = torch.cat([piece.mask for piece in pieces]).sigmoid()
     centres, seen = mask_centres(masks)
     named: dict[str, str | None] = {}
-    for name, classes in CLASSES.items():
+    for name, classes in judge.classes.items():
         logits = torch.cat([getattr(piece, name) for piece in pieces])
         counted = logits[seen] if name in OBJECT_HEADS else logits
         named[name] = classes[int(counted.mean(dim=0).argmax())] if len(counted) else None

@@ -153,6 +153,14 @@ class Scene:
         """Motion class of the clip: that of its first object."""
         return self.objects[0].motion
 
+    def moments(self, shown: Sequence[int] | slice) -> "Scene":
+        """The same with some of its frames only, by their numbers or a slice."""
+        items = tuple(
+            replace(item, centre=item.centre[shown], radius=item.radius[shown], angle=item.angle[shown])
+            for item in self.objects
+        )
+        return replace(self, objects=items, pan=self.pan[shown], zoom=self.zoom[shown])
+
     def tracks(self) -> Array:
         """Centres on the screen, ``(objects, frames, 2)``, as shares of the frame."""
         world = np.stack([item.centre for item in self.objects])

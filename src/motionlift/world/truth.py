@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,8 @@ def write_world(
     seed: int,
     frames: int,
     side: int,
-    things: bool = False,
     advance: Callable[[int], None] = lambda done: None,
+    things: bool = False,
 ) -> None:
     """Write ``0000.mp4`` and ``0000.json``, and so on, each whole or not at all.
 
@@ -75,8 +75,8 @@ def write_world(
         seed: names the stream of scenes.
         frames: frames of each, at :data:`FPS`.
         side: height and width in pixels, even: an MP4 has no odd sides.
-        things: of :mod:`motionlift.world.named`, things on grounds that have names, and not of shapes on patterns.
         advance: called with how many are done, after each.
+        things: of :mod:`motionlift.world.named`, things on grounds that have names, and not of shapes on patterns.
 
     Raises:
         SettingError: an odd side.
@@ -119,12 +119,7 @@ def _rendered(scene: Scene, side: int) -> Clip:
     run = max(1, PIXELS_AT_ONCE // side**2)
     pieces = []
     for start in range(0, scene.frames, run):
-        shown = slice(start, start + run)
-        items = tuple(
-            replace(item, centre=item.centre[shown], radius=item.radius[shown], angle=item.angle[shown])
-            for item in scene.objects
-        )
-        moment = replace(scene, objects=items, pan=scene.pan[shown], zoom=scene.zoom[shown])
+        moment = scene.moments(slice(start, start + run))
         pieces.append(render([moment], side, side).frames[0])
     return Clip.of(torch.cat(pieces), FPS)
 

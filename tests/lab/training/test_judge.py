@@ -8,10 +8,12 @@ import torch
 
 from lab.training import judge as judging
 from lab.training.judge import draw_batch, judge_loss
-from motionlift.errors import OutputError
+from lab.training.worlds import NAMED_WORLD
+from motionlift.errors import ModelError, OutputError
 from motionlift.loops.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.world import scenes
-from motionlift.world.judge import CLASSES, Judge, load_judge
+from motionlift.world.judge import CLASSES, NAMED_CLASSES, Judge, load_judge
+from motionlift.world.shapes import SHAPES
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,19 @@ def test_the_command_trains_resumes_and_measures(
     assert [path.name for path in tmp_path.iterdir()] == ["judge.safetensors"]
     assert torch.equal(load_judge(output).state_dict()["to_middle.bias"], begun.to_middle.bias.half().float())
     assert capsys.readouterr().out.count("centre_error") == 2
+
+
+def test_a_judge_of_things_that_have_names_learns_and_is_read_again(tmp_path: Path):
+    frames, labels = judging.draw_batch(1, 0, 32, NAMED_WORLD)
+    assert frames.shape == (32, 3, 64, 64)
+    assert int(labels.shape.max()) >= len(SHAPES)
+    assert int(labels.pattern.max()) >= len(scenes.PATTERNS)
+    assert labels.mask[labels.shape >= 0].flatten(1).any(dim=1).all()
+    judge = Judge(NAMED_CLASSES)
+    for _ in judging.train(judge, judging.new_optimizer(judge), 2, batch=8, world=NAMED_WORLD):
+        pass
+    judging.save_judge(judge, tmp_path / "judge.safetensors")
+    again = load_judge(tmp_path / "judge.safetensors", NAMED_CLASSES)
+    assert 0 <= judging.measure(again, 2, world=NAMED_WORLD).shape <= 1
+    with pytest.raises(ModelError):
+        load_judge(tmp_path / "judge.safetensors")

@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, train
+from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, tiny_wan, train
 from lab.training.autoencoding import AutoencoderStage
+from lab.training.worlds import SHAPES_WORLD
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice
 from motionlift.models.families.cogvideox import MODEL
@@ -26,18 +27,19 @@ from motionlift.world.shapes import SHAPES
 
 CPU = torch.device("cpu")
 STEPS = {"autoencoder": 4, "decoder": 4, "denoiser": 5}
-PARTS = {"tiny-dit": tiny_dit, "tiny-unet": tiny_unet}
+PARTS = {"tiny-dit": tiny_dit, "tiny-unet": tiny_unet, "tiny-wan": tiny_wan}
 
 
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch: pytest.MonkeyPatch):
     """A checkpoint every two steps, tiny batches and banks, and no compiler."""
-    frames = {"tiny-dit": (1, 9), "tiny-unet": (1, 1)}
+    frames = {"tiny-dit": (1, 9), "tiny-unet": (1, 1), "tiny-wan": (1, 5)}
     for name, parts in PARTS.items():
         stages = tuple(AutoencoderStage(steps=2, clips=1, frames=count, crop=16) for count in frames[name])
         monkeypatch.setattr(parts, "STAGES", stages)
         few = replace(parts.RECIPE, banks=(6, 2), batches=(2, 1), frame_steps=3, video_steps=2)
         monkeypatch.setattr(parts, "RECIPE", few)
+    monkeypatch.setattr(diffusing, "PIECE", 4)
     monkeypatch.setattr(autoencoding, "DECODER_STEPS", 4)
     monkeypatch.setattr(autoencoding, "DECODER_CLIPS", 1)
     monkeypatch.setattr(train, "CHECKPOINT_EVERY", 2)
@@ -90,7 +92,7 @@ def test_every_killed_stage_ends_as_an_unbroken_one(tmp_path: Path):
     exported_model_loads(tmp_path / "killed", tmp_path / "weights")
     train.sample_grid(tiny_dit, train.trained(tiny_dit, tmp_path / "killed"), tmp_path / "grid.png", 1)
     with Image.open(tmp_path / "grid.png") as grid:
-        assert grid.size == (64, 64 * len(train.GRID_CAPTIONS))
+        assert grid.size == (64, 64 * len(tiny_dit.GRID_CAPTIONS))
 
 
 @pytest.mark.slow
@@ -125,7 +127,7 @@ def test_latents_have_unit_variance(tmp_path: Path):
     """However the autoencoder happens to scale them."""
     run_whole("autoencoder", tmp_path)
     pipeline = train.assemble(tiny_dit, tmp_path, CPU)
-    bank = diffusing.fill_bank(pipeline, tiny_dit.RECIPE, train.SEED, 6, 1)
+    bank = diffusing.fill_bank(pipeline, tiny_dit.RECIPE, train.SEED, range(6), 1)
     assert bank.latents.shape == (6, 1, 8, 16, 16)
     assert 0.5 < float(bank.latents.float().std()) < 2
     assert bank.tokens.shape == (6, tiny_dit.TEXT_TOKENS)
@@ -444,7 +446,9 @@ def test_words_are_about_an_object_or_the_background(name: str):
 
 def test_some_captions_are_emptied():
     truth, matches = torch.zeros(50, 1, 39), torch.zeros(50, 1, 1, 1, 2)
-    bank = diffusing.LatentBank(torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None], truth, matches)
+    bank = diffusing.LatentBank(
+        torch.zeros(50, 1, 1, 1, 1), torch.arange(1, 51)[:, None], torch.zeros(50, 0, dtype=torch.int64), truth, matches
+    )
     empty = torch.zeros(1, dtype=torch.int64)
     tokens = diffusing.draw_batch(bank, empty, 4000, torch.Generator().manual_seed(0)).tokens
     assert 0.07 < float((tokens == 0).float().mean()) < 0.13
@@ -478,7 +482,7 @@ def test_attention_to_the_right_words_costs_least():
         ["a red star on a blue plain background"], padding="max_length", max_length=24, return_tensors="pt"
     ).input_ids
     words = diffusing.object_words(tokenizer, tokens)
-    truth = torch.zeros(1, 3, sum(diffusing.TOLD))
+    truth = torch.zeros(1, 3, sum(diffusing.told_sizes(SHAPES_WORLD)))
     truth[0, 0, :16] = 1  # the first token is all object, the second half of a corner of it, the third background
     truth[0, 1, 0] = 0.5
     truth[0, 0, 16 + len(SHAPES) + list(scenes.COLOURS).index("red")] = 1
