@@ -119,9 +119,7 @@ def test_on_a_flow_model_all_is_as_the_paper_writes_it():
     level, schedule = flow_level(time), flow_schedule([1.0, time])
     noised = schedule.noised(source, begun, level)
     torch.testing.assert_close(noised, (1 - time) * source + time * begun)
-    seen = Prediction(
-        noised, level, source_output, *schedule.estimates(source_output, noised, level)
-    )
+    seen = Prediction(noised, level, source_output, *schedule.estimates(source_output, noised, level))
     made = Prediction(latents, level, output, *schedule.estimates(output, latents, level))
     mean = (latents - begun) / (time - 1)
     along = (output * mean).sum() / (mean * mean).sum() * mean
@@ -137,7 +135,9 @@ def test_on_a_flow_model_all_is_as_the_paper_writes_it():
         }
         loss += 5 * ((apart[0, 1] + apart[1, 2]) / 2 + sum(apart.values()) / 3)
         settings = replace(SETTINGS, read=read)
-        aim = Aim({"latents": source}, {}, step, reference=seen if METHOD.needs(settings).reference else None, begun=begun)
+        aim = Aim(
+            {"latents": source}, {}, step, reference=seen if METHOD.needs(settings).reference else None, begun=begun
+        )
         torch.testing.assert_close(METHOD.loss(Observed(latents, level, prediction=made), aim, settings), loss)
         found = METHOD.steered(made, aim, settings)
         end = flow_level(0.7)

@@ -43,6 +43,4 @@ def test_attention_within_frames_and_over_time_are_slices_of_the_softmax_over_al
         *((own, temporal_probabilities, temporal) for own in seen.temporal),
     ):
         joint_keys = [each[0] for each in kind.joint_keys]
-        torch.testing.assert_close(
-            found(kind.query[0], kind.key[0], lattice, joint_keys), truth, atol=1e-5, rtol=1e-4
-        )
+        torch.testing.assert_close(found(kind.query[0], kind.key[0], lattice, joint_keys), truth, atol=1e-5, rtol=1e-4)

@@ -11,8 +11,8 @@ from torch import Tensor
 class Projections:
     """Queries and keys of one kind of attention: to the text, to a token's own frame, or to its own place in other frames.
 
-    The kinds are modules apart in a UNet. In a transformer over whole videos the attention within frames and over time are slices of
-    one map, and so is that to the text where attention is joint.
+    The kinds are modules apart in a UNet. In a transformer over whole videos the attention within frames and over time are slices
+    of one map, and so is that to the text where attention is joint.
     """
 
     query: Float[Tensor, "b heads tokens d"]

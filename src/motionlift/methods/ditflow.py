@@ -2,6 +2,10 @@
 
 The motion is the displacement of every token from every frame to every other, read from the queries and keys of one block:
 hard (arg-max) for the reference, soft (expected) for the video being made.
+
+Nothing in it speaks of noise, so that on models of flow it is the same: the clean reference is seen at a sigma of 0, and is noised
+for injection to ``(1 - sigma) x0 + sigma eps``. Where attention to the text is apart, the queries and keys are those of the video's
+own attention.
 """
 
 from collections.abc import Generator, Mapping

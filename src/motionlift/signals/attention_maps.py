@@ -1,8 +1,8 @@
 """Attention probabilities of three kinds, the masks they give, and the losses of MotionFlow (arXiv 2412.05275).
 
 Every kind is the mean over heads of ``softmax(Q K^T / sqrt(d))``. *Cross* attends to text tokens, *spatial* to the tokens of the
-same frame, *temporal* to the same place in all frames. A UNet has a module for each. A transformer over whole videos has one map, of
-which the last two are slices, and in joint attention the first too: its softmax runs over all keys. Those are given as
+same frame, *temporal* to the same place in all frames. A UNet has a module for each. A transformer over whole videos has one map,
+of which the last two are slices, and in joint attention the first too: its softmax runs over all keys. Those are given as
 ``joint_keys``, and only the logarithm of their sum is formed, a run of queries at a time and again in the backward pass.
 """
 
