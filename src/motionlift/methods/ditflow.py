@@ -29,7 +29,7 @@ from motionlift.motion.edits import moved
 from motionlift.motion.names import DISPLACEMENT, of_block
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
 from motionlift.signals.optical_flow import flow_displacement
-from motionlift.signals.rotary_positions import moved_positions
+from motionlift.signals.rotary_positions import can_be_moved, moved_positions
 
 
 @dataclass(frozen=True)
@@ -100,21 +100,34 @@ class DiTFlow(Guide[DiTFlowSettings]):
         """Displacements move with their tokens, and turn."""
         return moved(motion, edit, (DISPLACEMENT,), lattice)
 
+    def check_positions(self, positions: Positions, lattice: Lattice) -> None:
+        """Refuse positions that cannot be moved by parts of a token.
+
+        Raises:
+            SettingError: they are no cosines and sines, or turn by half a turn or more from token to token.
+        """
+        pairs = _pairs(positions)
+        if not pairs or len(pairs) * 2 != len(positions):
+            raise SettingError(
+                "warp is true, but the model has no rotary positions of cosines and sines; allowed is warp=false"
+            )
+        if not all(can_be_moved(positions[f"{start}cos"], positions[f"{start}sin"], lattice) for start in pairs):
+            raise SettingError(
+                "warp is true, but the model's rotary positions turn too far or too unevenly from token to token to be moved by "
+                "parts of a token; allowed is warp=false"
+            )
+
     def placed(self, positions: Positions, motion: Tensors, lattice: Lattice, settings: DiTFlowSettings) -> Positions:
         """Positions moved by the displacement from every frame to the first; where it is unknown they stay.
 
         Raises:
-            SettingError: the model has no rotary positions that can be moved by parts of a token.
+            SettingError: as :meth:`check_positions` says.
         """
-        pairs = [name.removesuffix("cos") for name in positions if name.endswith("cos")]
-        if not pairs or len(pairs) * 2 != len(positions):
-            raise SettingError(
-                "warp is true, but the model has no rotary positions that can be moved; allowed is warp=false"
-            )
+        self.check_positions(positions, lattice)
         field = of_block(motion, DISPLACEMENT, settings.block[0])[:, 0]
         shift = field.nan_to_num(0.0)
         found: dict[str, Tensor] = {}
-        for start in pairs:
+        for start in _pairs(positions):
             moved_pair = moved_positions(positions[f"{start}cos"], positions[f"{start}sin"], lattice, shift)
             found |= {f"{start}cos": moved_pair[0], f"{start}sin": moved_pair[1]}
         return found
@@ -129,6 +142,11 @@ class DiTFlow(Guide[DiTFlowSettings]):
             reference = aim.motion[name if name in aim.motion else "displacement"].to(soft)
             losses.append(displacement_loss(soft, reference, settings.threshold))
         return torch.stack(losses).mean()
+
+
+def _pairs(positions: Positions) -> list[str]:
+    """How the names of cosines begin, each of which has a sine."""
+    return [name.removesuffix("cos") for name in positions if name.endswith("cos")]
 
 
 def _flow_fields(reference: Reference, model: Model, settings: DiTFlowSettings) -> Tensors:

@@ -5,8 +5,8 @@ a mask in every frame, and the latents being made are optimised so that the new 
 released program: the paper gives the cross-attention loss, the threshold, the places and the constants; the other two losses are
 ours.
 
-On models of flow the inversion is that of Euler's steps, and masks are read at the sigmas of sampling. In a transformer the attention
-within frames and over time are slices of the attention over the whole video: shares of all that a token looks at.
+On models of flow the inversion is that of Euler's steps, and masks are read at the sigmas of sampling. In a transformer the
+attention within frames and over time are slices of the attention over the whole video: shares of all that a token looks at.
 """
 
 from collections.abc import Generator, Mapping, Sequence
