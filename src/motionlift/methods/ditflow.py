@@ -60,7 +60,9 @@ class DiTFlowSettings(Guided):
     """Begin the guided steps with rotary positions that are moved along the reference's motion (RoPECraft, 2505.13344): a token has
     the place that it came from in the first frame. With ``inner=0`` nothing is optimised, and it costs nothing; with
     ``target=positions`` they are optimised from there. RoPECraft's program adds up smoothed flow from frame to frame; here it is
-    the displacement to the first frame itself (ours)."""
+    the displacement to the first frame itself (ours). Measured on tiny-dit with four references, by optical flow, it does nothing
+    alone (aligned error 0.130 with a share of 0.34 and 0.119 with all steps, plain sampling 0.127). It spoils the optimisation
+    (0.112, without it 0.040), also with the other sign, as that program has it (0.065; alone 0.138 and 0.153)."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

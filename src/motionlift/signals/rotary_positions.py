@@ -46,8 +46,8 @@ def moved_positions(
 def can_be_moved(cosine: Float[Tensor, "..."], sine: Float[Tensor, "..."], lattice: Lattice) -> bool:
     """Whether the turn from each token to its neighbour is known: less than half a turn in every channel.
 
-    That is known of a table whose turns fall by one ratio from channel to channel, as those of rotary embeddings do: where some were
-    of half a turn or more, they would be seen in the other direction, or out of the row.
+    That is known of a table whose turns fall by one ratio from channel to channel, as those of rotary embeddings do: where some
+    were of half a turn or more, they would be seen in the other direction, or out of the row.
 
     Args:
         cosine: as of :func:`moved_positions`.
