@@ -93,7 +93,7 @@ def measured_score() -> dict[str, float]:
     from motionlift.world.truth import write_world
 
     with tempfile.TemporaryDirectory() as folder:
-        write_world(Path(folder), 2, 5, 9, 64, lambda _done: None)
+        write_world(Path(folder), 2, 5, 9, 64)
         paths = [Path(folder) / f"000{number}{suffix}" for number, suffix in ((0, ".mp4"), (1, ".mp4"), (0, ".json"))]
         found = motionlift.score(
             paths[0], paths[1], prompt="a red star on a blue plain background", truth=paths[2], legacy=True

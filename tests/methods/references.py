@@ -13,7 +13,7 @@ from motionlift.core.schedule import Level
 from motionlift.core.seen import Record
 from motionlift.models.families.cogvideox import MODEL
 from motionlift.models.families.unet3d import UNet3D
-from tests.twins import cogvideox, unet3d
+from tests.twins import TRANSFORMERS, cogvideox, unet3d
 
 CLEAN = Level(0.0, 1.0, 0.0)
 """What a network is told of clean latents."""
@@ -22,6 +22,11 @@ CLEAN = Level(0.0, 1.0, 0.0)
 def twin() -> Model:
     """A twin with rotary positions."""
     return MODEL(cogvideox(), "twin", torch.device("cpu"))
+
+
+def flow_twin() -> Model:
+    """A twin of Wan 2.1, which predicts a flow."""
+    return TRANSFORMERS["wan-2.1"].model()
 
 
 def unet_twin(name: str = "twin") -> UNet3D:

@@ -4,9 +4,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from motionlift.core.cost import Passes
 from motionlift.core.seen import Projections, Recorded
+from motionlift.errors import SettingError
+from motionlift.loops import sample
 from motionlift.methods.ditflow import METHOD, DiTFlowSettings
-from tests.methods.references import aim, level, lifted, record, reference, seen, twin
+from motionlift.work.prepare import ask, prepare
+from tests.methods.references import aim, finished, flow_twin, level, lifted, record, reference, seen, twin
+from tests.twins import TRANSFORMERS
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +140,65 @@ def test_gradients_reach_the_target(model, given, target):
     for gradient in torch.autograd.grad(loss, leaves):
         assert gradient.isfinite().all()
         assert gradient.abs().max() > 0
+
+
+def warped(model, given, field, **values):
+    """A video of a motion that is known, and the passes that it took."""
+    view = model.counted()
+    settings = replace(
+        METHOD.settings(view), **{"block": (1,), "steps": 4, "share": 0.5, "inner": 0, "inject": False, **values}
+    )
+    motion = {"latents": given.latents, "displacement": field}
+    result = finished(sample.cast(sample.Casting(view, METHOD, settings, motion, given.shape, "a dog", 0)))
+    return result.latents, view.passes
+
+
+def still(model, given):
+    lattice = model.lattice(given.shape)
+    return torch.zeros(lattice.frames, lattice.frames, lattice.area, 2)
+
+
+@pytest.mark.parametrize("build", [twin, flow_twin], ids=["cogvideox", "wan"])
+def test_a_warp_that_optimises_nothing_costs_no_more_than_plain_sampling(build):
+    model = build()
+    given = reference(model)
+    field = still(model, given)
+    plain, passes = warped(model, given, field)
+    own, with_warp = warped(model, given, field, warp=True)
+    assert torch.equal(own, plain), "where nothing moves nothing changes"
+    field[1:, 0] = torch.tensor([0.7, -0.4])
+    moved, again = warped(model, given, field, warp=True)
+    assert passes == with_warp == again == Passes(forward=8, backward=0)
+    assert moved.isfinite().all() and (moved - plain).abs().max() > 1e-4
+    unknown, _ = warped(model, given, torch.full_like(field, torch.nan), warp=True)
+    assert torch.equal(unknown, plain), "what is unknown stays"
+
+
+@pytest.mark.parametrize("build", [twin, flow_twin], ids=["cogvideox", "wan"])
+def test_a_token_has_the_place_that_it_came_from_in_the_first_frame(build):
+    model = build()
+    given = reference(model)
+    lattice, own, field = model.lattice(given.shape), model.positions(given.shape), still(model, given)
+    # In the last frame the second token of the first row is what was the first token in the first frame.
+    field[-1, 0, 1] = torch.tensor([-1.0, 0.0])
+    field[0, -1, 0] = torch.tensor([9.0, 9.0])  # from the first frame on: not asked for
+    settings = DiTFlowSettings(block=(1,), warp=True)
+    found = METHOD.placed(own, {"displacement.1": field}, lattice, settings)
+    assert found.keys() == own.keys()
+    last = (lattice.frames - 1) * lattice.area
+    for name, tensor in own.items():
+        axis = list(tensor.shape).index(lattice.tokens)
+        before, after = tensor.movedim(axis, 0), found[name].movedim(axis, 0)
+        torch.testing.assert_close(after[last + 1], before[last], atol=1e-6, rtol=0)
+        others = [number for number in range(lattice.tokens) if number != last + 1]
+        assert torch.equal(after[others], before[others])
+
+
+@pytest.mark.parametrize("name", ["cogvideox-table", "ltx", "ltx-2", "mochi", "kandinsky5", "allegro"])
+def test_positions_that_cannot_be_moved_are_refused_before_work(name):
+    model = TRANSFORMERS[name].model()
+    request = ask("ditflow", {"warp": True, "block": "0"}, prompt="a dog")
+    with pytest.raises(SettingError, match=r"warp is true, but the model.*; allowed is warp=false") as refused:
+        prepare(request, model)
+    assert "\n" not in str(refused.value)
+    assert prepare(ask("ditflow", {"block": "0"}, prompt="a dog"), model).settings

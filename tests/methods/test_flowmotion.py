@@ -1,5 +1,6 @@
 """FlowMotion: known answers of its loss and of its damping, and what it costs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,13 +8,14 @@ import torch
 
 from motionlift.core.cost import Passes
 from motionlift.core.method import Aim, Observed, Prediction
+from motionlift.core.model import Model
 from motionlift.core.schedule import Level, Schedule
 from motionlift.errors import SettingError
 from motionlift.loops import sample
 from motionlift.methods.flowmotion import METHOD, FlowMotionSettings, damped, guidance_loss, mean_course
 from motionlift.models.schedules import flow_level, flow_schedule
 from motionlift.work.prepare import settings_for
-from tests.methods.references import finished, lifted, reference, twin
+from tests.methods.references import finished, flow_twin, lifted, reference, twin
 
 SETTINGS = FlowMotionSettings()
 LEVELS = {
@@ -97,6 +99,51 @@ def test_it_runs_the_network_forward_alone():
     assert result.latents.isfinite().all() and len(result.losses) == 30
 
 
+@pytest.mark.parametrize(("cfg", "plain"), [(5.0, 2), (1.0, 1)])
+@pytest.mark.parametrize("read", ["prediction", "clean_latent"])
+def test_on_a_flow_model_it_costs_at_most_1_8_times_the_passes_of_plain_sampling(cfg: float, plain: int, read: str):
+    model = flow_twin().counted()
+    given = reference(model)
+    settings = replace(METHOD.settings(model), cfg=cfg, read=read)
+    casting = sample.Casting(model, METHOD, settings, {"latents": given.latents}, given.shape, "a red star", 0)
+    finished(sample.cast(casting))
+    looks = 10 * (read == "prediction")
+    assert model.passes == Passes(forward=plain * (50 + 10 * 3) + looks, backward=0)
+    assert model.passes.forward <= 1.8 * plain * 50
+
+
+def test_on_a_flow_model_all_is_as_the_paper_writes_it():
+    """On given tensors: ``x0 = x - t v``, of the reference ``z_t - t v``; the mean velocity is ``(x - eps) / (t - 1)``."""
+    latents, output, begun, source, source_output = random_videos(5)
+    time = 0.9
+    level, schedule = flow_level(time), flow_schedule([1.0, time])
+    noised = schedule.noised(source, begun, level)
+    torch.testing.assert_close(noised, (1 - time) * source + time * begun)
+    seen = Prediction(noised, level, source_output, *schedule.estimates(source_output, noised, level))
+    made = Prediction(latents, level, output, *schedule.estimates(output, latents, level))
+    mean = (latents - begun) / (time - 1)
+    along = (output * mean).sum() / (mean * mean).sum() * mean
+    velocity = {0: output, 1: along + 0.1 * (output - along)}
+    for step, read in ((0, "prediction"), (1, "prediction"), (1, "clean_latent")):
+        clean = latents - time * velocity[step]
+        wanted = source if read == "clean_latent" else noised - time * source_output
+        loss = 20 * ((clean - wanted) ** 2).mean()
+        pairs = [(first, second) for second in range(3) for first in range(second)]
+        apart = {
+            (i, j): ((clean[:, :, j] - clean[:, :, i]).abs() - (wanted[:, :, j] - wanted[:, :, i]).abs()).pow(2).mean()
+            for i, j in pairs
+        }
+        loss += 5 * ((apart[0, 1] + apart[1, 2]) / 2 + sum(apart.values()) / 3)
+        settings = replace(SETTINGS, read=read)
+        aim = Aim(
+            {"latents": source}, {}, step, reference=seen if METHOD.needs(settings).reference else None, begun=begun
+        )
+        torch.testing.assert_close(METHOD.loss(Observed(latents, level, prediction=made), aim, settings), loss)
+        found = METHOD.steered(made, aim, settings)
+        end = flow_level(0.7)
+        torch.testing.assert_close(schedule.noised(*found, end), latents + (0.7 - time) * velocity[step])
+
+
 def random_videos(count: int) -> torch.Tensor:
     return torch.randn(count, 1, 2, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
@@ -122,11 +169,14 @@ def test_the_first_step_is_as_the_network_says_and_later_ones_are_damped(kind: s
     torch.testing.assert_close(schedule.noised(clean, noise, level), latents)
 
 
-def test_a_run_is_adam_on_the_latents_with_the_output_held():
-    model = twin()
+@pytest.mark.parametrize("read", ["prediction", "clean_latent"])
+@pytest.mark.parametrize("build", [twin, flow_twin], ids=["diffusion", "flow"])
+def test_a_run_is_adam_on_the_latents_with_the_output_held(build: Callable[[], Model], read: str):
+    model = build()
     given = reference(model)
-    settings = FlowMotionSettings(steps=3, share=1.0, inner=2, cfg=3.0)
-    schedule, empty, prompt = model.schedule(3), model.text.encode(""), model.text.encode("a red star")
+    settings = FlowMotionSettings(steps=3, share=1.0, inner=2, cfg=3.0, read=read)
+    schedule = model.schedule(3, given.shape)
+    empty, prompt = (model.text.encode(text, given.shape) for text in ("", "a red star"))
     begun = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(3))
 
     def looked(latents: torch.Tensor, level: Level, weight: float) -> Prediction:
@@ -138,7 +188,8 @@ def test_a_run_is_adam_on_the_latents_with_the_output_held():
     latents, losses = begun, []
     for index, (level, end) in enumerate(zip(schedule.levels, schedule.ends, strict=True)):
         seen = looked(schedule.noised(given.latents, begun, level), level, 0.0)
-        aim = Aim({}, {}, index, reference=seen, begun=begun)
+        seen = seen if read == "prediction" else None
+        aim = Aim({"latents": given.latents}, {}, index, reference=seen, begun=begun)
         leaf = latents.clone().requires_grad_()
         adam = torch.optim.Adam([leaf], lr=0.003)
         for _ in range(2):

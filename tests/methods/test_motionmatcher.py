@@ -1,6 +1,6 @@
 """MotionMatcher: where it looks, what it compares, and that its gradient is that of the whole step."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from motionlift.loops.adapters import Tunable
 from motionlift.methods import motionmatcher
 from motionlift.methods.motionmatcher import METHOD, Features, feature_loss, motion_features, published_places
 from tests.methods.references import level, record, reference, twin, unet_twin
+from tests.twins import TRANSFORMERS
 
 
 @pytest.fixture(params=["cogvideox", "unet3d"])
@@ -156,3 +157,45 @@ def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any
             handle.remove()
     assert len(seen) == 2
     assert ran == [*range(len(blocks)), 0, 0]
+
+
+@pytest.mark.parametrize("name", ["wan-2.1", "ltx", "mochi"])
+def test_on_a_flow_model_it_looks_one_euler_step_of_the_loop_on(name: str, monkeypatch: pytest.MonkeyPatch):
+    """Drawn at a level of sampling, whose schedule is shifted, the step ends where the loop's does."""
+    model = TRANSFORMERS[name].model()
+    settings = replace(METHOD.settings(model), steps=50)
+    given = reference(model, TRANSFORMERS[name].shape.frames)
+    schedule = model.schedule(50, given.shape)
+    noise, output = torch.randn(2, *given.latents.shape, generator=torch.Generator().manual_seed(0))
+    looked = []
+
+    def features(latents, level, draw, model, settings):
+        looked.append((latents, level))
+        return motion_features([])
+
+    monkeypatch.setattr(model, "predict", lambda *_: output)
+    monkeypatch.setattr(METHOD, "_features", features)
+    monkeypatch.setattr(motionmatcher, "feature_loss", lambda predicted, true, settings: torch.zeros(()))
+    monkeypatch.setattr(motionmatcher, "used_at_once", lambda distance, latents: distance(latents))
+    for step in range(3):
+        sigmas = [level.noise for level in schedule.trained]
+        index = min(range(len(sigmas)), key=lambda at: abs(sigmas[at] - schedule.levels[step].noise))
+        assert sigmas[index] == pytest.approx(schedule.levels[step].noise, abs=1e-3)
+        looked.clear()
+        METHOD.loss(
+            Draw(given.latents, noise, index, schedule, model.text.encode(""), given.shape, nullcontext),
+            model,
+            settings,
+        )
+        (true, later), (predicted, same) = looked
+        level, end = schedule.trained[index], schedule.ends[step]
+        assert later is same and later.noise == pytest.approx(end.noise, abs=1e-3)
+        noised = schedule.noised(given.latents, noise, level)
+        sign = -1 if name == "mochi" else 1
+        torch.testing.assert_close(
+            predicted, noised + sign * (later.noise - level.noise) * output, atol=1e-5, rtol=1e-5
+        )
+        torch.testing.assert_close(
+            true, noised + (later.noise - level.noise) * (noise - given.latents), atol=1e-5, rtol=1e-5
+        )
+        torch.testing.assert_close(predicted, schedule.step(step, output, noised), atol=5e-3, rtol=0)

@@ -10,8 +10,10 @@ import torch
 from motionlift.core.method import Draw
 from motionlift.errors import InputError, SettingError
 from motionlift.methods import vmc
+from motionlift.models.schedules import flow_level
 from motionlift.signals.residuals import residual_loss
 from tests.methods.references import reference, twin, unet_twin
+from tests.twins import TRANSFORMERS
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +26,8 @@ def unet() -> Any:
     return unet_twin()
 
 
-def draw(model: Any, timestep: int) -> Draw:
-    given = reference(model)
+def draw(model: Any, timestep: int, frames: int = 9) -> Draw:
+    given = reference(model, frames)
     noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(0))
     condition = model.text.encode("a star")
     return Draw(given.latents, noise, timestep, model.schedule(10), condition, given.shape, nullcontext)
@@ -85,6 +87,25 @@ def test_its_loss_is_of_the_noise_that_the_output_speaks_of(
     ((latents, at, condition),) = asked
     torch.testing.assert_close(latents, noised)
     assert at == given.level and at.timestep == 600 and condition is given.condition
+
+
+@pytest.mark.parametrize("name", ["wan-2.1", "mochi"])
+def test_of_a_flow_an_error_of_the_network_counts_whole_at_every_level(name: str, monkeypatch: pytest.MonkeyPatch):
+    """In the noise that the flow speaks of, it would count a hundredth at a sigma of 0.99 (a ten-thousandth, squared)."""
+    model = TRANSFORMERS[name].model()
+    given = draw(model, 0, TRANSFORMERS[name].shape.frames)
+    noisy = replace(given.schedule, trained=(flow_level(0.99, model.about.family == "mochi"),))
+    given = replace(given, schedule=noisy)
+    flow = (given.noise - given.latents) * (-1 if name == "mochi" else 1)
+    ramp = torch.arange(float(flow.shape[2])).reshape(1, 1, -1, 1, 1)
+    places = flow[0, :, 0].numel()
+    settings = replace(vmc.METHOD.settings(model), form="l2")
+    for error, expected in ((0.0, 0.0), (0.1, 0.01 * places), (0.2, 0.04 * places)):
+        monkeypatch.setattr(model, "predict", lambda *_, error=error: flow + error * ramp)
+        loss = vmc.METHOD.loss(given, model, settings)
+        assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    monkeypatch.setattr(model, "predict", lambda *_: -flow)  # every change the other way round
+    assert vmc.METHOD.loss(given, model, replace(settings, form="cos")).item() == pytest.approx(2, abs=1e-5)
 
 
 def test_the_prompt_of_tuning_and_that_of_inversion(model: Any):

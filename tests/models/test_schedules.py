@@ -4,6 +4,7 @@ from diffusers import CogVideoXDDIMScheduler
 
 from motionlift.errors import SettingError
 from motionlift.models.schedules import diffusion_schedule, flow_schedule, mixed_noise, shifted
+from tests.twins import TRANSFORMERS
 
 SHIFTS = [1.0, 3.0]  # CogVideoX-5B's and -2B's
 TIMESTEPS = [0, 1, 250, 500, 998, 999]
@@ -115,3 +116,32 @@ def test_sigmas_that_do_not_fall_within_bounds_are_refused(sigmas):
 def test_shifted_sigmas_of_three():
     assert shifted([1.0, 0.5, 0.25], 3.0) == pytest.approx([1.0, 0.75, 0.5])
     assert shifted([0.7, 0.2], 1.0) == pytest.approx([0.7, 0.2])
+
+
+PULLED = {"wan-2.1": 3.0, "wan-2.2": 12.0, "skyreels": 8.0, "hunyuan": 7.0, "hunyuan-1.5": 5.0}
+"""How far the twins' schedules are shifted."""
+
+
+@pytest.mark.parametrize("name", sorted(PULLED))
+def test_levels_of_training_are_the_pipelines_own_shift_of_even_ones(name):
+    """Tuning draws among them, so that it is the shifted schedule that it draws from."""
+    twin = TRANSFORMERS[name]
+    trained = twin.model().schedule(4, twin.shape).trained
+    assert len(trained) == 1000
+    below, above = (shifted([(number + more) / 1000 for number in range(1000)], PULLED[name]) for more in (1, 2))
+    for level, low, high in zip(trained, below, above, strict=True):  # of schedulers, some leave out the cleanest
+        assert low - 1e-5 <= level.noise <= min(high, 1) + 1e-5
+    assert all(level.signal == pytest.approx(1 - level.noise) for level in trained)
+    assert all(level.timestep == pytest.approx(1000 * level.noise, abs=1) for level in trained)
+
+
+@pytest.mark.parametrize(("name", "timestep"), [("wan-2.1", 0.0), ("ltx", 0.0), ("mochi", 1000.0)])
+def test_the_clean_level_is_without_noise_and_told_as_the_network_counts(name, timestep):
+    """Mochi counts from the clean end. LTX's levels of training end at a sigma of 0.1; a clean reference is below them."""
+    twin = TRANSFORMERS[name]
+    schedule = twin.model().schedule(4, twin.shape)
+    clean = schedule.clean
+    assert (clean.timestep, clean.signal, clean.noise) == (timestep, 1.0, 0.0)
+    noisiest = schedule.levels[0]
+    assert noisiest.timestep == pytest.approx(1000 - timestep, abs=1) and noisiest.noise == pytest.approx(1, abs=1e-5)
+    assert schedule.ends[-1].noise == 0

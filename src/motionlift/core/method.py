@@ -223,6 +223,13 @@ class Guide(Method[GuidedSettings]):
         """The noise that sampling starts from, shaped by the motion; by default as it is."""
         return noise
 
+    def check_positions(self, positions: Positions, lattice: Lattice) -> None:
+        """Refuse positions that cannot be changed, before anything is lifted; only asked for where the method needs them.
+
+        Raises:
+            SettingError: they cannot be.
+        """
+
     def placed(self, positions: Positions, motion: Tensors, lattice: Lattice, settings: GuidedSettings) -> Positions:
         """The positions that guided steps begin with; only asked for where the method needs them.
 
@@ -233,7 +240,7 @@ class Guide(Method[GuidedSettings]):
             settings: the settings.
 
         Raises:
-            SettingError: they cannot be moved.
+            SettingError: as :meth:`check_positions` says.
         """
         return positions
 

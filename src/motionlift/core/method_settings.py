@@ -25,7 +25,7 @@ class Sampled:
     """The guidance scale of each step by the formula published for CogVideoX-5B. It puts the timestep where the number of the step
     is meant, so that the scale does not grow but jumps between 1 and ``1 + cfg``; kept as published."""
     inversion: bool = setting(False, when="lift", help="Find the noise that the reference came from.")
-    """Invert the reference by DDIM: the motion then holds the noise that its video came from."""
+    """Invert the reference by the sampling steps backwards: the motion then holds the noise that its video came from."""
     source_prompt: str = setting("", when="lift", help="What the reference shows.")
     """What the reference shows, for its inversion and for tuning; the empty prompt by default."""
     beta: float = setting(

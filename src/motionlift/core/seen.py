@@ -11,7 +11,8 @@ from torch import Tensor
 class Projections:
     """Queries and keys of one kind of attention: to the text, to a token's own frame, or to its own place in other frames.
 
-    The kinds are modules apart in a UNet, and slices of one map in a transformer with joint attention.
+    The kinds are modules apart in a UNet. In a transformer over whole videos the attention within frames and over time are slices
+    of one map, and so is that to the text where attention is joint.
     """
 
     query: Float[Tensor, "b heads tokens d"]
@@ -19,7 +20,7 @@ class Projections:
     key: Float[Tensor, "b heads keys d"]
     """Keys: of the text tokens, or of all video tokens, of which each query meets only its frame's or its place's."""
     joint_keys: tuple[Float[Tensor, "b heads _ d"], ...] = ()
-    """All keys that share one softmax with these in joint attention, these included; none where the kind is by itself."""
+    """All keys that share one softmax with these where the kind is a slice, these included; none where it is by itself."""
 
 
 @dataclass(frozen=True)

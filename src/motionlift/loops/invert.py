@@ -1,7 +1,8 @@
 """Inversion: the noise that a clean video came from, by the sampling steps backwards (DDIM inversion, Song et al., 2010.02502).
 
 Every step asks the network for its output at the noisier level, with the latents of the cleaner one, and goes there. It is exact
-where the output does not change along a step, and nears that as the steps grow finer.
+where the output does not change along a step, and nears that as the steps grow finer. On models of flow the steps are Euler's,
+``x' = x + (sigma' - sigma) v`` with the flow at the noisier ``sigma'``.
 """
 
 from collections.abc import Generator

@@ -10,8 +10,10 @@ that velocity is taken of every model, from the clean latents and noise that its
 models, ``signal eps - noise x0``, would not do: it turns along the way even where neither ``x0`` nor ``eps`` changes, and damping
 what is new in it leaves noise in the video. For models of flow the two are the same.
 
-There is no released program that we could read. The paper names weights, rates and steps, the decomposition and the mean course; it
-damps the velocity that the clean latents are predicted with, and here that of the step as well (ours).
+Of the released program (HKUST-LongGroup/FlowMotion) we could read what its page says, and not its code. The paper names weights,
+rates and steps, the decomposition and the mean course; it damps the velocity that the clean latents are predicted with, and here
+that of the step as well (ours). It weighs the empty prompt, with which it sees the reference, against the negative prompt by 1.5;
+here the reference is seen with the empty prompt alone, which is the same where the negative prompt is empty, at half the passes.
 """
 
 from collections.abc import Generator, Mapping
@@ -31,6 +33,7 @@ from motionlift.core.model import Model
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Latents, Tensors
 from motionlift.motion.edits import moved
+from motionlift.motion.names import LATENTS
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class FlowMotionSettings(Guided):
     """Weight of the distance between predicted clean latents (paper)."""
     differences: float = setting(5.0, low=0, high=1e4, when="cast", help="Weight of its changes from frame to frame.")
     """Weight of the distance between how their frames differ (paper)."""
+    read: str = setting(
+        "prediction",
+        choices=("prediction", "clean_latent"),
+        when="cast",
+        help="What of the reference is matched: what the network predicts of it, or its own latents.",
+    )
+    """What of the reference is matched: its clean latents as the network predicts them at the video's level (paper), or as they are
+    (the program's variant ``clean_latent``, for motion that early predictions blur; the paper finds that it follows motion more
+    exactly, and the prompt less). Those cost no pass of the network."""
     orthogonal: float = setting(0.1, low=0, high=1, when="cast", help="How much of a new course is kept.")
     """What is kept of the part of the velocity that is orthogonal to the mean velocity so far (paper); 1 damps nothing."""
 
@@ -80,8 +92,8 @@ class FlowMotion(Guide[FlowMotionSettings]):
         return replace(FlowMotionSettings(), **{**sampling(model), **self.presets.get(model.about.variant, {})})
 
     def needs(self, settings: FlowMotionSettings) -> Needs:
-        """What the network predicts, of the video and of the reference."""
-        return Needs(output=True, reference=True, inject=injected(settings))
+        """What the network predicts, of the video and, where that is matched, of the reference."""
+        return Needs(output=True, reference=settings.read == "prediction", inject=injected(settings))
 
     def lift(
         self, reference: Reference, model: Model, settings: FlowMotionSettings
@@ -95,10 +107,11 @@ class FlowMotion(Guide[FlowMotionSettings]):
         return moved(motion, edit, (), lattice)
 
     def loss(self, observed: Observed, aim: Aim, settings: FlowMotionSettings) -> Float[Tensor, ""]:
-        """Weighted distance between what is predicted of the video and of the reference."""
-        assert observed.prediction is not None and aim.reference is not None
+        """Weighted distance between what is predicted of the video and what is read of the reference."""
+        assert observed.prediction is not None
         clean, _ = self.steered(observed.prediction, aim, settings)
-        return guidance_loss(clean, aim.reference.clean, settings)
+        wanted = aim.motion[LATENTS].to(clean) if aim.reference is None else aim.reference.clean
+        return guidance_loss(clean, wanted, settings)
 
     def steered(self, prediction: Prediction, aim: Aim, settings: FlowMotionSettings) -> tuple[Latents, Latents]:
         """Clean latents and noise by the damped velocity, which holds from the second guided step on.

@@ -1,6 +1,7 @@
 """Injection only: the first block's keys and values of the reference in the guided steps, nothing optimised.
 
-DiTFlow's ablation (2412.07776): it keeps layout and place, and says little of motion.
+DiTFlow's ablation (2412.07776): it keeps layout and place, and says little of motion. The reference is noised to the level of the
+step by the model's own schedule, on models of flow to ``(1 - sigma) x0 + sigma eps``.
 """
 
 from collections.abc import Generator

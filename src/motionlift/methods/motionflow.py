@@ -4,6 +4,9 @@ The reference is inverted with its caption. At every guided step the attention o
 a mask in every frame, and the latents being made are optimised so that the new subject's words attend within it. There is no
 released program: the paper gives the cross-attention loss, the threshold, the places and the constants; the other two losses are
 ours.
+
+On models of flow the inversion is that of Euler's steps, and masks are read at the sigmas of sampling. In a transformer the
+attention within frames and over time are slices of the attention over the whole video: shares of all that a token looks at.
 """
 
 from collections.abc import Generator, Mapping, Sequence

@@ -2,6 +2,10 @@
 
 In every tuning step the network with its factors predicts noise, and one denoising step is taken twice: with that noise and with
 the true one. The same network without its factors looks at both, and its attention to the text and over time must agree.
+
+On models of flow the denoising step is one of Euler, ``x + (sigma' - sigma) v``, with the predicted flow and with the true one,
+``eps - x0``. Levels are drawn among those of training as the pipeline's own scheduler sets them, whose shift leaves most of them
+noisy; ``sigma'`` lies a step of sampling on in that same row, where the loop's own step ends.
 """
 
 from collections.abc import Mapping, Sequence

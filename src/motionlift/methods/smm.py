@@ -1,7 +1,8 @@
 """SMM: match how the spatial mean of a block's features changes from frame to frame.
 
 The baseline of DiTFlow (2412.07776) after Yatim et al. (2311.17009). The released program takes the anchor of the video being
-made from the reference, so that its gradient misses the anchor; here it is the video's own.
+made from the reference, so that its gradient misses the anchor; here it is the video's own. It reads features alone and knows no
+noise: on models of flow it is the same, and the clean reference is seen at a sigma of 0.
 """
 
 from collections.abc import Generator, Mapping

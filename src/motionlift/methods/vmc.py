@@ -1,8 +1,9 @@
 """VMC (Jeong, Park and Ye, 2312.00845): tune the attention over time until predicted noise changes over the frames as it should.
 
 Only the queries, keys and values of temporal attention are tuned, on one video, with a prompt that says nothing of its looks.
-Videos then begin with the noise of the inverted reference. On a transformer with joint attention, whose attention over time is a
+Videos then begin with the noise of the inverted reference. On a transformer over whole videos, whose attention over time is a
 slice of one map, the projections of that map are tuned, and the residuals are those of latent frames: a departure of ours.
+Of a model of flow the residuals are those of its output, the flow: see :meth:`VMC.loss`.
 """
 
 from collections.abc import Mapping

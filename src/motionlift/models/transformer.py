@@ -404,7 +404,7 @@ class Transformer(PipelineModel):
         if features is None:
             features = query.new_empty(len(query), self._tokens(latents), 0)
         if self._row.cross is not None:
-            own, (words_query, words_key, _, words_mask) = Projections(query, key), seen[1]
+            own, (words_query, words_key, _, words_mask) = Projections(query, key, joint_keys=(key,)), seen[1]
             cross = Projections(words_query, words_key[:, :, _known(words_mask, words_key.shape[2])])
             return Recorded(query, key, value, features, cross, own, (own,))
         video, words = self._sides(query.shape[2], latents)

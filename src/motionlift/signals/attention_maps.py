@@ -1,9 +1,9 @@
 """Attention probabilities of three kinds, the masks they give, and the losses of MotionFlow (arXiv 2412.05275).
 
 Every kind is the mean over heads of ``softmax(Q K^T / sqrt(d))``. *Cross* attends to text tokens, *spatial* to the tokens of the
-same frame, *temporal* to the same place in all frames. A UNet has a module for each. In joint attention they are slices of one map,
-whose softmax runs over all keys: those are given as ``joint_keys``, and only the logarithm of their sum is formed, a run of queries
-at a time and again in the backward pass.
+same frame, *temporal* to the same place in all frames. A UNet has a module for each. A transformer over whole videos has one map,
+of which the last two are slices, and in joint attention the first too: its softmax runs over all keys. Those are given as
+``joint_keys``, and only the logarithm of their sum is formed, a run of queries at a time and again in the backward pass.
 """
 
 import math
@@ -34,7 +34,7 @@ def cross_probabilities(
     Args:
         query: queries of the video tokens.
         key: keys of the text tokens.
-        joint_keys: in joint attention all its keys, text and video; none where text has an attention of its own.
+        joint_keys: in joint attention all its keys, text and video; none where the text has an attention of its own.
     """
     return _head_mean(query[:, None], key[:, None], joint_keys)[0]
 

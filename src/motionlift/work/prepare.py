@@ -176,6 +176,7 @@ def prepare(
     _check_mixed(request.method, mixed, view)
     if request.prompt is not None:
         _check_words(request, view, settings)
+        _check_positions(request.method, view, settings, shape)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     job = replace(job, notices=notices)
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
@@ -267,6 +268,16 @@ def _check_words(request: Request, model: Model, settings: Sampled) -> None:
         raise InputError(f"the negative prompt does not fit: {error}") from error
     if isinstance(request.method, Guide):
         word_places(model, request.method.needs(settings).words, prompt)
+
+
+def _check_positions(method: Method[Any], model: Model, settings: Sampled, shape: Shape) -> None:
+    """Refuse positions that the method is to change and cannot.
+
+    Raises:
+        SettingError: it cannot.
+    """
+    if isinstance(method, Guide) and method.needs(settings).positions:
+        method.check_positions(model.positions(shape), model.lattice(shape))
 
 
 def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> None:
