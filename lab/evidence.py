@@ -73,11 +73,19 @@ def difference(found: Tensor, wanted: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Loss:
-    """How far the displacement in a block is from one drawn at random, by the latents or by positions."""
+    """How far the displacement in a block is from one drawn at random."""
 
     model: Transformer
     shape: Shape
     block: int
+
+    def of_latents(self, given: "Tensors") -> Tensor:
+        """By the latents."""
+        return self(given["latents"])
+
+    def of_positions(self, given: "Tensors") -> Tensor:
+        """By the positions, of noise."""
+        return self(noise_of(self.model, self.shape), given)
 
     def __call__(self, latents: Latents, positions: Mapping[str, Tensor] | None = None) -> Tensor:
         """The loss at the second level of four."""
@@ -89,29 +97,36 @@ class Loss:
         return displacement_loss(displacement(seen.query[0].float(), seen.key[0].float(), lattice), goal)
 
 
-def gradient(model: Transformer, loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+Tensors = Mapping[str, Tensor]
+"""What a loss goes by: latents, or positions."""
+
+
+def gradient(model: Transformer, loss: Callable[[Tensors], Tensor], at: Tensors) -> dict[str, Tensor]:
     """A loss's gradient, of a model that is held as loops hold it."""
-    leaf = at.detach().clone().requires_grad_()
+    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in at.items()}
     with model.turn():
-        return torch.autograd.grad(loss(leaf), leaf)[0]
+        found = torch.autograd.grad(loss(leaves), list(leaves.values()))
+    return dict(zip(leaves, found, strict=True))
 
 
 def slope_error(
-    model: Transformer, loss: Callable[[Tensor], Tensor], at: Tensor, direction: Tensor, stride: float
+    model: Transformer, loss: Callable[[Tensors], Tensor], at: Tensors, direction: Tensors, stride: float
 ) -> float:
     """How far the slope along a direction by autograd is from that by differences, as a share of the latter.
 
     Args:
         model: the model that the loss asks.
-        loss: of a tensor.
+        loss: of tensors.
         at: where.
         direction: of any length.
         stride: how far the differences reach, each way.
     """
-    unit = direction / direction.norm()
-    exact = float((gradient(model, loss, at) * unit).sum())
+    length = sum(float(tensor.square().sum()) for tensor in direction.values()) ** 0.5
+    unit = {name: tensor / length for name, tensor in direction.items()}
+    exact = sum(float((found * unit[name]).sum()) for name, found in gradient(model, loss, at).items())
     with torch.no_grad():
-        found = float(loss(at + stride * unit) - loss(at - stride * unit)) / (2 * stride)
+        ends = [float(loss({name: own + way * unit[name] for name, own in at.items()})) for way in (stride, -stride)]
+    found = (ends[0] - ends[1]) / (2 * stride)
     return abs(exact - found) / abs(found)
 
 

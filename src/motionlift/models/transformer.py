@@ -224,7 +224,10 @@ class Transformer(PipelineModel):
         config = self._pipeline.scheduler.config
         if self._row.diffusion is None:
             return config
-        return getattr(diffusers, self._row.diffusion).from_config(config).config
+        # What diffusers remembers of a scheduler that was never saved, which settings were left at their defaults, would be lost here
+        # and the defaults of another class come instead.
+        own = {name: value for name, value in config.items() if not name.startswith("_")}
+        return getattr(diffusers, self._row.diffusion).from_config(own).config
 
     def _prompts(self) -> Prompts:
         pipeline, row = self._pipeline, self._row
