@@ -157,7 +157,9 @@ def test_positions_have_the_slope_that_differences_have(twin, row, monkeypatch, 
     model = twin.model()
     positions = model.positions(twin.shape)
     if not positions:
-        assert row.family == "allegro", "of Allegro alone the rotary tensors are no module's output, nor an argument that is read"
+        assert row.family == "allegro", (
+            "of Allegro alone the rotary tensors are no module's output, nor an argument that is read"
+        )
         return
     reach, share = COARSE.get(row.family, (0.02, SLOPE))
     loss = Loss(model, twin.shape, model.about.blocks - 1).of_positions
@@ -247,7 +249,10 @@ def test_a_token_is_where_the_lattice_says(twin, model):
     """Before tokens are mixed, what is changed of one place of the latents is seen at its token alone."""
     latents, level, condition = noise_of(model, twin.shape), level_of(model, twin), model.text.encode(PROMPT)
     lattice = model.lattice(twin.shape)
-    sizes = [whole // own for whole, own in zip(latents.shape[2:], (lattice.frames, lattice.height, lattice.width))]
+    sizes = [
+        whole // own
+        for whole, own in zip(latents.shape[2:], (lattice.frames, lattice.height, lattice.width), strict=True)
+    ]
     place = (lattice.frames - 1, 0, lattice.width - 1)
     inner = tuple(slice(size * at, size * (at + 1)) for size, at in zip(sizes, place, strict=True))
     changed = latents.clone()
@@ -391,7 +396,7 @@ def test_two_casts_in_turns_are_what_each_is_alone(twin, model):
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def test_half_precision_is_near_single_precision(twin, model, kind):
-    """Rounding adds up over some thirty operations of three blocks, as the root of their number: under eight of the kind's steps."""
+    """Rounding adds up over some thirty operations of three blocks, as the root of their number: below eight of its steps."""
     half = twin.model(as_kind(twin.build(), kind))
     latents, level = noise_of(model, twin.shape), level_of(model, twin)
     found, wanted = (each.predict(latents, level, each.text.encode(PROMPT, twin.shape)) for each in (half, model))
