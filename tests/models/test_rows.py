@@ -37,8 +37,8 @@ STEPS = 4
 CLOSE = 1e-5
 """Largest difference from the pipeline's own, by the largest value."""
 ROUNDED = {"kandinsky5": 10 * CLOSE}
-"""The same with guidance, where a network rounds its queries and keys to bfloat16 whatever its weights are: a difference in the last
-place of the latents now and then becomes one of 2^-9 of a query."""
+"""The same with guidance, where a network rounds its queries and keys to bfloat16 whatever its weights are: a difference in the
+last place of the latents now and then becomes one of 2^-9 of a query."""
 STEEP = {"allegro": (96, 288)}
 """Steps of a coarse round trip and of a fine one, where they must be many: its first level has 0.006 of the clean latents, so that
 what a network of random weights says there is made 157 times larger."""
