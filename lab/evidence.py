@@ -11,11 +11,12 @@ from torch import Tensor
 from lab.pipelines import OwnRun, first_order, own_run
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Shape
+from motionlift.core.model import Model
 from motionlift.core.tensors import Latents
 from motionlift.loops.invert import invert
 from motionlift.loops.sample import Casting, cast
 from motionlift.methods import methods
-from motionlift.models.transformer import Row, Transformer
+from motionlift.models.transformer import Row
 from motionlift.signals.displacement import displacement, displacement_loss
 
 PROMPT = "a red star on the field"
@@ -23,12 +24,12 @@ SEED = 1
 """Of the noise that videos begin with."""
 
 
-def noise_of(model: Transformer, shape: Shape, seed: int = SEED) -> Latents:
+def noise_of(model: Model, shape: Shape, seed: int = SEED) -> Latents:
     """Noise, drawn as the loop draws it."""
     return torch.randn(model.codec.latent_shape(shape), generator=torch.Generator().manual_seed(seed))
 
 
-def own_video(pipeline: Any, row: Row, model: Transformer, shape: Shape, steps: int, call: Mapping[str, Any]) -> OwnRun:
+def own_video(pipeline: Any, row: Row, model: Model, shape: Shape, steps: int, call: Mapping[str, Any]) -> OwnRun:
     """What a pipeline makes by itself with the scheduler that the row's steps are equal to; the scheduler stays so.
 
     Args:
@@ -49,7 +50,7 @@ def own_video(pipeline: Any, row: Row, model: Transformer, shape: Shape, steps: 
         return own_run(pipeline, row, shape, noise_of(model, shape), PROMPT, steps, call)
 
 
-def video(model: Transformer, shape: Shape, steps: int, cfg: float) -> Latents:
+def video(model: Model, shape: Shape, steps: int, cfg: float) -> Latents:
     """What the library's loop makes of the same noise."""
     method = methods()["none"]
     settings = replace(method.settings(model), steps=steps, cfg=cfg, dynamic_cfg=False)
@@ -73,11 +74,19 @@ def difference(found: Tensor, wanted: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Loss:
-    """How far the displacement in a block is from one drawn at random, by the latents or by positions."""
+    """How far the displacement in a block is from one drawn at random."""
 
-    model: Transformer
+    model: Model
     shape: Shape
     block: int
+
+    def of_latents(self, given: "Tensors") -> Tensor:
+        """By the latents."""
+        return self(given["latents"])
+
+    def of_positions(self, given: "Tensors") -> Tensor:
+        """By the positions, of noise."""
+        return self(noise_of(self.model, self.shape), given)
 
     def __call__(self, latents: Latents, positions: Mapping[str, Tensor] | None = None) -> Tensor:
         """The loss at the second level of four."""
@@ -89,33 +98,40 @@ class Loss:
         return displacement_loss(displacement(seen.query[0].float(), seen.key[0].float(), lattice), goal)
 
 
-def gradient(model: Transformer, loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+Tensors = Mapping[str, Tensor]
+"""What a loss goes by: latents, or positions."""
+
+
+def gradient(model: Model, loss: Callable[[Tensors], Tensor], at: Tensors) -> dict[str, Tensor]:
     """A loss's gradient, of a model that is held as loops hold it."""
-    leaf = at.detach().clone().requires_grad_()
+    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in at.items()}
     with model.turn():
-        return torch.autograd.grad(loss(leaf), leaf)[0]
+        found = torch.autograd.grad(loss(leaves), list(leaves.values()))
+    return dict(zip(leaves, found, strict=True))
 
 
 def slope_error(
-    model: Transformer, loss: Callable[[Tensor], Tensor], at: Tensor, direction: Tensor, stride: float
+    model: Model, loss: Callable[[Tensors], Tensor], at: Tensors, direction: Tensors, stride: float
 ) -> float:
     """How far the slope along a direction by autograd is from that by differences, as a share of the latter.
 
     Args:
         model: the model that the loss asks.
-        loss: of a tensor.
+        loss: of tensors.
         at: where.
         direction: of any length.
         stride: how far the differences reach, each way.
     """
-    unit = direction / direction.norm()
-    exact = float((gradient(model, loss, at) * unit).sum())
+    length = sum(float(tensor.square().sum()) for tensor in direction.values()) ** 0.5
+    unit = {name: tensor / length for name, tensor in direction.items()}
+    exact = sum(float((found * unit[name]).sum()) for name, found in gradient(model, loss, at).items())
     with torch.no_grad():
-        found = float(loss(at + stride * unit) - loss(at - stride * unit)) / (2 * stride)
+        ends = [float(loss({name: own + way * unit[name] for name, own in at.items()})) for way in (stride, -stride)]
+    found = (ends[0] - ends[1]) / (2 * stride)
     return abs(exact - found) / abs(found)
 
 
-def round_trip(model: Transformer, shape: Shape, steps: int) -> float:
+def round_trip(model: Model, shape: Shape, steps: int) -> float:
     """Share of clean latents that is lost on the way to noise and back."""
     latents, condition = noise_of(model, shape, seed=4), model.text.encode(PROMPT, shape)
     trajectory = finished(invert(model, latents, condition, steps, shape))
@@ -124,7 +140,7 @@ def round_trip(model: Transformer, shape: Shape, steps: int) -> float:
 
 
 @torch.no_grad()
-def sampled(model: Transformer, latents: Latents, condition: Condition, steps: int, shape: Shape) -> Latents:
+def sampled(model: Model, latents: Latents, condition: Condition, steps: int, shape: Shape) -> Latents:
     """Latents carried from noise to clean ones."""
     schedule = model.schedule(steps, shape)
     for index, level in enumerate(schedule.levels):

@@ -35,7 +35,8 @@ def first_order(pipeline: Any, row: Row, steps: int) -> None:
     if isinstance(own, diffusers.UniPCMultistepScheduler):
         pipeline.scheduler = type(own).from_config(own.config, solver_order=1, disable_corrector=list(range(steps)))
     elif row.diffusion is not None:
-        pipeline.scheduler = getattr(diffusers, row.diffusion).from_config(own.config, clip_sample=False)
+        config = {name: value for name, value in own.config.items() if not name.startswith("_")}
+        pipeline.scheduler = getattr(diffusers, row.diffusion).from_config(config, clip_sample=False)
 
 
 def own_run(

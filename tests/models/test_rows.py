@@ -25,19 +25,23 @@ from lab.evidence import (
 )
 from motionlift.core.method import Reference
 from motionlift.core.model import Model
+from motionlift.errors import SettingError
 from motionlift.loops.invert import invert
 from motionlift.loops.sample import Casting, cast
 from motionlift.methods import methods
 from motionlift.models import shared
 from motionlift.signals.attention_maps import cross_probabilities
-from tests.twins import GUIDED, TRANSFORMERS, ready
+from tests.twins import GUIDED, TRANSFORMERS, as_kind
 
 STEPS = 4
 CLOSE = 1e-5
 """Largest difference from the pipeline's own, by the largest value."""
 ROUNDED = {"kandinsky5": 10 * CLOSE}
-"""The same with guidance, where a network rounds its queries and keys to bfloat16 whatever its weights are: a difference in the last
-place of the latents now and then becomes one of 2^-9 of a query."""
+"""The same with guidance, where a network rounds its queries and keys to bfloat16 whatever its weights are: a difference in the
+last place of the latents now and then becomes one of 2^-9 of a query."""
+STEEP = {"allegro": (96, 288)}
+"""Steps of a coarse round trip and of a fine one, where they must be many: its first level has 0.006 of the clean latents, so that
+what a network of random weights says there is made 157 times larger."""
 SLOPE = 0.01
 """Largest share by which a slope may differ from one by differences, in single precision."""
 COARSE = {"kandinsky5": (0.1, 0.03)}
@@ -110,26 +114,28 @@ def test_a_video_comes_back_from_the_autoencoder_at_its_size(twin, model):
 # Gradients
 
 
-@pytest.mark.parametrize("number", [0, -1], ids=["first block", "last block"])
-def test_displacement_has_the_slope_that_differences_have(twin, row, model, number):
-    loss, noise = Loss(model, twin.shape, range(model.about.blocks)[number]), noise_of(model, twin.shape)
-    steepest = gradient(model, loss, noise)
+def test_displacement_has_the_slope_that_differences_have(twin, row, model):
+    noise = noise_of(model, twin.shape)
     reach, share = COARSE.get(row.family, (0.02, SLOPE))
-    assert slope_error(model, loss, noise, steepest, reach) < share
-    if row.family not in COARSE:
-        other = noise_of(model, twin.shape, seed=3)
-        aside = steepest / steepest.norm() + other / other.norm()
-        assert slope_error(model, loss, noise, aside, reach) < share
+    for number in (0, model.about.blocks - 1):
+        loss = Loss(model, twin.shape, number).of_latents
+        steepest = gradient(model, loss, {"latents": noise})
+        assert slope_error(model, loss, {"latents": noise}, steepest, reach) < share
+        if row.family not in COARSE:
+            other, down = noise_of(model, twin.shape, seed=3), steepest["latents"]
+            aside = {"latents": down / down.norm() + other / other.norm()}
+            assert slope_error(model, loss, {"latents": noise}, aside, reach) < share
 
 
 def test_recomputed_activations_give_the_same_gradients(twin, model, monkeypatch):
-    noise, last = noise_of(model, twin.shape), model.about.blocks - 1
-    plain = gradient(model, Loss(model, twin.shape, last), noise)
+    at, last = {"latents": noise_of(model, twin.shape)}, model.about.blocks - 1
+    plain = gradient(model, Loss(model, twin.shape, last).of_latents, at)
     monkeypatch.setattr(shared, "CHECKPOINTED_PARAMETERS", 0)
     large = twin.model()
     with large.turn():
         assert all(network.gradient_checkpointing for network in large.network.values())
-    assert difference(gradient(large, Loss(large, twin.shape, last), noise), plain) < CLOSE
+    found = gradient(large, Loss(large, twin.shape, last).of_latents, at)
+    assert difference(found["latents"], plain["latents"]) < CLOSE
     assert not any(network.gradient_checkpointing for network in large.network.values())
 
 
@@ -149,20 +155,21 @@ def test_positions_have_the_slope_that_differences_have(twin, row, monkeypatch, 
     if recomputed:
         monkeypatch.setattr(shared, "CHECKPOINTED_PARAMETERS", 0)
     model = twin.model()
-    positions, latents = model.positions(twin.shape), noise_of(model, twin.shape)
+    positions = model.positions(twin.shape)
     if not positions:
-        assert row.family == "allegro", "only Allegro's rotary tensors are not made by a part of its network"
+        assert row.family == "allegro", (
+            "of Allegro alone the rotary tensors are no module's output, nor an argument that is read"
+        )
         return
     reach, share = COARSE.get(row.family, (0.02, SLOPE))
-    loss = Loss(model, twin.shape, model.about.blocks - 1)
-    for key, own in positions.items():
-
-        def moved(tensor, key=key):
-            return loss(latents, {**positions, key: tensor})
-
-        steepest = gradient(model, moved, own)
-        assert steepest.abs().max() > 0, key
-        assert slope_error(model, moved, own, steepest, reach) < share, key
+    loss = Loss(model, twin.shape, model.about.blocks - 1).of_positions
+    steepest = gradient(model, loss, positions)
+    assert all(tensor.abs().max() > 0 for tensor in steepest.values())
+    assert slope_error(model, loss, positions, steepest, reach) < share
+    if not recomputed:
+        for key, own in steepest.items():
+            alone = {name: own if name == key else torch.zeros_like(tensor) for name, tensor in positions.items()}
+            assert slope_error(model, loss, positions, alone, reach) < share, key
 
 
 # Attention
@@ -242,7 +249,10 @@ def test_a_token_is_where_the_lattice_says(twin, model):
     """Before tokens are mixed, what is changed of one place of the latents is seen at its token alone."""
     latents, level, condition = noise_of(model, twin.shape), level_of(model, twin), model.text.encode(PROMPT)
     lattice = model.lattice(twin.shape)
-    sizes = [whole // own for whole, own in zip(latents.shape[2:], (lattice.frames, lattice.height, lattice.width))]
+    sizes = [
+        whole // own
+        for whole, own in zip(latents.shape[2:], (lattice.frames, lattice.height, lattice.width), strict=True)
+    ]
     place = (lattice.frames - 1, 0, lattice.width - 1)
     inner = tuple(slice(size * at, size * (at + 1)) for size, at in zip(sizes, place, strict=True))
     changed = latents.clone()
@@ -253,9 +263,10 @@ def test_a_token_is_where_the_lattice_says(twin, model):
 
 
 MIXING = re.compile(
-    r"(SelfAttention\.o|self_attn\.(o_proj|out_proj)|token_refiner.*attn\.to_out\.0|text_transformer_blocks.*out_layer)\."
+    r"(SelfAttention\.o|self_attn\.(o_proj|out_proj)|token_refiner.*attn\.to_out\.0|text_transformer_blocks.*out_layer"
+    r"|time_embed\.pooler\.to_out|context_embedder\.time_text_embed\.text_embedder\.linear_2)\."
 )
-"""Names of what text encoders, and networks before their blocks, let one token say of others."""
+"""Names of what text encoders, and networks before their blocks, let one token say of others, or all of one."""
 
 
 def test_a_word_is_at_its_places(twin, row):
@@ -266,12 +277,11 @@ def test_a_word_is_at_its_places(twin, row):
             if MIXING.search(key):
                 weight.data.zero_()
     if row.family in ("hunyuan", "kandinsky5"):  # their other encoder makes one vector of the prompt, for every token
-        pipeline.text_encoder_2.text_model.embeddings.token_embedding.weight.data.zero_()
-    if row.family == "mochi":  # which makes it within its network
-        pipeline.transformer.time_embed.caption_proj.weight.data.zero_()
+        pipeline.text_encoder_2.get_input_embeddings().weight.data.zero_()
     model = twin.model(pipeline)
     if not row.finds_words:
-        assert not model.text.places(PROMPT, "star")
+        with pytest.raises(SettingError, match="mixes the tokens of a prompt"):
+            model.text.places(PROMPT, "star")
         return
     latents, level = noise_of(model, twin.shape), level_of(model, twin)
     keys = [
@@ -327,9 +337,18 @@ def test_inversion_is_exact_where_the_prediction_is_constant(twin, model, monkey
     torch.testing.assert_close(back, latents, rtol=1e-3, atol=1e-3)
 
 
-def test_inversion_nears_the_clean_video_as_steps_grow_finer(twin, model):
-    coarse, fine = (round_trip(model, twin.shape, steps) for steps in (4, 24))
-    assert fine < coarse / 2
+def test_inversion_nears_the_clean_video_as_steps_grow_finer(twin, row, model):
+    if row.family in STEEP:
+        pytest.skip("it takes hundreds of steps")
+    assert round_trip(model, twin.shape, 24) < round_trip(model, twin.shape, 4) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steep", sorted(STEEP))
+def test_inversion_nears_the_clean_video_where_its_first_level_is_nearly_noise(steep):
+    twin, (few, many) = TRANSFORMERS[steep], STEEP[steep]
+    model = twin.model()
+    assert round_trip(model, twin.shape, many) < round_trip(model, twin.shape, few) / 2
 
 
 # Files, and several at once
@@ -377,8 +396,8 @@ def test_two_casts_in_turns_are_what_each_is_alone(twin, model):
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def test_half_precision_is_near_single_precision(twin, model, kind):
-    """Rounding adds up over some thirty operations of three blocks, as the root of their number: under eight of the kind's steps."""
-    half = twin.model(ready(twin.build().to(kind)))
+    """Rounding adds up over some thirty operations of three blocks, as the root of their number: below eight of its steps."""
+    half = twin.model(as_kind(twin.build(), kind))
     latents, level = noise_of(model, twin.shape), level_of(model, twin)
     found, wanted = (each.predict(latents, level, each.text.encode(PROMPT, twin.shape)) for each in (half, model))
     assert found.dtype == torch.float32

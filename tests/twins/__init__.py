@@ -11,11 +11,11 @@ from tests.twins.kandinsky5 import kandinsky5
 from tests.twins.ltx import ltx, ltx2
 from tests.twins.mochi import mochi
 from tests.twins.text import WINDOW, WORDS
-from tests.twins.twin import GUIDED, Twin, ready, small
+from tests.twins.twin import GUIDED, Twin, as_kind, ready, small
 from tests.twins.unet3d import unet3d
 from tests.twins.wan import skyreels, wan, wan_of_times, wan_of_two
 
-__all__ = ["GUIDED", "WINDOW", "WORDS", "Twin", "clip", "cogvideox", "ready", "small", "unet3d"]
+__all__ = ["GUIDED", "WINDOW", "WORDS", "Twin", "as_kind", "clip", "cogvideox", "ready", "small", "unet3d"]
 
 TWINS = {"cogvideox-rotary": lambda: cogvideox(True), "cogvideox-table": lambda: cogvideox(False)}
 """Every kind of positions by name, at one size."""

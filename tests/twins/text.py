@@ -108,7 +108,7 @@ def in_tokens(tokenizer: Any, opening: str, count: int) -> None:
 def llama_tokenizer() -> LlamaTokenizer:
     """Bytes after a beginning."""
     vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2, "<pad>": 3, **{f"<0x{byte:02X}>": 4 + byte for byte in range(256)}}
-    return LlamaTokenizer(vocab={**vocabulary, "▁": 260}, merges=[], pad_token="<pad>", model_max_length=2048)
+    return LlamaTokenizer(vocab={**vocabulary, "▁": 260}, merges=[], pad_token="<pad>", padding_side="right")
 
 
 def llama(tokens: int, width: int = WIDTH) -> LlamaModel:

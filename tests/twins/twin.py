@@ -49,3 +49,14 @@ def ready(pipeline: Any) -> Any:
             part.eval()
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def as_kind(pipeline: Any, kind: torch.dtype) -> Any:
+    """A pipeline with weights of a kind but for what its network keeps in single precision, as one is loaded."""
+    pipeline.to(kind)
+    for part in pipeline.components.values():
+        kept = getattr(part, "_keep_in_fp32_modules", None) or ()
+        for name, weight in part.named_parameters() if kept else ():
+            if any(own in name.split(".") for own in kept):
+                weight.data = weight.data.float()
+    return pipeline

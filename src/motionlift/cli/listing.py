@@ -13,7 +13,7 @@ from motionlift.core.model import Model
 from motionlift.core.settings import described
 from motionlift.errors import SettingError
 from motionlift.methods import methods
-from motionlift.models.families import families
+from motionlift.models.facts import NOT_SERVED, served
 from motionlift.models.loading import CARD, load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.work.prepare import settings_for
@@ -28,14 +28,21 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def print_models() -> None:
-    """The bundled models with their words and figures, and the pipelines that are served."""
+    """The bundled models with their words and figures, the pipelines that are served, and those that are not."""
     for name in BUNDLED_MODELS:
         print(f"{name}: bundled; its words are {', '.join(vocabulary())}")
         card = BUNDLED / name / CARD
         for figure, value in json.loads(card.read_text(encoding="utf-8")).items() if card.is_file() else ():
             print(f"  {figure}: {value}")
-    for family in families().values():
-        print(f"{', '.join(family.pipelines)}: a folder or hub name of any such pipeline (family {family.family})")
+    for facts in served():
+        print(f"{', '.join(facts.pipelines)}: a folder or hub name of any such pipeline (family {facts.family})")
+        rate = "" if facts.fps is None else f", {facts.fps:g} frames a second"
+        print(f"  size {facts.size}{rate}; {facts.steps} steps, guidance {facts.cfg:g}; {facts.sampling}")
+        lacking = {"words": facts.words, "positions": facts.positions, "pictures": facts.pictures}
+        if not all(lacking.values()):
+            print(f"  not for it: {', '.join(name for name, there in lacking.items() if not there)}")
+    for names, reason in NOT_SERVED.items():
+        print(f"not served: {', '.join(names)}: {reason}")
 
 
 def listed_methods() -> list[dict[str, Any]]:

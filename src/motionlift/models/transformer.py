@@ -104,6 +104,8 @@ class Row:
     """Arguments of the network that can be put beside another prompt's in one batch; none, where guidance takes two passes."""
     diffusion: str | None = None
     """The scheduler of diffusers by which it samples, where it is no flow model."""
+    scheduler: str = "Euler"
+    """What its published pipelines sample by, in words."""
     codec: type[VideoAutoencoder] = VideoAutoencoder
     """How its autoencoder counts frames."""
     apart: bool = False
@@ -224,7 +226,10 @@ class Transformer(PipelineModel):
         config = self._pipeline.scheduler.config
         if self._row.diffusion is None:
             return config
-        return getattr(diffusers, self._row.diffusion).from_config(config).config
+        # Of a scheduler that was never saved diffusers remembers which settings were left at its defaults, and would put the other
+        # class's in their place.
+        own = {name: value for name, value in config.items() if not name.startswith("_")}
+        return getattr(diffusers, self._row.diffusion).from_config(own).config
 
     def _prompts(self) -> Prompts:
         pipeline, row = self._pipeline, self._row

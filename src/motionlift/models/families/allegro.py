@@ -31,6 +31,7 @@ MODEL = Row(
     pipelines=("AllegroPipeline",),
     transformers=("AllegroTransformer3DModel",),
     fps=15.0,
+    scheduler="Euler with fresh noise in every step",
     diffusion="DDIMScheduler",
     codec=AllegroAutoencoder,
     tiled=True,

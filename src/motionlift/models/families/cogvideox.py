@@ -127,6 +127,7 @@ MODEL = Row(
     pipelines=("CogVideoXPipeline",),
     transformers=("CogVideoXTransformer3DModel",),
     fps=FPS,
+    scheduler="DDIM, or DPM of the second order",
     cross=None,
     text_first=True,
     axes="bfchw",

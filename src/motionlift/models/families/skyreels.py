@@ -8,6 +8,7 @@ MODEL = Row(
     pipelines=("SkyReelsV2Pipeline",),
     transformers=("SkyReelsV2Transformer3DModel",),
     fps=24.0,
+    scheduler="UniPC of the second order",
     blocks=("blocks",),
     feed_forward=("ffn",),
     single=("vae",),

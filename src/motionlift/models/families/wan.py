@@ -11,6 +11,7 @@ MODEL = Row(
     pipelines=("WanPipeline",),
     transformers=("WanTransformer3DModel",),
     fps=16.0,
+    scheduler="UniPC of the second order",
     blocks=("blocks",),
     feed_forward=("ffn",),
     single=("vae",),

@@ -1,0 +1,120 @@
+"""What there is to say of every family of models before one is loaded; and of pipelines of diffusers that none serves."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+
+from motionlift.core.method_settings import Sampled
+from motionlift.models.families import families
+from motionlift.models.positions import NoPositions
+from motionlift.models.transformer import Row
+
+NOT_SERVED: Mapping[tuple[str, ...], str] = {
+    (
+        *("CogVideoXImageToVideoPipeline", "HunyuanVideoImageToVideoPipeline", "HunyuanVideo15ImageToVideoPipeline"),
+        *("Kandinsky5I2VPipeline", "LTXImageToVideoPipeline", "LTX2ImageToVideoPipeline", "WanImageToVideoPipeline"),
+    ): "no picture can be given; the pipeline of the same family that makes videos from text is served",
+    (
+        *("CogVideoXVideoToVideoPipeline", "LTXConditionPipeline", "WanAnimatePipeline", "WanVACEPipeline"),
+        "WanVideoToVideoPipeline",
+    ): "they take a video or a control beside the prompt, which nothing here gives; others of their families are served",
+    (
+        "SkyReelsV2DiffusionForcingPipeline",
+    ): "it denoises the frames of one video at levels of their own; SkyReelsV2Pipeline is served",
+    ("Kandinsky5T2VPipeline",): "with attention of the kind nabla (Pro, ten seconds) alone: it does not go through "
+    "scaled_dot_product_attention, so that it cannot be read",
+    ("SanaVideoPipeline",): "its attention has no softmax, so that there are no maps of attention to read",
+    (
+        "LattePipeline",
+    ): "it attends to space and to time apart, in frames, and has no row of that kind; AnimateDiffPipeline is served",
+    (
+        "CosmosTextToWorldPipeline",
+        "Cosmos2TextToImagePipeline",
+    ): "they cannot be built without the package cosmos_guardrail",
+    ("StableVideoDiffusionPipeline",): "it reads no text",
+    ("EasyAnimatePipeline", "HeliosPipeline"): "they have no row; nobody has asked for one",
+    (
+        "ChronoEditPipeline",
+        "ConsisIDPipeline",
+        "LucyEditPipeline",
+    ): "variants of Wan and of CogVideoX that edit, or keep a face",
+}
+"""Pipelines of diffusers by their classes, and why they are not served."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A family."""
+
+    family: str
+    """Its name."""
+    pipelines: tuple[str, ...]
+    """Pipelines of diffusers that it serves."""
+    published: tuple[str, ...]
+    """Published models that are known by name or settings, beside any other of its pipelines."""
+    size: str
+    """Width, height and frames of its videos."""
+    fps: float | None
+    """Their rate; none where each model has one of its own."""
+    steps: int
+    """Steps by default."""
+    cfg: float
+    """Guidance scale by default."""
+    sampling: str
+    """How it samples, beside what its published pipelines do."""
+    words: bool
+    """Whether a word's attention can be read."""
+    positions: bool
+    """Whether it has positions that can be optimised."""
+    pictures: bool
+    """Whether a picture can be given."""
+    loader: bool
+    """Whether its pipeline of diffusers loads adapters itself (``load_lora_weights``)."""
+
+
+def served() -> list[Facts]:
+    """All families, by name."""
+    return [_facts(family) for _, family in sorted(families().items())]
+
+
+def _facts(family: Any) -> Facts:
+    is_row = isinstance(family, Row)
+    pipeline = None if family.apart else getattr(diffusers, family.pipelines[0])
+    variants = family.published if is_row else family.defaults
+    own = family.defaults if is_row else family.defaults.get(family.family, {})
+    common = Sampled()
+    return Facts(
+        family=family.family,
+        pipelines=family.pipelines,
+        published=tuple(name for name in variants if name != family.family),
+        size=_size(pipeline),
+        fps=getattr(family, "fps", None),
+        steps=own.get("steps", common.steps),
+        cfg=own.get("cfg", common.cfg),
+        sampling=_sampling(family),
+        words=getattr(family, "finds_words", True),
+        positions=is_row and type(family.placing) is not NoPositions,
+        pictures=any("Image" in name for name in family.pipelines),
+        loader=hasattr(pipeline, "load_lora_weights"),
+    )
+
+
+def _size(pipeline: Any) -> str:
+    """Width, height and frames by the defaults of a pipeline's call, as far as it has them."""
+    parameters = {} if pipeline is None else inspect.signature(pipeline.__call__).parameters
+    height, width, frames = (
+        parameters[name].default if name in parameters else None for name in ("height", "width", "num_frames")
+    )
+    sides = f"{width}x{height}" if width and height else "by its configuration"
+    return f"{sides}, {frames} frames" if frames else sides
+
+
+def _sampling(family: Any) -> str:
+    """How it samples, in words."""
+    if not isinstance(family, Row):
+        return "DDIM of its noise"
+    ours = "the levels of its scheduler, by steps of Euler" if family.diffusion is None else "DDIM of its noise"
+    return ours if family.scheduler == "Euler" else f"{ours} (published: {family.scheduler})"
