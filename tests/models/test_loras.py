@@ -134,6 +134,7 @@ def test_a_model_with_an_adapter_is_another_of_the_same_identity(folders: dict[s
     assert len({model.about.fingerprint for model in (plain, full, half, tiny)}) == 4
     assert {model.about.identity for model in (plain, full, half, tiny)} == {plain.about.identity}
     assert plain.about.added == () and [each.weight for each in half.about.added] == [0.5]
+    assert motionlift.load(folders["wan-2.1"], "cpu", str(path)).about.fingerprint == full.about.fingerprint
     moved = written(tmp_path / "renamed.safetensors", for_diffusers(adapter))
     assert motionlift.load(folders["wan-2.1"], "cpu", [moved]).about.fingerprint == full.about.fingerprint
     for ours, theirs in zip(outputs(plain, adapter, 0.5, twin.shape), outputs(half, shape=twin.shape), strict=True):

@@ -31,7 +31,9 @@ CARD = "figures.json"
 """File beside a bundled model's weights: what was measured of it, names to values."""
 
 
-def load(model: Any = "tiny-dit", device: str = "auto", loras: Sequence[str | Path | LoraFile] = ()) -> Model:
+def load(
+    model: Any = "tiny-dit", device: str = "auto", loras: str | Path | LoraFile | Sequence[str | Path | LoraFile] = ()
+) -> Model:
     """A model, ready to lift with and cast with.
 
     A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before. A
@@ -48,7 +50,8 @@ def load(model: Any = "tiny-dit", device: str = "auto", loras: Sequence[str | Pa
         ModelError: there is no such model or adapter, it cannot be read, or no family serves it; or adapters for a loaded pipeline.
         SettingError: the device does not exist here, or an adapter's weight is out of range.
     """
-    place, asked = device_named(device), [_lora(each) for each in loras]
+    files = [loras] if isinstance(loras, (str, Path, LoraFile)) else loras
+    place, asked = device_named(device), [_lora(each) for each in files]
     if not isinstance(model, (str, Path)):
         if asked:
             raise ModelError(
