@@ -12,10 +12,10 @@ from motionlift.bench.report.page import write_report
 from motionlift.errors import OutputError
 from motionlift.loops.run_folder import Row, opened
 from motionlift.motion import cache
-from motionlift.motion.export import export_adapter
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.sheets import contact_sheet, moving_picture
+from motionlift.work.export import export_adapter
 from motionlift.work.record import Video
 from motionlift.world.truth import write_world
 from tests.bench import made_records

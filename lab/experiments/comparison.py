@@ -13,7 +13,7 @@ from motionlift.bench.report.agreement import TRUE, Agreement, agreement
 from motionlift.bench.report.catalogue import figure, shown
 from motionlift.bench.report.summary import Measurement, Row, Section, sections
 from motionlift.bench.report.tables import Estimate, table
-from motionlift.bench.run_file import read_run
+from motionlift.bench.run_file import ModelRun, read_run
 from motionlift.bench.sources import World
 
 NAME = "world"
@@ -40,7 +40,7 @@ def run(
     Raises:
         MotionliftError: as of ``motionlift bench``.
     """
-    asked = replace(read_run(NAME), models=tuple(models), output=folder)
+    asked = replace(read_run(NAME), models=tuple(map(ModelRun, models)), output=folder)
     if count is not None:
         asked = replace(asked, references=(World(count),))
     with at_work(asked, jobs) as workers:

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from motionlift.loops.cascade import VideoToVideo
     from motionlift.measure.score import Scores, score
     from motionlift.models.loading import load
-    from motionlift.motion.export import export_adapter
     from motionlift.motion.file import Motion
     from motionlift.video.clip import Clip
     from motionlift.work.cast import cast, interpolation, transfer
     from motionlift.work.edit import edit
+    from motionlift.work.export import export_adapter
     from motionlift.work.lift import lift
     from motionlift.work.record import Video
     from motionlift.world.upscaling import super_resolution
@@ -47,7 +47,7 @@ _HOMES = {
     "VideoToVideo": "loops.cascade",
     "cast": "work.cast",
     "edit": "work.edit",
-    "export_adapter": "motion.export",
+    "export_adapter": "work.export",
     "interpolation": "work.cast",
     "lift": "work.lift",
     "load": "models.loading",

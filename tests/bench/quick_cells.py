@@ -13,7 +13,7 @@ from motionlift.bench.cell import Cell
 from motionlift.bench.cells import RECORDS, Cells
 from motionlift.bench.measures import Measuring
 from motionlift.bench.records import missing, read_lines
-from motionlift.bench.run_file import MethodRun
+from motionlift.bench.run_file import MethodRun, ModelRun
 from motionlift.bench.sources import Asked, World
 from motionlift.bench.workers import Workers
 from motionlift.cli.stopping import Stopping
@@ -27,7 +27,7 @@ DEADLY = 5
 def cells(folder: Path) -> tuple[Cell, ...]:
     source, method = World(1), MethodRun("none", {})
     return tuple(
-        Cell("quick", method, source, Asked("0000", 0, "a star", "0"), seed, Measuring(), {}, folder)
+        Cell(ModelRun("quick"), method, source, Asked("0000", 0, "a star", "0"), seed, Measuring(), {}, folder)
         for seed in range(COUNT)
     )
 

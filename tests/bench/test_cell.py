@@ -14,7 +14,7 @@ from motionlift.bench import cell, measures
 from motionlift.bench.cell import Cell, file_names, forget_peak_memory, measured_cell, record_of
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.report.summary import measurement
-from motionlift.bench.run_file import MethodRun
+from motionlift.bench.run_file import MethodRun, ModelRun
 from motionlift.bench.sources import Asked, Folder, Opened, World
 from motionlift.cli.main import run
 from motionlift.errors import SettingError
@@ -50,13 +50,15 @@ def clips(tmp_path: Path) -> Path:
 def cell_of(source: Any, model: str, folder: Path, method: str = "smm", seed: int = 3, content: str = "") -> Cell:
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     state = {"fingerprint": "x", **({"content": content} if content else {})}
-    return Cell(model, MethodRun(method, QUICK), source, source.asked(9)[0], seed, Measuring(), state, folder)
+    return Cell(ModelRun(model), MethodRun(method, QUICK), source, source.asked(9)[0], seed, Measuring(), state, folder)
 
 
 def test_cells_of_the_world_are_known_by_what_they_were():
     """Else no record of the world would be found again: keys and names as of the first records."""
     asked, state = Asked("0007", 7, "a red star", "0"), {"fingerprint": "f", "defaults": "d"}
-    one = Cell("tiny-dit", MethodRun("smm", {"share": 0.5}), World(1), asked, 3, Measuring(), state, Path("here"))
+    one = Cell(
+        ModelRun("tiny-dit"), MethodRun("smm", {"share": 0.5}), World(1), asked, 3, Measuring(), state, Path("here")
+    )
     assert one.stated() == {
         "model": "tiny-dit", "method": "smm", "settings": {"share": 0.5}, "source": "world", "reference": "0007",
         "prompt": "a red star", "kind": "0", "seed": 3, "metrics": None, "tracker": "flow", "clip_model": None,

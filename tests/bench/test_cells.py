@@ -13,7 +13,7 @@ from motionlift.bench.cell import Cell, Survey, record_of, surveyed
 from motionlift.bench.cells import at_work, lay_out
 from motionlift.bench.measures import Measuring
 from motionlift.bench.records import append_record, read_lines
-from motionlift.bench.run_file import MethodRun, RunFile
+from motionlift.bench.run_file import MethodRun, ModelRun, RunFile
 from motionlift.bench.sources import Folder, World
 from motionlift.bench.workers import Workers
 from motionlift.errors import InputError, ModelError, OutputError, SettingError
@@ -36,7 +36,8 @@ class Here(Workers):
 def _no_models(monkeypatch: pytest.MonkeyPatch):
     """One model runs both methods, the other only plain sampling."""
 
-    def survey(model: str, methods: tuple[MethodRun, ...], _: Any) -> Survey:
+    def survey(run: ModelRun, methods: tuple[MethodRun, ...], _: Any) -> Survey:
+        model = run.name
         if model not in ("both", "plain"):
             raise ModelError(f"model {model!r} is not to be had")
         states = {each.title: {"fingerprint": model, "defaults": each.name, "code": "c"} for each in methods}
@@ -56,7 +57,8 @@ def run_of(folder: Path, **changed: Any) -> RunFile:
         "seeds": (0, 5),
         "measuring": Measuring(),
     }
-    return RunFile(**{**about, "output": folder / "run", **changed})
+    told = {**about, "output": folder / "run", **changed}
+    return RunFile(**{**told, "models": tuple(map(ModelRun, told["models"]))})
 
 
 def measured(
@@ -67,7 +69,7 @@ def measured(
 
 def test_every_cell_once(tmp_path: Path):
     laid = lay_out(run_of(tmp_path), Here())
-    told = [(each.model, each.asked.reference, each.seed, each.method.name) for each in laid.waiting]
+    told = [(str(each.model), each.asked.reference, each.seed, each.method.name) for each in laid.waiting]
     assert len(told) == laid.count == len(set(told)) == 2 * 2 * 2 + 2 * 2
     assert told[:4] == [("both", "0000", 0, "none"), ("both", "0000", 0, "ditflow"), ("both", "0000", 5, "none"),
                         ("both", "0000", 5, "ditflow")], "a reference has all its methods before the next"  # fmt: skip
@@ -228,7 +230,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path):
 
 
 def test_a_survey_of_the_bundled_models():
-    found = surveyed("tiny-unet", (*METHODS, MethodRun("ditflow", {"block": [99]})))
+    found = surveyed(ModelRun("tiny-unet"), (*METHODS, MethodRun("ditflow", {"block": [99]})))
     cell.loaded.cache_clear()
     assert found.frames == 16 and list(found.states) == ["none"]
     assert "no positional tensors" in found.refused[METHODS[1].title]
@@ -239,7 +241,7 @@ def test_a_survey_of_the_bundled_models():
 def test_words_that_a_model_does_not_know_are_told_once(tmp_path: Path):
     source = replace(files(tmp_path / "clips", a=b"1"), prompts=("A star.", "a zebra", "a zebra and a quagga"))
     methods = (METHODS[0], MethodRun("none", {"negative_prompt": "ugly"}))
-    found = surveyed("tiny-dit", methods, (source,))
+    found = surveyed(ModelRun("tiny-dit"), methods, (source,))
     cell.loaded.cache_clear()
     assert found.unknown == "tiny-dit does not know the word(s) zebra, quagga, ugly"
 

@@ -11,7 +11,7 @@ from motionlift.bench.cells import lay_out
 from motionlift.bench.completing import OF_FILES, at_hand, completable, completed, left_to_measure
 from motionlift.bench.measures import Measuring
 from motionlift.bench.records import read_lines
-from motionlift.bench.run_file import MethodRun, RunFile
+from motionlift.bench.run_file import MethodRun, ModelRun, RunFile
 from motionlift.bench.sources import World
 from motionlift.errors import ModelError
 from motionlift.measure import leakage, reward
@@ -37,7 +37,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_of(folder: Path) -> RunFile:
-    return RunFile(("tiny",), (MethodRun("none", {}),), (World(2),), (0,), Measuring(), folder / "run")
+    return RunFile((ModelRun("tiny"),), (MethodRun("none", {}),), (World(2),), (0,), Measuring(), folder / "run")
 
 
 def measure(cell: Cell) -> dict[str, Any]:

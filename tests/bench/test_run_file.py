@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from lab.experiments import sweep
 from motionlift.bench import run_file
 from motionlift.bench.measures import Measuring
-from motionlift.bench.run_file import MethodRun, as_read, bundled_runs, read_run
+from motionlift.bench.run_file import MethodRun, ModelRun, as_read, bundled_runs, read_run
 from motionlift.bench.sources import Davis, Folder, World
 from motionlift.errors import InputError
 from motionlift.models.sources import BUNDLED_MODELS
@@ -43,8 +45,22 @@ def refused(text: str) -> str:
 
 def test_the_least_run():
     run = read(RUN)
-    assert run.models == ("tiny-dit",) and run.methods == (MethodRun("none", {}),) and run.seeds == (0,)
+    assert run.models == (ModelRun("tiny-dit"),) and run.methods == (MethodRun("none", {}),) and run.seeds == (0,)
     assert run.references == (World(2),) and run.measuring == Measuring() and run.output == Path("runs/mine")
+
+
+def test_a_model_may_have_adapters(tmp_path: Path):
+    star = tmp_path / "star.safetensors"
+    save_file({"transformer.layer.lora_A.weight": torch.ones(1, 1)}, star)
+    run = read(RUN.replace("[tiny-dit]", f"[tiny-dit, {{name: tiny-dit, loras: ['{star}:0.8']}}]"))
+    assert run.models == (ModelRun("tiny-dit"), ModelRun("tiny-dit", (f"{star}:0.8",)))
+    assert [str(model) for model in run.models] == ["tiny-dit", f"tiny-dit + {star}:0.8"]
+    assert "is not there" in refused(RUN.replace("[tiny-dit]", "[{name: tiny-dit, loras: [gone.safetensors]}]"))
+    assert "line 1: the adapter's weight is 9.0" in refused(
+        RUN.replace("[tiny-dit]", f"[{{name: tiny-dit, loras: ['{star}:9']}}]")
+    )
+    assert "loras is a list" in refused(RUN.replace("[tiny-dit]", "[{name: tiny-dit, loras: a}]"))
+    assert "a model lacks name" in refused(RUN.replace("[tiny-dit]", "[{loras: [a]}]"))
 
 
 def test_a_grid_is_a_method_for_each_combination():
@@ -212,7 +228,7 @@ def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
 def test_bundled_runs():
     assert bundled_runs() == ["papers", "quick", "world"]
     runs = {name: read_run(name) for name in bundled_runs()}
-    assert all(run.models == BUNDLED_MODELS and run.seeds is None for run in runs.values())
+    assert all(run.models == tuple(map(ModelRun, BUNDLED_MODELS)) and run.seeds is None for run in runs.values())
     assert runs["world"].references == (World(32),)
     assert runs["papers"].references == (World(sweep.COUNT, sweep.FIRST),)
 

@@ -20,12 +20,14 @@ def test_the_command_line_is_frozen():
     }
     assert taken == {
         "transfer": [
-            *("reference", "--prompt", "--method", "--model", "--output", "--seed", "--frames", "--steps", "--read"),
+            *("reference", "--prompt", "--method", "--model", "--lora", "--output", "--seed", "--frames", "--size"),
+            *("--steps", "--read"),
             *(
                 "--source-prompt",
                 "--negative-prompt",
                 "--pair",
                 "--strength",
+                "--cut-prompt",
                 "--set",
                 "--run",
                 "--previews",
@@ -34,18 +36,36 @@ def test_the_command_line_is_frozen():
             *("--slower", "--interpolate", "--between", "--upscale", "--side-by-side", "--json"),
         ],
         "lift": [
-            *("reference", "--output", "--method", "--model", "--frames", "--steps", "--read"),
-            *("--source-prompt", "--subject", "--set", "--run", "--previews", "--slower", "--device", "--json"),
+            *("reference", "--output", "--method", "--model", "--lora", "--frames", "--size", "--steps", "--read"),
+            *(
+                "--source-prompt",
+                "--subject",
+                "--cut-prompt",
+                "--set",
+                "--run",
+                "--previews",
+                "--slower",
+                "--device",
+                "--json",
+            ),
         ],
         "cast": [
-            *("motion", "--prompt", "--model", "--output", "--seed", "--steps"),
-            *("--target", "--negative-prompt", "--strength", "--mix", "--interpolate", "--between", "--upscale"),
-            *("--set", "--device", "--keep-motion", "--json"),
+            *("motion", "--prompt", "--model", "--lora", "--output", "--seed", "--steps"),
+            *(
+                "--target",
+                "--negative-prompt",
+                "--strength",
+                "--mix",
+                "--interpolate",
+                "--between",
+                "--upscale",
+            ),
+            *("--cut-prompt", "--set", "--device", "--keep-motion", "--json"),
         ],
         "export": ["motion", "output", "--for", "--rank"],
         "inspect": [
-            *("reference", "--output", "--method", "--model", "--frames", "--read"),
-            *("--source-prompt", "--subject", "--set", "--device"),
+            *("reference", "--output", "--method", "--model", "--lora", "--frames", "--size", "--read"),
+            *("--source-prompt", "--subject", "--cut-prompt", "--set", "--device"),
         ],
         "score": [
             *("reference", "generated", "--prompt", "--truth", "--metrics", "--tracker", "--tracker-weights"),

@@ -1,5 +1,6 @@
 """Lifting and casting from the command line: what is written, printed, refused, and left behind."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from motionlift.methods import methods
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from tests import twins
+from tests.adapters import adapter_of, linear_of
 from tests.cli.calls import PROMPT, QUICK, bad_references, left_behind, refused
 
+ENDS = ("lora_A.weight", "lora_B.weight")
 MOTIONFLOW = ("--method", "motionflow", "--source-prompt", "a blue ring on the field")
 
 
@@ -308,6 +311,50 @@ def test_what_the_model_refuses(clips: Path, model: str, capsys: pytest.CaptureF
     assert "device 'abacus' is not there" in refused(capsys, 1, *start, "--device", "abacus")
     long = ["transfer", str(clips / "one.mp4"), "--prompt", "red " * 9, "--model", model]
     assert "the prompt has 10 tokens" in refused(capsys, 1, *long)
+
+
+def test_an_adapter_becomes_part_of_the_model(
+    clips: Path, model: str, motion: Path, capsys: pytest.CaptureFixture[str]
+):
+    twin = twins.TRANSFORMERS["cogvideox-rotary"].model()
+    adapter = {f"{name}": own for name, own in adapter_of(linear_of(twin)).items()}
+    extra = {name.replace("transformer_blocks.0", "transformer_blocks.9"): own.clone() for name, own in adapter.items()}
+    save_file(adapter, "star.safetensors")
+    save_file(adapter | extra, "longer.safetensors")
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK]
+    plain, half = (Path(f"{name}.mp4") for name in ("plain", "half"))
+    assert run([*start, "--output", str(plain)]) == 0
+    assert run([*start, "--output", str(half), "--lora", "star.safetensors:0.5"]) == 0
+    assert plain.read_bytes() != half.read_bytes()
+    records = [json.loads(path.with_suffix(".json").read_text())["model"] for path in (plain, half)]
+    (added,) = records[1].pop("loras")
+    assert (added["file"], added["weight"], added["part"]) == ("star.safetensors", 0.5, "transformer")
+    assert added["sha256"] == hashlib.sha256(Path("star.safetensors").read_bytes()).hexdigest()
+    assert records[0]["identity"] == records[1]["identity"] and records[0]["fingerprint"] != records[1]["fingerprint"]
+    capsys.readouterr()
+    again = ["--lora", "star.safetensors:0.5", "--lora", "longer.safetensors:-0.5"]
+    assert run(["cast", str(motion), "--prompt", PROMPT, "--model", model, *again]) == 0
+    assert "6 layers of longer.safetensors are not in" in capsys.readouterr().err
+    for weight, kept in (("0.5", True), ("0.4", False)):  # of the first there is a motion from above
+        told = ["--lora", f"star.safetensors:{weight}", "--json"]
+        assert run(["lift", str(clips / "one.mp4"), "--model", model, *QUICK, *told]) == 0
+        record = json.loads(capsys.readouterr().out)
+        assert record["from_cache"] == kept and record["model"]["loras"] == [added | {"weight": float(weight)}]
+    assert run(["inspect", str(clips / "one.mp4"), "--model", model, *again[:2]]) == 0
+
+
+def test_bad_adapters_are_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    save_file({f"transformer.single_blocks.0.q.{end}": torch.ones(2, 2) for end in ENDS}, "foreign.safetensors")
+    Path("star.ckpt").touch()
+    for given, words in {
+        "gone.safetensors": "is not there",
+        "star.ckpt": "is a pickle",
+        "foreign.safetensors": "diffusers does not load foreign.safetensors",
+        "foreign.safetensors:7": "allowed is a number from -4 to 4",
+        "foreign.safetensors:high": "has one network",
+    }.items():
+        start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model]
+        assert words in refused(capsys, 1, *start, "--lora", given)
 
 
 def test_bad_motions_are_refused(

@@ -12,10 +12,12 @@ from motionlift.core.method import Plan
 from motionlift.core.schedule import Level
 from motionlift.errors import ModelError, MotionError
 from motionlift.loops.adapters import Addition, Switch, Tunable, fitted
-from motionlift.motion.adapter import low_rank
+from motionlift.motion.adapter import DIFFERENCE, low_rank
 from motionlift.signals.at_once import used_at_once
+from tests.adapters import adapter_of, linear_of, outputs
 from tests.methods.references import twin
 from tests.motion.weight_changes import weight_changes
+from tests.twins import TRANSFORMERS
 
 
 class Net(nn.Module):
@@ -332,3 +334,33 @@ def test_a_foreign_adapter_is_refused_and_leaves_no_trace(damage, message: str):
     with pytest.raises(MotionError, match=message):
         added(network, [Addition(adapter), Addition(damage(adapter))])
     assert torch.equal(network(GIVEN), before) and type(network.first) is nn.Linear
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMERS))
+def test_mixed_adapters_are_their_sum_on_every_family_and_on_both_networks(name: str):
+    """Of factors and of differences, each at its strength."""
+    given = TRANSFORMERS[name].model()
+    layers = linear_of(given)
+    first, second = adapter_of(layers, seed=1), adapter_of(layers, "differences", seed=2)
+    sums: dict[str, torch.Tensor] = {}
+    for adapter, strength in ((first, 0.7), (second, 0.4)):
+        for layer, change in weight_changes(adapter).items():
+            sums[layer + DIFFERENCE] = sums.get(layer + DIFFERENCE, 0) + strength * change
+    plain, summed = outputs(given), outputs(given, sums)
+    mixed = outputs(given, [Addition(first, 0.7), Addition(second, 0.4)])
+    for ours, theirs, bare in zip(mixed, summed, plain, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+        assert (ours - bare).abs().mean() > 1e-3
+    for ours, bare in zip(outputs(given), plain, strict=True):
+        assert torch.equal(ours, bare), "no trace is left"
+
+
+def test_what_was_tuned_at_noisy_levels_is_on_at_them_alone_whichever_network_serves():
+    given = TRANSFORMERS["wan-2.2"].model()
+    adapter = adapter_of(linear_of(given))
+    high = {n: own for n, own in adapter.items() if n.startswith("transformer.")}
+    plain, both = outputs(given), outputs(given, adapter)
+    noisy, clean = outputs(given, [Addition(adapter, lowest=0.9)])
+    assert torch.equal(noisy, both[0]) and torch.equal(clean, plain[1])
+    noisy, clean = outputs(given, high)
+    assert torch.equal(noisy, both[0]) and torch.equal(clean, plain[1]), "of the other network nothing changes"

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.errors import MotionError, OutputError, SettingError
+from motionlift.models.families import families
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, low_rank
-from motionlift.motion.export import export_adapter, exported
+from motionlift.motion.export import exported, write_adapter
 from motionlift.motion.file import Motion, Source
 from motionlift.motion.names import adapter_name
 from tests.motion.weight_changes import weight_changes
@@ -23,6 +24,7 @@ from tests.twins import cogvideox, unet3d
 RANK = 4
 PARTS = {"cogvideox": "transformer", "unet3d": "unet"}
 PIPELINES: dict[str, Callable[[], Any]] = {"cogvideox": cogvideox, "unet3d": unet3d}
+READERS_OF = {name: families()[name].readers for name in PIPELINES}
 TUNED = ("to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2")
 COMFYUI_KEYS = {
     f"diffusion_model.blocks.{block}.{layer}"
@@ -93,7 +95,10 @@ def test_readers_load_what_is_written(family: str, reader: str, kind: str, tmp_p
     adapter = adapter_of(network, kind)
     bare, expected = output_of(network, family), output_of(merged(network, adapter), family)
     file = tmp_path / "adapter.safetensors"
-    missed = export_adapter(motion_of(adapter, PARTS[family]), file, reader, RANK if kind == "differences" else None)
+    motion, rank = motion_of(adapter, PARTS[family]), RANK if kind == "differences" else None
+    written = write_adapter(motion, file, reader, READERS_OF[family], rank)
+    missed = written.missed
+    assert written.paths == (file,)
     assert missed is None if kind == "factors" else missed == pytest.approx(0, abs=1e-5)
     if reader == "diffusers":
         pipeline.load_lora_weights(tmp_path, weight_name=file.name)
@@ -107,21 +112,16 @@ def test_readers_load_what_is_written(family: str, reader: str, kind: str, tmp_p
 @pytest.mark.parametrize("rank", [None, RANK])
 def test_a_unet_has_no_reader_but_peft(reader: str, rank: int | None):
     motion = motion_of(adapter_of(unet3d().unet, "differences"), "unet")
-    with pytest.raises(MotionError, match=rf"{reader} loads adapters of CogVideoX alone.*some/model.*--for peft"):
-        exported(motion, reader, rank)
-
-
-def test_diffusers_itself_loads_nothing_into_a_unet():
-    """Once it does, the refusal can go."""
-    with pytest.raises(AttributeError, match="load_lora_adapter"):
-        unet3d().load_lora_weights({f"unet.{name}": own for name, own in adapter_of(unet3d().unet, "factors").items()})
+    with pytest.raises(MotionError, match=rf"{reader} loads no adapters of some/model.*--for peft"):
+        exported(motion, reader, READERS_OF["unet3d"], rank)
 
 
 @pytest.mark.parametrize(("kind", "ends"), [("factors", {DOWN, UP}), ("differences", {".diff"})])
 def test_comfyui_knows_every_name(kind: str, ends: set[str]):
     network = cogvideox().transformer
     adapter = adapter_of(network, kind)
-    tensors, missed = exported(motion_of(adapter, "transformer"), "comfyui")
+    written, missed = exported(motion_of(adapter, "transformer"), "comfyui", READERS_OF["cogvideox"])
+    tensors = written["transformer"]
     assert missed is None
     split = {name: next(end for end in ends if name.endswith(end)) for name in tensors}
     assert {name.removesuffix(end) for name, end in split.items()} == COMFYUI_KEYS
@@ -133,7 +133,8 @@ def test_comfyui_knows_every_name(kind: str, ends: set[str]):
 
 def test_comfyui_takes_factors_of_differences_too():
     adapter = adapter_of(cogvideox().transformer, "differences")
-    tensors, missed = exported(motion_of(adapter, "transformer"), "comfyui", rank=2)
+    written, missed = exported(motion_of(adapter, "transformer"), "comfyui", READERS_OF["cogvideox"], rank=2)
+    tensors = written["transformer"]
     assert missed == pytest.approx(low_rank(adapter, 2)[1]) and missed > 0.1
     assert {tensor.shape for name, tensor in tensors.items() if name.endswith(".q.lora_A.weight")} == {(2, 32)}
 
@@ -142,30 +143,30 @@ def test_comfyui_takes_factors_of_differences_too():
 @pytest.mark.parametrize("reader", ["diffusers", "comfyui"])
 def test_layers_that_are_not_known_to_load_are_refused(reader: str, layer: str):
     motion = motion_of({layer + DOWN: torch.ones(2, 3), layer + UP: torch.ones(3, 2)}, "transformer")
-    with pytest.raises(MotionError, match="CogVideoX alone"):
-        exported(motion, reader)
+    with pytest.raises(MotionError, match=f"{reader} is not known to load the layer"):
+        exported(motion, reader, READERS_OF["cogvideox"])
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path: Path):
     factors = motion_of(adapter_of(cogvideox().transformer, "factors"), "transformer")
     differences = motion_of(adapter_of(cogvideox().transformer, "differences"), "transformer")
     with pytest.raises(SettingError, match="allowed are diffusers, comfyui, peft"):
-        exported(factors, "kohya")
+        exported(factors, "kohya", READERS_OF["cogvideox"])
     with pytest.raises(SettingError, match="has factors already"):
-        exported(factors, "diffusers", rank=2)
+        exported(factors, "diffusers", READERS_OF["cogvideox"], rank=2)
     for reader in ("diffusers", "peft"):
         with pytest.raises(SettingError, match=f"which {reader} does not load; give a rank, such as 16"):
-            exported(differences, reader)
+            exported(differences, reader, READERS_OF["cogvideox"])
     with pytest.raises(MotionError, match="vmc holds no adapter; lift one with a method that tunes"):
-        exported(motion_of({}, "transformer"), "comfyui")
+        exported(motion_of({}, "transformer"), "comfyui", READERS_OF["cogvideox"])
     with pytest.raises(OutputError, match=r"must end in \.safetensors"):
-        export_adapter(factors, tmp_path / "adapter.bin", "diffusers")
+        write_adapter(factors, tmp_path / "adapter.bin", "diffusers", READERS_OF["cogvideox"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_others_may_read_the_file(tmp_path: Path):
     motion = motion_of(adapter_of(cogvideox().transformer, "factors"), "transformer")
-    export_adapter(motion, tmp_path / "adapter.safetensors", "diffusers")
+    write_adapter(motion, tmp_path / "adapter.safetensors", "diffusers", READERS_OF["cogvideox"])
     (tmp_path / "plain").touch()
     assert (tmp_path / "adapter.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
@@ -187,7 +188,7 @@ def test_others_may_read_the_file(tmp_path: Path):
 def test_what_is_no_adapter_is_refused(changes: dict[str, Tensor], said: str, rank: int | None, tmp_path: Path):
     motion = motion_of({f"transformer_blocks.0.attn1.to_q{end}": own for end, own in changes.items()}, "transformer")
     with pytest.raises(MotionError, match=said):
-        export_adapter(motion, tmp_path / "adapter.safetensors", "comfyui", rank)
+        write_adapter(motion, tmp_path / "adapter.safetensors", "comfyui", READERS_OF["cogvideox"], rank)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -195,4 +196,4 @@ def test_what_is_no_adapter_is_refused(changes: dict[str, Tensor], said: str, ra
 def test_ranks_that_are_none(rank: int):
     differences = motion_of(adapter_of(cogvideox().transformer, "differences"), "transformer")
     with pytest.raises(SettingError, match="allowed is a whole number from 1 to 1024"):
-        exported(differences, "comfyui", rank)
+        exported(differences, "comfyui", READERS_OF["cogvideox"], rank)

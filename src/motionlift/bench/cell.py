@@ -15,7 +15,7 @@ import torch
 
 from motionlift.bench.completing import completed, without
 from motionlift.bench.measures import Measuring, measured
-from motionlift.bench.run_file import MethodRun
+from motionlift.bench.run_file import MethodRun, ModelRun
 from motionlift.bench.sources import CONTENT, Asked, Source
 from motionlift.bench.state import state_of
 from motionlift.bench.words import NEEDED, untold
@@ -49,8 +49,8 @@ COSTS = ("seconds", "phases", "passes", "peak_memory_bytes", "device", "threads"
 class Cell:
     """One cell: what is run and where it goes."""
 
-    model: str
-    """Name of the model."""
+    model: ModelRun
+    """The model."""
     method: MethodRun
     """The method with its settings."""
     source: Source
@@ -74,7 +74,7 @@ class Cell:
     def stated(self) -> dict[str, Any]:
         """What a record says of the cell, and is found by."""
         return {
-            "model": self.model,
+            "model": str(self.model),
             "method": self.method.name,
             "settings": dict(self.method.settings),
             "source": self.source.kind,
@@ -109,12 +109,12 @@ class Survey:
 
 
 @functools.lru_cache(maxsize=1)
-def loaded(model: str) -> Model:
+def loaded(model: ModelRun) -> Model:
     """The model; one at a time in each process."""
-    return load(model)
+    return load(model.name, loras=model.loras)
 
 
-def surveyed(model: str, methods: tuple[MethodRun, ...], references: tuple[Source, ...] = ()) -> Survey:
+def surveyed(model: ModelRun, methods: tuple[MethodRun, ...], references: tuple[Source, ...] = ()) -> Survey:
     """Load a model and see which methods it runs, and on which references.
 
     Raises:

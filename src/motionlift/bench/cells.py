@@ -17,7 +17,7 @@ from motionlift.bench.cell import VIDEOS, Cell, Survey, ended, file_names, measu
 from motionlift.bench.completing import at_hand, completable, left_to_measure, videos
 from motionlift.bench.measures import check_at_hand
 from motionlift.bench.records import CODE, RECORDS_KIND, append_record, found, read_lines
-from motionlift.bench.run_file import RunFile
+from motionlift.bench.run_file import ModelRun, RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.bench.workers import Workers
 from motionlift.errors import ModelError, OutputError, SettingError
@@ -149,7 +149,7 @@ def _waiting(
             yield replace(cell, record=record, lacking=tuple(lacking))
 
 
-def _left_out(run: RunFile, model: str, survey: Survey) -> Iterator[str]:
+def _left_out(run: RunFile, model: ModelRun, survey: Survey) -> Iterator[str]:
     """What a model does not run, and why: whole methods, and cells of references of which too little is said."""
     for title, reason in survey.refused.items():
         yield f"{title} on {model}: {reason}"
@@ -163,15 +163,15 @@ def _left_out(run: RunFile, model: str, survey: Survey) -> Iterator[str]:
             yield f"{title} on {model}, {source.kind}{some}: {reason}"
 
 
-def _survey(run: RunFile, model: str) -> tuple[str, Survey]:
+def _survey(run: RunFile, model: ModelRun) -> tuple[ModelRun, Survey]:
     return model, surveyed(model, run.methods, run.references)
 
 
-def _died(model: str) -> NoReturn:
-    raise ModelError(f"model {model!r} cannot be loaded: {DIED}")
+def _died(model: ModelRun) -> NoReturn:
+    raise ModelError(f"model {str(model)!r} cannot be loaded: {DIED}")
 
 
-def _cells(run: RunFile, model: str, survey: Survey, contents: Sequence[Mapping[str, str]]) -> Iterator[Cell]:
+def _cells(run: RunFile, model: ModelRun, survey: Survey, contents: Sequence[Mapping[str, str]]) -> Iterator[Cell]:
     """Reference after reference with all its methods, so that a run that is stopped can be compared.
 
     Cells that lift the same come apart by at least the number of methods: the later ones find the motion in the cache.
@@ -202,7 +202,7 @@ def _check_count(run: RunFile) -> None:
         raise SettingError(f"the run asks for {cells} cells ({product}); at most {MOST_CELLS} are taken: split it")
 
 
-def _check_methods(run: RunFile, surveys: Mapping[str, Survey]) -> None:
+def _check_methods(run: RunFile, surveys: Mapping[ModelRun, Survey]) -> None:
     """Refuse a method that none of the models runs on any reference."""
     for method in run.methods:
         reasons = [_refusal(run, survey, method.title) for survey in surveys.values()]

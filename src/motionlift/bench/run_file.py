@@ -2,7 +2,9 @@
 
 A run is a grid: every model with every method, on every reference, for each of its prompts and every seed::
 
-    models: [tiny-dit, tiny-unet]
+    models:
+      - tiny-dit                                # a name
+      - {name: tiny-unet, loras: [star.safetensors:0.8]}  # or with adapters of others in its weights, as --lora has them
     methods:
       - none                                    # a name
       - {name: ditflow, settings: {read: flow}} # or with settings
@@ -31,7 +33,7 @@ A folder and DAVIS are read at the model's own size and, a folder, at its own nu
 ``size: 832x480`` and ``frames: 49``.
 
 Paths are relative to the folder in which the command is called.
-"""  # noqa: D214, D405, D411
+"""
 
 import itertools
 import math
@@ -49,6 +51,7 @@ from motionlift.bench.words import TARGETS
 from motionlift.core.settings import MOST_TEXT, read_size, with_values
 from motionlift.errors import InputError, MotionliftError
 from motionlift.methods import method as method_named
+from motionlift.models.loras import LoraFile
 from motionlift.video.limits import FRAMES
 from motionlift.work.prepare import SEEDS, check_prompt
 
@@ -77,6 +80,20 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
+class ModelRun:
+    """A model, with adapters of others in its weights where it is to have some."""
+
+    name: str
+    """Bundled name, folder, or hub name."""
+    loras: tuple[str, ...] = ()
+    """Adapters, as :class:`motionlift.models.loras.LoraFile` reads them."""
+
+    def __str__(self) -> str:
+        """How tables name it, such as ``tiny-dit + star.safetensors:0.8``."""
+        return " + ".join([self.name, *self.loras])
+
+
+@dataclass(frozen=True)
 class MethodRun:
     """A method with the settings in which it differs from its defaults."""
 
@@ -95,8 +112,8 @@ class MethodRun:
 class RunFile:
     """A run as its file asks for it."""
 
-    models: tuple[str, ...]
-    """Bundled names, folders, or hub names."""
+    models: tuple[ModelRun, ...]
+    """Models."""
     methods: tuple[MethodRun, ...]
     """Methods, every combination of their grids apart."""
     references: tuple[Source, ...]
@@ -175,7 +192,7 @@ class _Page:
             if len(methods) > MOST_LISTED:
                 raise self.refusal(node, f"methods and their grids come to more than {MOST_LISTED}; take fewer")
         return RunFile(
-            models=_distinct([self._text(node, "a model") for node in self._items(parts["models"], "models")]),
+            models=_distinct([self._model(node) for node in self._items(parts["models"], "models")]),
             methods=_distinct(methods),
             references=_distinct([self._source(node) for node in self._items(parts["references"], "references")]),
             seeds=self._seeds(parts["seeds"]) if "seeds" in parts else (0,),
@@ -287,6 +304,19 @@ class _Page:
             return check()
         except MotionliftError as error:
             raise self.refusal(node, str(error)) from error
+
+    def _model(self, node: yaml.Node) -> ModelRun:
+        """A model, by its name alone or with adapters, which are looked at."""
+        parts = (
+            {"name": node}
+            if isinstance(node, yaml.ScalarNode)
+            else self._mapping(node, "a model", ("name",), ("loras",))
+        )
+        loras = []
+        for item in self._items(parts["loras"], "loras") if "loras" in parts else ():
+            loras.append(self._text(item, "an adapter"))
+            self._checked(item, lambda: LoraFile.parsed(loras[-1]).check())
+        return ModelRun(self._text(parts["name"], "a model"), tuple(loras))
 
     def _method(self, node: yaml.Node) -> list[MethodRun]:
         """A method, or one for every combination of its grid."""

@@ -1,6 +1,6 @@
 """The commands that lift and cast. Heavy imports wait inside them, so that ``motionlift --help`` answers at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from motionlift.cli.options import (
     Device,
     Frames,
     Interpolate,
+    Loras,
     MethodName,
     Mixed,
     Model,
@@ -65,6 +66,7 @@ def transfer(
     prompt: Prompt,
     method: MethodName = "ditflow",
     model: Model = "tiny-dit",
+    loras: Loras = None,
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
     frames: Frames = None,
@@ -110,7 +112,7 @@ def transfer(
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
     with Live(as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, live)
+        backbone = _load_model(model, device, live, loras)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt)
@@ -127,6 +129,7 @@ def lift(
     output: Annotated[Path, typer.Option("--output", help="The motion file to write.")] = Path("motion.safetensors"),
     method: MethodName = "ditflow",
     model: Model = "tiny-dit",
+    loras: Loras = None,
     frames: Frames = None,
     size: Size = None,
     steps: Steps = None,
@@ -161,7 +164,7 @@ def lift(
     prepare.check_reference(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
     with Live(as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, live)
+        backbone = _load_model(model, device, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
         notice(prepare.unknown_words(job))
         live.show("lift", 0, None)
@@ -191,6 +194,7 @@ def cast(
     ],
     prompt: Prompt,
     model: Model = "tiny-dit",
+    loras: Loras = None,
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
     steps: Steps = None,
@@ -232,7 +236,7 @@ def cast(
     request = prepare.ask(lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called)
     others = [(Motion.load(path), part) for path, part in mixtures]
     with Live(as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, live)
+        backbone = _load_model(model, device, live, loras)
         if lifted.fingerprint not in ("", backbone.about.fingerprint) and is_tuned(lifted):
             notice(
                 [f"the motion was tuned on other weights than these of {backbone.about.name}, or in another precision"]
@@ -256,7 +260,9 @@ def export(
     form: Annotated[
         str,
         typer.Option(
-            "--for", metavar="READER", help="Who will read it: diffusers or comfyui (CogVideoX alone), or peft."
+            "--for",
+            metavar="READER",
+            help="Who will read it: diffusers, comfyui, or peft, which loads it into any network.",
         ),
     ] = "diffusers",
     rank: Annotated[
@@ -267,18 +273,20 @@ def export(
     ] = None,
 ) -> None:
     """Write what was tuned as an adapter that other programs load."""
-    from motionlift.motion.export import check_reader, export_adapter
+    from motionlift.motion.export import check_reader
     from motionlift.motion.file import Motion
     from motionlift.video.marks import ADAPTER
     from motionlift.video.writing import check_output
+    from motionlift.work.export import export_adapter
 
     check_not_same(output, motion)
     check_output(output, ADAPTER)
     check_reader(form)
-    missed = export_adapter(Motion.load(motion), output, form, rank)
-    if missed is not None:
-        notice([f"factors of rank {rank} miss {missed:.1%} of what was tuned (root of the squares of the differences)"])
-    wrote([output])
+    written = export_adapter(Motion.load(motion), output, form, rank)
+    if written.missed is not None:
+        share = f"{written.missed:.1%} of what was tuned (root of the squares of the differences)"
+        notice([f"factors of rank {rank} miss {share}"])
+    wrote(written.paths)
 
 
 def inspect(
@@ -288,6 +296,7 @@ def inspect(
     ),
     method: MethodName = "ditflow",
     model: Model = "tiny-dit",
+    loras: Loras = None,
     frames: Frames = None,
     size: Size = None,
     read: Read = None,
@@ -314,7 +323,7 @@ def inspect(
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
     with Live() as live, unfinished.at_work():
-        backbone = _load_model(model, device, live)
+        backbone = _load_model(model, device, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
         notice(prepare.unknown_words(job))
         live.show("lift", 0, None)
@@ -336,11 +345,16 @@ def _previews(previews: int | None, folder: Path | None) -> int:
     return (PREVIEWS if folder else 0) if previews is None else previews
 
 
-def _load_model(model: str, device: str, live: "Live") -> "VideoModel":
+def _load_model(model: str, device: str, live: "Live", loras: Sequence[str] | None) -> "VideoModel":
+    """Load a model; says which layers of adapters it lacks."""
     from motionlift.models import loading
 
     live.show("load", 0, None)
-    return loading.load(model, device)
+    backbone = loading.load(model, device, loras or ())
+    for each in backbone.about.added:
+        if each.left_out:
+            notice([f"{each.left_out} layers of {each.file} are not in {backbone.about.name} and were left out"])
+    return backbone
 
 
 def _stages(

@@ -48,6 +48,15 @@ MethodName = Annotated[str, typer.Option("--method", help="How motion is taken a
 Model = Annotated[
     str, typer.Option("--model", help="A bundled model, a folder of a diffusers pipeline, or a hub name.")
 ]
+Loras = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lora",
+        metavar="FILE[:WEIGHT]",
+        help="An adapter that becomes part of the model, as star.safetensors:0.8, again and again; of two networks, :high, :low or "
+        ":both comes last.",
+    ),
+]
 VideoOutput = Annotated[Path, typer.Option("--output", help="The MP4 to write; its record goes beside it, as .json.")]
 Seed = Annotated[
     int, typer.Option("--seed", metavar="N", parser=whole(0, MOST_SEED), help="Seed of the starting noise.")

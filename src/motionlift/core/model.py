@@ -18,6 +18,24 @@ from motionlift.errors import ModelError
 
 
 @dataclass(frozen=True)
+class Added:
+    """An adapter that was made part of a model's weights when it was loaded."""
+
+    file: str
+    """Where it was read from."""
+    sha256: str
+    """Hash of the file."""
+    weight: float
+    """What it was multiplied by."""
+    part: str
+    """The pipeline's part that it was loaded into."""
+    layers: int
+    """How many layers it changed."""
+    left_out: int
+    """How many of its layers the model has not."""
+
+
+@dataclass(frozen=True)
 class About:
     """Facts about a model."""
 
@@ -47,6 +65,9 @@ class About:
     """Whether guidance weighs two prompts in one pass of a batch of two, or in two passes, which take half the memory."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
+
+    added: tuple[Added, ...] = ()
+    """Adapters that were made part of its weights. Its identity is that of the model without them: motions fit both."""
 
     @property
     def blocks(self) -> int:

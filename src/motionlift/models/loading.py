@@ -1,6 +1,8 @@
 """Models from names, folders and pipelines, ready to lift and to cast with."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from motionlift.core.model import Model
 from motionlift.environment import launched
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
+from motionlift.models.identity import digest
+from motionlift.models.loras import LoraFile, fuse
 from motionlift.models.parts import read_parts
 from motionlift.models.sources import BUNDLED, Source, joined_sources
 from motionlift.models.words import read_plainly
@@ -27,7 +31,9 @@ CARD = "figures.json"
 """File beside a bundled model's weights: what was measured of it, names to values."""
 
 
-def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
+def load(
+    model: Any = "tiny-dit", device: str = "auto", loras: str | Path | LoraFile | Sequence[str | Path | LoraFile] = ()
+) -> Model:
     """A model, ready to lift with and cast with.
 
     A pipeline that is handed in keeps its scheduler, its processors and all else: it makes the videos that it made before. A
@@ -37,13 +43,21 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
         model: a bundled name, a folder or hub name of a diffusers pipeline, a picture model and a motion adapter joined by a plus,
             or a loaded pipeline.
         device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
+        loras: safetensors files of low-rank adapters, which become part of the weights, with weights such as
+            ``star.safetensors:0.8``; of a model with two networks, as Wan 2.2, ``star.safetensors:0.8:high``, ``low`` or ``both``.
 
     Raises:
-        ModelError: there is no such model, it cannot be read, or no family serves it.
-        SettingError: the device does not exist here.
+        ModelError: there is no such model or adapter, it cannot be read, or no family serves it; or adapters for a loaded pipeline.
+        SettingError: the device does not exist here, or an adapter's weight is out of range.
     """
-    place = device_named(device)
+    files = [loras] if isinstance(loras, (str, Path, LoraFile)) else loras
+    place, asked = device_named(device), [_lora(each) for each in files]
     if not isinstance(model, (str, Path)):
+        if asked:
+            raise ModelError(
+                "adapters become part of the weights, and this pipeline is yours: load them into it, then "
+                "pipeline.fuse_lora() and pipeline.unload_lora_weights()"
+            )
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
         _check_parts(family, model, name)
         return family(model, name, place, given=True)
@@ -55,7 +69,19 @@ def load(model: Any = "tiny-dit", device: str = "auto") -> Model:
         Path(source.place).resolve().parent == BUNDLED
     ):  # others know capital letters and punctuation, or are to be as they are
         read_plainly(pipeline.tokenizer)
-    return family(pipeline, str(model), place)
+    added = fuse(pipeline, asked, source.name, family.readers)
+    loaded = family(pipeline, str(model), place)
+    if added:
+        fingerprint = digest(loaded.about.fingerprint, *[(each.sha256, each.weight, each.part) for each in added])
+        loaded.about = replace(loaded.about, fingerprint=fingerprint, added=added)
+    return loaded
+
+
+def _lora(given: str | Path | LoraFile) -> LoraFile:
+    """An adapter that is asked for, looked at."""
+    asked = given if isinstance(given, LoraFile) else LoraFile.parsed(str(given))
+    asked.check()
+    return asked
 
 
 def _check_parts(family: Any, pipeline: Any, name: str) -> None:

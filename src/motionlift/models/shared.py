@@ -21,6 +21,7 @@ from motionlift.models.codecs import Autoencoder
 from motionlift.models.identity import digest, former_identity, identity_of, sample_of
 from motionlift.models.prompts import Prompts
 from motionlift.models.turns import Turns
+from motionlift.motion.original import Readers
 
 CHECKPOINTED_PARAMETERS = 5e8
 """Above this many parameters activations are recomputed in backward, and the autoencoder works in parts (ours)."""
@@ -47,6 +48,8 @@ class PipelineModel(ABC):
     """Parts that are kept in single precision on a GPU."""
     networks: ClassVar[tuple[str, ...]]
     """The parts that predict, of which a pipeline may lack all but the first."""
+    readers: ClassVar[Readers] = Readers()
+    """Who else loads adapters of it."""
     linear: Mapping[str, re.Pattern[str]]
     """Names of the linear layers of each kind, in a network."""
     decisive: Mapping[str, tuple[str, ...]]

@@ -29,6 +29,7 @@ from motionlift.models.positions import NoPositions, Placing
 from motionlift.models.prompts import Laid, Prompts
 from motionlift.models.schedules import TRAINED, asked_schedule, diffusion_schedule
 from motionlift.models.shared import PipelineModel
+from motionlift.motion.original import Readers
 
 HIDDEN, TIMES = "hidden_states", "timestep"
 """Arguments of diffusers' networks: the latents, and their timesteps."""
@@ -124,6 +125,8 @@ class Row:
     """Most tokens of a prompt by a pipeline, where its call has no default."""
     laid: Callable[[Any, str], Laid] | None = None
     """The text that a pipeline sets a prompt into, where it sets it into one."""
+    readers: Readers = field(default_factory=Readers)
+    """Who else loads adapters of it."""
     finds_words: bool = True
     """Whether a word's tokens can be told among those that the network sees."""
     defaults: Mapping[str, Any] = field(default_factory=dict)

@@ -3,39 +3,44 @@
 Only what a reader is known to load is written: names that it does not know are skipped by most readers without a word.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from motionlift.core.tensors import Tensors
 from motionlift.errors import MotionError, SettingError
-from motionlift.motion.adapter import DIFFERENCE, check_adapter, layer_of, low_rank
+from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, check_adapter, layer_of, low_rank
 from motionlift.motion.file import Motion, write_tensors
+from motionlift.motion.original import Blocks, Readers
 from motionlift.video.marks import ADAPTER, KEY
 from motionlift.video.writing import replacing
 
 READERS = ("diffusers", "comfyui", "peft")
-"""Who can read an export: ``CogVideoXPipeline.load_lora_weights``; ComfyUI's core, for CogVideoX; peft's own
-``set_peft_model_state_dict``, onto any network."""
+"""Who can read an export: a pipeline of diffusers; ComfyUI's core; peft's own ``set_peft_model_state_dict``, onto any network."""
 MOST_RANK = 1024
 """Greatest rank of the factors that are written (ours)."""
 WHOLE_READERS = ("comfyui",)
 """Those that load differences of weights as they are."""
-COGVIDEOX = re.compile(r"transformer\.transformer_blocks\.(?P<block>\d+)\.(?P<layer>.+)")
-"""Layers of CogVideoX by their name in diffusers. diffusers has no loader of adapters for UNet3DConditionModel, and neither has
-ComfyUI's core."""
-COMFYUI_LAYERS: Mapping[str, str] = {
-    "attn1.to_q": "q",
-    "attn1.to_k": "k",
-    "attn1.to_v": "v",
-    "attn1.to_out.0": "attn_out",
-    "ff.net.0.proj": "ff_proj",
-    "ff.net.2": "ff_out",
-}
-"""The linear layers of a block, and ComfyUI's names for them (its comfy/ldm/cogvideo/model.py)."""
+COMFYUI = "diffusion_model."
+"""What ComfyUI's loader wants before a layer's name."""
 COMFYUI_DIFFERENCE = ".diff"
 """ComfyUI's end of the name of a difference of weights (its comfy/lora.py)."""
+NOISE = ("_high_noise", "_low_noise")
+"""Ends of the files' names where a model has two networks, as users of Wan 2.2 know them: in the order of the networks."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    paths: tuple[Path, ...]
+    """The files: one for each network."""
+    missed: float | None
+    """What the factors miss where differences were given a rank, as :func:`motionlift.motion.adapter.low_rank` says."""
 
 
 def check_reader(reader: str) -> None:
@@ -48,7 +53,9 @@ def check_reader(reader: str) -> None:
         raise SettingError(f"the reader is {reader!r}; allowed are {', '.join(READERS)}")
 
 
-def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict[str, Tensor], float | None]:
+def exported(
+    motion: Motion, reader: str, readers: Readers, rank: int | None = None
+) -> tuple[dict[str, dict[str, Tensor]], float | None]:
     """The adapter of a motion as a reader names it.
 
     Factors are written as peft has them, ``lora_A`` and ``lora_B``, of scale one.
@@ -56,11 +63,11 @@ def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict
     Args:
         motion: a motion that was tuned.
         reader: ``diffusers``, ``comfyui`` or ``peft``.
+        readers: who loads adapters of the model's family.
         rank: write differences of weights as factors of this rank.
 
     Returns:
-        The tensors, and what the factors miss where differences were given a rank, as
-        :func:`motionlift.motion.adapter.low_rank` says.
+        The tensors for each part of the pipeline that was changed, and what the factors miss, as :class:`Exported` says it.
 
     Raises:
         MotionError: the motion was not tuned, holds what is no adapter, or the reader loads nothing into its model.
@@ -76,32 +83,61 @@ def exported(motion: Motion, reader: str, rank: int | None = None) -> tuple[dict
     for name, tensor in adapter.items():
         if not tensor.isfinite().all():
             raise MotionError(f"the adapter's {name[:100]!r} holds numbers that are not finite; lift it again")
-    _check_model(motion, adapter, reader)
+    if reader != "peft":
+        _check_layers(motion, adapter, reader, readers)
     _check_rank(adapter, reader, rank)
     missed = None
     if rank is not None:
         adapter, missed = low_rank(adapter, rank)
-    return {_renamed(name, reader): tensor.contiguous() for name, tensor in adapter.items()}, missed
+    parts = {part: _within(adapter, part) for part in _parts(adapter)}
+    changed = [part for part, own in parts.items() if _changes(own)] or list(parts)
+    return {part: _named(parts[part], reader, readers) for part in changed}, missed
 
 
-def _check_model(motion: Motion, adapter: Mapping[str, Tensor], reader: str) -> None:
+def _parts(adapter: Tensors) -> list[str]:
+    """The pipeline's parts that an adapter is for: the network for high noise before that for low noise."""
+    return sorted({name.partition(".")[0] for name in adapter})
+
+
+def _changes(adapter: Tensors) -> bool:
+    """Whether an adapter changes anything: one of two networks may never have been tuned."""
+    return any(bool(own.any()) for name, own in adapter.items() if not name.endswith(DOWN))
+
+
+def _within(adapter: Tensors, part: str) -> dict[str, Tensor]:
+    """The tensors of one part of the pipeline, without its name."""
+    return {name.removeprefix(f"{part}."): own for name, own in adapter.items() if name.startswith(f"{part}.")}
+
+
+def _named(adapter: Tensors, reader: str, readers: Readers) -> dict[str, Tensor]:
+    """The tensors of one network as a reader names them."""
+    if reader == "comfyui":
+        named = _original(adapter, readers.comfyui)
+        return {COMFYUI + name.replace(DIFFERENCE, COMFYUI_DIFFERENCE): own.contiguous() for name, own in named.items()}
+    start = f"{readers.diffusers}." if reader == "diffusers" else ""
+    return {start + name: own.contiguous() for name, own in adapter.items()}
+
+
+def _check_layers(motion: Motion, adapter: Tensors, reader: str, readers: Readers) -> None:
     """Refuse layers that a reader does not load."""
-    if reader == "peft":
-        return
-    strange = [layer for layer in map(layer_of, adapter) if not _is_known(layer)]
-    if strange:
+    if not (readers.comfyui if reader == "comfyui" else readers.diffusers):
+        others = "--for diffusers, or --for peft" if readers.diffusers and reader == "comfyui" else "--for peft"
         raise MotionError(
-            f"{reader} loads adapters of CogVideoX alone, and the motion's, of {motion.model}, has layers such as "
-            f"{strange[0][:100]!r}; write it --for peft, which loads it into any network of diffusers"
+            f"{reader} loads no adapters of {motion.model}; write it {others}, which loads it into any network of diffusers"
         )
+    if not readers.comfyui:
+        return
+    known = {(own.own, layer) for own in readers.comfyui for parts in own.layers.values() for layer in parts}
+    for layer in map(layer_of, adapter):
+        words = layer.split(".", 3)
+        if len(words) < 4 or not words[2].isdecimal() or (words[1], words[3]) not in known:
+            raise MotionError(
+                f"{reader} is not known to load the layer {layer[:100]!r} of {motion.model}; write it --for peft, which loads it "
+                "into any network of diffusers"
+            )
 
 
-def _is_known(layer: str) -> bool:
-    found = COGVIDEOX.fullmatch(layer)
-    return found is not None and found["layer"] in COMFYUI_LAYERS
-
-
-def _check_rank(adapter: Mapping[str, Tensor], reader: str, rank: int | None) -> None:
+def _check_rank(adapter: Tensors, reader: str, rank: int | None) -> None:
     differences = any(name.endswith(DIFFERENCE) for name in adapter)
     if rank is not None and (type(rank) is not int or not 1 <= rank <= MOST_RANK):
         raise SettingError(f"rank is {str(rank)[:40]}; allowed is a whole number from 1 to {MOST_RANK}")
@@ -113,27 +149,63 @@ def _check_rank(adapter: Mapping[str, Tensor], reader: str, rank: int | None) ->
         )
 
 
-def _renamed(name: str, reader: str) -> str:
-    """A tensor's name as a reader has it."""
-    if reader == "diffusers":
-        return name
-    layer = layer_of(name)
-    end = name.removeprefix(layer)
-    if reader == "peft":
-        return layer.partition(".")[2] + end
-    found = COGVIDEOX.fullmatch(layer)
-    assert found is not None
-    end = COMFYUI_DIFFERENCE if end == DIFFERENCE else end
-    return f"diffusion_model.blocks.{found['block']}.{COMFYUI_LAYERS[found['layer']]}{end}"
+def _original(adapter: Tensors, blocks: Sequence[Blocks]) -> dict[str, Tensor]:
+    """The tensors of one network by their original names; what is one layer originally is put together."""
+    found: dict[str, Tensor] = {}
+    for own in blocks:
+        numbers = {name.split(".")[1] for name in adapter if name.startswith(f"{own.own}.")}
+        for number in sorted(numbers, key=int):
+            for original, parts in own.layers.items():
+                rows = {part: _ends(adapter, f"{own.own}.{number}.{part}") for part in parts}
+                for end, tensor in _joined(rows, own.wider).items():
+                    swaps = original in own.swapped and end != DOWN
+                    tensor = torch.cat(tensor.chunk(2)[::-1]) if swaps else tensor
+                    found[f"{own.original}.{number}.{original}{end}"] = tensor
+    return found
 
 
-def export_adapter(motion: Motion, path: Path, reader: str, rank: int | None = None) -> float | None:
-    """Write :func:`exported` to a safetensors file; returns what its factors miss.
+def _ends(adapter: Tensors, layer: str) -> dict[str, Tensor]:
+    """The tensors of a layer by the ends of their names."""
+    return {end: adapter[layer + end] for end in (DOWN, UP, DIFFERENCE) if layer + end in adapter}
+
+
+def _joined(parts: Mapping[str, Mapping[str, Tensor]], wider: Mapping[str, int]) -> dict[str, Tensor]:
+    """Tensors of layers as those of one layer that holds their rows; rows of those that were not tuned are not changed.
+
+    Factors of several layers become factors of the sum of their ranks: each layer's rows take what its own factors give.
+    """
+    tuned = [own for own in parts.values() if own]
+    if not tuned or len(parts) == 1:
+        return dict(tuned[0]) if tuned else {}
+    first = tuned[0]
+    columns = first[DIFFERENCE if DIFFERENCE in first else DOWN].shape[1]
+    rows = {part: _rows(own, wider.get(part), tuned, columns) for part, own in parts.items()}
+    if DIFFERENCE in first:
+        blank = {part: first[DIFFERENCE].new_zeros(rows[part], columns) for part in parts}
+        return {DIFFERENCE: torch.cat([own.get(DIFFERENCE, blank[part]) for part, own in parts.items()])}
+    ups = [own[UP] if own else first[UP].new_zeros(rows[part], 0) for part, own in parts.items()]
+    return {DOWN: torch.cat([own[DOWN] for own in tuned]), UP: torch.block_diag(*ups)}
+
+
+def _rows(own: Mapping[str, Tensor], wider: int | None, tuned: Sequence[Mapping[str, Tensor]], columns: int) -> int:
+    """Rows of a layer, whether it was tuned or not."""
+    if own:
+        return len(own[DIFFERENCE if DIFFERENCE in own else UP])
+    return wider * columns if wider else len(tuned[0][DIFFERENCE if DIFFERENCE in tuned[0] else UP])
+
+
+def write_adapter(motion: Motion, path: Path, reader: str, readers: Readers, rank: int | None = None) -> Exported:
+    """Write :func:`exported` to a safetensors file; of two networks to one for each, named by the noise that it serves.
 
     Raises:
-        MotionliftError: as :func:`exported`; or an OutputError, where the file cannot be written.
+        MotionliftError: as :func:`exported`; or an OutputError, where a file cannot be written.
     """
-    tensors, missed = exported(motion, reader, rank)
-    with replacing(path, ADAPTER) as partial:
-        write_tensors(partial, tensors, {"format": "pt", KEY: ADAPTER.name})
-    return missed
+    written, missed = exported(motion, reader, readers, rank)
+    parts = _parts(motion.adapter())
+    ends = dict(zip(parts, NOISE if len(parts) > 1 else ("",), strict=True))
+    places = {part: path.with_stem(path.stem + ends[part]) for part in written}
+    with ExitStack() as stack:
+        partial = {part: stack.enter_context(replacing(place, ADAPTER)) for part, place in places.items()}
+        for part, tensors in written.items():
+            write_tensors(partial[part], tensors, {"format": "pt", KEY: ADAPTER.name})
+    return Exported(tuple(places.values()), missed)

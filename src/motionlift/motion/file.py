@@ -73,6 +73,8 @@ class Motion:
     """That model's hash of configuration and weights; empty in files of earlier versions."""
     edits: tuple[str, ...] = ()
     """Names of the edits that it went through since, in their order."""
+    family: str = ""
+    """Name of that model's family; empty in files of earlier versions."""
 
     def field(self, block: int) -> Tensor:
         """The displacement that a block is held to.
@@ -111,6 +113,7 @@ class Motion:
             "version": self.version,
             "fingerprint": self.fingerprint,
             **({"edits": list(self.edits)} if self.edits else {}),
+            **({"family": self.family} if self.family else {}),
         }
         return json.dumps(about, sort_keys=True)
 
@@ -245,6 +248,7 @@ def _parsed(file: Path, about: str) -> Motion:
             version=_text(told["version"]),
             fingerprint=_text(told.get("fingerprint", "")),
             edits=tuple(_text(name) for name in told.get("edits", ())),
+            family=_text(told.get("family", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]

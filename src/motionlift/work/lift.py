@@ -181,6 +181,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
                 source=source,
                 version=metadata.version("motionlift"),
                 fingerprint=model.about.fingerprint,
+                family=model.about.family,
             )
             if how.cached:
                 costs.note(cache.keep(name, motion))

@@ -152,9 +152,10 @@ def cast_record(
     }
 
 
-def _model(model: Model) -> dict[str, str]:
+def _model(model: Model) -> dict[str, Any]:
     about = model.about
-    return {"name": about.name, "identity": about.identity, "fingerprint": about.fingerprint}
+    added = {"loras": [asdict(each) for each in about.added]} if about.added else {}
+    return {"name": about.name, "identity": about.identity, "fingerprint": about.fingerprint, **added}
 
 
 def tuning_prompt(motion: Motion) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from lab.experiments import comparison, runner
 from motionlift.bench.cells import Cells
-from motionlift.bench.run_file import RunFile, read_run
+from motionlift.bench.run_file import ModelRun, RunFile, read_run
 from motionlift.bench.sources import World
 from tests.bench.made_records import record, write
 
@@ -91,7 +91,7 @@ def test_the_states_of_cells_are_those_of_the_page():
     from motionlift.bench.cell import surveyed
     from motionlift.bench.run_file import MethodRun
 
-    survey = surveyed("tiny-dit", (MethodRun("ditflow", {"read": "flow"}),))
+    survey = surveyed(ModelRun("tiny-dit"), (MethodRun("ditflow", {"read": "flow"}),))
     expected = {"fingerprint": runner.fingerprint("tiny-dit"), "defaults": runner.defaults("tiny-dit", "ditflow")}
     expected["code"] = runner.code("tiny-dit", "ditflow")
     assert survey.states == {"ditflow read=flow": expected}
@@ -116,5 +116,5 @@ def test_what_is_missing_is_measured(
     told: list[str] = []
     assert list(comparison.run(tmp_path, ["tiny-dit"], 2, count, told.append)) == [{"reference": "0000"}]
     ((run, jobs),) = asked
-    assert (run.models, run.output, run.references, jobs) == (("tiny-dit",), tmp_path, (references,), 2)
+    assert (run.models, run.output, run.references, jobs) == ((ModelRun("tiny-dit"),), tmp_path, (references,), 2)
     assert run.methods == read_run("world").methods and len(told) == 1

@@ -14,6 +14,7 @@ from torch import Tensor
 from motionlift.core.lattice import Shape
 from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.unet import FramewiseUNet, stride_of
+from motionlift.motion.original import Readers
 
 FRAMES, FPS = 16, 8.0
 """Default length and rate: those of the published pipeline's default and examples."""
@@ -34,9 +35,10 @@ class AnimateDiff(FramewiseUNet):
     linear: Mapping[str, re.Pattern[str]] = {
         "temporal": re.compile(r"\bmotion_modules\b.*\.attn[12]\.to_[qkv]$"),
         "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
-        "linear": re.compile(r"\b(attentions|motion_modules)\b"),
+        "linear": re.compile(r"\battentions\b|\bmotion_modules\b.*\btransformer_blocks\b"),
     }
-    """Both attentions of a motion module are over frames."""
+    """Both attentions of a motion module are over frames. Its layers before and behind its blocks are called in a way that no
+    adapter of peft allows."""
     decisive: Mapping[str, tuple[str, ...]] = {
         "network": (
             *("sample_size", "in_channels", "out_channels", "down_block_types", "up_block_types", "block_out_channels"),
@@ -46,6 +48,8 @@ class AnimateDiff(FramewiseUNet):
         "autoencoder": ("latent_channels", "block_out_channels", "scaling_factor"),
         "scheduler": SCHEDULER_FIELDS,
     }
+    readers = Readers("unet")
+    """ComfyUI's core has no motion modules."""
     defaults: Mapping[str, Mapping[str, Any]] = {"animatediff": {"cfg": 7.5}}
     """Guidance by the published pipeline's default."""
 

@@ -18,6 +18,7 @@ from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.rotary import RotaryAttention
 from motionlift.models.shared import TEXT
 from motionlift.models.transformer import HIDDEN, Published, Row
+from motionlift.motion.original import Blocks, Readers
 
 ROTARY_BASE = 300
 """What CogVideoX 1.5 has as height and width of its configuration: the base of its positions, and no size of a video."""
@@ -135,6 +136,21 @@ MODEL = Row(
     diffusion="CogVideoXDDIMScheduler",
     codec=CogVideoXAutoencoder,
     placing=CogVideoXPositions(),
+    readers=Readers(
+        "transformer",
+        (
+            Blocks(
+                own="transformer_blocks",
+                original="blocks",
+                layers={
+                    **{name: (f"attn1.to_{name}",) for name in "qkv"},
+                    "attn_out": ("attn1.to_out.0",),
+                    "ff_proj": ("ff.net.0.proj",),
+                    "ff_out": ("ff.net.2",),
+                },
+            ),
+        ),
+    ),
     size=_size,
     frames=lambda pipeline: pipeline.transformer.config.sample_frames,
     window=lambda pipeline: pipeline.transformer.config.max_text_seq_length,

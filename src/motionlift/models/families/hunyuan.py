@@ -5,9 +5,12 @@ from typing import Any
 from motionlift.models.positions import RotaryModule
 from motionlift.models.prompts import Laid
 from motionlift.models.transformer import Row, call_default
+from motionlift.motion.original import ADDED_QKV, QKV, Blocks, Readers
 
 EMBEDDED = 6.0
 """The guidance scale that the network is told (the published pipeline's default)."""
+MLP_RATIO = 4
+"""How many times wider the feed-forward layers are than the rest, in all that was published."""
 
 
 def _laid(pipeline: Any, prompt: str) -> Laid:
@@ -28,6 +31,31 @@ MODEL = Row(
     call={"guidance_scale": EMBEDDED},
     laid=_laid,
     placing=RotaryModule("rope"),
+    readers=Readers(
+        "transformer",
+        (
+            Blocks(
+                own="transformer_blocks",
+                original="double_blocks",
+                layers={
+                    "img_attn_qkv": QKV,
+                    "img_attn_proj": ("attn.to_out.0",),
+                    "img_mlp.fc1": ("ff.net.0.proj",),
+                    "img_mlp.fc2": ("ff.net.2",),
+                    "txt_attn_qkv": ADDED_QKV,
+                    "txt_attn_proj": ("attn.to_add_out",),
+                    "txt_mlp.fc1": ("ff_context.net.0.proj",),
+                    "txt_mlp.fc2": ("ff_context.net.2",),
+                },
+            ),
+            Blocks(
+                own="single_transformer_blocks",
+                original="single_blocks",
+                layers={"linear1": (*QKV, "proj_mlp"), "linear2": ("proj_out",)},
+                wider={"proj_mlp": MLP_RATIO},
+            ),
+        ),
+    ),
     defaults={"cfg": 1.0},
 )
 """With a guidance scale above 1 the prompt is weighed against the negative prompt too, in passes of its own."""

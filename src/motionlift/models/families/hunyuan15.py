@@ -8,6 +8,7 @@ from diffusers.pipelines.hunyuan_video1_5.pipeline_hunyuan_video1_5 import extra
 from motionlift.models.positions import RotaryModule
 from motionlift.models.prompts import Laid
 from motionlift.models.transformer import Row
+from motionlift.motion.original import ADDED_QKV, QKV, Blocks, Readers
 
 
 def _size(pipeline: Any) -> tuple[int, int]:
@@ -40,6 +41,25 @@ MODEL = Row(
     replaced={"guider": lambda: ClassifierFreeGuidance(guidance_scale=1.0)},
     laid=_laid,
     placing=RotaryModule("rope"),
+    readers=Readers(
+        "transformer",
+        (
+            Blocks(
+                own="transformer_blocks",
+                original="double_blocks",
+                layers={
+                    "img_attn.qkv": QKV,
+                    "img_attn.proj": ("attn.to_out.0",),
+                    "img_mlp.0": ("ff.net.0.proj",),
+                    "img_mlp.2": ("ff.net.2",),
+                    "txt_attn.qkv": ADDED_QKV,
+                    "txt_attn.proj": ("attn.to_add_out",),
+                    "txt_mlp.0": ("ff_context.net.0.proj",),
+                    "txt_mlp.2": ("ff_context.net.2",),
+                },
+            ),
+        ),
+    ),
     size=_size,
     window=lambda pipeline: pipeline.tokenizer_max_length,
     defaults={"cfg": 6.0},

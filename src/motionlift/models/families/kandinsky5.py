@@ -5,6 +5,7 @@ from typing import Any
 from motionlift.models.positions import RotaryModule
 from motionlift.models.prompts import Laid
 from motionlift.models.transformer import Row
+from motionlift.motion.original import Readers, same
 
 
 def _laid(pipeline: Any, prompt: str) -> Laid:
@@ -24,6 +25,17 @@ MODEL = Row(
     axes="bfhwc",
     laid=_laid,
     placing=RotaryModule("visual_rope_embeddings"),
+    readers=Readers(
+        "transformer",
+        (
+            same(
+                "visual_transformer_blocks",
+                *(f"self_attention.{layer}" for layer in ("to_query", "to_key", "to_value", "out_layer")),
+                *(f"cross_attention.{layer}" for layer in ("to_query", "to_key", "to_value", "out_layer")),
+                *("feed_forward.in_layer", "feed_forward.out_layer"),
+            ),
+        ),
+    ),
     defaults={"cfg": 5.0},
 )
 """Size and guidance by the published pipeline's defaults."""

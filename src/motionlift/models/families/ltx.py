@@ -2,6 +2,7 @@
 
 from motionlift.models.positions import RotaryModule
 from motionlift.models.transformer import Row
+from motionlift.motion.original import LTX, Readers
 
 MODEL = Row(
     family="ltx",
@@ -10,6 +11,7 @@ MODEL = Row(
     fps=25.0,
     axes="bnc",
     placing=RotaryModule("rope"),
+    readers=Readers("transformer", (LTX,)),
     defaults={"cfg": 3.0},
 )
 """Size, rate and guidance by the published pipeline's defaults."""

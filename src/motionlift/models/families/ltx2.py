@@ -2,6 +2,7 @@
 
 from motionlift.models.positions import RotaryModule
 from motionlift.models.transformer import UNGUIDED, Row
+from motionlift.motion.original import LTX, Readers
 
 MODEL = Row(
     family="ltx2",
@@ -20,6 +21,7 @@ MODEL = Row(
     },
     fixed={"isolate_modalities": True},
     placing=RotaryModule("rope"),
+    readers=Readers("transformer", (LTX,)),
     frames=lambda pipeline: 121,
     finds_words=False,
     defaults={"cfg": 3.0},

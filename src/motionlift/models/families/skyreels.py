@@ -2,6 +2,7 @@
 
 from motionlift.models.positions import RotaryModule
 from motionlift.models.transformer import Row
+from motionlift.motion.original import WAN, Readers
 
 MODEL = Row(
     family="skyreels",
@@ -13,6 +14,7 @@ MODEL = Row(
     feed_forward=("ffn",),
     single=("vae",),
     placing=RotaryModule("rope"),
+    readers=Readers("transformer", (WAN,)),
     defaults={"cfg": 6.0},
 )
 """Size and guidance by the published pipeline's defaults."""

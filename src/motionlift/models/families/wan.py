@@ -5,6 +5,7 @@ Of 2.2, A14B has two networks, the second for levels below a boundary; TI2V-5B t
 
 from motionlift.models.positions import RotaryModule
 from motionlift.models.transformer import Published, Row
+from motionlift.motion.original import WAN, Readers
 
 MODEL = Row(
     family="wan",
@@ -16,6 +17,7 @@ MODEL = Row(
     feed_forward=("ffn",),
     single=("vae",),
     placing=RotaryModule("rope"),
+    readers=Readers("transformer", (WAN,)),
     defaults={"cfg": 5.0},
     published={
         "wan2.2-ti2v-5b": Published(

@@ -1,0 +1,198 @@
+"""Adapters of others on a base model: files that diffusers' own loaders read, made part of the weights.
+
+They are fused and not kept beside the weights, because methods tune adapters of their own: the model is then one as any other, with
+a fingerprint of its own. What a file holds counts, and not its name or place.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from motionlift.core.model import Added
+from motionlift.errors import ModelError, SettingError
+from motionlift.motion.file import KEY
+from motionlift.motion.original import Readers
+
+NETWORKS: Mapping[str, str] = {"high": "transformer", "low": "transformer_2"}
+"""What users of Wan 2.2 call its two networks, by the noise that they serve, and the pipeline's parts."""
+BOTH = "both"
+WEIGHTS = (-4.0, 4.0)
+"""Least and greatest weight (ours: trained at 1, and used from -2 to 2)."""
+SUFFIX = ".safetensors"
+"""How the names of files end that are read."""
+PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+"""Ends of the names of files that run code when they are read."""
+FORM = "FILE, FILE:0.8, or FILE:0.8:high for one of two networks"
+DOWN_ENDS = ("lora_A.weight", "lora_down.weight", "lora.down.weight", "lora_A.default.weight", "lora_A")
+"""Ends of the names of the factor that comes first, as files have it: one for every layer."""
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """An adapter that is asked for."""
+
+    path: Path
+    """A safetensors file."""
+    weight: float = 1.0
+    """What it is multiplied by."""
+    network: str | None = None
+    """``high``, ``low`` or ``both``, where a model has two networks."""
+
+    @classmethod
+    def parsed(cls, text: str) -> "LoraFile":
+        """Read ``FILE``, ``FILE:WEIGHT`` or ``FILE:WEIGHT:NETWORK``; the weight may be left out.
+
+        Raises:
+            SettingError: a weight out of range.
+        """
+        rest, network, weight = text, None, 1.0
+        start, _, end = rest.rpartition(":")
+        if start and end in (*NETWORKS, BOTH):
+            rest, network = start, end
+        start, _, end = rest.rpartition(":")
+        with suppress(ValueError):
+            rest, weight = (start, float(end)) if start else (rest, weight)
+        if not WEIGHTS[0] <= weight <= WEIGHTS[1]:
+            allowed = f"allowed is a number from {WEIGHTS[0]:g} to {WEIGHTS[1]:g}"
+            raise SettingError(f"the adapter's weight is {weight}; {allowed}: give {FORM}")
+        return cls(Path(rest), weight, network)
+
+    def check(self) -> None:
+        """Refuse what cannot be read, before a model is loaded.
+
+        Raises:
+            ModelError: the file is missing, damaged, a pickle, a motion, or holds no tensors.
+        """
+        if self.path.suffix.lower() in PICKLES:
+            raise ModelError(
+                f"{self.path} is a pickle, which is never read here, since it can run code; give the adapter as safetensors"
+            )
+        if not self.path.is_file():
+            what = "is a folder" if self.path.is_dir() else "is not there"
+            raise ModelError(f"the adapter {str(self.path)[:200]!r} {what}; give {FORM}")
+        if self.path.suffix != SUFFIX:
+            raise ModelError(f"{self.path} does not end in {SUFFIX}; adapters are read from safetensors files alone")
+        try:
+            with safe_open(self.path, framework="pt") as opened:
+                is_motion, names = KEY in (opened.metadata() or {}), list(opened.keys())
+        except (SafetensorError, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{self.path} is damaged or no safetensors file ({reason})") from error
+        if is_motion:
+            raise ModelError(
+                f"{self.path} is a motion: cast it, mix it with another by --mix, or make an adapter of it by motionlift export"
+            )
+        if not names:
+            raise ModelError(f"{self.path} holds no tensors")
+
+    def layers(self) -> int:
+        """How many layers it is for, as far as its names say."""
+        with safe_open(self.path, framework="pt") as opened:
+            return sum(name.endswith(DOWN_ENDS) for name in opened.keys())
+
+    def first(self) -> str:
+        """One of its names."""
+        with safe_open(self.path, framework="pt") as opened:
+            return min(opened.keys())
+
+
+def fuse(pipeline: Any, loras: Sequence[LoraFile], name: str, readers: Readers) -> tuple[Added, ...]:
+    """Make adapters part of a pipeline's weights, one after another, by diffusers' loaders.
+
+    Args:
+        pipeline: a pipeline that is ours alone.
+        loras: the files, checked.
+        name: what the model is called.
+        readers: who loads adapters of its family.
+
+    Returns:
+        What was added.
+
+    Raises:
+        ModelError: a file that the pipeline's loader refuses, or of which it takes nothing; or none loads adapters of its family.
+        SettingError: a network that the model has not, or none of two.
+    """
+    if loras and readers.diffusers is None:
+        raise ModelError(f"diffusers loads no adapters into models of the kind of {name}; leave them out")
+    added: list[Added] = []
+    for lora in loras:
+        before = len(added)
+        for part in _parts(pipeline, lora, name):
+            added += _fused(pipeline, part, lora, name)
+        if len(added) == before:
+            raise ModelError(
+                f"diffusers loads nothing of {lora.path} into {name}: its names, such as {lora.first()[:100]!r}, are of another "
+                "kind of model"
+            )
+    return tuple(added)
+
+
+def _parts(pipeline: Any, lora: LoraFile, name: str) -> list[str]:
+    """The pipeline's parts that an adapter is for."""
+    there = {word: part for word, part in NETWORKS.items() if getattr(pipeline, part, None) is not None}
+    if len(there) < 2:
+        if lora.network is not None:
+            raise SettingError(
+                f"{name} has one network, and {lora.path} is given for {lora.network}: give FILE:WEIGHT alone"
+            )
+        return list(there.values()) or ["unet"]
+    if lora.network is None:
+        raise SettingError(
+            f"{name} has two networks, for high and for low noise, and {lora.path} is given for none: give "
+            f"FILE:{lora.weight:g}:high, FILE:{lora.weight:g}:low or FILE:{lora.weight:g}:both"
+        )
+    return list(there.values()) if lora.network == BOTH else [there[lora.network]]
+
+
+def _fused(pipeline: Any, part: str, lora: LoraFile, name: str) -> list[Added]:
+    """Load an adapter for one network, and make it part of the weights of all that it changes."""
+    try:
+        _load(pipeline, part, lora.path)
+        changed = {
+            title: layers
+            for title, module in pipeline.components.items()
+            if isinstance(module, nn.Module) and (layers := _changed(module))
+        }
+        _merge(pipeline, list(changed), lora.weight)
+    except Exception as error:  # foreign files make diffusers raise errors of every kind
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelError(f"diffusers does not load {lora.path} into {name}: {reason}") from error
+    total = sum(changed.values())
+    if not total:
+        return []
+    digest = hashlib.sha256(lora.path.read_bytes()).hexdigest()
+    return [Added(str(lora.path), digest, lora.weight, part, total, max(0, lora.layers() - total))]
+
+
+def _load(pipeline: Any, part: str, path: Path) -> None:
+    """As users of diffusers do."""
+    given = {"weight_name": path.name, "use_safetensors": True, "local_files_only": True}
+    folder = str(path.absolute().parent)
+    if not hasattr(pipeline, "load_lora_weights"):  # HunyuanVideo 1.5
+        getattr(pipeline, part).load_lora_adapter(folder, prefix="transformer", **given)
+        return
+    second = {"load_into_transformer_2": True} if part == NETWORKS["low"] else {}
+    pipeline.load_lora_weights(folder, **given, **second)
+
+
+def _merge(pipeline: Any, parts: Sequence[str], weight: float) -> None:
+    """Make what was loaded part of the weights; refuses numbers that are not finite."""
+    if not hasattr(pipeline, "load_lora_weights"):
+        for part in parts:
+            getattr(pipeline, part).fuse_lora(lora_scale=weight, safe_fusing=True)
+            getattr(pipeline, part).unload_lora()
+    elif parts:
+        pipeline.fuse_lora(components=list(parts), lora_scale=weight, safe_fusing=True)
+        pipeline.unload_lora_weights()
+
+
+def _changed(module: nn.Module) -> int:
+    """How many layers of a module an adapter changes."""
+    return sum(isinstance(layer, BaseTunerLayer) for layer in module.modules())

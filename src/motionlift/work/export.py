@@ -1,0 +1,37 @@
+"""From a tuned motion to files that other programs load."""
+
+from pathlib import Path
+
+from motionlift.models.families import families
+from motionlift.motion.export import Exported, write_adapter
+from motionlift.motion.file import Motion
+from motionlift.motion.original import Readers
+
+FORMER = {"transformer": "cogvideox", "unet": "unet3d"}
+"""Families by the part that was tuned, for motions of version 0.1, which do not say theirs."""
+
+
+def export_adapter(motion: Motion, path: str | Path, reader: str = "diffusers", rank: int | None = None) -> Exported:
+    """Write what was tuned as an adapter that another program loads.
+
+    Args:
+        motion: a motion that was tuned.
+        path: a safetensors file. Of a model with two networks, as Wan 2.2, there are two files, whose names end in ``_high_noise``
+            and ``_low_noise``; one of them, where the other was not changed.
+        reader: ``diffusers``, for ``load_lora_weights`` of the model's pipeline (of HunyuanVideo 1.5, which has none,
+            ``pipeline.transformer.load_lora_adapter``); ``comfyui``, for the loaders of its core; or ``peft``, for any network.
+        rank: write differences of weights as factors of this rank.
+
+    Raises:
+        MotionError: the motion was not tuned, or the reader loads nothing into its model.
+        SettingError: another reader, or a rank that is missing or not needed.
+        OutputError: a file cannot be written.
+    """
+    return write_adapter(motion, Path(path), reader, _readers(motion), rank)
+
+
+def _readers(motion: Motion) -> Readers:
+    """Who loads adapters of the motion's model; nobody where its family is not known here."""
+    former = next(iter(motion.adapter()), "").partition(".")[0]
+    found = families().get(motion.family or FORMER.get(former, ""))
+    return Readers() if found is None else found.readers
