@@ -1,7 +1,8 @@
 """Model families, one file each.
 
-A file joins by defining ``MODEL``: a class with ``family``, ``pipelines`` (names of the diffusers pipelines it serves) and
-``__init__(pipeline, name, device, given)``, that follows :class:`motionlift.core.model.Model`.
+A file joins by defining ``MODEL``: a :class:`motionlift.models.transformer.Row`, or a subclass of
+:class:`motionlift.models.shared.PipelineModel`. Either gives a :class:`motionlift.core.model.Model` when it is called with a pipeline,
+a name and a device.
 """
 
 import importlib
@@ -12,13 +13,13 @@ from motionlift.errors import ModelError
 
 
 def families() -> dict[str, Any]:
-    """Every model class by its family's name."""
+    """Every family by its name."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
     return {module.MODEL.family: module.MODEL for module in modules}
 
 
 def serving(pipeline: str) -> Any:
-    """The model class for a diffusers pipeline, by the pipeline's class name.
+    """The family that serves a pipeline of diffusers, by the class name of the pipeline.
 
     Raises:
         ModelError: none serves it.
