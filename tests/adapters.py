@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from motionlift.core.lattice import Shape
+from motionlift.core.lattice import Lattice, Shape
 from motionlift.loops.adapters import Addition, fitted
-from motionlift.models.transformer import Transformer
+from motionlift.models.shared import PipelineModel
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP
+from motionlift.motion.file import Motion, Source
+from motionlift.motion.names import adapter_name
 
 RANK = 3
 PROMPT = "a red star"
@@ -26,10 +28,18 @@ def adapter_of(layers: dict[str, nn.Linear], kind: str = "factors", seed: int = 
     return adapter
 
 
-def linear_of(model: Transformer, kind: str = "linear") -> dict[str, nn.Linear]:
+def linear_of(model: PipelineModel, kind: str = "linear") -> dict[str, nn.Linear]:
     """The layers that methods tune, by name."""
     layers = {name: model.network.get_submodule(name) for name in model.linear_layers(kind)}
     return {name: layer for name, layer in layers.items() if isinstance(layer, nn.Linear)}
+
+
+def motion_of(model: Any, adapter: dict[str, Tensor]) -> Motion:
+    """A motion of a model with an adapter in it."""
+    tensors = {adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.items()}
+    about = model.about
+    source = Source("0", 8.0, about.shape)
+    return Motion(tensors, "vmc", {}, about.name, about.identity, Lattice(3, 4, 4), source, "0", family=about.family)
 
 
 def outputs(

@@ -19,9 +19,8 @@ from motionlift.models.loras import LoraFile, fuse
 from motionlift.motion.adapter import DOWN, UP
 from motionlift.motion.export import exported
 from motionlift.motion.file import Motion
-from tests.adapters import adapter_of, linear_of, outputs
+from tests.adapters import adapter_of, linear_of, motion_of, outputs
 from tests.twins import TRANSFORMERS, unet3d
-from tests.work.test_export import motion_of
 
 LOADED = sorted(name for name in TRANSFORMERS if name != "allegro")
 """Models that diffusers loads adapters into."""

@@ -21,7 +21,7 @@ from motionlift.motion.adapter import DOWN, UP
 from motionlift.motion.export import exported
 from motionlift.motion.file import Motion, Source
 from motionlift.motion.names import adapter_name
-from tests.adapters import RANK, adapter_of, linear_of, outputs
+from tests.adapters import RANK, adapter_of, linear_of, motion_of, outputs
 from tests.motion import comfyui
 from tests.motion.weight_changes import weight_changes
 from tests.twins import TRANSFORMERS, unet3d
@@ -32,13 +32,6 @@ NO_READER = ("allegro",)
 READ = sorted(name for name in TRANSFORMERS if name not in NO_READER)
 ORIGINAL_IN_DIFFUSERS = ("wan-2.1", "wan-2.2", "wan-2.2-ti2v", "skyreels", "ltx", "ltx-2")
 """Whose files for ComfyUI diffusers reads too, at any width."""
-
-
-def motion_of(model: Any, adapter: dict[str, Tensor]) -> Motion:
-    tensors = {adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.items()}
-    about = model.about
-    source = Source("0", 8.0, about.shape)
-    return Motion(tensors, "vmc", {}, about.name, about.identity, Lattice(3, 4, 4), source, "0", family=about.family)
 
 
 def load_into(pipeline: Any, paths: tuple[Path, ...]) -> None:

@@ -13,10 +13,9 @@ from motionlift.models.families import serving
 from motionlift.models.families.animatediff import AnimateDiff
 from motionlift.models.loras import LoraFile, fuse
 from motionlift.motion.adapter import DOWN, UP
-from tests.adapters import RANK, adapter_of, linear_of, outputs
+from tests.adapters import RANK, adapter_of, linear_of, motion_of, outputs
 from tests.twins.animatediff import animatediff
 from tests.twins.text import WIDTH
-from tests.work.test_export import motion_of
 from tests.work.trials import PROMPT, TUNED, a_clip
 
 SHAPE = Shape(4, 32, 32)
