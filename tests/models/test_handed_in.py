@@ -18,7 +18,7 @@ from motionlift.models import turns
 from motionlift.models.families import serving
 from motionlift.motion import names
 from tests.frozen.measured import reference
-from tests.twins import EVERY_TWIN, WINDOW
+from tests.twins import EVERY_TWIN, TRANSFORMERS, WINDOW
 
 CPU, AWAY = torch.device("cpu"), torch.device("cuda", 7)
 PROMPT = "a red star on the field"
@@ -190,6 +190,39 @@ def test_a_pipeline_is_as_it_was_when_a_loop_is_abandoned(twin, pipeline, steps)
     for one in running:
         one.close()
     assert_same(state(pipeline), before)
+
+
+@pytest.fixture(params=sorted(TRANSFORMERS.keys() - EVERY_TWIN.keys()))
+def row_twin(request):
+    """A twin that a row serves, whose own size of videos is hundreds of pixels."""
+    return TRANSFORMERS[request.param]
+
+
+def test_a_pipeline_of_every_row_is_as_it_was_while_a_model_is_used_and_when_work_fails(row_twin):
+    pipeline, shape = row_twin.build(), row_twin.shape
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            part.train().requires_grad_(True)
+
+    def made():
+        torch.manual_seed(5)
+        size = {"num_frames": shape.frames, "height": shape.height, "width": shape.width}
+        return pipeline(prompt=PROMPT, num_inference_steps=2, output_type="latent", **size).frames
+
+    video, before = made(), state(pipeline)
+    model = motionlift.load(pipeline, "cpu")
+
+    def advance(step):
+        assert_same(state(pipeline), before)
+        if step.phase == "sample" and step.index == 2:
+            raise StopError
+
+    for method, settings in LIFTED.items():
+        given = {"frames": shape.frames, "size": (shape.width, shape.height), "settings": settings, "cached": False}
+        with pytest.raises(StopError):
+            motionlift.transfer(reference(8), PROMPT, model, method=method, **given, advance=advance)
+        assert_same(state(pipeline), before)
+    assert torch.equal(made(), video)
 
 
 # Devices
