@@ -1,7 +1,7 @@
 """Thin twins of true width: the published networks with two blocks, and text encoders that are small but for what they give.
 
-Their weights are one short pattern of random numbers over and over, in half precision: to draw a billion numbers takes longer than to
-run them.
+Their weights are one short pattern of random numbers over and over, in half precision: to draw a billion numbers takes longer than
+to run them.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ class Wide:
     query: tuple[int, int]
     """Heads, and channels of each."""
     words: int
-    """Tokens of text that its blocks attend to, of a prompt of 23 letters and blanks, six words, and what follows it in a template."""
+    """Tokens of text that its blocks attend to: of a prompt of six words and 23 letters, and what follows it in a template."""
     small: Shape
     """A size that a CPU can run."""
     published: Mapping[str, Any] = field(default_factory=dict)
@@ -96,6 +96,7 @@ WIDE: Mapping[str, Wide] = {
         (12, 128),
         512,
         Shape(5, 240, 416),
+        {"num_layers": 30},
     ),
     "hunyuan": Wide(
         "hunyuan",
@@ -207,7 +208,7 @@ WIDE: Mapping[str, Wide] = {
         Shape(8, 128, 128),
     ),
 }
-"""Published models by their names. Sizes by the published pipelines, configurations by diffusers' classes and conversion scripts."""
+"""Published models by their names: sizes by the published pipelines, configurations by diffusers' classes and conversion scripts."""
 LAYERS = {"kandinsky5": "num_visual_blocks", "hunyuan": "num_layers"}
 """What a family calls the number of its blocks, where that is not ``num_layers``; HunyuanVideo has one of each kind."""
 
