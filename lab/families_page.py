@@ -5,22 +5,26 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from lab.evidence import Loss, difference, gradient, noise_of, own_video, round_trip, slope_error, video
+from lab.memory import of_published
 from motionlift.errors import SettingError
 from motionlift.methods import methods
 from motionlift.models.facts import NOT_SERVED, Facts, served
 from motionlift.work.prepare import settings_for
 from tests.twins import GUIDED, TRANSFORMERS, Twin
+from tests.twins.wide import WIDE
 
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
 """Where it lies."""
 FOUND = Path(__file__).parents[1] / "docs" / "results" / "families.jsonl"
 """What was found of every twin, a line each."""
+TAKEN = FOUND.with_name("memory.jsonl")
+"""What published models take, a line each."""
 STEPS = 4
 """Of the videos that are compared."""
 TRIPS = (4, 24)
@@ -60,6 +64,17 @@ each figure to a bound: a hundred thousandth for videos, a hundredth for slopes.
 
 | twin | family | video | with guidance | slope | recomputed | round trip | methods | lattice | latents |
 |---|---|---|---|---|---|---|---|---|---|
+"""
+TAKES = """
+## Memory at true size
+
+GiB in bfloat16, of one video at its model's own size, counted on PyTorch's meta device with fused attention: the network's
+weights; beside them a pass of sampling; and a guided pass, to the queries and keys of the middle block and back to the latents,
+with activations recomputed. Text encoders and autoencoders are apart: they are on the device while they are used. A blank is a
+network whose sizes go by the values of a mask.
+
+| model | width, height, frames | tokens | weights | sampling | guided |
+|---|---|---|---|---|---|
 """
 NOT = """
 ## Pipelines of diffusers that are not served
@@ -110,8 +125,13 @@ def _is_refused(name: str, model: Any, words: bool) -> bool:
     return not words and "targets" in {item.name for item in fields(method.Settings)}
 
 
-def page(found: list[dict[str, Any]]) -> str:
-    """The whole page."""
+def page(found: list[dict[str, Any]], takes: list[dict[str, Any]]) -> str:
+    """The whole page.
+
+    Args:
+        found: what shows of every twin.
+        takes: what published models take.
+    """
     return (
         HEAD
         + "\n".join(map(_family, served()))
@@ -147,19 +167,36 @@ def _evidence(found: list[dict[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join((own['twin'], own['family'], *figures, trips, runs, own['lattice'], own['latents']))} |"
 
 
+def _memory(takes: list[dict[str, Any]]) -> Iterator[str]:
+    for own in takes:
+        wide = WIDE[own["model"]]
+        size = f"{wide.shape.width}x{wide.shape.height}x{wide.shape.frames}"
+        figures = (f"{own[name]:.1f}" if name in own else "" for name in ("weights", "sampled", "guided"))
+        yield f"| {' | '.join((own['model'], size, str(wide.lattice.tokens), *figures))} |"
+
+
 def _not() -> Iterator[str]:
     yield NOT
     for names, reason in NOT_SERVED.items():
         yield f"| {', '.join(f'`{name}`' for name in names)} | {reason} |\n"
 
 
-def kept() -> list[dict[str, Any]]:
+def kept(path: Path) -> list[dict[str, Any]]:
     """What was found before."""
-    return [json.loads(line) for line in FOUND.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _keep(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+def _takes(name: str) -> dict[str, Any]:
+    counted = of_published(name)
+    return {"model": name, **({} if counted is None else asdict(counted))}
 
 
 if __name__ == "__main__":
     if "--again" not in sys.argv:
-        lines = [json.dumps(found_of(name, twin)) for name, twin in sorted(TRANSFORMERS.items())]
-        FOUND.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    PAGE.write_text(page(kept()), encoding="utf-8")
+        _keep(FOUND, [found_of(name, twin) for name, twin in sorted(TRANSFORMERS.items())])
+        _keep(TAKEN, [_takes(name) for name in WIDE])
+    PAGE.write_text(page(kept(FOUND), kept(TAKEN)), encoding="utf-8")
