@@ -132,15 +132,14 @@ def page(found: list[dict[str, Any]], takes: list[dict[str, Any]]) -> str:
         found: what shows of every twin.
         takes: what published models take.
     """
-    return (
-        HEAD
-        + "\n".join(map(_family, served()))
-        + "\n"
-        + EVIDENCE
-        + "\n".join(_evidence(found))
-        + "\n"
-        + "".join(_not())
+    titles = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    parts = (
+        (HEAD, [*titles, *map(_family, served())]),
+        (EVIDENCE, _evidence(found)),
+        (TAKES, _memory(takes)),
+        (NOT, _not()),
     )
+    return "".join(head + "".join(f"{line}\n" for line in lines) for head, lines in parts)
 
 
 def _family(facts: Facts) -> str:
@@ -176,9 +175,8 @@ def _memory(takes: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _not() -> Iterator[str]:
-    yield NOT
     for names, reason in NOT_SERVED.items():
-        yield f"| {', '.join(f'`{name}`' for name in names)} | {reason} |\n"
+        yield f"| {', '.join(f'`{name}`' for name in names)} | {reason} |"
 
 
 def kept(path: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,13 @@ def test_the_page_says_what_was_found_and_what_the_families_say():
     )
 
 
+def test_the_page_has_a_line_for_each_family_twin_and_published_model():
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    for name in (*families(), *TRANSFORMERS, *WIDE):
+        assert any(line.startswith(f"| {name} |") for line in lines), name
+    assert sum(line.startswith("|---") for line in lines) == 4
+
+
 def test_every_twin_was_tried_and_held_its_bounds():
     found = {own["twin"]: own for own in kept(FOUND)}
     assert found.keys() == TRANSFORMERS.keys()
