@@ -208,7 +208,7 @@ WIDE: Mapping[str, Wide] = {
         Shape(8, 128, 128),
     ),
 }
-"""Published models by their names: sizes by the published pipelines, configurations by diffusers' classes and conversion scripts."""
+"""Published models by names: sizes by the published pipelines, configurations by diffusers' classes and conversion scripts."""
 LAYERS = {"kandinsky5": "num_visual_blocks", "hunyuan": "num_layers"}
 """What a family calls the number of its blocks, where that is not ``num_layers``; HunyuanVideo has one of each kind."""
 
