@@ -14,7 +14,8 @@ from lab.evidence import Loss, difference, gradient, noise_of, own_video, round_
 from lab.memory import of_published
 from motionlift.errors import SettingError
 from motionlift.methods import methods
-from motionlift.models.facts import NOT_SERVED, Facts, served
+from motionlift.models.facts import Facts, served
+from motionlift.models.unserved import NOT_SERVED
 from motionlift.work.prepare import settings_for
 from tests.twins import GUIDED, TRANSFORMERS, Twin
 from tests.twins.wide import WIDE
@@ -40,13 +41,15 @@ Written by `python -m lab.families_page`. `motionlift models` lists the same fam
 """
 COLUMNS = (
     *("family", "pipelines of diffusers", "known by name or settings", "size by default", "rate", "steps", "guidance"),
-    *("samples by", "words", "positions", "pictures", "its pipeline loads adapters"),
+    *("samples by", "words", "positions", "pictures", "adapters load in"),
 )
 """Columns of the first table."""
 EVIDENCE = """
 *Words*: whether attention to a word can be read, as MotionFlow needs it. *Positions*: whether they can be optimised
-(`target=positions`). *Pictures*: whether a video can begin from one. A scheduler of a higher order remembers former steps; the
-loops here take the first order of the same levels, so that a step can be guided, turned back and asked again.
+(`target=positions`). *Pictures*: whether a video can begin from one. *Adapters*: for
+which readers `motionlift export` writes what was tuned, tested against diffusers' own loaders and the names that ComfyUI's take. A
+scheduler of a higher order remembers former steps; the loops here take the first order of the same levels, so that a step can be
+guided, turned back and asked again.
 
 ## What shows that it is right
 
@@ -152,7 +155,8 @@ def _family(facts: Facts) -> str:
         str(facts.steps),
         f"{facts.cfg:g}",
         facts.sampling,
-        *("yes" if each else "no" for each in (facts.words, facts.positions, facts.pictures, facts.loader)),
+        *("yes" if each else "no" for each in (facts.words, facts.positions, facts.pictures)),
+        facts.adapters,
     )
     return f"| {' | '.join(cells)} |"
 

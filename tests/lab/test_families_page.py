@@ -5,8 +5,9 @@ import pytest
 
 from lab.families_page import FOUND, PAGE, TAKEN, kept, page
 from lab.memory import of_published
-from motionlift.models.facts import NOT_SERVED, served
+from motionlift.models.facts import served
 from motionlift.models.families import families
+from motionlift.models.unserved import NOT_SERVED
 from tests.twins import TRANSFORMERS
 from tests.twins.wide import WIDE
 

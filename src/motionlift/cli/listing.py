@@ -13,9 +13,10 @@ from motionlift.core.model import Model
 from motionlift.core.settings import described
 from motionlift.errors import SettingError
 from motionlift.methods import methods
-from motionlift.models.facts import NOT_SERVED, served
+from motionlift.models.facts import served
 from motionlift.models.loading import CARD, load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
+from motionlift.models.unserved import NOT_SERVED
 from motionlift.work.prepare import settings_for
 from motionlift.world.scenes import vocabulary
 

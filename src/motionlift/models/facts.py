@@ -1,7 +1,6 @@
-"""What there is to say of every family of models before one is loaded; and of pipelines of diffusers that none serves."""
+"""What there is to say of every family of models before one is loaded."""
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,38 +10,6 @@ from motionlift.core.method_settings import Sampled
 from motionlift.models.families import families
 from motionlift.models.positions import NoPositions
 from motionlift.models.transformer import Row
-
-NOT_SERVED: Mapping[tuple[str, ...], str] = {
-    (
-        *("CogVideoXImageToVideoPipeline", "HunyuanVideoImageToVideoPipeline", "HunyuanVideo15ImageToVideoPipeline"),
-        *("Kandinsky5I2VPipeline", "LTXImageToVideoPipeline", "LTX2ImageToVideoPipeline", "WanImageToVideoPipeline"),
-    ): "no picture can be given; the pipeline of the same family that makes videos from text is served",
-    (
-        *("CogVideoXVideoToVideoPipeline", "LTXConditionPipeline", "WanAnimatePipeline", "WanVACEPipeline"),
-        "WanVideoToVideoPipeline",
-    ): "they take a video or a control beside the prompt, which nothing here gives; others of their families are served",
-    (
-        "SkyReelsV2DiffusionForcingPipeline",
-    ): "it denoises the frames of one video at levels of their own; SkyReelsV2Pipeline is served",
-    ("Kandinsky5T2VPipeline",): "with attention of the kind nabla (Pro, ten seconds) alone: it does not go through "
-    "scaled_dot_product_attention, so that it cannot be read",
-    ("SanaVideoPipeline",): "its attention has no softmax, so that there are no maps of attention to read",
-    (
-        "LattePipeline",
-    ): "it attends to space and to time apart, in frames, and has no row of that kind; AnimateDiffPipeline is served",
-    (
-        "CosmosTextToWorldPipeline",
-        "Cosmos2TextToImagePipeline",
-    ): "they cannot be built without the package cosmos_guardrail",
-    ("StableVideoDiffusionPipeline",): "it reads no text",
-    ("EasyAnimatePipeline", "HeliosPipeline"): "they have no row; nobody has asked for one",
-    (
-        "ChronoEditPipeline",
-        "ConsisIDPipeline",
-        "LucyEditPipeline",
-    ): "variants of Wan and of CogVideoX that edit, or keep a face",
-}
-"""Pipelines of diffusers by their classes, and why they are not served."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +38,8 @@ class Facts:
     """Whether it has positions that can be optimised."""
     pictures: bool
     """Whether a picture can be given."""
-    loader: bool
-    """Whether its pipeline of diffusers loads adapters itself (``load_lora_weights``)."""
+    adapters: str
+    """Who loads adapters that were tuned on it; peft loads them into any network."""
 
 
 def served() -> list[Facts]:
@@ -98,8 +65,14 @@ def _facts(family: Any) -> Facts:
         words=getattr(family, "finds_words", True),
         positions=is_row and type(family.placing) is not NoPositions,
         pictures=any("Image" in name for name in family.pipelines),
-        loader=hasattr(pipeline, "load_lora_weights"),
+        adapters=_adapters(family),
     )
+
+
+def _adapters(family: Any) -> str:
+    """Who loads what was tuned, in words."""
+    by = {"diffusers": family.readers.diffusers, "ComfyUI": family.readers.comfyui}
+    return ", ".join([*(name for name, loads in by.items() if loads), "peft"])
 
 
 def _size(pipeline: Any) -> str:

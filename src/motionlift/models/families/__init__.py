@@ -1,8 +1,8 @@
 """Model families, one file each.
 
 A file joins by defining ``MODEL``: a :class:`motionlift.models.transformer.Row`, or a subclass of
-:class:`motionlift.models.shared.PipelineModel`. Either gives a :class:`motionlift.core.model.Model` when it is called with a pipeline,
-a name and a device.
+:class:`motionlift.models.shared.PipelineModel`. Either gives a :class:`motionlift.core.model.Model` when it is called with a
+pipeline, a name and a device.
 """
 
 import importlib
@@ -10,6 +10,7 @@ import pkgutil
 from typing import Any
 
 from motionlift.errors import ModelError
+from motionlift.models.unserved import reason
 
 
 def families() -> dict[str, Any]:
@@ -28,4 +29,6 @@ def serving(pipeline: str) -> Any:
         if pipeline in family.pipelines:
             return family
     allowed = sorted(name for family in families().values() for name in family.pipelines)
-    raise ModelError(f"no model family serves {pipeline}; allowed are models of {', '.join(allowed)}")
+    why = reason(pipeline)
+    told = pipeline if why is None else f"{pipeline}: {why}"
+    raise ModelError(f"no model family serves {told}; allowed are models of {', '.join(allowed)}")
