@@ -1,11 +1,18 @@
 """Importing the package costs nothing, and its names are what they say."""
 
+import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
 import motionlift
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_import_loads_nothing_heavy():
@@ -44,3 +51,31 @@ def test_score_is_the_function():
     from motionlift.measure import score as scoring
 
     assert score is scoring.score is motionlift.score
+
+
+def _imported() -> set[str]:
+    """The libraries that the package imports, by the names of their modules."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.split(".")[0] for name in names} - {"motionlift", *sys.stdlib_module_names}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_what_is_imported_is_named_as_a_dependency():
+    """Not left to come along with another library; and each has its tested version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    named = {_normal(re.split(r"[<>=\[]", line)[0]) for line in lines}
+    tested = {
+        _normal(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    }
+    distributions = packages_distributions()
+    wanted = {name: {_normal(own) for own in distributions.get(name, [name])} for name in _imported()}
+    assert len(wanted) > 15
+    assert {name for name, own in wanted.items() if not own & named} == set()
+    assert {name for name, own in wanted.items() if name in distributions and not own & tested} == set()

@@ -436,6 +436,7 @@ from motionlift.motion import cache
 from tests.motion.test_file import a_motion
 os.setgid(65534); os.setuid(65534)  # once all is imported, from wherever this user keeps it
 print(cache.find({key("walk")!r}).notices)
+print(cache.holds({key("walk")!r}))
 print(cache.keep({key("walk")!r}, a_motion()))
 for act in (lambda: cache.run_place({key("run")!r}), cache.state, cache.clear):
     try:
@@ -444,9 +445,9 @@ for act in (lambda: cache.run_place({key("run")!r}), cache.state, cache.clear):
         print(error)
 """
     done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, timeout=120)
-    found, kept, run, state, clear = done.stdout.splitlines()
+    found, held, kept, run, state, clear = done.stdout.splitlines()
     told = f"the cache in {cache.folder()} is not used: Permission denied; MOTIONLIFT_CACHE names another folder"
-    assert (found, kept) == (repr((told,)), repr((told,)))
+    assert (found, held, kept) == (repr((told,)), "False", repr((told,)))
     assert run == told.replace("motions", "runs")
     assert (
         state == clear and state.startswith(f"cannot read the cache {cache.folder()}") and "Permission denied" in state

@@ -156,8 +156,10 @@ def find(name: str) -> Found:
 
 
 def holds(name: str) -> bool:
-    """Whether a motion is kept under a name."""
-    return (folder() / (name + SUFFIX)).is_file()
+    """Whether a motion is kept under a name, as far as the folder can be read."""
+    with suppress(OSError):
+        return (folder() / (name + SUFFIX)).is_file()
+    return False
 
 
 def keep(name: str, motion: Motion) -> tuple[str, ...]:
