@@ -14,7 +14,7 @@ from motionlift.methods import methods
         ({"pair": ["star=ring"]}, "--pair is of no use to smm; methods that take it: motionflow"),
         ({"subject": ["star"]}, "--subject is of no use to smm; methods that take it: motionflow"),
         ({"target": ["star"]}, "--target is of no use to smm; methods that take it: motionflow"),
-        ({"read": "flow"}, "--read is of no use to smm; methods that take it: ditflow"),
+        ({"read": "flow"}, "--read is of no use to smm; methods that take it: ditflow, flowmotion"),
         ({"strength": "1"}, "--strength is of no use to smm; methods that take it: motionmatcher, vmc"),
     ],
 )

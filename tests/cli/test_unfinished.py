@@ -108,6 +108,7 @@ def test_a_folder_that_is_gone_is_no_reason_to_fail(
 
 def test_processes_beside_the_first_say_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     killed(*COMMAND)
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     assert told(capsys) == ""
     monkeypatch.setenv("RANK", "0")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import fields
 
 from motionlift.bench.records import CODE
 from motionlift.core.method import Method
@@ -21,9 +21,14 @@ def fingerprint_of(model: Model) -> str:
 
 
 def defaults_of(method: Method, model: Model) -> str:
-    """Of a method's defaults for a model, those that say something."""
-    settings = asdict(method.settings(model))
-    said = {name: value for name, value in settings.items() if value not in SAYS_NOTHING}
+    """Of a method's defaults for a model, those that say something, and what later settings say beside theirs."""
+    settings = method.settings(model)
+    said = {
+        item.name: value
+        for item in fields(settings)
+        if (value := getattr(settings, item.name)) not in SAYS_NOTHING
+        and not (item.metadata["later"] and value == item.default)
+    }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:CHARACTERS]
 
 

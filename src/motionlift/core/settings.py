@@ -20,6 +20,7 @@ def setting(
     choices: tuple = (),
     when: Literal["lift", "cast", "both"] = "both",
     help: str = "",
+    later: bool = False,
 ) -> Any:
     """A field of a settings dataclass with the values it allows, which :func:`with_values` enforces.
 
@@ -32,8 +33,9 @@ def setting(
             cannot be cast with another. ``cast``: it does not, so that a motion lifted with another serves. ``both``: it
             decides what is read, and casting may change it as far as the motion holds what it then needs.
         help: one short sentence for users on what the setting does.
+        later: it came after results were measured, and does at its default what was done before, so that they stay.
     """
-    about = {"low": low, "high": high, "choices": choices, "when": when, "help": help}
+    about = {"low": low, "high": high, "choices": choices, "when": when, "help": help, "later": later}
     return field(default=default, metadata=about)
 
 

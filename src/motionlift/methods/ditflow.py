@@ -56,7 +56,7 @@ class DiTFlowSettings(Guided):
         help="Where motion is read: attention, or optical flow of the pixels.",
     )
     """Where the reference's displacement is read: ``attention`` (paper) or ``flow``, dense optical flow of its pixels (ours)."""
-    warp: bool = setting(False, when="cast", help="Move rotary positions along the reference's motion.")
+    warp: bool = setting(False, when="cast", help="Move rotary positions along the reference's motion.", later=True)
     """Begin the guided steps with rotary positions that are moved along the reference's motion (RoPECraft, 2505.13344): a token has
     the place that it came from in the first frame. With ``inner=0`` nothing is optimised, and it costs nothing; with
     ``target=positions`` they are optimised from there. RoPECraft's program adds up smoothed flow from frame to frame; here it is

@@ -61,6 +61,7 @@ class FlowMotionSettings(Guided):
         choices=("prediction", "clean_latent"),
         when="cast",
         help="What of the reference is matched: what the network predicts of it, or its own latents.",
+        later=True,
     )
     """What of the reference is matched: its clean latents as the network predicts them at the video's level (paper), or as they are
     (the program's variant ``clean_latent``, for motion that early predictions blur; the paper finds that it follows motion more

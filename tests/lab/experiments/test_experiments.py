@@ -143,7 +143,9 @@ def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         for settings in ({}, {"inversion": True, "beta": 1.0})
     )
     assert fresh["diversity"] > 0.01 and inverted["diversity"] == pytest.approx(0, abs=1e-6)
-    assert len(fresh["seeds"]) == len(several_seeds.SEEDS) and len(list((tmp_path / "motions").glob("*"))) == 2
+    assert (
+        len(fresh["seeds"]) == len(several_seeds.SEEDS) and len(list((tmp_path / "motions").glob("*.safetensors"))) == 2
+    )
     refused = {"index": 1, "method": "none", "settings": {}, "refused": "it has none"}
     text = several_seeds.section([fresh, inverted, refused])
     assert_table(text, 2)

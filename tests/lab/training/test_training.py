@@ -17,8 +17,7 @@ from safetensors.torch import load_file
 from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, tiny_wan, train
 from lab.training.autoencoding import AutoencoderStage
 from lab.training.worlds import SHAPES_WORLD
-from motionlift.core.condition import Condition
-from motionlift.core.lattice import Lattice
+from motionlift.core.lattice import Lattice, Shape
 from motionlift.models.families.cogvideox import MODEL
 from motionlift.models.loading import load
 from motionlift.models.shared import TEXT
@@ -369,7 +368,8 @@ def test_the_denoiser_keeps_the_attention_of_the_block_that_matches():
         denoiser(latents, torch.tensor([500]), tokens)
         kept = dict(denoiser.attention)
         backbone, text = MODEL(pipeline, "twin", CPU), pipeline.text_encoder(tokens)[0]
-        level, condition = backbone.schedule(1).trained[500], Condition({TEXT: text})
+        level, condition = backbone.schedule(1).trained[500], backbone.text.encode("a red star", Shape(9, 64, 64))
+        condition = replace(condition, tensors={TEXT: text})
         seen = backbone.record(latents.transpose(1, 2), level, condition, [tiny_dit.MATCH_BLOCK])[tiny_dit.MATCH_BLOCK]
     assert kept["query"].shape == (1, 6, 3 * 64, 32)
     torch.testing.assert_close(kept["query"], seen.query, rtol=1e-4, atol=1e-4)
