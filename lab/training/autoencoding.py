@@ -98,7 +98,7 @@ def decode(vae: Any, latents: Float[Tensor, "b c f h w"]) -> Tensor:
 DECODER_STEPS, DECODER_CLIPS = 3000, 2
 """Steps, and clips a step, of the decoder's own training after the latents are fixed (ours)."""
 LATENT_NOISE = 0.05
-"""Deviation of the noise on latents that the decoder learns to bear: drawn latents are never exact (ours)."""
+"""Deviation of the noise on latents of unit variance that the decoder learns to bear: drawn latents are never exact (ours)."""
 OBJECT_WEIGHT = 4.0
 """Extra weight of pixels on and near objects, which are a tenth of the picture and all of the interest (ours)."""
 
@@ -108,7 +108,6 @@ def decoder_loss(
     latents: Float[Tensor, "b c f h w"],
     drawn: Sequence[scenes.Scene],
     size: int,
-    generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
     """Reconstruction of known scenes from their unscaled latents, errors on objects counting more.
 
@@ -119,7 +118,6 @@ def decoder_loss(
     pixels = rendering.frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     objects = rendering.masks.any(dim=1).float()
     weight = 1 + OBJECT_WEIGHT * functional.max_pool3d(objects, (1, 5, 5), 1, (0, 2, 2))[:, None]
-    noise = LATENT_NOISE * torch.randn(latents.shape, generator=generator).to(latents)
-    error = decode(vae, latents + noise).float() - pixels
+    error = decode(vae, latents).float() - pixels
     loss = (weight * (error.abs() + 2 * error.square())).sum() / (weight.sum() * 3)
     return loss, {"psnr": float(10 * torch.log10(4 / error.detach().square().mean()))}

@@ -133,9 +133,10 @@ def train_decoder(parts: ModuleType, folder: Path, device: torch.device) -> Iter
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         generator = torch.Generator().manual_seed(step)
         drawn, latents = latents_at(step, generator)
+        latents = latents + autoencoding.LATENT_NOISE * torch.randn(latents.shape, generator=generator).to(latents)
         with torch.autocast(device.type, torch.bfloat16):
             unscaled = diffusing.unscaled(vae, latents)
-            return autoencoding.decoder_loss(vae, unscaled, drawn, recipe.size, generator)
+            return autoencoding.decoder_loss(vae, unscaled, drawn, recipe.size)
 
     rate = trapezoid(autoencoding.DECODER_STEPS, autoencoding.LEARNING_RATE, warm=50, flat=0.4)
     checkpoint = folder / "decoder.safetensors"

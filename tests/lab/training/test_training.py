@@ -84,6 +84,13 @@ def test_a_killed_autoencoder_ends_as_an_unbroken_one(tmp_path: Path):
     assert_killed_runs_end_as_unbroken_ones("autoencoder", tmp_path / "unbroken", tmp_path / "killed")
 
 
+def test_time_alone_brings_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where steps are slow, no more is lost than what the most time between checkpoints allows."""
+    monkeypatch.setattr(train, "MOST_SECONDS", -1.0)
+    killed_after(3, "autoencoder", tmp_path, "tiny-dit")
+    assert [report.step for report in stage("autoencoder", tmp_path)] == [4]
+
+
 @pytest.mark.slow
 def test_every_killed_stage_ends_as_an_unbroken_one(tmp_path: Path):
     for name in STEPS:
