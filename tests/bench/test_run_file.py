@@ -1,6 +1,7 @@
 """Run files: what they mean, and that every refusal names the line."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_what_measures():
 def test_seeds():
     assert read(RUN + "seeds: [3, 1, 3]\n").seeds == (3, 1)
     assert read(RUN + "seeds: own\n").seeds is None
+
+
+def test_sizes_and_lengths_of_files():
+    Path("clips").mkdir()
+    Path("clips/one.mp4").touch()
+    Path("davis/bear").mkdir(parents=True)
+    Path("prompts.csv").write_text("clip,caption,subject,scene\nbear,a bear,a dog,a dog in snow\n")
+    text = RUN.replace(
+        "  - world: {count: 2}",
+        "  - folder: {path: clips, prompts: [a star], frames: 49, size: 832x480}\n"
+        "  - davis: {path: davis, prompts: prompts.csv, size: 832x480}",
+    )
+    folder, davis = read(text).references
+    assert isinstance(folder, Folder) and (folder.frames, folder.pixels) == (49, (832, 480))
+    assert isinstance(davis, Davis) and davis.pixels == (832, 480)
+    plain = replace(folder, frames=None, pixels=None)
+    assert len({own.contents()["one.mp4"] for own in (folder, plain, replace(plain, frames=49))}) == 3
+    assert "line 5: size is '832'; give WIDTHxHEIGHT" in refused(text.replace("size: 832x480}\n", "size: 832}\n"))
 
 
 def test_sources(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from motionlift.cli.options import check_run, given_settings, mixed_of, text
+from motionlift.cli.options import check_run, given_settings, mixed_of, size_of, text
 from motionlift.core.settings import read_values
 from motionlift.errors import SettingError
 from motionlift.methods import methods
@@ -55,6 +55,14 @@ def test_runs_and_mixtures_are_of_what_tunes(tmp_path):
         ):
             mixed_of("vmc", [f"a={strength}"])
     assert [strength for _, strength in mixed_of("vmc", ["a", "b=0.5"])] == [1.0, 0.5]
+
+
+def test_sizes_are_width_and_height():
+    assert size_of(None) is None
+    assert size_of("832x480") == size_of(" 832X480 ") == (832, 480)
+    for given in ("832", "832x", "x480", "832x480x3", "-8x8", "8.5x8", "٣x٤", "9" * 9 + "x8", ""):
+        with pytest.raises(SettingError, match="give WIDTHxHEIGHT in pixels, such as 832x480"):
+            size_of(given)
 
 
 def test_text_is_put_together_of_its_bytes():

@@ -14,6 +14,7 @@ from motionlift.errors import ModelError, SettingError
 from motionlift.models import loading
 from motionlift.models.loading import load
 from tests.twins import cogvideox
+from tests.twins.wan import wan_of_two
 from tests.work.trials import refusal
 
 
@@ -102,6 +103,30 @@ def test_a_part_is_missing(copied: Path, part: str):
 def weights(folder: Path, part: str) -> Path:
     (found,) = (folder / part).glob("*.safetensors")
     return found
+
+
+def test_weights_in_half_precision_alone(copied: Path):
+    """As many published folders hold them: ``*.fp16.safetensors``."""
+    whole = load(copied).network.state_dict()
+    for part in PARTS[:3]:
+        path = weights(copied, part)
+        path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
+    half = load(copied).network.state_dict()
+    assert all(torch.equal(tensor, half[name]) for name, tensor in whole.items())
+
+
+def test_a_model_of_two_networks_that_lacks_one(tmp_path: Path):
+    pipeline = wan_of_two()
+    assert load(pipeline).network.keys() == {"transformer", "transformer_2"}
+    pipeline.save_pretrained(tmp_path / "whole")
+    index = json.loads((tmp_path / "whole" / "model_index.json").read_text())
+    (tmp_path / "whole" / "model_index.json").write_text(json.dumps(index | {"transformer_2": [None, None]}))
+    assert "lacks its second network, transformer_2, for levels below 0.875" in refusal(
+        ModelError, lambda: load(tmp_path / "whole")
+    )
+    (tmp_path / "whole" / "model_index.json").write_text(json.dumps(index))
+    shutil.rmtree(tmp_path / "whole" / "transformer_2")
+    assert "incomplete or damaged" in refusal(ModelError, lambda: load(tmp_path / "whole"))
 
 
 def test_a_tokenizer_without_words(copied: Path):

@@ -49,6 +49,42 @@ def test_long_prompts(model: Model, motion: Motion):
     assert "at most 10000" in refusal(InputError, lambda: cast(motion, "a " * 10**6, model))
 
 
+def test_prompts_that_are_cut(model: Model):
+    """As many of the first words as the window of eight tokens holds, and a note of each."""
+    longer, fits = "a dog on a red field the star", "a dog on a red field the"
+    values = {"source_prompt": longer, "negative_prompt": "a dog", "tuning_steps": 1, "reduced": False}
+    request = prepare.ask("vmc", values, prompt=longer)
+    job = prepare.prepare(request, model, frames=9, cut_prompt=True)
+    assert (job.prompt, job.settings.source_prompt, job.settings.negative_prompt) == (fits, fits, "a dog")
+    assert job.notices == (f"the prompt was cut to {fits!r}", f"the source prompt was cut to {fits!r}")
+    assert "shorten it by 1, or give --cut-prompt" in refusal(
+        InputError, lambda: prepare.prepare(request, model, frames=9)
+    )
+    video = transfer(a_clip(), longer, model, settings=QUICK, cut_prompt=True)
+    assert video.record["prompt"] == fits
+
+
+def test_videos_of_another_size(model: Model):
+    motion = lift(a_clip(), model, frames=9, size=(48, 32), settings=QUICK)
+    assert (motion.source.shape.height, motion.source.shape.width) == (32, 48)
+    video = cast(motion, PROMPT, model)
+    assert video.clip.frames.shape == (9, 32, 48, 3)
+    assert transfer(a_clip(), PROMPT, model, size=(32, 64), settings=QUICK).clip.frames.shape[1:3] == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ((50, 32), "50x32 pixels do not fit"),
+        ((0, 32), "allowed are width and height, whole numbers from 8 to"),
+        ((True, 32), "allowed are width and height"),
+        ((10**9, 10**9), "allowed are width and height"),
+    ],
+)
+def test_sizes_that_cannot_be_made(model: Model, size: Any, said: str):
+    assert said in refusal(SettingError, lambda: lift(a_clip(), model, size=size, settings=QUICK))
+
+
 @pytest.mark.parametrize("seed", [-1, 2**63, True, 10**400])
 def test_seeds_out_of_range(model: Model, motion: Motion, seed: int):
     for act in (lambda: cast(motion, PROMPT, model, seed=seed), lambda: transfer(a_clip(), PROMPT, model, seed=seed)):

@@ -1,0 +1,118 @@
+"""Where models are read from, and what is said where they cannot be had."""
+
+import json
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+from huggingface_hub import errors
+
+from motionlift.errors import ModelError
+from motionlift.models import sources
+from motionlift.models.sources import found, joined_sources
+from tests.work.trials import refusal
+
+NAME = "owner/model"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """A hub that answers as a test says, and what is kept of it here."""
+    state = SimpleNamespace(answer=lambda: None, kept=None, index=None)
+    index = tmp_path / "model_index.json"
+    index.write_text(json.dumps({"_class_name": "WanPipeline"}))
+    state.index = index
+
+    def download(_name: str, _file: str) -> str:
+        if state.index is None:
+            raise errors.EntryNotFoundError("no index")
+        return str(state.index)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: state.answer())
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: state.kept)
+    return state
+
+
+def raising(kind: type[Exception]):
+    """An answer that is an error."""
+
+    def answer() -> None:
+        error = kind.__new__(kind)
+        Exception.__init__(error, "as the hub says it")
+        raise error
+
+    return answer
+
+
+def test_a_model_that_the_hub_has(hub: SimpleNamespace):
+    source = found(NAME)
+    assert (source.place, source.pipeline, source.is_local) == (NAME, "WanPipeline", False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (errors.GatedRepoError, "is gated: accept its terms on https://huggingface.co/owner/model"),
+        (errors.RepositoryNotFoundError, "is unknown to the hub, or private"),
+        (errors.OfflineModeIsEnabled, "is not kept on this machine, and the hub is switched off (HF_HUB_OFFLINE)"),
+        (ConnectionError, "is not kept on this machine, and the hub does not answer: there may be no network"),
+    ],
+)
+def test_why_a_model_is_not_to_be_had_is_said_apart(hub: SimpleNamespace, kind: type[Exception], said: str):
+    hub.answer = raising(kind)
+    message = refusal(ModelError, lambda: found(NAME))
+    assert f"model 'owner/model' {said}" in message
+
+
+def test_a_model_that_is_no_pipeline(hub: SimpleNamespace):
+    hub.index = None
+    message = refusal(ModelError, lambda: found(NAME))
+    assert "is no diffusers pipeline" in message and "-Diffusers" in message
+
+
+@pytest.mark.parametrize("kind", [errors.GatedRepoError, errors.OfflineModeIsEnabled, ConnectionError])
+def test_what_is_kept_here_serves_without_the_hub(hub: SimpleNamespace, kind: type[Exception]):
+    hub.answer, hub.kept = raising(kind), str(hub.index)
+    source = found(NAME)
+    assert source.pipeline == "WanPipeline"
+    assert source.is_local == (kind is not errors.GatedRepoError), "the hub that answers is asked for the rest"
+
+
+def test_a_hub_that_never_answers_is_waited_for_no_longer_than_patience(
+    hub: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+):
+    released = threading.Event()
+    hub.answer = lambda: released.wait(60)
+    monkeypatch.setattr(sources, "PATIENCE", 0.2)
+    began = time.monotonic()
+    assert "the hub does not answer" in refusal(ModelError, lambda: found(NAME))
+    assert time.monotonic() - began < 2
+    released.set()
+
+
+def test_a_picture_model_and_a_motion_adapter(tmp_path: Path):
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
+    (tmp_path / "adapter").mkdir()
+    source, adapter = joined_sources(f"{base}+{tmp_path / 'adapter'}")
+    assert (source.pipeline, adapter) == ("StableDiffusionPipeline", str(tmp_path / "adapter"))
+    assert joined_sources(f"{base}+guoyww/motion")[1] == "guoyww/motion"
+    assert joined_sources(str(base))[1] is None
+    assert "ends in a plus" in refusal(ModelError, lambda: joined_sources(f"{base}+ "))
+
+
+def test_a_folder_whose_name_has_a_plus_is_a_folder(tmp_path: Path):
+    folder = tmp_path / "a+b"
+    folder.mkdir()
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "WanPipeline"}))
+    assert joined_sources(str(folder)) == (found(str(folder)), None)
+
+
+def test_an_index_of_any_size_is_not_read(tmp_path: Path):
+    (tmp_path / "model_index.json").write_bytes(b" " * (sources.MOST_INDEX + 1))
+    assert "cannot be read (it is too large)" in refusal(ModelError, lambda: found(str(tmp_path)))
