@@ -40,6 +40,8 @@ STAGES = (
 those of use (ours)."""
 DECODER_FRAMES = (FRAMES,)
 """Frames of the clips of the decoder's own training, in turns."""
+HALVED_AUTOENCODER = True
+"""Whether the autoencoder is trained in bfloat16."""
 RECIPE = Recipe(
     size=FRAME_SIZE,
     frames=FRAMES,

@@ -28,6 +28,8 @@ TEXT_TOKENS = 24
 """Text window: the longest caption of two objects has 15 words, between a start and an end token."""
 STAGES = (AutoencoderStage(steps=3000, clips=8, frames=1, crop=64),)
 """The autoencoder's training: it knows single frames only (ours)."""
+HALVED_AUTOENCODER = True
+"""Whether the autoencoder is trained in bfloat16."""
 RECIPE = Recipe(
     size=FRAME_SIZE,
     frames=FRAMES,

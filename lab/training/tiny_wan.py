@@ -50,6 +50,8 @@ STAGES = (
 those of seventeen: what lies between latent frames is learnt from them (ours)."""
 DECODER_FRAMES = (17, 9, 5)
 """Frames of the clips of the decoder's own training, in turns."""
+HALVED_AUTOENCODER = False
+"""Not in bfloat16: on CPUs with AMX the gradient of its decoder's last convolutions, of 24 channels, is then not a number."""
 RECIPE = Recipe(
     size=FRAME_SIZE,
     frames=FRAMES,

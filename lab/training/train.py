@@ -56,7 +56,10 @@ def optimise(
     checkpoint: Path,
     after: Callable[[int], None] = lambda step: None,
 ) -> Iterator[TrainingStep]:
-    """Train from the checkpoint, or from the start, to ``steps``; yields after every step."""
+    """Train from the checkpoint, or from the start, to ``steps``; yields after every step.
+
+    A step whose gradient is not finite changes nothing, and is reported: one such would spoil all weights for good.
+    """
     done = load_checkpoint(checkpoint, modules, optimizers) if checkpoint.exists() else 0
     parameters = [
         value for optimizer in optimizers.values() for group in optimizer.param_groups for value in group["params"]
@@ -69,15 +72,17 @@ def optimise(
             optimizer.zero_grad()
         loss, figures = loss_at(step)
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        for optimizer in optimizers.values():
-            optimizer.step()
-        after(step)
+        finite = bool(nn.utils.clip_grad_norm_(parameters, 1.0).isfinite())
+        if finite:
+            for optimizer in optimizers.values():
+                optimizer.step()
+            after(step)
         late = time.monotonic() - saved > MOST_SECONDS
         if late or (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
             save_checkpoint(checkpoint, step + 1, modules, optimizers)
             saved = time.monotonic()
-        yield TrainingStep(step + 1, {"loss": float(loss.detach()), **figures})
+        told = {"loss": float(loss.detach()), **figures} if finite else {"left_out": 1.0}
+        yield TrainingStep(step + 1, told)
 
 
 def trapezoid(steps: int, peak: float, warm: int, flat: float) -> Callable[[int], float]:
@@ -100,7 +105,7 @@ def train_autoencoder(parts: ModuleType, folder: Path, device: torch.device) -> 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         stage = autoencoding.stage_of(parts.STAGES, step)
         pixels = autoencoding.batch_pixels(SEED, step, stage, parts.FRAME_SIZE, parts.WORLD).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=parts.HALVED_AUTOENCODER):
             return autoencoding.autoencoder_loss(vae, pixels, torch.Generator().manual_seed(step))
 
     rate = trapezoid(steps, autoencoding.LEARNING_RATE, warm=50, flat=0.5)
@@ -134,7 +139,7 @@ def train_decoder(parts: ModuleType, folder: Path, device: torch.device) -> Iter
         generator = torch.Generator().manual_seed(step)
         drawn, latents = latents_at(step, generator)
         latents = latents + autoencoding.LATENT_NOISE * torch.randn(latents.shape, generator=generator).to(latents)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=parts.HALVED_AUTOENCODER):
             unscaled = diffusing.unscaled(vae, latents)
             return autoencoding.decoder_loss(vae, unscaled, drawn, recipe.size)
 

@@ -84,6 +84,25 @@ def test_a_killed_autoencoder_ends_as_an_unbroken_one(tmp_path: Path):
     assert_killed_runs_end_as_unbroken_ones("autoencoder", tmp_path / "unbroken", tmp_path / "killed")
 
 
+def test_a_step_that_is_not_a_number_changes_nothing(tmp_path: Path):
+    """And is told; those before and after it count."""
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(module.weight)
+    seen: list[float] = []
+
+    def loss_at(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        seen.append(float(module.weight.detach()))
+        return module.weight.sum() * (float("nan") if step == 1 else 1.0), {"psnr": 1.0}
+
+    optimizers = {"sgd": torch.optim.SGD(module.parameters(), lr=0.1)}
+    reports = list(
+        train.optimise(3, loss_at, lambda step: 0.1, {"one": module}, optimizers, tmp_path / "one.safetensors")
+    )
+    assert [set(report.figures) for report in reports] == [{"loss", "psnr"}, {"left_out"}, {"loss", "psnr"}]
+    assert seen == pytest.approx([1.0, 0.9, 0.9])
+    assert float(module.weight.detach()) == pytest.approx(0.8)
+
+
 def test_time_alone_brings_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Where steps are slow, no more is lost than what the most time between checkpoints allows."""
     monkeypatch.setattr(train, "MOST_SECONDS", -1.0)
