@@ -155,6 +155,27 @@ def test_a_write_that_fails_midway_leaves_the_old_file_alone(tmp_path, monkeypat
     assert (tmp_path / "a.mp4").read_bytes() == data
 
 
+@pytest.mark.parametrize("how", ["checked", "written", "stopped"])
+def test_a_stop_while_the_temporary_file_is_removed_leaves_none(tmp_path, monkeypatch, how):
+    unlink, stops = Path.unlink, [KeyboardInterrupt()]
+
+    def stopped(path: Path, missing_ok: bool = False) -> None:
+        if stops:
+            raise stops.pop()
+        unlink(path, missing_ok)
+
+    target = tmp_path / "x.mp4"
+    monkeypatch.setattr(Path, "unlink", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        if how == "checked":
+            writing.check_output(target)
+        with writing.replacing(target) as temporary:
+            temporary.write_bytes(b"half")
+            if how == "stopped":
+                raise KeyboardInterrupt
+    assert not stops and [path for path in tmp_path.iterdir() if path != target] == []
+
+
 def test_a_link_keeps_pointing_at_the_new_file(tmp_path):
     saved_clip(tmp_path / "real.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "real.mp4")

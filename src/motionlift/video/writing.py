@@ -50,13 +50,11 @@ def check_output(path: str | Path, kind: Kind = CLIP) -> None:
         OutputError: as :func:`check_place`; not writable, or a full disk.
     """
     target = check_place(path, kind)
-    temporary = _beside(target)
-    try:
-        temporary.write_bytes(bytes(1 << 16))
-    except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from error
-    finally:
-        _discard(temporary)
+    with _temporary(target) as temporary:
+        try:
+            temporary.write_bytes(bytes(1 << 16))
+        except (OSError, ValueError) as error:
+            raise _unwritable(path, error) from error
 
 
 @contextmanager
@@ -70,15 +68,13 @@ def replacing(path: str | Path, kind: Kind = CLIP) -> Iterator[Path]:
         OutputError: as :func:`check_output`.
     """
     target = check_place(path, kind)
-    temporary = _beside(target)
-    try:
-        yield temporary
-        check_place(path, kind)  # somebody may have put a file there meanwhile
-        os.replace(temporary, target)
-    except (OSError, FFmpegError) as error:
-        raise _unwritable(path, error) from error
-    finally:
-        _discard(temporary)
+    with _temporary(target) as temporary:
+        try:
+            yield temporary
+            check_place(path, kind)  # somebody may have put a file there meanwhile
+            os.replace(temporary, target)
+        except (OSError, FFmpegError) as error:
+            raise _unwritable(path, error) from error
 
 
 def write_json(path: Path, kind: Kind, content: Mapping[str, Any], indent: int) -> dict[str, Any]:
@@ -173,6 +169,19 @@ def companion(path: str | Path, suffix: str) -> Path:
         if others and other.exists():
             raise OutputError(f"cannot write {other}: it goes with {others[0]}; choose another name than {video.name}")
     return other
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """A path for the file until it is whole; afterwards nothing is there, even where a stop comes while it is removed."""
+    temporary = _beside(target)
+    try:
+        try:
+            yield temporary
+        finally:
+            _discard(temporary)
+    finally:
+        _discard(temporary)  # again: a stop is raised once, and may have been raised in the first
 
 
 def _beside(target: Path) -> Path:
