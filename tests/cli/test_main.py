@@ -1,6 +1,7 @@
 """The command line as a program: usage, pipes, and what it says when it is stopped."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ import motionlift.cli.listing
 import motionlift.demo
 import motionlift.motion.cache
 import motionlift.world.truth
-from motionlift.errors import Stopped
+from motionlift.cli.main import run
+from motionlift.cli.stopping import Stopping
+from motionlift.errors import MotionError, Stopped
 from tests.cli.calls import PROMPT, refused
 
 
@@ -74,6 +77,21 @@ def test_what_stays_after_ctrl_c_is_told(
 
     monkeypatch.setattr(motionlift.demo, "make_demo", stopped)
     assert refused(capsys, 130, "demo") == "error: stopped; half of it stays\n"
+
+
+@pytest.mark.parametrize("error", [MotionError("it is damaged"), TypeError("no shape"), BrokenPipeError()], ids=repr)
+def test_an_error_that_a_library_made_of_a_stop_is_the_stop(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def stopped(*_given: object, **_named: object) -> None:
+        stopping.first = signal.SIGTERM
+        raise error
+
+    stopping = Stopping()
+    monkeypatch.setattr(stopping, "ignore", lambda: None)
+    monkeypatch.setattr(motionlift.cli.listing, "print_models", stopped)
+    assert run(["models"], stopping) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "error: stopped by SIGTERM; what was written by then stays\n"
 
 
 @pytest.mark.parametrize(

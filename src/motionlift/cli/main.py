@@ -42,22 +42,31 @@ def run(arguments: Sequence[str], stopping: Stopping | None = None) -> int:
         code = _invoke(arguments)
         sys.stdout.flush()
         return code
-    except MotionliftError as error:
+    except Exception as error:
+        if stopping is not None and stopping.first is not None:
+            return _stopped(stop_behind(error), stopping)  # libraries make other errors of a stop, in C without a trace
+        return _refused(error)
+    except KeyboardInterrupt as error:
+        return _stopped(stop_behind(error), stopping)
+
+
+def _refused(error: Exception) -> int:
+    """Say in one line what went wrong; an error that nobody foresaw goes on."""
+    if isinstance(error, MotionliftError):
         return _failed(str(error), 1)
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         unheard(sys.stdout)
         return 1
-    except OSError as error:
+    if isinstance(error, OSError):
         if "No usable temporary directory" in str(error):  # tempfile's words
             return _failed("no folder for temporary files can be written; set TMPDIR to one that can", 1)
         return _failed(f"{error.strerror or error}: {error.filename or 'a file that was needed'}", 1)
-    except (Exception, KeyboardInterrupt) as error:
-        stop = stop_behind(error)
-        if stop is not None:
-            return _stopped(stop, stopping)
-        if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
-            return _failed("out of memory; ask for fewer --frames, a smaller --model, or another --device", 1)
-        raise
+    if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
+        return _failed("out of memory; ask for fewer --frames, a smaller --model, or another --device", 1)
+    stop = stop_behind(error)
+    if stop is not None:
+        return _stopped(stop, None)
+    raise error
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -93,13 +102,14 @@ def _silence() -> None:
     os.environ |= {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def _stopped(stop: KeyboardInterrupt, stopping: Stopping | None) -> int:
-    """Say what stays after Ctrl-C, or after another signal, which is named."""
+def _stopped(stop: KeyboardInterrupt | None, stopping: Stopping | None) -> int:
+    """Say what stays after Ctrl-C, or after another signal, which is named; of a stop that was lost on its way nothing is known."""
     number = signal.SIGINT
     if stopping is not None:
         stopping.ignore()
         number = stopping.first or number
-    stays = stop.stays if isinstance(stop, Stopped) else "nothing was written"
+    unsaid = "nothing was written" if stop is not None else "what was written by then stays"
+    stays = stop.stays if isinstance(stop, Stopped) else unsaid
     return _failed(f"stopped{'' if number == signal.SIGINT else f' by {number.name}'}; {stays}", STOPPED + number)
 
 
