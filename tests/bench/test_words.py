@@ -20,6 +20,14 @@ def test_tuned_methods_lack_a_caption(method: str):
     assert untold(method, {"tuning_prompt": "a star moves"}) is None
 
 
+def test_inverted_noise_lacks_a_caption_unless_it_inverts_with_the_empty_prompt():
+    assert untold("inverted", {}) == "caption"
+    assert untold("inverted", told_to("inverted", {}, WORDS)) is None
+    assert untold("inverted", {"inverted_with": "empty"}) is None
+    about = {"tuning_prompt": "a star moves", "inverted_with": "source"}
+    assert untold("vmc", about) == "caption", "its inversion needs what its tuning does not"
+
+
 def test_motionflow_lacks_words_one_after_the_other():
     assert untold("motionflow", {}) == "caption"
     assert untold("motionflow", told_to("motionflow", {}, Words(WORDS.caption))) == "subjects"

@@ -22,6 +22,7 @@ PROMPT = "a red star on the field"
 SOURCE = {"source_prompt": "a blue ring on the field"}
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "motionflow": {**SOURCE, "subjects": ("ring",), "targets": ("star",)},
+    "inverted": SOURCE,
     "moft": {"channel_share": 0.2},
     "vmc": {**SOURCE, "tuning_steps": 2, "tuning_lr": 0.001, "reduced": False},
     "motionmatcher": {**SOURCE, "tuning_steps": 2, "tuning_lr": 0.001},
@@ -64,7 +65,7 @@ def _kept(latents: list[torch.Tensor]) -> Any:
 def measured_transfer(twin: str, method: str) -> dict[str, list[float]]:
     """Losses and latents of one method on one twin."""
     model = motionlift.load(EVERY_TWIN[twin](), "cpu")
-    guided = {} if method in ("none", "vmc", "motionmatcher") else GUIDED
+    guided = {} if method in ("none", "inverted", "vmc", "motionmatcher") else GUIDED
     settings = {"steps": 4, **guided, **SETTINGS.get(method, {})}
     frames = 16 if twin == "cogvideox-1.5" else 8
     seen: list[torch.Tensor] = []

@@ -9,7 +9,8 @@ from motionlift.methods import methods
 from tests.twins import cogvideox, unet3d
 
 WORDS = {"source_prompt": "a blue ring on the field", "subjects": ("ring",), "targets": ("star",), "steps": 4}
-ONE_OF_EACH = {"none": {}, "injection": {}, "flowmotion": {}, "ditflow": {}, "motionflow": WORDS}
+NOISE = {"source_prompt": "a blue ring on the field", "steps": 4}
+ONE_OF_EACH = {"none": {}, "injection": {}, "inverted": NOISE, "flowmotion": {}, "ditflow": {}, "motionflow": WORDS}
 REFUSED = ("smm", "moft")
 
 

@@ -123,9 +123,9 @@ def words_of(method: str, scene: scenes.Scene, wanted: scenes.Scene) -> dict[str
     subject, target = (f"{each.objects[0].colour} {each.objects[0].shape}" for each in (scene, wanted))
     told = {"source_prompt": scene.caption(), "subjects": [subject], "targets": [target]}
     settings = method_named(method).Settings
-    if issubclass(settings, Tuned):
-        return {"source_prompt": scene.caption()}
     asked = {item.name for item in fields(settings)}
+    if issubclass(settings, Tuned) or "inverted_with" in asked:
+        return {"source_prompt": scene.caption()}
     return told if told.keys() <= asked else {}
 
 

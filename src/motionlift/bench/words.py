@@ -10,6 +10,8 @@ from motionlift.methods import method as method_named
 
 CAPTION, SUBJECTS, TARGETS = "caption", "subjects", "targets"
 """What a method may have to know."""
+INVERTED_WITH = "inverted_with"
+"""Setting that says by which prompt a method inverts."""
 NEEDED: Mapping[str, str] = {
     CAPTION: "what the reference shows",
     SUBJECTS: "which words of the caption move",
@@ -46,6 +48,11 @@ def asks_for_source(method: str, settings: Mapping[str, Any]) -> bool:
     return issubclass(kind, Tuned) or asks_for_subjects(method) or with_values(kind(), settings).inversion
 
 
+def inverts_by_caption(method: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a method that says by which prompt it inverts does so by the caption."""
+    return settings.get(INVERTED_WITH, getattr(method_named(method).Settings(), INVERTED_WITH, "")) == "source"
+
+
 def asks_for_subjects(method: str) -> bool:
     """Whether a method must know which words move."""
     return SUBJECTS in {item.name for item in fields(method_named(method).Settings)}
@@ -54,7 +61,8 @@ def asks_for_subjects(method: str) -> bool:
 def untold(method: str, values: Mapping[str, Any]) -> str | None:
     """What a method must know and its settings do not say, a key of :data:`NEEDED`; None where nothing lacks.
 
-    A method that only inverts does without: it then inverts with the empty prompt.
+    A method that only inverts does without: it then inverts with the empty prompt, where it does not say that it is to be the
+    caption.
     """
 
     def said(name: str) -> bool:
@@ -62,7 +70,8 @@ def untold(method: str, values: Mapping[str, Any]) -> str | None:
         return bool(value.strip() if isinstance(value, str) else value)
 
     tuned = issubclass(method_named(method).Settings, Tuned)
-    if ((tuned and not said("tuning_prompt")) or asks_for_subjects(method)) and not said("source_prompt"):
+    needed = (tuned and not said("tuning_prompt")) or asks_for_subjects(method) or inverts_by_caption(method, values)
+    if needed and not said("source_prompt"):
         return CAPTION
     if asks_for_subjects(method):
         return next((name for name in (SUBJECTS, TARGETS) if not said(name)), None)
