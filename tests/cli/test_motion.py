@@ -82,7 +82,7 @@ def test_words_and_crops_are_mentioned(clips: Path, model: str, capsys: pytest.C
     Clip.of(frames, 8.0).save("wide.mp4")
     assert run(["transfer", "wide.mp4", "--prompt", "a purple star", "--model", model, *QUICK, "--json"]) == 0
     told = capsys.readouterr()
-    assert "does not know the word(s) purple\n" in told.err
+    assert "does not know the word(s) purple; purple: it knows the colours red, blue\n" in told.err
     assert "note: frames were cropped from 64x48 to 48x48" in told.err
     json.loads(told.out)
 
@@ -93,7 +93,7 @@ def test_unknown_words_of_every_prompt_are_told_once(
     def notes(*command: str) -> list[str]:
         assert run([*command, "--model", model]) == 0
         told = [line.split(" does not know the word(s) ") for line in capsys.readouterr().err.splitlines()]
-        return [line[1] for line in told if len(line) == 2]
+        return [line[1].partition(";")[0] for line in told if len(line) == 2]
 
     one = str(clips / "one.mp4")
     words = ("--source-prompt", "a zebra star", "--negative-prompt", "ugly, ugly")

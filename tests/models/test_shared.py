@@ -77,6 +77,9 @@ class Words:
     def unknown_words(self, prompt):
         return []
 
+    def known_words(self):
+        return []
+
 
 class Averages:
     """Latents are averages of squares of pixels."""

@@ -5,10 +5,14 @@ import unicodedata
 import pytest
 import torch
 
-from lab.training import tiny_dit, tiny_unet
+from lab.training import tiny_dit, tiny_unet, tiny_wan
+from motionlift.models import words
 from motionlift.models.loading import load
-from motionlift.models.words import tokens_within
+from motionlift.models.words import tokens_within, whole_words
+from motionlift.world.named import named_vocabulary
+from motionlift.world.scenes import vocabulary
 from tests import twins
+from tests.twins import text
 
 
 @pytest.mark.parametrize(("parts", "first"), [(tiny_dit, 0), (tiny_unet, 1)])
@@ -85,3 +89,25 @@ def test_how_accents_are_encoded_does_not_matter():
         for other in ("NFC", "NFD"):
             found = tokens_within(tokenizer, unicodedata.normalize(form, prompt), unicodedata.normalize(other, "café"))
             assert found == (1,)
+
+
+def test_a_vocabulary_of_ones_own_is_known_by_its_pieces():
+    assert whole_words(tiny_dit.tokenizer()) == vocabulary()
+    assert whole_words(tiny_wan.tokenizer()) == named_vocabulary()
+    own = whole_words(tiny_unet.tokenizer())
+    assert set(vocabulary()) <= set(own) and all(len(word) == 1 for word in set(own) - set(vocabulary()))
+    assert whole_words(text.t5_tokenizer(8)) == list(text.WORDS)
+    assert all(len(word) == 1 for word in whole_words(text.clip_tokenizer()))
+
+
+def test_nothing_is_taken_from_a_vocabulary_of_language_at_large(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(words, "MOST_PIECES", len(tiny_dit.tokenizer()) - 1)
+    assert whole_words(tiny_dit.tokenizer()) == []
+
+
+@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])
+def test_a_word_that_is_spelt_by_parts_of_others_is_unknown_to_a_bundled_model(model: str):
+    """Such as forrest, of f, or, re and st: half of its pieces are no letters, and yet the model never saw it."""
+    text = load(model, "cpu").text
+    assert text.unknown_words("a red forrest on a starbar bluered background") == ["forrest", "starbar", "bluered"]
+    assert {"star", "blue", "plain"} <= {*text.known_words()}

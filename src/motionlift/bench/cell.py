@@ -26,8 +26,9 @@ from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.work.cast import casted
 from motionlift.work.lift import Lifting, lifted
-from motionlift.work.prepare import ask, prepare, settings_for, unknown_line
+from motionlift.work.prepare import ask, prepare, settings_for
 from motionlift.work.record import Costs, versions
+from motionlift.work.unknown import unknown_line
 
 VIDEOS = "videos"
 """Folder of the videos, beside the records."""

@@ -116,12 +116,12 @@ def transfer(
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt)
-        notice(prepare.unknown_words(job))
+        notice(job.notices)
         video = casting.transferred(job, reference, how, live.step)
     if not is_first_process():
         return
-    notice([*job.notices, *video.record["reference_notices"]])
-    _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json)
+    notice(video.record["reference_notices"])
+    _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json, job.notices)
 
 
 def lift(
@@ -166,7 +166,7 @@ def lift(
     with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
-        notice(prepare.unknown_words(job))
+        notice(job.notices)
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, how, costs, live.step)
@@ -180,7 +180,7 @@ def lift(
         **lift_record(job.model, found.motion, costs, found.reference.notices, found.from_cache),
         "output": str(output),
     }
-    notice([*record["reference_notices"], *record.get("notices", ())])
+    notice([*record["reference_notices"], *record.get("notices", ())], told=job.notices)
     if "tuning_prompt" in record:
         notice([f"tuned with the prompt {record['tuning_prompt']!r}"])
     if found.from_cache:
@@ -243,13 +243,12 @@ def cast(
             )
         stages = _stages(backbone, interpolate, between, upscale, device)
         job = prepare.prepare(request, backbone, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt)
-        notice(prepare.unknown_words(job))
+        notice(job.notices)
         video = casting.casted(job, lifted, Costs(job.model), live.step)
-    notice(job.notices)
     if keep_motion is not None:
         video.motion.save(keep_motion)
     added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
-    _finish(video, output, added, as_json)
+    _finish(video, output, added, as_json, job.notices)
 
 
 def export(
@@ -325,14 +324,14 @@ def inspect(
     with Live() as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
-        notice(prepare.unknown_words(job))
+        notice(job.notices)
         live.show("lift", 0, None)
         costs = Costs(job.model)
         found = lifted(job, reference, Lifting(), costs, live.step)
         live.show("draw", 0, None)
         with found.staying():
             drawn = draw_lifted(found.motion, found.reference)
-    notice([*found.reference.notices, *costs.notices])
+    notice([*found.reference.notices, *costs.notices], told=job.notices)
     wide = max(drawn.frames.shape[1:3]) > WIDE
     with found.staying(), replacing(output, DRAWING) as video:
         write_video(video, drawn.frames.numpy(), drawn.fps, DRAWING)
@@ -383,8 +382,8 @@ def _beside(video: "Video") -> "Video":
     return replace(video, clip=clip, record={**video.record, "side_by_side": True})
 
 
-def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool) -> None:
-    """Save a video with its record and report."""
-    notice([*video.clip.notices, *video.record.get("notices", ())])
+def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool, told: Sequence[str]) -> None:
+    """Save a video with its record and report; some notices were told before."""
+    notice([*video.clip.notices, *video.record.get("notices", ())], told)
     record = video.save(output, {"command": COMMAND_LINE.get(), **added})
     report_costs(record, [output, output.with_suffix(".json")], as_json)

@@ -22,10 +22,11 @@ def say(message: str) -> None:
         unheard(sys.stderr)
 
 
-def notice(notices: Sequence[str]) -> None:
-    """One line for each thing a person should know."""
+def notice(notices: Sequence[str], told: Sequence[str] = ()) -> None:
+    """One line for each thing a person should know, but for what was told before."""
     for notice in notices:
-        say(f"note: {notice}")
+        if notice not in told:
+            say(f"note: {notice}")
 
 
 def wrote(files: Sequence[Path]) -> None:

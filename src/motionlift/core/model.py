@@ -111,6 +111,10 @@ class Text(Protocol):
         """Words that the model's vocabulary lacks."""
         ...
 
+    def known_words(self) -> Sequence[str]:
+        """Words of a vocabulary of the model's own, to offer in place of unknown ones; none where it reads language at large."""
+        ...
+
 
 @runtime_checkable
 class Codec(Protocol):

@@ -12,7 +12,7 @@ import torch
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Shape
 from motionlift.errors import InputError, SettingError
-from motionlift.models.words import bare, tokens_within
+from motionlift.models.words import bare, tokens_within, whole_words
 
 REMEMBERED = 32
 """Prompts that a model remembers (ours: a few megabytes each at true size)."""
@@ -131,3 +131,7 @@ class Prompts:
         """Words that the tokenizer lacks, each once, without the punctuation around them."""
         lacking = [word for word in prompt.split() if self._unknown(self._tokenizer, word)]
         return [*dict.fromkeys(bare(word) or word for word in lacking)]
+
+    def known_words(self) -> list[str]:
+        """Whole words of a vocabulary of the model's own; none where it reads language at large."""
+        return [word for word in whole_words(self._tokenizer) if not self._unknown(self._tokenizer, word)]

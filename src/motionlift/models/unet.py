@@ -24,6 +24,7 @@ from motionlift.models.recomputation import Recomputation, recomputing
 from motionlift.models.schedules import diffusion_schedule
 from motionlift.models.shared import TEXT, PipelineModel
 from motionlift.models.turns import switched
+from motionlift.models.words import BEHIND, is_ones_own
 
 SPATIAL = re.compile(r"(down_blocks|mid_block|up_blocks)(?:\.(\d+))?\.attentions\.(\d+)")
 """Names of the spatial transformers; the temporal one of each has another word in the place of ``attentions``."""
@@ -244,9 +245,14 @@ def stride_of(vae: Any) -> int:
 
 
 def _is_unknown(tokenizer: Any, word: str) -> bool:
-    """Whether the tokenizer cannot spell a word, or knows it only as letters: half of its pieces or more."""
-    pieces = [piece.removesuffix("</w>") for piece in tokenizer.tokenize(word)]
-    letters = sum(len(piece) == 1 for piece in pieces)
+    """Whether the tokenizer cannot spell a word, or knows it only as letters: half of its pieces or more.
+
+    To a model with a vocabulary of its own every word is unknown that is none of its pieces: parts of words it never saw.
+    """
+    pieces = tokenizer.tokenize(word)
+    if is_ones_own(tokenizer) and not all(piece.endswith(BEHIND) for piece in pieces):
+        return True
+    letters = sum(len(piece.removesuffix(BEHIND)) == 1 for piece in pieces)
     return tokenizer.unk_token in pieces or (len(pieces) > 1 and 2 * letters >= len(pieces))
 
 

@@ -1,4 +1,4 @@
-"""The words of a prompt: where they are among its tokens, and how bundled models read them."""
+"""The words of a prompt: where they are among its tokens, how bundled models read them, and which a vocabulary has."""
 
 import re
 import unicodedata
@@ -8,6 +8,12 @@ from tokenizers import Regex, normalizers
 
 SEPARATING = r"[^\p{L}\p{M}\p{N}]+"
 """What is neither letter, mark nor digit, by Unicode's categories."""
+MOST_PIECES = 5000
+"""A vocabulary of more pieces is one of language at large, and no help to look through (ours: those of the bundled models have less
+than three hundred, and those of published text encoders tens of thousands)."""
+BEFORE, BEHIND, WITHIN = ("\u2581", "\u0120"), "</w>", "##"
+"""What stands before a piece that begins a word (SentencePiece, byte pairs), behind one that ends it (CLIP), and before one that
+goes on with it (WordPiece)."""
 
 
 def read_plainly(tokenizer: Any) -> None:
@@ -41,6 +47,29 @@ def tokens_within(tokenizer: Any, prompt: str, word: str, **how: Any) -> tuple[i
     return tuple(
         place for place, (first, last) in enumerate(tokens) if any(first < end and start < last for start, end in spans)
     )
+
+
+def whole_words(tokenizer: Any) -> list[str]:
+    """Words that a vocabulary of one's own has as one piece each, in its order; none of another's."""
+    if not is_ones_own(tokenizer):
+        return []
+    vocabulary, special = tokenizer.get_vocab(), set(tokenizer.all_special_tokens)
+    pieces = [piece for piece in sorted(vocabulary, key=vocabulary.__getitem__) if piece not in special]
+    marked = [word for piece in pieces if (word := _marked_word(piece))]
+    return marked or [piece for piece in pieces if not piece.startswith(WITHIN)]
+
+
+def is_ones_own(tokenizer: Any) -> bool:
+    """Whether a vocabulary was made for one model, of at most :data:`MOST_PIECES`."""
+    return len(tokenizer) <= MOST_PIECES
+
+
+def _marked_word(piece: str) -> str:
+    """The word that a piece is marked as; empty where it has no mark."""
+    for mark in BEFORE:
+        if piece.startswith(mark):
+            return piece.removeprefix(mark)
+    return piece.removesuffix(BEHIND) if piece.endswith(BEHIND) else ""
 
 
 def bare(word: str) -> str:

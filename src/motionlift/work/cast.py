@@ -19,7 +19,7 @@ from motionlift.motion import names
 from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
-from motionlift.work.lift import Lifting, finished, ignore, lifted, resting
+from motionlift.work.lift import Lifting, finished, ignore, lifted, resting, warn
 from motionlift.work.prepare import Job, ask, loaded, prepare
 from motionlift.work.record import Costs, Video, cast_record
 
@@ -52,9 +52,13 @@ def cast(
 
     Raises:
         MotionliftError: one of its kinds.
+
+    Warns:
+        UserWarning: the model does not know some words, or a prompt was cut; the record's ``notices`` say so too.
     """
     request = ask(motion.method, settings, prompt=prompt, seed=seed, motion=motion)
     job = prepare(request, loaded(model), motion=motion, mixed=mixed, stages=stages, cut_prompt=cut_prompt)
+    warn(job)
     with resting(job.model):
         return casted(job, motion, Costs(job.model), advance)
 
@@ -77,13 +81,14 @@ def transfer(
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
 ) -> Video:
-    """Lift and cast in one call; arguments as of :func:`motionlift.lift` and :func:`cast`.
+    """Lift and cast in one call; arguments and warnings as of :func:`motionlift.lift` and :func:`cast`.
 
     Raises:
         MotionliftError: one of its kinds.
     """
     request = ask(method, settings, prompt=prompt, seed=seed)
     job = prepare(request, loaded(model), frames=frames, size=size, stages=stages, cut_prompt=cut_prompt)
+    warn(job)
     return transferred(job, reference, Lifting(cached, folder, previews, slower), advance)
 
 
@@ -126,6 +131,7 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
         MotionliftError: one of its kinds.
     """
     model = job.model
+    costs.note(job.notices)
     with costs.phase("cast"):
         adapter = fitted(model, _additions(job, motion))
         casting = sample.Casting(

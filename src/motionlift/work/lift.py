@@ -1,6 +1,7 @@
 """From a reference to a motion."""
 
 import json
+import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -117,10 +118,20 @@ def lift(
 
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
+
+    Warns:
+        UserWarning: the model does not know some words, or a prompt was cut.
     """
     job = prepare(ask(method, settings), loaded(model), frames=frames, size=size, cut_prompt=cut_prompt)
+    warn(job)
     with resting(job.model):
         return lifted(job, reference, Lifting(cached, folder, previews, slower), Costs(job.model), advance).motion
+
+
+def warn(job: Job) -> None:
+    """Tell whoever called the caller what is to be known of a job before it is done."""
+    for notice in job.notices:
+        warnings.warn(notice, stacklevel=3)
 
 
 @contextmanager
@@ -155,6 +166,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
         MotionliftError: one of its kinds.
     """
     _check_lifting(job, how)
+    costs.note(job.notices)
     model, settings = job.model, job.settings
     check_stages(job, model.about.fps / how.slower)
     with costs.phase("read"):

@@ -3,7 +3,7 @@
 :func:`ask` looks at what needs no model; :func:`prepare` at the rest, and gives a job that can be lifted and cast.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from motionlift.motion.checking import check_block, check_held
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES, SIDES
+from motionlift.work.unknown import unknown_lines
 
 MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
@@ -35,8 +36,6 @@ SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
 """Settings that are prompts."""
-MOST_UNKNOWN = 20
-"""Most unknown words that a line names (ours: a model of few words may lack hundreds of a run's captions)."""
 MOST_LOOKED_AT = 2**28
 """Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 
@@ -78,7 +77,7 @@ class Job:
     stages: tuple[Stage, ...] = field(default=())
     """Stages of a cascade that the video goes through."""
     notices: tuple[str, ...] = ()
-    """What was done to make the prompts fit, each a plain sentence."""
+    """What was done to make the prompts fit, and which of their words the model does not know, each a plain sentence."""
 
 
 def ask(
@@ -178,7 +177,7 @@ def prepare(
         _check_words(request, view, settings)
         _check_positions(request.method, view, settings, shape)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
-    job = replace(job, notices=notices)
+    job = replace(job, notices=(*notices, *_unknown_words(job)))
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job
@@ -385,24 +384,14 @@ def check_stages(job: Job, fps: float) -> None:
         shape, fps = stage.shaped(shape, fps, job.prompt)
 
 
-def unknown_words(job: Job) -> list[str]:
-    """A line for each prompt of a job with words that the model does not know: it can neither show nor find them."""
+def _unknown_words(job: Job) -> list[str]:
+    """A line for each prompt of a job with words that the model does not know."""
     settings = job.settings
     prompts = {"": job.prompt, " of the negative prompt": settings.negative_prompt} if job.prompt else {}
     if job.motion is None:
         prompts |= {" of the source prompt": settings.source_prompt}
         prompts |= {" of the tuning prompt": settings.tuning_prompt} if isinstance(settings, Tuned) else {}
-    lines = [(unknown_line(job.model, [prompt]), kind) for kind, prompt in prompts.items()]
-    once = {line: f"{line}{kind}" for line, kind in reversed(lines) if line}
-    return [*reversed(once.values())]
-
-
-def unknown_line(model: Model, prompts: Iterable[str]) -> str:
-    """What is said of the words of some prompts that a model does not know; nothing where it knows them all."""
-    lacking = [*dict.fromkeys(word for prompt in prompts for word in model.text.unknown_words(prompt))]
-    more = f" and {len(lacking) - MOST_UNKNOWN} more" if len(lacking) > MOST_UNKNOWN else ""
-    named = ", ".join(lacking[:MOST_UNKNOWN])
-    return f"{model.about.name} does not know the word(s) {named}{more}" if lacking else ""
+    return unknown_lines(job.model, prompts)
 
 
 def check_reference(path: str | Path) -> None:
