@@ -17,8 +17,12 @@ def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert listed.keys() == methods().keys()
     temperature = listed["ditflow"]["settings"]["temperature"]
     assert (temperature["default"], temperature["allowed"]) == (2.0, "a number from 0.001 to 1000")
+    released = listed["ditflow"]["presets"]["released"]
+    assert released["constants"]["lr"] == {"value": 0.002, "source": "released, configs/guidance_config.yaml"}
+    assert released["models"]["cogvideox-5b"]["block"]["value"] == [20] and released["lacks"]
     assert run(["methods"]) == 0
     told = capsys.readouterr().out
+    assert "ditflow: --preset released" in told and "motionflow: --preset released" not in told
     assert all(f"{name}: {method['summary']}" in told for name, method in listed.items())
     matrix = told.split("settings of every method")[0]
     assert "cogvideox" in matrix and "unet3d" in matrix

@@ -212,7 +212,9 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     told = cell.source.told(cell.asked, cell.method.name, cell.method.settings, backbone.about.shape.frames)
     settings = {**told, **cell.method.settings}
     request = ask(cell.method.name, settings, prompt=cell.asked.prompt, seed=cell.seed)
-    job = prepare(request, backbone, frames=opened.frames, size=opened.pixels)
+    own = backbone.about.shape  # all methods are to see the same of a reference, whatever their presets say of reading
+    pixels = opened.pixels or (own.width, own.height)
+    job = prepare(request, backbone, frames=opened.frames or own.frames, size=pixels)
     costs = Costs(job.model)
     taken = lifted(job, opened.reference, Lifting(), costs)
     video = casted(job, taken.motion, costs, reference=taken.reference)

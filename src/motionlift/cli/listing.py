@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from motionlift.core.method import Method
 from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Model
+from motionlift.core.presets import Constants
 from motionlift.core.settings import described
 from motionlift.errors import SettingError
 from motionlift.methods import methods
@@ -47,7 +49,7 @@ def print_models() -> None:
 
 
 def listed_methods() -> list[dict[str, Any]]:
-    """Every method's name, summary, ways to run it on the bundled models, and settings with what they allow."""
+    """Every method's name, summary, ways to run it on the bundled models, settings with what they allow, and presets."""
     rows = matrix()
     return [
         {
@@ -55,9 +57,26 @@ def listed_methods() -> list[dict[str, Any]]:
             "summary": method.summary,
             "runs": {way: answers for way, answers in rows.items() if way.split(",")[0] == name},
             "settings": _listed_settings(method.Settings),
+            "presets": _listed_presets(method),
         }
         for name, method in methods().items()
     ]
+
+
+def _listed_presets(method: Method[Any]) -> dict[str, dict[str, Any]]:
+    """The presets of a method beside ours: each constant with its source, for every model or for one, and what no setting says."""
+
+    def told(constants: Constants) -> dict[str, dict[str, Any]]:
+        return {name: {"value": own.value, "source": own.source} for name, own in constants.items()}
+
+    return {
+        name: {
+            "constants": told(preset.constants),
+            "models": {model: told(constants) for model, constants in preset.models.items()},
+            "lacks": list(preset.lacks),
+        }
+        for name, preset in method.published.items()
+    }
 
 
 def matrix() -> dict[str, dict[str, str]]:
@@ -100,7 +119,12 @@ def print_methods() -> None:
             if issubclass(methods()[method["name"]].Settings, kind):
                 own = {name: about for name, about in method["settings"].items() if about != common.get(name)}
                 _print_settings(f"{method['name']}: {method['summary']}", own)
+                _print_presets(method["name"], method["presets"])
     print("Defaults are the published ones; a model may bring its own. The record beside a video says what was used.")
+    print(
+        "--preset puts the constants of a paper, or of its released program, over these defaults (ours). Those with a model "
+        "hold on that one alone: any other keeps its own, and the run says so. What is given by hand comes before a preset."
+    )
 
 
 def _listed_settings(settings: type[Sampled]) -> dict[str, dict[str, Any]]:
@@ -119,6 +143,20 @@ def _print_settings(title: str, settings: Mapping[str, Mapping[str, Any]]) -> No
             table.add_row(name, Text(_as_typed(about["default"])), Text(about["allowed"]), Text(about["help"]))
         Console().print(table)
     print()
+
+
+def _print_presets(method: str, presets: Mapping[str, Mapping[str, Any]]) -> None:
+    """What a method's presets hold, a line for each constant."""
+    for name, preset in presets.items():
+        print(f"{method}: --preset {name}")
+        table = Table("constant", "value", "model", "source")
+        for model, constants in {"": preset["constants"], **preset["models"]}.items():
+            for constant, own in constants.items():
+                table.add_row(constant, Text(_as_typed(own["value"])), Text(model), Text(own["source"]))
+        Console().print(table)
+        for sentence in preset["lacks"]:
+            print(f"  not in it: {sentence}")
+        print()
 
 
 def _as_typed(value: Any) -> str:

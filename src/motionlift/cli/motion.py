@@ -21,6 +21,7 @@ from motionlift.cli.options import (
     Model,
     NegativePrompt,
     Pairs,
+    Preset,
     Previews,
     Prompt,
     Read,
@@ -65,6 +66,7 @@ def transfer(
     reference: Reference,
     prompt: Prompt,
     method: MethodName = "ditflow",
+    preset: Preset = None,
     model: Model = "tiny-dit",
     loras: Loras = None,
     output: VideoOutput = Path("out.mp4"),
@@ -90,7 +92,12 @@ def transfer(
     as_json: AsJson = False,
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
-    shorthands = {"source_prompt": source_prompt, "negative_prompt": negative_prompt, "strength": strength}
+    shorthands = {
+        "source_prompt": source_prompt,
+        "negative_prompt": negative_prompt,
+        "strength": strength,
+        "preset": preset,
+    }
     given = given_settings(method, settings, steps=steps, read=read, pair=pairs or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
@@ -128,6 +135,7 @@ def lift(
     reference: Reference,
     output: Annotated[Path, typer.Option("--output", help="The motion file to write.")] = Path("motion.safetensors"),
     method: MethodName = "ditflow",
+    preset: Preset = None,
     model: Model = "tiny-dit",
     loras: Loras = None,
     frames: Frames = None,
@@ -145,7 +153,7 @@ def lift(
     as_json: AsJson = False,
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
-    shorthands = {"steps": steps, "read": read, "source_prompt": source_prompt}
+    shorthands = {"steps": steps, "read": read, "source_prompt": source_prompt, "preset": preset}
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
@@ -294,6 +302,7 @@ def inspect(
         "inspect.mp4"
     ),
     method: MethodName = "ditflow",
+    preset: Preset = None,
     model: Model = "tiny-dit",
     loras: Loras = None,
     frames: Frames = None,
@@ -306,7 +315,8 @@ def inspect(
     device: Device = "auto",
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
-    given = given_settings(method, settings, read=read, source_prompt=source_prompt, subject=subjects or None)
+    shorthands = {"read": read, "source_prompt": source_prompt, "preset": preset}
+    given = given_settings(method, settings, subject=subjects or None, **shorthands)
     pixels = size_of(size)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live

@@ -73,6 +73,14 @@ Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoisi
 Read = Annotated[
     str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
 ]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="Whose constants: released, paper or ours, as far as motionlift methods lists them; short for --set preset=NAME.",
+    ),
+]
 SourcePrompt = Annotated[
     str | None,
     typer.Option(

@@ -15,6 +15,7 @@ from motionlift.core.edit import Edit
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Model
+from motionlift.core.presets import OURS, READING, Constant, Preset, check_published
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record
 from motionlift.core.tensors import Latents, Pixels, Positions, Tensors
@@ -160,6 +161,8 @@ class Method(ABC, Generic[AnySettings]):
     """Its settings, with the defaults of paper or program."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Defaults per model, by the model's variant."""
+    published: ClassVar[Mapping[str, Preset]] = {}
+    """Constants of its paper and of its released program, as far as there are any."""
     holds: ClassVar[tuple[str, ...]] = ()
     """What its motions hold beside latents, by the first words of :mod:`motionlift.motion.names`; of what is of a block, that of
     every block that is read. A motion without it is refused."""
@@ -167,6 +170,24 @@ class Method(ABC, Generic[AnySettings]):
     @abstractmethod
     def settings(self, model: Model) -> AnySettings:
         """Defaults for a model."""
+
+    def with_preset(self, name: str, model: Model) -> AnySettings:
+        """The settings of a preset for a model.
+
+        Raises:
+            SettingError: the method has no such preset.
+        """
+        check_published(name, self.name, self.published)
+        ours = self.settings(model)
+        if name == OURS:
+            return ours
+        values = {key: own.value for key, own in self.constants(name, model).items() if key not in READING}
+        return replace(ours, preset=name, **values)
+
+    def constants(self, name: str, model: Model) -> dict[str, Constant]:
+        """The published constants that a preset has for a model; none of ours."""
+        preset = self.published.get(name)
+        return {} if preset is None else preset.of(model.about.family, model.about.variant)
 
     def check(self, model: Model, settings: AnySettings) -> None:
         """Refuse what lifting cannot work with, before the network runs.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from motionlift.core.presets import OURS, PRESETS
 from motionlift.core.settings import setting
 
 MOST_STRENGTH = 1.5
@@ -33,6 +34,15 @@ class Sampled:
     )
     """Share of the inverted noise in the noise that sampling starts from, ``sqrt(beta) inverted + sqrt(1 - beta) fresh``
     (MotionMatcher); over 0 it needs ``inversion``."""
+    preset: str = setting(
+        OURS,
+        choices=PRESETS,
+        when="lift",
+        help="Whose constants are taken where none are given: ours, the paper's, or the released program's.",
+        later=True,
+    )
+    """Whose constants are taken where none are given: ours for the model, the paper's, or the released program's, as far as they
+    are published (:mod:`motionlift.core.presets`)."""
 
     @property
     def inversion_prompt(self) -> str:

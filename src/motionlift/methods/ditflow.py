@@ -22,9 +22,11 @@ from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset, said
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Positions, Tensors
 from motionlift.errors import SettingError
+from motionlift.methods.ditflow_constants import published
 from motionlift.motion.edits import moved
 from motionlift.motion.names import DISPLACEMENT, of_block
 from motionlift.signals.displacement import confirmed, displacement, displacement_loss
@@ -72,6 +74,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: the paper's for the published ones, ours for the bundled ones."""
+PUBLISHED: Mapping[str, Preset] = published(
+    paper=said("paper", read="attention", mutual=False, warp=False),
+    released={
+        **said("released, configs/guidance_config.yaml", temperature=2.0, threshold=0.0),
+        **said("released", read="attention", mutual=False, warp=False),
+    },
+)
+"""The paper and its program, ditflow/ditflow."""
 
 
 class DiTFlow(Guide[DiTFlowSettings]):
@@ -81,6 +91,7 @@ class DiTFlow(Guide[DiTFlowSettings]):
     summary = "match where attention says each token goes (Attention Motion Flow)"
     Settings = DiTFlowSettings
     presets = PRESETS
+    published = PUBLISHED
     holds = (DISPLACEMENT,)
 
     def needs(self, settings: DiTFlowSettings) -> Needs:

@@ -30,6 +30,7 @@ from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Prediction, Reference, injected, sampling
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset, said
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Latents, Tensors
 from motionlift.motion.edits import moved
@@ -79,6 +80,25 @@ those of the comparison. There it is about DiTFlow's on tiny-dit and below it on
 few videos have the background that the prompt asks for. The paper's rate keeps the looks of the prompt, and follows nothing.
 """
 
+PUBLISHED: Mapping[str, Preset] = {
+    "paper": Preset(
+        said(
+            "paper",
+            share=0.2,
+            inner=3,
+            optimizer="adam",
+            lr=0.003,
+            lr_end=0.003,
+            alignment=20.0,
+            differences=5.0,
+            orthogonal=0.1,
+            read="prediction",
+            inject=False,
+        )
+    )
+}
+"""The paper; the code of its program could not be read."""
+
 
 class FlowMotion(Guide[FlowMotionSettings]):
     """The :class:`motionlift.core.method.Guide` of FlowMotion."""
@@ -87,6 +107,7 @@ class FlowMotion(Guide[FlowMotionSettings]):
     summary = "match the clean video that the network predicts, with no gradient through the network"
     Settings = FlowMotionSettings
     presets = PRESETS
+    published = PUBLISHED
 
     def settings(self, model: Model) -> FlowMotionSettings:
         """The paper's settings, or the table's row; sampling as the model needs it."""

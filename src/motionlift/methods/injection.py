@@ -15,6 +15,7 @@ from motionlift.core.method import Guide, Reference
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.tensors import Tensors
+from motionlift.methods.ditflow_constants import published
 from motionlift.motion.edits import moved
 
 
@@ -24,6 +25,7 @@ class Injection(Guide[Guided]):
     name = "injection"
     summary = "keys and values of the reference in the first block, nothing optimised (baseline)"
     Settings = Guided
+    published = published(blocks=False)
 
     def lift(self, reference: Reference, model: Model, settings: Guided) -> Generator[Step, None, dict[str, Tensor]]:
         """The clean latents."""

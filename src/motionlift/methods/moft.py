@@ -17,8 +17,10 @@ from motionlift.core.cost import Step
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset, said
 from motionlift.core.seen import Record
 from motionlift.core.settings import setting
+from motionlift.methods.ditflow_constants import published
 from motionlift.motion.names import CHANNELS, FEATURES
 from motionlift.signals.features import moft_loss, motion_channels, motion_features
 
@@ -40,6 +42,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: DiTFlow's blocks."""
+PUBLISHED: Mapping[str, Preset] = published(
+    paper=said("paper", channel_share=0.04),
+    released=said("released, configs/guidance_config.yaml", channel_share=0.04),
+    released_models=dict.fromkeys(
+        ("cogvideox-2b", "cogvideox-5b"),
+        said(
+            "released: 0.04 of 1920 and 3072 channels cut to 76 and 122, to which this share rounds",
+            channel_share=0.0397,
+        ),
+    ),
+)
+"""As DiTFlow runs it."""
 
 
 class MOFT(Guide[MOFTSettings]):
@@ -49,6 +63,7 @@ class MOFT(Guide[MOFTSettings]):
     summary = "match features minus their mean over time, in the channels that carry motion (baseline)"
     Settings = MOFTSettings
     presets = PRESETS
+    published = PUBLISHED
     holds = (FEATURES, CHANNELS)
 
     def needs(self, settings: MOFTSettings) -> Needs:

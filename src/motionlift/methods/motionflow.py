@@ -23,6 +23,7 @@ from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected, sampling
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset, said
 from motionlift.core.seen import Recorded
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Tensors
@@ -94,6 +95,25 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """Defaults per model (ours); a UNet's blocks follow from its places."""
 
+PUBLISHED: Mapping[str, Preset] = {
+    "paper": Preset(
+        {
+            **said(
+                "paper", steps=50, share=0.4, inner=1, optimizer="plain", lr=5.0, lr_end=5.0, tau=0.4, inversion=True
+            ),
+            **said("paper: sampling starts from the inverted initial latents", beta=1.0),
+            **said("inferred: the paper names no weights", cross=1.0, spatial=1.0, temporal=1.0),
+            **said("paper: it injects nothing", inject=False),
+        },
+        models={"zeroscope": said("paper: last down block, middle, first up block", block=(4, 5, 6, 7, 8, 9))},
+        lacks=(
+            "the paper does not say how its losses are normalised; as means over the places of a mask, its step of 5 hardly "
+            "moves the latents",
+        ),
+    )
+}
+"""The paper; there is no released program."""
+
 
 def published_places(places: Sequence[str]) -> tuple[int, ...]:
     """Numbers of the layers in the last down block, the middle and the first up block; the middle one where there are none."""
@@ -110,6 +130,7 @@ class MotionFlow(Guide[MotionFlowSettings]):
     summary = "pull the attention to new subjects into the masks of the reference's (inverts the reference)"
     Settings = MotionFlowSettings
     presets = PRESETS
+    published = PUBLISHED
     holds = (MAPS, TEMPORAL)
 
     def settings(self, model: Model) -> MotionFlowSettings:

@@ -21,6 +21,7 @@ from motionlift.core.lattice import Lattice
 from motionlift.core.method import Draw, Plan, Tuner, sampling
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset, said
 from motionlift.core.schedule import Level
 from motionlift.core.seen import Projections, Recorded
 from motionlift.core.settings import setting
@@ -80,6 +81,39 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Defaults per model: the paper's own (released), and ours for the bundled ones: layers whose features find like motions, fewer and
 longer steps."""
 
+PUBLISHED: Mapping[str, Preset] = {
+    "paper": Preset(
+        {**said("paper", clean_share=0.5, inversion=True)},
+        models={"zeroscope": said("paper", frames=16, size=(384, 384), block=(4, 5))},
+    ),
+    "released": Preset(
+        {
+            **said(
+                "released, configs/config_bus.yaml",
+                rank=32,
+                dropout=0.1,
+                cross=2000.0,
+                temporal=2000.0,
+                clean_share=0.5,
+                tuning_lr=5e-4,
+                weight_decay=0.01,
+                beta=0.3,
+            ),
+            **said("released: seven of eight configurations, 200 in the other", tuning_steps=400),
+            **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0),
+        },
+        models={
+            "zeroscope": said(
+                "released, configs/config_bus.yaml", steps=75, cfg=12.0, frames=16, size=(384, 384), block=(4, 5)
+            )
+        },
+        lacks=(
+            "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",
+        ),
+    ),
+}
+"""The paper, and its program b09902097/motionmatcher, read at dbff0c4."""
+
 
 def published_places(places: Sequence[str]) -> tuple[int, ...]:
     """Numbers of the layers in the third down block, or in the last where there are fewer; the first layer where there are none."""
@@ -136,6 +170,7 @@ class MotionMatcher(Tuner[MotionMatcherSettings]):
     summary = "tune low-rank factors until what is predicted attends like the reference (inverts the reference)"
     Settings = MotionMatcherSettings
     presets = PRESETS
+    published = PUBLISHED
     holds = (ADAPTER,)
 
     def settings(self, model: Model) -> MotionMatcherSettings:

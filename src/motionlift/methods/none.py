@@ -12,6 +12,7 @@ from motionlift.core.method import Guide, Reference
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.tensors import Tensors
+from motionlift.methods.ditflow_constants import published
 from motionlift.motion.edits import moved
 
 
@@ -21,6 +22,7 @@ class Unguided(Guide[Guided]):
     name = "none"
     summary = "plain sampling, no motion taken (baseline)"
     Settings = Guided
+    published = published(blocks=False, share=0.0, inject=False)
 
     def settings(self, model: Model) -> Guided:
         """The model's sampling, with nothing guided or injected."""

@@ -17,8 +17,10 @@ from motionlift.core.cost import Step
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset
 from motionlift.core.seen import Record
 from motionlift.core.settings import setting
+from motionlift.methods.ditflow_constants import published
 from motionlift.motion.names import DIFFERENCES
 from motionlift.signals.features import smm_loss, spatial_mean_differences
 
@@ -38,6 +40,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: DiTFlow's blocks."""
+PUBLISHED: Mapping[str, Preset] = published()
+"""As DiTFlow runs it."""
 
 
 class SMM(Guide[SMMSettings]):
@@ -47,6 +51,7 @@ class SMM(Guide[SMMSettings]):
     summary = "match frame-to-frame changes of spatially averaged features (baseline)"
     Settings = SMMSettings
     presets = PRESETS
+    published = PUBLISHED
     holds = (DIFFERENCES,)
 
     def needs(self, settings: SMMSettings) -> Needs:

@@ -16,6 +16,7 @@ from torch import Tensor
 from motionlift.core.method import Draw, Plan, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset, said
 from motionlift.core.settings import setting
 from motionlift.methods.captions import subject_and_action
 from motionlift.motion.names import ADAPTER
@@ -69,6 +70,40 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Defaults per model (ours): fewer and longer steps, and on tiny-dit only the noisier half, since its joint attention paints looks
 too, and the whole caption, since its encoder has learned no other."""
 
+PUBLISHED: Mapping[str, Preset] = {
+    "paper": Preset(
+        {**said("paper", form="cos", reduced=True, attention="temporal", inversion=True, tuning_steps=400)}
+    ),
+    "released": Preset(
+        {
+            **said("released, configs/car_forest.yml", tuning_steps=400, tuning_lr=1e-4),
+            **said("released: its captions are written so", reduced=True),
+            **said(
+                "released, train_inference.py",
+                form="released",
+                weight_decay=0.01,
+                clip=1.0,
+                accumulation=1,
+                clean_share=0.0,
+                inversion=True,
+                inverted_with="empty",
+                beta=1.0,
+                strength=1.0,
+            ),
+        },
+        models=dict.fromkeys(
+            ("modelscope", "zeroscope"),
+            said("released, configs/car_forest.yml, for Show-1's keyframes", steps=75, cfg=9.0),
+        ),
+        lacks=(
+            "the program's keyframe model, Show-1, works on 8 frames of 64x40 pixels at 2 frames a second; no such model is served",
+            "the program inverts the reference with the tuned network, for each validation; here it is inverted before tuning",
+            "its interpolation and super-resolution are networks of their own",
+        ),
+    ),
+}
+"""The paper, and its program HyeonHo99/Video-Motion-Customization, read at c9ba195 and 99429cf."""
+
 
 class VMC(Tuner[VMCSettings]):
     """The :class:`motionlift.core.method.Tuner` of VMC."""
@@ -77,6 +112,7 @@ class VMC(Tuner[VMCSettings]):
     summary = "tune the attention over time to the reference's changes of noise (inverts the reference)"
     Settings = VMCSettings
     presets = PRESETS
+    published = PUBLISHED
     holds = (ADAPTER,)
 
     def check(self, model: Model, settings: VMCSettings) -> None:

@@ -13,6 +13,7 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
 from motionlift.core.model import Model, checked_model
+from motionlift.core.presets import OURS, Constants, check_published
 from motionlift.core.settings import is_text, read_values, with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import InputError, MotionError, SettingError
@@ -77,7 +78,8 @@ class Job:
     stages: tuple[Stage, ...] = field(default=())
     """Stages of a cascade that the video goes through."""
     notices: tuple[str, ...] = ()
-    """What was done to make the prompts fit, and which of their words the model does not know, each a plain sentence."""
+    """What was done to make the prompts fit, which of their words the model does not know, and what a preset does not say of it,
+    each a plain sentence."""
 
 
 def ask(
@@ -110,6 +112,7 @@ def ask(
     if prompt is not None:
         check_prompt(prompt)
     check_seed(seed)
+    check_published(read.get("preset", OURS), chosen.name, chosen.published)
     if motion is not None:
         check_held(motion.tensors, chosen.holds, read.get("block", ()))
         if read.get("inversion"):
@@ -163,7 +166,13 @@ def prepare(
     notices: tuple[str, ...] = ()
     if cut_prompt:
         request, notices = _cut(request, view)
-    shape = _fitting(view, frames, size) if motion is None else fitting_motion(motion, view)
+    if motion is None:
+        preset = _Preset.of(request, view)
+        notices += preset.notices
+        length = preset.value("frames") if frames is None else frames
+        shape = _fitting(view, length, preset.value("size") if size is None else size)
+    else:
+        shape = fitting_motion(motion, view)
     settings = _settled(request.method, view, request.values, shape)
     if motion is None:
         settings = _lifting(request.method, view, settings)
@@ -181,6 +190,30 @@ def prepare(
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job
+
+
+@dataclass(frozen=True)
+class _Preset:
+    """What the preset of a request says of a model."""
+
+    constants: Constants
+    notices: tuple[str, ...]
+
+    @classmethod
+    def of(cls, request: Request, model: Model) -> "_Preset":
+        method, name, about = request.method, request.values.get("preset", OURS), model.about
+        preset = method.published.get(name)
+        own = () if preset is None else preset.unpublished(about.family, about.variant)
+        told = (
+            (f"of {about.name} the preset {name} of {method.name} has no {', '.join(own)}: the model's own hold",)
+            if own
+            else ()
+        )
+        return cls(method.constants(name, model), told)
+
+    def value(self, name: str) -> Any:
+        """A constant of reading; None where the preset has none."""
+        return self.constants[name].value if name in self.constants else None
 
 
 def _cut(request: Request, model: Model) -> tuple[Request, tuple[str, ...]]:
@@ -203,8 +236,8 @@ def settings_for(method: Method[AnySettings], model: Model, values: Mapping[str,
 
 
 def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any], shape: Shape) -> AnySettings:
-    """The method's defaults for a model with some values changed, which were read, checked against the model."""
-    settings = replace(method.settings(model), **read)
+    """The method's defaults for a model, or its preset, with some values changed, which were read, checked against the model."""
+    settings = replace(method.with_preset(read.get("preset", OURS), model), **read)
     blocks, about = method.blocks(settings), model.about
     if not all(0 <= number < about.blocks for number in blocks):
         raise SettingError(
@@ -469,11 +502,11 @@ def fitting_motion(motion: Motion, model: Model) -> Shape:
 
 
 def check_lifted(motion: Motion, settings: Sampled) -> None:
-    """Refuse to change what was settled when the motion was lifted."""
+    """Refuse to change what was settled when the motion was lifted, with settings that came later at their defaults."""
     for item in fields(settings):
         value = getattr(settings, item.name)
-        if item.metadata["when"] == "lift" and motion.settings.get(item.name, value) != value:
+        lifted = motion.settings.get(item.name, item.default if item.metadata["later"] else value)
+        if item.metadata["when"] == "lift" and lifted != value:
             raise SettingError(
-                f"{item.name} is {value!r}, but the motion was lifted with {motion.settings[item.name]!r}: "
-                f"lift it again with {item.name}={value}"
+                f"{item.name} is {value!r}, but the motion was lifted with {lifted!r}: lift it again with {item.name}={value}"
             )

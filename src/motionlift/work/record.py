@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from motionlift.core.cost import Passes, Phase
-from motionlift.core.method import Tuner
+from motionlift.core.method import Method, Tuner
 from motionlift.core.model import Model
+from motionlift.core.presets import OURS, READING
 from motionlift.core.settings import with_values
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
@@ -106,6 +107,7 @@ def lift_record(model: Model, motion: Motion, costs: Costs, notices: Sequence[st
         "reference_notices": list(notices),
         "method": motion.method,
         "settings": dict(motion.settings),
+        **preset_told(method_named(motion.method), model, motion.settings),
         "model": _model(model),
         "source": asdict(motion.source),
         "grid": asdict(motion.lattice),
@@ -135,6 +137,7 @@ def cast_record(
         "seed": job.seed,
         "method": motion.method,
         "settings": asdict(job.settings),
+        **preset_told(job.method, job.model, asdict(job.settings)),
         "model": _model(job.model),
         "frames": motion.source.shape.frames,
         "source": asdict(motion.source),
@@ -149,6 +152,29 @@ def cast_record(
         **({"mixed": digests} if digests else {}),
         **({"cascade": list(cascade)} if cascade else {}),
         **({} if notices is None else {"reference_notices": list(notices)}),
+    }
+
+
+def preset_told(method: Method[Any], model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """For records, what a preset said: by each constant its source, what was changed, and what is published of other models alone.
+
+    Nothing of our own constants.
+    """
+    name = settings.get("preset", OURS)
+    if name not in method.published:
+        return {}
+    preset, about = method.published[name], model.about
+    constants = {key: own for key, own in preset.of(about.family, about.variant).items() if key not in READING}
+    kept = {key: own.source for key, own in constants.items() if settings.get(key) == own.value}
+    unpublished = preset.unpublished(about.family, about.variant)
+    return {
+        "preset": {
+            "name": name,
+            "constants": kept,
+            "changed": [key for key in constants if key not in kept],
+            "not_published": list(unpublished),
+            "lacks": list(preset.lacks),
+        }
     }
 
 
