@@ -79,3 +79,9 @@ def test_what_is_imported_is_named_as_a_dependency():
     assert len(wanted) > 15
     assert {name for name, own in wanted.items() if not own & named} == set()
     assert {name for name, own in wanted.items() if name in distributions and not own & tested} == set()
+
+
+def test_bundled_weights_stay_small():
+    """All that comes with the package, together: what a wheel of it has to carry."""
+    weights = ROOT / "src" / "motionlift" / "world" / "weights"
+    assert sum(path.stat().st_size for path in weights.rglob("*") if path.is_file()) < 45_000_000

@@ -10,7 +10,7 @@ import torch.nn.functional
 from jaxtyping import UInt8
 from torch import Tensor
 
-from motionlift.bench.references import MOVING, REFERENCE_STREAM, bundled, the_judge
+from motionlift.bench.references import MOVING, REFERENCE_STREAM, bundled
 from motionlift.bench.report.tables import interval, table
 from motionlift.core.cost import Step
 from motionlift.core.model import Model
@@ -20,7 +20,7 @@ from motionlift.measure.tracks import absolute_error
 from motionlift.video.clip import Clip
 from motionlift.work.cast import interpolation
 from motionlift.world import scenes, upscaler
-from motionlift.world.judge import judge_video
+from motionlift.world.judge import judge_of, judge_video
 from motionlift.world.upscaling import super_resolution
 
 NAME = "stages"
@@ -137,7 +137,7 @@ def resized(frames: Frames, mode: str) -> LargeFrames:
 
 def _centre_error(frames: Frames, scene: scenes.Scene, new: Tensor) -> float:
     """How far the object's centre is from the truth in the new frames, as a share of the frame's width."""
-    centres = judge_video(the_judge(), frames).centres
+    centres = judge_video(judge_of(), frames).centres
     return absolute_error(centres[new], torch.as_tensor(scene.tracks()[0], dtype=torch.float32)[new])
 
 

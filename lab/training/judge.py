@@ -18,7 +18,7 @@ from lab.training.worlds import NAMED_WORLD, SHAPES_WORLD, World, seen_moment
 from motionlift.errors import ModelError, MotionliftError, OutputError
 from motionlift.loops.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.world import scenes
-from motionlift.world.judge import SIDE, WEIGHTS, Judge, Judgement, judge_video, load_judge
+from motionlift.world.judge import NAMED_WEIGHTS, SIDE, WEIGHTS, Judge, Judgement, judge_video, load_judge
 
 STEPS = 3600
 """Training steps (ours)."""
@@ -263,21 +263,18 @@ def main() -> None:
     """Train the judge and measure it, or measure what is there."""
     parser = argparse.ArgumentParser(prog="python -m lab.training.judge", description=main.__doc__)
     parser.add_argument("--steps", type=int, default=STEPS, help="training steps")
-    parser.add_argument("--output", type=Path, default=WEIGHTS, help="file of the weights")
-    parser.add_argument(
-        "--named", action="store_true", help="for things and grounds that have names; give --output too"
-    )
+    parser.add_argument("--output", type=Path, help="file of the weights; by default the bundled one")
+    parser.add_argument("--named", action="store_true", help="of things and grounds that have names")
     parser.add_argument("--measure", action="store_true", help="do not train, only measure the weights at --output")
     arguments = parser.parse_args()
     if arguments.steps < 1:
         parser.error(f"--steps is {arguments.steps}; give a number of at least 1")
-    if arguments.named and arguments.output == WEIGHTS:
-        parser.error("--named would overwrite the judge of shapes; give --output")
-    world = NAMED_WORLD if arguments.named else SHAPES_WORLD
+    world, bundled = (NAMED_WORLD, NAMED_WEIGHTS) if arguments.named else (SHAPES_WORLD, WEIGHTS)
+    output = arguments.output or bundled
     try:
         if not arguments.measure:
-            _train_to(arguments.output, arguments.steps, world)
-        judge = load_judge(arguments.output, world.classes)
+            _train_to(output, arguments.steps, world)
+        judge = load_judge(output, world.classes)
     except MotionliftError as error:
         parser.error(str(error))
     for title, clips, single in SHOWN:

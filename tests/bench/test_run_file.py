@@ -13,7 +13,7 @@ from lab.experiments import sweep
 from motionlift.bench import run_file
 from motionlift.bench.measures import Measuring
 from motionlift.bench.run_file import MethodRun, ModelRun, as_read, bundled_runs, read_run
-from motionlift.bench.sources import Davis, Folder, World
+from motionlift.bench.sources import Davis, Folder, Things, World
 from motionlift.errors import InputError
 from motionlift.models.sources import BUNDLED_MODELS
 
@@ -113,6 +113,8 @@ def test_sources(tmp_path: Path):
     Path("prompts.csv").write_text("clip,caption,subject,scene\nbear,a bear,a dog,a dog in snow\n")
     run = read(RUN.replace("count: 2", "count: 2, first: 7, prompts: 2") + "metrics: [truth]")
     assert run.references == (World(2, 7, 2),) and run.measuring == Measuring(("truth",))
+    both = read(RUN.replace("  - world: {count: 2}", "  - world: {count: 2}\n  - things: {count: 2, first: 7}"))
+    assert both.references == (World(2), Things(2, 7)) and World(2) != Things(2)
     text = RUN.replace(
         "  - world: {count: 2}",
         "  - folder:\n      path: clips\n      prompts: [a star, a ring]\n"
@@ -183,9 +185,11 @@ LONG = ("0x" + "f" * 8000, "9" * 8000, "[[1], {a: 0x%s}]" % ("f" * 8000))
         (with_line(3, "  - {name: ditflow, settings: {lr: %s1.5}}" % ("1:" * 300)), 3, "cannot be read"),
         (with_line(5, "  - world: {count: 2024-13-45}"), 5, "cannot be read"),
         (with_line(3, "  - {name: ditflow, settings: lr}"), 3, "settings are names with a value each"),
-        (with_line(5, "  - worlds: {count: 2}"), 5, "unknown key 'worlds'; allowed are world, folder, davis"),
-        (with_line(5, "  - {}"), 5, "one of world, folder, davis"),
+        (with_line(5, "  - worlds: {count: 2}"), 5, "unknown key 'worlds'; allowed are world, things, folder, davis"),
+        (with_line(5, "  - {}"), 5, "one of world, things, folder, davis"),
         (with_line(5, "  - world: {count: 0}"), 5, "count is '0'; allowed is a whole number from 1 to"),
+        (with_line(5, "  - things: {count: 0}"), 5, "count is '0'; allowed is a whole number from 1 to"),
+        (with_line(5, "  - things: {first: 1}"), 5, "things lacks count"),
         (with_line(5, "  - world: {count: many}"), 5, "count is 'many'"),
         (with_line(5, "  - world: {count: 1, prompts: 3}"), 5, "prompts is '3'; allowed is a whole number from 1 to 2"),
         (with_line(5, "  - folder: {path: gone, prompts: [a]}"), 5, "gone is no folder that can be read"),

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from motionlift.bench import sources
-from motionlift.bench.references import clip_of, prompt_scene, reference
-from motionlift.bench.sources import Davis, Folder, World, read_pictures, read_table
+from motionlift.bench.references import clip_of, named_prompt_scene, named_reference, prompt_scene, reference
+from motionlift.bench.sources import Davis, Folder, Things, World, read_pictures, read_table
 from motionlift.bench.words import Words
 from motionlift.core.model import Model
 from motionlift.errors import InputError
@@ -63,6 +63,25 @@ def test_the_truth_of_the_world_itself(model: Model):
     figures = opened.truth(opened.reference.frames)
     assert figures["aligned_error"] < 0.01 and figures["direction_cosine"] > 0.95
     assert figures["colour"] == 0 and figures["looks"] < 1 and figures["looks_leaked"] == 1
+
+
+def test_things(model: Model):
+    """References of things on grounds that have names, and prompts that cross kinds, judged by who knows them."""
+    things = Things(2, first=3)
+    asked = things.asked(17)
+    assert [(each.reference, each.number, each.kind) for each in asked] == [("0003", 3, "0"), ("0004", 4, "0")]
+    scene, wanted = named_reference(3, 17), named_prompt_scene(3, 0, 17)
+    assert asked[0].prompt == wanted.caption() and (things.kind, World.kind) == ("things", "world")
+    told = things.told(asked[0], "motionflow", {}, 17)
+    assert told["source_prompt"] == scene.caption() and told["targets"][0] in asked[0].prompt
+    opened = things.open(asked[0], model)
+    assert opened.truth is not None and isinstance(opened.reference, Clip)
+    figures = opened.truth(opened.reference.frames)
+    assert figures["aligned_error"] < 0.01 and figures["direction_cosine"] > 0.9 and figures["seen_share"] == 1
+    assert figures["colour"] == figures["shape"] == figures["background"] == figures["looks"] == 0
+    assert figures["looks_leaked"] == 1
+    right = opened.truth(clip_of(wanted, 8.0).frames)
+    assert right["looks"] == 1 and right["looks_leaked"] == 0 and right["aligned_error"] > 0.02
 
 
 def test_a_folder(tmp_path: Path, model: Model):

@@ -9,10 +9,19 @@ import torch
 
 from motionlift.core.lattice import Shape
 from motionlift.errors import InputError
-from motionlift.measure.truth import exact_figures, looks_right, track_as_read
+from motionlift.measure.truth import (
+    exact_figures,
+    frames_read,
+    judge_for,
+    looks_right,
+    track_as_read,
+    verdict_figures,
+    wholly_shown,
+)
 from motionlift.motion.file import Source
 from motionlift.video.clip import Clip
-from motionlift.world import scenes, truth
+from motionlift.world import named, scenes, truth
+from motionlift.world.judge import CLASSES, NAMED_CLASSES, Judge, judge_video
 
 LINE = torch.stack([torch.arange(17) / 20, torch.full((17,), 0.5)], dim=-1)
 """A track that moves by a twentieth of the width a frame."""
@@ -108,3 +117,77 @@ def test_a_clip_at_half_the_rate_is_measured_at_its_own_times(tmp_path: Path):
 def test_looks_are_the_share_of_three_that_is_right():
     found = {"aligned_error": 0.1, "colour": 1.0, "shape": 0.0, "background": 1.0, "looks_leaked": 1.0}
     assert looks_right(found) == pytest.approx(2 / 3)
+
+
+PLAIN = truth.Looks("red", "star", "plain", "blue")
+THING = truth.Looks("red", "car", "road", "grey")
+
+
+@pytest.mark.parametrize(
+    ("looks", "classes"),
+    [
+        ((), CLASSES),
+        ((PLAIN,), CLASSES),
+        ((PLAIN, None), CLASSES),
+        ((THING,), NAMED_CLASSES),
+        ((PLAIN, THING), NAMED_CLASSES),
+        ((THING, None), NAMED_CLASSES),
+    ],
+)
+def test_what_has_a_name_is_judged_by_who_knows_it(looks: tuple, classes: dict):
+    """Clips of shapes on patterns are judged as they always were."""
+    assert judge_for(*looks).classes is classes
+
+
+def known(scene: scenes.Scene) -> truth.Truth:
+    """The truth as a file says it."""
+    looks = truth.looks_told(scene.caption())
+    assert looks is not None
+    return truth.Truth(
+        torch.from_numpy(scene.tracks()[0]).float(), looks, torch.from_numpy(scenes.shown(scene)[0]).float()
+    )
+
+
+@pytest.mark.parametrize("motion", ["line", "jump", "sway", "approach", "leave", "enter", "behind"])
+def test_exact_figures_of_a_thing_that_does_all_as_it_should(motion: str):
+    """Also where it is not seen all the time: such frames do not count."""
+    scene = named.sample_named(11, 4, 17, objects=1, motion=motion, camera="still", only_named=True)
+    made = Clip.of(scenes.render([scene]).frames[0], truth.FPS)
+    told = known(scene)
+    own = exact_figures(told, made, told.looks)
+    assert own["aligned_error"] < 0.02 and own["absolute_error"] < 0.02 and own["seen_share"] == 1.0
+    assert (own["colour"], own["shape"], own["background"], own["looks_leaked"]) == (1.0, 1.0, 1.0, 1.0)
+    other = truth.Looks("cyan" if told.looks.colour != "cyan" else "red", "ring", "plain", "brown")
+    wanted = exact_figures(told, made, other)
+    assert (wanted["colour"], wanted["shape"], wanted["background"]) == (0.0, 0.0, 0.0)
+
+
+def test_frames_in_which_the_true_object_is_hidden_do_not_count():
+    """Where it is behind a wall in the middle, a clip without the wall that shows it there is measured at both ends."""
+    shown = torch.ones(17)
+    shown[6:11] = 0.0
+    told = truth.Truth(LINE, THING, shown)
+    counted = wholly_shown(told, source(17, 8.0))
+    assert counted.tolist() == [number not in range(6, 11) for number in range(17)]
+    assert wholly_shown(told, source(9, 4.0)).tolist() == [number not in range(6, 11) for number in range(0, 17, 2)]
+    assert wholly_shown(truth.Truth(LINE, THING), source(9, 8.0)).all()
+    assert frames_read(3, source(5, 8.0)).tolist() == [0, 1, 2, 2, 2]
+    verdict = judge_video(Judge(NAMED_CLASSES).eval(), torch.zeros(17, 64, 64, 3, dtype=torch.uint8))
+    track = LINE.clone()
+    track[6:11] = float("nan")
+    seen = type(verdict)("car", "red", "road", "grey", track, verdict.masks)
+    found = verdict_figures(seen, LINE, THING, THING, counted)
+    assert found["aligned_error"] == found["absolute_error"] == 0 and found["seen_share"] == 1
+    assert found["direction_cosine"] == pytest.approx(1)
+    hardly = verdict_figures(seen, LINE, THING, THING, torch.arange(17) == 0)
+    assert math.isnan(hardly["aligned_error"]) and math.isnan(hardly["seen_share"]) and hardly["colour"] == 1
+
+
+def test_a_judge_that_knows_names_without_being_taught_can_be_wrong_and_nothing_else():
+    torch.manual_seed(0)
+    scene = named.sample_named(11, 4, 5, objects=1, motion="line", only_named=True)
+    told = known(scene)
+    verdict = judge_video(Judge(NAMED_CLASSES).eval(), scenes.render([scene]).frames[0])
+    found = verdict_figures(verdict, told.track, told.looks, told.looks)
+    assert found.keys() == exact_figures(told, Clip.of(scenes.render([scene]).frames[0], 8.0), told.looks).keys()
+    assert {found[name] for name in ("colour", "shape", "background", "looks_leaked")} <= {0.0, 1.0}

@@ -61,6 +61,10 @@ def test_what_means_the_same_comes_before_what_is_spelt_alike_and_the_nearest_fi
     assert nearest("boar", ("boat", "bar")) == ("bar", "boat")
 
 
+def test_a_word_of_the_world_that_a_model_lacks_is_not_misspelt():
+    assert nearest("cross", ("on", "gross")) == () and nearest("crosss", ("on", "cross")) == ("cross",)
+
+
 def test_the_table_has_every_word_of_the_worlds_and_no_word_leads_to_itself():
     words = {word for kind in SYNONYMS.values() for word in kind}
     assert {*NAMED, *OLD} - {"an"} <= words

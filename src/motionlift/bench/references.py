@@ -13,12 +13,12 @@ from torch import Tensor
 from motionlift.core.lattice import Lattice
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
-from motionlift.measure.truth import verdict_figures
+from motionlift.measure.truth import judge_for, verdict_figures
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.world import scenes
-from motionlift.world.judge import Judge, judge_video, load_judge
+from motionlift.world.judge import judge_video
 from motionlift.world.named import sample_named
 from motionlift.world.things import THINGS
 from motionlift.world.truth import Looks
@@ -52,12 +52,6 @@ def bundled(model: str) -> Model:
     """The model, loaded once in each process, on one thread: cells run side by side."""
     torch.set_num_threads(1)
     return load(model)
-
-
-@functools.cache
-def the_judge() -> Judge:
-    """The judge, loaded once in each process."""
-    return load_judge()
 
 
 def reference(index: int, frames: int = 17) -> scenes.Scene:
@@ -145,7 +139,7 @@ def cell_shares(scene: scenes.Scene, times: Sequence[float], lattice: Lattice) -
 
 def likeness(frames: Tensor, scene: scenes.Scene) -> Likeness:
     """Whether frames show what a scene's caption says, as the judge sees it."""
-    return _likeness(judge_video(the_judge(), frames), scene)
+    return _likeness(judge_video(judge_for(_looks(scene)), frames), scene)
 
 
 def _likeness(verdict: Any, scene: scenes.Scene) -> Likeness:
@@ -168,7 +162,7 @@ def figures(frames: Tensor, scene: scenes.Scene, wanted: scenes.Scene) -> dict[s
     Returns:
         As :func:`motionlift.measure.truth.verdict_figures`.
     """
-    verdict = judge_video(the_judge(), frames)
+    verdict = judge_video(judge_for(_looks(scene), _looks(wanted)), frames)
     track = torch.as_tensor(scene.tracks()[0], dtype=torch.float32)
     return verdict_figures(verdict, track, _looks(scene), _looks(wanted))
 

@@ -11,6 +11,7 @@ A run is a grid: every model with every method, on every reference, for each of 
       - {name: vmc, grid: {tuning_lr: [1e-4, 1e-3], form: [cos, l2]}}  # or once for each combination: four methods
     references:
       - world: {count: 8}                                     # of the bundled world, with prompts of their own
+      - things: {count: 8}                                    # likewise, of cars, fish, ... on roads, in the sea, ...
       - folder: {path: clips, prompts: ["a red star on a blue striped background"]}
       - davis: {path: DAVIS/JPEGImages/480p, prompts: prompts.csv}  # clip,caption,subject,scene[,subjects,targets]
     seeds: [0, 1]               # or "own": every reference's number, so that no two share their noise
@@ -20,7 +21,7 @@ A run is a grid: every model with every method, on every reference, for each of 
     output: runs/first          # records.jsonl and videos/ go here
 
 Methods that tune must be told what a reference shows, and MotionFlow which words move, and which of the prompt move in their
-place. The world says all of it. A folder says it by a table of captions and, beside the prompts, their targets::
+place. The world says all of it, and so do things. A folder says it by a table of captions and, beside the prompts, their targets::
 
       - folder:
           path: clips
@@ -40,13 +41,14 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
-from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, World
+from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, Things, World
 from motionlift.bench.words import TARGETS
 from motionlift.core.settings import MOST_TEXT, read_size, with_values
 from motionlift.errors import InputError, MotionliftError
@@ -351,7 +353,8 @@ class _Page:
     def _source(self, node: yaml.Node) -> Source:
         """One source of references."""
         kinds: Mapping[str, Callable[[yaml.Node], Source]] = {
-            World.kind: self._world,
+            World.kind: partial(self._world, World),
+            Things.kind: partial(self._world, Things),
             Folder.kind: self._folder,
             Davis.kind: self._davis,
         }
@@ -361,9 +364,9 @@ class _Page:
         ((kind, value),) = parts.items()
         return kinds[kind](value)
 
-    def _world(self, node: yaml.Node) -> World:
-        parts = self._mapping(node, "world", ("count",), ("first", "prompts"))
-        return World(
+    def _world(self, kind: type[World], node: yaml.Node) -> World:
+        parts = self._mapping(node, kind.kind, ("count",), ("first", "prompts"))
+        return kind(
             self._whole(parts["count"], "count", 1, MOST_REFERENCES),
             self._whole(parts["first"], "first", 0, 10**6) if "first" in parts else 0,
             self._whole(parts["prompts"], "prompts", 1, MOST_PROMPTS) if "prompts" in parts else 1,

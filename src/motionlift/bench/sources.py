@@ -16,7 +16,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from motionlift.bench.references import clip_of, figures, prompt_scene, reference, words_of
+from motionlift.bench.references import (
+    clip_of,
+    figures,
+    named_prompt_scene,
+    named_reference,
+    prompt_scene,
+    reference,
+    words_of,
+)
 from motionlift.bench.words import CAPTION, SUBJECTS, TARGETS, Words, told_to
 from motionlift.core.model import Model
 from motionlift.errors import InputError
@@ -145,7 +153,7 @@ class World:
     def asked(self, frames: int) -> Sequence[Asked]:
         """The captions of the prompts' scenes."""
         return [
-            Asked(f"{index:04d}", index, prompt_scene(index, turn, frames).caption(), str(turn))
+            Asked(f"{index:04d}", index, self._wanted(index, turn, frames).caption(), str(turn))
             for index in range(self.first, self.first + self.count)
             for turn in range(self.prompts)
         ]
@@ -163,10 +171,32 @@ class World:
         scene, wanted = self._scenes(asked, model.about.shape.frames)
         return Opened(clip_of(scene, model.about.fps), None, lambda made: exact_figures(made, scene, wanted))
 
-    @staticmethod
-    def _scenes(asked: Asked, frames: int) -> tuple[Scene, Scene]:
+    def _scenes(self, asked: Asked, frames: int) -> tuple[Scene, Scene]:
         """Of the reference and of the prompt."""
-        return reference(asked.number, frames), prompt_scene(asked.number, int(asked.kind), frames)
+        return self._reference(asked.number, frames), self._wanted(asked.number, int(asked.kind), frames)
+
+    @staticmethod
+    def _reference(index: int, frames: int) -> Scene:
+        return reference(index, frames)
+
+    @staticmethod
+    def _wanted(index: int, turn: int, frames: int) -> Scene:
+        return prompt_scene(index, turn, frames)
+
+
+@dataclass(frozen=True)
+class Things(World):
+    """The same of things on grounds that have names; prompts cross kinds: what a rocket did, a fish is to do."""
+
+    kind: ClassVar[str] = "things"
+
+    @staticmethod
+    def _reference(index: int, frames: int) -> Scene:
+        return named_reference(index, frames)
+
+    @staticmethod
+    def _wanted(index: int, turn: int, frames: int) -> Scene:
+        return named_prompt_scene(index, turn, frames)
 
 
 def exact_figures(made: Tensor, scene: Scene, wanted: Scene) -> dict[str, float]:

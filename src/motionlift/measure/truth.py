@@ -1,11 +1,11 @@
 """What is known exactly of the world's clips, against what the judge sees in a made one."""
 
-import functools
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from motionlift.core.lattice import Shape
@@ -14,27 +14,38 @@ from motionlift.measure.tracks import absolute_error, aligned_error, direction_c
 from motionlift.motion.file import Source
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES, RATES
-from motionlift.world.judge import Verdict, judge_video, load_judge
+from motionlift.world.judge import Judge, Verdict, judge_of, judge_video
 from motionlift.world.truth import FPS, Looks, Truth, looks_told
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, in frames; as in :mod:`motionlift.video.reading`."""
 LONGEST_JUDGED = 128
 """Longest side, in pixels, of the frames that are held for the judge of the world's clips, which looks at 64x64 (ours)."""
+MOVEMENT = ("aligned_error", "absolute_error", "direction_cosine", "seen_share")
+"""Figures of the object's track."""
 ASPECTS = ("colour", "background", "shape")
 """Figures of which :func:`looks_right` is the mean."""
 
-_judge = functools.lru_cache(maxsize=1)(load_judge)
-"""Loaded once for many videos."""
+WHOLLY_SHOWN = 0.9
+"""Share of the true object from which a frame counts (ours: of one cut off at an edge or a wall the middle is elsewhere)."""
+
+
+def frames_read(count: int, source: Source) -> Int[Tensor, " read"]:
+    """Numbers of the frames, of so many, that were read of the file; after its end its last one."""
+    return (torch.arange(source.shape.frames) * FPS / source.fps + SLACK).floor().long().clamp(max=count - 1)
 
 
 def track_as_read(track: Float[Tensor, "frames 2"], source: Source) -> Float[Tensor, "read 2"]:
     """The track in the frames that were read of the file, cropped as they were: the middle of a square."""
-    wanted = (torch.arange(source.shape.frames) * FPS / source.fps + SLACK).floor().long()
     kept = torch.tensor(
         [min(1.0, source.shape.width / source.shape.height), min(1.0, source.shape.height / source.shape.width)]
     )
-    return 0.5 + (track[wanted.clamp(max=len(track) - 1)] - 0.5) / kept
+    return 0.5 + (track[frames_read(len(track), source)] - 0.5) / kept
+
+
+def judge_for(*looks: Looks | None) -> Judge:
+    """The judge that knows what clips show: that of shapes on patterns, unless one shows a thing or a ground that has a name."""
+    return judge_of(any(each is not None and each.named for each in looks))
 
 
 def exact_figures(truth: Truth, made: Clip, wanted: Looks | None) -> dict[str, float]:
@@ -42,7 +53,8 @@ def exact_figures(truth: Truth, made: Clip, wanted: Looks | None) -> dict[str, f
 
     Args:
         truth: of the reference, whose motion is wanted; read as a transfer reads it, the middle of its frames, and from
-            its beginning at the made clip's own times, never stretched; after its end its last place is held.
+            its beginning at the made clip's own times, never stretched; after its end its last place is held. Frames in which
+            less than :data:`WHOLLY_SHOWN` of the object is seen do not count.
         made: the clip.
         wanted: what it is to show; without it the looks are not measured.
 
@@ -50,12 +62,25 @@ def exact_figures(truth: Truth, made: Clip, wanted: Looks | None) -> dict[str, f
         As :func:`verdict_figures`.
     """
     count, height, width = made.frames.shape[:3]
-    true = track_as_read(truth.track, Source("", made.fps, Shape(count, height, width)))
-    return verdict_figures(judge_video(_judge(), made.frames), true, truth.looks, wanted)
+    source = Source("", made.fps, Shape(count, height, width))
+    verdict = judge_video(judge_for(truth.looks, wanted), made.frames)
+    counted = wholly_shown(truth, source)
+    return verdict_figures(verdict, track_as_read(truth.track, source), truth.looks, wanted, counted)
+
+
+def wholly_shown(truth: Truth, source: Source) -> Bool[Tensor, " read"]:
+    """In which of the frames that were read the true object is seen, all of it or nearly."""
+    if truth.shown is None:
+        return torch.ones(source.shape.frames, dtype=torch.bool)
+    return (truth.shown >= WHOLLY_SHOWN)[frames_read(len(truth.shown), source)]
 
 
 def verdict_figures(
-    verdict: Verdict, track: Float[Tensor, "frames 2"], looks: Looks, wanted: Looks | None
+    verdict: Verdict,
+    track: Float[Tensor, "frames 2"],
+    looks: Looks,
+    wanted: Looks | None,
+    counted: Bool[Tensor, " frames"] | None = None,
 ) -> dict[str, float]:
     """What the judge saw in a made clip, beside the reference's track and looks.
 
@@ -64,6 +89,7 @@ def verdict_figures(
         track: where the object should be in each of its frames, x then y, as shares of the frame.
         looks: of the reference.
         wanted: what the clip is to show; without it the looks are not measured.
+        counted: the frames whose motion is measured; by default all. Where they are fewer than two, it is undefined.
 
     Returns:
         ``aligned_error`` and ``absolute_error`` in shares of the frame, ``direction_cosine`` (NaN where the true object
@@ -71,12 +97,17 @@ def verdict_figures(
         ``background``, 1 where right and else 0, and ``looks_leaked``, 1 where the reference's colour is on the object or its
         background's colour behind it.
     """
-    figures = {
-        "aligned_error": aligned_error(verdict.centres, track),
-        "absolute_error": absolute_error(verdict.centres, track),
-        "direction_cosine": direction_cosine(verdict.centres, track),
-        "seen_share": seen_share(verdict.centres),
-    }
+    centres = verdict.centres
+    if counted is not None:
+        centres, track = centres[counted], track[counted]
+    figures: dict[str, float] = dict.fromkeys(MOVEMENT, math.nan)
+    if len(track) > 1:
+        figures |= {
+            "aligned_error": aligned_error(centres, track),
+            "absolute_error": absolute_error(centres, track),
+            "direction_cosine": direction_cosine(centres, track),
+            "seen_share": seen_share(centres),
+        }
     if wanted is not None:
         figures |= {
             "colour": float(verdict.colour == wanted.colour),
@@ -99,7 +130,8 @@ TRUTH = Need(
 )
 CAPTION = Need(
     "a caption of the world as prompt",
-    "give the caption of what it is to show, such as 'a red star on a blue striped background' (--prompt)",
+    "give the caption of what it is to show, such as 'a red star on a blue striped background' or 'a red car on a grey road' "
+    "(--prompt)",
     lambda job: looks_told(job.prompt) is not None,
 )
 
@@ -114,6 +146,7 @@ def _measured(job: Job) -> Mapping[str, float]:
     small = made.sized(*(max(1, round(side * scale)) for side in (made.height, made.width)))
     clip = Clip.of(torch.from_numpy(np.stack(list(small))), min(max(made.fps, RATES[0]), RATES[1]))
     _tell_reading(job, len(job.truth.track))
+    _tell_hidden(job, wholly_shown(job.truth, Source("", clip.fps, Shape(*clip.frames.shape[:3]))))
     return exact_figures(job.truth, clip, looks_told(job.prompt))
 
 
@@ -127,6 +160,16 @@ def _tell_reading(job: Job, count: int) -> None:
         f"the truth tells of {count / FPS:.2f} s and is not stretched: it is read from its beginning at the times of "
         f"the generated video, which plays {made.seconds:.2f} s{held}"
     )
+
+
+def _tell_hidden(job: Job, counted: Bool[Tensor, " frames"]) -> None:
+    """In how many frames the true object is not seen as a whole, where there are any."""
+    hidden = int((~counted).sum())
+    if hidden:
+        job.tell(
+            f"the reference's object is out of sight, or partly so, in {hidden} of {len(counted)} frames, in which its motion is "
+            "not measured"
+        )
 
 
 METRIC = Metric(

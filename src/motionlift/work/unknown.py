@@ -52,11 +52,13 @@ def advice(lacking: Sequence[str], known: tuple[str, ...]) -> str:
 def nearest(word: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """The words of a vocabulary that one may have meant, nearest first; none where none is near.
 
-    They are those of the same meaning; where there are none, those that are spelt alike, or whose synonyms are.
+    They are those of the same meaning; where there are none, those that are spelt alike, or whose synonyms are. A word of the
+    world that the model lacks is spelt as it should be.
     """
     if len(word) > LONGEST:
         return ()
-    for nearness in (_same_meaning, _spelt_alike):
+    spelt_right = any(word.casefold() in words for words in SYNONYMS.values())
+    for nearness in (_same_meaning,) if spelt_right else (_same_meaning, _spelt_alike):
         near = {other: nearness(word.casefold(), other) for other in known}
         if any(near.values()):
             found = sorted((other for other in known if near[other]), key=lambda other: -near[other])

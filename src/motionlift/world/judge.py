@@ -2,9 +2,11 @@
 
 It is the yardstick for looks: trained on single-object renderings of training captions, measured on held-out ones, and
 hardened with blur, noise and colour shifts because generated frames are never as clean as rendered ones.
-``python -m lab.training.judge`` trains and measures it; with ``--measure`` it measures the weights that are there.
+``python -m lab.training.judge`` trains and measures it; with ``--measure`` it measures the weights that are there. There are two
+of the kind: one of shapes on patterns, and with ``--named`` one that also knows things and grounds that have names.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,8 +47,10 @@ MINIMUM_PIXELS = 8
 """An object covering fewer pixels of the 64x64 frame counts as unseen (ours: the world's smallest covers about 45)."""
 WEIGHTS = Path(__file__).parent / "weights" / "judge" / "judge.safetensors"
 """The weights that come with the package."""
+NAMED_WEIGHTS = WEIGHTS.with_name("named.safetensors")
+"""The same of the judge that tells :data:`NAMED_CLASSES` apart."""
 LARGEST_FILE = 4 * 2**20
-"""Weights larger than this are refused unread, bytes (ours; the shipped file has about 0.6 megabytes)."""
+"""Weights larger than this are refused unread, bytes (ours; the shipped files have about 0.6 megabytes)."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,16 @@ def load_judge(path: Path = WEIGHTS, classes: Mapping[str, tuple[str, ...]] = CL
         first_line = str(error).splitlines()[0]
         raise ModelError(f"{path} does not hold the judge's weights ({first_line}); train it again") from error
     return judge.eval()
+
+
+@functools.cache
+def judge_of(named: bool = False) -> Judge:
+    """A judge that comes with the package, loaded once in a process.
+
+    Args:
+        named: one that also knows things and grounds that have names.
+    """
+    return load_judge(NAMED_WEIGHTS, NAMED_CLASSES) if named else load_judge()
 
 
 def mask_centres(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES
 from motionlift.video.marks import TRUTH, WORLD
 from motionlift.video.writing import check_place, replacing, write_json, write_video
-from motionlift.world.named import sample_named
-from motionlift.world.scenes import BACKGROUNDS, COLOURS, PATTERNS, Scene, render, sample
+from motionlift.world.named import named_vocabulary, sample_named
+from motionlift.world.places import PLACES
+from motionlift.world.scenes import BACKGROUNDS, COLOURS, PATTERNS, Background, Scene, render, sample
 from motionlift.world.shapes import SHAPES
+from motionlift.world.things import THINGS
 
 FPS = 8.0
 """Frames a second of the world's clips, those of the models that learned from it (ours)."""
@@ -28,8 +30,21 @@ PIXELS_AT_ONCE = 2**24
 """Most pixels rendered at a time, about a gigabyte of work (ours)."""
 NOT_A_TRUTH = (OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError, AttributeError)
 """What reading a file that holds something else may raise; deep nesting is a RecursionError, so a RuntimeError."""
+NOT_OF_MOTION = ("and", "behind", "wall", "background", *COLOURS, *BACKGROUNDS, *SHAPES, *THINGS, *PATTERNS, *PLACES)
+"""Words of captions that say nothing of motion, but for a circle, which may be a shape and a way."""
+OF_MOTION = ("circle", *(word for word in named_vocabulary() if word not in NOT_OF_MOTION))
+"""Words by which captions name a motion, such as ``driving to the right``."""
+GROUNDS: Mapping[str, tuple[str, str]] = {
+    ground.phrase(): (ground.pattern, ground.colour)
+    for ground in (
+        *(Background(pattern, colour, 0.0, 1.0, 0.0) for pattern in PATTERNS for colour in BACKGROUNDS),
+        *(Background(name, colour, 0.0, 1.0, 0.0) for name, place in PLACES.items() for colour in place.tones),
+    )
+}
+"""How captions name a ground, and its pattern and colour."""
 CAPTION = re.compile(
-    f"an? ({'|'.join(COLOURS)}) ({'|'.join(SHAPES)}) on an? ({'|'.join(BACKGROUNDS)}) ({'|'.join(PATTERNS)}) background"
+    f"an? ({'|'.join(COLOURS)}) ({'|'.join([*SHAPES, *THINGS])})(?: (?:{'|'.join(OF_MOTION)}))*?(?: behind a wall)? "
+    f"({'|'.join(GROUNDS)})"
 )
 """A caption of one object, as :meth:`motionlift.world.scenes.Scene.caption` writes it."""
 
@@ -41,11 +56,16 @@ class Looks:
     colour: str
     """Colour of the object."""
     shape: str
-    """Shape of the object."""
+    """Shape of the object, or which thing it is."""
     pattern: str
-    """Pattern of the background."""
+    """Pattern of the background, or which ground it is."""
     ground: str
     """Colour of the background."""
+
+    @property
+    def named(self) -> bool:
+        """Whether it is a thing, or stands on a ground, that has a name."""
+        return self.shape in THINGS or self.pattern in PLACES
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,8 @@ class Truth:
     """Centres of its object in every frame, x then y, as shares of the frame."""
     looks: Looks
     """What it shows."""
+    shown: Float[Tensor, " frames"] | None = None
+    """Share of the object that is seen in every frame: it may leave, enter, or pass behind a wall; None where it never does."""
 
 
 def write_world(
@@ -128,8 +150,7 @@ def read_truth(path: str | Path) -> Truth:
     """What :func:`write_world` wrote beside a clip of one object.
 
     Raises:
-        InputError: there is no such file, it is something else, or it tells of two objects, which the judge cannot tell apart, or
-            of things and grounds that have names, which it does not know.
+        InputError: there is no such file, it is something else, or it tells of two objects, which the judge cannot tell apart.
     """
     file = Path(path)
     if not file.is_file():
@@ -141,13 +162,10 @@ def read_truth(path: str | Path) -> Truth:
         if len(told["objects"]) != 1:
             raise InputError(f"{path} tells of {len(told['objects'])} objects; only clips of one object can be judged")
         looks = looks_told(told["caption"])
-        if looks is None and "caption_with_motion" in told:
-            raise InputError(
-                f"{path} tells of a thing or a ground that has a name; only shapes on patterns can be judged"
-            )
         if looks is None:
             raise ValueError
-        return Truth(_track(told), looks)
+        track = _track(told)
+        return Truth(track, looks, _shown(told, len(track)))
     except NOT_A_TRUTH as error:
         raise InputError(
             f"{path} does not hold the truth of a clip; give the .json that motionlift world writes beside it"
@@ -155,12 +173,15 @@ def read_truth(path: str | Path) -> Truth:
 
 
 def looks_told(caption: str) -> Looks | None:
-    """What a caption of one object says, such as ``a red star on a blue striped background``; None for other sentences."""
+    """What a caption of one object says, such as ``a red star on a blue striped background`` or ``a red car on a grey road``.
+
+    It may name the motion: ``a red car driving to the left on a grey road``. None for other sentences.
+    """
     found = CAPTION.fullmatch(caption.strip())
     if found is None:
         return None
-    colour, shape, ground, pattern = found.groups()
-    return Looks(colour, shape, pattern, ground)
+    colour, shape, ground = found.groups()
+    return Looks(colour, shape, *GROUNDS[ground])
 
 
 def _track(told: Any) -> Float[Tensor, "frames 2"]:
@@ -175,3 +196,18 @@ def _track(told: Any) -> Float[Tensor, "frames 2"]:
     if not fits or not bool(track.isfinite().all()):
         raise ValueError("no track")
     return track
+
+
+def _shown(told: Any, frames: int) -> Float[Tensor, " frames"] | None:
+    """Share of the only object that is seen in every frame; none where the file does not say, as of objects that always are.
+
+    Raises:
+        ValueError: it is none; other errors of :data:`NOT_A_TRUTH` where the file holds something else.
+    """
+    (item,) = told["objects"]
+    if "shown" not in item:
+        return None
+    shares = torch.tensor(item["shown"], dtype=torch.float32)
+    if shares.shape != (frames,) or not bool(((shares >= 0) & (shares <= 1)).all()):
+        raise ValueError("no shares")
+    return shares

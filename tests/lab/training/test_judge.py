@@ -8,11 +8,11 @@ import torch
 
 from lab.training import judge as judging
 from lab.training.judge import draw_batch, judge_loss
-from lab.training.worlds import NAMED_WORLD
+from lab.training.worlds import NAMED_WORLD, SHAPES_WORLD
 from motionlift.errors import ModelError, OutputError
 from motionlift.loops.checkpoint import load_checkpoint, save_checkpoint
 from motionlift.world import scenes
-from motionlift.world.judge import CLASSES, NAMED_CLASSES, Judge, load_judge
+from motionlift.world.judge import CLASSES, NAMED_CLASSES, Judge, judge_of, load_judge
 from motionlift.world.shapes import SHAPES
 
 
@@ -21,9 +21,11 @@ def judge() -> Judge:
     return load_judge()
 
 
-def test_the_shipped_judge_is_right_on_held_out_captions(judge: Judge):
+@pytest.mark.parametrize("named", [False, True])
+def test_the_shipped_judges_are_right_on_held_out_captions(named: bool):
     # Bounds below the figures of `python -m lab.training.judge --measure`, for a small sample; fresh scenes.
-    measured = judging.measure(judge, 200, single=True, seed=5)
+    judge, world = judge_of(named), NAMED_WORLD if named else SHAPES_WORLD
+    measured = judging.measure(judge, 50 if named else 200, single=True, seed=5, world=world)
     for name in CLASSES:
         assert getattr(measured, name) >= 0.97, name
     assert measured.centre_error < 0.01
