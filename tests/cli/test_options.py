@@ -15,7 +15,7 @@ from motionlift.methods import methods
         ({"subject": ["star"]}, "--subject is of no use to smm; methods that take it: motionflow"),
         ({"target": ["star"]}, "--target is of no use to smm; methods that take it: motionflow"),
         ({"read": "flow"}, "--read is of no use to smm; methods that take it: ditflow, flowmotion"),
-        ({"strength": "1"}, "--strength is of no use to smm; methods that take it: motionmatcher, vmc"),
+        ({"strength": "1"}, "--strength is of no use to smm; methods that take it: motiondirector, motionmatcher, vmc"),
     ],
 )
 def test_an_option_that_a_method_has_no_use_for_is_named_as_it_was_typed(options: dict, words: str):
@@ -42,7 +42,8 @@ def test_a_value_that_is_not_allowed_names_its_option_or_in_python_its_setting()
 def test_runs_and_mixtures_are_of_what_tunes(tmp_path):
     for option, given in (("--run", (tmp_path, None)), ("--previews", (None, 1))):
         with pytest.raises(
-            SettingError, match=f"^{option} is of no use to none; methods that take it: motionmatcher, vmc"
+            SettingError,
+            match=f"^{option} is of no use to none; methods that take it: motiondirector, motionmatcher, vmc",
         ):
             check_run("none", *given)
     with pytest.raises(SettingError, match=r"^--mix is of no use to ditflow"):

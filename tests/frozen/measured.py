@@ -26,6 +26,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "moft": {"channel_share": 0.2},
     "vmc": {**SOURCE, "tuning_steps": 2, "tuning_lr": 0.001, "reduced": False},
     "motionmatcher": {**SOURCE, "tuning_steps": 2, "tuning_lr": 0.001},
+    "motiondirector": {**SOURCE, "tuning_steps": 2, "tuning_lr": 0.001},
 }
 """What a method needs beside its defaults."""
 GUIDED = {"share": 0.5, "inner": 2}
@@ -65,7 +66,7 @@ def _kept(latents: list[torch.Tensor]) -> Any:
 def measured_transfer(twin: str, method: str) -> dict[str, list[float]]:
     """Losses and latents of one method on one twin."""
     model = motionlift.load(EVERY_TWIN[twin](), "cpu")
-    guided = {} if method in ("none", "inverted", "vmc", "motionmatcher") else GUIDED
+    guided = {} if method in ("none", "inverted", "vmc", "motionmatcher", "motiondirector") else GUIDED
     settings = {"steps": 4, **guided, **SETTINGS.get(method, {})}
     frames = 16 if twin == "cogvideox-1.5" else 8
     seen: list[torch.Tensor] = []

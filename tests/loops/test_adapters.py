@@ -227,7 +227,7 @@ def test_off_is_the_network_alone_while_tuning(plan: Plan):
     adapter = perturbed(Tunable(network, plan, 0), 0.1)
     with adapter.attached():
         changed = network(GIVEN).detach()
-        with adapter.off():
+        with adapter.only(()):
             assert torch.equal(network(GIVEN), before)
         assert torch.equal(network(GIVEN).detach(), changed) and not torch.equal(changed, before)
     assert all(parameter.requires_grad for parameter in adapter.parameters.values())
@@ -300,7 +300,7 @@ def test_used_at_once_gives_the_same_gradient_even_where_activations_are_recompu
             middle = checkpoint(network, GIVEN, use_reentrant=False) if at_once else network(GIVEN)
 
             def distance(given: torch.Tensor, adapter=adapter) -> torch.Tensor:
-                with adapter.off():
+                with adapter.only(()):
                     return network(given[:, :4]).square().sum()
 
             loss = used_at_once(distance, middle) if at_once else distance(middle)

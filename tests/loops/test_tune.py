@@ -13,7 +13,7 @@ import torch
 
 from motionlift.core.method import Draw, Reference, Tuner
 from motionlift.errors import DivergenceError, MotionError, OutputError, SettingError
-from motionlift.loops import run_folder, sample, tune
+from motionlift.loops import run_folder, sample, tune, tuning
 from motionlift.loops.adapters import Addition, Tunable, fitted
 from motionlift.methods import method as method_named
 from motionlift.methods import methods
@@ -44,7 +44,8 @@ def job(
         own.settings(model), **{"source_prompt": PROMPT, "tuning_steps": 6, "tuning_lr": 0.01, **changes}
     )
     condition = model.text.encode(PROMPT)
-    return tune.Tuning(model, own, settings, adapter, given.latents, condition, given.shape, folder)
+    stills = tuning.stills_of(model, given, PROMPT)
+    return tune.Tuning(model, own, settings, adapter, given.latents, condition, given.shape, folder, stills)
 
 
 def tunable(model: Any, method: str = "vmc", **changes: Any) -> Tunable:

@@ -20,11 +20,11 @@ def model(request: pytest.FixtureRequest) -> Any:
     return twin() if request.param == "cogvideox" else unet_twin()
 
 
-def draw(model: Any, timestep: int, unadapted: Any) -> Draw:
+def draw(model: Any, timestep: int, only: Any) -> Draw:
     given = reference(model)
     noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(0))
     condition = model.text.encode("a red star")
-    return Draw(given.latents, noise, timestep, model.schedule(20), condition, given.shape, unadapted)
+    return Draw(given.latents, noise, timestep, model.schedule(20), condition, given.shape, only)
 
 
 def test_published_settings_and_places():
@@ -80,7 +80,7 @@ def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytes
     settings = replace(METHOD.settings(model), steps=20)
     adapter = Tunable(model.network, METHOD.plan(model, settings), 0)
     with adapter.attached():
-        given = draw(model, 700, adapter.off)
+        given = draw(model, 700, adapter.only)
         signal, spread = given.level.signal, given.level.noise
         noised = signal * given.latents + spread * given.noise
         velocity = signal * given.noise - spread * given.latents
@@ -108,7 +108,7 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool):
         for parameter in adapter.parameters.values():
             parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
     with model.turn(), adapter.attached():
-        given = draw(model, 700, adapter.off)
+        given = draw(model, 700, adapter.only)
         parameters = list(adapter.parameters.values())
         loss = METHOD.loss(given, model, settings)
         assert all(parameter.requires_grad for parameter in parameters)
@@ -139,9 +139,9 @@ def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any
     with model.turn(), adapter.attached():
 
         @contextmanager
-        def watched():
+        def watched(on: Any, fixed: Any = ()):
             seen.append(True)
-            with adapter.off():
+            with adapter.only(on, fixed):
                 yield
 
         ran: list[int] = []

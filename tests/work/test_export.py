@@ -88,7 +88,7 @@ def test_a_motion_that_was_tuned_on_two_networks_is_mixed_and_exported(tmp_path:
     model = TRANSFORMERS["wan-2.2"].model()
     lifted = {
         name: motionlift.lift(a_clip(), model, name, settings={**TUNED, "tuning_steps": 6}, cached=False)
-        for name in ("vmc", "motionmatcher")
+        for name in ("vmc", "motionmatcher", "motiondirector")
     }
     alone = motionlift.cast(lifted["vmc"], PROMPT, model)
     mixed = motionlift.cast(lifted["vmc"], PROMPT, model, mixed=[(lifted["motionmatcher"], 0.5)])
@@ -98,7 +98,8 @@ def test_a_motion_that_was_tuned_on_two_networks_is_mixed_and_exported(tmp_path:
         written = motionlift.export_adapter(motion, tmp_path / f"{name}.safetensors", "comfyui")
         ends[name] = [path.stem.removeprefix(name) for path in written.paths]
         assert all(not comfyui.loaded("wan", 3, load_file(path))[1] for path in written.paths)
-    assert ends == {"vmc": ["_high_noise", "_low_noise"], "motionmatcher": ["_high_noise"]}, (
+    both = ["_high_noise", "_low_noise"]
+    assert ends == {"vmc": both, "motionmatcher": ["_high_noise"], "motiondirector": both}, (
         "MotionMatcher tunes the noisier half, which the first network serves"
     )
 

@@ -1,10 +1,10 @@
 """What a method is to the rest of the library, and what it is given."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -123,6 +123,32 @@ class Plan:
     """Rank of the factors that are added to every layer's weights; none where the weights themselves are tuned."""
     dropout: float = 0.0
     """Share of the factors' inputs that is dropped in tuning."""
+    looks: Sequence[str] = ()
+    """Names of linear layers that have factors of their own for looks, of the same rank: they are tuned too, are no part of the
+    motion, and are on only where a loss switches them on. A layer may have both kinds."""
+
+
+MOTION, LOOKS = "motion", "looks"
+"""What of an adapter a loss may switch: the factors or weights of :attr:`Plan.layers`, and the factors of :attr:`Plan.looks`."""
+
+
+@runtime_checkable
+class Switching(Protocol):
+    """A switch for what is tuned."""
+
+    def __call__(self, on: Collection[str], /, fixed: Collection[str] = ()) -> AbstractContextManager[Any]:
+        """Until left, have on what is named and nothing else; what of it is fixed gets no gradient."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stills:
+    """The frames of a reference, each by itself: held for as few frames as the model takes, one where it takes pictures."""
+
+    latents: Float[Tensor, "frames c held h w"]
+    """Latents of each."""
+    condition: Condition
+    """The prompt of tuning, encoded for a video so short."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +167,19 @@ class Draw:
     """What the reference shows, encoded."""
     shape: Shape
     """Size of the reference at the model."""
-    unadapted: Callable[[], AbstractContextManager[None]]
-    """Switches what is tuned off until left; a graph made within must be used up within."""
+    only: Switching
+    """Switches what is tuned, by :data:`MOTION` and :data:`LOOKS`, until left; a graph made within must be used up within."""
+    stills: Stills | None = None
+    """The reference's frames, where the plan has factors for looks."""
 
     @property
     def level(self) -> Level:
         """The level."""
         return self.schedule.trained[self.index]
+
+    def unadapted(self) -> AbstractContextManager[Any]:
+        """Switches what is tuned off until left; a graph made within must be used up within."""
+        return self.only(())
 
 
 class Method(ABC, Generic[AnySettings]):
@@ -302,6 +334,14 @@ class Tuner(Method[TunedSettings]):
     @abstractmethod
     def loss(self, draw: Draw, model: Model, settings: TunedSettings) -> Float[Tensor, ""]:
         """How far the network is from the reference's motion."""
+
+    def losses(self, draw: Draw, model: Model, settings: TunedSettings) -> Generator[Float[Tensor, ""], None, None]:
+        """What a draw is tuned by: the loss alone, or others beside it.
+
+        The gradient of each is taken before the next is asked for, so that what is switched around a ``yield`` is so in its
+        backward pass too.
+        """
+        yield self.loss(draw, model, settings)
 
 
 def sampling(model: Model) -> dict[str, Any]:

@@ -120,6 +120,11 @@ class Text(Protocol):
 class Codec(Protocol):
     """A model's autoencoder, and the sizes that it allows."""
 
+    @property
+    def fewest(self) -> int:
+        """Fewest frames that autoencoder and network take: of a still, which is shorter than the videos that are made."""
+        ...
+
     def encode(self, pixels: Pixels) -> Latents:
         """Latents of a video."""
         ...
@@ -197,7 +202,9 @@ class Model(Protocol):
 
         Args:
             kind: ``temporal`` or ``spatial``, queries, keys and values of that attention, or of the joint one where it is a
-                slice of it; ``linear``, every linear layer of the transformers.
+                slice of it; ``temporal_blocks`` or ``spatial_blocks``, every linear layer of that attention and of the
+                feed-forward network behind it, of joint attention the same for both; ``linear``, every linear layer of the
+                transformers.
 
         Raises:
             SettingError: the network has no such attention apart.

@@ -3,7 +3,7 @@
 What an adapter is, :mod:`motionlift.motion.adapter` says.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +15,15 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from motionlift.core.method import Plan
+from motionlift.core.method import LOOKS, MOTION, Plan
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level
 from motionlift.core.tensors import Tensors
 from motionlift.errors import ModelError, MotionError
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, check_adapter, with_end
+
+_LOOKS_HEAD = f"{LOOKS}:"
+"""How the names of what is tuned to looks begin, among the parameters of a tuning run."""
 
 
 @runtime_checkable
@@ -53,7 +56,8 @@ class Tunable:
         """What the optimiser changes, in single precision, by name."""
         self._linear = {name: _linear(network, name) for name in plan.layers}
         self._factored: dict[str, Any] = {}
-        self._on = True
+        self.switched_on: Collection[str] = (MOTION,)
+        """What of it is on where it is on the network."""
         if plan.rank is None:
             for name, layer in self._linear.items():
                 own = layer.weight.detach().to(device, torch.float32, copy=True)
@@ -64,13 +68,18 @@ class Tunable:
     def _make_factors(self, plan: Plan, rank: int, seed: int, device: torch.device | None) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            _inject(self._network, "tuned", plan.layers, rank, plan.dropout)
+            for kind, layers in ((MOTION, plan.layers), (LOOKS, plan.looks)):
+                if layers:
+                    _inject(self._network, kind, layers, rank, plan.dropout)
         self._factored = _ejected(self._network)
         for name, layer in self._factored.items():
             layer.lora_dropout.train()
-            for end, factors in ((DOWN, layer.lora_A), (UP, layer.lora_B)):
-                factors["tuned"].to(device, torch.float32)
-                self.parameters[name + end] = factors["tuned"].weight
+            for kind, head in ((MOTION, ""), (LOOKS, _LOOKS_HEAD)):
+                for end, factors in ((DOWN, layer.lora_A), (UP, layer.lora_B)):
+                    if kind in factors:
+                        factors[kind].to(device, torch.float32)
+                        self.parameters[head + name + end] = factors[kind].weight
+        self._switch(self.switched_on)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -86,7 +95,7 @@ class Tunable:
 
     def _forward(self, layer: nn.Linear, own: nn.Parameter, input: Tensor) -> Tensor:
         """A layer's output by its tuned weights, which are kept in single precision whatever its own are."""
-        weight = own.to(layer.weight.dtype) if self._on else layer.weight
+        weight = own.to(layer.weight.dtype) if MOTION in self.switched_on else layer.weight
         return functional.linear(input, weight, layer.bias)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -107,9 +116,13 @@ class Tunable:
             parameter.data.copy_(state_dict[name])
 
     def tensors(self) -> dict[str, Tensor]:
-        """The adapter as it is now."""
+        """The adapter as it is now, without what was tuned to looks."""
         if self._factored:
-            return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+            return {
+                name: parameter.detach().clone()
+                for name, parameter in self.parameters.items()
+                if not name.startswith(_LOOKS_HEAD)
+            }
         return {
             name + DIFFERENCE: own.detach() - self._linear[name].weight.detach().to(own)
             for name in self._linear
@@ -117,18 +130,29 @@ class Tunable:
         }
 
     @contextmanager
-    def off(self) -> Iterator[None]:
-        """Switch what is tuned off, where it is on the network."""
-        self._switch(False)
+    def only(self, on: Collection[str], /, fixed: Collection[str] = ()) -> Iterator[None]:
+        """Switch what is tuned, where it is on the network: for motion, for looks, both or neither.
+
+        Args:
+            on: what is on until left, by :data:`motionlift.core.method.MOTION` and ``LOOKS``; motion alone by default.
+            fixed: what of it gets no gradient.
+        """
+        self._switch(on, fixed)
         try:
             yield
         finally:
-            self._switch(True)
+            self._switch((MOTION,))
 
-    def _switch(self, on: bool) -> None:
-        self._on = on
+    def _switch(self, on: Collection[str], fixed: Collection[str] = ()) -> None:
+        self.switched_on = on
         for layer in self._factored.values():
-            layer.enable_adapters(on)
+            own = [kind for kind in on if kind in layer.lora_A]
+            layer.enable_adapters(bool(own))
+            if own:
+                layer.set_adapter(own)
+            for kind in own:
+                for factors in (layer.lora_A, layer.lora_B):
+                    factors[kind].requires_grad_(kind not in fixed)
 
     @contextmanager
     def sampled(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from torch import Tensor
 from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Draw, Tuner
+from motionlift.core.method import Draw, Stills, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.schedule import Schedule
@@ -63,6 +64,8 @@ class Tuning:
     """Size of the reference at the model."""
     folder: RunFolder | None = None
     """Where checkpoints and losses are kept."""
+    stills: Stills | None = None
+    """The reference's frames, where looks are tuned apart."""
 
 
 def precision_of(settings: Tuned, model: Model) -> str:
@@ -193,14 +196,24 @@ def _gradients(job: Tuning, accelerator: Accelerator, schedule: Schedule, index:
             number = part * accelerator.num_processes + accelerator.process_index
             torch.manual_seed(_seed(job.settings.tuning_seed, index, number))
             draw = _draw(job, schedule)
-            with job.model.turn(), job.adapter.attached():
-                with accelerator.autocast():
-                    loss = job.method.loss(draw, job.model, job.settings)
-                total += loss.detach() / job.settings.accumulation
-                _check_finite(float(_mean(accelerator, total)), index)
-                accelerator.backward(loss)
-            job.model.passes.backward += 1
+            losses = job.method.losses(draw, job.model, job.settings)
+            with job.model.turn(), job.adapter.attached(), closing(losses):
+                for loss in _under(accelerator, losses):
+                    total += loss.detach() / job.settings.accumulation
+                    accelerator.backward(loss)
+                    job.model.passes.backward += 1
+            _check_finite(float(_mean(accelerator, total)), index)
     return float(_mean(accelerator, total))
+
+
+def _under(accelerator: Accelerator, losses: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Losses, each computed in the run's precision, which what is done with it is not."""
+    while True:
+        with accelerator.autocast():
+            loss = next(losses, None)
+        if loss is None:
+            return
+        yield loss
 
 
 def _apply(job: Tuning, accelerator: Accelerator, optimizer: AcceleratedOptimizer, index: int) -> None:
@@ -222,12 +235,15 @@ def _mean(accelerator: Accelerator, tensor: Tensor) -> Tensor:
 
 
 def _average(accelerator: Accelerator, parameters: Sequence[Tensor]) -> None:
-    """Average gradients over the processes; no wrapper does it, since a step runs the network more than once, and in part."""
+    """Average gradients over the processes; no wrapper does it, since a step runs the network more than once, and in part.
+
+    A draw may leave some out in one process and not in another: such gradients are zero there, so that all wait for the same ones.
+    """
     if accelerator.num_processes == 1:
         return
     for parameter in parameters:
-        if parameter.grad is not None:
-            parameter.grad = _mean(accelerator, parameter.grad)
+        own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        parameter.grad = _mean(accelerator, own)
 
 
 def _check_finite(value: float, index: int) -> None:
@@ -248,4 +264,5 @@ def _draw(job: Tuning, schedule: Schedule) -> Draw:
     noise = torch.randn(job.latents.shape)
     count = len(schedule.trained)
     index = int(torch.randint(job.settings.lowest(count), count, ()))
-    return Draw(job.latents, noise.to(job.latents), index, schedule, job.condition, job.shape, job.adapter.off)
+    only, stills = job.adapter.only, job.stills
+    return Draw(job.latents, noise.to(job.latents), index, schedule, job.condition, job.shape, only, stills)

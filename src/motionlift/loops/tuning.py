@@ -2,15 +2,16 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
-from motionlift.core.method import Reference, Tuner
+from motionlift.core.method import Reference, Stills, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level
@@ -46,10 +47,12 @@ def tuned(
     Raises:
         MotionliftError: as :func:`motionlift.loops.tune.tune` says.
     """
-    condition = model.text.encode(method.caption(settings), reference.shape)
+    caption, plan = method.caption(settings), method.plan(model, settings)
+    condition = model.text.encode(caption, reference.shape)
     with model.turn():
-        adapter = Tunable(model.network, method.plan(model, settings), settings.tuning_seed, model.about.device)
-    job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder)
+        adapter = Tunable(model.network, plan, settings.tuning_seed, model.about.device)
+    stills = stills_of(model, reference, caption) if plan.looks else None
+    job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder, stills)
 
     def previewed(done: int, resumed: bool) -> Iterator[Step]:
         if folder is None or not is_first_process() or not _is_due(done, settings.tuning_steps, previews):
@@ -61,6 +64,13 @@ def tuned(
     with closing(tune(job, previewed)) as steps:  # so that its checkpoint is written before anything else is put away
         yield from steps
     return {names.adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.tensors().items()}
+
+
+def stills_of(model: Model, reference: Reference, caption: str) -> Stills:
+    """The reference's frames, each by itself, with the prompt of tuning."""
+    held = model.codec.fewest
+    frames = [model.codec.encode(frame.expand(held, -1, -1, -1)) for frame in reference.pixels.split(1)]
+    return Stills(torch.cat(frames), model.text.encode(caption, replace(reference.shape, frames=held)))
 
 
 def _is_due(done: int, total: int, previews: int) -> bool:

@@ -52,6 +52,11 @@ class Autoencoder(ABC):
     def _saving(self) -> dict[str, bool]:
         """Switches of the autoencoder, as they are while it works."""
 
+    @property
+    @abstractmethod
+    def fewest(self) -> int:
+        """Fewest frames that autoencoder and network take."""
+
     @abstractmethod
     def encode(self, pixels: Pixels) -> Latents:
         """Mean latents, scaled."""
@@ -106,6 +111,11 @@ class VideoAutoencoder(Autoencoder):
     """Frames that one latent frame stands for."""
     patch: int = 1
     """Latent frames that one lattice frame stands for."""
+
+    @property
+    def fewest(self) -> int:
+        """Those of one lattice frame."""
+        return self.pixel_frames(self.patch)
 
     @property
     def _saving(self) -> dict[str, bool]:
@@ -227,6 +237,11 @@ class FrameAutoencoder(Autoencoder):
 
     most: int | None = None
     """The longest video that the network can make, where it is bounded."""
+
+    @property
+    def fewest(self) -> int:
+        """A picture."""
+        return 1
 
     @property
     def _saving(self) -> dict[str, bool]:

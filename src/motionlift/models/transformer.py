@@ -311,7 +311,7 @@ class Transformer(PipelineModel):
         """Names of linear layers: queries, keys and values of the attention over the video, or all of attentions and MLP.
 
         Raises:
-            SettingError: spatial attention is asked for.
+            SettingError: queries, keys and values of spatial attention are asked for.
         """
         if kind == "spatial":
             raise SettingError(
@@ -452,9 +452,12 @@ class Transformer(PipelineModel):
 def _patterns(row: Row) -> dict[str, re.Pattern[str]]:
     """Names of linear layers by their kinds."""
     lists = "|".join(row.blocks)
+    blocks = re.compile(rf"^({lists})\.\d+\.({'|'.join((row.attention, *row.feed_forward))})(\.|$)")
     tuned = "|".join(name for name in (row.attention, row.cross, *row.feed_forward) if name)
     return {
         "temporal": re.compile(rf"^({lists})\.\d+\.{row.attention}\.to_(q|k|v|query|key|value)$"),
+        "temporal_blocks": blocks,
+        "spatial_blocks": blocks,
         "linear": re.compile(rf"^({lists})\.\d+\.({tuned})(\.|$)"),
     }
 

@@ -77,7 +77,7 @@ def exported(
     adapter = motion.adapter()
     if not adapter:
         raise MotionError(
-            f"a motion of {motion.method} holds no adapter; lift one with a method that tunes: vmc, motionmatcher"
+            f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
         )
     check_adapter({name: tuple(tensor.shape) for name, tensor in adapter.items()})
     for name, tensor in adapter.items():

@@ -55,9 +55,10 @@ def test_a_picture_model_s_adapter_changes_its_text_encoder_too(tmp_path: Path):
     torch.testing.assert_close(own[name], before[name] + 0.5 * RANK)
 
 
-def test_what_was_tuned_is_exported(tmp_path: Path):
+@pytest.mark.parametrize("method", ["motionmatcher", "motiondirector"])
+def test_what_was_tuned_is_exported(tmp_path: Path, method: str):
     settings = {**TUNED, "tuning_steps": 2}
-    motion = motionlift.lift(a_clip(), model_of(), "motionmatcher", frames=4, settings=settings, cached=False)
+    motion = motionlift.lift(a_clip(), model_of(), method, frames=4, settings=settings, cached=False)
     (path,) = motionlift.export_adapter(motion, tmp_path / "adapter.safetensors").paths
     animatediff().load_lora_weights(str(path))
     assert all(name.startswith("unet.") for name in load_file(path))

@@ -35,6 +35,8 @@ class AnimateDiff(FramewiseUNet):
     linear: Mapping[str, re.Pattern[str]] = {
         "temporal": re.compile(r"\bmotion_modules\b.*\.attn[12]\.to_[qkv]$"),
         "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
+        "temporal_blocks": re.compile(r"\bmotion_modules\b.*\.(attn[12]|ff)\."),
+        "spatial_blocks": re.compile(r"\battentions\b.*\.(attn1|ff)\."),
         "linear": re.compile(r"\battentions\b|\bmotion_modules\b.*\btransformer_blocks\b"),
     }
     """Both attentions of a motion module are over frames. Its layers before and behind its blocks are called in a way that no

@@ -60,6 +60,8 @@ class UNet3D(FramewiseUNet):
     linear: Mapping[str, re.Pattern[str]] = {
         "temporal": re.compile(r"(temp_attentions|transformer_in)\b.*\.attn[12]\.to_[qkv]$"),
         "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
+        "temporal_blocks": re.compile(r"\b(temp_attentions|transformer_in)\b.*\.(attn[12]|ff)\."),
+        "spatial_blocks": re.compile(r"\battentions\b.*\.(attn1|ff)\."),
         "linear": re.compile(r"\b(temp_)?attentions\b|\btransformer_in\b"),
     }
     """Both attentions of a temporal transformer are over frames."""

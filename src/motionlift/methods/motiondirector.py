@@ -1,0 +1,151 @@
+"""MotionDirector (Zhao et al., 2310.08465): low-rank factors for looks and others for motion, of which the second alone are kept.
+
+The factors for looks lie on attention within frames and are tuned on single frames of the reference. Those for motion lie on
+attention over time and are tuned on the whole of it while the first are on and fixed, so that looks are explained already and only
+motion is left to learn. Their loss is the network's own, and once more with a frame of the clip taken away from all of them, which
+takes away what the frames share. Videos are made with the factors for motion alone.
+
+On a transformer over whole videos one attention does both. There two sets of factors lie on the same layers and only what they are
+tuned to tells them apart: stills, or the video beside them (ours; the paper knows networks with layers of each kind). A frame is
+shown by itself as the model's autoencoder makes it: held for the fewest frames that it takes, one where it takes pictures.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from jaxtyping import Float
+from torch import Tensor
+
+from motionlift.core.method import LOOKS, MOTION, Draw, Plan, Tuner
+from motionlift.core.method_settings import Tuned
+from motionlift.core.model import Model
+from motionlift.core.settings import setting
+from motionlift.core.tensors import Latents
+from motionlift.motion.names import ADAPTER
+
+
+@dataclass(frozen=True)
+class MotionDirectorSettings(Tuned):
+    """Settings of MotionDirector; those that it names itself are the released program's for one video of 16 frames."""
+
+    steps: int = setting(30, low=1, high=1000, when="lift", help="Denoising steps.")
+    """Denoising steps (released), those of the inversion too (there the program takes 50; ours walks the levels of sampling)."""
+    cfg: float = setting(
+        12.0, low=0, high=100, when="cast", help="Guidance scale: how strongly the prompt is followed."
+    )
+    """Weight of the prompt against the empty prompt (released)."""
+    inversion: bool = setting(True, when="lift", help="Find the noise that the reference came from.")
+    """Invert the reference, with the empty prompt (released, for one video)."""
+    beta: float = setting(
+        0.5, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
+    )
+    """Share of the inverted noise in the starting noise (released: 0.5, for zooms 0.3, for several videos of one motion 0)."""
+    tuning_steps: int = setting(150, low=1, high=1_000_000, when="lift", help="Optimiser steps of tuning.")
+    """Optimiser steps (released: 150; of several videos 300 to 500)."""
+    tuning_lr: float = setting(5e-4, low=0, high=10, when="lift", help="Learning rate of tuning.")
+    """Learning rate of AdamW, of both sets of factors (released)."""
+    clip: float = setting(0.0, low=0, high=1e6, when="lift", help="Largest norm of a gradient; 0 for any.")
+    """Norm to which all gradients together are clipped: none (released)."""
+    rank: int = setting(32, low=1, high=1024, when="lift", help="Rank of the factors that are tuned.")
+    """Rank of the factors (released)."""
+    dropout: float = setting(
+        0.1, low=0, high=0.99, when="lift", help="Share of the inputs of the factors that is dropped in tuning."
+    )
+    """Share of the factors' inputs that is dropped in tuning (released, which drops their outputs)."""
+    debias: float = setting(
+        1.0, low=0, high=100, when="lift", help="How much of one frame's noise is taken away from all frames'."
+    )
+    """Strength of the debiased loss, the paper's beta: how much of an anchor frame's noise is taken away (released: 1)."""
+    without_looks: float = setting(
+        0.2, low=0, high=1, when="lift", help="Share of the draws in which looks are neither tuned nor on."
+    )
+    """Share of the draws in which the factors for looks are neither tuned nor on, as they will not be when casting (released)."""
+
+    @property
+    def inversion_prompt(self) -> str:
+        """The empty prompt (released)."""
+        return ""
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "zeroscope": {"cfg": 12.0},
+    "tiny-unet": {"tuning_steps": 50, "tuning_lr": 3e-3},
+    "tiny-dit": {"tuning_steps": 50, "tuning_lr": 5e-3},
+}
+"""Defaults per model: the program's own (released), and ours for the bundled ones, the fewer and longer steps that MotionMatcher
+takes there."""
+
+
+def debiased(
+    noise: Float[Tensor, "batch channels frames height width"], anchor: int, strength: float
+) -> Float[Tensor, "batch channels frames height width"]:
+    """``sqrt(s^2 + 1) eps - s eps_anchor``: noise without what its frames share with one of them, the same for a whole clip.
+
+    Args:
+        noise: predicted, or true.
+        anchor: number of the frame that is taken away.
+        strength: how much of it; the paper's beta.
+    """
+    return (strength**2 + 1) ** 0.5 * noise - strength * noise[:, :, anchor : anchor + 1]
+
+
+def motion_loss(predicted: Latents, true: Latents, anchor: int, strength: float) -> Float[Tensor, ""]:
+    """Mean squared error of what the network predicts, and of the same without an anchor frame; the sum of both (paper)."""
+    apart = functional.mse_loss(debiased(predicted, anchor, strength), debiased(true, anchor, strength))
+    return functional.mse_loss(predicted, true) + apart
+
+
+class MotionDirector(Tuner[MotionDirectorSettings]):
+    """The :class:`motionlift.core.method.Tuner` of MotionDirector."""
+
+    name = "motiondirector"
+    summary = "tune low-rank factors to motion beside others that take the looks (inverts the reference)"
+    Settings = MotionDirectorSettings
+    presets = PRESETS
+    holds = (ADAPTER,)
+
+    def plan(self, model: Model, settings: MotionDirectorSettings) -> Plan:
+        """Factors on attention and feed-forward layers over time for motion, and on those within frames for looks (released)."""
+        motion, looks = model.linear_layers("temporal_blocks"), model.linear_layers("spatial_blocks")
+        return Plan(motion, settings.rank, settings.dropout, looks)
+
+    def losses(
+        self, draw: Draw, model: Model, settings: MotionDirectorSettings
+    ) -> Generator[Float[Tensor, ""], None, None]:
+        """The loss of looks on one frame, then that of motion on all, with the looks as they were before either step."""
+        if float(torch.rand(())) < settings.without_looks:
+            yield self.loss(draw, model, settings)
+            return
+        with draw.only((LOOKS,)):
+            yield self.loss_of_looks(draw, model)
+        with draw.only((MOTION, LOOKS), fixed=(LOOKS,)):
+            yield self.loss(draw, model, settings)
+
+    def loss(self, draw: Draw, model: Model, settings: MotionDirectorSettings) -> Float[Tensor, ""]:
+        """:func:`motion_loss` of the network's own output, noise, velocity or flow (released, of the first two)."""
+        schedule = draw.schedule
+        noised = schedule.noised(draw.latents, draw.noise, draw.level)
+        output = model.predict(noised, draw.level, draw.condition)
+        true = schedule.output(draw.latents, draw.noise, draw.level)
+        return motion_loss(output, true, _any_of(true.shape[2]), settings.debias)
+
+    @staticmethod
+    def loss_of_looks(draw: Draw, model: Model) -> Float[Tensor, ""]:
+        """Mean squared error of what the network predicts of one frame by itself, at the same level (released)."""
+        assert draw.stills is not None, "the plan has factors for looks"
+        clean = draw.stills.latents[_any_of(len(draw.stills.latents))][None]
+        noise = torch.randn(clean.shape).to(clean)
+        noised = draw.schedule.noised(clean, noise, draw.level)
+        output = model.predict(noised, draw.level, draw.stills.condition)
+        return functional.mse_loss(output, draw.schedule.output(clean, noise, draw.level))
+
+
+def _any_of(count: int) -> int:
+    """A number below a count, by PyTorch's own generator."""
+    return int(torch.randint(count, ()))
+
+
+METHOD = MotionDirector()
