@@ -59,6 +59,7 @@ def test_presets_that_there_are():
     assert {name: tuple(found.published) for name, found in methods().items()} == {
         **dict.fromkeys(("ditflow", "smm", "moft", "none", "injection", "vmc", "motionmatcher"), ("paper", "released")),
         **dict.fromkeys(("motionflow", "flowmotion"), ("paper",)),
+        "motiondirector": ("released",),
         "inverted": (),
     }
 
@@ -105,6 +106,13 @@ def test_vmc_in_the_paper_and_as_released():
     tuning = {"tuning_steps": 400, "tuning_lr": 1e-4, "weight_decay": 0.01, "clip": 1.0, "accumulation": 1}
     held("vmc", "released", unet_twin("tiny-unet"), **tuning, form="released", clean_share=0.0, beta=1.0, cfg=4.0)
     held("vmc", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=9.0, inverted_with="empty")
+
+
+def test_motiondirector_as_released():
+    factors = {"rank": 32, "dropout": 0.1, "debias": 1.0, "without_looks": 0.2}
+    tuning = {"tuning_steps": 150, "tuning_lr": 5e-4, "weight_decay": 0.01, "clip": 0.0, "clean_share": 0.0}
+    held("motiondirector", "released", unet_twin("tiny-unet"), **factors, **tuning, beta=0.5, inversion=True, cfg=4.0)
+    held("motiondirector", "released", unet_twin("zeroscope_v2_576w"), **factors, **tuning, steps=30, cfg=12.0)
 
 
 def test_motionmatcher_as_released():

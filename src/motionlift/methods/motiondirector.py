@@ -22,6 +22,7 @@ from torch import Tensor
 from motionlift.core.method import LOOKS, MOTION, Draw, Plan, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
+from motionlift.core.presets import Preset, said
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Latents
 from motionlift.motion.names import ADAPTER
@@ -78,6 +79,44 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Defaults per model: the program's own (released), and ours for the bundled ones, the fewer and longer steps that MotionMatcher
 takes there."""
 
+PUBLISHED: Mapping[str, Preset] = {
+    "released": Preset(
+        {
+            **said(
+                "released, configs/config_single_video.yaml",
+                rank=32,
+                dropout=0.1,
+                tuning_steps=150,
+                tuning_lr=5e-4,
+                weight_decay=0.01,
+                beta=0.5,
+            ),
+            **said(
+                "released, MotionDirector_train.py",
+                debias=1.0,
+                without_looks=0.2,
+                clip=0.0,
+                accumulation=1,
+                clean_share=0.0,
+                inversion=True,
+                strength=1.0,
+            ),
+        },
+        models={
+            "zeroscope": said(
+                "released, configs/config_single_video.yaml", steps=30, cfg=12.0, frames=16, size=(384, 384)
+            )
+        },
+        lacks=(
+            "the program inverts the reference in 50 steps and samples in 30; here both take the steps of sampling",
+            "its factors begin as N(0, 1/rank) and zero, and outputs are dropped; here they begin as peft's do, and inputs are",
+            "its single frame is given the noise that the frame has in the video; here it has noise of its own",
+            "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",
+        ),
+    ),
+}
+"""The program showlab/MotionDirector, read at 0a4398e, d46076b and 21d0bd3. Of the paper only the formulas could be read."""
+
 
 def debiased(
     noise: Float[Tensor, "batch channels frames height width"], anchor: int, strength: float
@@ -105,6 +144,7 @@ class MotionDirector(Tuner[MotionDirectorSettings]):
     summary = "tune low-rank factors to motion beside others that take the looks (inverts the reference)"
     Settings = MotionDirectorSettings
     presets = PRESETS
+    published = PUBLISHED
     holds = (ADAPTER,)
 
     def plan(self, model: Model, settings: MotionDirectorSettings) -> Plan:
