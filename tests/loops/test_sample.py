@@ -7,10 +7,11 @@ from torch.overrides import _len_torch_function_stack
 
 from motionlift.core.method import Guide, Needs, injected
 from motionlift.core.method_settings import Guided
-from motionlift.core.schedule import Level, Schedule
+from motionlift.core.schedule import Level
 from motionlift.core.settings import setting
 from motionlift.errors import DivergenceError, InputError, MotionError
 from motionlift.loops.sample import Casting, cast, guidance_scale, guided_steps, learning_rate, starting_noise
+from motionlift.loops.samplers import Sampler
 from motionlift.models.families.cogvideox import MODEL
 from tests.twins import TWINS, WINDOW, cogvideox
 
@@ -531,12 +532,13 @@ def test_a_loss_that_is_not_finite_names_its_step(model):
 
 
 def test_latents_that_are_not_finite_name_their_step(model, monkeypatch):
-    step = Schedule.step
+    step = Sampler.step
 
-    def overflow(schedule, index, output, latents):
-        return step(schedule, index, output, latents) * (torch.inf if index == 2 else 1)
+    def overflow(sampler, index, *arguments):
+        latents, taken = step(sampler, index, *arguments)
+        return latents * (torch.inf if index == 2 else 1), taken
 
-    monkeypatch.setattr(Schedule, "step", overflow)
+    monkeypatch.setattr(Sampler, "step", overflow)
     with pytest.raises(DivergenceError, match="no longer finite after step 3"):
         run(casting(model, Plain()))
 

@@ -66,7 +66,7 @@ def test_presets_that_there_are():
 
 def test_ditflow_as_released_on_its_5b(large: Any):
     held("ditflow", "released", large, **LOOP, lr_end=0.0011, temperature=2.0, threshold=0.0, block=(20,))
-    held("ditflow", "released", large, steps=50, cfg=7.0, dynamic_cfg=True, negative_prompt=NEGATIVE)
+    held("ditflow", "released", large, steps=50, cfg=7.0, dynamic_cfg=True, negative_prompt=NEGATIVE, sampler="dpm-sde")
     reading = {key: own.value for key, own in method("ditflow").constants("released", large).items() if key in READING}
     assert (reading["frames"], reading["size"]) == (24, (720, 480))
 
@@ -105,7 +105,8 @@ def test_vmc_in_the_paper_and_as_released():
     held("vmc", "paper", unet_twin(), form="cos", reduced=True, attention="temporal", tuning_steps=400)
     tuning = {"tuning_steps": 400, "tuning_lr": 1e-4, "weight_decay": 0.01, "clip": 1.0, "accumulation": 1}
     held("vmc", "released", unet_twin("tiny-unet"), **tuning, form="released", clean_share=0.0, beta=1.0, cfg=4.0)
-    held("vmc", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=9.0, inverted_with="empty")
+    held("vmc", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=9.0, inverted_with="empty", sampler="ddpm")
+    held("vmc", "released", flow_twin(), **tuning, sampler="own")
 
 
 def test_motiondirector_as_released():

@@ -19,7 +19,7 @@ from motionlift.video.clip import Clip
 from motionlift.work import prepare
 from motionlift.work.cast import cast, interpolation, transfer
 from motionlift.work.lift import lift
-from tests.twins import cogvideox, unet3d
+from tests.twins import TRANSFORMERS, cogvideox, unet3d
 from tests.work.trials import PROMPT, QUICK, TUNED, a_clip, counting, passes, refusal
 
 
@@ -312,3 +312,13 @@ def test_words_are_checked_before_the_network_runs(model: Model):
     with counting(model) as counted:
         said = refusal(SettingError, lambda: transfer(a_clip(), PROMPT, model, method="motionflow", settings=pair))
     assert "dog is not in the prompt" in said and counted.forward == 0
+
+
+def test_samplers_that_a_schedule_has_not(model: Model):
+    told = refusal(SettingError, lambda: lift(a_clip(), model, settings={**QUICK, "sampler": "euler"}))
+    assert "sampler is 'euler'" in told and told.endswith("allowed are own, ddim, ddpm, dpm, dpm-sde, unipc")
+    flow: Any = TRANSFORMERS["wan-2.1"].model()
+    request = prepare.ask("none", {"sampler": "ddpm"}, prompt=PROMPT)
+    assert refusal(SettingError, lambda: prepare.prepare(request, flow)).endswith(
+        "allowed are own, euler, dpm, dpm-sde, unipc"
+    )

@@ -41,6 +41,7 @@ def print_models() -> None:
         print(f"{', '.join(facts.pipelines)}: a folder or hub name of any such pipeline (family {facts.family})")
         rate = "" if facts.fps is None else f", {facts.fps:g} frames a second"
         print(f"  size {facts.size}{rate}; {facts.steps} steps, guidance {facts.cfg:g}; {facts.sampling}")
+        print(f"  --sampler {', '.join(facts.samplers)}")
         lacking = {"words": facts.words, "positions": facts.positions, "pictures": facts.pictures}
         if not all(lacking.values()):
             print(f"  not for it: {', '.join(name for name, there in lacking.items() if not there)}")

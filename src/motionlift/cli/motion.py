@@ -27,6 +27,7 @@ from motionlift.cli.options import (
     Read,
     Reference,
     RunFolder,
+    Sampler,
     Seed,
     Set,
     Size,
@@ -74,6 +75,7 @@ def transfer(
     frames: Frames = None,
     size: Size = None,
     steps: Steps = None,
+    sampler: Sampler = None,
     read: Read = None,
     source_prompt: SourcePrompt = None,
     negative_prompt: NegativePrompt = None,
@@ -98,7 +100,8 @@ def transfer(
         "strength": strength,
         "preset": preset,
     }
-    given = given_settings(method, settings, steps=steps, read=read, pair=pairs or None, **shorthands)
+    shorthands |= {"steps": steps, "sampler": sampler}
+    given = given_settings(method, settings, read=read, pair=pairs or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
     from motionlift.cli import unfinished
@@ -206,6 +209,7 @@ def cast(
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
     steps: Steps = None,
+    sampler: Sampler = None,
     targets: Targets = None,
     negative_prompt: NegativePrompt = None,
     strength: Strength = None,
@@ -239,7 +243,7 @@ def cast(
         for source in (motion, *[path for path, _ in mixtures]):
             check_not_same(keep_motion, source)
         check_output(keep_motion, MOTION)
-    shorthands = {"steps": steps, "strength": strength, "negative_prompt": negative_prompt}
+    shorthands = {"steps": steps, "sampler": sampler, "strength": strength, "negative_prompt": negative_prompt}
     given = given_settings(lifted.method, settings, target=targets or None, **shorthands)
     request = prepare.ask(lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called)
     others = [(Motion.load(path), part) for path, part in mixtures]

@@ -73,6 +73,15 @@ Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoisi
 Read = Annotated[
     str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
 ]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        "--sampler",
+        metavar="NAME",
+        help="How a denoising step is taken: ddim, ddpm, dpm, dpm-sde, unipc; of flow models euler, dpm, dpm-sde, unipc; short for "
+        "--set sampler=NAME.",
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(

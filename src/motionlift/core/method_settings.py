@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from motionlift.core.presets import OURS, PRESETS
+from motionlift.core.schedule import OWN, SAMPLERS
 from motionlift.core.settings import setting
 
 MOST_STRENGTH = 1.5
@@ -25,6 +26,17 @@ class Sampled:
     )
     """The guidance scale of each step by the formula published for CogVideoX-5B. It puts the timestep where the number of the step
     is meant, so that the scale does not grow but jumps between 1 and ``1 + cfg``; kept as published."""
+    sampler: str = setting(
+        OWN,
+        choices=SAMPLERS,
+        when="cast",
+        help="How a denoising step is taken; own is ddim, and euler of models that predict a flow.",
+        later=True,
+    )
+    """How a denoising step is taken, between the levels of the model's own schedule: ``own``, the first order without fresh noise,
+    which is ``ddim`` of diffusion and ``euler`` of flow models; ``ddpm``, with fresh noise (VMC, released); ``dpm``, DPM-Solver++
+    of the second order; ``dpm-sde``, the same with fresh noise (DiTFlow on CogVideoX-5B, released); ``unipc``, of the second order.
+    An inversion is always of the first order."""
     inversion: bool = setting(False, when="lift", help="Find the noise that the reference came from.")
     """Invert the reference by the sampling steps backwards: the motion then holds the noise that its video came from."""
     source_prompt: str = setting("", when="lift", help="What the reference shows.")

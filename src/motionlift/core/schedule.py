@@ -3,8 +3,8 @@
 Noised latents are ``signal x0 + noise eps``. A network's output is ``a x0 + b eps``, with ``a`` and ``b`` by what it predicts:
 the noise (0, 1), the clean latents (1, 0), the velocity ``v`` (-noise, signal) (Salimans and Ho, 2202.00512), or the flow (-1, 1)
 (Lipman et al., 2210.02747), which some models predict the other way round (1, -1). One solution of these two equations gives
-``x0`` and ``eps``, and with them every step: DDIM (Song et al., 2010.02502) where ``signal^2 + noise^2`` is one, Euler where
-``signal + noise`` is.
+``x0`` and ``eps``, and with them every step of the first order: DDIM (Song et al., 2010.02502) where ``signal^2 + noise^2`` is one,
+Euler where ``signal + noise`` is. Steps that remember others or add noise are the loop's (:mod:`motionlift.loops.samplers`).
 """
 
 from collections.abc import Callable, Mapping
@@ -42,6 +42,14 @@ PREDICTIONS: Mapping[str, Callable[[Level], tuple[float, float]]] = {
 
 FLOWS = ("flow_prediction", "reversed_flow")
 """Those of :data:`PREDICTIONS` that are a flow."""
+OWN = "own"
+"""The sampler of the first order that keeps the noise: DDIM, and Euler of flows."""
+DIFFUSION_SAMPLERS = (OWN, "ddim", "ddpm", "dpm", "dpm-sde", "unipc")
+FLOW_SAMPLERS = (OWN, "euler", "dpm", "dpm-sde", "unipc")
+"""Samplers that a schedule allows: of diffusion, and of flows. Between the levels of a diffusion schedule Euler's step is DDIM's;
+of flows no published model takes the steps of DDPM."""
+SAMPLERS = tuple(dict.fromkeys((*DIFFUSION_SAMPLERS, *FLOW_SAMPLERS)))
+"""All of them (:mod:`motionlift.loops.samplers`)."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,11 @@ class Schedule:
     def is_flow(self) -> bool:
         """Whether the network predicts a flow, of either sign."""
         return self.predicts in FLOWS
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """Samplers that it allows."""
+        return FLOW_SAMPLERS if self.is_flow else DIFFUSION_SAMPLERS
 
     def noised(self, clean: Noised, noise: Noised, level: Level) -> Noised:
         """Clean latents at a level: ``signal x0 + noise eps``."""

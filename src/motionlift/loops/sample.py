@@ -25,6 +25,7 @@ from motionlift.core.seen import Record
 from motionlift.core.tensors import INVERTED, Latents, Positions, Tensors
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.loops.adapters import Switch
+from motionlift.loops.samplers import Sampler, Taken
 from motionlift.models.schedules import mixed_noise
 from motionlift.motion import names
 
@@ -61,6 +62,8 @@ class Cast:
     """Loss of every inner step."""
     positions: dict[str, Tensor] = field(default_factory=dict)
     """Optimised positions of every guided step, named as a motion saves them."""
+    taken: tuple[Taken, ...] = ()
+    """The last steps, as far as the sampler remembers them."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class _Run:
 
     casting: Casting
     schedule: Schedule
+    sampler: Sampler
     negative: Condition
     prompted: Condition
     noise: Latents
@@ -96,6 +100,10 @@ class _Run:
         """The network's output with guidance."""
         weight = guidance_scale(self.casting.settings, level)
         return guided_output(self.model, latents, level, (self.negative, self.prompted), weight, positions)
+
+    def step(self, result: Cast, index: int, estimates: tuple[Latents, Latents], moved: bool = False) -> None:
+        """Take a step with clean latents and noise that the network speaks of; the latents may have been moved by guidance."""
+        result.latents, result.taken = self.sampler.step(index, result.latents, *estimates, result.taken, moved)
 
 
 def starting_noise(casting: Casting) -> Latents:
@@ -135,7 +143,9 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
             positions = yield from _guided_step(run, result, index, positions)
         else:
             with torch.no_grad(), run.held(level, {}):
-                result.latents = run.schedule.step(index, run.output(result.latents, level), result.latents)
+                output = run.output(result.latents, level)
+                estimates = run.schedule.estimates(output, result.latents, level)
+                run.step(result, index, estimates)
         if not result.latents.isfinite().all():
             raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr, cfg or strength")
         yield Step("sample", index, len(run.schedule), latents=result.latents)
@@ -151,9 +161,11 @@ def _begun(casting: Casting) -> _Run:
     lattices = {number: model.lattice(casting.shape, number) for number in needs.blocks}
     places = word_places(model, needs.words, casting.prompt)
     noise = noise.to(model.about.device)
+    schedule = model.schedule(settings.steps, casting.shape)
     return _Run(
         casting=casting,
-        schedule=model.schedule(settings.steps, casting.shape),
+        schedule=schedule,
+        sampler=Sampler(settings.sampler, schedule, casting.seed),
         negative=model.text.encode(settings.negative_prompt, casting.shape),
         prompted=model.text.encode(casting.prompt, casting.shape),
         noise=noise,
@@ -193,6 +205,7 @@ def _guided_step(
     settings, method, level = run.casting.settings, run.casting.method, run.schedule.levels[index]
     assert isinstance(settings, Guided) and isinstance(method, Guide)
     injected, reference = _of_reference(run, level)
+    begun = result.latents
     aim = replace(run.aim, step=index, reference=reference)
     positions = run.placed if positions is None else positions
     if settings.target == "saved":
@@ -202,8 +215,7 @@ def _guided_step(
         positions = yield from _optimise(run, result, aim, injected, positions)
     with torch.no_grad(), run.held(level, injected):
         prediction = _predicted(run, result.latents, level, run.output(result.latents, level, positions))
-        clean, noise = method.steered(prediction, aim, settings)
-        result.latents = run.schedule.noised(clean, noise, run.schedule.ends[index])
+        run.step(result, index, method.steered(prediction, aim, settings), result.latents is not begun)
     return positions
 
 

@@ -22,6 +22,8 @@ BLOCKS = {"cogvideox-2b": (15,), "cogvideox-5b": (20,)}
 """The block that is read, likewise."""
 DYNAMIC = {"cogvideox-2b": False, "cogvideox-5b": True}
 """Whether the guidance scale varies (the published pipeline of 5B)."""
+SAMPLERS = {"cogvideox-2b": "ddim", "cogvideox-5b": "dpm-sde"}
+"""By what the program samples; the paper does not say."""
 LACKS = (
     "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",
     "the program writes its videos at 8 frames a second; here they have the reference's own rate",
@@ -43,6 +45,7 @@ def released_sampling(blocks: bool = True) -> dict[str, Constants]:
         name: {
             **said("released, configs/guidance_config.yaml", **SAMPLING, **({"block": block} if blocks else {})),
             **said("released, motion_guidance.py", dynamic_cfg=DYNAMIC[name], negative_prompt=NEGATIVE_PROMPT),
+            **said("released, motion_guidance.py", sampler=SAMPLERS[name]),
         }
         for name, block in BLOCKS.items()
     }

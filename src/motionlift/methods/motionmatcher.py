@@ -103,9 +103,12 @@ PUBLISHED: Mapping[str, Preset] = {
             **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0),
         },
         models={
-            "zeroscope": said(
-                "released, configs/config_bus.yaml", steps=75, cfg=12.0, frames=16, size=(384, 384), block=(4, 5)
-            )
+            "zeroscope": {
+                **said(
+                    "released, configs/config_bus.yaml", steps=75, cfg=12.0, frames=16, size=(384, 384), block=(4, 5)
+                ),
+                **said("released, inference.py", sampler="ddim"),
+            }
         },
         lacks=(
             "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",

@@ -91,10 +91,16 @@ PUBLISHED: Mapping[str, Preset] = {
                 strength=1.0,
             ),
         },
-        models=dict.fromkeys(
-            ("modelscope", "zeroscope"),
-            said("released, configs/car_forest.yml, for Show-1's keyframes", steps=75, cfg=9.0),
-        ),
+        models={
+            **dict.fromkeys(
+                ("unet3d", "animatediff", "cogvideox", "allegro"),
+                said("released, pipeline_t2v_base_pixel.py: DDPM's scheduler", sampler="ddpm"),
+            ),
+            **dict.fromkeys(
+                ("modelscope", "zeroscope"),
+                said("released, configs/car_forest.yml, for Show-1's keyframes", steps=75, cfg=9.0),
+            ),
+        },
         lacks=(
             "the program's keyframe model, Show-1, works on 8 frames of 64x40 pixels at 2 frames a second; no such model is served",
             "the program inverts the reference with the tuned network, for each validation; here it is inverted before tuning",

@@ -7,6 +7,7 @@ from typing import Any
 import diffusers
 
 from motionlift.core.method_settings import Sampled
+from motionlift.core.schedule import DIFFUSION_SAMPLERS, FLOW_SAMPLERS, OWN
 from motionlift.models.families import families
 from motionlift.models.positions import NoPositions
 from motionlift.models.transformer import Row
@@ -32,6 +33,8 @@ class Facts:
     """Guidance scale by default."""
     sampling: str
     """How it samples, beside what its published pipelines do."""
+    samplers: tuple[str, ...]
+    """By what else it can be sampled."""
     words: bool
     """Whether a word's attention can be read."""
     positions: bool
@@ -62,6 +65,7 @@ def _facts(family: Any) -> Facts:
         steps=own.get("steps", common.steps),
         cfg=own.get("cfg", common.cfg),
         sampling=_sampling(family),
+        samplers=tuple(name for name in _samplers(family) if name != OWN),
         words=getattr(family, "finds_words", True),
         positions=is_row and type(family.placing) is not NoPositions,
         pictures=any("Image" in name for name in family.pipelines),
@@ -83,6 +87,11 @@ def _size(pipeline: Any) -> str:
     )
     sides = f"{width}x{height}" if width and height else "by its configuration"
     return f"{sides}, {frames} frames" if frames else sides
+
+
+def _samplers(family: Any) -> tuple[str, ...]:
+    """What its schedules allow."""
+    return FLOW_SAMPLERS if isinstance(family, Row) and family.diffusion is None else DIFFUSION_SAMPLERS
 
 
 def _sampling(family: Any) -> str:

@@ -162,8 +162,8 @@ def call_default(pipeline: Any, name: str) -> Any:
 class Transformer(PipelineModel):
     """The :class:`motionlift.core.model.Model` of a pipeline whose network is a diffusion transformer.
 
-    It samples by the levels that the pipeline's own scheduler sets, with steps of the first order: of schedulers of a higher order,
-    which remember former steps, this is the first-order case.
+    It samples by the levels that the pipeline's own scheduler sets, whatever the order of its steps: that is the sampling loop's
+    matter (:mod:`motionlift.loops.samplers`), and is the first where nothing else is asked for.
     """
 
     networks = ("transformer", "transformer_2")
@@ -288,7 +288,7 @@ class Transformer(PipelineModel):
         return Condition(tensors, arguments)
 
     def schedule(self, steps: int, shape: Shape | None = None) -> Schedule:
-        """The levels that the pipeline sets for a run, with steps of the first order; or those of a DDIM run."""
+        """The levels that the pipeline sets for a run, or those of a DDIM run."""
         size, row = shape or self.codec.shape, self._row
         if row.diffusion is not None:
             kind = getattr(diffusers, row.diffusion)

@@ -249,7 +249,11 @@ def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any],
         )
     if settings.beta and not settings.inversion:
         raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
-    model.schedule(settings.steps, shape)
+    allowed = model.schedule(settings.steps, shape).samplers
+    if settings.sampler not in allowed:
+        raise SettingError(
+            f"sampler is {settings.sampler!r}, which the schedule of {about.name} has not; allowed are {', '.join(allowed)}"
+        )
     if isinstance(method, Tuner):
         method.plan(model, settings)
     return settings
