@@ -13,6 +13,8 @@ from motionlift.core.lattice import Shape
 from motionlift.core.tensors import Latents
 from motionlift.models.transformer import Row
 
+LTX2 = (diffusers.LTX2Pipeline, diffusers.LTX2ImageToVideoPipeline)
+"""Pipelines that give latents as their autoencoder takes them."""
 NETWORKS = ("transformer", "transformer_2")
 """Parts that predict."""
 
@@ -79,7 +81,7 @@ def own_run(
             generator=torch.Generator().manual_seed(0),
             **call,
         ).frames
-    if isinstance(pipeline, diffusers.LTX2Pipeline):  # gives them as its autoencoder takes them
+    if isinstance(pipeline, LTX2):  # gives them as its autoencoder takes them
         vae = pipeline.vae
         made = pipeline._normalize_latents(made, vae.latents_mean, vae.latents_std, vae.config.scaling_factor)
     run.latents = _turned(pipeline, row, made, noise)
@@ -88,6 +90,9 @@ def own_run(
 
 def _given(pipeline: Any, row: Row, noise: Latents) -> Tensor:
     """Noise as a pipeline takes it."""
+    if isinstance(pipeline, diffusers.LTX2ImageToVideoPipeline):  # as its autoencoder takes latents
+        vae = pipeline.vae
+        return pipeline._denormalize_latents(noise, vae.latents_mean, vae.latents_std, vae.config.scaling_factor)
     if row.axes == "bnc":
         return pipeline._pack_latents(noise, 1, 1)
     return noise.permute(*["bcfhw".index(axis) for axis in row.axes]).contiguous()

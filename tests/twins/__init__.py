@@ -13,7 +13,7 @@ from tests.twins.mochi import mochi
 from tests.twins.text import WINDOW, WORDS
 from tests.twins.twin import GUIDED, Twin, as_kind, ready, small
 from tests.twins.unet3d import unet3d
-from tests.twins.wan import skyreels, wan, wan_of_times, wan_of_two
+from tests.twins.wan import skyreels, wan, wan_of_picture, wan_of_picture_and_two, wan_of_times, wan_of_two
 
 __all__ = ["GUIDED", "WINDOW", "WORDS", "Twin", "as_kind", "clip", "cogvideox", "ready", "small", "unet3d"]
 
@@ -40,3 +40,14 @@ TRANSFORMERS: Mapping[str, Twin] = {
     "allegro": Twin(allegro, Shape(8, 64, 64)),
 }
 """Every kind of diffusion transformer that a row serves, by name."""
+
+PICTURED: Mapping[str, Twin] = {
+    "wan-2.1": Twin(wan_of_picture, SMALL),
+    "wan-2.2": Twin(wan_of_picture_and_two, SMALL),
+    "wan-2.2-ti2v": TRANSFORMERS["wan-2.2-ti2v"],
+    "ltx": TRANSFORMERS["ltx"],
+    "ltx-2": TRANSFORMERS["ltx-2"],
+    "cogvideox": Twin(lambda: ready(cogvideox(True, pictured=True)), SMALL),
+    "cogvideox-1.5": Twin(lambda: ready(cogvideox(True, temporal_patch=2, pictured=True)), Shape(16, 32, 32)),
+}
+"""Every kind whose videos begin with a picture, or may."""

@@ -8,9 +8,12 @@ from diffusers import (
     SkyReelsV2Pipeline,
     SkyReelsV2Transformer3DModel,
     UniPCMultistepScheduler,
+    WanImageToVideoPipeline,
     WanPipeline,
     WanTransformer3DModel,
 )
+from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from tests.twins.text import WIDTH, t5_tokenizer, umt5
 from tests.twins.twin import ready
@@ -69,9 +72,9 @@ def scheduler(shift: float) -> UniPCMultistepScheduler:
     return UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift)
 
 
-def network() -> WanTransformer3DModel:
+def network(**more: Any) -> WanTransformer3DModel:
     """Three blocks."""
-    return WanTransformer3DModel(qk_norm="rms_norm_across_heads", **NETWORK)
+    return WanTransformer3DModel(qk_norm="rms_norm_across_heads", **{**NETWORK, **more})
 
 
 def text() -> dict[str, Any]:
@@ -97,6 +100,26 @@ def wan_of_times() -> WanPipeline:
     torch.manual_seed(0)
     parts = {"vae": residual_autoencoder(), "transformer": network(), "expand_timesteps": True}
     return ready(WanPipeline(**text(), scheduler=scheduler(5.0), **parts))
+
+
+def wan_of_picture() -> WanImageToVideoPipeline:
+    """Wan 2.1 I2V: mask and picture beside the latents, and tokens of the picture in attention."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": WIDTH, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    seeing = CLIPVisionModel(CLIPVisionConfig(projection_dim=WIDTH, image_size=16, patch_size=8, **sizes))
+    processor = CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    own = network(in_channels=2 * CHANNELS + 4, image_dim=WIDTH, added_kv_proj_dim=24)
+    parts = {"vae": autoencoder(), "transformer": own, "image_encoder": seeing, "image_processor": processor}
+    return ready(WanImageToVideoPipeline(**text(), scheduler=scheduler(3.0), **parts))
+
+
+def wan_of_picture_and_two() -> WanImageToVideoPipeline:
+    """Wan 2.2 I2V-A14B: mask and picture beside the latents, two networks."""
+    torch.manual_seed(0)
+    networks = {name: network(in_channels=2 * CHANNELS + 4) for name in ("transformer", "transformer_2")}
+    return ready(
+        WanImageToVideoPipeline(**text(), vae=autoencoder(), scheduler=scheduler(5.0), boundary_ratio=0.9, **networks)
+    )
 
 
 def skyreels() -> SkyReelsV2Pipeline:

@@ -21,6 +21,7 @@ from motionlift.cli.options import (
     Model,
     NegativePrompt,
     Pairs,
+    Picture,
     Preset,
     Previews,
     Prompt,
@@ -74,6 +75,7 @@ def transfer(
     seed: Seed = 0,
     frames: Frames = None,
     size: Size = None,
+    picture: Picture = None,
     steps: Steps = None,
     sampler: Sampler = None,
     read: Read = None,
@@ -114,7 +116,7 @@ def transfer(
 
     check_outputs(output, VIDEO, RECORD, reference)
     check_run_folder(folder)
-    request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called)
+    request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called, picture=picture)
     if side_by_side and (interpolate or upscale):
         raise SettingError(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
@@ -131,7 +133,8 @@ def transfer(
     if not is_first_process():
         return
     notice(video.record["reference_notices"])
-    _finish(_beside(video) if side_by_side else video, output, {"reference": str(reference)}, as_json, job.notices)
+    sources = _sources(reference=reference, picture=picture)
+    _finish(_beside(video) if side_by_side else video, output, sources, as_json, job.notices)
 
 
 def lift(
@@ -208,6 +211,7 @@ def cast(
     loras: Loras = None,
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
+    picture: Picture = None,
     steps: Steps = None,
     sampler: Sampler = None,
     targets: Targets = None,
@@ -245,7 +249,9 @@ def cast(
         check_output(keep_motion, MOTION)
     shorthands = {"steps": steps, "sampler": sampler, "strength": strength, "negative_prompt": negative_prompt}
     given = given_settings(lifted.method, settings, target=targets or None, **shorthands)
-    request = prepare.ask(lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called)
+    request = prepare.ask(
+        lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called, picture=picture
+    )
     others = [(Motion.load(path), part) for path, part in mixtures]
     with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
@@ -259,8 +265,12 @@ def cast(
         video = casting.casted(job, lifted, Costs(job.model), live.step)
     if keep_motion is not None:
         video.motion.save(keep_motion)
-    added = {"motion": str(motion)} | ({} if keep_motion is None else {"kept_motion": str(keep_motion)})
-    _finish(video, output, added, as_json, job.notices)
+    _finish(video, output, _sources(motion=motion, picture=picture, kept_motion=keep_motion), as_json, job.notices)
+
+
+def _sources(**paths: Path | None) -> dict[str, str]:
+    """Files that a record is to name, of those that were given."""
+    return {name: str(path) for name, path in paths.items() if path is not None}
 
 
 def export(

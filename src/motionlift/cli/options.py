@@ -69,6 +69,14 @@ Size = Annotated[
     str | None,
     typer.Option("--size", metavar="WIDTHxHEIGHT", help="Size in pixels, such as 832x480; by default the model's own."),
 ]
+Picture = Annotated[
+    Path | None,
+    typer.Option(
+        "--picture",
+        metavar="FILE",
+        help="What the video begins with, for models that can, as Wan 2.2 TI2V, LTX-Video and I2V models.",
+    ),
+]
 Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoising steps; short for --set steps=N.")]
 Read = Annotated[
     str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")

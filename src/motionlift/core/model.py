@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -33,6 +34,17 @@ class Added:
     """How many layers it changed."""
     left_out: int
     """How many of its layers the model has not."""
+
+
+class Pictures(StrEnum):
+    """Whether the videos of a model begin with a picture."""
+
+    NEVER = "never"
+    """It reads text alone."""
+    MAY = "may"
+    """With one or without."""
+    MUST = "must"
+    """It makes none without."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,8 @@ class About:
 
     added: tuple[Added, ...] = ()
     """Adapters that were made part of its weights. Its identity is that of the model without them: motions fit both."""
+    pictures: Pictures = Pictures.NEVER
+    """Whether its videos begin with a picture."""
 
     @property
     def blocks(self) -> int:
@@ -171,6 +185,17 @@ class Model(Protocol):
 
     def counted(self) -> "Model":
         """A view of the same model that counts its passes from zero."""
+        ...
+
+    def pictured(self, picture: Pixels) -> "Model":
+        """A view of the same model whose videos begin with a picture; it counts its passes with this one's.
+
+        Args:
+            picture: one frame, of the size of the videos that are to be made.
+
+        Raises:
+            SettingError: its videos begin with none.
+        """
         ...
 
     def turn(self) -> AbstractContextManager[None]:

@@ -50,6 +50,8 @@ class Casting:
     """Seed of the starting noise."""
     adapter: Switch | None = None
     """What was tuned, on the model's network, where a method tunes."""
+    reference_model: Model | None = None
+    """The model as it sees the reference, where the video begins with a picture that the reference does not begin with."""
 
 
 @dataclass
@@ -230,11 +232,12 @@ def _of_reference(run: _Run, level: Level) -> tuple[Record, Prediction | None]:
     if not blocks and not run.needs.reference:
         return {}, None
     latents = run.schedule.noised(run.casting.motion[names.LATENTS].to(run.noise), run.noise, level)
+    model, shape = run.casting.reference_model or run.model, run.casting.shape
     with run.held(level, {}):
-        injected = run.model.record(latents, level, run.prompted, blocks) if blocks else {}
+        injected = model.record(latents, level, model.text.encode(run.casting.prompt, shape), blocks) if blocks else {}
         if not run.needs.reference:
             return injected, None
-        output = run.model.predict(latents, level, run.model.text.encode("", run.casting.shape))
+        output = model.predict(latents, level, model.text.encode("", shape))
         return injected, _predicted(run, latents, level, output)
 
 

@@ -15,7 +15,8 @@ from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.model import About
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record, Recorded
-from motionlift.core.tensors import Latents, Positions
+from motionlift.core.tensors import Latents, Pixels, Positions
+from motionlift.errors import SettingError
 from motionlift.models import probe
 from motionlift.models.codecs import Autoencoder
 from motionlift.models.identity import digest, former_identity, identity_of, sample_of
@@ -126,6 +127,17 @@ class PipelineModel(ABC):
         view = object.__new__(type(self))
         view.__dict__ = {**self.__dict__, "passes": Passes()}
         return view
+
+    def pictured(self, picture: Pixels) -> "PipelineModel":
+        """A view of the same model whose videos begin with a picture.
+
+        Raises:
+            SettingError: its videos begin with none.
+        """
+        raise SettingError(
+            f"{self.about.name} makes videos from text alone: leave the picture out, or take a model that begins with one, such "
+            "as Wan 2.2 TI2V or LTX-Video"
+        )
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold the model, as it must be to run, until left."""

@@ -15,16 +15,18 @@ import diffusers
 import torch
 from torch import Tensor, nn
 
-from motionlift.core.condition import Condition
+from motionlift.core.condition import Condition, Given
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.model import Pictures
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Projections, Recorded
-from motionlift.core.tensors import Latents, Positions
+from motionlift.core.tensors import Latents, Pixels, Positions
 from motionlift.errors import SettingError
 from motionlift.models import probe
 from motionlift.models.asking import Asking
 from motionlift.models.codecs import VideoAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
+from motionlift.models.picturing import Picturing, remade, shown
 from motionlift.models.positions import NoPositions, Placing
 from motionlift.models.prompts import Laid, Prompts
 from motionlift.models.schedules import TRAINED, asked_schedule, diffusion_schedule
@@ -115,6 +117,8 @@ class Row:
     """Parts that are kept in single precision on a GPU."""
     tiled: bool = False
     """Whether its autoencoder works in tiles only."""
+    picturing: Picturing | None = None
+    """How its videos begin with a picture, where they can."""
     placing: Placing = field(default_factory=NoPositions)
     """Where its positions are."""
     size: Callable[[Any], tuple[int, int]] | None = None
@@ -174,14 +178,10 @@ class Transformer(PipelineModel):
         super().__init__(pipeline, name, device, given)
         self.linear = _patterns(row)
         self._schedules: dict[tuple[int, Shape], Schedule] = {}
-        encoders = [part for title, part in pipeline.components.items() if "encoder" in title and part in self._parts]
-        self._beside = [part for part in self._parts if part not in (*self._networks, *encoders, pipeline.vae)]
-        self._asking = Asking(
-            pipeline,
-            self._networks,
-            device,
-            lambda: self._turns.using(*encoders, *self._beside),
-            **{title: make() for title, make in row.replaced.items()},
+        self._picture: Pixels | None = None
+        self._pictures = row.picturing.of(pipeline) if row.picturing else Pictures.NEVER
+        self._asking = self._asked_through(
+            remade(pipeline, row.pipelines[0]) if self._pictures is Pictures.MAY else pipeline
         )
         variant = row.variant(pipeline, name)
         known = row.published.get(variant, Published({}))
@@ -191,10 +191,55 @@ class Transformer(PipelineModel):
         self.about = replace(
             self._introduced(name, variant, self._scheduling(), known.fps or row.fps, widths),
             batched=bool(row.joined) and not self._large,
+            pictures=self._pictures,
         )
         self.text = self._prompts()
 
+    def pictured(self, picture: Pixels) -> "Transformer":
+        """A view of the same model whose videos begin with a picture.
+
+        Args:
+            picture: one frame, of the size of the videos that are to be made.
+
+        Raises:
+            SettingError: its videos begin with none.
+        """
+        if self._row.picturing is None or self._pictures is Pictures.NEVER:
+            super().pictured(picture)
+        assert self._row.picturing is not None
+        view = object.__new__(type(self))
+        view.__dict__ = {**self.__dict__, "_picture": picture}
+        view._asking = view._asked_through(remade(self._pipeline, self._row.picturing.pipeline))
+        view.text = view._prompts()
+        return view
+
     # What is made once
+
+    def _asked_through(self, pipeline: Any) -> Asking:
+        """What asks a pipeline of these parts."""
+        encoders = [
+            part for title, part in self._pipeline.components.items() if "encoder" in title and part in self._parts
+        ]
+        beside = self._beside
+        return Asking(
+            pipeline,
+            self._networks,
+            self._device,
+            lambda: self._turns.using(*encoders, *beside),
+            **{title: make() for title, make in self._row.replaced.items()},
+        )
+
+    @property
+    def _beside(self) -> list[nn.Module]:
+        """Parts that the pipeline uses itself before it calls its network."""
+        own = [
+            part for title, part in self._pipeline.components.items() if part in self._parts and "encoder" not in title
+        ]
+        left = [part for part in own if part not in (*self._networks, self._pipeline.vae)]
+        if self._picture is None and self._pictures is not Pictures.MUST:
+            return left
+        seeing = getattr(self._pipeline, "image_encoder", None)
+        return [*left, self._pipeline.vae, *([] if seeing is None else [seeing])]
 
     def _coding(self, known: Published) -> VideoAutoencoder:
         """The autoencoder, with the model's own size of videos."""
@@ -273,19 +318,44 @@ class Transformer(PipelineModel):
         call = {"num_frames": shape.frames, "height": shape.height, "width": shape.width}
         if call_default(self._pipeline, "max_sequence_length"):
             call["max_sequence_length"] = self._window
+        if self._picture is not None or self._pictures is Pictures.MUST:
+            call["image"] = shown(self._picture, shape)
         with self._turns.using(*self._beside):
             return self._asking.ask(prompt=prompt, num_inference_steps=steps, **{**call, **self._row.call})
 
     def _asked_condition(self, prompt: str, shape: Shape | None) -> Condition:
-        """What the network is given of a prompt; of its latents only the channels that stand beside those of the video."""
+        """What the network is given of a prompt; of its latents only the channels that stand beside those of the video.
+
+        Raises:
+            SettingError: the model begins with a picture, and there is none.
+        """
         assert shape is not None
+        if self._pictures is Pictures.MUST and self._picture is None:
+            raise SettingError(f"{self.about.name} makes videos that begin with a picture: give one")
+        return self._conditioned(prompt, shape)
+
+    def _conditioned(self, prompt: str, shape: Shape) -> Condition:
+        """What the network is given of a prompt, with a picture of no matter what where it needs one and has none."""
         arguments = dict(self._call(prompt, shape, ASKED_STEPS).arguments)
+        given = self._first_frames(arguments, shape)
         if self._row.axes != "bnc":
             axis = self._row.axes.index("c")
             hidden, own = arguments[HIDDEN], self.codec.channels
             arguments[HIDDEN] = hidden.narrow(axis, own, hidden.shape[axis] - own)
         tensors = {name: arguments.pop(name).float() for name in self._row.joined}
-        return Condition(tensors, arguments)
+        return Condition(tensors, arguments, given)
+
+    def _first_frames(self, arguments: Mapping[str, Any], shape: Shape) -> Given | None:
+        """The latent frames whose tokens' time is zero from the start: those of a picture."""
+        times, lattice = arguments[TIMES], self.lattice(shape)
+        if self._picture is None or times.ndim != 2 or times.shape[1] != lattice.tokens:
+            return None
+        clean = (times[0].view(lattice.frames, -1) == 0).all(dim=1)
+        frames = int(clean.sum()) * self._patch[0]
+        if not frames:
+            return None
+        latents = self._left(arguments[HIDDEN].float(), self.codec.latent_shape(shape))
+        return Given(latents[:1, : self.codec.channels, :frames], self.schedule(ASKED_STEPS, shape))
 
     def schedule(self, steps: int, shape: Shape | None = None) -> Schedule:
         """The levels that the pipeline sets for a run, or those of a DDIM run."""
@@ -322,7 +392,10 @@ class Transformer(PipelineModel):
 
     def positions(self, shape: Shape) -> Positions:
         """The network's positional tensors, by the names that the family's :attr:`Row.placing` gives."""
-        level, condition = self.schedule(ASKED_STEPS, shape).levels[0], self.text.encode("", shape)
+        is_bare = self._pictures is Pictures.MUST and self._picture is None
+        with torch.no_grad(), self.turn():
+            level = self.schedule(ASKED_STEPS, shape).levels[0]
+            condition = self._conditioned("", shape) if is_bare else self.text.encode("", shape)
         latents = torch.zeros(self.codec.latent_shape(shape), device=self._device)
         network = self._network_at(level)
         with self._turns.using(network):
@@ -354,7 +427,9 @@ class Transformer(PipelineModel):
         arguments = {**others, **tensors, **self._row.fixed, HIDDEN: self._entered(latents, others[HIDDEN], kind)}
         arguments |= {TIMES: times, "return_dict": False}
         if "sigma" in arguments:  # LTX-2 is told the time twice
-            arguments["sigma"] = times
+            arguments["sigma"] = times[:, 0] if others["sigma"].ndim < times.ndim else times
+        if condition.given is not None:  # a time for every token, zero for those of the picture
+            arguments[TIMES] = times * (time != 0).to(times)
         return arguments
 
     def _entered(self, latents: Latents, beside: Tensor, kind: torch.dtype) -> Tensor:
@@ -373,13 +448,15 @@ class Transformer(PipelineModel):
         return output.permute(*[self._row.axes.index(axis) for axis in "bcfhw"])
 
     def _predicted(self, latents: Latents, level: Level, condition: Condition, positions: Positions | None) -> Latents:
-        network = self._network_at(level)
-        arguments = self._arguments(network, latents, level, condition)
+        network, given = self._network_at(level), condition.given
+        entered = latents if given is None else given.within(latents)
+        arguments = self._arguments(network, entered, level, condition)
         with ExitStack() as stack:
             if positions is not None:
                 stack.enter_context(self._row.placing.placed(network, arguments, positions))
             output = network(**arguments)
-        return self._left(output if isinstance(output, Tensor) else output[0], latents.shape)
+        left = self._left(output if isinstance(output, Tensor) else output[0], latents.shape)
+        return left if given is None else given.told(left, latents, level)
 
     # What is seen
 

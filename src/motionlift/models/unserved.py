@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 NOT_SERVED: Mapping[tuple[str, ...], str] = {
     (
-        *("CogVideoXImageToVideoPipeline", "HunyuanVideoImageToVideoPipeline", "HunyuanVideo15ImageToVideoPipeline"),
-        *("Kandinsky5I2VPipeline", "LTXImageToVideoPipeline", "LTX2ImageToVideoPipeline", "WanImageToVideoPipeline"),
-    ): "no picture can be given; the pipeline of the same family that makes videos from text is served",
+        *("HunyuanVideoImageToVideoPipeline", "HunyuanVideo15ImageToVideoPipeline", "Kandinsky5I2VPipeline"),
+        "SkyReelsV2ImageToVideoPipeline",
+    ): "no picture can be given to it; the pipeline of the same family that makes videos from text is served",
     (
         *("CogVideoXVideoToVideoPipeline", "LTXConditionPipeline", "WanAnimatePipeline", "WanVACEPipeline"),
         "WanVideoToVideoPipeline",

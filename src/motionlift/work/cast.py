@@ -5,9 +5,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from motionlift.core.cost import Advance
 from motionlift.core.lattice import Shape
 from motionlift.core.method_settings import Sampled, Tuned
+from motionlift.core.model import Model, Pictures
 from motionlift.core.settings import with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import MotionError
@@ -35,6 +38,7 @@ def cast(
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
+    picture: "str | Path | Image.Image | Clip | None" = None,
 ) -> Video:
     """Make a video that shows the prompt and moves like the motion.
 
@@ -49,6 +53,8 @@ def cast(
         stages: of a cascade, such as :func:`interpolation` and :func:`motionlift.super_resolution` give, which the video then goes
             through.
         cut_prompt: cut prompts that are longer than the model's text window.
+        picture: what the video begins with, where the model's videos may: a file, a picture of Pillow's, or a clip, whose first
+            frame is taken. Its middle is cut to the video's shape.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -56,7 +62,7 @@ def cast(
     Warns:
         UserWarning: the model does not know some words, or a prompt was cut; the record's ``notices`` say so too.
     """
-    request = ask(motion.method, settings, prompt=prompt, seed=seed, motion=motion)
+    request = ask(motion.method, settings, prompt=prompt, seed=seed, motion=motion, picture=picture)
     job = prepare(request, loaded(model), motion=motion, mixed=mixed, stages=stages, cut_prompt=cut_prompt)
     warn(job)
     with resting(job.model):
@@ -80,13 +86,14 @@ def transfer(
     slower: int = 1,
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
+    picture: "str | Path | Image.Image | Clip | None" = None,
 ) -> Video:
     """Lift and cast in one call; arguments and warnings as of :func:`motionlift.lift` and :func:`cast`.
 
     Raises:
         MotionliftError: one of its kinds.
     """
-    request = ask(method, settings, prompt=prompt, seed=seed)
+    request = ask(method, settings, prompt=prompt, seed=seed, picture=picture)
     job = prepare(request, loaded(model), frames=frames, size=size, stages=stages, cut_prompt=cut_prompt)
     warn(job)
     return transferred(job, reference, Lifting(cached, folder, previews, slower), advance)
@@ -130,12 +137,12 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
     Raises:
         MotionliftError: one of its kinds.
     """
-    model = job.model
+    model = job.model if job.picture is None else job.model.pictured(job.picture.pixels())
     costs.note(job.notices)
     with costs.phase("cast"):
-        adapter = fitted(model, _additions(job, motion))
+        adapter, own = fitted(model, _additions(job, motion)), _reference_model(job, motion)
         casting = sample.Casting(
-            model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter
+            model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter, own
         )
         result = finished(sample.cast(casting), advance)
     costs.losses.extend(result.losses)
@@ -156,6 +163,13 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
         reference=reference,
         keyframes=keyframes if job.stages else None,
     )
+
+
+def _reference_model(job: Job, motion: Motion) -> Model | None:
+    """The model as it sees the reference of a video that begins with a picture: with the reference's own first frame, or none."""
+    if job.picture is None or job.model.about.pictures is not Pictures.MUST:
+        return None if job.picture is None else job.model
+    return job.model.pictured(job.model.codec.decode(motion.tensors[names.LATENTS])[:1])
 
 
 def _additions(job: Job, motion: Motion) -> list[Addition]:

@@ -15,7 +15,7 @@ from motionlift.core.cost import Advance, Step
 from motionlift.core.lattice import Shape
 from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Model
+from motionlift.core.model import Model, Pictures
 from motionlift.core.tensors import INVERTED
 from motionlift.environment import launched
 from motionlift.errors import OutputError, SettingError, Stopped, staying
@@ -267,6 +267,8 @@ def _tensors(
 ) -> dict[str, Tensor]:
     """Encode, invert where settings ask for it, and take the motion."""
     model, method, settings, pixels = job.model, job.method, job.settings, clip.pixels()
+    if model.about.pictures is Pictures.MUST:
+        model = model.pictured(pixels[:1])
     given = Reference(model.codec.encode(pixels), pixels, wide.pixels(), job.shape)
     if settings.inversion:
         condition = model.text.encode(settings.inversion_prompt, job.shape)

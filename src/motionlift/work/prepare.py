@@ -12,7 +12,7 @@ from typing import Any
 from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
-from motionlift.core.model import Model, checked_model
+from motionlift.core.model import Model, Pictures, checked_model
 from motionlift.core.presets import OURS, Constants, check_published
 from motionlift.core.settings import is_text, read_values, with_values
 from motionlift.core.tensors import INVERTED, Tensors
@@ -29,6 +29,7 @@ from motionlift.motion.checking import check_block, check_held
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES, SIDES
+from motionlift.video.picture import fitted, read_picture
 from motionlift.work.unknown import unknown_lines
 
 MOST_PROMPT = 10_000
@@ -53,6 +54,8 @@ class Request:
     """What the video shows; none where a motion is lifted alone."""
     seed: int = 0
     """Seed of the starting noise."""
+    picture: Clip | None = None
+    """What the video begins with, one frame at its own size."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,10 @@ class Job:
     stages: tuple[Stage, ...] = field(default=())
     """Stages of a cascade that the video goes through."""
     notices: tuple[str, ...] = ()
-    """What was done to make the prompts fit, which of their words the model does not know, and what a preset does not say of it,
+    """What was done to make prompts and picture fit, which of their words the model does not know, and what a preset does not say of it,
     each a plain sentence."""
+    picture: Clip | None = None
+    """What the video begins with, one frame of its size."""
 
 
 def ask(
@@ -90,6 +95,7 @@ def ask(
     seed: int = 0,
     motion: Motion | None = None,
     called: Mapping[str, str] | None = None,
+    picture: Any = None,
 ) -> Request:
     """Read what is asked for, and refuse what can be refused without a model.
 
@@ -100,9 +106,10 @@ def ask(
         seed: seed of the starting noise.
         motion: one that is to be cast, whose settings are taken where none are given.
         called: what settings are called in messages, where that is not their name.
+        picture: what the video begins with: what :func:`motionlift.video.picture.read_picture` takes.
 
     Raises:
-        InputError: an empty prompt.
+        InputError: an empty prompt, or a picture that cannot be read.
         MotionError: the motion lacks what its method reads.
         SettingError: an unknown method or setting, a value that is not allowed, or a bad seed.
     """
@@ -117,7 +124,7 @@ def ask(
         check_held(motion.tensors, chosen.holds, read.get("block", ()))
         if read.get("inversion"):
             _check_inverted(read.get("beta", 0), motion.tensors)
-    return Request(chosen, read, prompt, seed)
+    return Request(chosen, read, prompt, seed, None if picture is None else read_picture(picture))
 
 
 def loaded(model: Any) -> Model:
@@ -182,11 +189,13 @@ def prepare(
         _check_casting(request.method, motion, settings)
         _check_tensors(request.method, motion, settings, view, shape)
     _check_mixed(request.method, mixed, view)
+    picture = _begun_with(request, view, shape)
     if request.prompt is not None:
         _check_words(request, view, settings)
         _check_positions(request.method, view, settings, shape)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
-    job = replace(job, notices=(*notices, *_unknown_words(job)))
+    cut = () if picture is None else picture.notices
+    job = replace(job, notices=(*notices, *_unknown_words(job), *cut), picture=picture)
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job
@@ -214,6 +223,24 @@ class _Preset:
     def value(self, name: str) -> Any:
         """A constant of reading; None where the preset has none."""
         return self.constants[name].value if name in self.constants else None
+
+
+def _begun_with(request: Request, model: Model, shape: Shape) -> Clip | None:
+    """The picture that a video begins with, at its size.
+
+    Raises:
+        SettingError: the model begins with none, or wants one that is not there.
+    """
+    about = model.about
+    if request.picture is None:
+        if about.pictures is Pictures.MUST and request.prompt is not None:
+            raise SettingError(
+                f"{about.name} makes videos that begin with a picture: give --picture FILE (in Python picture=...)"
+            )
+        return None
+    picture = fitted(request.picture, shape.height, shape.width)
+    model.pictured(picture.pixels())  # refuses where the model reads text alone
+    return picture
 
 
 def _cut(request: Request, model: Model) -> tuple[Request, tuple[str, ...]]:

@@ -148,6 +148,7 @@ def cast_record(
         **costs.told(),
         **tuning_prompt(motion),
         "losses": costs.losses,
+        **({} if job.picture is None else {"picture_sha256": job.picture.sha256}),
         **({"edits": list(motion.edits)} if motion.edits else {}),
         **({"mixed": digests} if digests else {}),
         **({"cascade": list(cascade)} if cascade else {}),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from motionlift.core.tensors import Positions
 from motionlift.models.codecs import VideoAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
+from motionlift.models.picturing import Picturing
 from motionlift.models.rotary import RotaryAttention
 from motionlift.models.shared import TEXT
 from motionlift.models.transformer import HIDDEN, Published, Row
@@ -125,7 +126,7 @@ def _size(pipeline: Any) -> tuple[int, int]:
 
 MODEL = Row(
     family="cogvideox",
-    pipelines=("CogVideoXPipeline",),
+    pipelines=("CogVideoXPipeline", "CogVideoXImageToVideoPipeline"),
     transformers=("CogVideoXTransformer3DModel",),
     fps=FPS,
     scheduler="DDIM, or DPM of the second order",
@@ -135,6 +136,7 @@ MODEL = Row(
     joined=(TEXT,),
     diffusion="CogVideoXDDIMScheduler",
     codec=CogVideoXAutoencoder,
+    picturing=Picturing("CogVideoXImageToVideoPipeline", lambda pipeline: False),
     placing=CogVideoXPositions(),
     readers=Readers(
         "transformer",

@@ -1,15 +1,17 @@
 """LTX-Video: latents packed into tokens by the pipeline."""
 
+from motionlift.models.picturing import Picturing
 from motionlift.models.positions import RotaryModule
 from motionlift.models.transformer import Row
 from motionlift.motion.original import LTX, Readers
 
 MODEL = Row(
     family="ltx",
-    pipelines=("LTXPipeline",),
+    pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
     transformers=("LTXVideoTransformer3DModel",),
     fps=25.0,
     axes="bnc",
+    picturing=Picturing("LTXImageToVideoPipeline"),
     placing=RotaryModule("rope"),
     readers=Readers("transformer", (LTX,)),
     defaults={"cfg": 3.0},

@@ -1,15 +1,17 @@
 """LTX-2: packed latents beside audio; the video half is told to leave the audio alone."""
 
+from motionlift.models.picturing import Picturing
 from motionlift.models.positions import RotaryModule
 from motionlift.models.transformer import UNGUIDED, Row
 from motionlift.motion.original import LTX, Readers
 
 MODEL = Row(
     family="ltx2",
-    pipelines=("LTX2Pipeline",),
+    pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     transformers=("LTX2VideoTransformer3DModel",),
     fps=24.0,
     axes="bnc",
+    picturing=Picturing("LTX2ImageToVideoPipeline"),
     call={
         **UNGUIDED,
         "audio_guidance_scale": 1.0,

@@ -3,19 +3,21 @@
 Of 2.2, A14B has two networks, the second for levels below a boundary; TI2V-5B tells every token a time of its own.
 """
 
+from motionlift.models.picturing import Picturing
 from motionlift.models.positions import RotaryModule
 from motionlift.models.transformer import Published, Row
 from motionlift.motion.original import WAN, Readers
 
 MODEL = Row(
     family="wan",
-    pipelines=("WanPipeline",),
+    pipelines=("WanPipeline", "WanImageToVideoPipeline"),
     transformers=("WanTransformer3DModel",),
     fps=16.0,
     scheduler="UniPC of the second order",
     blocks=("blocks",),
     feed_forward=("ffn",),
     single=("vae",),
+    picturing=Picturing("WanImageToVideoPipeline", lambda pipeline: bool(pipeline.config.get("expand_timesteps"))),
     placing=RotaryModule("rope"),
     readers=Readers("transformer", (WAN,)),
     defaults={"cfg": 5.0},
@@ -24,6 +26,8 @@ MODEL = Row(
             {"expand_timesteps": True, "num_layers": 30}, size=(704, 1280), frames=121, fps=24.0
         ),
         "wan2.2-t2v-a14b": Published({"boundary_ratio": 0.875, "num_layers": 40}, defaults={"cfg": 4.0}),
+        "wan2.2-i2v-a14b": Published({"boundary_ratio": 0.9, "num_layers": 40}, defaults={"cfg": 3.5}),
+        "wan2.1-i2v-14b": Published({"num_layers": 40, "image_dim": 1280}),
         "wan2.1-t2v-1.3b": Published({"num_layers": 30, "num_attention_heads": 12}),
         "wan2.1-t2v-14b": Published({"num_layers": 40, "num_attention_heads": 40}),
     },
