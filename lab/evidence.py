@@ -12,10 +12,11 @@ from lab.pipelines import OwnRun, first_order, own_run
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Shape
 from motionlift.core.model import Model
-from motionlift.core.tensors import Latents
+from motionlift.core.tensors import Latents, Pixels
 from motionlift.loops.invert import invert
 from motionlift.loops.sample import Casting, cast
 from motionlift.methods import methods
+from motionlift.models.picturing import remade, shown
 from motionlift.models.transformer import Row
 from motionlift.signals.displacement import displacement, displacement_loss
 
@@ -29,7 +30,15 @@ def noise_of(model: Model, shape: Shape, seed: int = SEED) -> Latents:
     return torch.randn(model.codec.latent_shape(shape), generator=torch.Generator().manual_seed(seed))
 
 
-def own_video(pipeline: Any, row: Row, model: Model, shape: Shape, steps: int, call: Mapping[str, Any]) -> OwnRun:
+def own_video(
+    pipeline: Any,
+    row: Row,
+    model: Model,
+    shape: Shape,
+    steps: int,
+    call: Mapping[str, Any],
+    noise: Latents | None = None,
+) -> OwnRun:
     """What a pipeline makes by itself with the scheduler that the row's steps are equal to; the scheduler stays so.
 
     Args:
@@ -39,6 +48,7 @@ def own_video(pipeline: Any, row: Row, model: Model, shape: Shape, steps: int, c
         shape: size of the video.
         steps: number of steps.
         call: arguments of its call beside the row's.
+        noise: that it begins with; by default :func:`noise_of` its size.
     """
     first_order(pipeline, row, steps)
     call = {**row.call, **call}
@@ -47,7 +57,35 @@ def own_video(pipeline: Any, row: Row, model: Model, shape: Shape, steps: int, c
     if row.family == "hunyuan15":
         pipeline.guider = ClassifierFreeGuidance(guidance_scale=call.pop("guidance_scale", 1.0))
     with torch.no_grad():
-        return own_run(pipeline, row, shape, noise_of(model, shape), PROMPT, steps, call)
+        return own_run(pipeline, row, shape, noise_of(model, shape) if noise is None else noise, PROMPT, steps, call)
+
+
+def picture_of(shape: Shape, seed: int = 7) -> Pixels:
+    """One frame of coarse coloured fields, as a file would hold it."""
+    coarse = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    pixels = torch.nn.functional.interpolate(coarse, (shape.height, shape.width))
+    return ((pixels + 1) * 127.5).round() / 127.5 - 1
+
+
+def own_pictured(pipeline: Any, row: Row, model: Model, shape: Shape, steps: int, call: Mapping[str, Any]) -> OwnRun:
+    """What a pipeline makes by itself of :func:`picture_of` its size.
+
+    Args:
+        pipeline: any of the family's.
+        row: its family's.
+        model: a model that begins with that picture.
+        shape: size of the video.
+        steps: number of steps.
+        call: arguments of its call beside the row's.
+    """
+    assert row.picturing is not None
+    call = {**call, "image": shown(picture_of(shape), shape)}
+    noise, given = noise_of(model, shape), model.text.encode(PROMPT, shape).given
+    if (
+        row.axes == "bnc" and given is not None
+    ):  # latents that are given are taken as they are, with the picture in them
+        noise = given.within(noise)
+    return own_video(remade(pipeline, row.picturing.pipeline), row, model, shape, steps, call, noise)
 
 
 def video(model: Model, shape: Shape, steps: int, cfg: float) -> Latents:
@@ -134,6 +172,7 @@ def slope_error(
 def round_trip(model: Model, shape: Shape, steps: int) -> float:
     """Share of clean latents that is lost on the way to noise and back."""
     latents, condition = noise_of(model, shape, seed=4), model.text.encode(PROMPT, shape)
+    latents = latents if condition.given is None else condition.given.within(latents)
     trajectory = finished(invert(model, latents, condition, steps, shape))
     back = sampled(model, trajectory[0], condition, steps, shape)
     return float((back - latents).norm() / latents.norm())

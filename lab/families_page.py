@@ -10,14 +10,26 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from lab.evidence import Loss, difference, gradient, noise_of, own_video, round_trip, slope_error, video
+from lab.evidence import (
+    Loss,
+    difference,
+    gradient,
+    noise_of,
+    own_pictured,
+    own_video,
+    picture_of,
+    round_trip,
+    slope_error,
+    video,
+)
 from lab.memory import of_published
+from motionlift.core.lattice import Shape
 from motionlift.errors import SettingError
 from motionlift.methods import methods
 from motionlift.models.facts import Facts, served
 from motionlift.models.unserved import NOT_SERVED
 from motionlift.work.prepare import settings_for
-from tests.twins import GUIDED, TRANSFORMERS, Twin
+from tests.twins import GUIDED, PICTURED, TRANSFORMERS, Twin
 from tests.twins.wide import WIDE
 
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
@@ -46,7 +58,8 @@ COLUMNS = (
 """Columns of the first table."""
 EVIDENCE = """
 *Words*: whether attention to a word can be read, as MotionFlow needs it. *Positions*: whether they can be optimised
-(`target=positions`). *Pictures*: whether a video can begin from one. *Adapters*: for
+(`target=positions`). *Pictures*: whether a video can begin with one (`--picture`): of a TI2V or LTX model with or without, of the
+pipelines named for it always, and of the others never. *Adapters*: for
 which readers `motionlift export` writes what was tuned, tested against diffusers' own loaders and the names that ComfyUI's take. A
 scheduler of a higher order remembers former steps; the loops here take the first order of the same levels, so that a step can be
 guided, turned back and asked again.
@@ -87,22 +100,22 @@ NOT = """
 """
 
 
-def found_of(name: str, twin: Twin) -> dict[str, Any]:
-    """What shows of a twin."""
-    row, shape = twin.row, twin.shape
-    model: Any = twin.model()
+def found_of(name: str, twin: Twin, with_picture: bool = False) -> dict[str, Any]:
+    """What shows of a twin, as it reads text alone or with a picture too."""
+    row, shape, own = twin.row, twin.shape, own_pictured if with_picture else own_video
+    model = _model(twin, with_picture)
     noise = {"latents": noise_of(model, shape)}
     loss = Loss(model, shape, model.about.blocks - 1).of_latents
     steepest = gradient(model, loss, noise)
     reach = REACH * (10 if row.family == "kandinsky5" else 1)
-    plain, weighed = (own_video(twin.build(), row, model, shape, STEPS, call).latents for call in ({}, twin.guided))
+    plain, weighed = (own(twin.build(), row, model, shape, STEPS, call).latents for call in ({}, twin.guided))
     return {
-        "twin": name,
+        "twin": f"{name}, a picture" if with_picture else name,
         "family": row.family,
         "video": difference(video(model, shape, STEPS, 1.0), plain),
         "guided": difference(video(model, shape, STEPS, GUIDED), weighed),
         "slope": slope_error(model, loss, noise, steepest, reach),
-        "recomputed": _recomputed(twin, noise, steepest),
+        "recomputed": _recomputed(_model(twin, with_picture), shape, noise, steepest),
         "trips": [round_trip(model, shape, steps) for steps in TRIPS],
         "refused": sorted(name for name in methods() if _is_refused(name, model, row.finds_words)),
         "lattice": str(model.lattice(shape)),
@@ -110,11 +123,15 @@ def found_of(name: str, twin: Twin) -> dict[str, Any]:
     }
 
 
-def _recomputed(twin: Twin, noise: Mapping[str, Any], steepest: Mapping[str, Any]) -> float:
+def _model(twin: Twin, with_picture: bool) -> Any:
+    model = twin.model()
+    return model.pictured(picture_of(twin.shape)) if with_picture else model
+
+
+def _recomputed(large: Any, shape: Shape, noise: Mapping[str, Any], steepest: Mapping[str, Any]) -> float:
     """Largest difference of the gradient where activations are recomputed."""
-    large: Any = twin.model()
     large._large = True
-    found = gradient(large, Loss(large, twin.shape, large.about.blocks - 1).of_latents, noise)
+    found = gradient(large, Loss(large, shape, large.about.blocks - 1).of_latents, noise)
     return difference(found["latents"], steepest["latents"])
 
 
@@ -199,6 +216,13 @@ def _takes(name: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     if "--again" not in sys.argv:
-        _keep(FOUND, [found_of(name, twin) for name, twin in sorted(TRANSFORMERS.items())])
+        _keep(
+            FOUND,
+            [
+                found_of(name, twin, with_picture)
+                for with_picture, twins in ((False, TRANSFORMERS), (True, PICTURED))
+                for name, twin in sorted(twins.items())
+            ],
+        )
         _keep(TAKEN, [_takes(name) for name in WIDE])
     PAGE.write_text(page(kept(FOUND), kept(TAKEN)), encoding="utf-8")

@@ -21,7 +21,7 @@ def test_the_command_line_is_frozen():
     assert taken == {
         "transfer": [
             *("reference", "--prompt", "--method", "--model", "--lora", "--output", "--seed", "--frames", "--size"),
-            *("--steps", "--read"),
+            *("--picture", "--steps", "--read"),
             *(
                 "--source-prompt",
                 "--negative-prompt",
@@ -50,8 +50,9 @@ def test_the_command_line_is_frozen():
             ),
         ],
         "cast": [
-            *("motion", "--prompt", "--model", "--lora", "--output", "--seed", "--steps"),
+            *("motion", "--prompt", "--model", "--lora", "--output", "--seed", "--picture"),
             *(
+                "--steps",
                 "--target",
                 "--negative-prompt",
                 "--strength",

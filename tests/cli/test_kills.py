@@ -31,7 +31,7 @@ LATEST = 0.9
 MOST_WRITES = 4
 """Writes of a file, of which one is the moment of a kill."""
 PRELOADED = ("motionlift.cli.app", "motionlift.work.cast", "motionlift.loops.tuning", "tests.twins")
-PATIENCE = 100
+PATIENCE = 300
 """Seconds that a run may take on a busy machine."""
 BENCH = """
 models: [{model}]

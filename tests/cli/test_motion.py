@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from motionlift.cli.main import run
@@ -58,6 +59,26 @@ def test_a_transfer_judges_nothing_though_the_truth_lies_beside_the_reference(cl
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--method", "none"]
     assert run([*start, *QUICK[:2]]) == 0
     assert not {key for key in json.loads(Path("out.json").read_text()) if "error" in key}
+
+
+def test_a_video_begins_with_a_picture(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    model = tmp_path / "ti2v"
+    twins.TRANSFORMERS["wan-2.2-ti2v"].build().save_pretrained(model)
+    Image.new("RGB", (90, 60), (200, 30, 30)).save("photo.png")
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", str(model), "--size", "64x64"]
+    capsys.readouterr()
+    assert run([*start, "--frames", "5", *QUICK, "--picture", "photo.png"]) == 0
+    assert "the picture: frames were cropped from 90x60 to 60x60 for the shape 64x64" in capsys.readouterr().err
+    record = json.loads(Path("out.json").read_text())
+    assert record["picture"] == "photo.png"
+    assert record["picture_sha256"] == hashlib.sha256(Path("photo.png").read_bytes()).hexdigest()
+    assert "is no picture" in refused(capsys, 1, *start, "--picture", str(clips / "one.mp4"))
+
+
+def test_a_model_of_text_alone_refuses_a_picture(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    Image.new("RGB", (90, 60)).save("photo.png")
+    start = ("transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model)
+    assert "from text alone" in refused(capsys, 1, *start, "--picture", "photo.png")
 
 
 def test_side_by_side_shows_the_reference_and_the_same_result(clips: Path, model: str):

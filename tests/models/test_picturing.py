@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 import motionlift
-from lab.evidence import PROMPT, Loss, difference, gradient, noise_of, own_video, slope_error, video
+from lab.evidence import PROMPT, Loss, difference, gradient, noise_of, own_pictured, picture_of, slope_error, video
 from motionlift.core.model import Pictures
 from motionlift.errors import SettingError
 from motionlift.models.picturing import remade, shown
@@ -35,28 +35,14 @@ def model(twin):
     return twin.model()
 
 
-def picture_of(shape, seed=7):
-    """One frame of coarse coloured fields."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(1, 3, 4, 4, generator=generator) * 2 - 1
-    pixels = torch.nn.functional.interpolate(coarse, (shape.height, shape.width))
-    return ((pixels + 1) * 127.5).round() / 127.5 - 1  # as files hold it
-
-
 @pytest.fixture(scope="module")
 def pictured(twin, model):
     return model.pictured(picture_of(twin.shape))
 
 
-def owned(twin, model, pictured, call):
+def owned(twin, pictured, call):
     """What the pipeline with a picture makes by itself of the noise that our loop begins with."""
-    pipeline = remade(twin.build(), twin.row.picturing.pipeline)
-    call = {**call, "image": shown(picture_of(twin.shape), twin.shape)}
-    given = pictured.text.encode(PROMPT, twin.shape).given
-    with pytest.MonkeyPatch.context() as patch:
-        if twin.row.axes == "bnc":  # latents that are given are taken as they are, with the picture in them
-            patch.setattr("lab.evidence.noise_of", lambda *known: given.within(noise_of(*known)))
-        return own_video(pipeline, twin.row, model, twin.shape, STEPS, call)
+    return own_pictured(twin.build(), twin.row, pictured, twin.shape, STEPS, call).latents
 
 
 def test_it_says_whether_its_videos_begin_with_a_picture(name, model):
@@ -64,16 +50,16 @@ def test_it_says_whether_its_videos_begin_with_a_picture(name, model):
 
 
 def test_a_video_is_the_pipelines_own(twin, model, pictured):
-    own = owned(twin, model, pictured, {})
+    own = owned(twin, pictured, {})
     found = video(pictured, twin.shape, STEPS, cfg=1.0)
-    assert difference(found, own.latents) < CLOSE
+    assert difference(found, own) < CLOSE
     other = model.pictured(picture_of(twin.shape, seed=8))
-    assert difference(video(other, twin.shape, STEPS, cfg=1.0), own.latents) > 100 * CLOSE
+    assert difference(video(other, twin.shape, STEPS, cfg=1.0), own) > 100 * CLOSE
 
 
 def test_a_prompt_is_weighed_as_the_pipeline_weighs_it(twin, model, pictured):
-    own = owned(twin, model, pictured, twin.guided)
-    assert difference(video(pictured, twin.shape, STEPS, cfg=GUIDED), own.latents) < CLOSE
+    own = owned(twin, pictured, twin.guided)
+    assert difference(video(pictured, twin.shape, STEPS, cfg=GUIDED), own) < CLOSE
 
 
 def test_the_first_frame_is_the_picture(name, twin, model, pictured):

@@ -1,0 +1,115 @@
+"""Videos that begin with a picture, from a file to the video and its record."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from motionlift.errors import InputError, SettingError
+from motionlift.methods import methods
+from motionlift.work.cast import cast, transfer
+from motionlift.work.lift import lift
+from motionlift.work.prepare import ask, prepare
+from tests.twins import PICTURED, TRANSFORMERS
+from tests.work.trials import PROMPT, QUICK, TUNED, a_clip
+
+MAY, MUST = PICTURED["wan-2.2-ti2v"], PICTURED["wan-2.1"]
+PROMPTED = "a red star on the field"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Red over blue, twice as wide as high."""
+    image = Image.new("RGB", (256, 128), (200, 30, 30))
+    image.paste((30, 30, 200), (0, 64, 256, 128))
+    image.save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def clip_of(twin):
+    shape = twin.shape
+    return a_clip(frames=shape.frames, height=shape.height, width=shape.width, fps=16.0)
+
+
+@pytest.fixture(scope="module")
+def may():
+    return MAY.model()
+
+
+@pytest.fixture(scope="module")
+def must():
+    return MUST.model()
+
+
+def test_it_is_seen_read_and_recorded(may, photo, tmp_path):
+    made = transfer(clip_of(MAY), PROMPTED, may, settings=QUICK, cached=False, picture=photo)
+    plain = transfer(clip_of(MAY), PROMPTED, may, settings=QUICK, cached=False)
+    assert not torch.equal(made.clip.frames, plain.clip.frames)
+    assert made.record["picture_sha256"] and "picture_sha256" not in plain.record
+    made.save(tmp_path / "x.mp4")
+    assert json.loads((tmp_path / "x.json").read_text())["picture_sha256"] == made.record["picture_sha256"]
+    again = transfer(clip_of(MAY), PROMPTED, may, settings=QUICK, cached=False, picture=Image.open(photo))
+    assert torch.equal(again.clip.frames, made.clip.frames)
+
+
+@pytest.mark.parametrize("method", sorted(methods()))
+@pytest.mark.parametrize("twin", [MAY, MUST], ids=["may", "must"])
+def test_every_method_runs_with_one(twin, may, must, photo, method):
+    model = may if twin is MAY else must
+    wanted = {
+        "motionflow": {"subjects": "ring", "targets": "star"},
+        "vmc": TUNED,
+        "motionmatcher": TUNED,
+        "flowmotion": {"inversion": True},
+    }.get(method, {})
+    quick = {name: value for name, value in {**QUICK, **wanted}.items() if hasattr(methods()[method].Settings(), name)}
+    if method == "motionflow":
+        quick["source_prompt"] = TUNED["source_prompt"]
+    motion = lift(clip_of(twin), model, method, settings=quick, cached=False)
+    made = cast(motion, PROMPTED, model, picture=photo)
+    other = cast(motion, PROMPTED, model, picture=Image.new("RGB", (64, 64), (0, 255, 0)))
+    assert made.clip.frames.shape == other.clip.frames.shape and not torch.equal(made.clip.frames, other.clip.frames)
+
+
+def test_the_reference_is_seen_without_the_picture(may, photo, monkeypatch):
+    """What is injected, and what is predicted of the reference, knows nothing of what the new video begins with."""
+    motion = lift(clip_of(MAY), may, "flowmotion", settings={"steps": 3}, cached=False)
+    seen = []
+    predict = type(may).predict
+
+    def watched(model, latents, level, condition, positions=None):
+        output = predict(model, latents, level, condition, positions)
+        seen.append((model._picture is None, latents.detach().clone()))
+        return output
+
+    monkeypatch.setattr(type(may), "predict", watched)
+    cast(motion, PROMPTED, may, picture=photo)
+    assert {bare for bare, _ in seen} == {True, False}
+
+
+def test_a_model_that_begins_with_one_wants_one(must):
+    motion = lift(clip_of(MUST), must, settings=QUICK, cached=False)
+    with pytest.raises(SettingError, match="--picture FILE"):
+        cast(motion, PROMPTED, must)
+    with pytest.raises(SettingError, match="--picture FILE"):
+        transfer(clip_of(MUST), PROMPTED, must, settings=QUICK, cached=False)
+
+
+def test_a_model_of_text_alone_takes_none(photo):
+    model = TRANSFORMERS["wan-2.1"].model()
+    with pytest.raises(SettingError, match="from text alone"):
+        transfer(a_clip(fps=16.0), PROMPTED, model, settings=QUICK, cached=False, picture=photo)
+
+
+def test_a_bad_one_is_refused_before_a_model_is_loaded(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        transfer(a_clip(), PROMPT, "no-such-model", picture=tmp_path / "none.png")
+
+
+def test_what_its_shape_takes_is_told(may, photo):
+    motion = lift(clip_of(MAY), may, settings=QUICK, cached=False)
+    request = ask("ditflow", prompt=PROMPTED, motion=motion, picture=photo)
+    told = prepare(request, may, motion=motion).notices
+    assert told == ("the picture: frames were cropped from 256x128 to 128x128 for the shape 64x64",)
