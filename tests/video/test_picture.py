@@ -91,7 +91,7 @@ def text(path):
 def test_what_is_no_picture_is_refused(tmp_path, make):
     path = tmp_path / "x.png"
     make(path)
-    with pytest.raises(InputError, match="x.png"):
+    with pytest.raises(InputError, match=r"x\.png"):
         read_picture(path)
 
 
