@@ -20,8 +20,19 @@ def test_the_command_line_is_frozen():
     }
     assert taken == {
         "transfer": [
-            *("reference", "--prompt", "--method", "--model", "--lora", "--output", "--seed", "--frames", "--size"),
-            *("--picture", "--steps", "--read"),
+            *(
+                "reference",
+                "--prompt",
+                "--method",
+                "--preset",
+                "--model",
+                "--lora",
+                "--output",
+                "--seed",
+                "--frames",
+                "--size",
+            ),
+            *("--picture", "--steps", "--sampler", "--read"),
             *(
                 "--source-prompt",
                 "--negative-prompt",
@@ -36,7 +47,18 @@ def test_the_command_line_is_frozen():
             *("--slower", "--interpolate", "--between", "--upscale", "--side-by-side", "--json"),
         ],
         "lift": [
-            *("reference", "--output", "--method", "--model", "--lora", "--frames", "--size", "--steps", "--read"),
+            *(
+                "reference",
+                "--output",
+                "--method",
+                "--preset",
+                "--model",
+                "--lora",
+                "--frames",
+                "--size",
+                "--steps",
+                "--read",
+            ),
             *(
                 "--source-prompt",
                 "--subject",
@@ -53,6 +75,7 @@ def test_the_command_line_is_frozen():
             *("motion", "--prompt", "--model", "--lora", "--output", "--seed", "--picture"),
             *(
                 "--steps",
+                "--sampler",
                 "--target",
                 "--negative-prompt",
                 "--strength",
@@ -65,7 +88,7 @@ def test_the_command_line_is_frozen():
         ],
         "export": ["motion", "output", "--for", "--rank"],
         "inspect": [
-            *("reference", "--output", "--method", "--model", "--lora", "--frames", "--size", "--read"),
+            *("reference", "--output", "--method", "--preset", "--model", "--lora", "--frames", "--size", "--read"),
             *("--source-prompt", "--subject", "--cut-prompt", "--set", "--device"),
         ],
         "score": [

@@ -81,8 +81,8 @@ class Job:
     stages: tuple[Stage, ...] = field(default=())
     """Stages of a cascade that the video goes through."""
     notices: tuple[str, ...] = ()
-    """What was done to make prompts and picture fit, which words the model does not know, and what a preset does not say of it, each
-    a plain sentence."""
+    """What was done to make prompts and picture fit, which words the model does not know, and what a preset does not say of it,
+    each a plain sentence."""
     picture: Clip | None = None
     """What the video begins with, one frame of its size."""
 
