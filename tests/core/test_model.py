@@ -25,7 +25,10 @@ def test_the_words_of_a_model():
 
 
 def test_what_lacks_words_is_refused_and_they_are_named():
-    lacking = "codec, network, passes, counted, pictured, turn, rest, schedule, lattice, positions, linear_layers, record, injecting"
+    lacking = (
+        "codec, network, passes, counted, pictured, turn, rest, schedule, lattice, positions, linear_layers, record, "
+        "injecting"
+    )
     with pytest.raises(ModelError, match=f"^{re.escape(f'Half is no model: it lacks {lacking}')}$"):
         checked_model(Half())
 
