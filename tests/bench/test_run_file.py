@@ -106,6 +106,29 @@ def test_sizes_and_lengths_of_files():
     assert "line 5: size is '832'; give WIDTHxHEIGHT" in refused(text.replace("size: 832x480}\n", "size: 832}\n"))
 
 
+def test_how_files_are_read():
+    Path("clips").mkdir()
+    Path("clips/one.mp4").touch()
+    Path("davis/bear").mkdir(parents=True)
+    Path("prompts.csv").write_text("clip,caption,subject,scene\nbear,a bear,a dog,a dog in snow\n")
+    text = RUN.replace(
+        "  - world: {count: 2}",
+        "  - folder: {path: clips, prompts: [a star], fit: stretch, every_frame: true}\n"
+        "  - davis: {path: davis, prompts: prompts.csv, fit: pad}",
+    )
+    folder, davis = read(text).references
+    assert isinstance(folder, Folder) and (folder.fit, folder.every_frame) == ("stretch", True)
+    assert isinstance(davis, Davis) and davis.fit == "pad"
+    plain = replace(folder, fit="crop", every_frame=False)
+    assert len({own.contents()["one.mp4"] for own in (folder, plain, replace(plain, fit="pad"))}) == 3
+    assert plain.contents() == Folder(Path("clips"), ("a star",)).contents(), "what was measured before stays"
+    assert replace(davis, fit="crop").contents() != davis.contents()
+    assert "line 5: fit is 'squeeze'; allowed is crop or pad or stretch" in refused(text.replace("stretch", "squeeze"))
+    assert "line 5: every_frame is '3'; allowed is true or false" in refused(
+        text.replace("every_frame: true", "every_frame: 3")
+    )
+
+
 def test_sources(tmp_path: Path):
     for folder in ("clips", "davis/bear"):
         Path(folder).mkdir(parents=True)

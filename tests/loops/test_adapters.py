@@ -364,3 +364,25 @@ def test_what_was_tuned_at_noisy_levels_is_on_at_them_alone_whichever_network_se
     assert torch.equal(noisy, both[0]) and torch.equal(clean, plain[1])
     noisy, clean = outputs(given, high)
     assert torch.equal(noisy, both[0]) and torch.equal(clean, plain[1]), "of the other network nothing changes"
+
+
+def test_factors_as_released_begin_as_normal_noise_and_drop_outputs():
+    """Deviation 1 / rank, the second zero; in tuning half of what they add is dropped and the rest doubled."""
+    torch.manual_seed(0)
+    network = nn.ModuleDict({"a": nn.Linear(64, 500, bias=False)})
+    plan = Plan(["a"], rank=8, dropout=0.5, as_released=True)
+    adapter = Tunable(network, plan, 0)
+    down, up = adapter.parameters["a.lora_A.weight"], adapter.parameters["a.lora_B.weight"]
+    assert float(down.std()) == pytest.approx(1 / 8, rel=0.1) and not up.any()
+    again = Tunable(network, plan, 0).parameters["a.lora_A.weight"]
+    assert torch.equal(down, again)
+    with torch.no_grad():
+        up += 1.0
+    given = torch.randn(1, 64)
+    whole, alone = given @ down.T @ up.T, network["a"](given)
+    with adapter.sampled():
+        torch.testing.assert_close(network["a"](given) - alone, whole, atol=1e-5, rtol=1e-4)
+    with adapter.attached():
+        added_up = (network["a"](given) - alone) / whole
+    assert ((added_up.abs() < 1e-3) | ((added_up - 2).abs() < 1e-3)).all(), "each output is dropped, or doubled"
+    assert float((added_up.abs() < 1e-3).float().mean()) == pytest.approx(0.5, abs=0.1)

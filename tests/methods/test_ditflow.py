@@ -202,3 +202,25 @@ def test_positions_that_cannot_be_moved_are_refused_before_work(name):
         prepare(request, model)
     assert "\n" not in str(refused.value)
     assert prepare(ask("ditflow", {"block": "0"}, prompt="a dog"), model).settings
+
+
+def test_a_soft_reference_is_the_mean_place_at_the_temperature(model, given):
+    settings = DiTFlowSettings(block=(2,), reference="soft", temperature=3.0)
+    tensors, _ = lifted(METHOD, given, model, settings)
+    shown = record(model, given.latents, [2])[2]
+    expected = written_out(shown, model.lattice(given.shape), 3.0)
+    torch.testing.assert_close(tensors["displacement.2"], expected, atol=1e-5, rtol=1e-5)
+    own = METHOD.loss(seen({2: shown}), aim(tensors, model.lattice(given.shape)), settings)
+    assert float(own) == pytest.approx(0, abs=1e-9), "the reference itself has moved as it has"
+
+
+def test_a_soft_reference_depends_on_the_temperature_that_it_is_lifted_with():
+    hard, soft = DiTFlowSettings(), DiTFlowSettings(reference="soft")
+    assert "temperature" not in hard.lifting_values() and soft.lifting_values()["temperature"] == 2.0
+    assert hard.lifting_values() != soft.lifting_values()
+
+
+@pytest.mark.parametrize("other", [{"read": "flow"}, {"mutual": True}])
+def test_a_soft_reference_where_it_says_nothing_is_refused(model, other):
+    with pytest.raises(SettingError, match=r"reference is 'soft', .* allowed is reference=hard"):
+        METHOD.check(model, DiTFlowSettings(reference="soft", **other))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.method import Reference
+from motionlift.core.method import Observed, Reference
 from motionlift.errors import MotionError, SettingError
 from motionlift.methods.motionflow import METHOD, MotionFlowSettings, published_places, word_maps
 from motionlift.signals.attention_maps import adaptive_mask, cross_loss, smoothed
@@ -157,3 +157,40 @@ def test_more_guided_steps_than_were_lifted_are_refused(model, given):
     target = aim(motion, lattices(model, given), 2, star=(1,), dog=(2,))
     with pytest.raises(MotionError, match="maps of 2 guided steps and step 3 is asked for"):
         METHOD.loss(seen(shown), target, SETTINGS)
+
+
+def test_balanced_losses_pull_as_much_as_their_weights_say(model, given):
+    """By the latents: the sum of unit gradients, each times its weight; the loss that is told stays as it is."""
+    motion, _ = lifted(METHOD, given, model, SETTINGS)
+    at, condition = model.schedule(SETTINGS.steps).levels[0], model.text.encode("a star and a dog")
+    latents = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(5)).requires_grad_()
+    with model.turn():
+        shown = model.record(latents, at, condition, [1, 2], features=False)
+    own = aim(motion, lattices(model, given), 0, star=(1,), dog=(2,))
+    observed, high = (
+        Observed(latents, at, shown),
+        replace(SETTINGS, tau=0.97),
+    )  # so that something lies outside the masks
+
+    def pulled(**weights: float) -> tuple[float, torch.Tensor]:
+        settings = replace(high, **{"cross": 0.0, "spatial": 0.0, "temporal": 0.0, **weights})
+        with model.turn():
+            loss = METHOD.loss(observed, own, settings)
+            return float(loss), torch.autograd.grad(loss, latents, retain_graph=True)[0]
+
+    weights = {"cross": 2.0, "spatial": 1.0, "temporal": 0.5}
+    expected = torch.zeros_like(latents)
+    for name, weight in weights.items():
+        _, gradient = pulled(**{name: 1.0})
+        expected += weight * gradient / gradient.square().mean().sqrt()
+    with model.turn():
+        loss = METHOD.loss(observed, own, replace(high, balance="gradients", **weights))
+        (found,) = torch.autograd.grad(loss, latents, retain_graph=True)
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
+    assert float(loss) == pytest.approx(pulled(**weights)[0], rel=1e-5)
+    with model.turn():  # nothing lies outside these masks: what is left is rounding, and is not made large
+        loss = METHOD.loss(observed, own, replace(SETTINGS, tau=0.0, balance="gradients", temporal=0.0))
+        (found,) = torch.autograd.grad(loss, latents)
+    assert found.isfinite().all()
+    with pytest.raises(SettingError, match="allowed is balance=none"):
+        METHOD.check(model, replace(SETTINGS, balance="gradients", target="positions"))

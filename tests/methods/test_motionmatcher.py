@@ -199,3 +199,43 @@ def test_on_a_flow_model_it_looks_one_euler_step_of_the_loop_on(name: str, monke
             true, noised + (later.noise - level.noise) * (noise - given.latents), atol=1e-5, rtol=1e-5
         )
         torch.testing.assert_close(predicted, schedule.step(step, output, noised), atol=5e-3, rtol=0)
+
+
+def test_as_released_factors_lie_on_the_blocks_of_the_transformers():
+    model: Any = unet_twin()
+    settings = replace(METHOD.settings(model), layers="blocks", factors="released")
+    plan = METHOD.plan(model, settings)
+    assert plan.as_released and len(plan.layers) == len(set(plan.layers))
+    parts = [name.split(".transformer_blocks.")[1].split(".")[1] for name in plan.layers]
+    places = ["temp" if "temp_attentions" in name or "transformer_in" in name else "frame" for name in plan.layers]
+    assert {*zip(places, parts, strict=True)} == {
+        ("frame", "attn1"), ("frame", "ff"), ("temp", "attn1"), ("temp", "attn2"), ("temp", "ff"),
+    }  # fmt: skip
+    joint: Any = twin()
+    names = METHOD.plan(joint, replace(METHOD.settings(joint), layers="blocks")).layers
+    assert names and len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("stride", "later"), [("sampling", 650), ("timestep", 699)])
+def test_the_step_before_it_looks_is_one_of_sampling_or_one_timestep(
+    stride: str, later: int, monkeypatch: pytest.MonkeyPatch
+):
+    model: Any = unet_twin()
+    settings, looked = replace(METHOD.settings(model), steps=20, stride=stride), []
+
+    def features(latents: Any, level: Any, *_: Any) -> list[Features]:
+        looked.append(level.timestep)
+        return motion_features([])
+
+    monkeypatch.setattr(model, "predict", lambda latents, *_: latents)
+    monkeypatch.setattr(METHOD, "_features", features)
+    monkeypatch.setattr(motionmatcher, "feature_loss", lambda *_: torch.zeros(()))
+    monkeypatch.setattr(motionmatcher, "used_at_once", lambda distance, latents: distance(latents))
+    METHOD.loss(draw(model, 700, nullcontext), model, settings)
+    assert looked == [later, later]
+
+
+def test_the_prompt_of_the_inversion():
+    settings = replace(METHOD.settings(unet_twin("tiny-unet")), source_prompt="a red star")
+    assert settings.inversion_prompt == "a red star"
+    assert replace(settings, inverted_with="empty").inversion_prompt == ""

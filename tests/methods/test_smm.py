@@ -45,3 +45,20 @@ def test_the_loss_of_the_reference_itself_is_zero_and_that_of_another_video_is_t
     loss = METHOD.loss(seen(shown), aim(motion, lattice), settings)
     torch.testing.assert_close(loss, 1 - torch.stack(cosines).mean())
     assert loss > 0.1
+
+
+def test_as_released_changes_are_from_the_references_frames_and_compared_along_the_frames(model, given):
+    settings = SMMSettings(block=(2,), form="released")
+    motion, _ = lifted(METHOD, given, model, settings)
+    assert set(motion) == {"latents", "differences.2", "means.2"}
+    lattice, truth = model.lattice(given.shape), means(record(model, given.latents, [2])[2], model.lattice(given.shape))
+    torch.testing.assert_close(motion["means.2"], truth)
+    shown = record(model, given.latents.flip(2), [2], level(model, 500), "a dog")
+    own = means(shown[2], lattice)
+    distances = []
+    for anchor in range(lattice.frames):
+        one, other = own - truth[anchor], truth - truth[anchor]
+        distances.append(1 - (one * other).sum(dim=0) / one.norm(dim=0) / other.norm(dim=0))
+    loss = METHOD.loss(seen(shown), aim(motion, lattice), settings)
+    torch.testing.assert_close(loss, torch.stack(distances).mean())
+    assert METHOD.loss(seen(record(model, given.latents, [2])), aim(motion, lattice), settings) < 1e-5

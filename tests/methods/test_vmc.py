@@ -117,3 +117,15 @@ def test_the_prompt_of_tuning_and_that_of_inversion(model: Any):
     assert replace(settings, inverted_with="source").inversion_prompt == settings.source_prompt
     with pytest.raises(InputError, match="no subject"):
         vmc.METHOD.check(model, replace(settings, source_prompt="on a blue background"))
+
+
+def test_as_released_it_tunes_temp_attentions_alone(model: Any, unet: Any):
+    layers = vmc.METHOD.plan(unet, replace(vmc.METHOD.settings(unet), attention="temp_attentions")).layers
+    whole = vmc.METHOD.plan(unet, vmc.METHOD.settings(unet)).layers
+    left_out = {*whole} - {*layers}
+    assert len(layers) == 6 * unet.about.blocks and len(left_out) == 6
+    assert all(".transformer_in." in f".{name}." for name in left_out)
+    with pytest.raises(
+        SettingError, match="has no layers that are temp_attentions and no others; allowed are temporal, "
+    ):
+        vmc.METHOD.plan(model, replace(vmc.METHOD.settings(model), attention="temp_attentions"))

@@ -134,3 +134,31 @@ def test_side_by_side():
     assert torch.equal(both.frames[:, :, 34:], long.resized(64, 64).frames)
     with pytest.raises(InputError, match="no clips"):
         side_by_side([])
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_frames_as_they_come_whatever_their_rate(tmp_path, in_memory):
+    clip = Clip.of(torch.from_numpy(np.stack(levels(10, 64, 64))), 24)
+    clip.save(tmp_path / "a.mp4")
+    wanted = {"frames": 6, "fps": 8, "aspect": (64, 64), "every_frame": True}
+    found = clip.sampled(**wanted) if in_memory else Clip.read(tmp_path / "a.mp4", **wanted)
+    assert numbers(found) == list(range(6)) and found.fps == pytest.approx(24, rel=1e-3)
+    assert found.notices[-1] == "the first 6 frames were taken as they come, 24 a second"
+    with pytest.raises(InputError, match="holds 10 frames, and 11 are to be taken as they come; give a longer video"):
+        clip.sampled(**{**wanted, "frames": 11})
+
+
+def test_the_whole_frame_is_stretched_and_never_enlarged():
+    """Two halves, black and white, stay halves: of 120x40 to 1:1, no side grows."""
+    frames = torch.zeros(3, 40, 120, 3, dtype=torch.uint8)
+    frames[:, :, 60:] = 255
+    clip = Clip.of(frames, 8).sampled(frames=3, fps=8, aspect=(32, 32), fit="stretch")
+    assert clip.frames.shape == (3, 40, 40, 3)
+    assert not clip.frames[:, :, :20].any() and (clip.frames[:, :, 20:] == 255).all()
+    assert clip.notices == ("frames were stretched from 120x40 to the shape 32x32",)
+    wide = Clip.of(frames, 8).sampled(frames=3, fps=8, aspect=(480, 720), longest=30, fit="stretch")
+    assert wide.frames.shape == (3, 20, 30, 3)
+    same = Clip.of(frames[:, :, :40], 8).sampled(frames=3, fps=8, aspect=(32, 32), fit="stretch")
+    assert same.notices == () and same.frames.shape == (3, 40, 40, 3)
+    with pytest.raises(SettingError, match="fit is 'squeeze'; allowed is crop or pad or stretch"):
+        clip.sampled(frames=3, fps=8, aspect=(32, 32), fit="squeeze")

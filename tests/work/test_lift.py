@@ -15,7 +15,7 @@ from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.work import code
 from motionlift.work import lift as lifting
-from motionlift.work.cast import cast
+from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift, read_reference
 from tests.motion.test_file import assert_same
 from tests.twins import cogvideox, unet3d
@@ -177,3 +177,22 @@ def test_a_displacement_on_a_coarse_lattice_is_saved_and_cast(tmp_path: Path):
     assert_same(motion, again)
     frames = cast(again, PROMPT, unet).clip.frames
     assert torch.equal(frames, cast(motion, PROMPT, unet).clip.frames)
+
+
+def test_a_reference_is_stretched_and_taken_as_it_comes_where_asked_or_where_the_preset_says(model: Model):
+    clip = a_clip(frames=20, height=32, width=64, fps=24)
+    wanted = {"cached": False, "settings": QUICK}
+    plain, asked = lift(clip, model, **wanted), lift(clip, model, fit="stretch", every_frame=True, **wanted)
+    assert (plain.source.fps, asked.source.fps) == (pytest.approx(8 / (19 / 24)), pytest.approx(24))
+    released = transfer(clip, PROMPT, model, cached=False, settings={**QUICK, "preset": "released"}).record
+    assert [told.split(" ")[1] for told in released["reference_notices"]] == ["were", "first"]
+    assert "stretched from 64x32" in released["reference_notices"][0]
+    by_time = transfer(
+        clip, PROMPT, model, cached=False, settings={**QUICK, "preset": "released"}, fit="crop", every_frame=False
+    ).record
+    assert not any("stretched" in told or "as they come" in told for told in by_time["reference_notices"])
+    told = refusal(SettingError, lambda: lift(clip, model, slower=2, every_frame=True, **wanted))
+    assert told == "slower is 2, which is by time, and every frame is to be taken; ask for one of them"
+    assert "allowed is crop or pad or stretch" in refusal(
+        SettingError, lambda: lift(clip, model, fit="squeeze", **wanted)
+    )

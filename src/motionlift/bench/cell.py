@@ -216,7 +216,7 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     pixels = opened.pixels or (own.width, own.height)
     job = prepare(request, backbone, frames=opened.frames or own.frames, size=pixels)
     costs = Costs(job.model)
-    taken = lifted(job, opened.reference, Lifting(), costs)
+    taken = lifted(job, opened.reference, Lifting(fit=opened.fit, every_frame=opened.every_frame), costs)
     video = casted(job, taken.motion, costs, reference=taken.reference)
     found = measured(opened, taken.reference, video.clip, cell.asked.prompt, cell.measuring)
     return {

@@ -31,7 +31,8 @@ place. The world says all of it, and so do things. A folder says it by a table o
 Where it is not said, the cells of such a method are left out when the run is laid out, and why is told.
 
 A folder and DAVIS are read at the model's own size and, a folder, at its own number of frames, where the file does not say
-``size: 832x480`` and ``frames: 49``.
+``size: 832x480`` and ``frames: 49``. Frames of another shape are cropped, where it does not say ``fit: stretch`` or
+``fit: pad``; those of a folder are read by time, where it does not say ``every_frame: true``.
 
 Paths are relative to the folder in which the command is called.
 """
@@ -54,7 +55,7 @@ from motionlift.core.settings import MOST_TEXT, read_size, with_values
 from motionlift.errors import InputError, MotionliftError
 from motionlift.methods import method as method_named
 from motionlift.models.loras import LoraFile
-from motionlift.video.limits import FRAMES
+from motionlift.video.limits import FRAMES, check_fit
 from motionlift.work.prepare import SEEDS, check_prompt
 
 RUNS = Path(__file__).parent / "runs"
@@ -373,7 +374,7 @@ class _Page:
         )
 
     def _folder(self, node: yaml.Node) -> Folder:
-        parts = self._mapping(node, "folder", ("path", "prompts"), ("captions", "frames", "size"))
+        parts = self._mapping(node, "folder", ("path", "prompts"), ("captions", "frames", "size", "fit", "every_frame"))
         prompts: list[str] = []
         targets: dict[str, tuple[str, ...]] = {}
         for item in self._items(parts["prompts"], "prompts"):
@@ -386,22 +387,40 @@ class _Page:
         captions = Path(self._text(parts["captions"], "captions")) if "captions" in parts else None
         path, words = Path(self._text(parts["path"], "path")), tuple(targets.items())
         frames = self._whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
-        folder = Folder(path, _distinct(prompts), captions, words, frames, self._pixels(parts))
+        fit, every_frame = self._fit(parts), self._every_frame(parts)
+        folder = Folder(path, _distinct(prompts), captions, words, frames, self._pixels(parts), fit, every_frame)
         self._checked(parts["path"], folder.size)
         self._checked(parts.get("captions", node), folder.check)
         return folder
 
     def _davis(self, node: yaml.Node) -> Davis:
-        parts = self._mapping(node, "davis", ("path", "prompts"), ("frames", "clips", "size"))
+        parts = self._mapping(node, "davis", ("path", "prompts"), ("frames", "clips", "size", "fit"))
         numbers = {
             key: self._whole(parts[key], key, *bounds)
             for key, bounds in {"frames": FRAMES, "clips": (1, MOST_REFERENCES)}.items()
             if key in parts
         }
         path, prompts = (Path(self._text(parts[key], key)) for key in ("path", "prompts"))
-        davis = Davis(path, prompts, **numbers, pixels=self._pixels(parts))
+        davis = Davis(path, prompts, **numbers, pixels=self._pixels(parts), fit=self._fit(parts))
         self._checked(node, davis.size)
         return davis
+
+    def _fit(self, parts: Mapping[str, yaml.Node]) -> str:
+        """How frames get the shape of the videos."""
+        if "fit" not in parts:
+            return "crop"
+        fit = self._text(parts["fit"], "fit")
+        self._checked(parts["fit"], lambda: check_fit(fit))
+        return fit
+
+    def _every_frame(self, parts: Mapping[str, yaml.Node]) -> bool:
+        """Whether frames are taken as they come."""
+        if "every_frame" not in parts:
+            return False
+        value = self._value(parts["every_frame"])
+        if not isinstance(value, bool):
+            raise self.refusal(parts["every_frame"], f"every_frame is {str(value)[:40]!r}; allowed is true or false")
+        return value
 
     def _pixels(self, parts: Mapping[str, yaml.Node]) -> tuple[int, int] | None:
         """Width and height of the videos, where they are given."""

@@ -87,6 +87,10 @@ class Opened:
     """Exact figures of generated frames, where the truth is known."""
     pixels: tuple[int, int] | None = None
     """Width and height of the videos; the model's own by default."""
+    fit: str = "crop"
+    """How its frames get that shape."""
+    every_frame: bool = False
+    """Whether they are taken as they come."""
 
 
 @runtime_checkable
@@ -227,6 +231,10 @@ class Folder:
     """Frames of every clip; the model's own number by default."""
     pixels: tuple[int, int] | None = None
     """Width and height of the videos; the model's own by default."""
+    fit: str = "crop"
+    """How their frames get that shape."""
+    every_frame: bool = False
+    """Whether frames are taken as they come, whatever their rate."""
 
     def size(self) -> int:
         """Prompts for all files."""
@@ -254,14 +262,15 @@ class Folder:
 
     def open(self, asked: Asked, model: Model) -> Opened:
         """The file."""
-        return Opened(self.path / asked.reference, self.frames, None, self.pixels)
+        return Opened(self.path / asked.reference, self.frames, None, self.pixels, self.fit, self.every_frame)
 
     def check(self) -> None:
         """Refuse a folder or a table of captions that cannot be read; errors as of :meth:`asked`."""
         self._said(self._names())
 
     def _content(self, file: str, words: Words) -> str:
-        sizes = [size for size in (self.frames, self.pixels) if size is not None]
+        sizes: list[Any] = [size for size in (self.frames, self.pixels) if size is not None]
+        sizes += [*([self.fit] if self.fit != "crop" else ()), *(["every_frame"] if self.every_frame else ())]
         if self.captions is None and not self.targets and not sizes:
             return file[:CONTENT_CHARACTERS]
         told = json.dumps([file, words.caption, words.subjects, self.targets, *sizes])
@@ -308,6 +317,8 @@ class Davis:
     """Lines of the table that take part, its first ones (DiTFlow, paper)."""
     pixels: tuple[int, int] | None = None
     """Width and height of the videos; the model's own by default."""
+    fit: str = "crop"
+    """How their frames get that shape."""
 
     def size(self) -> int:
         """Prompts for all clips."""
@@ -332,7 +343,7 @@ class Davis:
     def open(self, asked: Asked, model: Model) -> Opened:
         """The frames at the model's rate."""
         frames = read_pictures(self.path / asked.reference, self.frames)
-        return Opened(Clip.of(frames, model.about.fps), self.frames, None, self.pixels)
+        return Opened(Clip.of(frames, model.about.fps), self.frames, None, self.pixels, self.fit)
 
     def _content(self, row: Mapping[str, str]) -> str:
         try:
@@ -340,7 +351,7 @@ class Davis:
         except InputError:
             pictures = [UNREADABLE]
         words = [row[name] for name in (SUBJECTS, TARGETS) if row[name]]
-        sizes = [] if self.pixels is None else [self.pixels]
+        sizes = [*([] if self.pixels is None else [self.pixels]), *([self.fit] if self.fit != "crop" else ())]
         told = json.dumps([self.frames, row[CAPTION], pictures, *words, *sizes])
         return hashlib.sha256(told.encode()).hexdigest()[:CONTENT_CHARACTERS]
 

@@ -13,6 +13,8 @@ from motionlift.cli.options import (
     Between,
     CutPrompt,
     Device,
+    EveryFrame,
+    Fit,
     Frames,
     Interpolate,
     Loras,
@@ -27,6 +29,7 @@ from motionlift.cli.options import (
     Prompt,
     Read,
     Reference,
+    ReferenceForm,
     RunFolder,
     Sampler,
     Seed,
@@ -79,6 +82,7 @@ def transfer(
     steps: Steps = None,
     sampler: Sampler = None,
     read: Read = None,
+    reference_form: ReferenceForm = None,
     source_prompt: SourcePrompt = None,
     negative_prompt: NegativePrompt = None,
     pairs: Pairs = None,
@@ -89,6 +93,8 @@ def transfer(
     previews: Previews = None,
     device: Device = "auto",
     slower: Slower = 1,
+    fit: Fit = None,
+    every_frame: EveryFrame = None,
     interpolate: Interpolate = None,
     between: Between = None,
     upscale: Upscale = False,
@@ -102,7 +108,7 @@ def transfer(
         "strength": strength,
         "preset": preset,
     }
-    shorthands |= {"steps": steps, "sampler": sampler}
+    shorthands |= {"steps": steps, "sampler": sampler, "reference": reference_form}
     given = given_settings(method, settings, read=read, pair=pairs or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
@@ -122,7 +128,7 @@ def transfer(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
         )
     prepare.check_reference(reference)
-    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
+    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
     with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         live.show("lift", 0, None)
@@ -148,6 +154,7 @@ def lift(
     size: Size = None,
     steps: Steps = None,
     read: Read = None,
+    reference_form: ReferenceForm = None,
     source_prompt: SourcePrompt = None,
     subjects: Subjects = None,
     cut_prompt: CutPrompt = False,
@@ -155,11 +162,14 @@ def lift(
     folder: RunFolder = None,
     previews: Previews = None,
     slower: Slower = 1,
+    fit: Fit = None,
+    every_frame: EveryFrame = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
     shorthands = {"steps": steps, "read": read, "source_prompt": source_prompt, "preset": preset}
+    shorthands |= {"reference": reference_form}
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
@@ -176,7 +186,7 @@ def lift(
     check_run_folder(folder)
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
-    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower)
+    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
     with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
@@ -322,14 +332,17 @@ def inspect(
     frames: Frames = None,
     size: Size = None,
     read: Read = None,
+    reference_form: ReferenceForm = None,
     source_prompt: SourcePrompt = None,
     subjects: Subjects = None,
     cut_prompt: CutPrompt = False,
     settings: Set = None,
+    fit: Fit = None,
+    every_frame: EveryFrame = None,
     device: Device = "auto",
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
-    shorthands = {"read": read, "source_prompt": source_prompt, "preset": preset}
+    shorthands = {"read": read, "source_prompt": source_prompt, "preset": preset, "reference": reference_form}
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     pixels = size_of(size)
     from motionlift.cli import unfinished
@@ -351,7 +364,7 @@ def inspect(
         notice(job.notices)
         live.show("lift", 0, None)
         costs = Costs(job.model)
-        found = lifted(job, reference, Lifting(), costs, live.step)
+        found = lifted(job, reference, Lifting(fit=fit, every_frame=every_frame), costs, live.step)
         live.show("draw", 0, None)
         with found.staying():
             drawn = draw_lifted(found.motion, found.reference)

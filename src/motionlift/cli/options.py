@@ -182,6 +182,29 @@ Slower = Annotated[
         help="Read every Nth frame only, so that the frames cover N times the time; --interpolate fills them in.",
     ),
 ]
+Fit = Annotated[
+    str | None,
+    typer.Option(
+        "--fit",
+        metavar="HOW",
+        help="How frames get the model's shape: crop, pad or stretch; by default crop, or as the preset says.",
+    ),
+]
+EveryFrame = Annotated[
+    bool | None,
+    typer.Option(
+        "--every-frame/--by-time",
+        help="Take the first frames as they come, whatever their rate; by default by time, or as the preset says.",
+    ),
+]
+ReferenceForm = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        metavar="HOW",
+        help="How ditflow takes the reference's attention: hard or soft; short for --set reference=...",
+    ),
+]
 Interpolate = Annotated[
     int | None,
     typer.Option("--interpolate", metavar="N", parser=whole(2, 8), help="Make every frame into N, by a model."),

@@ -70,8 +70,11 @@ class Tunable:
             torch.manual_seed(seed)
             for kind, layers in ((MOTION, plan.layers), (LOOKS, plan.looks)):
                 if layers:
-                    _inject(self._network, kind, layers, rank, plan.dropout)
-        self._factored = _ejected(self._network)
+                    _inject(self._network, kind, layers, rank, 0.0 if plan.as_released else plan.dropout)
+            self._factored = _ejected(self._network)
+            if plan.as_released:
+                for layer in self._factored.values():
+                    _as_released(layer, rank, plan.dropout)
         for name, layer in self._factored.items():
             layer.lora_dropout.train()
             for kind, head in ((MOTION, ""), (LOOKS, _LOOKS_HEAD)):
@@ -162,6 +165,17 @@ class Tunable:
                 layer.lora_dropout.eval()
                 stack.callback(layer.lora_dropout.train)
             yield
+
+
+def _as_released(layer: Any, rank: int, dropout: float) -> None:
+    """Make a layer's factors those of MotionMatcher's program."""
+
+    def drop(_factor: nn.Module, _given: tuple[Tensor], output: Tensor) -> Tensor:
+        return functional.dropout(output, dropout, layer.lora_dropout.training)
+
+    for kind, factor in layer.lora_A.items():
+        nn.init.normal_(factor.weight, std=1 / rank)
+        layer.lora_B[kind].register_forward_hook(drop)
 
 
 def _check_bare(network: nn.Module) -> None:

@@ -58,6 +58,16 @@ class DiTFlowSettings(Guided):
         help="Where motion is read: attention, or optical flow of the pixels.",
     )
     """Where the reference's displacement is read: ``attention`` (paper) or ``flow``, dense optical flow of its pixels (ours)."""
+    reference: str = setting(
+        "hard",
+        choices=("hard", "soft"),
+        when="lift",
+        help="How the reference's attention is taken: where it is greatest, or where it is on average.",
+        later=True,
+    )
+    """How the reference's displacement is taken of its attention: ``hard``, to the key of the greatest (paper, released), or
+    ``soft``, to the mean place, at :attr:`temperature`, as of the video being made (the program with
+    ``argmax_motion_flow`` off)."""
     warp: bool = setting(False, when="cast", help="Move rotary positions along the reference's motion.", later=True)
     """Begin the guided steps with rotary positions that are moved along the reference's motion (RoPECraft, 2505.13344): a token has
     the place that it came from in the first frame. With ``inner=0`` nothing is optimised, and it costs nothing; with
@@ -65,6 +75,11 @@ class DiTFlowSettings(Guided):
     the displacement to the first frame itself (ours). Measured on tiny-dit with four references, by optical flow, it does nothing
     alone (aligned error 0.130 with a share of 0.34 and 0.119 with all steps, plain sampling 0.127). It spoils the optimisation
     (0.112, without it 0.040), also with the other sign, as that program has it (0.065; alone 0.138 and 0.153)."""
+
+    def lifting_values(self) -> dict[str, Any]:
+        """The temperature too, where the reference is taken by it."""
+        soft = {"temperature": self.temperature} if self.reference == "soft" else {}
+        return {**super().lifting_values(), **soft}
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -75,9 +90,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """Defaults per model: the paper's for the published ones, ours for the bundled ones."""
 PUBLISHED: Mapping[str, Preset] = published(
-    paper=said("paper", read="attention", mutual=False, warp=False),
+    paper=said("paper", read="attention", reference="hard", mutual=False, warp=False),
     released={
-        **said("released, configs/guidance_config.yaml", temperature=2.0, threshold=0.0),
+        **said("released, configs/guidance_config.yaml", temperature=2.0, threshold=0.0, reference="hard"),
         **said("released", read="attention", mutual=False, warp=False),
     },
 )
@@ -94,6 +109,16 @@ class DiTFlow(Guide[DiTFlowSettings]):
     published = PUBLISHED
     holds = (DISPLACEMENT,)
 
+    def check(self, model: Model, settings: DiTFlowSettings) -> None:
+        """Refuse a soft reference where no attention is read, or where it is to be confirmed from token to token.
+
+        Raises:
+            SettingError: so it is.
+        """
+        if settings.reference == "soft" and (settings.read == "flow" or settings.mutual):
+            other = "read=flow" if settings.read == "flow" else "mutual=true"
+            raise SettingError(f"reference is 'soft', which says nothing with {other}; allowed is reference=hard")
+
     def needs(self, settings: DiTFlowSettings) -> Needs:
         """The attention of the blocks."""
         return Needs(blocks=settings.block, inject=injected(settings), positions=settings.warp)
@@ -101,7 +126,7 @@ class DiTFlow(Guide[DiTFlowSettings]):
     def lift(
         self, reference: Reference, model: Model, settings: DiTFlowSettings
     ) -> Generator[Step, None, dict[str, Tensor]]:
-        """Hard displacement of each block (clean latents, timestep 0, empty prompt), or that of the optical flow."""
+        """Displacement of each block (clean latents, timestep 0, empty prompt), or that of the optical flow."""
         if settings.read == "flow":
             fields = _flow_fields(reference, model, settings)
         else:
@@ -174,7 +199,7 @@ def _flow_fields(reference: Reference, model: Model, settings: DiTFlowSettings) 
 
 @torch.no_grad()
 def _attention_fields(reference: Reference, model: Model, settings: DiTFlowSettings) -> Tensors:
-    """Hard displacement in each of the settings' blocks."""
+    """Displacement in each of the settings' blocks."""
     clean = model.schedule(settings.steps, reference.shape).clean
     record = model.record(
         reference.latents, clean, model.text.encode("", reference.shape), settings.block, features=False
@@ -182,7 +207,9 @@ def _attention_fields(reference: Reference, model: Model, settings: DiTFlowSetti
     fields = {}
     for number, seen in record.items():
         lattice = model.lattice(reference.shape, number)
-        field = displacement(seen.query[0], seen.key[0], lattice, settings.temperature, hard=True)
+        field = displacement(
+            seen.query[0], seen.key[0], lattice, settings.temperature, hard=settings.reference == "hard"
+        )
         fields[f"displacement.{number}"] = confirmed(field, lattice) if settings.mutual else field
     return fields
 

@@ -75,6 +75,7 @@ def published(
             {
                 **said("released, configs/guidance_config.yaml", **own),
                 **said("released: ten of the eleven points of a line to 0.001", lr_end=LAST_RATE),
+                **said("released, motion_guidance.py", fit="stretch", every_frame=True),
                 **(released or {}),
             },
             {name: {**constants, **(released_models or {}).get(name, {})} for name, constants in models.items()},

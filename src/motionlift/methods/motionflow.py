@@ -26,7 +26,7 @@ from motionlift.core.model import Model
 from motionlift.core.presets import Preset, said
 from motionlift.core.seen import Recorded
 from motionlift.core.settings import setting
-from motionlift.core.tensors import Tensors
+from motionlift.core.tensors import Latents, Tensors
 from motionlift.errors import MotionError, SettingError
 from motionlift.motion.edits import moved
 from motionlift.motion.names import MAPS, TEMPORAL
@@ -87,6 +87,17 @@ class MotionFlowSettings(Guided):
     """Weight of the attention within frames (ours)."""
     temporal: float = setting(1.0, low=0, high=1e4, when="cast", help="Weight of the attention over frames.")
     """Weight of the attention over frames (ours)."""
+    balance: str = setting(
+        "none",
+        choices=("none", "gradients"),
+        when="cast",
+        help="What the three weights are of: the losses, or the losses scaled so that their gradients are equally large.",
+        later=True,
+    )
+    """What the three weights are of. ``none``: the losses as they are, of which that over frames pulls hundreds to thousands of
+    times less than that to words. ``gradients`` (ours): each loss by the root mean square of its own gradient by the latents, so
+    that every one acts as much as its weight says, whatever the model and the size; a ``plain`` step is then ``lr`` times that
+    weight in units of the latents. It takes a backward pass for each loss more, which no count of passes includes."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -104,6 +115,7 @@ PUBLISHED: Mapping[str, Preset] = {
             **said("paper: sampling starts from the inverted initial latents", beta=1.0),
             **said("inferred: the paper names no weights", cross=1.0, spatial=1.0, temporal=1.0),
             **said("paper: it injects nothing", inject=False),
+            **said("paper: the losses as they are", balance="none"),
         },
         models={"zeroscope": said("paper: last down block, middle, first up block", block=(4, 5, 6, 7, 8, 9))},
         lacks=(
@@ -113,6 +125,9 @@ PUBLISHED: Mapping[str, Preset] = {
     )
 }
 """The paper; there is no released program."""
+
+MOST_RAISED = 1e4
+"""Most that balancing raises one loss over another (ours: what pulls less than that is rounding, or a loss that is zero)."""
 
 
 def published_places(places: Sequence[str]) -> tuple[int, ...]:
@@ -187,6 +202,11 @@ class MotionFlow(Guide[MotionFlowSettings]):
             raise SettingError(f"{', '.join(lacking)} is not in the source prompt {settings.source_prompt!r}")
         if settings.targets:
             self._targets(settings)
+        if settings.balance == "gradients" and settings.target != "latents":
+            raise SettingError(
+                f"balance is 'gradients', which are those by the latents, and target is {settings.target!r}; allowed is "
+                "balance=none"
+            )
 
     def needs(self, settings: MotionFlowSettings) -> Needs:
         """The attention of the layers, and the places of the targets."""
@@ -208,23 +228,29 @@ class MotionFlow(Guide[MotionFlowSettings]):
     def loss(self, observed: Observed, aim: Aim, settings: MotionFlowSettings) -> Float[Tensor, ""]:
         """Mean over the layers of the weighted losses: cross (paper), spatial and temporal (ours)."""
         places = [aim.places[word] for word in settings.targets]
-        losses = []
+        losses: dict[str, list[Tensor]] = {"cross": [], "spatial": [], "temporal": []}
         for number in settings.block:
             seen, lattice = observed.record[number], aim.lattices[number]
             maps = self._at_step(aim.motion, f"maps.{number}", aim.step).to(seen.query.device)
             masks = masks_of(maps, settings, aim.step)
-            parts = settings.cross * cross_loss(word_maps(seen, lattice, places), masks)
+            losses["cross"].append(cross_loss(word_maps(seen, lattice, places), masks))
             if settings.spatial:
                 own = seen.spatial
                 own_frame = spatial_probabilities(
                     own.query[0], own.key[0], lattice, [each[0] for each in own.joint_keys]
                 )
-                parts = parts + settings.spatial * self_loss(own_frame, masks)
+                losses["spatial"].append(self_loss(own_frame, masks))
             if settings.temporal:
                 reference = self._at_step(aim.motion, f"temporal.{number}", aim.step).to(seen.query.device)
-                parts = parts + settings.temporal * temporal_loss(_temporal(seen, lattice), reference, masks)
-            losses.append(parts)
-        return torch.stack(losses).mean()
+                losses["temporal"].append(temporal_loss(_temporal(seen, lattice), reference, masks))
+        means = {name: torch.stack(found).mean() for name, found in losses.items() if found}
+        weights = {"cross": settings.cross, "spatial": settings.spatial, "temporal": settings.temporal}
+        plain = torch.stack([weights[name] * loss for name, loss in means.items()]).sum()
+        if settings.balance == "none":
+            return plain
+        pulls = _pulls(means, observed.latents)
+        scaled = torch.stack([weights[name] * loss / pulls[name] for name, loss in means.items()]).sum()
+        return plain.detach() + (scaled - scaled.detach())  # the loss as it is, with the scaled one's gradient
 
     @staticmethod
     def _at_step(motion: Tensors, name: str, step: int) -> Tensor:
@@ -235,6 +261,14 @@ class MotionFlow(Guide[MotionFlowSettings]):
                 "that share"
             )
         return steps[step]
+
+
+def _pulls(losses: Mapping[str, Tensor], latents: Latents) -> dict[str, Tensor]:
+    """Root mean square of each loss's gradient by the latents; of one that hardly has any, a share of the greatest."""
+    found = {name: torch.autograd.grad(loss, latents, retain_graph=True)[0] for name, loss in losses.items()}
+    pulls = {name: gradient.square().mean().sqrt() for name, gradient in found.items()}
+    least = torch.stack([*pulls.values()]).max() / MOST_RAISED
+    return {name: torch.maximum(pull, least).clamp(min=torch.finfo(pull.dtype).tiny) for name, pull in pulls.items()}
 
 
 def word_maps(

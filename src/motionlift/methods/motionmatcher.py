@@ -43,6 +43,14 @@ class MotionMatcherSettings(Tuned):
     """Weight of the prompt against the empty prompt (released)."""
     inversion: bool = setting(True, when="lift", help="Find the noise that the reference came from.")
     """Invert the reference (released)."""
+    inverted_with: str = setting(
+        "source",
+        choices=("source", "empty"),
+        when="lift",
+        help="The prompt of the inversion: the source prompt, or the empty one.",
+        later=True,
+    )
+    """The prompt of the inversion: the source prompt (ours), or the empty one (released)."""
     beta: float = setting(
         0.3, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
     )
@@ -71,6 +79,38 @@ class MotionMatcherSettings(Tuned):
     """Weight of the attention to the text (released)."""
     temporal: float = setting(2000.0, low=0, high=1e9, when="lift", help="Weight of the attention over frames.")
     """Weight of the attention over time (released)."""
+    factors: str = setting(
+        "peft",
+        choices=("peft", "released"),
+        when="lift",
+        help="How the factors begin and what is dropped of them: as peft's, or as in the released program.",
+        later=True,
+    )
+    """``peft``: the first factor begins uniformly at random and its inputs are dropped. ``released``: it begins as normal noise of
+    deviation ``1 / rank``, and the outputs of both are dropped."""
+    layers: str = setting(
+        "linear",
+        choices=("linear", "blocks"),
+        when="lift",
+        help="Which layers have factors: all linear ones of the transformers, or none of attention to words and of projections.",
+        later=True,
+    )
+    """Layers with factors: ``linear``, all of the transformers (paper), or ``blocks``, the attention within frames and over time
+    and the feed-forward layers alone, as the released program finds them (of which we could read the search, and not its call)."""
+    stride: str = setting(
+        "sampling",
+        choices=("sampling", "timestep"),
+        when="lift",
+        help="How far the denoising step reaches before attention is matched: a step of sampling, or one timestep of training.",
+        later=True,
+    )
+    """The denoising step between what is predicted and what is matched: one of sampling (ours), or one timestep of training,
+    ``t - 1`` (released)."""
+
+    @property
+    def inversion_prompt(self) -> str:
+        """The source prompt, or the empty one."""
+        return "" if self.inverted_with == "empty" else self.source_prompt
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -100,7 +140,13 @@ PUBLISHED: Mapping[str, Preset] = {
                 beta=0.3,
             ),
             **said("released: seven of eight configurations, 200 in the other", tuning_steps=400),
-            **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0),
+            **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0, stride="timestep"),
+            **said("released, inference.py", inverted_with="empty"),
+            **said("released, utils/dataset.py", fit="stretch", every_frame=True),
+            **said("released, utils/lora.py", factors="released"),
+            **said(
+                "inferred: utils/lora.py searches so where it is called for each kind of transformer", layers="blocks"
+            ),
         },
         models={
             "zeroscope": {
@@ -116,6 +162,10 @@ PUBLISHED: Mapping[str, Preset] = {
     ),
 }
 """The paper, and its program b09902097/motionmatcher, read at dbff0c4."""
+
+
+BLOCKS = ("spatial_blocks", "temporal_blocks")
+"""Kinds of linear layers that the released program finds."""
 
 
 def published_places(places: Sequence[str]) -> tuple[int, ...]:
@@ -182,19 +232,23 @@ class MotionMatcher(Tuner[MotionMatcherSettings]):
         return replace(MotionMatcherSettings(), **{**sampling(model), **preset})
 
     def plan(self, model: Model, settings: MotionMatcherSettings) -> Plan:
-        """Factors on every linear layer of the transformers."""
-        return Plan(model.linear_layers("linear"), settings.rank, settings.dropout)
+        """Factors on every linear layer of the transformers, or on those that the released program finds."""
+        if settings.layers == "linear":
+            layers = model.linear_layers("linear")
+        else:  # of a transformer both are the same
+            layers = [*dict.fromkeys(name for kind in BLOCKS for name in model.linear_layers(kind))]
+        return Plan(layers, settings.rank, settings.dropout, as_released=settings.factors == "released")
 
     def loss(self, draw: Draw, model: Model, settings: MotionMatcherSettings) -> Float[Tensor, ""]:
         """Distance between the attention that the predicted and the true denoising step lead to.
 
-        The step is one of sampling, ``levels // steps`` levels of training (ours: the published ``t - 1`` counts steps, not
-        timesteps).
+        The step is one of sampling, ``levels // steps`` levels of training (ours), or one level (released: ``t - 1``).
         """
         schedule = draw.schedule
+        stride = 1 if settings.stride == "timestep" else len(schedule.trained) // settings.steps
         noised = schedule.noised(draw.latents, draw.noise, draw.level)
         output = model.predict(noised, draw.level, draw.condition)
-        later = schedule.trained[max(draw.index - len(schedule.trained) // settings.steps, 0)]
+        later = schedule.trained[max(draw.index - stride, 0)]
         predicted = schedule.noised(*schedule.estimates(output, noised, draw.level), later)
         wanted = schedule.noised(draw.latents, draw.noise, later)
         with draw.unadapted(), torch.no_grad():

@@ -1,8 +1,8 @@
 """SMM: match how the spatial mean of a block's features changes from frame to frame.
 
 The baseline of DiTFlow (2412.07776) after Yatim et al. (2311.17009). The released program takes the anchor of the video being
-made from the reference, so that its gradient misses the anchor; here it is the video's own. It reads features alone and knows no
-noise: on models of flow it is the same, and the clean reference is seen at a sigma of 0.
+made from the reference, so that its gradient misses the anchor; here it is the video's own, but for ``form=released``. It reads
+features alone and knows no noise: on models of flow it is the same, and the clean reference is seen at a sigma of 0.
 """
 
 from collections.abc import Generator, Mapping
@@ -17,12 +17,12 @@ from motionlift.core.cost import Step
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
 from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
-from motionlift.core.presets import Preset
+from motionlift.core.presets import Preset, said
 from motionlift.core.seen import Record
 from motionlift.core.settings import setting
 from motionlift.methods.ditflow_constants import published
-from motionlift.motion.names import DIFFERENCES
-from motionlift.signals.features import smm_loss, spatial_mean_differences
+from motionlift.motion.names import DIFFERENCES, MEANS, of_block
+from motionlift.signals.features import released_smm_loss, smm_loss, spatial_mean_differences, spatial_means
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,15 @@ class SMMSettings(Guided):
 
     block: tuple[int, ...] = setting((20,), low=0, help="Blocks of the network that are read, from zero.")
     """Blocks whose features are read (DiTFlow compares at the same block)."""
+    form: str = setting(
+        "own",
+        choices=("own", "released"),
+        when="lift",
+        help="Whose frames the video's changes are counted from: its own, or the reference's, as DiTFlow's program does.",
+        later=True,
+    )
+    """Form of the loss: ``own``, changes between the video's own frames, their cosine over the channels (ours), or ``released``,
+    what DiTFlow's program computes: changes from the reference's frames, their cosine along the frames."""
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -40,7 +49,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: DiTFlow's blocks."""
-PUBLISHED: Mapping[str, Preset] = published()
+PUBLISHED: Mapping[str, Preset] = published(released=said("released, motion_guidance.py", form="released"))
 """As DiTFlow runs it."""
 
 
@@ -64,18 +73,23 @@ class SMM(Guide[SMMSettings]):
         """Differences of spatial means of each block (clean latents, timestep 0, empty prompt)."""
         record = _features(reference, model, settings)
         yield Step("lift", 0, 1)
-        return {"latents": reference.latents} | {
-            f"differences.{number}": spatial_mean_differences(
-                record[number].features[0], model.lattice(reference.shape, number)
-            )
-            for number in settings.block
-        }
+        tensors = {"latents": reference.latents}
+        for number in settings.block:
+            features, lattice = record[number].features[0], model.lattice(reference.shape, number)
+            tensors[f"{DIFFERENCES}.{number}"] = spatial_mean_differences(features, lattice)
+            if settings.form == "released":
+                tensors[f"{MEANS}.{number}"] = spatial_means(features, lattice)
+        return tensors
 
     def loss(self, observed: Observed, aim: Aim, settings: SMMSettings) -> Float[Tensor, ""]:
         """Mean over the blocks of the SMM loss."""
         losses = []
         for number in settings.block:
             features = observed.record[number].features[0]
+            if settings.form == "released":
+                means = spatial_means(features, aim.lattices[number])
+                losses.append(released_smm_loss(means, of_block(aim.motion, MEANS, number)))
+                continue
             losses.append(smm_loss(features, aim.motion[f"differences.{number}"].to(features), aim.lattices[number]))
         return torch.stack(losses).mean()
 

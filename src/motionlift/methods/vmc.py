@@ -51,11 +51,12 @@ class VMCSettings(Tuned):
     ``tuning_prompt`` is given."""
     attention: str = setting(
         "temporal",
-        choices=("temporal", "spatial"),
+        choices=("temporal", "spatial", "temp_attentions"),
         when="lift",
-        help="The attention that is tuned: over time, or within frames.",
+        help="The attention that is tuned: over time, within frames, or over time without the one at the network's entrance.",
     )
-    """The attention that is tuned: over time (paper), or within frames, for comparison."""
+    """The attention that is tuned: over time (paper); within frames, for comparison; or, of ModelScope's kind of network, over time
+    in ``temp_attentions`` alone (released), which leaves out the one at its entrance, ``transformer_in``."""
 
     @property
     def inversion_prompt(self) -> str:
@@ -93,9 +94,13 @@ PUBLISHED: Mapping[str, Preset] = {
         },
         models={
             **dict.fromkeys(
-                ("unet3d", "animatediff", "cogvideox", "allegro"),
+                ("animatediff", "cogvideox", "allegro"),
                 said("released, pipeline_t2v_base_pixel.py: DDPM's scheduler", sampler="ddpm"),
             ),
+            "unet3d": {
+                **said("released, pipeline_t2v_base_pixel.py: DDPM's scheduler", sampler="ddpm"),
+                **said("released, train_inference.py", attention="temp_attentions"),
+            },
             **dict.fromkeys(
                 ("modelscope", "zeroscope"),
                 said("released, configs/car_forest.yml, for Show-1's keyframes", steps=75, cfg=9.0),

@@ -149,7 +149,14 @@ class PipelineModel(ABC):
             self._turns.rest()
 
     def linear_layers(self, kind: str) -> Sequence[str]:
-        """Names of linear layers of :attr:`network`, of a kind."""
+        """Names of linear layers of :attr:`network`, of a kind.
+
+        Raises:
+            SettingError: the family does not tell such layers apart.
+        """
+        if kind not in self.linear:
+            allowed = ", ".join(self.linear)
+            raise SettingError(f"{self.about.name} has no layers that are {kind} and no others; allowed are {allowed}")
         return [
             f"{part}.{name}"
             for part, network in self.network.items()

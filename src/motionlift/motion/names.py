@@ -15,7 +15,7 @@ from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import MotionError
 
 LATENTS, DISPLACEMENT, MAPS, TEMPORAL = "latents", "displacement", "maps", "temporal"
-DIFFERENCES, FEATURES, CHANNELS = "differences", "features", "channels"
+DIFFERENCES, MEANS, FEATURES, CHANNELS = "differences", "means", "features", "channels"
 POSITIONS, ADAPTER = "positions", "adapter"
 
 Named = TypeVar("Named")
@@ -62,6 +62,7 @@ KINDS: Mapping[str, Kind] = {
             shared=True,
         ),
         Kind(DIFFERENCES, ("block",), "pairs channels", "smm: means of each two frames", "smm's loss"),
+        Kind(MEANS, ("block",), "frame channels", "smm with form=released: means of frames", "smm's loss"),
         Kind(FEATURES, ("block",), "tokens chosen", "moft: features less their mean over time", "moft's loss"),
         Kind(CHANNELS, ("block",), "chosen", "moft: numbers of the chosen channels", "moft's loss", whole=True),
         Kind(

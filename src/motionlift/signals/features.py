@@ -26,7 +26,7 @@ def spatial_mean_differences(
     Raises:
         SettingError: the features do not fill the lattice.
     """
-    means = _frames(features, lattice).mean(dim=1)
+    means = spatial_means(features, lattice)
     earlier, later = torch.triu_indices(lattice.frames, lattice.frames, offset=1, device=features.device)
     return means[later] - means[earlier]
 
@@ -52,6 +52,33 @@ def smm_loss(
     differences = spatial_mean_differences(generated_features, lattice)
     distances = 1 - cosine_similarity(differences, reference_differences.detach().to(differences), dim=-1)
     return distances.sum() / max(1, len(distances))
+
+
+def spatial_means(features: Float[Tensor, "tokens channels"], lattice: Lattice) -> Float[Tensor, "frames channels"]:
+    """Spatial means of every frame.
+
+    Raises:
+        SettingError: the features do not fill the lattice.
+    """
+    return _frames(features, lattice).mean(dim=1)
+
+
+def released_smm_loss(
+    generated: Float[Tensor, "frames channels"], reference: Float[Tensor, "frames channels"]
+) -> Float[Tensor, ""]:
+    """SMM as DiTFlow's program computes it, from spatial means (:func:`spatial_means`).
+
+    Each frame of the reference serves as anchor of both videos. ``1 - cos`` between what is left of both, along the frames and for
+    each channel by itself, is averaged over channels and anchors. So the gradient passes through one frame of a pair alone, and the
+    means themselves count, not only how they change.
+
+    Args:
+        generated: of the video being made.
+        reference: of the reference.
+    """
+    reference = reference.detach().to(generated)
+    own, wanted = (means[None] - reference[:, None] for means in (generated, reference))
+    return (1 - cosine_similarity(own, wanted, dim=1)).mean()
 
 
 def motion_features(features: Float[Tensor, "tokens channels"], lattice: Lattice) -> Float[Tensor, "tokens channels"]:

@@ -19,6 +19,7 @@ from motionlift.video.reading import (
     Fitting,
     canvas_of,
     existing_file,
+    first_frames,
     hash_of_file,
     moments_of,
     moments_of_frames,
@@ -50,6 +51,7 @@ class Clip:
         aspect: tuple[int, int],
         longest: int = 512,
         fit: str = "crop",
+        every_frame: bool = False,
     ) -> "Clip":
         """Read the first ``frames`` frames of a video file, ``fps`` of them a second, by presentation time.
 
@@ -64,17 +66,21 @@ class Clip:
             fps: frames a second, 0.1 to 240.
             aspect: height and width of the model's frame, whose shape the frames get.
             longest: longest side of the frames, in pixels.
-            fit: ``"crop"`` the middle, or ``"pad"`` with black.
+            fit: ``"crop"`` the middle, ``"pad"`` with black, or ``"stretch"`` the whole to that shape.
+            every_frame: take the first frames as they come, whatever their rate, which the clip then has.
 
         Raises:
             SettingError: a number out of range.
-            InputError: no such file, not a video, fewer than two frames, a size out of range, or a file that breaks off
-                before the last wanted frame.
+            InputError: no such file, not a video, fewer than two frames or than are to be taken as they come, a size out of range,
+                or a file that breaks off before the last wanted frame.
         """
         check_reading(frames, fps, aspect, longest, fit)
         source = existing_file(path)
         fitting = Fitting(aspect, longest, fit, frames)
-        found = sampled_frames(lambda: moments_of(source), str(path), frames, fps, fitting)
+        if every_frame:
+            found = first_frames(lambda: moments_of(source), str(path), frames, fitting)
+        else:
+            found = sampled_frames(lambda: moments_of(source), str(path), frames, fps, fitting)
         return cls(torch.from_numpy(found.images), found.fps, hash_of_file(source), found.notices)
 
     @classmethod
@@ -120,22 +126,36 @@ class Clip:
         """Frames as float32 in -1..1; :meth:`from_pixels` gives back the same frames."""
         return self.frames.permute(0, 3, 1, 2).to(torch.float32).contiguous() / 127.5 - 1
 
-    def sampled(self, *, frames: int, fps: float | int, aspect: tuple[int, int], longest: int = 512) -> "Clip":
-        """The clip read by time, as :meth:`read` reads the same video in a file; the middle of frames of another shape.
+    def sampled(
+        self,
+        *,
+        frames: int,
+        fps: float | int,
+        aspect: tuple[int, int],
+        longest: int = 512,
+        fit: str = "crop",
+        every_frame: bool = False,
+    ) -> "Clip":
+        """The clip read as :meth:`read` reads the same video in a file, by time where nothing else is asked for.
 
         Args:
             frames: number of frames, 2 to 1025.
             fps: frames a second, 0.1 to 240. A clip that is too short gives so many frames all the same, at their true rate.
             aspect: height and width of the model's frame, whose shape the frames get.
             longest: longest side of the frames, in pixels.
+            fit: how, as :meth:`read` says.
+            every_frame: take the first frames as they come.
 
         Raises:
             SettingError: a number out of range.
-            InputError: fewer than two frames, in all or in the time that is read.
+            InputError: fewer than two frames, in all or in the time that is read, or than are to be taken as they come.
         """
-        check_reading(frames, fps, aspect, longest, "crop")
-        fitting, images = Fitting(aspect, longest, "crop", frames), self.frames.numpy()
-        found = sampled_frames(lambda: moments_of_frames(images, self.fps), "the clip", frames, fps, fitting)
+        check_reading(frames, fps, aspect, longest, fit)
+        fitting, images = Fitting(aspect, longest, fit, frames), self.frames.numpy()
+        if every_frame:
+            found = first_frames(lambda: moments_of_frames(images, self.fps), "the clip", frames, fitting)
+        else:
+            found = sampled_frames(lambda: moments_of_frames(images, self.fps), "the clip", frames, fps, fitting)
         notices = (*self.notices, *found.notices)
         return replace(self, frames=torch.from_numpy(found.images), fps=found.fps, notices=notices)
 

@@ -24,6 +24,10 @@ MOST_BYTES = 4 << 30
 """Most memory for the frames of one clip (ours)."""
 
 
+FITS = ("crop", "pad", "stretch")
+"""How frames get another shape: their middle is cut out, black is laid around them, or their sides are scaled apart."""
+
+
 # Checks
 
 
@@ -41,8 +45,17 @@ def check_reading(frames: int, fps: float | int, aspect: tuple[int, int], longes
     check_side("height of the aspect", aspect[0])
     check_side("width of the aspect", aspect[1])
     check_side("longest", longest)
-    if fit not in ("crop", "pad"):
-        raise SettingError(f"fit is {fit!r}; give 'crop' or 'pad'")
+    check_fit(fit)
+
+
+def check_fit(fit: str) -> None:
+    """Refuse a way to fit that does not exist.
+
+    Raises:
+        SettingError: it does not.
+    """
+    if fit not in FITS:
+        raise SettingError(f"fit is {str(fit)[:40]!r}; allowed is {' or '.join(FITS)}")
 
 
 def check_rate(fps: float | int) -> None:

@@ -291,6 +291,10 @@ class Fitting:
         height, width, pixel_aspect = _upright_size(moment)
         canvas = self._canvas(height, width, pixel_aspect)
         display = canvas[0] / max(pixel_aspect, 1), canvas[1] * min(pixel_aspect, 1)
+        ratio = self.aspect[1] / self.aspect[0]
+        if self.fit == "stretch" and canvas_of(height, width, ratio / pixel_aspect) != (height, width):
+            display = min(display[0], display[1] / ratio), min(display[1], display[0] * ratio)
+            self._tell(f"frames were stretched from {width}x{height} to the shape {self.aspect[1]}x{self.aspect[0]}")
         scale = min(1, self.longest / max(display))
         self._size = max(1, round(display[0] * scale)), max(1, round(display[1] * scale))
         check_bytes(self.frames, *self._size)
@@ -302,7 +306,7 @@ class Fitting:
         return np.empty((self.frames, *self._size, 3), np.uint8)
 
     def image(self, moment: _Moment) -> np.ndarray:
-        """One frame, upright, cropped or padded, and scaled."""
+        """One frame, upright, cropped, padded or stretched, and scaled."""
         image, notices = rgb_of(moment.frame)
         self._tell(*notices)
         image = _upright(image, _display_matrix(moment.frame))
@@ -325,7 +329,9 @@ class Fitting:
         self.notices += [notice for notice in notices if notice not in self.notices]
 
     def _canvas(self, height: int, width: int, pixel_aspect: float) -> tuple[int, int]:
-        """Height and width, in pixels of the file, of what is cut out of a frame or laid around it."""
+        """Height and width, in pixels of the file, of what is cut out of a frame or laid around it; all of it to be stretched."""
+        if self.fit == "stretch":
+            return height, width
         return canvas_of(height, width, self.aspect[1] / self.aspect[0] / pixel_aspect, self.fit)
 
 
@@ -390,6 +396,37 @@ def sampled_frames(moments: Moments, name: str, frames: int, fps: float | int, f
     if picked.distinct < frames:
         notices.append(f"there were {picked.distinct} different frames for {frames}: some are repeated")
     return Sampled(picked.images, min(rate, RATES[1]), (*fitting.notices, *notices))
+
+
+def first_frames(moments: Moments, name: str, frames: int, fitting: Fitting) -> Sampled:
+    """The first frames of a video as they come, whatever their rate, which is said.
+
+    Args:
+        moments: the video.
+        name: what it is called in messages.
+        frames: number of frames.
+        fitting: what gives them their shape.
+
+    Raises:
+        InputError: it holds fewer.
+    """
+    images, times = np.empty(0, np.uint8), []
+    with closing(moments()) as shown:
+        for moment in shown:
+            images = images if times else fitting.room(moment)
+            images[len(times)] = fitting.image(moment)
+            times.append(moment.time)
+            if len(times) == frames:
+                break
+    if len(times) < frames or times[-1] <= times[0]:
+        raise InputError(
+            f"{name} holds {len(times)} frames, and {frames} are to be taken as they come; give a longer video, ask for fewer, or "
+            "have it read by time"
+        )
+    rate = min(max((frames - 1) / (times[-1] - times[0]), RATES[0]), RATES[1])
+    return Sampled(
+        images, rate, (*fitting.notices, f"the first {frames} frames were taken as they come, {rate:.3g} a second")
+    )
 
 
 @dataclass

@@ -84,6 +84,8 @@ def transfer(
     folder: Path | None = None,
     previews: int = 0,
     slower: int = 1,
+    fit: str | None = None,
+    every_frame: bool | None = None,
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
     picture: "str | Path | Image.Image | Clip | None" = None,
@@ -96,7 +98,8 @@ def transfer(
     request = ask(method, settings, prompt=prompt, seed=seed, picture=picture)
     job = prepare(request, loaded(model), frames=frames, size=size, stages=stages, cut_prompt=cut_prompt)
     warn(job)
-    return transferred(job, reference, Lifting(cached, folder, previews, slower), advance)
+    how = Lifting(cached, folder, previews, slower, fit, every_frame)
+    return transferred(job, reference, how, advance)
 
 
 def transferred(job: Job, reference: str | Path | Clip, how: Lifting, advance: Advance = ignore) -> Video:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from motionlift.loops.run_folder import RunFolder
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
+from motionlift.video.limits import check_fit
 from motionlift.work.code import code_of
 from motionlift.work.prepare import Job, ask, check_stages, loaded, prepare
 from motionlift.work.record import Costs
@@ -50,6 +52,10 @@ class Lifting:
     """Videos that are sampled while tuning."""
     slower: int = 1
     """By what the model's rate is divided for reading."""
+    fit: str | None = None
+    """How frames are brought to the model's shape; by default as the preset says."""
+    every_frame: bool | None = None
+    """Whether frames are taken as they come, whatever their rate; by default as the preset says."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ def lift(
     folder: Path | None = None,
     previews: int = 0,
     slower: int = 1,
+    fit: str | None = None,
+    every_frame: bool | None = None,
     cut_prompt: bool = False,
 ) -> Motion:
     """Lift the motion out of a reference.
@@ -114,6 +122,9 @@ def lift(
         previews: how many videos are sampled into the folder while tuning.
         slower: read the reference at the model's rate divided by this, so that its frames cover as many times the time; frames
             between them are for a cascade to make.
+        fit: how frames are brought to the model's shape: ``crop``, ``pad`` or ``stretch``; by default as the preset says, else the
+            middle is cropped.
+        every_frame: take the first frames as they come, whatever their rate; by default as the preset says, else by time.
         cut_prompt: cut prompts that are longer than the model's text window.
 
     Raises:
@@ -124,8 +135,9 @@ def lift(
     """
     job = prepare(ask(method, settings), loaded(model), frames=frames, size=size, cut_prompt=cut_prompt)
     warn(job)
+    how = Lifting(cached, folder, previews, slower, fit, every_frame)
     with resting(job.model):
-        return lifted(job, reference, Lifting(cached, folder, previews, slower), Costs(job.model), advance).motion
+        return lifted(job, reference, how, Costs(job.model), advance).motion
 
 
 def warn(job: Job) -> None:
@@ -143,20 +155,26 @@ def resting(model: Model) -> Iterator[None]:
         model.rest()
 
 
-def read_reference(reference: str | Path | Clip, model: Model, shape: Shape, slower: int = 1) -> Clip:
+def read_reference(
+    reference: str | Path | Clip,
+    model: Model,
+    shape: Shape,
+    slower: int = 1,
+    fit: str = "crop",
+    every_frame: bool = False,
+) -> Clip:
     """The reference with the frames, rate and aspect of a video, at most :data:`LONGEST_SIDE` wide or high.
 
-    A rate that is so many times slower takes as many times fewer frames of every second. A clip in memory is read by time as a
-    file is.
+    A rate that is so many times slower takes as many times fewer frames of every second. A clip in memory is read as a file is.
+    How frames are fitted, and that they are taken as they come, :meth:`motionlift.Clip.read` says.
 
     Raises:
         InputError: it cannot be read.
     """
     aspect, rate = (shape.height, shape.width), model.about.fps / slower
     longest = max(LONGEST_SIDE, *aspect)
-    if isinstance(reference, Clip):
-        return reference.sampled(frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
-    return Clip.read(reference, frames=shape.frames, fps=rate, aspect=aspect, longest=longest)
+    read = reference.sampled if isinstance(reference, Clip) else partial(Clip.read, reference)
+    return read(frames=shape.frames, fps=rate, aspect=aspect, longest=longest, fit=fit, every_frame=every_frame)
 
 
 def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, advance: Advance = ignore) -> Lifted:
@@ -170,7 +188,9 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     model, settings = job.model, job.settings
     check_stages(job, model.about.fps / how.slower)
     with costs.phase("read"):
-        wide = read_reference(reference, model, job.shape, how.slower)
+        # What is asked for slower is read by time, whatever a preset says.
+        every_frame = (job.every_frame and how.slower == 1) if how.every_frame is None else how.every_frame
+        wide = read_reference(reference, model, job.shape, how.slower, how.fit or job.fit, every_frame)
         _check_rate(job, how, wide)
     clip = wide.resized(job.shape.height, job.shape.width)
     source = Source(wide.sha256, float(wide.fps), job.shape)
@@ -220,18 +240,26 @@ def _check_lifting(job: Job, how: Lifting) -> None:
         raise SettingError("previews are kept in the folder of a run; name one")
     if type(how.slower) is not int or not 1 <= how.slower <= FACTORS[1]:
         raise SettingError(f"slower is {how.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
+    if how.fit is not None:
+        check_fit(how.fit)
+    if how.every_frame and how.slower > 1:
+        raise SettingError(
+            f"slower is {how.slower}, which is by time, and every frame is to be taken; ask for one of them"
+        )
     if not 0 <= how.previews <= MOST_PREVIEWS:
         raise SettingError(f"previews is {how.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
 
 
 def _check_rate(job: Job, how: Lifting, reference: Clip) -> None:
-    """Refuse a reference too short for a cascade: its frames are spread over it, so that they come fast."""
+    """Refuse a reference too short or too fast for a cascade: its frames are spread over it, or taken as they come."""
     if reference.fps == job.model.about.fps / how.slower:
         return
     try:
         check_stages(job, reference.fps)
     except SettingError as error:
-        raise SettingError(f"the reference is too short for the cascade: {error}, or a longer reference") from error
+        raise SettingError(
+            f"the reference is too short or too fast for the cascade: {error}, or another reference"
+        ) from error
 
 
 @contextmanager

@@ -80,6 +80,10 @@ class Job:
     """Other tuned motions, whose adapters are added with a strength each."""
     stages: tuple[Stage, ...] = field(default=())
     """Stages of a cascade that the video goes through."""
+    fit: str = "crop"
+    """How the preset has a reference brought to that size, where nothing else is asked for."""
+    every_frame: bool = False
+    """Whether it has its frames taken as they come."""
     notices: tuple[str, ...] = ()
     """What was done to make prompts and picture fit, which words the model does not know, and what a preset does not say of it,
     each a plain sentence."""
@@ -176,10 +180,11 @@ def prepare(
     if motion is None:
         preset = _Preset.of(request, view)
         notices += preset.notices
+        reading = {name: preset.value(name) for name in ("fit", "every_frame") if preset.value(name) is not None}
         length = preset.value("frames") if frames is None else frames
         shape = _fitting(view, length, preset.value("size") if size is None else size)
     else:
-        shape = fitting_motion(motion, view)
+        shape, reading = fitting_motion(motion, view), {}
     settings = _settled(request.method, view, request.values, shape)
     if motion is None:
         settings = _lifting(request.method, view, settings)
@@ -195,7 +200,7 @@ def prepare(
         _check_positions(request.method, view, settings, shape)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     cut = () if picture is None else picture.notices
-    job = replace(job, notices=(*notices, *_unknown_words(job), *cut), picture=picture)
+    job = replace(job, notices=(*notices, *_unknown_words(job), *cut), picture=picture, **reading)
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job

@@ -59,12 +59,13 @@ class UNet3D(FramewiseUNet):
     temporal_word = "temp_attentions"
     linear: Mapping[str, re.Pattern[str]] = {
         "temporal": re.compile(r"(temp_attentions|transformer_in)\b.*\.attn[12]\.to_[qkv]$"),
+        "temp_attentions": re.compile(r"\btemp_attentions\b.*\.attn[12]\.to_[qkv]$"),
         "spatial": re.compile(r"\battentions\b.*\.attn1\.to_[qkv]$"),
         "temporal_blocks": re.compile(r"\b(temp_attentions|transformer_in)\b.*\.(attn[12]|ff)\."),
         "spatial_blocks": re.compile(r"\battentions\b.*\.(attn1|ff)\."),
         "linear": re.compile(r"\b(temp_)?attentions\b|\btransformer_in\b"),
     }
-    """Both attentions of a temporal transformer are over frames."""
+    """Both attentions of a temporal transformer are over frames; ``temp_attentions`` leaves out that at the network's entrance."""
     decisive: Mapping[str, tuple[str, ...]] = {
         "network": (
             *("sample_size", "in_channels", "out_channels", "down_block_types", "up_block_types", "block_out_channels"),
