@@ -73,6 +73,19 @@ def test_what_was_left_out_is_measured_once_it_can_be(tmp_path: Path, monkeypatc
     assert measured(tmp_path) == []
 
 
+def test_what_it_was_measured_by_is_added(tmp_path: Path):
+    """Of a record of before too, which says nothing of it."""
+    for name in ("video", "reference_video"):
+        video(tmp_path / f"{name}.mp4")
+    files = {"video": "video.mp4", "reference_video": "reference_video.mp4", "prompt": "a star"}
+    before = {"figures": {"ssim": 0.5}, "left_out": {"motion_fidelity": "not yet"}, **files}
+    clip = {"clip": {"name": "some"}}
+    by = {"tracker": "flow", "clip_model": None}
+    for known in ({}, {"measured_by": clip}):
+        found = completed({**before, **known}, tmp_path, ["motion_fidelity"], by)["measured_by"]
+        assert found["tracker"]["grid"] == 50 and found.get("clip") == (clip["clip"] if known else None)
+
+
 def test_what_cannot_be_measured_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     measured(tmp_path)
     installed(monkeypatch)

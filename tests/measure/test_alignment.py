@@ -54,6 +54,18 @@ def test_the_figures_are_those_of_the_model(folder: Path):
     assert clip_alignment(clip, ClipModel(str(folder)), "  ").text is None
 
 
+def test_what_decides_its_numbers(folder: Path, tmp_path: Path):
+    """The weights by a hash, since a folder has no revision."""
+    about = ClipModel(str(folder)).about
+    assert about["name"] == str(folder) and "revision" not in about
+    assert {"side", "patch", "weights"} < about.keys() and about == ClipModel(str(folder)).about
+    other = shutil.copytree(folder, tmp_path / "other")
+    tensors = load_file(other / "model.safetensors")
+    save_file({name: tensor + 0.01 for name, tensor in tensors.items()}, other / "model.safetensors", {"format": "pt"})
+    changed = ClipModel(str(other)).about
+    assert changed["weights"] != about["weights"] and changed["side"] == about["side"]
+
+
 def test_red_is_red(folder: Path):
     clip = video()
     swapped = Clip.of(clip.frames.flip(-1), 8.0)

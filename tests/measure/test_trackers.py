@@ -1,8 +1,10 @@
 """Trackers on pictures whose motion is known, and CoTracker's adapter with a stand-in of its program."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +20,7 @@ from motionlift.measure.trackers import (
     FlowTracker,
     LucasKanadeTracker,
     PointTracks,
+    about_tracker,
     grid_points,
     resized,
     tracker_named,
@@ -150,6 +153,29 @@ def test_what_cannot_be_followed_is_refused(kind: type):
     for grid in (0, 129):
         with pytest.raises(SettingError, match="grid is"):
             kind(grid)
+
+
+def test_what_decides_a_trackers_numbers():
+    opencv = {"opencv": cv2.__version__}
+    assert about_tracker(FlowTracker()) == {"name": "flow", "grid": 50, **opencv}
+    assert about_tracker(LucasKanadeTracker(12)) == {"name": "lucas-kanade", "grid": 12, **opencv}
+
+    class Own:
+        name = "own"
+
+        def track(self, frames: Any) -> Any: ...
+
+    assert about_tracker(Own()) == {"name": "own"}
+
+
+def test_what_decides_cotrackers_numbers(hub: Path, tmp_path: Path):
+    """Its weights too, wherever they lie."""
+    weights = hub / "checkpoints" / "scaled_offline.pth"
+    held = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    told = {"name": "cotracker", "grid": 7, "program": "cotracker3_offline", "weights": held}
+    copied = tmp_path / "copy.pth"
+    copied.write_bytes(weights.read_bytes())
+    assert about_tracker(CoTracker(grid=7)) == about_tracker(CoTracker(copied, grid=7)) == told
 
 
 def test_trackers_by_name(tmp_path: Path):

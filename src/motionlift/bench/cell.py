@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from motionlift.bench.completing import completed, without
+from motionlift.bench.completing import MEASURED_BY, completed, without
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun, ModelRun
 from motionlift.bench.sources import CONTENT, Asked, Source
@@ -222,6 +222,7 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     return {
         "figures": dict(found.figures),
         "left_out": dict(found.left_out),
+        MEASURED_BY: {name: dict(own) for name, own in found.measured_by.items()},
         "lifted_from_cache": taken.from_cache,
         **{name: video.record[name] for name in COSTS},
         "clip": video.record["source"],

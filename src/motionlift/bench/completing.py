@@ -18,6 +18,8 @@ from motionlift.video.clip import Clip
 
 OF_FILES = "figures_of_files"
 """Key of a record under which the figures stand that were measured of the kept videos, or could not be."""
+MEASURED_BY = "measured_by"
+"""Key of a record under which versions, grids and weights of tracker and CLIP stand; records of before say nothing of them."""
 TRIAL_SIDE = 64
 """Side of the frames by which is seen what can be measured, pixels (ours: above the least of every metric)."""
 
@@ -65,9 +67,12 @@ def completed(record: Mapping[str, Any], folder: Path, names: Sequence[str], by:
         return without(record, names, str(error))
     figures = {name: number(value) for name, value in found.figures.items()}
     left_out = {name: why for name, why in record["left_out"].items() if name not in figures}
-    return _tried(
-        {**record, "figures": {**record["figures"], **figures}, "left_out": {**left_out, **found.left_out}}, names
-    )
+    changed = {
+        "figures": {**record["figures"], **figures},
+        "left_out": {**left_out, **found.left_out},
+        MEASURED_BY: {**record.get(MEASURED_BY, {}), **{name: dict(own) for name, own in found.measured_by.items()}},
+    }
+    return _tried({**record, **changed}, names)
 
 
 def without(record: Mapping[str, Any], names: Sequence[str], reason: str) -> dict[str, Any]:

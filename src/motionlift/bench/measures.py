@@ -1,7 +1,7 @@
 """What is measured of a cell's video: exact figures where the truth is known, and scores against the reference."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from motionlift.bench.records import number
@@ -36,6 +36,8 @@ class Measured:
     """By name; None where one is undefined."""
     left_out: Mapping[str, str]
     """What was not measured, and why."""
+    measured_by: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
+    """Versions and grids of what measured, as :class:`motionlift.measure.score.Scores` has them."""
 
 
 def known_metrics() -> tuple[str, ...]:
@@ -98,6 +100,7 @@ def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, asked: Me
     metrics = asked.metrics
     figures: dict[str, Any] = {}
     left_out: dict[str, str] = {}
+    measured_by: Mapping[str, Mapping[str, str | int]] = {}
     if metrics is None or TRUTH in metrics:
         if opened.truth is not None:
             figures |= opened.truth(made.frames)
@@ -108,4 +111,5 @@ def measured(opened: Opened, reference: Clip, made: Clip, prompt: str, asked: Me
         by = {"tracker": asked.tracker, "clip_model": asked.clip_model}
         found = score.score(reference, made, prompt=prompt, metrics=others, **by)
         figures, left_out = {**found.figures, **figures}, {**found.left_out, **left_out}
-    return Measured({name: number(value) for name, value in figures.items()}, left_out)
+        measured_by = found.measured_by
+    return Measured({name: number(value) for name, value in figures.items()}, left_out, measured_by)

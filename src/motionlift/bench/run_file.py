@@ -13,7 +13,9 @@ A run is a grid: every model with every method, on every reference, for each of 
       - world: {count: 8}                                     # of the bundled world, with prompts of their own
       - things: {count: 8}                                    # likewise, of cars, fish, ... on roads, in the sea, ...
       - folder: {path: clips, prompts: ["a red star on a blue striped background"]}
-      - davis: {path: DAVIS/JPEGImages/480p, prompts: prompts.csv}  # clip,caption,subject,scene[,subjects,targets]
+      - davis: {path: DAVIS/JPEGImages/480p}                  # its 50 clips, with three prompts each that are bundled; or with
+                                                              # prompts: prompts.csv, clip,caption,subject,scene[,subjects,targets]
+      - mtbench: {path: MTBench}                              # a folder for each clip, with its own prompts
     seeds: [0, 1]               # or "own": every reference's number, so that no two share their noise
     metrics: [truth]            # by default all that can be computed
     tracker: flow               # or lucas-kanade, or cotracker where torch.hub has it
@@ -30,9 +32,9 @@ place. The world says all of it, and so do things. A folder says it by a table o
 
 Where it is not said, the cells of such a method are left out when the run is laid out, and why is told.
 
-A folder and DAVIS are read at the model's own size and, a folder, at its own number of frames, where the file does not say
+A folder, DAVIS and MTBench are read at the model's own size and number of frames, of DAVIS at 24, where the file does not say
 ``size: 832x480`` and ``frames: 49``. Frames of another shape are cropped, where it does not say ``fit: stretch`` or
-``fit: pad``; those of a folder are read by time, where it does not say ``every_frame: true``.
+``fit: pad``; those of a folder or MTBench are read by time, where it does not say ``every_frame: true``.
 
 Paths are relative to the folder in which the command is called.
 """
@@ -49,7 +51,8 @@ from typing import Any, TypeVar
 import yaml
 
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
-from motionlift.bench.sources import MOST_REFERENCES, Davis, Folder, Source, Things, World
+from motionlift.bench.mtbench import MTBench
+from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World
 from motionlift.bench.words import TARGETS
 from motionlift.core.settings import MOST_TEXT, read_size, with_values
 from motionlift.errors import InputError, MotionliftError
@@ -358,6 +361,7 @@ class _Page:
             Things.kind: partial(self._world, Things),
             Folder.kind: self._folder,
             Davis.kind: self._davis,
+            MTBench.kind: self._mtbench,
         }
         parts = self._mapping(node, "a source of references", (), tuple(kinds))
         if len(parts) != 1:
@@ -394,16 +398,24 @@ class _Page:
         return folder
 
     def _davis(self, node: yaml.Node) -> Davis:
-        parts = self._mapping(node, "davis", ("path", "prompts"), ("frames", "clips", "size", "fit"))
+        parts = self._mapping(node, "davis", ("path",), ("prompts", "frames", "clips", "size", "fit"))
         numbers = {
             key: self._whole(parts[key], key, *bounds)
             for key, bounds in {"frames": FRAMES, "clips": (1, MOST_REFERENCES)}.items()
             if key in parts
         }
-        path, prompts = (Path(self._text(parts[key], key)) for key in ("path", "prompts"))
-        davis = Davis(path, prompts, **numbers, pixels=self._pixels(parts), fit=self._fit(parts))
+        prompts = Path(self._text(parts["prompts"], "prompts")) if "prompts" in parts else DAVIS_TABLE
+        davis = Davis(Path(self._text(parts["path"], "path")), prompts, **numbers, pixels=self._pixels(parts), fit=self._fit(parts))
         self._checked(node, davis.size)
         return davis
+
+    def _mtbench(self, node: yaml.Node) -> MTBench:
+        parts = self._mapping(node, "mtbench", ("path",), ("frames", "size", "fit", "every_frame"))
+        frames = self._whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
+        path, is_every = Path(self._text(parts["path"], "path")), self._every_frame(parts)
+        source = MTBench(path, frames, self._pixels(parts), self._fit(parts), is_every)
+        self._checked(node, lambda: source.asked(frames or FRAMES[0]))
+        return source
 
     def _fit(self, parts: Mapping[str, yaml.Node]) -> str:
         """How frames get the shape of the videos."""

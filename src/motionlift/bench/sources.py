@@ -49,6 +49,8 @@ CLIP_COLUMN = "clip"
 BETWEEN = ";"
 """What stands between several subjects or targets in a cell of a table."""
 PICTURES = (".jpg", ".jpeg")
+DAVIS_TABLE = Path(__file__).parent / "protocols" / "davis.csv"
+"""The bundled table of DAVIS: its 50 clips of 2016 with prompts of our own writing, see :mod:`motionlift.bench.protocols`."""
 CONTENT = "content"
 """Key of a record under which the start of the hash of what its reference shows stands; those of the world have none."""
 CONTENT_CHARACTERS = 12
@@ -290,10 +292,10 @@ class Folder:
         return {name: Words(rows[name][CAPTION], several(rows[name][SUBJECTS])) for name in names}
 
     def _names(self) -> list[str]:
-        names = sorted(path.name for path in _listed(self.path) if path.suffix.lower() == ".mp4")
+        names = sorted(path.name for path in listed(self.path) if path.suffix.lower() == ".mp4")
         if not names:
             raise InputError(f"{self.path} holds no MP4 file; give a folder that does")
-        _check_count(self.path, names)
+        check_count(self.path, names)
         return names
 
 
@@ -308,9 +310,10 @@ class Davis:
     }
     path: Path
     """The folder that holds the clips' folders, such as ``DAVIS/JPEGImages/480p``."""
-    prompts: Path
+    prompts: Path = DAVIS_TABLE
     """CSV table with the columns ``clip``, ``caption``, ``subject`` and ``scene``, a line for each clip that takes part; if need be
-    also ``subjects``, words of the caption that move, and ``targets``, words of both other prompts that move in their place."""
+    also ``subjects``, words of the caption that move, and ``targets``, words of both other prompts that move in their place.
+    By default the bundled one."""
     frames: int = 24
     """Frames of every clip, its first ones, one after the other (DiTFlow, paper)."""
     clips: int = 50
@@ -356,15 +359,21 @@ class Davis:
         return hashlib.sha256(told.encode()).hexdigest()[:CONTENT_CHARACTERS]
 
     def _rows(self) -> list[dict[str, str]]:
-        rows = read_table(self.prompts, (CLIP_COLUMN, *KINDS), (SUBJECTS, TARGETS))[: self.clips]
-        names = {path.name for path in _listed(self.path) if path.is_dir()}
+        rows = davis_table(self.prompts)[: self.clips]
+        names = {path.name for path in listed(self.path) if path.is_dir()}
         lacking = [row[CLIP_COLUMN] for row in rows if row[CLIP_COLUMN] not in names]
         if lacking:
             raise InputError(
                 f"{self.path} holds no folder {lacking[0]!r}, which {self.prompts} names ({len(lacking)} of {len(rows)} "
-                "clips are not there); give the folder that holds the clips' folders of JPEG files"
+                "clips are not there); give the folder that holds the clips' folders of JPEG files; motionlift protocol davis "
+                f"{self.path} says which are missing"
             )
         return rows
+
+
+def davis_table(path: Path) -> list[dict[str, str]]:
+    """The lines of a table of DAVIS's prompts; errors as of :func:`read_table`."""
+    return read_table(path, (CLIP_COLUMN, *KINDS), (SUBJECTS, TARGETS))
 
 
 def _words(row: Mapping[str, str], kind: str) -> Words:
@@ -398,7 +407,7 @@ def read_pictures(folder: Path, count: int) -> Tensor:
 
 def _pictures(folder: Path, count: int) -> list[Path]:
     """The first JPEG files of a folder, by name, as many as there are."""
-    return sorted(path for path in _listed(folder) if path.suffix.lower() in PICTURES)[:count]
+    return sorted(path for path in listed(folder) if path.suffix.lower() in PICTURES)[:count]
 
 
 def _check_numbers(folder: Path, stems: Sequence[str]) -> None:
@@ -461,7 +470,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read: {reason}; give a CSV file in UTF-8") from error
     names = [row[CLIP_COLUMN] for row in found]
-    _check_count(path, names)
+    check_count(path, names)
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if not names or twice is not None:
         raise InputError(f"{path} names clip {twice!r} twice" if names else f"{path} has no lines below its head")
@@ -492,14 +501,23 @@ def _row(
     return cells
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What is in a folder."""
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         return list(folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder} is no folder that can be read ({error.strerror}); give one") from error
 
 
-def _check_count(path: Path, names: Sequence[str]) -> None:
+def check_count(path: Path, names: Sequence[str]) -> None:
+    """Refuse more references than one source may have.
+
+    Raises:
+        InputError: there are more.
+    """
     if len(names) > MOST_REFERENCES:
         raise InputError(f"{path} holds {len(names)} references; at most {MOST_REFERENCES} are taken")

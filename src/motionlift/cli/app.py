@@ -16,6 +16,7 @@ COMMANDS = (
     measure.world,
     measure.bench,
     measure.report,
+    measure.protocol,
     about.models,
     about.methods,
     about.cache,

@@ -10,7 +10,7 @@ import typer
 
 from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, text, whole
 from motionlift.cli.terminal import notice, wrote
-from motionlift.errors import staying
+from motionlift.errors import InputError, SettingError, staying
 
 if TYPE_CHECKING:
     from motionlift.bench.cells import Cells
@@ -100,6 +100,7 @@ def _score_record(found: "Scores", reference: Path, generated: Path, prompt: str
         "tracker": tracker,
         **{name: value if math.isfinite(value) else None for name, value in found.figures.items()},
         "left_out": dict(found.left_out),
+        "measured_by": dict(found.measured_by),
         "notices": list(found.notices),
     }
 
@@ -192,6 +193,50 @@ def bench(
                 f"{len(failed)} of them failed and were recorded so (--again measures them once more); the first: {failed[0]}"
             ]
         )
+
+
+def protocol(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The protocol: davis or mtbench.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder that holds the clips' folders.", show_default=False)
+    ],
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", metavar="TABLE", help="A table of DAVIS's prompts; by default the bundled one."),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            "--frames",
+            metavar="N",
+            parser=whole(*FRAMES),
+            help="Frames that each clip must have; of DAVIS by default 24.",
+        ),
+    ] = None,
+) -> None:
+    """Check that a folder holds the clips of a published protocol, as bench reads them: a line for each that it does not."""
+    from motionlift.bench.mtbench import MTBench
+    from motionlift.bench.protocols import davis_faults, mtbench_faults
+    from motionlift.bench.sources import Davis
+
+    if name not in (Davis.kind, MTBench.kind):
+        raise SettingError(f"the protocol is {name[:40]!r}; allowed are {Davis.kind} and {MTBench.kind}")
+    if name == MTBench.kind and prompts is not None:
+        raise SettingError("--prompts is of no use to mtbench, whose clips have their own")
+    if name == Davis.kind:
+        given = {"prompts": prompts, "frames": frames}
+        source = Davis(folder, **{key: value for key, value in given.items() if value is not None})
+        found = davis_faults(source)
+    else:
+        source = MTBench(folder, frames)
+        found = mtbench_faults(source)
+    faults = 0
+    for fault in found:
+        print(fault)
+        faults += 1
+    if faults:
+        raise InputError(f"{folder} does not hold all of {name}: {faults} clips, named above, cannot be used")
+    print(f"{folder} holds all of {name}: {source.size()} prompts")
 
 
 def _measured(cells: "Cells", workers: "Workers", live: "Live") -> list[str]:

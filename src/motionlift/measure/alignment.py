@@ -16,6 +16,8 @@ from torch import Tensor
 
 from motionlift.errors import InputError, ModelError
 from motionlift.measure.metric import PROMPT, Figure, Job, Metric, Need
+from motionlift.measure.trackers import HASH_CHARACTERS
+from motionlift.models.identity import sample_of
 from motionlift.video.limits import Image
 
 BATCH = 8
@@ -58,6 +60,20 @@ class ClipModel:
                 "such as openai/clip-vit-large-patch14"
             ) from error
         self._check_whole(loaded[1])
+
+    @functools.cached_property
+    def about(self) -> dict[str, str | int]:
+        """What decides its numbers: its name, the hub's revision, the size of its pictures, and a hash of its weights."""
+        told: dict[str, str | int] = {"name": self.name}
+        revision = getattr(self._model.config, "_commit_hash", None)
+        if revision:
+            told["revision"] = revision
+        vision = self._model.config.vision_config
+        return told | {
+            "side": vision.image_size,
+            "patch": vision.patch_size,
+            "weights": sample_of(self._model)[:HASH_CHARACTERS],
+        }
 
     def _check_whole(self, about: Mapping[str, Any]) -> None:
         """Refuse what transformers would make up: random numbers for weights, or a tokenizer without words."""
@@ -144,7 +160,9 @@ CLIP_MODEL = Need(
 
 def _measured(job: Job) -> Mapping[str, float]:
     assert job.clip_model is not None  # both figures need it
-    found = clip_alignment(job.generated, _clip(job.clip_model), job.prompt if job.wants("clip_text") else "")
+    model = _clip(job.clip_model)
+    job.measured_by["clip"] = model.about
+    found = clip_alignment(job.generated, model, job.prompt if job.wants("clip_text") else "")
     return {"clip_frames": found.frames, **({} if found.text is None else {"clip_text": found.text})}
 
 

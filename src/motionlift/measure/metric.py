@@ -7,7 +7,7 @@ from pathlib import Path
 
 from motionlift.errors import InputError, ModelError
 from motionlift.measure.matching import long_seen
-from motionlift.measure.trackers import PointTracks, Tracker, tracker_named
+from motionlift.measure.trackers import PointTracks, Tracker, about_tracker, tracker_named
 from motionlift.video.footage import Footage
 from motionlift.world.truth import Truth
 
@@ -48,6 +48,9 @@ class Job:
     notices: list[str] = field(default_factory=list)
     """What a person should know of the figures, each a plain sentence; filled by :meth:`tell`."""
 
+    measured_by: dict[str, Mapping[str, str | int]] = field(default_factory=dict)
+    """By what figures were taken, ``tracker`` and ``clip``, as far as any were."""
+
     def wants(self, name: str) -> bool:
         """Whether a figure is asked for and is not left out."""
         return name in self.wanted and name not in self.left_out
@@ -77,6 +80,7 @@ class Job:
         """The tracks, or why there are none: neither is found twice."""
         try:
             tracker = _tracker(self.tracker, self.tracker_weights) if isinstance(self.tracker, str) else self.tracker
+            self.measured_by["tracker"] = about_tracker(tracker)
             return tracker.track(self.reference), tracker.track(self.generated)
         except (InputError, ModelError) as error:
             return error

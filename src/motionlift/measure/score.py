@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from motionlift import measure
@@ -27,6 +27,8 @@ class Scores:
     """Figures that were not measured: why, and how to get them."""
     notices: tuple[str, ...] = ()
     """What was done to make the videos comparable, each a plain sentence."""
+    measured_by: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
+    """By what figures were taken, as far as any were: ``tracker`` and ``clip``, each with its version, grid and weights."""
 
 
 Advance = Callable[[str], None]
@@ -91,6 +93,7 @@ def score(
         {name: given[name] for name in names if name in given},
         {name: job.left_out[name] for name in names if name in job.left_out},
         (*_notices(whole, beginning, made), *job.notices),
+        dict(job.measured_by),
     )
 
 

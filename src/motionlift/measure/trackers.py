@@ -7,6 +7,7 @@ CoTracker is a third, by weights of the user's own.
 Positions are in pixels, x then y, y pointing down; the middle of the first pixel is 0, 0.
 """
 
+import hashlib
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ WINDOW, LEVELS = 21, 4
 sixth of the frame)."""
 MOST_WEIGHTS = 2**30
 """Largest file of weights that is opened, in bytes (ours: CoTracker's has a tenth of it)."""
+HASH_CHARACTERS = 12
+"""Characters of the start of a hash that stand for weights (ours, as for models and defaults)."""
 HUB_FOLDER, HUB_ENTRY, HUB_WEIGHTS = "facebookresearch_co-tracker_main", "cotracker3_offline", "scaled_offline.pth"
 """Where torch.hub keeps CoTracker's program, the name of its model there, and that of its weights (its released program)."""
 HOW_TO_GET_COTRACKER = (
@@ -169,6 +172,8 @@ class CoTracker:
             SettingError: the grid is out of range.
         """
         self.grid = _checked(grid)
+        self.weights = ""
+        """The start of the hash of its weights, by which a tracker that was fetched at another time is known."""
         hub = Path(torch.hub.get_dir())
         folder = Path(repository) if repository else hub / HUB_FOLDER
         file = Path(weights) if weights else hub / "checkpoints" / HUB_WEIGHTS
@@ -176,6 +181,8 @@ class CoTracker:
             if not place.is_file():
                 raise ModelError(f"CoTracker is not here: there is no {place}; {HOW_TO_GET_COTRACKER}")
         state = _state_dict(file)
+        with file.open("rb") as opened:
+            self.weights = hashlib.file_digest(opened, "sha256").hexdigest()[:HASH_CHARACTERS]
         try:
             self._predictor: Any = torch.hub.load(str(folder), HUB_ENTRY, source="local", pretrained=False)
             self._predictor.model.load_state_dict(state)
@@ -243,6 +250,19 @@ def check_tracker(name: str, weights: str | Path | None = None) -> None:
         raise SettingError(f"tracker {str(name)[:40]!r} is unknown; allowed are {', '.join(TRACKERS)}")
     if weights is not None and name != CoTracker.name:
         raise SettingError(f"the tracker {name} takes no weights; they are for {CoTracker.name}")
+
+
+def about_tracker(tracker: Tracker) -> dict[str, str | int]:
+    """What decides a tracker's numbers: its name, its grid, and the version of OpenCV or the weights that it works by."""
+    told: dict[str, str | int] = {"name": tracker.name}
+    grid, weights = getattr(tracker, "grid", None), getattr(tracker, "weights", None)
+    if grid is not None:
+        told["grid"] = grid
+    if weights is not None:
+        told |= {"program": HUB_ENTRY, "weights": weights}
+    elif tracker.name in TRACKERS:
+        told["opencv"] = cv2.__version__
+    return told
 
 
 def resized(tracks: PointTracks, height: int, width: int) -> PointTracks:
