@@ -171,6 +171,7 @@ def test_what_decides_a_trackers_numbers():
 def test_what_decides_cotrackers_numbers(hub: Path, tmp_path: Path):
     """Its weights too, wherever they lie."""
     weights = hub / "checkpoints" / "scaled_offline.pth"
+    torch.save({"weight": torch.tensor([[1.5]])}, weights)
     held = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
     told = {"name": "cotracker", "grid": 7, "program": "cotracker3_offline", "weights": held}
     copied = tmp_path / "copy.pth"

@@ -13,7 +13,7 @@ from motionlift.loops import tune, tuning
 from motionlift.loops.adapters import Tunable
 from motionlift.methods.motiondirector import METHOD, debiased, motion_loss
 from tests.methods.references import flow_twin, reference, twin, unet_twin
-from tests.twins import TRANSFORMERS
+from tests.twins import PICTURED, TRANSFORMERS
 
 PROMPT = "a red star"
 MODELS = {
@@ -62,6 +62,17 @@ def test_on_joint_attention_both_lie_on_the_same_layers():
     assert plan.layers and set(plan.layers) == set(plan.looks)
     assert not any(".attn2." in name for name in plan.layers), "attention to the text is left alone"
     assert {name.split(".")[3] for name in plan.layers} == {"attn1", "ffn"}
+
+
+def test_a_model_that_is_shown_a_picture_gets_no_factors_for_looks():
+    """Its looks come from there, and a still would be asked for beside another picture."""
+    pictured = PICTURED["wan-2.1"].model()
+    settings = replace(METHOD.settings(pictured), without_looks=0.0)
+    plan = METHOD.plan(pictured, settings)
+    assert plan.layers and not plan.looks
+    model = flow_twin()
+    losses = list(METHOD.losses(replace(draw(model), stills=None), model, settings))
+    assert len(losses) == 1 and losses[0].isfinite()
 
 
 @pytest.mark.parametrize("name", ["unet3d", "wan-2.1", "cogvideox-1.5", "allegro"])

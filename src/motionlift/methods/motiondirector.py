@@ -21,7 +21,7 @@ from torch import Tensor
 
 from motionlift.core.method import LOOKS, MOTION, Draw, Plan, Tuner
 from motionlift.core.method_settings import Tuned
-from motionlift.core.model import Model
+from motionlift.core.model import Model, Pictures
 from motionlift.core.presets import Preset, said
 from motionlift.core.settings import setting
 from motionlift.core.tensors import Latents
@@ -148,15 +148,19 @@ class MotionDirector(Tuner[MotionDirectorSettings]):
     holds = (ADAPTER,)
 
     def plan(self, model: Model, settings: MotionDirectorSettings) -> Plan:
-        """Factors on attention and feed-forward layers over time for motion, and on those within frames for looks (released)."""
+        """Factors on attention and feed-forward layers over time for motion, and on those within frames for looks (released).
+
+        A model whose videos begin with a picture has its looks from there, and gets none for them (ours).
+        """
         motion, looks = model.linear_layers("temporal_blocks"), model.linear_layers("spatial_blocks")
-        return Plan(motion, settings.rank, settings.dropout, looks)
+        is_shown = model.about.pictures is Pictures.MUST
+        return Plan(motion, settings.rank, settings.dropout, () if is_shown else looks)
 
     def losses(
         self, draw: Draw, model: Model, settings: MotionDirectorSettings
     ) -> Generator[Float[Tensor, ""], None, None]:
         """The loss of looks on one frame, then that of motion on all, with the looks as they were before either step."""
-        if float(torch.rand(())) < settings.without_looks:
+        if draw.stills is None or float(torch.rand(())) < settings.without_looks:
             yield self.loss(draw, model, settings)
             return
         with draw.only((LOOKS,)):
