@@ -133,15 +133,15 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
 
     def told(reference: Clip, generated: Clip, **more: Any) -> Any:
         asked.append(more)
-        return SimpleNamespace(
-            figures={"motion_fidelity": 0.9, "spin": float("nan")}, left_out={"clip_text": "no CLIP"}
-        )
+        figures = {"motion_fidelity": 0.9, "spin": float("nan")}
+        return SimpleNamespace(figures=figures, left_out={"clip_text": "no CLIP"}, measured_by={"tracker": {"grid": 9}})
 
     monkeypatch.setattr(measures.score, "score", told)
     clip = Clip.of(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), 8)
     known = Opened(clip, None, lambda frames: {"aligned_error": 0.5})
     found = measured(known, clip, clip, PROMPT, Measuring(clip_model="clip"))
     assert found.figures == {"motion_fidelity": 0.9, "spin": None, "aligned_error": 0.5}
+    assert found.measured_by == {"tracker": {"grid": 9}}
     assert found.left_out == {"clip_text": "no CLIP"} and asked == [
         {"prompt": PROMPT, "metrics": list(measures.scores(on_request=False)), "tracker": "flow", "clip_model": "clip"}
     ]

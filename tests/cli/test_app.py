@@ -98,6 +98,7 @@ def test_the_command_line_is_frozen():
         "world": ["folder", "--count", "--seed", "--frames", "--size", "--things"],
         "bench": ["run", "--jobs", "--output", "--again"],
         "report": ["records", "--output"],
+        "protocol": ["name", "folder", "--prompts", "--frames"],
         "models": [],
         "methods": ["--json"],
         "cache": ["--clear"],
