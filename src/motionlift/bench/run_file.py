@@ -405,7 +405,13 @@ class _Page:
             if key in parts
         }
         prompts = Path(self._text(parts["prompts"], "prompts")) if "prompts" in parts else DAVIS_TABLE
-        davis = Davis(Path(self._text(parts["path"], "path")), prompts, **numbers, pixels=self._pixels(parts), fit=self._fit(parts))
+        davis = Davis(
+            Path(self._text(parts["path"], "path")),
+            prompts,
+            **numbers,
+            pixels=self._pixels(parts),
+            fit=self._fit(parts),
+        )
         self._checked(node, davis.size)
         return davis
 
