@@ -128,12 +128,15 @@ def transfer(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
         )
     prepare.check_reference(reference)
+    aspect = prepare.aspect_of(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
     with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
-        job = prepare.prepare(request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt)
+        job = prepare.prepare(
+            request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt, aspect=aspect
+        )
         notice(job.notices)
         video = casting.transferred(job, reference, how, live.step)
     if not is_first_process():
@@ -186,10 +189,11 @@ def lift(
     check_run_folder(folder)
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
+    aspect = prepare.aspect_of(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
     with Live(as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
-        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
+        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
         notice(job.notices)
         live.show("lift", 0, None)
         costs = Costs(job.model)
@@ -358,9 +362,10 @@ def inspect(
     check_outputs(output, DRAWING, SHEET, reference)
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
+    aspect = prepare.aspect_of(reference)
     with Live() as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
-        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt)
+        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
         notice(job.notices)
         live.show("lift", 0, None)
         costs = Costs(job.model)

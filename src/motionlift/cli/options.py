@@ -67,7 +67,11 @@ Frames = Annotated[
 ]
 Size = Annotated[
     str | None,
-    typer.Option("--size", metavar="WIDTHxHEIGHT", help="Size in pixels, such as 832x480; by default the model's own."),
+    typer.Option(
+        "--size",
+        metavar="WIDTHxHEIGHT",
+        help="Size in pixels, such as 832x480; by default that of the model's own that is nearest to the reference's shape.",
+    ),
 ]
 Picture = Annotated[
     Path | None,
@@ -228,14 +232,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as
 
 
 def size_of(given: str | None) -> tuple[int, int] | None:
-    """Width and height from ``--size WIDTHxHEIGHT``."""
-    if given is None:
+    """Width and height from ``--size WIDTHxHEIGHT``; none where the reference's shape is to choose among the model's own."""
+    if given is None or given == "auto":
         return None
     from motionlift.core.settings import read_size
 
     size = read_size(given)
     if size is None:
-        raise SettingError(f"--size is {given[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480")
+        raise SettingError(f"--size is {given[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480, or auto")
     return size
 
 

@@ -82,6 +82,8 @@ class About:
     """Adapters that were made part of its weights. Its identity is that of the model without them: motions fit both."""
     pictures: Pictures = Pictures.NEVER
     """Whether its videos begin with a picture."""
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Heights and widths beside its own, and about as large, that it was made for too."""
 
     @property
     def blocks(self) -> int:

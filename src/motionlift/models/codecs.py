@@ -186,10 +186,9 @@ class VideoAutoencoder(Autoencoder):
         latent = self.latent_frames(count)
         if count >= 2 and self.pixel_frames(latent) == count and latent % self.patch == 0:
             return
-        near = self._nearest(count)
         raise SettingError(
-            f"{count} frames do not fit {self.name}: allowed are {self._allowed()}; the nearest is {near}, and its own "
-            f"length {self.shape.frames}"
+            f"{count} frames do not fit {self.name}: allowed are {self._allowed()}, so {self._neighbours(count)}; its own length "
+            f"is {self.shape.frames}"
         )
 
     def next_whole(self, count: int) -> int:
@@ -197,11 +196,13 @@ class VideoAutoencoder(Autoencoder):
         latent = max(self.latent_frames(count), self.latent_frames(2))
         return self.pixel_frames(-(-latent // self.patch) * self.patch)
 
-    def _nearest(self, count: int) -> int:
-        """The length that fits and is nearest to one that does not, the longer of two."""
+    def _neighbours(self, count: int) -> str:
+        """The lengths that fit just below and above one that does not, in words."""
         most = self.latent_frames(max(count, 2)) + 2 * self.patch
         lengths = [self.pixel_frames(latent) for latent in range(self.patch, most + 1, self.patch)]
-        return min((length for length in lengths if length >= 2), key=lambda length: (abs(length - count), -length))
+        fitting = [length for length in lengths if length >= 2]
+        below, above = [length for length in fitting if length < count], [each for each in fitting if each > count]
+        return " or ".join(str(length) for length in (*below[-1:], *above[:1]))
 
     def _allowed(self) -> str:
         """Numbers of frames that fit, in words."""

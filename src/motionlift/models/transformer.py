@@ -40,6 +40,8 @@ TEMPORAL = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio", "vae_
 """What pipelines call the pixels and the frames that one latent stands for."""
 ASKED_STEPS = 4
 """Steps of a run whose first call is looked at (ours: some pipelines take no fewer than two)."""
+SAME_AREA = 0.2
+"""Share by which the area of a size may differ from a model's own to take its place (ours: that of 720p is twice that of 480p)."""
 UNGUIDED: Mapping[str, Any] = {"guidance_scale": 1.0}
 """With it a pipeline shows its network the prompt alone."""
 NETWORK_FIELDS = (
@@ -65,6 +67,8 @@ class Published:
     """Settings of pipeline and network by which it is known, or the last part of its ``name``."""
     size: tuple[int, int] | None = None
     """Height and width of its videos, where they differ from its family's."""
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Heights and widths that it was made for, where they differ."""
     frames: int | None = None
     """Their length, where it differs."""
     fps: float | None = None
@@ -123,6 +127,8 @@ class Row:
     """Where its positions are."""
     size: Callable[[Any], tuple[int, int]] | None = None
     """Height and width by a pipeline, where its call has no default."""
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Heights and widths that its models were made for, by their cards, where there are several."""
     frames: Callable[[Any], int] | None = None
     """Length by a pipeline, where its call has no default."""
     window: Callable[[Any], int] | None = None
@@ -192,6 +198,7 @@ class Transformer(PipelineModel):
             self._introduced(name, variant, self._scheduling(), known.fps or row.fps, widths),
             batched=bool(row.joined) and not self._large,
             pictures=self._pictures,
+            sizes=_as_large(known.sizes or row.sizes, self.codec.shape),
         )
         self.text = self._prompts()
 
@@ -524,6 +531,13 @@ class Transformer(PipelineModel):
             return query, swapped[0], swapped[1]
 
         return change
+
+
+def _as_large(sizes: Sequence[tuple[int, int]], own: Shape) -> tuple[tuple[int, int], ...]:
+    """Those of some sizes that are about as large as a model's own, without it."""
+    area = own.height * own.width
+    near = [(height, width) for height, width in sizes if abs(height * width / area - 1) <= SAME_AREA]
+    return tuple(size for size in near if size != (own.height, own.width))
 
 
 def _patterns(row: Row) -> dict[str, re.Pattern[str]]:

@@ -470,6 +470,17 @@ def _picked(moments: Moments, name: str, wanted: np.ndarray, interval: float, fi
     return _Picked(images, distinct + 1, complete, held.time, held.end)
 
 
+def aspect_of(source: Path) -> float:
+    """Width by height of a video's first frame as it is shown.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with closing(moments_of(source)) as moments:
+        height, width, pixel_aspect = _upright_size(next(moments))
+    return width * pixel_aspect / height
+
+
 def _display_matrix(frame: VideoFrame) -> np.ndarray | None:
     """The linear part ``[[a, b], [c, d]]`` of how players show a frame: x, y goes to a x + c y, b x + d y."""
     stored = frame.side_data.get("DISPLAYMATRIX")

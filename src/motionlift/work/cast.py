@@ -23,7 +23,7 @@ from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
 from motionlift.work.lift import Lifting, finished, ignore, lifted, resting, warn
-from motionlift.work.prepare import Job, ask, loaded, prepare
+from motionlift.work.prepare import Job, ask, aspect_of, loaded, prepare
 from motionlift.work.record import Costs, Video, cast_record
 
 
@@ -96,7 +96,15 @@ def transfer(
         MotionliftError: one of its kinds.
     """
     request = ask(method, settings, prompt=prompt, seed=seed, picture=picture)
-    job = prepare(request, loaded(model), frames=frames, size=size, stages=stages, cut_prompt=cut_prompt)
+    job = prepare(
+        request,
+        loaded(model),
+        frames=frames,
+        size=size,
+        stages=stages,
+        cut_prompt=cut_prompt,
+        aspect=aspect_of(reference),
+    )
     warn(job)
     how = Lifting(cached, folder, previews, slower, fit, every_frame)
     return transferred(job, reference, how, advance)

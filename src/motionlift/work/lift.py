@@ -29,7 +29,7 @@ from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.video.limits import check_fit
 from motionlift.work.code import code_of
-from motionlift.work.prepare import Job, ask, check_stages, loaded, prepare
+from motionlift.work.prepare import Job, ask, aspect_of, check_stages, loaded, prepare
 from motionlift.work.record import Costs
 
 LONGEST_SIDE = 512
@@ -133,7 +133,8 @@ def lift(
     Warns:
         UserWarning: the model does not know some words, or a prompt was cut.
     """
-    job = prepare(ask(method, settings), loaded(model), frames=frames, size=size, cut_prompt=cut_prompt)
+    aspect = aspect_of(reference)
+    job = prepare(ask(method, settings), loaded(model), frames=frames, size=size, cut_prompt=cut_prompt, aspect=aspect)
     warn(job)
     how = Lifting(cached, folder, previews, slower, fit, every_frame)
     with resting(job.model):

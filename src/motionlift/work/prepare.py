@@ -3,6 +3,7 @@
 :func:`ask` looks at what needs no model; :func:`prepare` at the rest, and gives a job that can be lifted and cast.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -27,6 +28,7 @@ from motionlift.motion import names
 from motionlift.motion.adapter import layer_of
 from motionlift.motion.checking import check_block, check_held
 from motionlift.motion.file import Motion
+from motionlift.video import reading
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.picture import fitted, read_picture
@@ -154,6 +156,7 @@ def prepare(
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
+    aspect: float | None = None,
 ) -> Job:
     """A job for a model, with everything refused that can be refused before the network runs.
 
@@ -161,11 +164,13 @@ def prepare(
         request: what is asked for.
         model: the model.
         frames: length in frames of a motion to be lifted; the model's own by default.
-        size: width and height in pixels of one to be lifted; the model's own by default.
+        size: width and height in pixels of one to be lifted; by default the model's own, or another that it was made for and that
+            is nearer to the shape of the reference.
         motion: the motion to be cast; none where one is lifted first.
         mixed: other tuned motions and their strengths.
         stages: of a cascade.
         cut_prompt: cut prompts that are longer than the model's text window, and say so in the job's notices.
+        aspect: width by height of the reference, where it is known.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -182,7 +187,15 @@ def prepare(
         notices += preset.notices
         reading = {name: preset.value(name) for name in ("fit", "every_frame") if preset.value(name) is not None}
         length = preset.value("frames") if frames is None else frames
-        shape = _fitting(view, length, preset.value("size") if size is None else size)
+        asked = preset.value("size") if size is None else size
+        chosen = asked or nearest_size(view, aspect)
+        shape = _fitting(view, length, chosen)
+        if asked is None and chosen is not None:
+            own = view.about.shape
+            notices += (
+                f"made at {shape.width}x{shape.height}, nearer to the shape of the reference than {own.width}x{own.height}: "
+                f"--size {own.width}x{own.height} for that",
+            )
     else:
         shape, reading = fitting_motion(motion, view), {}
     settings = _settled(request.method, view, request.values, shape)
@@ -289,6 +302,32 @@ def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any],
     if isinstance(method, Tuner):
         method.plan(model, settings)
     return settings
+
+
+def aspect_of(reference: str | Path | Clip) -> float | None:
+    """Width by height of a reference; none where it cannot be read, which reading it says."""
+    if isinstance(reference, Clip):
+        height, width = reference.frames.shape[1:3]
+        return width / height
+    try:
+        return reading.aspect_of(reading.existing_file(reference))
+    except InputError:
+        return None
+
+
+def nearest_size(model: Model, aspect: float | None) -> tuple[int, int] | None:
+    """Width and height, of those that a model was made for, whose shape is nearest to a reference's; none where that is its own.
+
+    Args:
+        model: the model.
+        aspect: width by height, where it is known.
+    """
+    own = model.about.shape
+    if aspect is None:
+        return None
+    sizes = [(own.height, own.width), *model.about.sizes]
+    height, width = min(sizes, key=lambda size: abs(math.log(size[1] / size[0] / aspect)))
+    return None if (height, width) == sizes[0] else (width, height)
 
 
 def _fitting(model: Model, frames: int | None, size: tuple[int, int] | None) -> Shape:

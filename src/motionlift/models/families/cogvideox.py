@@ -165,7 +165,10 @@ MODEL = Row(
             defaults={"cfg": 7.0, "dynamic_cfg": True},
         ),
         "cogvideox-1.5": Published(
-            {"sample_height": ROTARY_BASE, "sample_width": ROTARY_BASE}, size=LARGE, fps=LARGE_FPS
+            {"sample_height": ROTARY_BASE, "sample_width": ROTARY_BASE},
+            size=LARGE,
+            sizes=(LARGE, LARGE[::-1]),
+            fps=LARGE_FPS,
         ),
         "tiny-dit": Published(
             {"name": "tiny-dit"},

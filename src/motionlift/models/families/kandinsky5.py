@@ -18,6 +18,7 @@ MODEL = Row(
     pipelines=("Kandinsky5T2VPipeline",),
     transformers=("Kandinsky5Transformer3DModel",),
     fps=24.0,
+    sizes=((512, 768), (768, 512)),
     blocks=("visual_transformer_blocks",),
     attention="self_attention",
     cross="cross_attention",

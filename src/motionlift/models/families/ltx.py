@@ -11,6 +11,7 @@ MODEL = Row(
     transformers=("LTXVideoTransformer3DModel",),
     fps=25.0,
     axes="bnc",
+    sizes=((512, 704), (704, 512)),
     picturing=Picturing("LTXImageToVideoPipeline"),
     placing=RotaryModule("rope"),
     readers=Readers("transformer", (LTX,)),

@@ -16,6 +16,7 @@ MODEL = Row(
     scheduler="UniPC of the second order",
     blocks=("blocks",),
     feed_forward=("ffn",),
+    sizes=((480, 832), (832, 480), (720, 1280), (1280, 720)),
     single=("vae",),
     picturing=Picturing("WanImageToVideoPipeline", lambda pipeline: bool(pipeline.config.get("expand_timesteps"))),
     placing=RotaryModule("rope"),
@@ -23,7 +24,11 @@ MODEL = Row(
     defaults={"cfg": 5.0},
     published={
         "wan2.2-ti2v-5b": Published(
-            {"expand_timesteps": True, "num_layers": 30}, size=(704, 1280), frames=121, fps=24.0
+            {"expand_timesteps": True, "num_layers": 30},
+            size=(704, 1280),
+            sizes=((704, 1280), (1280, 704)),
+            frames=121,
+            fps=24.0,
         ),
         "wan2.2-t2v-a14b": Published({"boundary_ratio": 0.875, "num_layers": 40}, defaults={"cfg": 4.0}),
         "wan2.2-i2v-a14b": Published({"boundary_ratio": 0.9, "num_layers": 40}, defaults={"cfg": 3.5}),

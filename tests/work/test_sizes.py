@@ -1,0 +1,91 @@
+"""Sizes that go by the shape of the reference."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import motionlift
+from motionlift.core.lattice import Shape
+from motionlift.models.families import families
+from motionlift.models.transformer import Published, Row, Transformer
+from motionlift.video.clip import Clip
+from motionlift.work.cast import transfer
+from motionlift.work.lift import lift
+from motionlift.work.prepare import ask, aspect_of, nearest_size, prepare
+from tests.twins import TRANSFORMERS
+from tests.work.trials import PROMPT, QUICK, a_clip
+
+UPRIGHT, WIDE = (64, 32), (32, 64)
+"""Heights and widths."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Transformer:
+    """A Wan that was made for wide videos and for upright ones, and for some that are larger."""
+    twin = TRANSFORMERS["wan-2.1"]
+    row = replace(
+        twin.row,
+        size=lambda _: WIDE,
+        sizes=(WIDE, UPRIGHT, (64, 128)),
+    )
+    return row(twin.build(), "twin", torch.device("cpu"))
+
+
+def test_sizes_as_large_as_its_own_are_known(model: Transformer):
+    assert model.about.shape == Shape(9, *WIDE) and model.about.sizes == (UPRIGHT,)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"), [(16 / 9, None), (9 / 16, (32, 64)), (1.01, None), (0.99, (32, 64)), (5.0, None), (None, None)]
+)
+def test_the_nearest_shape_is_taken(model: Transformer, aspect: float | None, size: tuple[int, int] | None):
+    assert nearest_size(model, aspect) == size
+
+
+def test_an_upright_clip_makes_an_upright_video(model: Transformer):
+    clip = a_clip(height=96, width=54, fps=16.0)
+    motion = lift(clip, model, settings=QUICK, cached=False)
+    assert motion.source.shape == Shape(9, *UPRIGHT)
+    made = transfer(clip, PROMPT, model, settings=QUICK, cached=False)
+    assert tuple(made.clip.frames.shape[1:3]) == UPRIGHT
+    assert (
+        "made at 32x64, nearer to the shape of the reference than 64x32: --size 64x32 for that"
+        in made.record["notices"]
+    )
+    asked = transfer(clip, PROMPT, model, settings=QUICK, cached=False, size=(64, 32))
+    assert tuple(asked.clip.frames.shape[1:3]) == WIDE and not any(
+        "made at" in each for each in asked.record["notices"]
+    )
+
+
+def test_without_a_reference_it_is_the_models_own(model: Transformer):
+    assert prepare(ask("none", prompt=PROMPT), model).shape == Shape(9, *WIDE)
+
+
+@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+def test_models_of_one_size_keep_it(name: str):
+    model = motionlift.load(name)
+    assert model.about.sizes == () and nearest_size(model, 0.5) is None
+
+
+def test_a_file_says_its_shape_and_what_is_none_says_nothing(tmp_path: Path):
+    a_clip(height=64, width=32).save(tmp_path / "x.mp4")
+    (tmp_path / "y.mp4").write_bytes(b"no video")
+    assert aspect_of(tmp_path / "x.mp4") == 0.5
+    assert aspect_of(Clip.of(torch.zeros(2, 20, 30, 3, dtype=torch.uint8), 8)) == 1.5
+    assert aspect_of(tmp_path / "y.mp4") is None and aspect_of(tmp_path / "z.mp4") is None
+
+
+def every_size() -> list[tuple[int, int]]:
+    """Sizes of all rows and of their published models."""
+    rows = [row for row in families().values() if isinstance(row, Row)]
+    published: list[Published] = [own for row in rows for own in row.published.values()]
+    return [size for each in (*rows, *published) for size in each.sizes]
+
+
+def test_sizes_come_upright_and_wide():
+    sizes = every_size()
+    assert len(sizes) > 10 and all((width, height) in sizes for height, width in sizes)
+    assert all(side % 16 == 0 for size in sizes for side in size)
