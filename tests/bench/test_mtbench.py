@@ -60,7 +60,9 @@ def test_in_a_run_file(tmp_path: Path):
     made(tmp_path / "MTBench", "dog")
     run = tmp_path / "run.yaml"
     text = f"models: [tiny-dit]\nmethods: [none]\nseeds: [0]\noutput: {tmp_path / 'out'}\nreferences:\n"
-    run.write_text(f"{text}  - mtbench: {{path: {tmp_path / 'MTBench'}, frames: 9, size: 32x16, fit: pad, every_frame: true}}\n")
+    run.write_text(
+        f"{text}  - mtbench: {{path: {tmp_path / 'MTBench'}, frames: 9, size: 32x16, fit: pad, every_frame: true}}\n"
+    )
     (source,) = read_run(str(run)).references
     assert source == MTBench(tmp_path / "MTBench", 9, (32, 16), "pad", True)
 

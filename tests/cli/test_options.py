@@ -1,11 +1,13 @@
 """Options that are short for settings, and what is said where they are of no use."""
 
 import pytest
+import typer
 
-from motionlift.cli.options import check_run, given_settings, mixed_of, size_of, text
+from motionlift.cli.options import FITS, check_run, fit, given_settings, mixed_of, size_of, text
 from motionlift.core.settings import read_values
 from motionlift.errors import SettingError
 from motionlift.methods import methods
+from motionlift.video import limits
 
 
 @pytest.mark.parametrize(
@@ -15,6 +17,7 @@ from motionlift.methods import methods
         ({"subject": ["star"]}, "--subject is of no use to smm; methods that take it: motionflow"),
         ({"target": ["star"]}, "--target is of no use to smm; methods that take it: motionflow"),
         ({"read": "flow"}, "--read is of no use to smm; methods that take it: ditflow, flowmotion"),
+        ({"reference": "soft"}, "--reference is of no use to smm; methods that take it: ditflow"),
         ({"strength": "1"}, "--strength is of no use to smm; methods that take it: motiondirector, motionmatcher, vmc"),
     ],
 )
@@ -68,3 +71,9 @@ def test_sizes_are_width_and_height():
 
 def test_text_is_put_together_of_its_bytes():
     assert text("caf\udcc3\udca9") == text("café") == "café"
+
+
+def test_ways_to_fit():
+    assert FITS == limits.FITS and [fit(name) for name in FITS] == list(FITS)
+    with pytest.raises(typer.BadParameter, match="'squeeze' came; allowed is crop, pad, stretch"):
+        fit("squeeze")

@@ -40,6 +40,17 @@ MOST_SEED = 2**63 - 1
 FRAMES = (2, 1025)
 """Fewest and most frames, as :mod:`motionlift.video.limits` has them."""
 
+FITS = ("crop", "pad", "stretch")
+"""How frames get another shape, as :mod:`motionlift.video.limits` has it."""
+
+
+def fit(given: str) -> str:
+    """A way to fit, refused before a model is loaded."""
+    if given not in FITS:
+        raise typer.BadParameter(f"{given[:40]!r} came; allowed is {', '.join(FITS)}")
+    return given
+
+
 Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
 Prompt = Annotated[
     str, typer.Option("--prompt", metavar="TEXT", parser=text, help="What the new video shows.", show_default=False)
@@ -191,6 +202,7 @@ Fit = Annotated[
     typer.Option(
         "--fit",
         metavar="HOW",
+        parser=fit,
         help="How frames get the model's shape: crop, pad or stretch; by default crop, or as the preset says.",
     ),
 ]
