@@ -9,15 +9,24 @@ import numpy as np
 
 from motionlift.bench.cells import RECORDS, at_work, lay_out
 from motionlift.bench.records import read_records
-from motionlift.bench.report.agreement import TRUE, Agreement, agreement
+from motionlift.bench.report.agreement import TRUE, Agreement, agreement, interval_text
 from motionlift.bench.report.catalogue import figure, shown
-from motionlift.bench.report.summary import Measurement, Row, Section, sections
-from motionlift.bench.report.tables import Estimate, table
+from motionlift.bench.report.controls import Standing, Standings, failures, standings
+from motionlift.bench.report.estimates import Estimate
+from motionlift.bench.report.kinds import by_kind
+from motionlift.bench.report.summary import Measurement, Pair, Row, Section, sections
+from motionlift.bench.report.tables import estimate_text, table
 from motionlift.bench.run_file import ModelRun, read_run
 from motionlift.bench.sources import World
 
 NAME = "world"
 """Of the run, and of the folder of its records."""
+CONTROLS_TOLD = (
+    "The controls are *frozen*, an object of the prompt that stands in the middle; *none*, which moves as it likes; *injection*; "
+    "and the reference's own noise alone, by the empty prompt (*none inversion=true*, *inverted inverted_with=empty*) and by its "
+    "caption (*inverted*), nothing tuned or guided."
+)
+"""What is said of them below the table."""
 FIGURES = (
     "aligned_error",
     "absolute_error",
@@ -70,9 +79,9 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         f"## Methods\n\n{references} held-out references, each cast onto one new held-out prompt (another object, colour and "
         "background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's "
         "mean removed; *direction* is the mean cosine of its steps; *motion fidelity* is by the built-in flow tracker; looks are "
-        "judged by the classifier; *leakage* is how often the object or the background has the reference's colour; means with "
-        "bootstrap 95 % intervals; passes are forward and backward, of lifting and casting; seconds to lift and to cast are "
-        "on one core. Where the cost of lifting is not told, the motion was that of a row above.\n\n"
+        "judged by the classifier; *leakage* is how often the object or the background has the reference's colour; passes are "
+        "forward and backward, of lifting and casting; seconds to lift and to cast are on one core. Where the cost of lifting is "
+        f"not told, the motion was that of a row above. {CONTROLS_TOLD}\n\n"
     )
     head = [
         "",
@@ -81,7 +90,68 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "lift, s",
         "cast, s",
     ]
-    return text + table(head, [_line(row, references) for row in rows]) + _agreement(found)
+    lines = table(head, [_line(row, references) for row in rows])
+    found = replace(found, measurements=sorted(found.measurements, key=lambda each: order.get(each.title, len(order))))
+    return text + lines + _standings(standings(found)) + _by_kind(found) + _agreement(found)
+
+
+def _standings(found: Standings | None) -> str:
+    """The headline: every method less the strongest control, and less its own noise."""
+    if found is None:
+        return ""
+    title = figure(found.figure).title
+    head = ["", title, f"less {found.control}", "p", "verdict", "less its noise alone", "p", "verdict", "noise"]
+    rows = [
+        [
+            line.title,
+            _text(found.figure, line.mean),
+            *_difference(line.strongest),
+            *_difference(line.noise),
+            _noise(line),
+        ]
+        for line in found.lines
+    ]
+    return (
+        f"\n### Beyond the strongest control\n\nIn {title}, {'less' if figure(found.figure).better < 0 else 'more'} is better. The "
+        f"strongest control, by its mean, is *{found.control}*: {_text(found.figure, found.control_mean)}. Differences are paired, "
+        "of the same references, prompts and seeds. A method that begins with a share of the reference's own noise is compared "
+        f"with that noise alone too, where it was measured.\n\n{table(head, rows)}"
+    )
+
+
+def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is no better than the strongest control or than its own noise, or takes looks along."""
+    (found,) = sections(records)
+    stand = standings(found)
+    return [] if stand is None else list(failures(stand))
+
+
+def _difference(pair: Pair | None) -> list[str]:
+    if pair is None:
+        return ["-", "-", "-"]
+    found = pair.difference
+    text = estimate_text(found, lambda value: shown(pair.figure, value, signed=True))
+    return [text, f"{found.p:.2g}", pair.verdict]
+
+
+def _noise(line: Standing) -> str:
+    return "-" if line.noise is None else line.noise.baseline
+
+
+def _by_kind(found: Section) -> str:
+    """Means of the true error by kind of motion and of camera."""
+    text = ""
+    for each in by_kind(found, TRUE):
+        head = ["", *[f"{kind} ({count})" for kind, count in each.references.items()]]
+        rows = [
+            [title, *[shown(TRUE, own[kind]) if kind in own else "-" for kind in each.references]]
+            for title, own in each.rows.items()
+        ]
+        text += (
+            f"\n### By {each.by}\n\nMeans of the {figure(TRUE).title} by the reference's {each.by}; in brackets, how many of "
+            f"them. Too few of each for intervals: read them as points.\n\n{table(head, rows)}"
+        )
+    return text
 
 
 def _line(row: Row, references: int) -> list[str]:
@@ -96,8 +166,7 @@ def _line(row: Row, references: int) -> list[str]:
 def _text(name: str, found: Estimate | None) -> str:
     if found is None:
         return "-"
-    mean, low, high = (shown(name, value) for value in (found.mean, found.low, found.high))
-    return f"{mean} ({low} to {high})"
+    return estimate_text(found, lambda value: shown(name, value))
 
 
 def _agreement(found: Section) -> str:
@@ -126,4 +195,4 @@ def _ranked(videos: Sequence[Measurement], name: str) -> Agreement | None:
 
 
 def _rho(found: Agreement | None) -> str:
-    return "-" if found is None else f"{found.rho:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return "-" if found is None else f"{found.rho:.2f} ({interval_text(found)})"

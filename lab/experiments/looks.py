@@ -64,7 +64,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     text = (
         f"## Looks\n\n{len(records)} held-out captions of one object, one seed each; share of right answers in percent"
     )
-    text += " with the bootstrap 95 % interval.\n\n"
+    text += ".\n\n"
     by_shape = []
     for name in sorted({record["shape_name"] for record in records}):
         shown = [record["shape"] for record in records if record["shape_name"] == name]

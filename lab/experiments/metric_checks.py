@@ -180,7 +180,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     }
     text = (
         f"## What the metrics tell apart\n\n{len(records)} held-out references of one moving object, each beside videos whose "
-        "likeness is known; the built-in flow tracker, and the exact tracks of a grid. Means with the bootstrap 95 % interval. "
+        "likeness is known; the built-in flow tracker, and the exact tracks of a grid. "
         "The last row tells whether a metric knows the same motion from another: the share of pairs of one of the three videos of "
         "the same motion and one of the five of another that it puts in order, of which chance gives half (an undefined figure "
         f"counts half). The older figure (legacy) is undefined for {undefined['motion_fidelity_legacy']:.0%} of the videos by the "

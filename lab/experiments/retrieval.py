@@ -20,6 +20,8 @@ COUNT = 96
 METHOD = "motionmatcher"
 LEVELS = (0.2, 0.4, 0.6, 0.8)
 """Noise levels, as shares of the timesteps."""
+PAPERS_FACTOR = 4
+"""How many times better the features found neighbours than the latents did (MotionMatcher, appendix C)."""
 KINDS = ("CA", "TSA", "CA and TSA", "latents")
 """What neighbours are found by; the last is what the noised video itself gives."""
 
@@ -93,3 +95,15 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "noised latents themselves.\n\n"
     )
     return text + table(["by", *[f"noise {record['level']:g}" for record in ordered]], rows)
+
+
+def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How far features are from finding what the paper says they do."""
+    own = [record["precision"] for record in records]
+    times = max(max(found[kind] for kind in KINDS[:-1]) / found[KINDS[-1]] for found in own)
+    if times >= PAPERS_FACTOR:
+        return []
+    return [
+        f"MotionMatcher's features find {times:.1f} times as many neighbours as the noised latents at best, where the paper's find "
+        f"{PAPERS_FACTOR} times as many."
+    ]

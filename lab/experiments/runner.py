@@ -4,6 +4,7 @@ import argparse
 import functools
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 from lab.experiments import (
     comparison,
     footage,
+    intervals,
     inversion,
     looks,
     masks,
@@ -24,13 +26,13 @@ from lab.experiments import (
     sweep,
     trackers,
 )
-from motionlift.bench.cells import DIED
+from motionlift.bench.cells import DIED, RECORDS
 from motionlift.bench.records import CODE, append_record, missing, read_records
 from motionlift.bench.report.mixed import mixed_code
+from motionlift.bench.report.tables import HOW_SURE
 from motionlift.bench.state import code_for, defaults_of, fingerprint_of
 from motionlift.bench.workers import Workers
 from motionlift.errors import OutputError
-from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.work.record import versions
@@ -40,19 +42,23 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     for module in (
         *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions),
         *(several_seeds, sweep, footage),
-        *(trackers, metric_checks),
+        *(intervals, trackers, metric_checks),
     )
 }
 """By name, in the order of the page. All measure cells of their own, but for the comparison, which is a run of ``motionlift
 bench``."""
-MODEL_FREE = (trackers.NAME, metric_checks.NAME)
+MODEL_FREE = (intervals.NAME, trackers.NAME, metric_checks.NAME)
 """Experiments that need no model: they are run once, and their records name none."""
+OF_A_TASK = ("method", "settings", "source", "reference", "prompt", "seed")
+"""Keys that say the cell of a record of a run of bench."""
 NO_MODEL = "no model"
 """In the place of a model's name for those."""
-HEAD = """# Results
+HEAD = f"""# Results
 
 Measured by `make results` (`python -m lab.experiments`) with the bundled models on the bundled world, whose motion is
 known exactly. Every figure below was written by that command; the records it was made from lie in `docs/results/`.
+{HOW_SURE} How often such intervals hold the truth is measured [below](#intervals). p is how often a difference as
+large, either way, comes by chance: of the ways of flipping the signs of all references' differences.
 
 """
 
@@ -66,13 +72,13 @@ def fingerprint(model: str) -> str:
 @functools.cache
 def defaults(model: str, method: str) -> str:
     """Start of a hash of a method's settings for the model: records carry it too, since most runs build on them."""
-    return defaults_of(method_named(method), load(model))
+    return defaults_of(method, load(model))
 
 
 @functools.cache
 def code(model: str, method: str) -> str:
     """Hash of the code that a method runs through on the model, which records carry as well."""
-    return code_for(method_named(method), load(model))
+    return code_for(method, load(model))
 
 
 def stated(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -126,7 +132,7 @@ def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
     for model in models:
         records = [record for name in EXPERIMENTS for record in _records(folder, name, model)]
         shown += [(f"{record.get('method', 'none')} on {model}", record) for record in records]
-        part = _part(folder, model)
+        part = _part(folder, model) + _stale(folder, model)
         text += f"## `{model}`\n\nIts fingerprint is `{fingerprint(model)}`.\n\n{part}" if part else ""
     measuring = _part(folder, NO_MODEL)
     text += f"## The measures themselves\n\n{measuring}" if measuring else ""
@@ -138,14 +144,40 @@ def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
 
 def _part(folder: Path, model: str) -> str:
     """What was measured of a model and its present defaults; or, of none, of the measures themselves."""
-    part = ""
+    part, failed = "", []
     for name, experiment in EXPERIMENTS.items():
         if (name in MODEL_FREE) != (model == NO_MODEL):
             continue
         records = _records(folder, name, model)
         if records:
             part += experiment.section(records).replace("## ", "### ") + "\n"
-    return part
+            failed += experiment.failed(records) if hasattr(experiment, "failed") else []
+    told = f"### What did not work\n\n{' '.join(failed)}\n\n" if failed else ""
+    return told + part
+
+
+def _stale(folder: Path, model: str) -> str:
+    """Which records of a model are of other weights or defaults than the present ones, and of nothing that was measured since."""
+    told = []
+    for name in EXPERIMENTS.keys() - MODEL_FREE:
+        done = {_cell_of(record) for record in _records(folder, name, model)}
+        old = {_cell_of(record): record for record in _of_model(folder, name, model) if _cell_of(record) not in done}
+        methods = Counter(record.get("method", "sampling") for record in old.values())
+        counts = ", ".join(f"{count} of {method}" for method, count in sorted(methods.items()))
+        told += [f"*{name}*: {counts}"] if methods else []
+    if not told:
+        return ""
+    return (
+        "### Stale records\n\nMeasured under other defaults or weights than the present ones, and left out until "
+        f"`python -m lab.experiments` measures them anew: {'; '.join(sorted(told))}.\n\n"
+    )
+
+
+def _of_model(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
+    """All records of a model, whatever its defaults were; those of a run of bench also of other weights."""
+    if name == comparison.NAME:
+        return [record for record in read_records(folder / name / RECORDS) if record["model"] == model]
+    return [record for record in read_records(folder / f"{name}.jsonl") if record.get("model") == fingerprint(model)]
 
 
 def _records(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
@@ -156,7 +188,12 @@ def _records(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
 
 
 def _cell_of(record: Mapping[str, Any]) -> str:
-    """The cell of a record as text: what stands before the model, see :func:`stated`. Of those of several codes the last counts."""
+    """The cell of a record as text: what stands before the model, see :func:`stated`. Of those of several codes the last counts.
+
+    A record of a run of bench begins with the model; its cell is what it says of the task.
+    """
+    if "source" in record:
+        return json.dumps([record[key] for key in OF_A_TASK])
     return json.dumps(dict(itertools.takewhile(lambda item: item[0] != "model", record.items())))
 
 

@@ -9,7 +9,7 @@ from motionlift.bench.report.tables import interval, table
 from motionlift.measure.diversity import diversity
 
 NAME = "several_seeds"
-COUNT = 4
+COUNT = 32
 SEEDS = (0, 1, 2)
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "none": ("none", {}),

@@ -161,7 +161,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         f"## Built-in trackers\n\n{GRID * GRID} points followed through 17 frames of {len(records) // len(scenes.CAMERAS)} clips "
         "for each camera, against exact tracks. Errors in pixels, over the points and frames that are truly seen and that the "
         "tracker holds; the share of what is truly seen that it holds, and of what is truly hidden that it lets go; means over "
-        "clips with the bootstrap 95 % interval. The world's objects are of one colour and its backgrounds plain, striped or "
+        "clips . The world's objects are of one colour and its backgrounds plain, striped or "
         "graded, where no tracker can see motion along what looks the same; the textured pictures are the same motion, warped "
         "exactly, on random texture.\n\n"
     )

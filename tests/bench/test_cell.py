@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 import torch
 
 from motionlift.bench import cell, measures
-from motionlift.bench.cell import Cell, file_names, forget_peak_memory, measured_cell, record_of
+from motionlift.bench.cell import Cell, file_names, forget_peak_memory, measured_cell, record_of, surveyed
+from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.report.summary import measurement
 from motionlift.bench.run_file import MethodRun, ModelRun
@@ -100,6 +102,28 @@ def test_a_cell_of_the_world_has_its_truth(model: str, tmp_path: Path):
     record = record_of(cell_of(World(1), model, tmp_path), measured_cell)
     assert {"aligned_error", "absolute_error", "direction_cosine", "looks", "looks_leaked"} <= record["figures"].keys()
     assert 0 < record["figures"]["aligned_error"] < 1 and record["figures"]["looks"] in (0, 1 / 3, 2 / 3, 1)
+
+
+@pytest.mark.parametrize("what", ["folder", "world", "two"])
+def test_a_cell_that_holds_still(what: str, clips: Path, model: str, tmp_path: Path):
+    """Nothing is sampled: of a folder it is the middle picture, of the world the prompt's scene."""
+    sources = {"folder": Folder(clips, (PROMPT,)), "world": World(1), "two": World(1, scenes="two")}
+    one = replace(cell_of(sources[what], model, tmp_path / "run"), method=MethodRun(FROZEN, {}))
+    record = json.loads(json.dumps(record_of(one, measured_cell)))
+    assert one.stated().items() <= record.items() and "error" not in record
+    assert record["passes"] == {"forward": 0, "backward": 0} and record["figures"]["motion_fidelity_moving"] == 0
+    made = Clip.read(tmp_path / "run" / record["video"], frames=9, fps=8, aspect=(32, 32))
+    assert (made.frames.float() - made.frames[:1].float()).abs().max() < 12, "but for compression"
+    assert ("aligned_error" in record["figures"]) == (what == "world") and measurement(record) is not None
+    if what == "world":
+        assert record["figures"]["looks"] == 1
+
+
+def test_what_holds_still_needs_no_words_and_no_settings(model: str):
+    survey = surveyed(ModelRun(model), (MethodRun(FROZEN, {}), MethodRun("inverted", {})), (World(2),))
+    assert set(survey.states) == {FROZEN, "inverted"} and not survey.refused
+    assert survey.states[FROZEN].keys() == survey.states["inverted"].keys()
+    assert survey.states[FROZEN]["fingerprint"] == survey.states["inverted"]["fingerprint"]
 
 
 def test_an_unreadable_video_fails_alone(clips: Path, model: str, tmp_path: Path):

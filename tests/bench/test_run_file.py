@@ -11,7 +11,9 @@ from safetensors.torch import save_file
 
 from lab.experiments import sweep
 from motionlift.bench import run_file
+from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring
+from motionlift.bench.references import ONE_MOVES, SCENES
 from motionlift.bench.run_file import MethodRun, ModelRun, as_read, bundled_runs, read_run
 from motionlift.bench.sources import Davis, Folder, Things, World
 from motionlift.errors import InputError
@@ -71,6 +73,21 @@ def test_a_grid_is_a_method_for_each_combination():
         {"form": "cos", "tuning_lr": rate, "tuning_steps": steps} for rate in (1e-4, 0.1) for steps in (5, 6)
     ], "1e-4 too is a number, which YAML takes for text"
     assert methods[0].title == "vmc form=cos tuning_lr=0.0001 tuning_steps=5"
+
+
+def test_what_holds_still_stands_among_the_methods():
+    run = read(RUN.replace("- none", "- frozen\n  - none\n  - {name: frozen}"))
+    assert run.methods == (MethodRun(FROZEN, {}), MethodRun("none", {})) and run.methods[0].title == "frozen"
+    told = refused(RUN.replace("- none", "- {name: frozen, settings: {beta: 1}}"))
+    assert "line 3: frozen is no method and has no settings; write its name alone" in told
+
+
+def test_kinds_of_scenes():
+    run = read(RUN.replace("count: 2", "count: 2, scenes: two"))
+    assert run.references == (World(2, scenes="two"),)
+    assert [each.reference for each in run.references[0].asked(16)] == ["two-0000", "two-0001"]
+    told = refused(RUN.replace("count: 2", "count: 2, scenes: slow"))
+    assert "scenes is 'slow'; allowed are moving, rotation, camera, two, occlusion, fast" in told
 
 
 def test_what_comes_twice_counts_once():
@@ -263,7 +280,7 @@ def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
     for name, told in (("gone.yaml", "No such file"), (".", "is a folder"), ("nul\0", "cannot be read")):
         with pytest.raises(InputError, match=told) as refusal:
             read_run(name)
-        assert "papers, quick, world" in str(refusal.value)
+        assert "kinds, papers, quick, world" in str(refusal.value)
     Path("latin.yaml").write_bytes(b"models: [\xe9]")
     with pytest.raises(InputError, match=r"latin.yaml.*cannot be read"):
         read_run("latin.yaml")
@@ -272,16 +289,18 @@ def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_bundled_runs():
-    assert bundled_runs() == ["papers", "quick", "world"]
+    assert bundled_runs() == ["kinds", "papers", "quick", "world"]
     runs = {name: read_run(name) for name in bundled_runs()}
     assert all(run.models == tuple(map(ModelRun, BUNDLED_MODELS)) and run.seeds is None for run in runs.values())
     assert runs["world"].references == (World(32),)
+    assert runs["kinds"].references == tuple(World(32, scenes=kind) for kind in SCENES if kind != ONE_MOVES)
     assert runs["papers"].references == (World(sweep.COUNT, sweep.FIRST),)
 
 
 def test_the_run_of_the_papers_is_the_sweep():
-    wanted: list[Any] = [("none", {})]
+    wanted: list[Any] = []
     for cell in sweep.cells(1):
-        wanted.append((cell["method"], as_read(cell["method"], cell["settings"])))
+        settings = {} if cell["method"] == FROZEN else as_read(cell["method"], cell["settings"])
+        wanted.append((cell["method"], settings))
     found = [(each.name, dict(each.settings)) for each in read_run("papers").methods]
     assert all(each in found for each in wanted) and all(each in wanted for each in found)

@@ -175,3 +175,10 @@ def test_nothing_is_unpickled(tmp_path: Path):
         path = tmp_path / f"file{next(iter(kind.suffixes), '')}"
         path.write_bytes(pickle.dumps(Traced()))
         assert not kind.wrote(path) and not trace.exists()
+
+
+def test_tables_of_earlier_versions_are_known_by_the_heads_that_they_had(tmp_path: Path):
+    path, kind = tmp_path / "table.csv", table_of("table", ("a", "b", "c"), ("a", "b"))
+    for head, is_ours in (("a,b,c", True), ("a,b", True), ("a", False), ("a,b,c,d", False)):
+        path.write_text(f"{head}\n1\n")
+        assert kind.wrote(path) == is_ours

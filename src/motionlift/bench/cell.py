@@ -14,9 +14,10 @@ from typing import Any
 import torch
 
 from motionlift.bench.completing import MEASURED_BY, completed, without
+from motionlift.bench.frozen import FROZEN, held_clip
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.run_file import MethodRun, ModelRun
-from motionlift.bench.sources import CONTENT, Asked, Source
+from motionlift.bench.sources import CONTENT, Asked, Opened, Source
 from motionlift.bench.state import state_of
 from motionlift.bench.words import NEEDED, untold
 from motionlift.core.model import Model
@@ -25,7 +26,7 @@ from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.work.cast import casted
-from motionlift.work.lift import Lifting, lifted
+from motionlift.work.lift import Lifting, lifted, read_reference
 from motionlift.work.prepare import ask, prepare, settings_for
 from motionlift.work.record import Costs, versions
 from motionlift.work.unknown import unknown_line
@@ -125,19 +126,19 @@ def surveyed(model: ModelRun, methods: tuple[MethodRun, ...], references: tuple[
     backbone = loaded(model)
     states, refused = {}, {}
     for each in methods:
-        method = method_named(each.name)
         try:
-            settings_for(method, backbone, each.settings)
+            if each.name != FROZEN:
+                settings_for(method_named(each.name), backbone, each.settings)
         except SettingError as error:
             refused[each.title] = str(error)
             continue
-        states[each.title] = state_of(method, backbone)
+        states[each.title] = state_of(each.name, backbone)
     frames = backbone.about.shape.frames
     refused_cells, prompts = {}, set[str]()
     for number, source in enumerate(references):
         asked = source.asked(frames)
         for each in methods:
-            if each.title in states:
+            if each.title in states and each.name != FROZEN:
                 prompts.update(*[_prompts(each, source, one, frames) for one in asked])
                 reasons = ((one, _refusal(each, source, one, backbone)) for one in asked)
                 refused_cells[each.title, number] = {
@@ -209,6 +210,8 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     backbone = loaded(cell.model)
     forget_peak_memory(backbone.about.device)
     opened = cell.source.open(cell.asked, backbone)
+    if cell.method.name == FROZEN:
+        return _held_still(cell, opened, backbone)
     told = cell.source.told(cell.asked, cell.method.name, cell.method.settings, backbone.about.shape.frames)
     settings = {**told, **cell.method.settings}
     request = ask(cell.method.name, settings, prompt=cell.asked.prompt, seed=cell.seed)
@@ -228,12 +231,38 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
         "clip": video.record["source"],
         "all_settings": video.record["settings"],
         "notices": [*taken.reference.notices, *costs.notices],
-        "frames": len(video.clip.frames),
-        "height": video.clip.frames.shape[1],
-        "width": video.clip.frames.shape[2],
-        "fps": video.clip.fps,
+        **_shape(video.clip),
         **_kept(cell, taken.reference, video.clip),
     }
+
+
+def _held_still(cell: Cell, opened: Opened, backbone: Model) -> dict[str, Any]:
+    """What a video that does not move is measured to be: of the prompt where it can be drawn, else of the reference."""
+    job = prepare(ask("none", prompt=cell.asked.prompt), backbone, frames=opened.frames, size=opened.pixels)
+    costs, size = Costs(job.model), (job.shape.height, job.shape.width)
+    with costs.phase("read"):
+        read = read_reference(opened.reference, job.model, job.shape, 1, opened.fit, opened.every_frame)
+        reference = read.resized(*size)
+    made = held_clip(reference) if opened.still is None else opened.still.resized(*size)
+    found = measured(opened, reference, made, cell.asked.prompt, cell.measuring)
+    about = {**costs.told(), "device": "cpu", "threads": torch.get_num_threads(), "versions": versions()}
+    return {
+        "figures": dict(found.figures),
+        "left_out": dict(found.left_out),
+        MEASURED_BY: {name: dict(own) for name, own in found.measured_by.items()},
+        "lifted_from_cache": False,
+        **{name: about[name] for name in COSTS},
+        "all_settings": {},
+        "notices": list(reference.notices),
+        **_shape(made),
+        **_kept(cell, reference, made),
+    }
+
+
+def _shape(clip: Clip) -> dict[str, float]:
+    """Size and rate of a video, as records say them."""
+    count, height, width = clip.frames.shape[:3]
+    return {"frames": count, "height": height, "width": width, "fps": clip.fps}
 
 
 def _kept(cell: Cell, reference: Clip, video: Clip) -> dict[str, str]:

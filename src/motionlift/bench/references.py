@@ -2,10 +2,11 @@
 
 import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from motionlift.core.lattice import Lattice
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
+from motionlift.errors import InputError
 from motionlift.measure.truth import judge_for, verdict_figures
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
@@ -25,8 +27,20 @@ from motionlift.world.truth import Looks
 
 REFERENCE_STREAM, PROMPT_STREAM, LOOKS_STREAM = 91, 92, 93
 """Seeds of the scenes, apart from those of every training."""
+KIND_STREAM = 96
+"""Seed of the scenes of kinds that came later."""
 MOVING = ("line", "arc", "circle", "zigzag", "bounce")
 """Motions of the references: those that move the object's centre."""
+ONE_MOVES = "moving"
+"""The kind of reference that most figures are of: one object that moves on the screen."""
+ROUND = ("circle", "ring")
+"""Shapes that look alike however they are turned."""
+CROSSING = 0.4
+"""Least way across of an object that passes behind a wall, share of the frame (ours: it is seen on either side)."""
+WALL_WIDTH = 2.2
+"""Width of that wall, in radii of the object (ours: it hides all of it)."""
+MOST_DIGITS = 7
+"""Most digits of a reference's number (ours: as many as run files take)."""
 
 
 NAMED_REFERENCE_STREAM, NAMED_PROMPT_STREAM = 94, 95
@@ -54,19 +68,123 @@ def bundled(model: str) -> Model:
     return load(model)
 
 
-def reference(index: int, frames: int = 17) -> scenes.Scene:
-    """Held-out scene of one object that moves on the screen, in as many frames as the model makes."""
+@functools.lru_cache(maxsize=4096)
+def reference(index: int, frames: int = 17, kind: str = ONE_MOVES) -> scenes.Scene:
+    """Held-out scene of a kind of :data:`SCENES`, in as many frames as the model makes."""
+    return SCENES[kind](index, frames)
+
+
+def _one_moves(index: int, frames: int) -> scenes.Scene:
     return scenes.sample(REFERENCE_STREAM, index, frames, objects=1, motion=MOVING[index % len(MOVING)], unseen=True)
 
 
-def prompt_scene(index: int, turn: int = 0, frames: int = 17) -> scenes.Scene:
+def _turns(index: int, frames: int) -> scenes.Scene:
+    """One object that turns in its place, of a shape that shows it."""
+    return _drawn(index, frames, lambda scene: scene.objects[0].shape not in ROUND, motion="spin", camera="still")
+
+
+def _only_camera(index: int, frames: int) -> scenes.Scene:
+    """One object at rest, which a camera passes or comes near."""
+    return _drawn(index, frames, lambda _: True, motion="rest", camera=("pan", "zoom")[index % 2])
+
+
+def _two_move(index: int, frames: int) -> scenes.Scene:
+    """Two objects, each on a path of its own."""
+    return _drawn(
+        index,
+        frames,
+        lambda scene: all(item.motion in MOVING for item in scene.objects),
+        count=2,
+        motion=MOVING[index % len(MOVING)],
+        camera="still",
+    )
+
+
+def _hidden(index: int, frames: int) -> scenes.Scene:
+    """One object that passes behind a wall, a little wider than it, in the middle of its way; no caption names the wall."""
+    crosses = _drawn(index, frames, lambda scene: _width(scene) > CROSSING, motion="line", camera="still")
+    item = crosses.objects[0]
+    return replace(crosses, wall=scenes.Wall(float(item.centre[:, 0].mean()), WALL_WIDTH * float(item.radius[0])))
+
+
+def _width(scene: scenes.Scene) -> float:
+    return float(np.ptp(scene.objects[0].centre[:, 0]))
+
+
+def _fast(index: int, frames: int) -> scenes.Scene:
+    """One object that turns as it goes, twice as far as others do: to and fro, or round and round."""
+    motion = ("zigzag", "circle", "bounce")[index % 3]
+    drawn = _drawn(index, frames, lambda scene: scene.objects[0].shape not in ROUND, motion=motion, camera="still")
+    item, rng = drawn.objects[0], np.random.default_rng([KIND_STREAM, index])
+    there = item.centre - item.centre[0]
+    numbers = np.linspace(0, 2 * (frames - 1), frames)
+    steps = np.where(numbers <= frames - 1, numbers, 2 * (frames - 1) - numbers)
+    way = np.stack([np.interp(steps, np.arange(frames), there[:, axis]) for axis in (0, 1)], axis=-1)
+    turned = item.angle + rng.choice([-1, 1]) * math.pi * np.linspace(0, 1, frames)
+    return replace(drawn, objects=(replace(item, centre=item.centre[0] + way, angle=turned),))
+
+
+def _drawn(
+    index: int, frames: int, fits: Callable[[scenes.Scene], bool], motion: str, camera: str, count: int = 1
+) -> scenes.Scene:
+    """The first scene of a stream of its own for each index that fits."""
+    for attempt in range(1000):
+        number = 1000 * index + attempt
+        scene = scenes.sample(KIND_STREAM, number, frames, objects=count, motion=motion, camera=camera, unseen=True)
+        if fits(scene):
+            return scene
+    raise AssertionError("a thousand scenes do not fit")
+
+
+SCENES: Mapping[str, Callable[[int, int], scenes.Scene]] = {
+    ONE_MOVES: _one_moves,
+    "rotation": _turns,
+    "camera": _only_camera,
+    "two": _two_move,
+    "occlusion": _hidden,
+    "fast": _fast,
+}
+"""Kinds of references, by the word that run files have for them; what the names of all but the first begin with."""
+
+
+def scene_named(name: str, frames: int) -> scenes.Scene:
+    """The reference of a name, such as ``0007`` or ``fast-0007``.
+
+    Raises:
+        InputError: it names none.
+    """
+    kind, dash, number = name.rpartition("-")
+    kind = kind if dash else ONE_MOVES
+    if kind not in SCENES:
+        raise InputError(f"{name[:40]!r} names no reference of the world; their names are such as 0007 or fast-0007")
+    return reference(_number(number, name), frames, kind)
+
+
+def thing_named(name: str, frames: int) -> scenes.Scene:
+    """The reference of things of a name, such as ``0007``.
+
+    Raises:
+        InputError: it names none.
+    """
+    return named_reference(_number(name, name), frames)
+
+
+def _number(digits: str, name: str) -> int:
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS):
+        raise InputError(f"{name[:40]!r} names no reference of the world; their names are such as 0007 or fast-0007")
+    return int(digits)
+
+
+def prompt_scene(index: int, turn: int = 0, frames: int = 17, kind: str = ONE_MOVES) -> scenes.Scene:
     """The scene whose held-out caption is the prompt for a reference.
 
-    It shows another object and background than the reference, and than the prompts of earlier turns.
+    It shows other objects, as many, and another background than the reference, and than the prompts of earlier turns.
     """
-    others = [reference(index, frames), *[prompt_scene(index, earlier, frames) for earlier in range(turn)]]
+    shown = reference(index, frames, kind)
+    others = [shown, *[prompt_scene(index, earlier, frames, kind) for earlier in range(turn)]]
     for attempt in range(1000):
-        scene = scenes.sample(PROMPT_STREAM, (2 * index + turn) * 1000 + attempt, frames, objects=1, unseen=True)
+        number = (2 * index + turn) * 1000 + attempt
+        scene = scenes.sample(PROMPT_STREAM, number, frames, objects=len(shown.objects), unseen=True)
         if all(_differs(scene, other) for other in others):
             return scene
     raise AssertionError("a thousand captions are all alike")
@@ -103,8 +221,10 @@ def _stands_elsewhere(one: scenes.Scene, other: scenes.Scene) -> bool:
 
 
 def _differs(one: scenes.Scene, other: scenes.Scene) -> bool:
-    same_object = one.objects[0].colour == other.objects[0].colour or one.objects[0].shape == other.objects[0].shape
-    return not same_object and one.background.colour != other.background.colour
+    same = any(
+        own.colour == its.colour or own.shape == its.shape for own, its in zip(one.objects, other.objects, strict=True)
+    )
+    return not same and one.background.colour != other.background.colour
 
 
 def clip_of(scene: scenes.Scene, fps: float) -> Clip:
@@ -114,12 +234,13 @@ def clip_of(scene: scenes.Scene, fps: float) -> Clip:
 
 def words_of(method: str, scene: scenes.Scene, wanted: scenes.Scene) -> dict[str, Any]:
     """The settings by which a method is told what the reference shows and which words move, where it asks for them."""
-    subject, target = (f"{each.objects[0].colour} {each.objects[0].shape}" for each in (scene, wanted))
-    told = {"source_prompt": scene.caption(), "subjects": [subject], "targets": [target]}
+    caption = replace(scene, wall=None).caption()
+    subjects, targets = ([f"{item.colour} {item.shape}" for item in each.objects] for each in (scene, wanted))
+    told = {"source_prompt": caption, "subjects": subjects, "targets": targets}
     settings = method_named(method).Settings
     asked = {item.name for item in fields(settings)}
     if issubclass(settings, Tuned) or "inverted_with" in asked:
-        return {"source_prompt": scene.caption()}
+        return {"source_prompt": caption}
     return told if told.keys() <= asked else {}
 
 

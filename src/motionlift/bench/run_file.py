@@ -8,9 +8,11 @@ A run is a grid: every model with every method, on every reference, for each of 
     methods:
       - none                                    # a name
       - {name: ditflow, settings: {read: flow}} # or with settings
+      - frozen                                  # no method: a video that does not move, which every method must beat
       - {name: vmc, grid: {tuning_lr: [1e-4, 1e-3], form: [cos, l2]}}  # or once for each combination: four methods
     references:
       - world: {count: 8}                                     # of the bundled world, with prompts of their own
+      - world: {count: 8, scenes: fast}                       # or rotation, camera, two, occlusion: see references.SCENES
       - things: {count: 8}                                    # likewise, of cars, fish, ... on roads, in the sea, ...
       - folder: {path: clips, prompts: ["a red star on a blue striped background"]}
       - davis: {path: DAVIS/JPEGImages/480p}                  # its 50 clips, with three prompts each that are bundled; or with
@@ -50,8 +52,10 @@ from typing import Any, TypeVar
 
 import yaml
 
+from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.mtbench import MTBench
+from motionlift.bench.references import ONE_MOVES, SCENES
 from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World
 from motionlift.bench.words import TARGETS
 from motionlift.core.settings import MOST_TEXT, read_size, with_values
@@ -331,6 +335,10 @@ class _Page:
         else:
             parts = self._mapping(node, "a method", ("name",), ("settings", "grid"))
         name = self._text(parts["name"], "a method")
+        if name == FROZEN:
+            if len(parts) > 1:
+                raise self.refusal(node, f"{FROZEN} is no method and has no settings; write its name alone")
+            return [MethodRun(FROZEN, {})]
         method = self._checked(parts["name"], lambda: method_named(name))
         fixed: dict[str, Any] = {}
         for key, (_, value) in self._pairs_in(parts, "settings").items():
@@ -370,11 +378,16 @@ class _Page:
         return kinds[kind](value)
 
     def _world(self, kind: type[World], node: yaml.Node) -> World:
-        parts = self._mapping(node, kind.kind, ("count",), ("first", "prompts"))
+        others = ("first", "prompts", *(("scenes",) if kind is World else ()))
+        parts = self._mapping(node, kind.kind, ("count",), others)
+        scenes = self._text(parts["scenes"], "scenes") if "scenes" in parts else ONE_MOVES
+        if scenes not in SCENES:
+            raise self.refusal(parts["scenes"], f"scenes is {scenes[:40]!r}; allowed are {', '.join(SCENES)}")
         return kind(
             self._whole(parts["count"], "count", 1, MOST_REFERENCES),
             self._whole(parts["first"], "first", 0, 10**6) if "first" in parts else 0,
             self._whole(parts["prompts"], "prompts", 1, MOST_PROMPTS) if "prompts" in parts else 1,
+            scenes,
         )
 
     def _folder(self, node: yaml.Node) -> Folder:

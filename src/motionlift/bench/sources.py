@@ -16,7 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from motionlift.bench.frozen import held_scene
 from motionlift.bench.references import (
+    ONE_MOVES,
     clip_of,
     figures,
     named_prompt_scene,
@@ -93,6 +95,8 @@ class Opened:
     """How its frames get that shape."""
     every_frame: bool = False
     """Whether they are taken as they come."""
+    still: Clip | None = None
+    """What shows the prompt and does not move, where it can be drawn."""
 
 
 @runtime_checkable
@@ -151,6 +155,8 @@ class World:
     """Number of the first."""
     prompts: int = 1
     """Prompts for each: captions that are held out too, of other objects and backgrounds."""
+    scenes: str = ONE_MOVES
+    """Kind of references, a key of :data:`motionlift.bench.references.SCENES`."""
 
     def size(self) -> int:
         """Prompts for all references."""
@@ -158,8 +164,9 @@ class World:
 
     def asked(self, frames: int) -> Sequence[Asked]:
         """The captions of the prompts' scenes."""
+        start = "" if self.scenes == ONE_MOVES else f"{self.scenes}-"
         return [
-            Asked(f"{index:04d}", index, self._wanted(index, turn, frames).caption(), str(turn))
+            Asked(f"{start}{index:04d}", index, self._wanted(index, turn, frames).caption(), str(turn))
             for index in range(self.first, self.first + self.count)
             for turn in range(self.prompts)
         ]
@@ -175,19 +182,19 @@ class World:
     def open(self, asked: Asked, model: Model) -> Opened:
         """The scene, rendered, with its truth."""
         scene, wanted = self._scenes(asked, model.about.shape.frames)
-        return Opened(clip_of(scene, model.about.fps), None, lambda made: exact_figures(made, scene, wanted))
+        clip, still = (clip_of(each, model.about.fps) for each in (scene, held_scene(wanted)))
+        truth = (lambda made: exact_figures(made, scene, wanted)) if len(scene.objects) == 1 else None
+        return Opened(clip, None, truth, still=still)  # the judge tells one object's place alone
 
     def _scenes(self, asked: Asked, frames: int) -> tuple[Scene, Scene]:
         """Of the reference and of the prompt."""
         return self._reference(asked.number, frames), self._wanted(asked.number, int(asked.kind), frames)
 
-    @staticmethod
-    def _reference(index: int, frames: int) -> Scene:
-        return reference(index, frames)
+    def _reference(self, index: int, frames: int) -> Scene:
+        return reference(index, frames, self.scenes)
 
-    @staticmethod
-    def _wanted(index: int, turn: int, frames: int) -> Scene:
-        return prompt_scene(index, turn, frames)
+    def _wanted(self, index: int, turn: int, frames: int) -> Scene:
+        return prompt_scene(index, turn, frames, self.scenes)
 
 
 @dataclass(frozen=True)
@@ -196,12 +203,10 @@ class Things(World):
 
     kind: ClassVar[str] = "things"
 
-    @staticmethod
-    def _reference(index: int, frames: int) -> Scene:
+    def _reference(self, index: int, frames: int) -> Scene:
         return named_reference(index, frames)
 
-    @staticmethod
-    def _wanted(index: int, turn: int, frames: int) -> Scene:
+    def _wanted(self, index: int, turn: int, frames: int) -> Scene:
         return named_prompt_scene(index, turn, frames)
 
 

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from dataclasses import fields
+from typing import Any
 
+from motionlift.bench.frozen import FROZEN
 from motionlift.bench.records import CODE
-from motionlift.core.method import Method
 from motionlift.core.model import Model
+from motionlift.methods import method as method_named
 from motionlift.work.code import code_of
 
 CHARACTERS = 12
@@ -20,24 +22,33 @@ def fingerprint_of(model: Model) -> str:
     return model.about.fingerprint[:CHARACTERS]
 
 
-def defaults_of(method: Method, model: Model) -> str:
-    """Of a method's defaults for a model, those that say something, and what later settings say beside theirs."""
-    settings = method.settings(model)
-    said = {
+def defaults_of(method: str, model: Model) -> str:
+    """Of a method's defaults for a model, those that say something, and what later settings say beside theirs.
+
+    Args:
+        method: its name, or :data:`motionlift.bench.frozen.FROZEN`.
+        model: the model.
+    """
+    said = {} if method == FROZEN else _said(method, model)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:CHARACTERS]
+
+
+def _said(method: str, model: Model) -> dict[str, Any]:
+    settings = method_named(method).settings(model)
+    return {
         item.name: value
         for item in fields(settings)
         if (value := getattr(settings, item.name)) not in SAYS_NOTHING
         and not (item.metadata["later"] and value == item.default)
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:CHARACTERS]
 
 
-def code_for(method: Method, model: Model) -> str:
+def code_for(method: str, model: Model) -> str:
     """Of the code that a method runs through on a model; of a model from outside the library its own code does not count."""
-    return code_of(method.name, model.about.family)
+    return code_of(method, model.about.family)
 
 
-def state_of(method: Method, model: Model) -> dict[str, str]:
+def state_of(method: str, model: Model) -> dict[str, str]:
     """All of it, as records hold it."""
     return {
         "fingerprint": fingerprint_of(model),

@@ -228,9 +228,10 @@ def opened_by(name: str, suffix: str, line: str) -> Kind:
     return Kind(name, (suffix,), is_marked)
 
 
-def table_of(name: str, head: Sequence[str]) -> Kind:
-    """A kind of CSV, which knows no comments: it is told by its head."""
-    return opened_by(name, ".csv", ",".join(head))
+def table_of(name: str, head: Sequence[str], *earlier: Sequence[str]) -> Kind:
+    """A kind of CSV, which knows no comments: it is told by its head, or by one of those that it had in earlier versions."""
+    kinds = [opened_by(name, ".csv", ",".join(each)) for each in (head, *earlier)]
+    return Kind(name, (".csv",), lambda path: any(kind.is_marked(path) for kind in kinds))
 
 
 # The kinds that more than one room writes

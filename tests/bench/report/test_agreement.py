@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchmetrics.functional import spearman_corrcoef
 
-from motionlift.bench.report.agreement import FEWEST, agreement, spearman
+from motionlift.bench.report.agreement import FEWEST, agreement, interval_text, spearman
 from motionlift.bench.report.summary import sections
 from tests.bench.made_records import record
 
@@ -24,21 +24,23 @@ def test_known_answers():
 
 
 def test_more_fidelity_with_less_error_is_the_same_order_and_so_is_less_discrepancy():
-    errors = np.linspace(0, 1, 12)
-    groups = [number // 2 for number in range(12)]
+    errors = np.linspace(0, 1, 24)
+    groups = [number // 2 for number in range(24)]
     for name, judged in (("motion_fidelity", 1 - errors), ("motion_discrepancy", errors)):
         found = agreement(name, judged, errors, groups)
         assert found is not None
         assert found.rho == pytest.approx(1) and found.low == pytest.approx(1)
-        assert (found.videos, found.references) == (12, 6)
+        assert (found.videos, found.references) == (24, 12)
 
 
 def test_the_interval_draws_whole_references():
-    """Two references that say opposite things: either alone may be drawn twice."""
-    errors = np.concatenate([np.arange(10.0), np.arange(10.0)])
-    judged = np.concatenate([np.arange(10.0), -np.arange(10.0)])
-    found = agreement("motion_discrepancy", judged, errors, ["one"] * 10 + ["other"] * 10)
-    assert found is not None and found.low == pytest.approx(-1) and found.high == pytest.approx(1)
+    """Seven references that say one thing and seven that say the opposite: of either, more may be drawn."""
+    errors, ways = np.tile(np.arange(10.0), 14), np.repeat([1, -1], 70)
+    found = agreement("motion_discrepancy", ways * errors, errors, np.repeat(np.arange(14), 10).tolist())
+    assert found is not None and found.low is not None and found.high is not None
+    assert found.low < 0 < found.high and found.high - found.low > 0.5
+    few = agreement("motion_discrepancy", ways * errors, errors, np.repeat(np.arange(7), 20).tolist())
+    assert few is not None and (few.low, few.high, interval_text(few)) == (None, None, "7 references")
 
 
 def test_too_few_or_equal_videos_have_no_order():

@@ -17,8 +17,14 @@ def test_world_records_make_motion_against_looks():
     )  # fmt: skip
     none, smm = motion.points
     assert none.title == "none" and none.x.mean > smm.x.mean, "more error is further right"
-    assert none.y == smm.y and none.x.low < none.x.mean < none.x.high
+    assert none.y == smm.y and none.x.low == none.x.mean == none.x.high, "two references make no interval"
     assert cost.x_title == "seconds to lift and to cast, logarithmic" and cost.points[0].x == cost.points[1].x
+
+
+def test_enough_references_have_their_interval_drawn():
+    (section,) = sections(error_records({"none": [number / 40 for number in range(12)]}))
+    (point,) = charts(section)[0].points
+    assert point.x.low < point.x.mean < point.x.high and point.y.low != point.y.high
 
 
 @pytest.mark.parametrize("seconds", [(2.2, 4.6), (5.5, 9.1), (11, 12), (1.0, 1.0), (3e-4, 4e-4), (3.0, 7000.0)])

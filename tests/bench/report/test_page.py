@@ -94,15 +94,16 @@ def test_the_tables_as_files(page: Path):
     rows = list(csv.DictReader((page.parent / "report-means.csv").open(newline="")))
     (mean,) = [row for row in rows if (row["method"], row["figure"]) == ("none", "aligned_error")]
     assert float(mean["mean"]) == pytest.approx(0.3) and (mean["cells"], mean["references"]) == ("7", "7")
-    assert float(mean["low"]) < 0.3 < float(mean["high"])
+    assert mean["low"] == mean["high"] == "", "of seven references no interval is told"
     pairs = list(csv.DictReader((page.parent / "report-pairs.csv").open(newline="")))
     (pair,) = [row for row in pairs
                if (row["method"], row["baseline"], row["figure"]) == (TITLE, "none", "aligned_error")]  # fmt: skip
     assert float(pair["difference"]) == pytest.approx(-0.2) and pair["verdict"] == "better"
+    assert float(pair["p"]) == 2 / 2**7
     markdown = (page.parent / "report-tables.md").read_text()
     assert "| none | 7 (7 references) | 0.300 (" in markdown and "| ditflow | 7 (7 references, 1 failed) |" in markdown
     tables = [line.count("|") - line.count("\\|") for line in markdown.splitlines() if line.startswith("| ")]
-    assert len(set(tables)) == 2, "one width for means, one for differences"
+    assert len(set(tables)) == 4, "one width for means, one for differences, one beside the control, one for kinds"
 
 
 def test_rank_agreement_where_the_true_error_is_known(tmp_path: Path):
@@ -116,6 +117,30 @@ def test_rank_agreement_where_the_true_error_is_known(tmp_path: Path):
     assert "| motion fidelity, moving | 1.00 (1.00 to 1.00) | 12 (12 references) |" in written[1].read_text()
 
 
+def test_methods_stand_beside_the_strongest_control(tmp_path: Path):
+    errors = {
+        "none": [0.5 + number / 100 for number in range(14)],
+        "frozen": [0.3] * 14,
+        TITLE: [0.4] * 14,
+        "vmc": [0.1] * 14,
+    }
+    made = [{**each, "frames": 17} for each in error_records(errors)]
+    written, _ = write_report(write(tmp_path, made), tmp_path / "page.html")
+    page, tables = (path.read_text() for path in written[:2])
+    Reader(page)
+    for text in (html.unescape(page), tables):
+        assert "the strongest, by its mean, is frozen: 0.300." in text and "What did not work: Worse than" in text
+        assert "arc (3)" in text and "still (" in text
+    assert "| vmc | 0.100 (0.100 to 0.100) | -0.200 (-0.200 to -0.200; p 0.00012; better) | - | - |" in tables
+    assert "Beyond the strongest control" not in _page_of(tmp_path, [record("smm", 0, {"aligned_error": 0.1})])
+
+
+def _page_of(folder: Path, records: Sequence[dict[str, Any]]) -> str:
+    (folder / "other").mkdir()
+    write_report(write(folder / "other", records), folder / "other" / "page.html")
+    return (folder / "other" / "page.html").read_text()
+
+
 def test_a_folder_names_its_records(records: Path, tmp_path: Path):
     written, notices = write_report(records.parent, tmp_path / "page.html")
     assert [path.name for path in written] == ["page.html", "page-tables.md", "page-means.csv", "page-pairs.csv"]
@@ -125,7 +150,7 @@ def test_a_folder_names_its_records(records: Path, tmp_path: Path):
 def test_records_of_older_weights_are_told(tmp_path: Path):
     path = write(tmp_path, [record("none", 0, {"looks": share}, fingerprint=str(share)) for share in (0.0, 1.0)])
     _, notices = write_report(path, tmp_path / "page.html")
-    assert notices == ["records of older weights, defaults, trackers or CLIP models, and left out: 1"]
+    assert notices == ["records of older weights, defaults, trackers or CLIP models, and left out: 1 of tiny on world"]
 
 
 def test_a_cut_line_is_told_and_left_out(records: Path, tmp_path: Path):
@@ -209,8 +234,7 @@ def test_figures_stay_readable_in_markdown(tmp_path: Path):
     made = [record("vmc", index, {"aligned_error": index / 10}, settings={"tuning_steps": 50}) for index in range(2)]
     write_report(write(tmp_path, made), tmp_path / "page.html")
     assert (
-        "| vmc tuning_steps=50 | 2 (2 references) | 0.050 (0.000 to 0.100) |"
-        in (tmp_path / "page-tables.md").read_text()
+        "| vmc tuning_steps=50 | 2 (2 references) | 0.050 (0.000 0.100) |" in (tmp_path / "page-tables.md").read_text()
     )
 
 

@@ -15,9 +15,9 @@ from tests.bench.made_records import record, write
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
-    """The cells of the table's lines by their first."""
+    """The cells of the tables' lines by their first, which counts where it is there first."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    return {line[0]: line[1:] for line in lines}
+    return {line[0]: line[1:] for line in reversed(lines)}
 
 
 def test_a_row_for_every_method():
@@ -29,9 +29,9 @@ def test_a_row_for_every_method():
         {**record("ditflow", 1, {}, settings={"read": "flow"}), "error": "no luck"},
     ]
     rows = rows_of(comparison.section(records))
-    assert rows["none"][0].startswith("0.300 (") and rows["none"][5].startswith("100 (")
+    assert rows["none"][0] == "0.300 [0.100 0.300 0.500]" and rows["none"][5] == "100 [3 of 3]"
     assert rows["none"][-3:] == ["40 + 5", "2.0", "6.0"]
-    assert rows["smm (1 reference)"][0].startswith("0.250 (")
+    assert rows["smm (1 reference)"][0] == "0.250"
     assert rows["ditflow read=flow (1 reference, 1 failed)"] == ["-"] * 11 + ["4.0"]
 
 
@@ -118,3 +118,22 @@ def test_what_is_missing_is_measured(
     ((run, jobs),) = asked
     assert (run.models, run.output, run.references, jobs) == ((ModelRun("tiny-dit"),), tmp_path, (references,), 2)
     assert run.methods == read_run("world").methods and len(told) == 1
+
+
+def test_methods_stand_beside_the_strongest_control():
+    errors = np.random.default_rng(0).uniform(0.1, 0.2, 16)
+    shifts = {"none": 0.1, "frozen": 0.0, "smm": 0.05, "ditflow": -0.05}
+    records = [record(method, index, {"aligned_error": error + shift + index % 3 / 1000 * (method == "smm")}, frames=17)
+               for method, shift in shifts.items() for index, error in enumerate(errors)]  # fmt: skip
+    text = comparison.section(records)
+    _, _, beyond = text.partition("### Beyond the strongest control")
+    assert "strongest control, by its mean, is *frozen*: 0.1" in beyond
+    rows = rows_of(beyond)
+    assert rows["ditflow"][1:4] == ["-0.050 (-0.050 to -0.050)", "5e-05", "better"] and rows["smm"][3] == "worse"
+    assert "none" not in rows_of(beyond.partition("### By motion")[0]), "a control does not stand beside one"
+    _, _, kinds = text.partition("### By motion")
+    assert "| arc (3) |" in kinds.replace("|  ", "") or "arc (3)" in kinds
+    assert set(rows_of(kinds)) >= set(shifts) and "### By camera" in kinds
+    (told,) = comparison.failed(records)
+    assert told.startswith("Worse than the strongest control, frozen (0.1") and "smm (+0.05" in told
+    assert comparison.failed([record("smm", 0, {"aligned_error": 0.1})]) == []

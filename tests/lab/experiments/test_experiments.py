@@ -121,7 +121,7 @@ def test_signal(twin: Any):
 
 
 def test_saved_positions(twin: Any):
-    (cell,) = saved_positions.cells(1)
+    cell, *controls = saved_positions.cells(1)
     record = measured(saved_positions, cell)
     if twin.about.family == "unet3d":
         assert "has no positional tensors" in record["refused"] and record["refused"] in saved_positions.section(
@@ -132,7 +132,39 @@ def test_saved_positions(twin: Any):
     assert record["passes"]["backward"] == 1 and record["zero_shot"]["passes"]["backward"] == 0
     assert record["zero_shot"]["prompt"] != record["prompt"]
     assert record["cast_seconds"] > 0 and record["leakage"] in (True, False)
-    assert_table(saved_positions.section([record, record]), 2)
+    aside = [{**own, **measured(saved_positions, own)} for own in controls]
+    assert [own["method"] for own in aside] == ["frozen", "none", "injection"]
+    assert {own["prompt"] for own in aside[1:]} == {record["zero_shot"]["prompt"]}, (
+        "the third prompt, as the saved ones"
+    )
+    assert "less frozen" in saved_positions.section([record, *aside])
+    assert_table(saved_positions.section([{**cell, **record}, *aside]), 7)
+    assert_table(saved_positions.section([{**cell, **record}]), 4)
+
+
+def test_saved_positions_beside_what_costs_as_little():
+    about = {
+        "absolute": 0.2,
+        "direction": 0.1,
+        "colour": 1,
+        "background": 1,
+        "shape": 1,
+        "leakage": 0,
+        "cast_seconds": 1.0,
+    }
+    cell, still, _, injected = saved_positions.cells(1)
+    records = []
+    for index in range(16):
+        again = {**about, "aligned": 0.1 + index / 1000}
+        records.append({**cell, "index": index, **about, "aligned": 0.05, "zero_shot": again})
+        records.append({**still, "index": index, **about, "aligned": 0.1 + index / 500})
+        records.append({**injected, "index": index, **about, "aligned": 0.2})
+    (told,) = saved_positions.failed(
+        [{**each, "aligned": 0.08} if each["method"] == "frozen" else each for each in records]
+    )
+    assert told.startswith("Saved positions are no better than frozen, in the aligned error: +0.028 (")
+    assert saved_positions.failed(records) == [] == saved_positions.failed([{"refused": "it has none"}])
+    assert "| saved | 0.10" in saved_positions.section(records) and ", p 5e-05 |" in saved_positions.section(records)
 
 
 def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -149,7 +181,7 @@ def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     refused = {"index": 1, "method": "none", "settings": {}, "refused": "it has none"}
     text = several_seeds.section([fresh, inverted, refused])
     assert_table(text, 2)
-    assert "| none (1 of 2) |" in text and "| inverted noise alone (1 of 2) | 0.000 (0.000 to 0.000) |" in text
+    assert "| none (1 of 2) |" in text and "| inverted noise alone (1 of 2) | 0.000 |" in text
 
 
 def test_sweep():
@@ -160,10 +192,17 @@ def test_sweep():
             ("motionflow", {"tau": 0.6}),
             ("vmc", {"form": "l2"}),
             ("motionmatcher", {"cross": 0.0}),
+            ("smm", {"share": 0.1}),
+            ("moft", {"channel_share": 0.1}),
             ("none", {}),
+            ("frozen", {}),
         )
     ]
     text = sweep.section(records)
+    assert "| frozen |" in text and "### smm: guided share" in text and "### moft: channels" in text
+    assert "swept no longer" not in text and "not shown: 1 of ditflow." in sweep.section(
+        [*records, {**records[0], "settings": {"block": 99}}]
+    )
     assert (
         all(title in text for title in ("block=3", "tau=0.6", "form=l2", "cross=0.0"))
         and "plain sampling" in text
@@ -178,6 +217,29 @@ def test_a_setting_on_fewer_references_says_so():
         [{"method": m, "settings": s, "index": index, "leakage": False, **about} for m, s, index in cells]
     )
     assert "| defaults | 0.100" in text and "| form=l2 (1 of 2) |" in text
+
+
+def test_changes_that_change_nothing_are_told():
+    def runs(method: str, settings: dict[str, Any], shift: float) -> list[dict[str, Any]]:
+        return [
+            {"method": method, "settings": settings, "index": index, "aligned": index / 10 + shift}
+            for index in range(4)
+        ]
+
+    records = [
+        *[*runs("motionmatcher", {}, 0), *runs("motionmatcher", {"temporal": 0.0}, 0.001)],
+        *[*runs("motionmatcher", {"cross": 0.0}, 0.1), *runs("vmc", {}, 0), *runs("vmc", {"reduced": True}, 0)],
+    ]
+    assert sweep.failed(records) == [
+        "Settings that change the aligned error of no reference by more than 0.002: motionmatcher temporal=0.0."
+    ]
+    assert sweep.failed(records[:7]) == []
+
+
+def test_baselines_are_swept_as_the_method_that_they_are_compared_with():
+    for method in ("ditflow", "smm", "moft"):
+        assert sweep.SAMPLED.items() <= sweep.CHANGES[method].items()
+    assert len({cell["index"] for cell in sweep.cells(sweep.COUNT)}) == 32
 
 
 def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
@@ -248,6 +310,10 @@ def test_inversion(twin: Any):
 def test_retrieval(twin: Any):
     record = measured(retrieval, {"method": "motionmatcher", "level": 0.4, "clips": 6})
     assert set(record["precision"]) == set(retrieval.KINDS)
+    found = {"CA": 0.3, "TSA": 0.2, "CA and TSA": 0.1, "latents": 0.2}
+    (told,) = retrieval.failed([{"precision": found}, {"precision": {**found, "TSA": 0.5}}])
+    assert told.startswith("MotionMatcher's features find 2.5 times as many")
+    assert retrieval.failed([{"precision": {**found, "CA": 0.8}}]) == []
     assert all(0 < value <= 1 for value in record["precision"].values()) and 0 <= record["chance"] < 1
     assert_table(
         retrieval.section([{**record, "level": level} for level in retrieval.LEVELS]), len(retrieval.KINDS) + 1
@@ -313,13 +379,15 @@ def test_footage(name: str, twin: Any, tmp_path: Path, monkeypatch: pytest.Monke
     cells = footage.cells(tmp_path)
     assert [cell["clip"] for cell in cells] == ["street.mp4"] * len(footage.RUNS) * len(footage.PROMPTS)
     record = measured(footage, next(cell for cell in cells if cell["run"] == name), tmp_path)
-    assert record["frames"] == twin.about.shape.frames and record["change"] > 0 and record["entries"] >= 0
+    assert record["frames"] == twin.about.shape.frames and (record["change"] > 0) == (name != "frozen")
     made = list((tmp_path / "videos").iterdir())
     assert [path.name for path in made] == [f"twin-street-{name.replace(' ', '-')}-0.mp4"]
     assert len(Clip.read(made[0], frames=17, fps=8, aspect=(64, 128), longest=128).frames) == 17
-    others = [{**record, "run": run} for run in footage.RUNS]
-    assert_table(footage.section(others), 2)
-    assert "| street |" in footage.section(others)
+    others = [{**record, "run": run, "cosine": 0.5, "method": footage.RUNS[run][0]} for run in footage.RUNS]
+    assert_table(footage.section(others), len(footage.RUNS) + 1)
+    assert "|  | street | all |" in footage.section(others) and 0 <= record["ssim"] <= 1
+    if name == "frozen":
+        assert record["change"] == 0 and record["cosine"] in (0, None)
 
 
 def test_agreement_that_is_undefined_counts_nowhere(tmp_path: Path):
@@ -327,13 +395,33 @@ def test_agreement_that_is_undefined_counts_nowhere(tmp_path: Path):
     path = tmp_path / "footage.jsonl"
     for prompt, cosine in enumerate((0.5, math.nan)):
         for run in ("none", "VMC"):
-            append_record(
-                path, {"clip": "street.mp4", "run": run, "prompt": str(prompt), "cosine": cosine, "change": 1.0}
-            )
+            about = {"clip": "street.mp4", "run": run, "method": run.lower(), "prompt": str(prompt), "change": 1.0}
+            append_record(path, {**about, "cosine": cosine, "entries": 7})
     with path.open("a") as file:
-        file.write('{"clip": "street.mp4", "run": "SMM", "prompt": "0", "cosine": NaN, "change": 1.0}\n')
+        file.write(
+            '{"clip": "street.mp4", "run": "SMM", "method": "smm", "prompt": "0", "cosine": NaN, "change": 1.0}\n'
+        )
     text = footage.section(read_records(path))
-    assert "nan" not in text.lower() and "| street | 0.50 | - |" in text and "| all | 0.50 | - |" in text
+    assert "nan" not in text.lower() and "| none | 0.50 | 0.50 | - | - |" in text and "| SMM | - | - | - | - |" in text
+    assert "| VMC | 0.50 | 0.50 | +0.00, p 1 | - |" in text and "| cells that count | 7 |" in text
+    assert "Not measured yet: frozen, injection, noise alone, empty prompt," in text
+
+
+def test_real_videos_beside_the_strongest_control():
+    """Known of most clips, and best of those; six clips on one side come by chance in one of 32."""
+
+    def of(run: str, cosines: list[float]) -> list[dict[str, Any]]:
+        about = {"run": run, "method": footage.RUNS[run][0], "change": 2.0, "entries": 9, "ssim": 0.25}
+        return [{**about, "clip": f"{number}.mp4", "cosine": cosine} for number, cosine in enumerate(cosines)]
+
+    records = [
+        *[*of("frozen", [0.0] * 6), *of("none", [0.1] * 6), *of("noise alone, empty prompt", [0.9])],
+        *[*of("VMC", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]), *of("SMM", [0.05] * 6)],
+    ]
+    text = footage.section(records)
+    assert "| all | less none, p | SSIM |" in text and "+0.45, p 0.031 | 0.25 |" in text
+    assert footage.failed(records) == ["On real videos no better than none (0.10): SMM (0.05)."]
+    assert footage.failed(of("VMC", [0.3])) == []
 
 
 def test_agreement_of_flows():

@@ -150,6 +150,28 @@ def test_records_of_unknown_code_stay_and_are_told(tmp_path: Path, experiment: E
     assert "[0, 1]" in page.read_text() and "side by side: 1 of 2 records do not say which" in page.read_text()
 
 
+def test_stale_records_are_named(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch):
+    path, page = tmp_path / "squares.jsonl", tmp_path / "results.md"
+    squares(path, 3)
+    write_results(tmp_path, page, ["new"])
+    assert "Stale records" not in page.read_text()
+    monkeypatch.setattr(runner, "defaults", lambda _model, _method: "changed")
+    write_results(tmp_path, page, ["new"])
+    assert "### Stale records" in page.read_text() and "*squares*: 3 of sampling." in page.read_text()
+    assert squares(path, 2) == [0, 1]
+    write_results(tmp_path, page, ["new"])
+    assert "*squares*: 1 of sampling." in page.read_text(), "what was measured since is stale no longer"
+
+
+def test_what_did_not_work_comes_first(tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch):
+    page = tmp_path / "results.md"
+    squares(tmp_path / "squares.jsonl", 3)
+    monkeypatch.setattr(experiment, "failed", lambda records: [f"{len(records)} squares are round."], raising=False)
+    write_results(tmp_path, page, ["new"])
+    text = page.read_text()
+    assert "### What did not work\n\n3 squares are round.\n\n### Squares" in text
+
+
 def test_the_defaults_tell_settings_apart_method_by_method(monkeypatch: pytest.MonkeyPatch):
     runner.defaults.cache_clear()
     first, other = runner.defaults("tiny-dit", "ditflow"), runner.defaults("tiny-dit", "smm")

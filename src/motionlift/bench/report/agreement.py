@@ -7,12 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 from motionlift.bench.report.catalogue import MOTION, figure
-from motionlift.bench.report.tables import RESAMPLES
+from motionlift.bench.report.estimates import FEWEST as FEWEST_GROUPS
 
 TRUE = "aligned_error"
 """The figure that is exact: the error of the object's track, in the world."""
 JUDGED = (*[name for name in MOTION if name != TRUE], "motion_fidelity_legacy")
 """Figures that stand for motion where nothing is known exactly."""
+RESAMPLES = 2000
+"""Bootstrap resamples of an interval (ours)."""
 FEWEST = 10
 """Fewest videos that are ordered (ours: of fewer, an order says next to nothing)."""
 
@@ -27,9 +29,9 @@ class Agreement:
     """Name of the figure."""
     rho: float
     """Spearman's rho, signed so that 1 is the same order and -1 the opposite, whichever way of the figure is better."""
-    low: float
-    """Where its bootstrap 95 % interval begins; whole references are drawn."""
-    high: float
+    low: float | None
+    """Where its bootstrap 95 % interval begins; whole references are drawn. None of few references, as of means."""
+    high: float | None
     """Where it ends."""
     videos: int
     """How many videos were ordered."""
@@ -51,7 +53,7 @@ def _ranks(values: Values) -> Values:
 
 
 def agreement(name: str, judged: Values, true: Values, groups: Sequence[Hashable]) -> Agreement | None:
-    """How a figure orders videos beside :data:`TRUE`, with the interval of resampled groups.
+    """How a figure orders videos beside :data:`TRUE`, with the interval of resampled groups, where they are enough.
 
     Args:
         name: of the figure.
@@ -68,6 +70,8 @@ def agreement(name: str, judged: Values, true: Values, groups: Sequence[Hashable
         return None
     keys = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     numbers = np.array([keys[group] for group in groups])
+    if len(keys) < FEWEST_GROUPS:
+        return Agreement(name, sign * rho, None, None, len(judged), len(keys))
     members = [np.flatnonzero(numbers == number) for number in range(len(keys))]
     random = np.random.default_rng(0)
     draws = []
@@ -76,3 +80,10 @@ def agreement(name: str, judged: Values, true: Values, groups: Sequence[Hashable
         draws.append(sign * spearman(judged[chosen], true[chosen]))
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     return Agreement(name, sign * rho, float(low), float(high), len(judged), len(keys))
+
+
+def interval_text(found: Agreement) -> str:
+    """Its interval as text, or that there are too few references for one."""
+    if found.low is None or found.high is None:
+        return f"{found.references} reference{'s' * (found.references != 1)}"
+    return f"{found.low:.2f} to {found.high:.2f}"

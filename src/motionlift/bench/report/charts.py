@@ -112,7 +112,7 @@ def _value(row: Row, name: str) -> Spread | None:
     if found is None:
         return None
     scale = 100 if figure(name).share else 1
-    low, high = (found.low, found.high) if found.groups > 1 else (found.mean, found.mean)
+    low, high = found.ends or (found.mean, found.mean)
     return Spread(found.mean * scale, low * scale, high * scale)
 
 

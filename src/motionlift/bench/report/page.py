@@ -14,13 +14,16 @@ from typing import Any
 
 from motionlift.bench.cells import RECORDS
 from motionlift.bench.records import read_lines
-from motionlift.bench.report.agreement import Agreement
-from motionlift.bench.report.catalogue import figure, shown
+from motionlift.bench.report.agreement import Agreement, interval_text
+from motionlift.bench.report.catalogue import MOTION, figure, shown
 from motionlift.bench.report.charts import HEIGHT, WIDTH, Chart, charts
+from motionlift.bench.report.controls import failures, standings
+from motionlift.bench.report.estimates import Estimate
+from motionlift.bench.report.kinds import by_kind
 from motionlift.bench.report.mixed import mixtures
 from motionlift.bench.report.seeds import with_diversity
 from motionlift.bench.report.summary import Pair, Row, Section, measurement, sections
-from motionlift.bench.report.tables import Estimate, table
+from motionlift.bench.report.tables import HOW_SURE, around, table
 from motionlift.bench.report.wall import Embedder, Wall, wall
 from motionlift.errors import InputError, OutputError
 from motionlift.page import template
@@ -47,6 +50,8 @@ AGREEMENT_TOLD = (
     "it orders them as the truth does."
 )
 """What the table of rank agreement says."""
+WHEN_APART = "One is called better or worse where p is at most 0.05 and the interval leaves zero out."
+"""What is said of verdicts."""
 MOST_ERRORS = 20
 """Most kinds of failures that a section lists (ours)."""
 TABLES, MEANS_FILE, PAIRS_FILE, AGREEMENT_FILE = "-tables.md", "-means.csv", "-pairs.csv", "-agreement.csv"
@@ -86,6 +91,32 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """Methods beside the strongest control."""
+
+    told: str
+    """Which it is, and by what."""
+    columns: Sequence[Column]
+    """Of the table."""
+    rows: Sequence[Sequence[Shown]]
+    """A line for each method."""
+    failed: Sequence[str]
+    """What did not work, in sentences."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """A figure by kinds of references."""
+
+    told: str
+    """Which figure, and by what they are told apart."""
+    columns: Sequence[Column]
+    """Of the table: the kinds, with how many references there are of each."""
+    rows: Sequence[Sequence[Shown]]
+    """A line for each method."""
+
+
+@dataclass(frozen=True)
 class Part:
     """All that the page says of one section."""
 
@@ -101,6 +132,10 @@ class Part:
     """Of the comparisons."""
     pairs: Mapping[str, Sequence[Sequence[Shown]]]
     """Their lines for every baseline."""
+    beyond: "Beyond | None"
+    """Methods beside the strongest control, where there is one."""
+    kinds: Sequence["Kinds"]
+    """The figure of motion by kinds of references."""
     agreements: Sequence[Sequence[Shown]]
     """How figures of motion order the videos beside the true error, a line each."""
     charts: Sequence[Chart]
@@ -142,12 +177,16 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     if not found:
         raise InputError(f"{path} holds no record of motionlift bench; give a file that it wrote")
     parts = [_part(number, section, embedder) for number, section in enumerate(found)]
-    ranked, told = list(agreements(found)), [_without_home(each) for each in mixtures(found)]
+    ranked, told = list(agreements(found)), [_without_home(each) for each in [*_stale(found), *mixtures(found)]]
     texts = [
         (output, REPORT, signed_text(REPORT, page(parts, _versions(found), told))),
         (output.with_name(output.stem + TABLES), TABLES_KIND, signed_text(TABLES_KIND, markdown(parts, told))),
         (output.with_name(output.stem + MEANS_FILE), table_of("table", MEANS), _csv(MEANS, means(found))),
-        (output.with_name(output.stem + PAIRS_FILE), table_of("table", PAIRS), _csv(PAIRS, differences(found))),
+        (
+            output.with_name(output.stem + PAIRS_FILE),
+            table_of("table", PAIRS, PAIRS[:-1]),
+            _csv(PAIRS, differences(found)),
+        ),
     ]
     if ranked:
         name = output.with_name(output.stem + AGREEMENT_FILE)
@@ -167,11 +206,16 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
 def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:
     failed = sum(row.failed for section in found for row in section.rows)
     notices = [f"lines of {path} that were cut off or are no records, and left out: {lost}"] if lost else []
-    superseded = sum(section.superseded for section in found)
-    if superseded:
-        notices.append(f"records of older weights, defaults, trackers or CLIP models, and left out: {superseded}")
+    notices += _stale(found)
     notices += [f"cells that failed, and count nowhere: {failed}"] if failed else []
     return notices + mixtures(found)
+
+
+def _stale(found: Sequence[Section]) -> list[str]:
+    """How many records are of older states than others of their method, and so are left out."""
+    counts = {f"{section.model} on {section.source}": section.superseded for section in found if section.superseded}
+    told = ", ".join(f"{count} of {name}" for name, count in counts.items())
+    return [f"records of older weights, defaults, trackers or CLIP models, and left out: {told}"] if counts else []
 
 
 # Tables
@@ -198,12 +242,55 @@ def _part(number: int, section: Section, embedder: Embedder) -> Part:
         [_line(row, section.figures) for row in section.rows],
         [Column("method"), *figures],
         pairs,
+        _beyond(section),
+        list(_kinds(section)),
         [_agreement_line(each) for each in section.agreements],
         charts(section),
         wall(section, embedder),
         errors.most_common(MOST_ERRORS),
         sorted(left_out),
     )
+
+
+def _beyond(section: Section) -> Beyond | None:
+    found = standings(section)
+    if found is None:
+        return None
+    control, title = _without_home(found.control), _with_unit(found.figure)
+    columns = ["method", title, f"less {control}", "less its own noise alone", "which noise"]
+    rows = [
+        [
+            Shown(line.title),
+            _shown(found.figure, line.mean),
+            _shown_pair(line.strongest),
+            _shown_pair(line.noise),
+            Shown("-" if line.noise is None else line.noise.baseline),
+        ]
+        for line in found.lines
+    ]
+    told = (
+        f"In {title}. Controls optimise and tune nothing; the strongest, by its mean, is {control}: "
+        f"{shown(found.figure, found.control_mean.mean)}."
+    )
+    return Beyond(told, [Column(each) for each in columns], rows, [_without_home(each) for each in failures(found)])
+
+
+def _kinds(section: Section) -> Iterator[Kinds]:
+    name = next((name for name in MOTION if name in section.figures), None)
+    if name is None:
+        return
+    for each in by_kind(section, name):
+        columns = ["method", *[f"{kind} ({count})" for kind, count in each.references.items()]]
+        rows = [
+            [Shown(title), *[_shown_mean(name, own.get(kind)) for kind in each.references]]
+            for title, own in each.rows.items()
+        ]
+        told = f"Means of {_with_unit(name)} by the reference's {each.by}; in brackets, how many references"
+        yield Kinds(told, [Column(column) for column in columns], rows)
+
+
+def _shown_mean(name: str, value: float | None) -> Shown:
+    return Shown("-") if value is None else Shown(shown(name, value), value)
 
 
 def _mapping(value: Any) -> Mapping[Any, Any]:
@@ -235,10 +322,8 @@ def _line(row: Row, figures: Sequence[str]) -> list[Shown]:
 def _shown(name: str, found: Estimate | None, signed: bool = False) -> Shown:
     if found is None:
         return Shown("-")
-    low, high = (shown(name, value, signed) for value in (found.low, found.high))
-    return Shown(
-        shown(name, found.mean, signed), found.mean, f"{low} to {high}" if found.groups > 1 else "one reference"
-    )
+    about = around(found, lambda value: shown(name, value, signed)).strip("()[]")
+    return Shown(shown(name, found.mean, signed), found.mean, about or "one reference")
 
 
 def _pair_lines(pairs: Sequence[Pair], figures: Sequence[str]) -> Iterator[list[Shown]]:
@@ -252,11 +337,12 @@ def _shown_pair(pair: Pair | None) -> Shown:
     if pair is None:
         return Shown("-")
     found = _shown(pair.figure, pair.difference, signed=True)
-    return Shown(found.text, found.value, f"{found.about}; {pair.verdict}", pair.verdict)
+    p = pair.difference.p
+    return Shown(found.text, found.value, f"{found.about}; p {p:.2g}; {pair.verdict}", pair.verdict)
 
 
 def _agreement_line(found: Agreement) -> list[Shown]:
-    about = f"{found.low:.2f} to {found.high:.2f}" if found.references > 1 else "one reference"
+    about = interval_text(found)
     count = Shown(str(found.videos), found.videos, f"{found.references} references")
     return [Shown(figure(found.figure).title), Shown(f"{found.rho:.2f}", found.rho, about), count]
 
@@ -266,20 +352,27 @@ def _agreement_line(found: Agreement) -> list[Shown]:
 
 def page(parts: Sequence[Part], versions: str, mixed: Sequence[str]) -> str:
     """The whole page."""
-    told = {"mixed": mixed, "agreement": AGREEMENT, "agreement_told": AGREEMENT_TOLD}
+    told = {
+        "mixed": mixed,
+        "agreement": AGREEMENT,
+        "agreement_told": AGREEMENT_TOLD,
+        "sure": HOW_SURE,
+        "apart": WHEN_APART,
+    }
     return template(TEMPLATE).render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
 
 
 def markdown(parts: Sequence[Part], mixed: Sequence[str]) -> str:
     """The tables of all sections, and what they mix."""
     text = (
-        "# Report\n\nMeans with bootstrap 95 % intervals, in which the cells of one reference are drawn together. Differences are "
-        "those of two methods on the same cells, method less baseline.\n"
+        f"# Report\n\n{HOW_SURE} The cells of one reference count together. Differences are those of two methods on the same "
+        f"cells, method less baseline, with how often one as large comes by chance (p). {WHEN_APART}\n"
     )
     text += "".join(f"\nNote: {_markdown(each)}.\n" for each in mixed)
     for part in parts:
         head = [_markdown(column.title) for column in part.columns]
         text += f"\n## {_markdown(part.title)}\n\n{table(head, [_markdown_line(row) for row in part.rows])}"
+        text += _markdown_of_motion(part)
         for baseline, rows in part.pairs.items():
             head = [_markdown(column.title) for column in part.pair_columns]
             lines = table(head, [_markdown_line(row) for row in rows])
@@ -289,6 +382,20 @@ def markdown(parts: Sequence[Part], mixed: Sequence[str]) -> str:
             text += f"\n### {_markdown(part.title)}: rank agreement with the true error\n\n{AGREEMENT_TOLD}\n\n{lines}"
         failures = "".join(f"- {count} failed: {_markdown(error)}\n" for error, count in part.failures)
         text += f"\n{failures}" if failures else ""
+    return text
+
+
+def _markdown_of_motion(part: Part) -> str:
+    """Methods beside the strongest control, and by kinds of references."""
+    text = ""
+    tables: list[tuple[str, Beyond | Kinds]] = []
+    tables += [("beyond the strongest control", part.beyond)] if part.beyond is not None else []
+    tables += [("by kind", each) for each in part.kinds]
+    for title, own in tables:
+        lines = table([_markdown(column.title) for column in own.columns], [_markdown_line(row) for row in own.rows])
+        text += f"\n### {_markdown(part.title)}: {title}\n\n{_markdown(own.told)}\n\n{lines}"
+        if isinstance(own, Beyond) and own.failed:
+            text += f"\nWhat did not work: {_markdown(' '.join(own.failed))}\n"
     return text
 
 
@@ -314,8 +421,9 @@ PAIRS = (
     "cells",
     "references",
     "verdict",
+    "p",
 )
-
+"""Head of the table of differences; its last column came later."""
 AGREEMENTS = ("model", "source", "figure", "rho", "low", "high", "videos", "references")
 
 
@@ -327,9 +435,14 @@ def means(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
             for name in section.figures:
                 own = row.figures.get(name)
                 if own is not None:
-                    yield *start, name, own.mean, own.low, own.high, own.values, own.groups
+                    yield *start, name, own.mean, *_ends(own), own.values, own.groups
             for name, value in row.costs.items():
                 yield *start, name, value, "", "", row.cells, row.references
+
+
+def _ends(found: Estimate) -> tuple[float | str, float | str]:
+    """Both ends of an interval; empty where there is none."""
+    return found.ends or ("", "")
 
 
 def differences(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
@@ -338,7 +451,7 @@ def differences(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
         for pair in section.pairs:
             own = pair.difference
             start = (section.model, section.source, pair.title, pair.baseline, pair.figure)
-            yield *start, own.mean, own.low, own.high, own.values, own.groups, pair.verdict
+            yield *start, own.mean, *_ends(own), own.values, own.groups, pair.verdict, own.p
 
 
 def agreements(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
@@ -350,8 +463,8 @@ def agreements(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
                 section.source,
                 each.figure,
                 each.rho,
-                each.low,
-                each.high,
+                "" if each.low is None else each.low,
+                "" if each.high is None else each.high,
                 each.videos,
                 each.references,
             )

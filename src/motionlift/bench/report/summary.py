@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,12 @@ import numpy as np
 from motionlift.bench.records import number
 from motionlift.bench.report.agreement import JUDGED, TRUE, Agreement, agreement
 from motionlift.bench.report.catalogue import figure, in_order
-from motionlift.bench.report.tables import Estimate, estimate
+from motionlift.bench.report.estimates import DIFFERENCES_OF_SHARES, SHARES, Estimate, estimate, flipped
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import CONTENT
 
 MOST_COMPARED = 12
 """Most methods that are all compared with each other; of more, each is compared with the baseline alone (ours)."""
-LEAST_REFERENCES = 6
-"""Fewest references from which a difference is called one: of five, all on the same side come by chance in one of sixteen
-(sign test, both sides)."""
 BASELINE = "none"
 """Title of the method that others are compared with first, where it is there."""
 TEXTS = ("model", "method", "source", "reference", "prompt", "kind")
@@ -112,17 +109,17 @@ class Pair:
     figure: str
     """Name of the figure."""
     difference: Estimate
-    """Mean of the differences, method less baseline."""
+    """Mean of the differences, method less baseline, with its p."""
 
     @property
     def verdict(self) -> str:
-        """``better`` or ``worse`` where the interval leaves zero out and references are enough, else ``unclear``."""
-        better, low, high = figure(self.figure).better, self.difference.low, self.difference.high
-        if self.difference.groups < LEAST_REFERENCES or low <= 0 <= high:
+        """``better`` or ``worse`` where it hardly comes by chance and its interval leaves zero out, else ``unclear``."""
+        better, is_more = figure(self.figure).better, self.difference.mean > 0
+        if not self.difference.is_apart:
             return "unclear"
         if not better:
-            return "more" if low > 0 else "less"
-        return "better" if (low > 0) == (better > 0) else "worse"
+            return "more" if is_more else "less"
+        return "better" if is_more == (better > 0) else "worse"
 
 
 @dataclass(frozen=True)
@@ -267,7 +264,8 @@ def _row(title: str, group: Sequence[Measurement]) -> Row:
 
 
 def _estimate(group: Sequence[Measurement], name: str) -> Estimate | None:
-    return estimate([each.figures.get(name, math.nan) for each in group], [each.group for each in group])
+    values, groups = [each.figures.get(name, math.nan) for each in group], [each.group for each in group]
+    return estimate(values, groups, SHARES if figure(name).share else None)
 
 
 def _costs(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -330,11 +328,15 @@ def _pairs(groups: Mapping[str, Sequence[Measurement]], figures: Sequence[str]) 
 
 
 def paired(ones: Sequence[Measurement], others: Sequence[Measurement], name: str) -> Estimate | None:
-    """Mean difference in a figure on the tasks that both did, with its interval; None where there are none.
+    """Mean difference in a figure on the tasks that both did, with its interval and p; None where there are none.
 
     Both must be of the same weights, tracker and CLIP model.
     """
     known = {(each.task, each.by_what): each.figures[name] for each in others if name in each.figures}
     both = [each for each in ones if name in each.figures and (each.task, each.by_what) in known]
-    differences = [each.figures[name] - known[each.task, each.by_what] for each in both]
-    return estimate(differences, [each.group for each in both])
+    differences, groups = (
+        [each.figures[name] - known[each.task, each.by_what] for each in both],
+        [each.group for each in both],
+    )
+    found = estimate(differences, groups, DIFFERENCES_OF_SHARES if figure(name).share else None)
+    return None if found is None else replace(found, p=flipped(differences, groups))

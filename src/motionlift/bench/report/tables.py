@@ -1,15 +1,14 @@
-"""Markdown tables and bootstrap intervals."""
+"""Markdown tables, and means with what is known of them as text."""
 
-import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-import numpy as np
+from motionlift.bench.report.estimates import FEWEST, SHARES, Estimate, estimate
 
-from motionlift.bench.records import or_nan
-
-RESAMPLES = 2000
-"""Bootstrap resamples of an interval (ours)."""
+HOW_SURE = (
+    f"Means with 95 % intervals; of fewer than {FEWEST} references, with the value of each in brackets, in their order, or how "
+    "many of them are right."
+)
+"""What is said once of how means are shown."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -18,51 +17,26 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean and its bootstrap 95 % interval."""
-
-    mean: float
-    """Mean of all values."""
-    low: float
-    """Where the interval begins."""
-    high: float
-    """Where the interval ends."""
-    values: int
-    """How many values there are."""
-    groups: int
-    """How many groups they come from; an interval of one group says nothing."""
-
-
-def estimate(values: Sequence[float | None], groups: Sequence[Hashable] | None = None) -> Estimate | None:
-    """Mean of the defined values with its percentile interval from :data:`RESAMPLES` resamples, the same each time.
-
-    Args:
-        values: numbers; NaN, or None as records hold it, where undefined.
-        groups: what each value belongs to, such as its reference. Values of one group are not independent, so that whole
-            groups are drawn. By default every value is a group of its own.
-
-    Returns:
-        None where no value is defined.
-    """
-    sums: dict[Hashable, tuple[float, int]] = {}
-    for value, group in zip(map(or_nan, values), range(len(values)) if groups is None else groups, strict=True):
-        if not math.isnan(value):
-            total, count = sums.get(group, (0.0, 0))
-            sums[group] = (total + value, count + 1)
-    if not sums:
-        return None
-    totals, counts = (np.array(column, dtype=float) for column in zip(*sums.values(), strict=True))
-    chosen = np.random.default_rng(0).choice(len(totals), (RESAMPLES, len(totals)))
-    draws = totals[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Estimate(float(totals.sum() / counts.sum()), float(low), float(high), int(counts.sum()), len(totals))
-
-
 def interval(values: Sequence[float | None], scale: float = 1.0, digits: int | None = None) -> str:
-    """Mean of the defined values with their bootstrap 95 % interval, scaled, as text."""
-    found = estimate([or_nan(value) * scale for value in values])
-    if found is None:
-        return "-"
+    """Mean of the defined values, scaled, with its interval or its points, as text; by 100, values are shares."""
+    found = estimate(values, within=SHARES if scale == 100 else None)
     places = (0 if scale == 100 else 3) if digits is None else digits
-    return f"{found.mean:.{places}f} ({found.low:.{places}f} to {found.high:.{places}f})"
+    return "-" if found is None else estimate_text(found, lambda value: f"{value * scale:.{places}f}")
+
+
+def estimate_text(found: Estimate, text: Callable[[float], str]) -> str:
+    """A mean with its interval or its points, each value as a text."""
+    about = around(found, text)
+    return f"{text(found.mean)} {about}" if about else text(found.mean)
+
+
+def around(found: Estimate, text: Callable[[float], str]) -> str:
+    """What stands beside a mean: its interval; of few groups their points, or how many are 1 where the others are 0."""
+    if found.ends is not None:
+        low, high = map(text, found.ends)
+        return f"({low} to {high})"
+    if found.groups == 1:
+        return ""
+    if set(found.points) <= {0.0, 1.0}:
+        return f"[{sum(found.points):.0f} of {found.groups}]"
+    return f"[{' '.join(map(text, found.points))}]"

@@ -1,0 +1,142 @@
+"""Methods beside the strongest control: what carries motion beyond it, and what does not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from motionlift.bench.frozen import FROZEN
+from motionlift.bench.report.catalogue import MOTION, figure, shown
+from motionlift.bench.report.estimates import SHARES, Estimate, estimate
+from motionlift.bench.report.summary import Measurement, Pair, Section, paired
+
+CONTROLS = (FROZEN, "none", "injection", "inverted")
+"""Methods that optimise and tune nothing: a video that does not move, plain sampling, injection, the reference's noise alone."""
+OF_NOISE = ("none", "inverted")
+"""Those that do nothing but begin with a share of the reference's noise, where they do."""
+LOOKS = ("looks", "looks_leaked")
+"""Figures of looks that are read beside motion."""
+
+Groups = Mapping[str, Sequence[Measurement]]
+Noise = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a method stands."""
+
+    title: str
+    """The method with its settings."""
+    mean: Estimate
+    """Of the section's figure of motion."""
+    strongest: Pair
+    """Less the strongest control."""
+    noise: Pair | None
+    """Less the noise that it begins with, by itself, where it begins with some and that was measured."""
+    looks: Sequence[Pair]
+    """Less the strongest control in looks, as far as they are known."""
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Where the methods of a section stand."""
+
+    figure: str
+    """The figure of motion."""
+    control: str
+    """Title of the strongest control: the one whose mean is best, of those with most references."""
+    control_mean: Estimate
+    """Its mean."""
+    lines: Sequence[Standing]
+    """A line for each method that is no control, in their order."""
+
+
+def standings(section: Section) -> Standings | None:
+    """Where methods stand; None where there is no control, or no figure of motion that it and a method have."""
+    groups: dict[str, list[Measurement]] = {}
+    for each in section.measurements:
+        if each.error is None:
+            groups.setdefault(each.title, []).append(each)
+    controls = {title: group for title, group in groups.items() if group[0].record["method"] in CONTROLS}
+    name = next((name for name in MOTION if any(_mean(group, name) for group in controls.values())), None)
+    if name is None:
+        return None
+    control, mean = _strongest(controls, name)
+    lines = [
+        line
+        for title, group in groups.items()
+        if title not in controls and (line := _standing(title, groups, name, control)) is not None
+    ]
+    return Standings(name, control, mean, lines) if lines else None
+
+
+def _mean(group: Sequence[Measurement], name: str) -> Estimate | None:
+    known = [each for each in group if name in each.figures]
+    within = SHARES if figure(name).share else None
+    return estimate([each.figures[name] for each in known], [each.group for each in known], within)
+
+
+def _strongest(controls: Groups, name: str) -> tuple[str, Estimate]:
+    means = {title: mean for title, group in controls.items() if (mean := _mean(group, name)) is not None}
+    most = max(mean.groups for mean in means.values())
+    whole = {title: mean for title, mean in means.items() if mean.groups == most}
+    return max(whole.items(), key=lambda item: figure(name).better * item[1].mean)
+
+
+def _standing(title: str, groups: Groups, name: str, control: str) -> Standing | None:
+    mean, strongest = _mean(groups[title], name), _pair(title, control, groups, name)
+    if mean is None or strongest is None:
+        return None
+    own = noise_of(groups[title])
+    alone = [
+        other for other, group in groups.items() if group[0].record["method"] in OF_NOISE and noise_of(group) == own
+    ]
+    noise = _pair(title, alone[0], groups, name) if own is not None and alone else None
+    looks = [pair for each in LOOKS if (pair := _pair(title, control, groups, each)) is not None]
+    return Standing(title, mean, strongest, noise, looks)
+
+
+def _pair(title: str, baseline: str, groups: Groups, name: str) -> Pair | None:
+    found = paired(groups[title], groups[baseline], name)
+    return None if found is None else Pair(title, baseline, name, found)
+
+
+def noise_of(group: Sequence[Measurement]) -> Noise | None:
+    """What of the reference's noise the videos of a method begin with: how much, inverted with which prompt, in how many steps.
+
+    None where they begin with none, with another from cell to cell, or where their records do not say.
+    """
+    found = {_noise(each.record.get("all_settings")) for each in group}
+    return found.pop() if len(found) == 1 else None
+
+
+def _noise(settings: Any) -> Noise | None:
+    if not isinstance(settings, dict) or not settings.get("inversion") or not settings.get("beta"):
+        return None
+    by_caption = bool(settings.get("source_prompt")) and settings.get("inverted_with") != "empty"
+    return float(settings["beta"]), "caption" if by_caption else "empty prompt", settings.get("steps")
+
+
+def failures(found: Standings) -> Iterator[str]:
+    """Sentences on what carried no motion beyond the strongest control, or beyond its noise, or takes looks along."""
+    title = figure(found.figure).title
+    strongest = f"{found.control} ({shown(found.figure, found.control_mean.mean)})"
+    pairs = [line.strongest for line in found.lines]
+    for verdict, said in (("worse", "Worse than"), ("unclear", "Not told apart from")):
+        listed = ", ".join(_told(pair) for pair in pairs if pair.verdict == verdict)
+        if listed:
+            yield f"{said} the strongest control, {strongest}, in {title}: {listed}."
+    noises = [line.noise for line in found.lines if line.noise is not None and line.noise.verdict != "better"]
+    if noises:
+        listed = ", ".join(f"{_told(pair)}, beside {pair.baseline}" for pair in noises)
+        yield f"No better in {title} than the noise that it begins with, alone: {listed}."
+    taken = [pair for line in found.lines for pair in line.looks if pair.verdict == "worse"]
+    for name in LOOKS:
+        listed = ", ".join(_told(pair) for pair in taken if pair.figure == name)
+        if listed:
+            yield f"Worse than {found.control} in {figure(name).title}: {listed}."
+
+
+def _told(pair: Pair) -> str:
+    difference = pair.difference
+    points = " points" if figure(pair.figure).share else ""
+    return f"{pair.title} ({shown(pair.figure, difference.mean, True)}{points}, p {difference.p:.2g})"
