@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from lab.experiments import (
     comparison,
+    fast_turning,
     footage,
     intervals,
     inversion,
@@ -41,7 +42,7 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
         *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions),
-        *(several_seeds, sweep, footage),
+        *(several_seeds, sweep, fast_turning, footage),
         *(intervals, trackers, metric_checks),
     )
 }

@@ -103,9 +103,10 @@ PUBLISHED: Mapping[str, Preset] = {
             ),
         },
         models={
-            "zeroscope": said(
-                "released, configs/config_single_video.yaml", steps=30, cfg=12.0, frames=16, size=(384, 384)
-            )
+            "zeroscope": {
+                **said("released, configs/config_single_video.yaml", steps=30, cfg=12.0, frames=16, size=(384, 384)),
+                **said("released, MotionDirector_inference.py", sampler="ddim"),
+            }
         },
         lacks=(
             "the program inverts the reference in 50 steps and samples in 30; here both take the steps of sampling",

@@ -15,6 +15,7 @@ from PIL import Image
 
 from lab.experiments import (
     card,
+    fast_turning,
     footage,
     inversion,
     looks,
@@ -33,13 +34,13 @@ from motionlift.bench import references
 from motionlift.bench.records import append_record, read_records
 from motionlift.core.lattice import Lattice
 from motionlift.measure.tracks import aligned_error
-from motionlift.methods import motionmatcher, vmc
+from motionlift.methods import motiondirector, motionmatcher, vmc
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.world import scenes, upscaler
 from motionlift.world.upscaling import SuperResolution
 
-MODULES = (looks, signal, masks, inversion, retrieval, stages, saved_positions, several_seeds, sweep)
+MODULES = (looks, signal, masks, inversion, retrieval, stages, saved_positions, several_seeds, sweep, fast_turning)
 """Those whose extent is a count."""
 
 
@@ -65,14 +66,14 @@ def twin(request: pytest.FixtureRequest) -> Any:
     backbone = load(request.param(), "cpu")
     backbone.about = replace(backbone.about, defaults={"steps": 2, "share": 0.5, "inner": 1})
     with pytest.MonkeyPatch.context() as patch:
-        for method in (vmc, motionmatcher):
+        for method in (vmc, motionmatcher, motiondirector):
             patch.setattr(type(method.METHOD), "presets", {backbone.about.variant: {"tuning_steps": 1}})
         yield backbone
 
 
 @pytest.fixture(autouse=True)
 def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
-    for module in (looks, signal, masks, inversion, retrieval, stages, saved_positions, trial, footage):
+    for module in (looks, signal, masks, inversion, retrieval, stages, saved_positions, trial, footage, fast_turning):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
 
@@ -118,6 +119,20 @@ def test_signal(twin: Any):
     assert record["0/0"]["entries"] >= record["flow"]["entries"] > 0
     assert -1 <= record["0/0"]["cosine"] < 0.9, "random weights know nothing"
     assert_table(signal.section([record]), twin.about.blocks + 1)
+
+
+def test_fast_turning(twin: Any):
+    """The references are what they are said to be, and methods are measured on them."""
+    for index in range(6):
+        (item,) = fast_turning.fast_and_turning(index, 17).objects
+        steps = np.linalg.norm(np.diff(item.centre, axis=0), axis=1)
+        assert steps.sum() >= fast_turning.LEAST_PATH and item.shape not in fast_turning.ROUND
+        assert abs(item.angle[-1] - item.angle[0]) == pytest.approx(2 * math.pi)
+    assert {"vmc", "motiondirector", "motionmatcher"} < {cell["method"] for cell in fast_turning.cells(1)}
+    tried = ("none", "motiondirector")
+    records = [measured(fast_turning, cell) for cell in fast_turning.cells(1) if cell["method"] in tried]
+    assert all(record["motion_discrepancy"] > 0 and record["aligned"] > 0 for record in records)
+    assert_table(fast_turning.section(records), 2)
 
 
 def test_saved_positions(twin: Any):
