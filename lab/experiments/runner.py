@@ -52,6 +52,8 @@ MODEL_FREE = (intervals.NAME, trackers.NAME, metric_checks.NAME)
 """Experiments that need no model: they are run once, and their records name none."""
 OF_A_TASK = ("method", "settings", "source", "reference", "prompt", "seed")
 """Keys that say the cell of a record of a run of bench."""
+ON_REQUEST = (fast_turning.NAME,)
+"""Experiments that are run where they are named: they tune hundreds of times, for hours."""
 NO_MODEL = "no model"
 """In the place of a model's name for those."""
 HEAD = f"""# Results
@@ -211,7 +213,8 @@ def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m lab.experiments", description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), help=f"experiments: {', '.join(EXPERIMENTS)}")
+    usual = [name for name in EXPERIMENTS if name not in ON_REQUEST]
+    parser.add_argument("names", nargs="*", default=usual, help=f"experiments: {', '.join(EXPERIMENTS)}")
     parser.add_argument("--models", nargs="+", default=list(BUNDLED_MODELS))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--clips", type=Path, help="folder of MP4 files for footage, which is left out without it")

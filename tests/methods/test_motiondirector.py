@@ -56,6 +56,18 @@ def test_motion_lies_over_time_and_looks_within_frames():
     assert (plan.rank, plan.dropout) == (32, 0.1)
 
 
+def test_both_kinds_of_factors_may_begin_as_released():
+    unet = unet_twin()
+    settings = replace(METHOD.settings(unet), rank=4, factors="released")
+    for name, parameter in Tunable(unet.network, METHOD.plan(unet, settings), 0).parameters.items():
+        if name.endswith("lora_A.weight"):
+            assert float(parameter.detach().std()) == pytest.approx(1 / 4, rel=0.4), (
+                "uniform ones have other deviations"
+            )
+        else:
+            assert not parameter.any()
+
+
 def test_on_joint_attention_both_lie_on_the_same_layers():
     wan = flow_twin()
     plan = METHOD.plan(wan, METHOD.settings(wan))

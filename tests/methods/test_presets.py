@@ -110,7 +110,7 @@ def test_vmc_in_the_paper_and_as_released():
 
 
 def test_motiondirector_as_released():
-    factors = {"rank": 32, "dropout": 0.1, "debias": 1.0, "without_looks": 0.2}
+    factors = {"rank": 32, "dropout": 0.1, "factors": "released", "debias": 1.0, "without_looks": 0.2}
     tuning = {"tuning_steps": 150, "tuning_lr": 5e-4, "weight_decay": 0.01, "clip": 0.0, "clean_share": 0.0}
     held("motiondirector", "released", unet_twin("tiny-unet"), **factors, **tuning, beta=0.5, inversion=True, cfg=4.0)
     held("motiondirector", "released", unet_twin("zeroscope_v2_576w"), **factors, **tuning, steps=30, cfg=12.0)

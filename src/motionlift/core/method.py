@@ -127,8 +127,8 @@ class Plan:
     """Names of linear layers that have factors of their own for looks, of the same rank: they are tuned too, are no part of the
     motion, and are on only where a loss switches them on. A layer may have both kinds."""
     as_released: bool = False
-    """Whether the factors are those of MotionMatcher's program: the first begins as normal noise of deviation ``1 / rank``, in the
-    place of peft's uniform one, and what is dropped is of their outputs."""
+    """Whether the factors are those of MotionMatcher's and MotionDirector's programs: the first begins as normal noise of deviation
+    ``1 / rank``, in the place of peft's uniform one, and what is dropped is of their outputs."""
 
 
 MOTION, LOOKS = "motion", "looks"

@@ -168,7 +168,7 @@ class Tunable:
 
 
 def _as_released(layer: Any, rank: int, dropout: float) -> None:
-    """Make a layer's factors those of MotionMatcher's program."""
+    """Make a layer's factors those of the programs of MotionMatcher and MotionDirector."""
 
     def drop(_factor: nn.Module, _given: tuple[Tensor], output: Tensor) -> Tensor:
         return functional.dropout(output, dropout, layer.lora_dropout.training)

@@ -56,6 +56,14 @@ class MotionDirectorSettings(Tuned):
         0.1, low=0, high=0.99, when="lift", help="Share of the inputs of the factors that is dropped in tuning."
     )
     """Share of the factors' inputs that is dropped in tuning (released, which drops their outputs)."""
+    factors: str = setting(
+        "peft",
+        choices=("peft", "released"),
+        when="lift",
+        help="How the factors begin and what is dropped of them: as peft's, or as in the released program.",
+    )
+    """``peft``: the first factor begins uniformly at random and its inputs are dropped. ``released``: it begins as normal noise of
+    deviation ``1 / rank``, and the outputs of both are dropped."""
     debias: float = setting(
         1.0, low=0, high=100, when="lift", help="How much of one frame's noise is taken away from all frames'."
     )
@@ -91,6 +99,7 @@ PUBLISHED: Mapping[str, Preset] = {
                 weight_decay=0.01,
                 beta=0.5,
             ),
+            **said("released, utils/lora.py", factors="released"),
             **said(
                 "released, MotionDirector_train.py",
                 debias=1.0,
@@ -110,7 +119,6 @@ PUBLISHED: Mapping[str, Preset] = {
         },
         lacks=(
             "the program inverts the reference in 50 steps and samples in 30; here both take the steps of sampling",
-            "its factors begin as N(0, 1/rank) and zero, and outputs are dropped; here they begin as peft's do, and inputs are",
             "its single frame is given the noise that the frame has in the video; here it has noise of its own",
             "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",
         ),
@@ -155,7 +163,13 @@ class MotionDirector(Tuner[MotionDirectorSettings]):
         """
         motion, looks = model.linear_layers("temporal_blocks"), model.linear_layers("spatial_blocks")
         is_shown = model.about.pictures is Pictures.MUST
-        return Plan(motion, settings.rank, settings.dropout, () if is_shown else looks)
+        return Plan(
+            motion,
+            settings.rank,
+            settings.dropout,
+            looks=() if is_shown else looks,
+            as_released=settings.factors == "released",
+        )
 
     def losses(
         self, draw: Draw, model: Model, settings: MotionDirectorSettings
