@@ -167,7 +167,7 @@ def test_of_several_processes_the_first_alone_writes(
 
 def test_what_a_transfer_cannot_keep_or_weigh_is_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model]
-    assert "--run is of no use to ditflow; methods that take it: motionmatcher, vmc" in refused(
+    assert "--run is of no use to ditflow; methods that take it: motiondirector, motionmatcher, vmc" in refused(
         capsys, 1, *start, *QUICK, "--run", "run"
     )
     assert "--strength is of no use to ditflow" in refused(capsys, 1, *start, *QUICK, "--strength", "0.5")
