@@ -49,8 +49,13 @@ def asks_for_source(method: str, settings: Mapping[str, Any]) -> bool:
 
 
 def inverts_by_caption(method: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a method that says by which prompt it inverts does so by the caption."""
-    return settings.get(INVERTED_WITH, getattr(method_named(method).Settings(), INVERTED_WITH, "")) == "source"
+    """Whether a method is to invert by the caption: asked to; or of itself, where it does nothing else.
+
+    One that tunes by a prompt of its own, and is not asked, inverts with the empty prompt where there is no caption.
+    """
+    kind = method_named(method).Settings
+    own = "" if issubclass(kind, Tuned) else getattr(kind(), INVERTED_WITH, "")
+    return settings.get(INVERTED_WITH, own) == "source"
 
 
 def asks_for_subjects(method: str) -> bool:
