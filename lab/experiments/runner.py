@@ -14,6 +14,7 @@ from lab.experiments import (
     comparison,
     fast_turning,
     footage,
+    ghosts,
     intervals,
     inversion,
     looks,
@@ -42,7 +43,7 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
         *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions),
-        *(several_seeds, sweep, fast_turning, footage),
+        *(several_seeds, sweep, ghosts, fast_turning, footage),
         *(intervals, trackers, metric_checks),
     )
 }

@@ -7,7 +7,7 @@ import torch
 
 from motionlift.errors import InputError, ModelError
 from motionlift.world import scenes
-from motionlift.world.judge import CLASSES, Judge, judge_video, load_judge, mask_centres
+from motionlift.world.judge import CLASSES, Judge, judge_frames, judge_video, load_judge, mask_centres
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,12 @@ def test_unusable_weights_are_refused_in_one_line(tmp_path: Path, content: bytes
         load_judge(path)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_frames_by_themselves_have_the_logits_that_a_clip_is_judged_by(judge: Judge):
+    scene = scenes.sample(6, 0, objects=1, motion="line", unseen=True)
+    frames = scenes.render([scene]).frames[0]
+    judgement = judge_frames(judge, torch.cat([frames] * 5))
+    assert judgement.mask.shape == (85, 64, 64), "also of more frames than are seen at once"
+    assert CLASSES["shape"][int(judgement.shape.mean(dim=0).argmax())] == scene.objects[0].shape
+    torch.testing.assert_close(judgement.mask[68:].sigmoid(), judge_video(judge, frames).masks)

@@ -9,7 +9,7 @@ of the kind: one of shapes on patterns, and with ``--named`` one that also knows
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -198,6 +198,25 @@ def _at_judges_size(frames: UInt8[Tensor, "frames height width 3"]) -> Float[Ten
 
 
 @torch.inference_mode()
+def judge_frames(judge: Judge, frames: UInt8[Tensor, "frames height width 3"]) -> Judgement:
+    """Logits of every frame by itself.
+
+    Args:
+        judge: a trained judge in evaluation mode.
+        frames: RGB, 0..255; any size, resized to 64x64.
+
+    Raises:
+        InputError: the clip has no frames.
+    """
+    if len(frames) == 0:
+        raise InputError("the clip has 0 frames; the judge needs at least 1; give it another clip")
+    pieces = [judge(piece) for piece in _at_judges_size(frames).split(64)]
+    return Judgement(
+        **{own.name: torch.cat([getattr(piece, own.name) for piece in pieces]) for own in fields(Judgement)}
+    )
+
+
+@torch.inference_mode()
 def judge_video(judge: Judge, frames: UInt8[Tensor, "frames height width 3"]) -> Verdict:
     """What a clip shows: logits are averaged over its frames, for the object's over those in which one is seen.
 
@@ -209,14 +228,12 @@ def judge_video(judge: Judge, frames: UInt8[Tensor, "frames height width 3"]) ->
     Raises:
         InputError: the clip has no frames.
     """
-    if len(frames) == 0:
-        raise InputError("the clip has 0 frames; the judge needs at least 1; give it another clip")
-    pieces = [judge(piece) for piece in _at_judges_size(frames).split(64)]
-    masks = torch.cat([piece.mask for piece in pieces]).sigmoid()
+    judgement = judge_frames(judge, frames)
+    masks = judgement.mask.sigmoid()
     centres, seen = mask_centres(masks)
     named: dict[str, str | None] = {}
     for name, classes in judge.classes.items():
-        logits = torch.cat([getattr(piece, name) for piece in pieces])
+        logits = getattr(judgement, name)
         counted = logits[seen] if name in OBJECT_HEADS else logits
         named[name] = classes[int(counted.mean(dim=0).argmax())] if len(counted) else None
     return Verdict(**named, centres=centres, masks=masks)  # pyright: ignore[reportArgumentType]

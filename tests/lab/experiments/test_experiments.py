@@ -17,6 +17,7 @@ from lab.experiments import (
     card,
     fast_turning,
     footage,
+    ghosts,
     inversion,
     looks,
     masks,
@@ -40,7 +41,19 @@ from motionlift.video.clip import Clip
 from motionlift.world import scenes, upscaler
 from motionlift.world.upscaling import SuperResolution
 
-MODULES = (looks, signal, masks, inversion, retrieval, stages, saved_positions, several_seeds, sweep, fast_turning)
+MODULES = (
+    looks,
+    signal,
+    masks,
+    inversion,
+    retrieval,
+    stages,
+    saved_positions,
+    several_seeds,
+    sweep,
+    ghosts,
+    fast_turning,
+)
 """Those whose extent is a count."""
 
 
@@ -73,7 +86,19 @@ def twin(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(autouse=True)
 def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
-    for module in (looks, signal, masks, inversion, retrieval, stages, saved_positions, trial, footage, fast_turning):
+    for module in (
+        looks,
+        signal,
+        masks,
+        inversion,
+        retrieval,
+        stages,
+        saved_positions,
+        trial,
+        footage,
+        ghosts,
+        fast_turning,
+    ):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
 
@@ -180,6 +205,17 @@ def test_saved_positions_beside_what_costs_as_little():
     assert told.startswith("Saved positions are no better than frozen, in the aligned error: +0.028 (")
     assert saved_positions.failed(records) == [] == saved_positions.failed([{"refused": "it has none"}])
     assert "| saved | 0.10" in saved_positions.section(records) and ", p 5e-05 |" in saved_positions.section(records)
+
+
+def test_ghosts(twin: Any):
+    """Latents of every kind give a row, also where nothing is seen in their frames."""
+    per_frame = twin.about.family == "unet3d"
+    for kind in ("true", "denoised") if per_frame else ("sampled",):
+        record = measured(ghosts, next(cell for cell in ghosts.cells(1) if cell["kind"] == kind))
+        assert record["period"] == (1 if per_frame else 4)
+        assert len(record["steepness"]) == len(record["certainty"]) == len(record["centres"]) == twin.about.shape.frames
+        assert record["lost"] > 0 and record["change"] >= 0
+        assert_table(ghosts.section([record]), 1)
 
 
 def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
