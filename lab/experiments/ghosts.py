@@ -15,6 +15,7 @@ import torch
 
 from lab.evidence import finished
 from lab.experiments.between import UNKNOWN_PERIOD, Stretch, period_of, seen_of, shared_out, stretches
+from lab.training.worlds import faster
 from motionlift.bench.records import or_nan
 from motionlift.bench.references import bundled, clip_of, figures, prompt_scene, reference, words_of
 from motionlift.bench.report.estimates import FEWEST, estimate
@@ -131,9 +132,7 @@ def true_scene(index: int, frames: int, speed: int) -> scenes.Scene:
     """What the prompt shows, moving as the reference does: what a method is asked for; faster, it goes to and fro."""
     scene, wanted = reference(index, frames), prompt_scene(index, frames=frames)
     looks = replace(scene.objects[0], shape=wanted.objects[0].shape, colour=wanted.objects[0].colour)
-    last = frames - 1
-    shown = [last - abs((speed * number) % (2 * last) - last) for number in range(frames)]
-    return replace(scene, objects=(looks,), background=wanted.background).moments(shown)
+    return faster(replace(scene, objects=(looks,), background=wanted.background), speed)
 
 
 def _encoded(frames: torch.Tensor, model: Model) -> Latents:

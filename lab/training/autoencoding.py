@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, AutoencoderKLWan
 from jaxtyping import Float
 from torch import Tensor
 
-from lab.training.worlds import SHAPES_WORLD, World
+from lab.training.worlds import SHAPES_WORLD, World, faster
 from motionlift.world import scenes
 
 KL_WEIGHT = 1e-4
@@ -29,6 +29,8 @@ class AutoencoderStage:
     """Frames a clip."""
     crop: int
     """Side of the square taken from each clip, pixels."""
+    speeds: tuple[int, ...] = (1,)
+    """How many times as fast as drawn things move, clip by clip in turns."""
 
 
 LEARNING_RATE = 1.5e-3
@@ -48,7 +50,10 @@ def batch_pixels(
     seed: int, step: int, stage: AutoencoderStage, size: int, world: World = SHAPES_WORLD
 ) -> Float[Tensor, "b 3 f h w"]:
     """Videos in -1..1 for one step, the same for the same seed and step."""
-    drawn = [world.draw(seed, step * stage.clips + number, stage.frames) for number in range(stage.clips)]
+    drawn = [
+        faster(world.draw(seed, number, stage.frames), stage.speeds[number % len(stage.speeds)])
+        for number in range(step * stage.clips, (step + 1) * stage.clips)
+    ]
     pixels = scenes.render(drawn, size, size).frames.permute(0, 4, 1, 2, 3) / 127.5 - 1
     generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
     crops = []

@@ -32,6 +32,8 @@ FLOW_SHIFT = 3.0
 """That of the published pipelines at 480p."""
 TRUTH_BLOCK = 3
 """Block whose tokens must tell the truth of their scene (ours)."""
+SPEEDS = (1, 2, 4)
+"""How fast clips of several latent frames move (ours)."""
 STAGES = (
     AutoencoderStage(steps=3000, clips=8, frames=1, crop=64),
     AutoencoderStage(steps=1000, clips=4, frames=5, crop=32),
@@ -41,13 +43,14 @@ STAGES = (
         for _ in range(45)
         for stage in (
             AutoencoderStage(steps=15, clips=4, frames=5, crop=64),
-            AutoencoderStage(steps=20, clips=4, frames=9, crop=64),
-            AutoencoderStage(steps=30, clips=2, frames=17, crop=64),
+            AutoencoderStage(steps=20, clips=4, frames=9, crop=64, speeds=SPEEDS),
+            AutoencoderStage(steps=30, clips=2, frames=17, crop=64, speeds=SPEEDS),
         )
     ),
 )
 """The autoencoder's training. A path takes the whole clip, so clips of five and nine frames move four times and twice as fast as
-those of seventeen: what lies between latent frames is learnt from them (ours)."""
+those of seventeen, but at most one of their latent frames follows another of several frames: longer ones are made faster too, so
+that what lies between latent frames is learnt (decision 57; ours)."""
 DECODER_FRAMES = (17, 9, 5)
 """Frames of the clips of the decoder's own training, in turns."""
 HALVED_AUTOENCODER = False

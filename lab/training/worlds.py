@@ -37,6 +37,14 @@ class World:
     """The ground of a scene, one of these."""
 
 
+def faster(scene: Scene, speed: int) -> Scene:
+    """The same in as many frames with motion that is so many times as fast; it goes to and fro."""
+    if speed == 1:
+        return scene
+    last = scene.frames - 1
+    return scene.moments([last - abs((speed * number) % (2 * last) - last) for number in range(scene.frames)])
+
+
 def _named_ground(scene: Scene) -> str:
     return f"{scene.background.pattern} {scene.background.colour}"
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, tiny_wan, train
+from lab.training import autoencoding, diffusing, tiny_dit, tiny_unet, tiny_wan, train, worlds
 from lab.training.autoencoding import AutoencoderStage
 from lab.training.worlds import SHAPES_WORLD
 from motionlift.core.lattice import Lattice, Shape
@@ -214,6 +215,20 @@ def test_batches_are_the_same_each_time_and_never_alike():
     assert one.shape == (1, 3, 9, 16, 16)
     assert torch.equal(one, same) and not torch.equal(one, next_one)
     assert one.min() >= -1 and one.max() <= 1
+
+
+def test_faster_clips_go_to_and_fro_and_come_in_turns():
+    scene = worlds.NAMED_WORLD.draw(1, 0, 9)
+    assert worlds.faster(scene, 1) is scene
+    assert np.array_equal(worlds.faster(scene, 2).pan, scene.pan[[0, 2, 4, 6, 8, 6, 4, 2, 0]])
+    assert np.array_equal(worlds.faster(scene, 4).pan, scene.pan[[0, 4, 8, 4, 0, 4, 8, 4, 0]])
+    plain = AutoencoderStage(steps=9, clips=2, frames=9, crop=64)
+    apart = [
+        (autoencoding.batch_pixels(1, step, replace(plain, speeds=(1, 2, 4)), 64, worlds.NAMED_WORLD)
+         == autoencoding.batch_pixels(1, step, plain, 64, worlds.NAMED_WORLD)).flatten(1).all(dim=1)
+        for step in range(3)
+    ]  # fmt: skip
+    assert torch.cat(apart).tolist() == [True, False, False, True, False, False]
 
 
 def test_the_learning_rate():
