@@ -3,7 +3,7 @@
 Nothing here names a method: what one is tried with follows from its settings and its needs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import chain, repeat
 from typing import Any
@@ -136,6 +136,11 @@ def lacks_words(method: Guide[Any], model: Any) -> bool:
     return lacking and bool(method.needs(tried(method, model)).words)
 
 
+def is_of_latents_alone(variant: tuple[Guide[Any], Mapping[str, Any]], target: str) -> bool:
+    """Whether a way to run a method goes by the latents, and something else is to be optimised."""
+    return variant[1].get("balance") == "gradients" and target != "latents"
+
+
 def optimises(job: sample.Casting) -> bool:
     needs = job.method.needs(job.settings)
     return bool(needs.blocks or needs.output)
@@ -161,6 +166,10 @@ def test_every_method_guides_every_target_of_every_model(model, reference, varia
         with pytest.raises(
             SettingError, match="so that no attention to a word can be read; use a method that needs no words"
         ):
+            job_for(variant, model, reference, target)
+        return
+    if is_of_latents_alone(variant, target):
+        with pytest.raises(SettingError, match="balance is 'gradients', which are those by the latents"):
             job_for(variant, model, reference, target)
         return
     job = job_for(variant, model, reference, target)
@@ -212,7 +221,7 @@ def test_guidance_lowers_every_loss(model, reference, variant, monkeypatch):
 def test_every_method_reuses_saved_positions_or_says_that_it_has_none(model, reference, variant):
     if not model.positions(reference.shape) or not allows(variant[0], "positions"):
         pytest.skip("there are no positional tensors to optimise")
-    if lacks_words(variant[0], model):
+    if lacks_words(variant[0], model) or is_of_latents_alone(variant, "positions"):
         pytest.skip("it is refused")
     first = job_for(variant, model, reference, "positions")
     made = finished(sample.cast(first))

@@ -68,7 +68,7 @@ def test_what_was_left_out_is_measured_once_it_can_be(tmp_path: Path, monkeypatc
     )
     for one, other in zip(before, made, strict=True):
         assert other.pop(OF_FILES) == ["lpips"] and other["left_out"].keys() == {"image_reward"}
-        changed = ("figures", "left_out")
+        changed = ("figures", "left_out", "measured_by")
         assert all(one[name] == value for name, value in other.items() if name not in changed), "nothing is made anew"
     assert measured(tmp_path) == []
 

@@ -94,7 +94,7 @@ def test_score_gives_what_is_asked(clips: Path, capsys: pytest.CaptureFixture[st
     one, two = str(clips / "one.mp4"), str(clips / "two.mp4")
     assert run(["score", one, two, "--metrics", "ssim, motion_fidelity", "--tracker", "lucas-kanade", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record.keys() - {"reference", "generated", "prompt", "tracker", "left_out", "notices"} == {
+    assert record.keys() - {"reference", "generated", "prompt", "tracker", "measured_by", "left_out", "notices"} == {
         "ssim",
         "motion_fidelity",
     }

@@ -373,7 +373,7 @@ def test_more_frames_a_second_than_can_be_written_are_refused_before_anything_ru
     with pytest.raises(SettingError, match="96 frames a second would become 384; at most 240 are made: give a smaller"):
         cast(motion, PROMPT, unet, stages=stages, advance=seen.append)
     with pytest.raises(
-        SettingError, match=r"75 frames a second would become 300; .*smaller factor, or a longer reference"
+        SettingError, match=r"75 frames a second would become 300; .*smaller factor, or another reference"
     ):
         transfer(
             tmp_path / "short.mp4", PROMPT, unet, method="none", frames=6, stages=stages, advance=seen.append,

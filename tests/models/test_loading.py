@@ -83,7 +83,7 @@ def test_classes_that_no_family_serves(copied: Path, name: str):
     message = refusal(ModelError, lambda: load(copied))
     why = ": its attention has no softmax" if name == "SanaVideoPipeline" else "; "
     assert f"no model family serves {name}{why}" in message
-    assert "allowed are models of AllegroPipeline, AnimateDiffPipeline, CogVideoXPipeline" in message
+    assert "allowed are models of AllegroPipeline, AnimateDiffPipeline, CogVideoXImageToVideoPipeline, Cog" in message
 
 
 @pytest.mark.parametrize("thing", [None, 3, object(), torch.nn.Linear(1, 1)])

@@ -428,7 +428,7 @@ def test_absurd_sizes_are_refused(tmp_path):
                   aspect=SQUARE, longest=16384)  # fmt: skip
     for wrong in [
         {"frames": 1}, {"frames": 1026}, {"fps": 0.0}, {"fps": 241.0}, {"fps": float("nan")}, {"fps": float("inf")},
-        {"aspect": (0, 64)}, {"aspect": (64, 16385)}, {"longest": 0}, {"longest": 16385}, {"fit": "stretch"},
+        {"aspect": (0, 64)}, {"aspect": (64, 16385)}, {"longest": 0}, {"longest": 16385}, {"fit": "wrap"},
     ]:  # fmt: skip
         with pytest.raises(SettingError, match=next(iter(wrong))):
             Clip.read(path, **{"frames": 3, "fps": 8, "aspect": SQUARE, **wrong})

@@ -63,6 +63,7 @@ def test_every_method_runs_with_one(twin, may, must, photo, method):
         "vmc": TUNED,
         "motionmatcher": TUNED,
         "flowmotion": {"inversion": True},
+        "inverted": {"source_prompt": TUNED["source_prompt"]},
     }.get(method, {})
     quick = {name: value for name, value in {**QUICK, **wanted}.items() if hasattr(methods()[method].Settings(), name)}
     if method == "motionflow":
