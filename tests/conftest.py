@@ -18,6 +18,15 @@ os.environ["MPLBACKEND"] = "Agg"
 install_import_hook("motionlift", "tests.check")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark those tests slow of which a module's ``slow_where`` says so by their parameters."""
+    for item in items:
+        is_slow = getattr(getattr(item, "module", None), "slow_where", None)
+        if is_slow is not None and hasattr(item, "callspec") and is_slow(**item.callspec.params):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One home folder for the whole run, so that libraries build their own caches there once."""

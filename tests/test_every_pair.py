@@ -73,6 +73,13 @@ TWINS_OF_KINDS = [
 """Every twin in both precisions; of those that a row alone tells apart, half precision is slow."""
 
 
+def slow_where(
+    model: tuple[str, str], variant: tuple[Guide[Any], Mapping[str, Any]] | None = None, **_others: Any
+) -> bool:
+    """Which tests are slow beside: of twins that a row alone tells apart, other choices than a method's own."""
+    return model[0] not in EVERY_TWIN and variant is not None and bool(variant[1])
+
+
 @pytest.fixture(scope="module", params=TWINS_OF_KINDS, ids="-".join)
 def model(request):
     name, kind = request.param
