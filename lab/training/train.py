@@ -104,9 +104,10 @@ def train_autoencoder(parts: ModuleType, folder: Path, device: torch.device) -> 
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         stage = autoencoding.stage_of(parts.STAGES, step)
-        pixels = autoencoding.batch_pixels(SEED, step, stage, parts.FRAME_SIZE, parts.WORLD).to(device)
+        pixels, weight = autoencoding.batch(SEED, step, stage, parts.FRAME_SIZE, parts.WORLD)
         with torch.autocast(device.type, torch.bfloat16, enabled=parts.HALVED_AUTOENCODER):
-            return autoencoding.autoencoder_loss(vae, pixels, torch.Generator().manual_seed(step))
+            generator = torch.Generator().manual_seed(step)
+            return autoencoding.autoencoder_loss(vae, pixels.to(device), weight.to(device), generator)
 
     rate = trapezoid(steps, autoencoding.LEARNING_RATE, warm=50, flat=0.5)
     checkpoint = folder / "autoencoder.safetensors"

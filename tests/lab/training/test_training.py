@@ -211,7 +211,7 @@ def test_stages_follow_each_other():
 
 def test_batches_are_the_same_each_time_and_never_alike():
     chosen = tiny_dit.STAGES[1]
-    one, same, next_one = (autoencoding.batch_pixels(1, step, chosen, 64) for step in (3, 3, 4))
+    one, same, next_one = (autoencoding.batch(1, step, chosen, 64)[0] for step in (3, 3, 4))
     assert one.shape == (1, 3, 9, 16, 16)
     assert torch.equal(one, same) and not torch.equal(one, next_one)
     assert one.min() >= -1 and one.max() <= 1
@@ -224,11 +224,23 @@ def test_faster_clips_go_to_and_fro_and_come_in_turns():
     assert np.array_equal(worlds.faster(scene, 4).pan, scene.pan[[0, 4, 8, 4, 0, 4, 8, 4, 0]])
     plain = AutoencoderStage(steps=9, clips=2, frames=9, crop=64)
     apart = [
-        (autoencoding.batch_pixels(1, step, replace(plain, speeds=(1, 2, 4)), 64, worlds.NAMED_WORLD)
-         == autoencoding.batch_pixels(1, step, plain, 64, worlds.NAMED_WORLD)).flatten(1).all(dim=1)
+        (autoencoding.batch(1, step, replace(plain, speeds=(1, 2, 4)), 64, worlds.NAMED_WORLD)[0]
+         == autoencoding.batch(1, step, plain, 64, worlds.NAMED_WORLD)[0]).flatten(1).all(dim=1)
         for step in range(3)
     ]  # fmt: skip
     assert torch.cat(apart).tolist() == [True, False, False, True, False, False]
+
+
+def test_pixels_near_objects_weigh_more():
+    masks = torch.zeros(1, 2, 1, 9, 9, dtype=torch.bool)
+    masks[0, 0, 0, 4, 4] = masks[0, 1, 0, 4, 4] = True
+    weight = autoencoding.object_weight(masks, 4.0)[0, 0, 0]
+    assert torch.equal(weight[2:7, 2:7], torch.full((5, 5), 5.0)) and weight.sum() == 81 + 4 * 25
+    stage = AutoencoderStage(steps=1, clips=2, frames=5, crop=64, objects=4.0)
+    pixels, weights = autoencoding.batch(1, 0, stage, 64, worlds.NAMED_WORLD)
+    plain = autoencoding.batch(1, 0, replace(stage, objects=0.0), 64, worlds.NAMED_WORLD)
+    assert torch.equal(pixels, plain[0]) and plain[1].unique().tolist() == [1.0]
+    assert weights.shape == (2, 1, 5, 64, 64) and weights.unique().tolist() == [1.0, 5.0]
 
 
 def test_the_learning_rate():
