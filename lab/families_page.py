@@ -6,7 +6,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def _model(twin: Twin, with_picture: bool) -> Any:
 
 def _recomputed(large: Any, shape: Shape, noise: Mapping[str, Any], steepest: Mapping[str, Any]) -> float:
     """Largest difference of the gradient where activations are recomputed."""
-    large._large = True
+    large = large.saving(replace(large.about.measures, recomputed=True))
     found = gradient(large, Loss(large, shape, large.about.blocks - 1).of_latents, noise)
     return difference(found["latents"], steepest["latents"])
 

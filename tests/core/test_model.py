@@ -19,15 +19,28 @@ class Half:
 
 def test_the_words_of_a_model():
     assert set(WORDS) == {
-        *("about", "text", "codec", "network", "passes", "counted", "pictured", "turn", "rest", "schedule", "lattice"),
+        *(
+            "about",
+            "text",
+            "codec",
+            "network",
+            "passes",
+            "counted",
+            "pictured",
+            "saving",
+            "turn",
+            "rest",
+            "schedule",
+            "lattice",
+        ),
         *("positions", "linear_layers", "predict", "record", "injecting"),
     }
 
 
 def test_what_lacks_words_is_refused_and_they_are_named():
     lacking = (
-        "codec, network, passes, counted, pictured, turn, rest, schedule, lattice, positions, linear_layers, record, "
-        "injecting"
+        "codec, network, passes, counted, pictured, saving, turn, rest, schedule, lattice, positions, linear_layers, "
+        "record, injecting"
     )
     with pytest.raises(ModelError, match=f"^{re.escape(f'Half is no model: it lacks {lacking}')}$"):
         checked_model(Half())

@@ -433,9 +433,9 @@ def test_a_negative_prompt_takes_the_place_of_the_empty_one(model):
 def test_two_passes_of_one_are_one_pass_of_two(model, monkeypatch):
     """As large models are asked."""
     together = run(casting(model, Plain(), inject=False)).latents
-    monkeypatch.setattr(model, "about", replace(model.about, batched=False))
-    spy = Spy(model, monkeypatch)
-    apart = run(casting(model, Plain(), inject=False)).latents
+    large = model.saving(replace(model.about.measures, one_by_one=True))
+    spy = Spy(large, monkeypatch)
+    apart = run(casting(large, Plain(), inject=False)).latents
     assert [len(asked[1]) for asked in spy.of("predict")] == [1] * 8
     torch.testing.assert_close(apart, together, atol=1e-4, rtol=0)
 

@@ -119,7 +119,7 @@ def test_guidance_in_two_passes_is_guidance_in_one_batch(twin: str):
     level = model.schedule(1).trained[600]
     conditions = model.text.encode("a dog", shape), model.text.encode(PROMPT, shape)
     one, two = model.counted(), model.counted()
-    two.about = replace(two.about, batched=False)
+    two = two.saving(replace(two.about.measures, one_by_one=True))
     sizes: dict[str, list[int]] = {"one": [], "two": []}
     for name, view in (("one", one), ("two", two)):
         handle = next(iter(model.network.values())).register_forward_hook(

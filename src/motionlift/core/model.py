@@ -12,6 +12,7 @@ from torch import nn
 from motionlift.core.condition import Condition
 from motionlift.core.cost import Passes
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.memory import Measures
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record, Recorded
 from motionlift.core.tensors import Latents, Pixels, Positions
@@ -73,8 +74,8 @@ class About:
     """Where each block that can be recorded is in the network."""
     widths: Sequence[int]
     """Channels of each one's features."""
-    batched: bool = True
-    """Whether guidance weighs two prompts in one pass of a batch of two, or in two passes, which take half the memory."""
+    measures: Measures = field(default_factory=Measures)
+    """What is done so that it takes less memory."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
 
@@ -197,6 +198,19 @@ class Model(Protocol):
 
         Raises:
             SettingError: its videos begin with none.
+        """
+        ...
+
+    def saving(self, measures: Measures) -> "Model":
+        """A view of the same model that takes less memory, or less time; it counts its passes with this one's.
+
+        What the model cannot do otherwise stays as it is: :attr:`about` says what is so.
+
+        Args:
+            measures: those that a view can choose, and the others as the model was loaded.
+
+        Raises:
+            SettingError: the others differ.
         """
         ...
 

@@ -386,7 +386,7 @@ def guided_output(
     negative, prompted = conditions
     if weight in (0, 1):
         return model.predict(latents, level, prompted if weight else negative, positions)
-    if model.about.batched and negative.fits(prompted):
+    if not model.about.measures.one_by_one and negative.fits(prompted):
         both = model.predict(torch.cat([latents, latents]), level, negative.joined(prompted), positions)
         plain, wanted = both.chunk(2)
     else:

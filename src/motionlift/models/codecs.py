@@ -37,7 +37,7 @@ class Autoencoder(ABC):
     using: Callable[[nn.Module], AbstractContextManager[None]]
     """Holds a part on the device."""
     in_parts: bool = False
-    """Whether it works in tiles or slices, which takes less memory."""
+    """Whether it works in tiles, which takes less memory."""
     tokens: int = 1
     """Rows and columns of latents that one token of the network stands for."""
 
@@ -246,8 +246,8 @@ class FrameAutoencoder(Autoencoder):
 
     @property
     def _saving(self) -> dict[str, bool]:
-        """Frame by frame."""
-        return {"use_slicing": True}
+        """Frame by frame, and in tiles, where it works in parts."""
+        return {"use_slicing": True, **({"use_tiling": True} if self.in_parts else {})}
 
     @torch.no_grad()
     def encode(self, pixels: Pixels) -> Latents:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from motionlift.core.memory import Measures, Weights
 from motionlift.core.model import Model
 from motionlift.environment import launched
 from motionlift.errors import ModelError, SettingError
@@ -32,7 +33,10 @@ CARD = "figures.json"
 
 
 def load(
-    model: Any = "tiny-dit", device: str = "auto", loras: str | Path | LoraFile | Sequence[str | Path | LoraFile] = ()
+    model: Any = "tiny-dit",
+    device: str = "auto",
+    loras: str | Path | LoraFile | Sequence[str | Path | LoraFile] = (),
+    measures: Measures | None = None,
 ) -> Model:
     """A model, ready to lift with and cast with.
 
@@ -45,6 +49,7 @@ def load(
         device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
         loras: safetensors files of low-rank adapters, which become part of the weights, with weights such as
             ``star.safetensors:0.8``; of a model with two networks, as Wan 2.2, ``star.safetensors:0.8:high``, ``low`` or ``both``.
+        measures: what is done so that it takes less memory; by default what goes with its size.
 
     Raises:
         ModelError: there is no such model or adapter, it cannot be read, or no family serves it; or adapters for a loaded pipeline.
@@ -52,6 +57,8 @@ def load(
     """
     files = [loras] if isinstance(loras, (str, Path, LoraFile)) else loras
     place, asked = device_named(device), [_lora(each) for each in files]
+    if measures is not None and (measures.offloaded or measures.weights is not Weights.OWN):
+        raise SettingError("weights are neither offloaded nor held otherwise yet; leave both measures out")
     if not isinstance(model, (str, Path)):
         if asked:
             raise ModelError(
@@ -60,7 +67,7 @@ def load(
             )
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
         _check_parts(family, model, name)
-        return family(model, name, place, given=True)
+        return family(model, name, place, given=True, measures=measures)
     source, adapter = joined_sources(str(model))
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
     pipeline = _read(source, adapter, place, family)
@@ -70,7 +77,7 @@ def load(
     ):  # others know capital letters and punctuation, or are to be as they are
         read_plainly(pipeline.tokenizer)
     added = fuse(pipeline, asked, source.name, family.readers)
-    loaded = family(pipeline, str(model), place)
+    loaded = family(pipeline, str(model), place, measures=measures)
     if added:
         fingerprint = digest(loaded.about.fingerprint, *[(each.sha256, each.weight, each.part) for each in added])
         loaded.about = replace(loaded.about, fingerprint=fingerprint, added=added)

@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from motionlift.core.condition import Condition
 from motionlift.core.cost import Passes
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.memory import Measures
 from motionlift.core.model import About
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record, Recorded
@@ -25,7 +27,7 @@ from motionlift.models.turns import Turns
 from motionlift.motion.original import Readers
 
 CHECKPOINTED_PARAMETERS = 5e8
-"""Above this many parameters activations are recomputed in backward, and the autoencoder works in parts (ours)."""
+"""Above this many parameters a network is large: measures are taken that cost little time (ours)."""
 
 TEXT = "encoder_hidden_states"
 """The argument of diffusers' networks that holds the prompt."""
@@ -61,7 +63,9 @@ class PipelineModel(ABC):
     text: Prompts
     codec: Autoencoder
 
-    def __init__(self, pipeline: Any, name: str, device: torch.device, given: bool = False):
+    def __init__(
+        self, pipeline: Any, name: str, device: torch.device, given: bool = False, measures: Measures | None = None
+    ):
         """Take a pipeline over.
 
         Args:
@@ -69,6 +73,7 @@ class PipelineModel(ABC):
             name: what it is called in messages and records.
             device: where it runs.
             given: whether it is somebody else's, who gets its parts back where they were.
+            measures: what is done so that it takes less memory; by default what goes with its size.
         """
         self._given, self._named, self._device = given, name, device
         self._pipeline = pipeline
@@ -77,9 +82,19 @@ class PipelineModel(ABC):
         self._network = self._networks[0]
         self.network = nn.ModuleDict(own)
         self.passes = Passes()
-        self._large = self._network.num_parameters() > CHECKPOINTED_PARAMETERS
         self._parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
-        self._turns = Turns(self._networks, self._parts, device, self._changed)
+        asked = measures or self._usual()
+        self._turns = Turns(self._networks, self._parts, device, self._changed, asked.waiting)
+        self._measures = self._possible(replace(asked, waiting=self._turns.waiting))
+
+    def _usual(self) -> Measures:
+        """What is done so that it takes less memory, where nothing is asked for: by the size of its network."""
+        large = self._network.num_parameters() > CHECKPOINTED_PARAMETERS
+        return Measures(one_by_one=large, parts=large, recomputed=large, waiting=True)
+
+    def _possible(self, measures: Measures) -> Measures:
+        """Some measures, with those that it cannot do without."""
+        return measures
 
     def _introduced(
         self, name: str, variant: str, scheduling: Mapping[str, Any], fps: float, widths: Mapping[str, int]
@@ -110,7 +125,7 @@ class PipelineModel(ABC):
             fps=fps,
             places=tuple(widths),
             widths=tuple(widths.values()),
-            batched=not self._large,
+            measures=self._measures,
             defaults=self.defaults.get(variant, {}),
         )
 
@@ -138,6 +153,28 @@ class PipelineModel(ABC):
             f"{self.about.name} makes videos from text alone: leave the picture out, or take a model that begins with one, such "
             "as Wan 2.2 TI2V or LTX-Video"
         )
+
+    def saving(self, measures: Measures) -> "PipelineModel":
+        """A view of the same model that takes less memory, or less time.
+
+        Args:
+            measures: those that a view can choose, and the others as the model was loaded.
+
+        Raises:
+            SettingError: the others differ.
+        """
+        own = self._measures
+        if (measures.waiting, measures.offloaded, measures.weights) != (own.waiting, own.offloaded, own.weights):
+            raise SettingError(
+                f"{self.about.name} was loaded with {', '.join(own.taken) or 'no measures'}: waiting, offloaded and weights are "
+                "settled then; load it again with others"
+            )
+        view = object.__new__(type(self))
+        view.__dict__ = {**self.__dict__, "_measures": self._possible(measures)}
+        view._turns = self._turns.changing(view._changed)
+        view.about = replace(self.about, measures=view._measures)
+        view.codec = replace(self.codec, in_parts=view._measures.parts)
+        return view
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold the model, as it must be to run, until left."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from motionlift.core.condition import Condition, Given
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.memory import Measures
 from motionlift.core.model import Pictures
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Projections, Recorded
@@ -151,9 +152,11 @@ class Row:
         """Parts that a pipeline must have, and classes that they may be of."""
         return {"transformer": self.transformers}
 
-    def __call__(self, pipeline: Any, name: str, device: torch.device, given: bool = False) -> "Transformer":
+    def __call__(
+        self, pipeline: Any, name: str, device: torch.device, given: bool = False, measures: Measures | None = None
+    ) -> "Transformer":
         """A model of a pipeline; arguments as of :class:`motionlift.models.shared.PipelineModel`."""
-        return Transformer(self, pipeline, name, device, given)
+        return Transformer(self, pipeline, name, device, given, measures)
 
     def variant(self, pipeline: Any, name: str) -> str:
         """Which published model a pipeline is; else the family."""
@@ -178,10 +181,18 @@ class Transformer(PipelineModel):
 
     networks = ("transformer", "transformer_2")
 
-    def __init__(self, row: Row, pipeline: Any, name: str, device: torch.device, given: bool = False):
+    def __init__(
+        self,
+        row: Row,
+        pipeline: Any,
+        name: str,
+        device: torch.device,
+        given: bool = False,
+        measures: Measures | None = None,
+    ):
         self._row = row
         self.family, self.defaults, self.decisive = row.family, {}, row.decisive
-        super().__init__(pipeline, name, device, given)
+        super().__init__(pipeline, name, device, given, measures)
         self.linear = _patterns(row)
         self._schedules: dict[tuple[int, Shape], Schedule] = {}
         self._picture: Pixels | None = None
@@ -196,11 +207,15 @@ class Transformer(PipelineModel):
         widths = {f"block {number}": self._width for number in range(len(self._numbered(self._network)))}
         self.about = replace(
             self._introduced(name, variant, self._scheduling(), known.fps or row.fps, widths),
-            batched=bool(row.joined) and not self._large,
             pictures=self._pictures,
             sizes=_as_large(known.sizes or row.sizes, self.codec.shape),
         )
         self.text = self._prompts()
+
+    def _possible(self, measures: Measures) -> Measures:
+        """In two passes where prompts cannot stand in one batch, and in tiles where the autoencoder works in those alone."""
+        own = measures.one_by_one or not self._row.joined, measures.parts or self._row.tiled
+        return replace(measures, one_by_one=own[0], parts=own[1])
 
     def pictured(self, picture: Pixels) -> "Transformer":
         """A view of the same model whose videos begin with a picture.
@@ -267,7 +282,7 @@ class Transformer(PipelineModel):
             side=_first(vars(pipeline), *SPATIAL),
             device=self._device,
             using=self._turns.using,
-            in_parts=row.tiled or self._large,
+            in_parts=self._measures.parts,
             tokens=rows,
             group=_first(vars(pipeline), *TEMPORAL),
             patch=time,
@@ -420,7 +435,7 @@ class Transformer(PipelineModel):
         with ExitStack() as stack:
             stack.enter_context(self._row.placing.ready(self._networks))
             for network in self._networks:
-                if self._large and not network.is_gradient_checkpointing:
+                if self._measures.recomputed and not network.is_gradient_checkpointing:
                     network.enable_gradient_checkpointing()
                     stack.callback(network.disable_gradient_checkpointing)
             yield

@@ -39,6 +39,7 @@ class Turns:
         parts: Sequence[nn.Module],
         device: torch.device,
         changed: Callable[[], AbstractContextManager[None]],
+        waiting: bool = True,
     ):
         """Remember how things are.
 
@@ -47,6 +48,7 @@ class Turns:
             parts: they and the others.
             device: where they run.
             changed: what else to change while a turn lasts.
+            waiting: whether parts leave the device when others are used.
         """
         self._held = _held(networks[0])
         self._networks = tuple(networks)
@@ -54,6 +56,14 @@ class Turns:
         self._device = device
         self._changed = changed
         self._homes = {part: _device_of(part) for part in parts}
+        self.waiting = waiting and any(home != device for home in self._homes.values())
+        """Whether parts leave the device when others are used."""
+
+    def changing(self, changed: Callable[[], AbstractContextManager[None]]) -> "Turns":
+        """Turns at the same parts, in which something else is changed."""
+        view = object.__new__(type(self))
+        view.__dict__ = {**self.__dict__, "_changed": changed}
+        return view
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -80,7 +90,7 @@ class Turns:
         """A turn with some parts on the device, without dropout and gradients; they stay there until others are used."""
         with self.turn(), ExitStack() as stack:
             for other in self._parts:
-                if other not in parts and _device_of(other) == self._device != self._homes[other]:
+                if self.waiting and other not in parts and _device_of(other) == self._device != self._homes[other]:
                     other.to(self._homes[other])
             for part in parts:
                 if _device_of(part) != self._device:

@@ -6,8 +6,8 @@ last up block; each comes with the temporal transformer that follows it. Familie
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from diffusers import DDIMScheduler
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from motionlift.core.condition import Condition
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.memory import Measures
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Projections, Recorded
 from motionlift.core.tensors import Latents, Positions
@@ -106,7 +107,7 @@ class FramewiseUNet(PipelineModel):
         scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False, thresholding=False)
         self._scheduling = scheduler.config
         self._layers = layers_of(self._network, self.temporal_word)
-        self._recomputation = Recomputation(self._large)
+        self._recomputation = Recomputation(False)
         self.codec = FrameAutoencoder(
             vae=vae,
             name=self._named,
@@ -115,6 +116,7 @@ class FramewiseUNet(PipelineModel):
             side=stride_of(vae),
             device=self._device,
             using=self._turns.using,
+            in_parts=self._measures.parts,
             most=most_frames,
         )
         widths = {layer.place: layer.width for layer in self._layers}
@@ -154,10 +156,16 @@ class FramewiseUNet(PipelineModel):
         """None: the network knows places by its convolutions alone."""
         return {}
 
-    def _changed(self) -> AbstractContextManager[None]:
+    def _usual(self) -> Measures:
+        """As others do it; but the autoencoder, which sees a frame at a time, has each frame whole."""
+        return replace(super()._usual(), parts=False)
+
+    @contextmanager
+    def _changed(self) -> Iterator[None]:
         """Blocks that recompute their activations, where those are many."""
         blocks = (*self._network.down_blocks, self._network.mid_block, *self._network.up_blocks)
-        return recomputing(blocks, self._recomputation)
+        with switched(self._recomputation, on=self._measures.recomputed), recomputing(blocks, self._recomputation):
+            yield
 
     def _predicted(self, latents: Latents, level: Level, condition: Condition, positions: Positions | None) -> Latents:
         kind = self._network.dtype

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from motionlift.core.lattice import Shape
+from motionlift.core.memory import Measures
 from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.unet import FramewiseUNet, stride_of
 from motionlift.motion.original import Readers
@@ -55,8 +56,10 @@ class AnimateDiff(FramewiseUNet):
     defaults: Mapping[str, Mapping[str, Any]] = {"animatediff": {"cfg": 7.5}}
     """Guidance by the published pipeline's default."""
 
-    def __init__(self, pipeline: Any, name: str, device: torch.device, given: bool = False):
-        super().__init__(pipeline, name, device, given)
+    def __init__(
+        self, pipeline: Any, name: str, device: torch.device, given: bool = False, measures: Measures | None = None
+    ):
+        super().__init__(pipeline, name, device, given, measures)
         config = self._network.config
         side = (config.sample_size or 64) * stride_of(pipeline.vae)
         most = config.motion_max_seq_length

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from motionlift.core.lattice import Shape
+from motionlift.core.memory import Measures
 from motionlift.models.identity import SCHEDULER_FIELDS
 from motionlift.models.unet import FramewiseUNet, last_part, stride_of
 
@@ -76,8 +77,10 @@ class UNet3D(FramewiseUNet):
     }
     defaults = DEFAULTS
 
-    def __init__(self, pipeline: Any, name: str, device: torch.device, given: bool = False):
-        super().__init__(pipeline, name, device, given)
+    def __init__(
+        self, pipeline: Any, name: str, device: torch.device, given: bool = False, measures: Measures | None = None
+    ):
+        super().__init__(pipeline, name, device, given, measures)
         side, stride = self._network.config.sample_size or 32, stride_of(pipeline.vae)
         rows, columns = (side, side) if isinstance(side, int) else side
         size = SIZES.get(last_part(name), (rows * stride, columns * stride))
