@@ -11,6 +11,7 @@ import typer.main
 
 from motionlift.cli.app import app
 from motionlift.cli.main import run
+from tests.cli.calls import without_phases
 
 VALUES = (
     *(
@@ -110,7 +111,7 @@ def wrong(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str |
         code = run(arguments)
     except Exception as error:  # so that one does not hide the others
         return f"{type(error).__name__}: {error}"
-    told = capsys.readouterr().err
+    told = without_phases(capsys.readouterr().err)
     errors = [line for line in told.splitlines() if not line.startswith("note: ")]
     if code not in (0, 1, 2):
         return f"it left with {code}"

@@ -1,5 +1,9 @@
 import io
+import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +11,7 @@ from rich.console import Console
 
 from motionlift.cli.progress import Live, closing_table, readable_bytes, score_tables
 from motionlift.core.cost import Step
+from tests.cli.calls import PROMPT, QUICK
 
 RECORD: dict[str, Any] = {
     "phases": [
@@ -56,16 +61,70 @@ def test_each_phase_has_its_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
         assert words in terminal.written
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_nothing_is_shown_when_asked_or_when_nobody_watches(
-    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("asked", [{"quiet": True}, {"as_json": True}])
+def test_on_a_terminal_nothing_is_shown_when_asked_and_beside_json(
+    asked: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ):
     there = Terminal()
-    if terminal:
-        monkeypatch.setattr(sys, "stderr", there)
-    show_a_run(Live(quiet=terminal))
+    monkeypatch.setattr(sys, "stderr", there)
+    show_a_run(Live(**asked))
     assert there.written == ""
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_off_a_terminal_each_phase_has_a_line_on_standard_error(as_json: bool, capsys: pytest.CaptureFixture[str]):
+    show_a_run(Live(as_json=as_json))
+    assert capsys.readouterr() == ("", "phase: lift\nphase: guide\nphase: sample\nphase: decode\n")
+
+
+def test_off_a_terminal_nothing_is_shown_when_asked(capsys: pytest.CaptureFixture[str]):
+    live = Live(quiet=True)
+    show_a_run(live)
+    live.doing("all", 0.5)
+    live.line("1 of 2: done")
     assert capsys.readouterr() == ("", "")
+
+
+def test_long_steps_say_how_far_they_are(capsys: pytest.CaptureFixture[str]):
+    clock = iter(range(0, 1000, 20))
+    live = Live(clock=lambda: next(clock))
+    for index in range(3):
+        live.step(Step("tune", index, 9, 0.25))
+    live.line("1 of 2: done")
+    told = ["phase: tune", "phase: tune, step 3 of 9, 120 seconds left, loss 0.25", "1 of 2: done"]
+    assert capsys.readouterr().err.splitlines() == told
+
+
+@pytest.mark.parametrize(("rank", "lines"), [("0", 4), ("1", 0), ("nonsense", 4)])
+def test_of_several_processes_the_first_speaks(
+    rank: str, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    show_a_run(Live())
+    assert capsys.readouterr().err.count("\n") == lines
+
+
+def test_a_run_into_files_has_its_phases_in_one_and_its_record_in_the_other(clips: Path, model: str):
+    command = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK, "--json"]
+    with Path("out").open("w") as out, Path("err").open("w") as err:
+        program = [sys.executable, "-m", "motionlift", *command]
+        assert subprocess.run(program, stdout=out, stderr=err, timeout=100).returncode == 0
+    assert json.loads(Path("out").read_text()) == json.loads(Path("out.json").read_text())
+    assert Path("err").read_text().splitlines() == [
+        f"phase: {phase}" for phase in ("load", "lift", "guide", "sample", "decode")
+    ]
+
+
+@pytest.mark.slow
+def test_a_reader_of_the_lines_who_leaves_ends_nothing(clips: Path, model: str):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK]
+    program = [sys.executable, "-m", "motionlift", *command]
+    assert subprocess.run(program, stdout=subprocess.DEVNULL, stderr=writing, timeout=100).returncode == 0
+    os.close(writing)
+    assert Path("out.mp4").is_file()
 
 
 def test_the_closing_table_says_what_each_phase_cost():

@@ -17,7 +17,7 @@ from motionlift.cli.main import run
 from motionlift.loops.interrupts import STOPPING
 from motionlift.loops.tune import CHECKPOINT_EVERY
 from motionlift.motion.file import Motion
-from tests.cli.calls import PROMPT, left_behind
+from tests.cli.calls import PROMPT, left_behind, without_phases
 
 TOLD = ("--source-prompt", "a blue ring on the field", "--steps", "2")
 BY = {signal.SIGINT: "", signal.SIGTERM: " by SIGTERM", signal.SIGHUP: " by SIGHUP"}
@@ -51,7 +51,7 @@ def ended(program: subprocess.Popen[str], number: signal.Signals) -> tuple[int, 
         out, err = program.communicate(timeout=100)
     finally:
         program.kill()
-    return program.returncode, out, err
+    return program.returncode, out, without_phases(err)
 
 
 def tuning(clips: Path, model: str, steps: int, previews: int = 0) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import time
 from pathlib import Path
@@ -82,3 +83,21 @@ def test_nothing_is_written_where_the_record_cannot_be(model: Model, motion: Mot
     video = cast(motion, PROMPT, model, settings={"steps": 1})
     refusal(OutputError, lambda: video.save(tmp_path / "out.mp4"))
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_the_log_tells_phases_notices_and_what_was_read_and_written(
+    model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    a_clip().save(tmp_path / "reference.mp4")
+    with caplog.at_level(logging.INFO, "motionlift"), pytest.warns(UserWarning, match="purple"):
+        video = transfer(tmp_path / "reference.mp4", "a purple star", model, settings=QUICK, cached=False)
+        video.save(tmp_path / "out.mp4")
+    told = [record.getMessage() for record in caplog.records]
+    phases = ["read", "lift", "cast", "guide", "sample", "decode"]
+    assert [line for line in told if line.startswith("phase: ")] == [f"phase: {phase}" for phase in phases]
+    for path in ("out.mp4", "out.json"):
+        assert f"wrote {tmp_path / path}" in told
+    assert sum(line.startswith(f"read {tmp_path / 'reference.mp4'}: 9 frames, ") for line in told) == 1
+    assert sum(line.startswith("note: ") and "purple" in line for line in told) == 1
+    assert {record.name.partition(".")[0] for record in caplog.records} == {"motionlift"}
+    assert logging.getLogger("motionlift").handlers == [], "how a log is shown is for the program to say"

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from motionlift.cli.options import Quiet
 from motionlift.cli.terminal import notice, wrote
 from motionlift.errors import staying
 
@@ -50,11 +51,15 @@ def demo(
     output: Annotated[Path, typer.Option("--output", help="The folder to fill, made if need be.")] = Path(
         "demo-output"
     ),
+    quiet: Quiet = False,
 ) -> None:
     """Transfer a motion to three prompts, and write a page that shows it all."""
     from motionlift.cli.progress import Live
     from motionlift.demo import make_demo
 
-    with Live() as live, staying(lambda: f"finished files stay in {output}; the same command makes all of them again"):
+    with (
+        Live(quiet) as live,
+        staying(lambda: f"finished files stay in {output}; the same command makes all of them again"),
+    ):
         page = make_demo(output, advance=live.doing)
     wrote([page])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Reference, text, whole
+from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Quiet, Reference, text, whole
 from motionlift.cli.terminal import notice, wrote
 from motionlift.errors import InputError, SettingError, staying
 
@@ -51,6 +51,7 @@ def score(
             "--from-start", help="Take the reference only as far as the generated video plays, as a transfer does."
         ),
     ] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a generated video beside its reference: motion, looks, consistency, and what leaked."""
@@ -58,7 +59,7 @@ def score(
     from motionlift.measure import score
 
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
-    with Live(as_json) as live:
+    with Live(quiet, as_json) as live:
         found = score.score(
             reference,
             generated,
@@ -123,6 +124,7 @@ def world(
         bool,
         typer.Option("--things", help="Cars, fish, birds, ... on roads, seas, skies, ..., not shapes on patterns."),
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write clips whose motion is known exactly: 0000.mp4 and its truth 0000.json, and so on."""
     from motionlift.cli.progress import Live
@@ -136,7 +138,7 @@ def world(
         live.show("world", done, count)
 
     told = f"of {count} clips are written and stay in {folder}; the same command writes all of them again"
-    with Live() as live, staying(lambda: f"{written} {told}"):
+    with Live(quiet) as live, staying(lambda: f"{written} {told}"):
         write_world(folder, count, seed, frames, size, advance, things)
     print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
 
@@ -163,6 +165,7 @@ def bench(
     again: Annotated[
         bool, typer.Option("--again", help="Measure once more what failed, and what does not name its code.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure methods beside each other: every cell of a run that has no record yet."""
     from motionlift.bench.cells import at_work, default_processes, lay_out
@@ -174,7 +177,7 @@ def bench(
     if output is not None:
         asked = replace(asked, output=output)
     word = unfinished.at_work("fewer --jobs")
-    with Live() as live, at_work(asked, jobs or default_processes()) as workers, word:
+    with Live(quiet) as live, at_work(asked, jobs or default_processes()) as workers, word:
         live.doing("loading models", 0)
         with staying(lambda: f"nothing was measured yet; what was there before stays in {asked.output}"):
             cells = lay_out(asked, workers, again)

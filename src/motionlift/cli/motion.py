@@ -27,6 +27,7 @@ from motionlift.cli.options import (
     Preset,
     Previews,
     Prompt,
+    Quiet,
     Read,
     Reference,
     ReferenceForm,
@@ -99,6 +100,7 @@ def transfer(
     between: Between = None,
     upscale: Upscale = False,
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Show the reference beside the result.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a video that shows the prompt and moves like the reference."""
@@ -130,7 +132,7 @@ def transfer(
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
-    with Live(as_json) as live, unfinished.at_work():
+    with Live(quiet, as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         live.show("lift", 0, None)
         stages = _stages(backbone, interpolate, between, upscale, device)
@@ -168,6 +170,7 @@ def lift(
     fit: Fit = None,
     every_frame: EveryFrame = None,
     device: Device = "auto",
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Lift the motion of a reference into a file, to be cast later, and often."""
@@ -191,7 +194,7 @@ def lift(
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
-    with Live(as_json) as live, unfinished.at_work():
+    with Live(quiet, as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
         notice(job.notices)
@@ -241,6 +244,7 @@ def cast(
     keep_motion: Annotated[
         Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
     ] = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
@@ -267,7 +271,7 @@ def cast(
         lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called, picture=picture
     )
     others = [(Motion.load(path), part) for path, part in mixtures]
-    with Live(as_json) as live, unfinished.at_work():
+    with Live(quiet, as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         if lifted.fingerprint not in ("", backbone.about.fingerprint) and is_tuned(lifted):
             notice(
@@ -344,6 +348,7 @@ def inspect(
     fit: Fit = None,
     every_frame: EveryFrame = None,
     device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
     shorthands = {"read": read, "source_prompt": source_prompt, "preset": preset, "reference": reference_form}
@@ -363,7 +368,7 @@ def inspect(
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
-    with Live() as live, unfinished.at_work():
+    with Live(quiet) as live, unfinished.at_work():
         backbone = _load_model(model, device, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
         notice(job.notices)

@@ -240,6 +240,12 @@ Set = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", help="Show no progress: no bars on a terminal, no lines for a log elsewhere. Notes and errors stay."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
 
 

@@ -1,8 +1,9 @@
-"""What the command line shows of a run: live lines while it works, a table of what it cost when it is done."""
+"""What the command line shows of a run: bars or lines while it works, a table of what it cost when it is done."""
 
 import math
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -20,15 +21,21 @@ from rich.text import Text
 
 from motionlift.cli.terminal import say
 from motionlift.core.cost import Step
+from motionlift.core.progress import Lines
+from motionlift.environment import launched
+from motionlift.errors import SettingError
 
 
 class Live:
-    """A line for each phase on standard error: how far it is and how long it will still take.
+    """How far a command is, on standard error: on a terminal a bar for each phase, elsewhere lines for a log.
 
-    Nothing is shown where standard error is no terminal, or if asked.
+    Those are one for each phase, and at most one every :data:`motionlift.core.progress.EVERY` seconds. Of several processes that a
+    launcher started, the first speaks.
     """
 
-    def __init__(self, quiet: bool = False):
+    def __init__(self, quiet: bool = False, as_json: bool = False, clock: Callable[[], float] = time.monotonic):
+        """Whether to show nothing; or no bars, where a terminal is to show JSON alone; and what tells the time in seconds."""
+        shows_bars = sys.stderr.isatty()
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -38,9 +45,10 @@ class Live:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            disable=quiet or not sys.stderr.isatty(),
+            disable=quiet or as_json or not shows_bars,
         )
-        self._lines: dict[str, TaskID] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._lines = None if quiet or shows_bars or not _is_first_process() else Lines(say, clock)
 
     def __enter__(self) -> "Live":
         self._bars.start()
@@ -49,35 +57,47 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def show(self, phase: str, done: float, total: float | None) -> None:
+    def show(self, phase: str, done: float, total: float | None, loss: float | None = None) -> None:
         """Say how far a phase is; no total means that its length is not known, until another phase shows."""
-        if phase not in self._lines:
+        if phase not in self._tasks:
             self._close_open_ended()
-            self._lines[phase] = self._bars.add_task(phase, total=total)
-        self._bars.update(self._lines[phase], completed=done, total=total)
+            self._tasks[phase] = self._bars.add_task(phase, total=total)
+        told = phase if loss is None else f"{phase}, loss {loss:.3g}"
+        self._bars.update(self._tasks[phase], completed=done, total=total, description=told)
+        if self._lines is not None:
+            self._lines.show(phase, done, total, loss)
 
     def step(self, step: Step) -> None:
         """Show a step of a loop, and its loss where it has one."""
-        self.show(step.phase, step.index + 1, step.total)
-        if step.loss is not None:
-            self._bars.update(self._lines[step.phase], description=f"{step.phase}, loss {step.loss:.3g}")
+        self.show(step.phase, step.index + 1, step.total, step.loss)
         if step.phase == "sample" and step.index + 1 == step.total:
             self.show("decode", 0, None)
 
     def doing(self, what: str, share: float) -> None:
         """Show one line for the whole work: what is being done, and the share 0..1 that is done."""
-        self.show("all", round(100 * share), 100)
-        self._bars.update(self._lines["all"], description=what)
+        if "all" not in self._tasks:
+            self._tasks["all"] = self._bars.add_task(what, total=100)
+        self._bars.update(self._tasks["all"], completed=round(100 * share), description=what)
+        if self._lines is not None:
+            self._lines.doing(what, share)
 
     def line(self, text: str) -> None:
-        """Say on a line of its own, for logs, what is done: where no lines are shown that change."""
-        if self._bars.disable:
-            say(text)
+        """Say on a line of its own, for logs, what is done: where nothing is drawn that changes."""
+        if self._lines is not None:
+            self._lines.tell(text)
 
     def _close_open_ended(self) -> None:
         for task in self._bars.tasks:
             if task.total is None:
                 self._bars.update(task.id, completed=1, total=1)
+
+
+def _is_first_process() -> bool:
+    """Whether this process speaks; where the environment makes no sense, it does, and what needs to know refuses."""
+    try:
+        return launched().rank == 0
+    except SettingError:
+        return True
 
 
 def closing_table(record: Mapping[str, Any]) -> Table:

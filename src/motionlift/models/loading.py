@@ -1,5 +1,6 @@
 """Models from names, folders and pipelines, ready to lift and to cast with."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ VARIANTS = ("fp16", "bf16")
 """Marks of files in half precision, in the order in which they are tried."""
 CARD = "figures.json"
 """File beside a bundled model's weights: what was measured of it, names to values."""
+LOG = logging.getLogger(__name__)
 
 
 def load(
@@ -70,6 +72,7 @@ def load(
         return family(model, name, place, given=True, measures=measures)
     source, adapter = joined_sources(str(model))
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
+    LOG.info("reads the model %s for %s", model, place)
     pipeline = _read(source, adapter, place, family)
     _check_parts(family, pipeline, source.name)
     if (

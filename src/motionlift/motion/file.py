@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import os
 import re
@@ -47,6 +48,7 @@ MOST_HEADER = 16 * 2**20
 """Most bytes of a file's header that are read (ours: an adapter of a large model takes a fraction of it)."""
 AT_ONCE = 2**22
 """So many numbers are looked at together (ours)."""
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class Motion:
             raise MotionError(f"{file} is damaged or no motion file ({reason}); lift the motion again") from error
         for name, tensor in tensors.items():
             _check(file, partial(_check_numbers, name, tensor))
+        LOG.info("read %s", file)
         return replace(motion, tensors=tensors)
 
 

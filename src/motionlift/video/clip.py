@@ -1,6 +1,7 @@
 """A short video in memory."""
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from motionlift.video.reading import (
     sampled_frames,
 )
 from motionlift.video.writing import replacing, write_video
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Clip:
             found = first_frames(lambda: moments_of(source), str(path), frames, fitting)
         else:
             found = sampled_frames(lambda: moments_of(source), str(path), frames, fps, fitting)
+        LOG.info("read %s: %d frames, %.4g a second", path, frames, found.fps)
         return cls(torch.from_numpy(found.images), found.fps, hash_of_file(source), found.notices)
 
     @classmethod

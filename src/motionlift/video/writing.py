@@ -9,6 +9,7 @@ import errno
 import functools
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -41,6 +42,7 @@ TEMPORARY = re.compile(r"\.motionlift-(?:(?P<machine>[0-9a-f]{8})-(?P<process>[0
 """Names of files that are being written: machine and process, which versions up to 0.1 did not say, and something random."""
 STALE_AFTER = 24 * 3600
 """Seconds without a change after which nobody writes a file any more (ours: a write takes minutes)."""
+LOG = logging.getLogger(__name__)
 
 
 def check_output(path: str | Path, kind: Kind = CLIP) -> None:
@@ -73,6 +75,7 @@ def replacing(path: str | Path, kind: Kind = CLIP) -> Iterator[Path]:
             yield temporary
             check_place(path, kind)  # somebody may have put a file there meanwhile
             os.replace(temporary, target)
+            LOG.info("wrote %s", path)
         except (OSError, FFmpegError) as error:
             raise _unwritable(path, error) from error
 

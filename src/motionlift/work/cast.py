@@ -150,6 +150,7 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
     """
     model = job.model if job.picture is None else job.model.pictured(job.picture.pixels())
     costs.note(job.notices)
+    advance = costs.logged(advance)
     with costs.phase("cast"):
         adapter, own = fitted(model, _additions(job, motion)), _reference_model(job, motion)
         casting = sample.Casting(

@@ -186,6 +186,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     """
     _check_lifting(job, how)
     costs.note(job.notices)
+    advance = costs.logged(advance)
     model, settings = job.model, job.settings
     check_stages(job, model.about.fps / how.slower)
     with costs.phase("read"):

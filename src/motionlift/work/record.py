@@ -1,5 +1,6 @@
 """Finished videos and the records of how they came about. A record is written here alone."""
 
+import logging
 import platform
 import resource
 import sys
@@ -13,10 +14,11 @@ from typing import Any
 
 import torch
 
-from motionlift.core.cost import Passes, Phase
+from motionlift.core.cost import Advance, Passes, Phase, Step
 from motionlift.core.method import Method, Tuner
 from motionlift.core.model import Model
 from motionlift.core.presets import OURS, READING
+from motionlift.core.progress import Lines
 from motionlift.core.settings import with_values
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
@@ -24,6 +26,8 @@ from motionlift.video.clip import Clip
 from motionlift.video.marks import RECORD, VIDEO, hash_of
 from motionlift.video.writing import companion, replacing, write_json, write_video
 from motionlift.work.prepare import Job
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,30 @@ class Costs:
     """Loss of every step that tuned or guided."""
     notices: list[str] = field(default_factory=list)
     """What a person should know of how it went."""
+    lines: Lines = field(default_factory=lambda: Lines(LOG.info))
+    """How far it is, for the log."""
 
     def note(self, notices: Sequence[str]) -> None:
         """Take in what a person should know, each once."""
-        self.notices += [notice for notice in dict.fromkeys(notices) if notice not in self.notices]
+        new = [notice for notice in dict.fromkeys(notices) if notice not in self.notices]
+        self.notices += new
+        for notice in new:
+            LOG.info("note: %s", notice)
+
+    def logged(self, advance: Advance) -> Advance:
+        """A callback that passes steps on, and tells the log how far they are."""
+
+        def told(step: Step) -> None:
+            self.lines.show(step.phase, step.index + 1, step.total, step.loss)
+            advance(step)
+
+        return told
 
     @contextmanager
     def phase(self, name: str, counted: Passes | None = None) -> Iterator[None]:
         """Measure one phase; its passes are those of the model, or as they are counted elsewhere."""
         counted = counted or self.model.passes
+        self.lines.show(name)
         started, forward, backward = time.perf_counter(), counted.forward, counted.backward
         yield
         passes = Passes(counted.forward - forward, counted.backward - backward)

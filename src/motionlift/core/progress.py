@@ -1,0 +1,52 @@
+"""How far a run is, in lines for a log: the command line writes them off a terminal, the library to Python's ``logging``."""
+
+import math
+import time
+from collections.abc import Callable
+
+EVERY = 30.0
+"""Least seconds between two lines, but for the first of a phase (ours: two a minute tell that a run lives, and fill no log)."""
+
+
+class Lines:
+    """One line for each phase, and at most one every :data:`EVERY` seconds with step, total and seconds left.
+
+    ``phase: sample`` when it begins, then ``phase: sample, step 12 of 50, 84 seconds left``, with ``, loss 0.123`` where there
+    is one.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        """What takes a line, and what tells the time in seconds."""
+        self._say, self._clock = say, clock
+        self._begun: dict[str, tuple[float, float]] = {}
+        self._done: dict[str, float] = {}
+        self._last = -math.inf
+
+    def show(self, phase: str, done: float = 0, total: float | None = None, loss: float | None = None) -> None:
+        """Take in how many of a phase's steps are done; one that goes back to its start begins anew."""
+        more = "" if loss is None else f", loss {loss:.3g}"
+        self._show(phase, phase, (done, total), "step {done:g} of {total:g}", more)
+
+    def doing(self, what: str, share: float) -> None:
+        """Take in what is being done, where one line is for the whole work, and the share 0..1 of it that is done."""
+        self._show("", what, (100 * share, 100), "{done:.0f} of {total:.0f} percent")
+
+    def tell(self, line: str) -> None:
+        """A line of another kind; the next that is not a phase's first waits for :data:`EVERY` seconds."""
+        self._tell(line, self._clock())
+
+    def _tell(self, line: str, now: float) -> None:
+        self._last = now
+        self._say(line)
+
+    def _show(self, phase: str, title: str, far: tuple[float, float | None], words: str, more: str = "") -> None:
+        done, total = far
+        now, before = self._clock(), self._done.get(phase)
+        self._done[phase] = done
+        if before is None or done < before:
+            self._begun[phase] = (now, done)
+            self._tell(f"phase: {title}", now)
+        elif total is not None and now - self._last >= EVERY:
+            began, first = self._begun[phase]
+            left = f", {(now - began) / (done - first) * (total - done):.0f} seconds left" if done > first else ""
+            self._tell(f"phase: {title}, {words.format(done=done, total=total)}{left}{more}", now)
