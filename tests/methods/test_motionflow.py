@@ -8,7 +8,7 @@ import torch
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.method import Observed, Reference
 from motionlift.errors import MotionError, SettingError
-from motionlift.methods.motionflow import METHOD, MotionFlowSettings, published_places, word_maps
+from motionlift.methods.motionflow import METHOD, MotionFlowSettings, masks_of, published_places, word_maps
 from motionlift.signals.attention_maps import adaptive_mask, cross_loss, smoothed
 from tests.methods.references import aim, level, lifted, record, seen, twin, unet_twin
 
@@ -112,11 +112,30 @@ def test_the_published_places():
     assert published_places([f"block {number}" for number in range(7)]) == (3,)
 
 
+def test_masks_are_of_smoothed_maps_and_as_in_the_paper_of_the_maps_themselves(model, given):
+    motion, _ = lifted(METHOD, given, model, SETTINGS)
+    maps = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    ours, papers = (masks_of(maps, replace(SETTINGS, smooth=smooth), 0) for smooth in (True, False))
+    assert torch.equal(ours, adaptive_mask(smoothed(maps), SETTINGS.tau))
+    assert torch.equal(papers, maps > SETTINGS.tau * maps.amax(dim=(-2, -1), keepdim=True))
+    assert not torch.equal(ours, papers)
+    shown = record(model, given.latents, [1, 2], model.schedule(SETTINGS.steps).levels[0], SOURCE)
+    places = {
+        target: model.text.places(SOURCE, own) for target, own in zip(SETTINGS.targets, SETTINGS.subjects, strict=True)
+    }
+    own = aim(motion, lattices(model, given), 0, **places)
+    losses = [
+        float(METHOD.loss(seen(shown), own, replace(SETTINGS, tau=0.97, smooth=smooth))) for smooth in (True, False)
+    ]
+    assert losses[0] != pytest.approx(losses[1], rel=1e-4)
+
+
 def test_the_papers_constants():
     settings = METHOD.settings(unet_twin("some-folder"))
     assert (settings.steps, settings.share, settings.inner, settings.tau) == (50, 0.4, 1, 0.4)
     assert (settings.optimizer, settings.lr, settings.lr_end) == ("plain", 5.0, 5.0)
     assert settings.inversion and not settings.inject
+    assert replace(settings, source_prompt="a red star").inversion_prompt == "a red star"
 
 
 @pytest.mark.parametrize(

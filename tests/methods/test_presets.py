@@ -92,7 +92,7 @@ def test_ditflow_as_in_the_paper(large: Any):
 
 
 def test_the_baselines_of_ditflow(large: Any):
-    held("smm", "released", large, **LOOP, block=(20,))
+    held("smm", "released", large, **LOOP, block=(20,), form="released")
     held("none", "released", large, **{**LOOP, "share": 0.0, "inject": False}, cfg=7.0, negative_prompt=NEGATIVE)
     held("injection", "released", large, **LOOP, negative_prompt=NEGATIVE)
     share = asdict(method("moft").with_preset("released", large))["channel_share"]
@@ -106,6 +106,7 @@ def test_vmc_in_the_paper_and_as_released():
     tuning = {"tuning_steps": 400, "tuning_lr": 1e-4, "weight_decay": 0.01, "clip": 1.0, "accumulation": 1}
     held("vmc", "released", unet_twin("tiny-unet"), **tuning, form="released", clean_share=0.0, beta=1.0, cfg=4.0)
     held("vmc", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=9.0, inverted_with="empty", sampler="ddpm")
+    held("vmc", "released", unet_twin(), attention="temp_attentions")
     held("vmc", "released", flow_twin(), **tuning, sampler="own")
 
 
@@ -120,6 +121,8 @@ def test_motionmatcher_as_released():
     tuning = {"tuning_steps": 400, "tuning_lr": 5e-4, "weight_decay": 0.01, "clip": 0.0, "rank": 32, "dropout": 0.1}
     held("motionmatcher", "released", unet_twin(), **tuning, cross=2000.0, temporal=2000.0, clean_share=0.5, beta=0.3)
     held("motionmatcher", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=12.0, block=(4, 5))
+    step = {"stride": "timestep", "inverted_with": "empty", "factors": "released", "layers": "blocks"}
+    held("motionmatcher", "released", unet_twin(), **step)
 
 
 def test_motionflow_in_the_paper():
@@ -133,7 +136,7 @@ def test_motionflow_in_the_paper():
         "share": 0.4,
         "steps": 50,
     }
-    held("motionflow", "paper", unet_twin("tiny-unet"), **own, inject=False)
+    held("motionflow", "paper", unet_twin("tiny-unet"), **own, inject=False, smooth=False)
     with pytest.raises(
         SettingError, match="of motionflow no released program of it could be read; allowed is ours or paper"
     ):

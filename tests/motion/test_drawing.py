@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,15 @@ def test_heat_and_mask_lie_where_the_map_is_hot():
         lines = (panel[frame] == 255).all(dim=-1).nonzero()
         middle = lines.float().mean(dim=0) / 48
         assert abs(middle[0] - row - 0.5) < 0.1 and abs(middle[1] - column - 0.5) < 0.1, "the line runs around it"
+
+
+def test_the_mask_is_that_of_the_motions_own_settings():
+    """At a tenth of the maximum a smoothed peak takes its neighbours along: three rows of cells, and one without smoothing."""
+    whole = maps_motion(maps_1=maps_of({0: (1, 1), 1: (1, 1), 2: (1, 1)}))
+    for smooth, cells in ((True, 3), (False, 1)):
+        drawn = draw_maps(replace(whole, settings={**whole.settings, "tau": 0.1, "smooth": smooth}), grey_clip()).frames
+        lines = (drawn[0, 16 : 16 + 192, :192] == 255).all(dim=-1).nonzero()
+        assert float(lines[:, 0].max() - lines[:, 0].min()) == pytest.approx(48 * cells, abs=6)
 
 
 def test_every_subject_and_layer_has_its_panel():

@@ -69,8 +69,7 @@ class MotionFlowSettings(Guided):
     beta: float = setting(
         0.5, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
     )
-    """Share of the inverted noise in the starting noise (the paper does not say; ours: with all of it, a seed would change
-    nothing)."""
+    """Share of the inverted noise in the starting noise (ours: with all of it, as in the paper, a seed would change nothing)."""
     block: tuple[int, ...] = setting((0,), low=0, help="Blocks of the network that are read, from zero.")
     """Layers whose maps are read (paper: those of the last down block, the middle, and the first up block)."""
     subjects: tuple[str, ...] = setting((), when="lift", help="Words of the source prompt whose motion is taken.")
@@ -81,6 +80,10 @@ class MotionFlowSettings(Guided):
         0.4, low=0, high=0.99, when="cast", help="A mask is where attention exceeds this share of its maximum."
     )
     """A mask is where a map exceeds this share of its maximum (paper)."""
+    smooth: bool = setting(
+        True, when="cast", help="Smooth maps of attention before a mask is made of them.", later=True
+    )
+    """Smooth a map before the threshold, by a 3x3 Gaussian (ours; the paper names no smoothing)."""
     cross: float = setting(1.0, low=0, high=1e4, when="cast", help="Weight of the attention to words.")
     """Weight of the attention to words (the paper names none; ours)."""
     spatial: float = setting(1.0, low=0, high=1e4, when="cast", help="Weight of the attention within frames.")
@@ -116,6 +119,7 @@ PUBLISHED: Mapping[str, Preset] = {
             **said("inferred: the paper names no weights", cross=1.0, spatial=1.0, temporal=1.0),
             **said("paper: it injects nothing", inject=False),
             **said("paper: the losses as they are", balance="none"),
+            **said("paper: it names no smoothing", smooth=False),
         },
         models={"zeroscope": said("paper: last down block, middle, first up block", block=(4, 5, 6, 7, 8, 9))},
         lacks=(
@@ -295,12 +299,12 @@ def _temporal(seen: Recorded, lattice: Lattice) -> Float[Tensor, "token frame fr
 def masks_of(
     maps: Float[Tensor, "words frames height width"], settings: MotionFlowSettings, step: int
 ) -> Bool[Tensor, "words frames height width"]:
-    """Masks of the subjects at a guided step: the maps smoothed, above the threshold.
+    """Masks of the subjects at a guided step: the maps, smoothed unless the settings say no, above the threshold.
 
     Raises:
         MotionError: one is empty: its attention is nowhere, which no target can follow.
     """
-    masks = adaptive_mask(smoothed(maps), settings.tau)
+    masks = adaptive_mask(smoothed(maps) if settings.smooth else maps, settings.tau)
     for word, mask in zip(settings.subjects, masks, strict=True):
         if not mask.flatten(1).any(dim=1).all():
             raise MotionError(

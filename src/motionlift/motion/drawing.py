@@ -104,7 +104,8 @@ def draw_maps(motion: Motion, clip: Clip) -> Clip:
         panels = []
         for layer, tensor in layers.items():
             maps = smoothed(tensor[:, word].float())
-            masks = adaptive_mask(maps, float(motion.settings["tau"])).float().mean(dim=0) >= 0.5
+            masked = maps if motion.settings.get("smooth", True) else tensor[:, word].float()
+            masks = adaptive_mask(masked, float(motion.settings["tau"])).float().mean(dim=0) >= 0.5
             heat = maps.mean(dim=0)
             heat = heat / heat.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
             owners = lattice_frames(len(canvas), len(heat))
