@@ -76,6 +76,36 @@ def test_features_are_probabilities_of_every_lattice(model: Any):
             assert float(own.cross.sum(dim=1).max()) < 1
 
 
+def test_features_are_means_over_heads_layers_and_both_attentions_over_time():
+    """Against loops, on the layers of a UNet that share a lattice, each with two attentions over time."""
+    unet: Any = unet_twin()
+    given = reference(unet)
+    lattices = [unet.lattice(given.shape, number) for number in range(unet.about.blocks)]
+    lattice = max(lattices, key=lattices.count)
+    blocks = [number for number, own in enumerate(lattices) if own == lattice]
+    shown = record(unet, given.latents, blocks, level(unet, 700), "a red star")
+    (found,) = motion_features([(seen, lattice) for seen in shown.values()])
+
+    def probabilities(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(query @ key.T / query.shape[1] ** 0.5, dim=1)
+
+    cross, temporal, count = torch.zeros_like(found.cross), torch.zeros_like(found.temporal), 0
+    for seen in shown.values():
+        heads = seen.cross.query.shape[1]
+        for head in range(heads):
+            cross += probabilities(seen.cross.query[0, head], seen.cross.key[0, head]) / heads / len(blocks)
+        assert len(seen.temporal) == 2
+        for own in seen.temporal:
+            count += 1
+            for head in range(own.query.shape[1]):
+                for place in range(lattice.area):
+                    query, key = (each[0, head, place :: lattice.area] for each in (own.query, own.key))
+                    temporal[place] += probabilities(query, key) / own.query.shape[1]
+    assert count == 2 * len(blocks) > 2
+    torch.testing.assert_close(found.cross, cross)
+    torch.testing.assert_close(found.temporal, temporal / count)
+
+
 def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytest.MonkeyPatch):
     settings = replace(METHOD.settings(model), steps=20)
     adapter = Tunable(model.network, METHOD.plan(model, settings), 0)

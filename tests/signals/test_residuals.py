@@ -27,6 +27,20 @@ def test_known_residuals():
     assert float(residual_loss(turned, true, "released")) == pytest.approx((1 + 1 - 2 / (2 * math.sqrt(10))) / 2)
 
 
+def test_by_tweedie_residuals_of_denoised_frames_are_those_of_the_noise_scaled():
+    """``x0 = (x - noise eps) / signal``: an l2 of the one is ``(noise / signal)^2`` of the other, which a cosine is not."""
+    generator = torch.Generator().manual_seed(3)
+    clean, true, predicted = torch.randn(3, 1, 3, 4, 5, 6, generator=generator, dtype=torch.float64)
+    signal, spread = 0.6, 0.8
+    noised = signal * clean + spread * true
+    denoised = (noised - spread * predicted) / signal
+    affine = noised.diff(dim=2) / signal - spread / signal * predicted.diff(dim=2)
+    torch.testing.assert_close(denoised.diff(dim=2), affine)
+    of_noise = residual_loss(predicted, true, "l2")
+    torch.testing.assert_close(residual_loss(denoised, clean, "l2"), (spread / signal) ** 2 * of_noise)
+    assert float(residual_loss(denoised, clean, "cos")) < 0.8 * float(residual_loss(predicted, true, "cos"))
+
+
 def test_only_changes_count_and_cosine_knows_no_size():
     generator = torch.Generator().manual_seed(1)
     true, own = torch.randn(2, 1, 3, 4, 5, 6, generator=generator)

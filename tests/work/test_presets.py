@@ -14,6 +14,7 @@ from motionlift.motion.file import Motion
 from motionlift.work import prepare
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
+from tests.methods.references import unet_twin
 from tests.methods.test_methods import published
 from tests.work.trials import PROMPT, QUICK, a_clip, refusal
 
@@ -68,6 +69,14 @@ def test_size_and_length_of_a_preset_hold_where_none_are_given(model: Model):
     assert job.shape == model.about.shape
     start = f"of {model.about.name} the preset released of ditflow has no block, "
     assert [told.startswith(start) for told in job.notices].count(True) == 1
+
+
+@pytest.mark.parametrize("preset", ["paper", "released"])
+def test_motionmatcher_runs_at_its_papers_size(preset: str):
+    about = {"preset": preset, "source_prompt": PROMPT}
+    zeroscope: Any = unet_twin("zeroscope_v2_576w")
+    job = prepare.prepare(prepare.ask("motionmatcher", about, prompt=PROMPT), zeroscope)
+    assert (job.shape.frames, job.shape.height, job.shape.width) == (16, 384, 384)
 
 
 def test_presets_in_run_files_and_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

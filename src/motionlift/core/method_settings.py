@@ -89,7 +89,7 @@ class Guided(Sampled):
     lr: float = setting(0.002, low=0, high=100, when="cast", help="Learning rate in the first guided step.")
     """Learning rate in the first guided step, in units of the latents (DiTFlow, released)."""
     lr_end: float = setting(0.001, low=0, high=100, when="cast", help="Learning rate in the last guided step.")
-    """Learning rate in the last guided step (DiTFlow, released)."""
+    """Learning rate in the last guided step (DiTFlow, paper; its program ends at 0.0011)."""
     target: str = setting(
         "latents",
         choices=("latents", "positions", "saved"),

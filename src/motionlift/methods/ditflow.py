@@ -36,7 +36,7 @@ from motionlift.signals.rotary_positions import can_be_moved, moved_positions
 
 @dataclass(frozen=True)
 class DiTFlowSettings(Guided):
-    """Settings of DiTFlow; the defaults are the released ones."""
+    """Settings of DiTFlow; the defaults are the paper's, where it states them."""
 
     block: tuple[int, ...] = setting((20,), low=0, help="Blocks of the network that are read, from zero.")
     """Blocks whose attention is read, from zero (paper: 15 for 2B, 20 for 5B; 20+15+10 gains a little)."""

@@ -33,7 +33,7 @@ from motionlift.signals.attention_maps import cross_probabilities, temporal_prob
 
 @dataclass(frozen=True)
 class MotionMatcherSettings(Tuned):
-    """Settings of MotionMatcher; those that it names itself are the released program's."""
+    """Settings of MotionMatcher; each says whose it is."""
 
     steps: int = setting(75, low=1, high=1000, when="lift", help="Denoising steps.")
     """Denoising steps, those of the inversion too (released)."""
@@ -56,7 +56,7 @@ class MotionMatcherSettings(Tuned):
     )
     """Share of the inverted noise in the starting noise (released: 0.2 to 0.3)."""
     tuning_steps: int = setting(200, low=1, high=1_000_000, when="lift", help="Optimiser steps of tuning.")
-    """Optimiser steps (released)."""
+    """Optimiser steps (released: 200 in one of eight configurations, 400 in the others)."""
     tuning_lr: float = setting(5e-4, low=0, high=10, when="lift", help="Learning rate of tuning.")
     """Learning rate of AdamW (released)."""
     clean_share: float = setting(
@@ -72,7 +72,7 @@ class MotionMatcherSettings(Tuned):
     dropout: float = setting(
         0.1, low=0, high=0.99, when="lift", help="Share of the inputs of the factors that is dropped in tuning."
     )
-    """Share of the factors' inputs that is dropped in tuning (released)."""
+    """Share of the factors' inputs that is dropped in tuning (released, which drops their outputs)."""
     block: tuple[int, ...] = setting((0,), low=0, when="lift", help="Blocks of the network that are read, from zero.")
     """Layers whose attention is matched (released: those of the down block at a quarter of the latents' sides)."""
     cross: float = setting(2000.0, low=0, high=1e9, when="lift", help="Weight of the attention to words.")
