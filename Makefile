@@ -37,7 +37,7 @@ lint: $(READY) ## style, types, and which floor imports which
 	$(BIN)/lint-imports
 
 time: $(READY) ## time and memory, one table for each file of benchmarks/
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
 
 results: $(READY) ## measure what docs/results.md shows, and write it (hours; goes on where it was stopped)
 	$(BIN)/python -m lab.experiments

@@ -271,25 +271,30 @@ def _encoders(pipeline: Any) -> dict[str, Any]:
     return found
 
 
-def filled(make: Callable[[], nn.Module], kind: torch.dtype = KIND) -> Any:
-    """A module with weights of the pattern, and norms that scale by one."""
+def filled(make: Callable[[], nn.Module], kind: torch.dtype = KIND, device: str = "cpu") -> Any:
+    """A module with weights of the pattern, made on a device, and norms that scale by one."""
     with init_empty_weights():
         module = make()
-    kept = getattr(module, "_keep_in_fp32_modules", None) or ()
+    # What transformers' classes keep in single precision, they keep beside fp16 alone.
+    kept = (getattr(module, "_keep_in_fp32_modules", None) or ()) if hasattr(module, "load_config") else ()
     for name, owner in list(module.named_modules()):
         for leaf, weight in list(owner.named_parameters(recurse=False)):
             path = f"{name}.{leaf}".split(".")
             own = torch.float32 if any(part in path for part in kept) else kind
-            owner._parameters[leaf] = nn.Parameter(_pattern(weight, own, leaf), requires_grad=False)
-    return module.eval()
+            owner._parameters[leaf] = nn.Parameter(_pattern(weight, own, leaf, device), requires_grad=False)
+    if hasattr(module, "tie_weights"):
+        module.tie_weights()
+    return module.eval() if device == "cpu" else module.eval().to(device)
 
 
-def _pattern(weight: Tensor, kind: torch.dtype, leaf: str) -> Tensor:
+def _pattern(weight: Tensor, kind: torch.dtype, leaf: str, device: str) -> Tensor:
     """Numbers of a deviation of a fiftieth; of a norm's weight ones."""
+    if device == "meta":
+        return torch.empty(weight.shape, dtype=kind, device=device)
     if weight.ndim == 1 and leaf == "weight":
-        return torch.ones(weight.shape, dtype=kind)
-    numbers = (torch.randn(PATTERN, generator=torch.Generator().manual_seed(0)) / 50).to(kind)
-    whole = torch.empty(weight.numel(), dtype=kind)
+        return torch.ones(weight.shape, dtype=kind, device=device)
+    numbers = (torch.randn(PATTERN, generator=torch.Generator().manual_seed(0)) / 50).to(device, kind)
+    whole = torch.empty(weight.numel(), dtype=kind, device=device)
     for start in range(0, len(whole), PATTERN):
         part = whole[start : start + PATTERN]
         part.copy_(numbers[: len(part)])
