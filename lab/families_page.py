@@ -27,6 +27,7 @@ from motionlift.core.lattice import Shape
 from motionlift.errors import SettingError
 from motionlift.methods import methods
 from motionlift.models.facts import Facts, served
+from motionlift.models.families import families
 from motionlift.models.unserved import NOT_SERVED
 from motionlift.work.prepare import settings_for
 from tests.twins import GUIDED, PICTURED, TRANSFORMERS, Twin
@@ -91,6 +92,16 @@ network whose sizes go by the values of a mask.
 
 | model | width, height, frames | tokens | weights | sampling | guided |
 |---|---|---|---|---|---|
+"""
+BREAKS = """
+## What breaks in which precision
+
+Types of numbers (`--dtype`) that are refused, with what is known. All families ran in bf16 and in fp16 on a CPU, as twins: that
+says that every operation is there, and nothing of the range that published weights need. `auto` is fp32 on a CPU, else bf16 where
+the device has it.
+
+| model | type | what is known |
+|---|---|---|
 """
 NOT = """
 ## Pipelines of diffusers that are not served
@@ -157,6 +168,7 @@ def page(found: list[dict[str, Any]], takes: list[dict[str, Any]]) -> str:
         (HEAD, [*titles, *map(_family, served())]),
         (EVIDENCE, _evidence(found)),
         (TAKES, _memory(takes)),
+        (BREAKS, _breaking()),
         (NOT, _not()),
     )
     return "".join(head + "".join(f"{line}\n" for line in lines) for head, lines in parts)
@@ -193,6 +205,16 @@ def _memory(takes: list[dict[str, Any]]) -> Iterator[str]:
         size = f"{wide.shape.width}x{wide.shape.height}x{wide.shape.frames}"
         figures = (f"{own[name]:.1f}" if name in own else "" for name in ("weights", "sampled", "guided"))
         yield f"| {' | '.join((own['model'], size, str(wide.lattice.tokens), *figures))} |"
+
+
+def _breaking() -> list[str]:
+    """A line for each type that breaks a family's models, or one of its published ones."""
+    broken = []
+    for title, row in families().items():
+        published = getattr(row, "published", {})
+        for name, own in ((title, row), *published.items()):
+            broken += [f"| {name} | {kind} | {why} |" for kind, why in getattr(own, "broken", {}).items()]
+    return broken
 
 
 def _not() -> Iterator[str]:

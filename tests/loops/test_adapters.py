@@ -1,6 +1,9 @@
 """Adapters change what a network computes by what they hold while they are on it, and leave no trace."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,11 +11,14 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from motionlift.core.memory import Measures, Weights
 from motionlift.core.method import Plan
 from motionlift.core.schedule import Level
 from motionlift.errors import ModelError, MotionError
 from motionlift.loops.adapters import Addition, Switch, Tunable, fitted
-from motionlift.motion.adapter import DIFFERENCE, low_rank
+from motionlift.models.offloading import STORED
+from motionlift.models.transformer import Transformer
+from motionlift.motion.adapter import DIFFERENCE, DOWN, low_rank
 from motionlift.signals.at_once import used_at_once
 from tests.adapters import adapter_of, linear_of, outputs
 from tests.methods.references import twin
@@ -32,6 +38,7 @@ class Net(nn.Module):
         return self.second(self.first(given).tanh())
 
 
+CPU = torch.device("cpu")
 LAYERS = ("first", "second.0")
 GIVEN = torch.randn(3, 4, generator=torch.Generator().manual_seed(9))
 NOISY = Level(999.0, 0.0, 1.0)
@@ -364,6 +371,74 @@ def test_what_was_tuned_at_noisy_levels_is_on_at_them_alone_whichever_network_se
     assert torch.equal(noisy, both[0]) and torch.equal(clean, plain[1])
     noisy, clean = outputs(given, high)
     assert torch.equal(noisy, both[0]) and torch.equal(clean, plain[1]), "of the other network nothing changes"
+
+
+# Weights that are moved, or cast
+
+
+@pytest.mark.parametrize("rank", [None, 4], ids=["weights", "factors"])
+@pytest.mark.parametrize("how", ["block_level", "leaf_level", "fp8"])
+@pytest.mark.parametrize("recomputed", [False, True], ids=["kept", "recomputed"])
+def test_what_is_tuned_on_moved_weights_has_the_gradients_of_weights_that_stay(
+    rank: int | None, how: str, recomputed: bool, tmp_path: Path
+):
+    plain, moved = TRANSFORMERS["wan-2.1"].model(), moved_model(how, tmp_path)
+    if how == "fp8":
+        for own, other in zip(moved.network.parameters(), plain.network.parameters(), strict=True):
+            other.data = own.data.to(other.dtype)
+    moved = moved.saving(replace(moved.about.measures, recomputed=recomputed))
+    layers = plain.linear_layers("temporal_blocks")
+    models = {"plain": plain, "moved": moved}
+    adapters = {name: Tunable(model.network, Plan(layers, rank), 0, CPU) for name, model in models.items()}
+    state = {name: value + 0.01 for name, value in adapters["plain"].state_dict().items()}
+    found: dict[str, list[torch.Tensor]] = {}
+    for name, model in models.items():
+        shape, condition = TRANSFORMERS["wan-2.1"].shape, model.text.encode("a dog")
+        latents = torch.randn(model.codec.latent_shape(shape), generator=torch.Generator().manual_seed(3))
+        adapters[name].load_state_dict(state)
+        with model.turn(), adapters[name].attached():
+            loss = model.predict(latents, model.schedule(4, shape).levels[1], condition).square().mean()
+            found[name] = list(torch.autograd.grad(loss, list(adapters[name].parameters.values())))
+    for one, other in zip(found["moved"], found["plain"], strict=True):
+        assert other.abs().max() > 0
+        torch.testing.assert_close(one, other, atol=1e-7, rtol=1e-4)
+    for key, tensor in adapters["plain"].tensors().items():
+        torch.testing.assert_close(adapters["moved"].tensors()[key], tensor)
+
+
+@pytest.mark.parametrize("how", ["block_level", "leaf_level"])
+@pytest.mark.parametrize("kind", ["factors", "differences"])
+def test_an_adapter_does_on_weights_that_wait_what_it_does_on_those_that_stay(how: str, kind: str, tmp_path: Path):
+    plain, moved = TRANSFORMERS["wan-2.1"].model(), moved_model(how, tmp_path)
+    adapter = adapter_of(linear_of(plain), kind)
+    for one, other in zip(outputs(moved, adapter), outputs(plain, adapter), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+def test_factors_on_weights_of_8_bits_are_not_drawn_in_8_bits(tmp_path: Path):
+    moved = moved_model("fp8", tmp_path)
+    adapter = Tunable(moved.network, Plan(moved.linear_layers("temporal"), 4), 0, CPU)
+    downs = [value for name, value in adapter.parameters.items() if name.endswith(DOWN)]
+    assert all(down.dtype is torch.float32 and not torch.equal(down, down.to(STORED).float()) for down in downs)
+
+
+def test_nothing_is_tuned_on_what_a_quantizer_holds():
+    network = nn.ModuleDict({"transformer": Net()})
+    network["transformer"].hf_quantizer = SimpleNamespace(quantization_config=SimpleNamespace(load_in_4bit=True))
+    with pytest.raises(ModelError, match=r"held by a quantizer, .* or take a method that guides$"):
+        Tunable(network, Plan(["transformer.first"]), 0)
+
+
+def moved_model(how: str, folder: Path) -> Transformer:
+    """A model whose weights are held in 8 bits, or wait in files: their own memory is empty then."""
+    twin = TRANSFORMERS["wan-2.1"]
+    pipeline = twin.build()
+    if how == "fp8":
+        return twin.row(pipeline, "twin", CPU, measures=Measures(weights=Weights.FP8))
+    pipeline.transformer.enable_group_offload(
+        onload_device=CPU, offload_type=how, num_blocks_per_group=1, offload_to_disk_path=str(folder)
+    )
+    return twin.model(pipeline, given=True)
 
 
 def test_factors_as_released_begin_as_normal_noise_and_drop_outputs():

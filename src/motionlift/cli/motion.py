@@ -13,6 +13,7 @@ from motionlift.cli.options import (
     Between,
     CutPrompt,
     Device,
+    Dtype,
     EveryFrame,
     Fit,
     Frames,
@@ -93,6 +94,7 @@ def transfer(
     folder: RunFolder = None,
     previews: Previews = None,
     device: Device = "auto",
+    dtype: Dtype = "auto",
     slower: Slower = 1,
     fit: Fit = None,
     every_frame: EveryFrame = None,
@@ -133,9 +135,9 @@ def transfer(
     aspect = prepare.aspect_of(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
     with Live(quiet, as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, live, loras)
+        backbone = _load_model(model, device, dtype, live, loras)
         live.show("lift", 0, None)
-        stages = _stages(backbone, interpolate, between, upscale, device)
+        stages = _stages(backbone, interpolate, between, upscale, device, dtype)
         job = prepare.prepare(
             request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt, aspect=aspect
         )
@@ -170,6 +172,7 @@ def lift(
     fit: Fit = None,
     every_frame: EveryFrame = None,
     device: Device = "auto",
+    dtype: Dtype = "auto",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -195,7 +198,7 @@ def lift(
     aspect = prepare.aspect_of(reference)
     how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
     with Live(quiet, as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, live, loras)
+        backbone = _load_model(model, device, dtype, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
         notice(job.notices)
         live.show("lift", 0, None)
@@ -241,6 +244,7 @@ def cast(
     cut_prompt: CutPrompt = False,
     settings: Set = None,
     device: Device = "auto",
+    dtype: Dtype = "auto",
     keep_motion: Annotated[
         Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
     ] = None,
@@ -272,12 +276,12 @@ def cast(
     )
     others = [(Motion.load(path), part) for path, part in mixtures]
     with Live(quiet, as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, live, loras)
+        backbone = _load_model(model, device, dtype, live, loras)
         if lifted.fingerprint not in ("", backbone.about.fingerprint) and is_tuned(lifted):
             notice(
                 [f"the motion was tuned on other weights than these of {backbone.about.name}, or in another precision"]
             )
-        stages = _stages(backbone, interpolate, between, upscale, device)
+        stages = _stages(backbone, interpolate, between, upscale, device, dtype)
         job = prepare.prepare(request, backbone, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt)
         notice(job.notices)
         video = casting.casted(job, lifted, Costs(job.model), live.step)
@@ -348,6 +352,7 @@ def inspect(
     fit: Fit = None,
     every_frame: EveryFrame = None,
     device: Device = "auto",
+    dtype: Dtype = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
@@ -369,7 +374,7 @@ def inspect(
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
     with Live(quiet) as live, unfinished.at_work():
-        backbone = _load_model(model, device, live, loras)
+        backbone = _load_model(model, device, dtype, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
         notice(job.notices)
         live.show("lift", 0, None)
@@ -391,12 +396,12 @@ def _previews(previews: int | None, folder: Path | None) -> int:
     return (PREVIEWS if folder else 0) if previews is None else previews
 
 
-def _load_model(model: str, device: str, live: "Live", loras: Sequence[str] | None) -> "VideoModel":
+def _load_model(model: str, device: str, dtype: str, live: "Live", loras: Sequence[str] | None) -> "VideoModel":
     """Load a model; says which layers of adapters it lacks."""
     from motionlift.models import loading
 
     live.show("load", 0, None)
-    backbone = loading.load(model, device, loras or ())
+    backbone = loading.load(model, device, loras or (), dtype)
     for each in backbone.about.added:
         if each.left_out:
             notice([f"{each.left_out} layers of {each.file} are not in {backbone.about.name} and were left out"])
@@ -404,7 +409,7 @@ def _load_model(model: str, device: str, live: "Live", loras: Sequence[str] | No
 
 
 def _stages(
-    backbone: "VideoModel", interpolate: int | None, between: str | None, upscale: bool, device: str
+    backbone: "VideoModel", interpolate: int | None, between: str | None, upscale: bool, device: str, dtype: str
 ) -> list["Stage"]:
     """The stages of a cascade that options ask for."""
     from motionlift.models import loading
@@ -415,7 +420,9 @@ def _stages(
         raise SettingError("--between names the model of --interpolate, which is not given; give it too")
     stages: list[Stage] = []
     if interpolate is not None:
-        stages.append(casting.interpolation(loading.load(between, device) if between else backbone, interpolate))
+        stages.append(
+            casting.interpolation(loading.load(between, device, dtype=dtype) if between else backbone, interpolate)
+        )
     return [*stages, upscaling.super_resolution(device)] if upscale else stages
 
 

@@ -239,7 +239,14 @@ Set = Annotated[
         help="A setting of the method, again and again; see motionlift methods.",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, ...")]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        help="What the model computes with: bf16, fp16, fp32, or auto: fp32 on a CPU, else bf16 where device and model can.",
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(

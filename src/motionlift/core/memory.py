@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from motionlift.errors import SettingError
+
 
 class Weights(StrEnum):
     """How the weights of the network are held."""
@@ -33,9 +35,16 @@ class Measures:
     waiting: bool = False
     """Text encoders, autoencoder and network are on the device only while they are used."""
     offloaded: bool = False
-    """Blocks of the network wait in main memory, and are on the device one after the other."""
-    weights: Weights = Weights.OWN
-    """How the weights of the network are held."""
+    """Blocks of the network, and layers of the text encoders, wait in main memory, and are on the device one after the other."""
+    weights: Weights | str = Weights.OWN
+    """How the weights of the network are held; a plain word is taken as one."""
+
+    def __post_init__(self) -> None:
+        if self.weights not in tuple(Weights):
+            raise SettingError(
+                f"weights are to be held as {str(self.weights)[:40]!r}; allowed are {', '.join(Weights)}"
+            )
+        object.__setattr__(self, "weights", Weights(self.weights))
 
     @property
     def taken(self) -> tuple[str, ...]:

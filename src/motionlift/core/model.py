@@ -76,6 +76,8 @@ class About:
     """Channels of each one's features."""
     measures: Measures = field(default_factory=Measures)
     """What is done so that it takes less memory."""
+    dtype: str = "fp32"
+    """What its network computes with: ``bf16``, ``fp16`` or ``fp32``."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
 
@@ -210,7 +212,7 @@ class Model(Protocol):
             measures: those that a view can choose, and the others as the model was loaded.
 
         Raises:
-            SettingError: the others differ.
+            SettingError: the others differ, or the model cannot do what is asked for.
         """
         ...
 

@@ -3,7 +3,7 @@
 What an adapter is, :mod:`motionlift.motion.adapter` says.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,13 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
+from motionlift.core.memory import Weights
 from motionlift.core.method import LOOKS, MOTION, Plan
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level
 from motionlift.core.tensors import Tensors
 from motionlift.errors import ModelError, MotionError
+from motionlift.models.offloading import STORED, held_as, reading
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, check_adapter, with_end
 
 _LOOKS_HEAD = f"{LOOKS}:"
@@ -48,9 +50,10 @@ class Tunable:
             device: where the network runs, though it may rest elsewhere now; by default where it is.
 
         Raises:
-            ModelError: the network has adapters already.
+            ModelError: the network has adapters already, or its weights are held by a quantizer.
         """
         _check_bare(network)
+        _check_learnable(network)
         self._network = network
         self.parameters: dict[str, nn.Parameter] = {}
         """What the optimiser changes, in single precision, by name."""
@@ -58,9 +61,10 @@ class Tunable:
         self._factored: dict[str, Any] = {}
         self.switched_on: Collection[str] = (MOTION,)
         """What of it is on where it is on the network."""
+        self._read = reading(network)
         if plan.rank is None:
             for name, layer in self._linear.items():
-                own = layer.weight.detach().to(device, torch.float32, copy=True)
+                own = self._read(layer.weight).to(device, torch.float32, copy=True)
                 self.parameters[f"{name}.weight"] = nn.Parameter(own)
         else:
             self._make_factors(plan, plan.rank, seed, device)
@@ -72,6 +76,8 @@ class Tunable:
                 if layers:
                     _inject(self._network, kind, layers, rank, 0.0 if plan.as_released else plan.dropout)
             self._factored = _ejected(self._network)
+            for layer in self._factored.values():
+                _unrounded(layer)
             if plan.as_released:
                 for layer in self._factored.values():
                     _as_released(layer, rank, plan.dropout)
@@ -89,17 +95,19 @@ class Tunable:
         """On the network until left; hold the model's turn around it."""
         with ExitStack() as stack:
             if self._factored:
-                stack.enter_context(_placed(self._network, self._factored))
+                stack.enter_context(_placed(self._factored.values()))
             else:
                 for name, layer in self._linear.items():
-                    layer.forward = partial(self._forward, layer, self.parameters[f"{name}.weight"])
-                    stack.callback(delattr, layer, "forward")
+                    parameter = self.parameters[f"{name}.weight"]
+                    stack.enter_context(_running(layer, partial(self._forward, layer, layer.forward, parameter)))
             yield
 
-    def _forward(self, layer: nn.Linear, own: nn.Parameter, input: Tensor) -> Tensor:
+    def _forward(self, layer: nn.Linear, plain: Callable[[Tensor], Tensor], own: Tensor, input: Tensor) -> Tensor:
         """A layer's output by its tuned weights, which are kept in single precision whatever its own are."""
-        weight = own.to(layer.weight.dtype) if MOTION in self.switched_on else layer.weight
-        return functional.linear(input, weight, layer.bias)
+        if MOTION not in self.switched_on:
+            return plain(input)
+        bias = None if layer.bias is None else self._read(layer.bias).to(input)
+        return functional.linear(input, own.to(input.dtype), bias)
 
     def state_dict(self) -> dict[str, Tensor]:
         """What the optimiser changes, for a checkpoint."""
@@ -127,7 +135,7 @@ class Tunable:
                 if not name.startswith(_LOOKS_HEAD)
             }
         return {
-            name + DIFFERENCE: own.detach() - self._linear[name].weight.detach().to(own)
+            name + DIFFERENCE: own.detach() - self._read(self._linear[name].weight).to(own)
             for name in self._linear
             for own in [self.parameters[f"{name}.weight"]]
         }
@@ -167,6 +175,16 @@ class Tunable:
             yield
 
 
+def _unrounded(layer: Any) -> None:
+    """Draw a layer's factors again where peft made them in the 8 bits in which its weights are held."""
+    if layer.get_base_layer().weight.dtype is not STORED:
+        return
+    for kind in layer.lora_A:
+        for factors in (layer.lora_A, layer.lora_B):
+            factors[kind].float()
+        layer.reset_lora_parameters(kind, True)
+
+
 def _as_released(layer: Any, rank: int, dropout: float) -> None:
     """Make a layer's factors those of the programs of MotionMatcher and MotionDirector."""
 
@@ -183,6 +201,14 @@ def _check_bare(network: nn.Module) -> None:
         raise ModelError(
             "the model has low-rank adapters of its own, which would be mixed up with what is tuned; make them part of its weights "
             "first: pipeline.fuse_lora() and pipeline.unload_lora_weights()"
+        )
+
+
+def _check_learnable(network: nn.Module) -> None:
+    if any(held_as(own) in (Weights.NF4, Weights.INT8) for own in network.children()):
+        raise ModelError(
+            "the model's weights are held by a quantizer, and nothing is tuned on such: load it with weights as they are, or in "
+            "fp8, or offloaded; or take a method that guides"
         )
 
 
@@ -207,6 +233,30 @@ class _Added:
     def __call__(self, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
         self._difference = self._difference.to(given[0].device)  # once: then it lies there
         return output + functional.linear(given[0].to(self._difference.dtype), self._difference).to(output.dtype)
+
+
+class _Factored:
+    """A forward hook that adds what a layer's factors make of its input, as peft adds it.
+
+    So the factors stay beside the network: what moves its weights, or casts them, leaves them alone.
+    """
+
+    def __init__(self, layer: Any):
+        self._layer = layer
+
+    def __call__(self, _layer: nn.Module, given: tuple[Tensor], output: Tensor) -> Tensor:
+        layer, added = self._layer, output
+        if layer.disable_adapters:
+            return output
+        for title in layer.active_adapters:
+            if title in layer.lora_A:
+                down, up = layer.lora_A[title], layer.lora_B[title]
+                if down.weight.device != given[0].device:  # once: then they lie there
+                    for factor in (down, up):
+                        factor.to(given[0].device)
+                dropped = layer.lora_dropout[title](given[0].to(down.weight.dtype))
+                added = added + up(down(dropped)) * layer.scaling[title]
+        return added.to(output.dtype)
 
 
 class _Fitted:
@@ -235,7 +285,7 @@ class _Fitted:
             if titles:
                 layer.set_adapter(titles, inference_mode=True)
                 on[name] = layer
-        with _placed(self._network, on), ExitStack() as stack:
+        with _placed(on.values()), ExitStack() as stack:
             for number in numbers:
                 for name, hook in self._hooks[number].items():
                     stack.callback(_linear(self._network, name).register_forward_hook(hook).remove)
@@ -334,15 +384,22 @@ def _ejected(network: nn.Module) -> dict[str, Any]:
 
 
 @contextmanager
-def _placed(network: nn.Module, layers: Mapping[str, Any]) -> Iterator[None]:
-    """Layers with factors in the places of the network's own until left."""
+def _placed(layers: Collection[Any]) -> Iterator[None]:
+    """Layers with factors on the network's own until left."""
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.callback(layer.get_base_layer().register_forward_hook(_Factored(layer)).remove)
+        yield
+
+
+@contextmanager
+def _running(layer: nn.Module, forward: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Another forward of a layer until left; its own may be one that hooks of diffusers put there."""
+    own = vars(layer).get("forward")
+    layer.forward = forward
     try:
-        for name, layer in layers.items():
-            own = layer.get_base_layer().weight
-            if layer.lora_A[next(iter(layer.lora_A))].weight.device != own.device:
-                layer.to(own.device)
-            network.set_submodule(name, layer)
         yield
     finally:
-        for name, layer in layers.items():
-            network.set_submodule(name, layer.get_base_layer())
+        del layer.forward
+        if own is not None:
+            layer.forward = own

@@ -74,8 +74,8 @@ def precision_of(settings: Tuned, model: Model) -> str:
     Raises:
         SettingError: fp16 is asked for without a GPU.
     """
-    kind = next(model.network.parameters()).dtype
-    own = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(kind, "no")
+    network: Any = next(iter(model.network.values()))
+    own = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(network.dtype, "no")
     chosen = own if settings.precision == "auto" else settings.precision
     if chosen == "fp16" and model.about.device.type == "cpu":
         raise SettingError("precision is fp16, which needs a GPU; allowed here are no and bf16")

@@ -18,6 +18,29 @@ DECODED_AT, DECODED_NOISE = 0.05, 0.025
 """Time and share of noise at which autoencoders that are told a time decode (LTX-Video's model cards)."""
 
 
+TILES = (
+    ("tile_latent_min_size", "tile_sample_min_size", "tile_overlap_factor"),
+    ("tile_latent_min_height", "tile_sample_min_height", "tile_overlap_factor_height"),
+    ("tile_latent_min_width", "tile_sample_min_width", "tile_overlap_factor_width"),
+)
+"""What diffusers calls the side of a tile in latents, that in pixels, and the share of both by which tiles overlap."""
+
+
+def can_tile(vae: Any) -> bool:
+    """Whether an autoencoder can work in tiles, which it cannot where they overlap by no whole number of latents.
+
+    Then diffusers would give back a video of another size.
+    """
+    for names in TILES:
+        if all(hasattr(vae, name) for name in names):
+            latents, pixels, share = (getattr(vae, name) for name in names)
+            side, kept = pixels // latents, latents - int(latents * share)
+            strides = int(latents * (1 - share)) * side, pixels - int(pixels * share), int(pixels * (1 - share))
+            if strides != (kept * side,) * 3:
+                return False
+    return hasattr(vae, "use_tiling")
+
+
 @dataclass(frozen=True)
 class Autoencoder(ABC):
     """What the autoencoders share: scaled mean latents, videos cut to -1..1, and a part that is held while it is used."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from motionlift.models.offloading import reading
+
 SAMPLED_VALUES = 64
 """About so many values of every weight, evenly spread, tell models of one configuration apart (ours)."""
 
@@ -57,8 +59,8 @@ def digest(*parts: Any) -> str:
 
 def sample_of(part: nn.Module) -> str:
     """Hash of some values of every weight of a module: even a fine-tuning of a few layers changes it."""
-    hashed = hashlib.sha256()
-    for weights in part.state_dict().values():
-        values = weights.detach().reshape(-1)
+    hashed, read = hashlib.sha256(), reading(part)
+    for weights in part.state_dict(keep_vars=True).values():
+        values = read(weights).reshape(-1)
         hashed.update(values[:: max(1, len(values) // SAMPLED_VALUES)].float().cpu().numpy().tobytes())
     return hashed.hexdigest()

@@ -17,6 +17,7 @@ from motionlift.models.families import serving
 from motionlift.models.identity import digest
 from motionlift.models.loras import LoraFile, fuse
 from motionlift.models.parts import read_parts
+from motionlift.models.precision import AUTO, QUANTIZED, check_dtype, check_weights, chosen, quantizing
 from motionlift.models.sources import BUNDLED, Source, joined_sources
 from motionlift.models.words import read_plainly
 
@@ -38,6 +39,7 @@ def load(
     model: Any = "tiny-dit",
     device: str = "auto",
     loras: str | Path | LoraFile | Sequence[str | Path | LoraFile] = (),
+    dtype: str = AUTO,
     measures: Measures | None = None,
 ) -> Model:
     """A model, ready to lift with and cast with.
@@ -48,20 +50,23 @@ def load(
     Args:
         model: a bundled name, a folder or hub name of a diffusers pipeline, a picture model and a motion adapter joined by a plus,
             or a loaded pipeline.
-        device: ``auto``, or a torch device such as ``cpu`` or ``cuda:0``.
+        device: ``auto``, or a torch device such as ``cpu``, ``cuda:0`` or ``mps``.
         loras: safetensors files of low-rank adapters, which become part of the weights, with weights such as
             ``star.safetensors:0.8``; of a model with two networks, as Wan 2.2, ``star.safetensors:0.8:high``, ``low`` or ``both``.
+        dtype: what it computes with: ``bf16``, ``fp16`` or ``fp32``; ``auto`` is fp32 on a CPU, else the first that the device has
+            and that does not break the model.
         measures: what is done so that it takes less memory; by default what goes with its size.
 
     Raises:
         ModelError: there is no such model or adapter, it cannot be read, or no family serves it; or adapters for a loaded pipeline.
-        SettingError: the device does not exist here, or an adapter's weight is out of range.
+        SettingError: the device does not exist here, or lacks what is asked for; a type of numbers breaks the model; an adapter's
+            weight is out of range; a measure cannot be taken, or is one that changes the weights of a loaded pipeline.
     """
     files = [loras] if isinstance(loras, (str, Path, LoraFile)) else loras
+    check_dtype(dtype)
     place, asked = device_named(device), [_lora(each) for each in files]
-    if measures is not None and (measures.offloaded or measures.weights is not Weights.OWN):
-        raise SettingError("weights are neither offloaded nor held otherwise yet; leave both measures out")
     if not isinstance(model, (str, Path)):
+        _check_given(dtype, measures)
         if asked:
             raise ModelError(
                 "adapters become part of the weights, and this pipeline is yours: load them into it, then "
@@ -73,7 +78,10 @@ def load(
     source, adapter = joined_sources(str(model))
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
     LOG.info("reads the model %s for %s", model, place)
-    pipeline = _read(source, adapter, place, family)
+    if measures is not None:
+        _check_measures(measures, place, bool(asked), bool(adapter))
+    kind = chosen(dtype, place, source.name, family.breaking(source))
+    pipeline = _read(source, adapter, family, kind, quantizing(measures, kind))
     _check_parts(family, pipeline, source.name)
     if (
         Path(source.place).resolve().parent == BUNDLED
@@ -92,6 +100,34 @@ def _lora(given: str | Path | LoraFile) -> LoraFile:
     asked = given if isinstance(given, LoraFile) else LoraFile.parsed(str(given))
     asked.check()
     return asked
+
+
+def _check_given(dtype: str, measures: Measures | None) -> None:
+    """Refuse what would change the weights of a pipeline that was handed in."""
+    if dtype != AUTO:
+        raise SettingError(
+            f"dtype is {dtype}, and this pipeline is yours: make it with dtype=torch.bfloat16 or another"
+        )
+    if measures is not None and (measures.offloaded or measures.weights is not Weights.OWN):
+        raise SettingError(
+            "this pipeline is yours, and its weights stay where and as they are: leave offloaded and weights out of the measures, "
+            "or set its hooks before, such as pipeline.transformer.enable_group_offload()"
+        )
+
+
+def _check_measures(measures: Measures, device: torch.device, adapted: bool, animated: bool) -> None:
+    """Refuse measures that cannot be taken here, or not together with others or with adapters."""
+    check_weights(measures.weights, device)
+    if measures.weights not in QUANTIZED:
+        return
+    against = {"offloaded, which moves weights as they are": measures.offloaded}
+    against |= {"adapters, which become part of the weights": adapted}
+    against |= {"a motion adapter, which is put into the network after it is read": animated}
+    for other, is_there in against.items():
+        if is_there:
+            raise SettingError(
+                f"weights in {measures.weights} do not go with {other}: hold them in fp8, or as they are"
+            )
 
 
 def _check_parts(family: Any, pipeline: Any, name: str) -> None:
@@ -113,13 +149,13 @@ def _check_parts(family: Any, pipeline: Any, name: str) -> None:
 
 
 def device_named(name: str) -> torch.device:
-    """A device by its name; ``auto`` is the GPU where there is one.
+    """A device by its name; ``auto`` is the GPU where there is one, Nvidia's, AMD's or Apple's.
 
     Raises:
         SettingError: it does not exist here, or holds no numbers.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         place = torch.device(name)
         if place.type == "cuda" and place.index is None:
@@ -127,7 +163,7 @@ def device_named(name: str) -> torch.device:
         torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
     except (RuntimeError, AssertionError, ImportError) as error:
         raise SettingError(
-            f"device {name!r} is not there; allowed are auto, cpu, and cuda where PyTorch finds one"
+            f"device {name!r} is not there; allowed are auto, cpu, and cuda or mps where PyTorch finds one"
         ) from error
     return place
 
@@ -137,21 +173,29 @@ def _own_gpu() -> torch.device:
     return torch.device("cuda", launched().local_rank % max(1, torch.cuda.device_count()))
 
 
-def _read(source: Source, adapter: str | None, device: torch.device, family: Any) -> Any:
-    """The pipeline, or its parts: safetensors only, half precision on a GPU.
+def _read(source: Source, adapter: str | None, family: Any, kind: torch.dtype, quantized: Any) -> Any:
+    """The pipeline, or its parts: safetensors only.
 
     Where files are there in half precision alone (``*.fp16.safetensors``), those are read.
+
+    Args:
+        source: where they are.
+        adapter: a motion adapter to be put into the network.
+        family: serves the pipeline.
+        kind: the numbers' type.
+        quantized: diffusers' settings of a quantizer for the networks.
     """
     first: Exception | None = None
     for variant in (None, *VARIANTS):
         try:
             if family.apart:
-                kind = torch.float32 if device.type == "cpu" else torch.bfloat16
-                pipeline: Any = read_parts(source, family.parts, kind, variant)
+                only = {name: {"quantization_config": quantized} for name in family.networks if quantized is not None}
+                pipeline: Any = read_parts(source, family.parts, kind, variant, only)
             elif adapter is not None:
-                pipeline = _animated(source, adapter, device, variant)
+                pipeline = _animated(source, adapter, kind, variant)
             else:
-                pipeline = _read_pipeline(source, source.pipeline, variant, dtype=_precision(device, family))
+                more = _quantized(source, family, quantized)
+                pipeline = _read_pipeline(source, source.pipeline, variant, dtype=_precision(kind, family), **more)
             _check_tokenizers(pipeline)
             return pipeline
         except Exception as error:  # damaged files make the libraries raise errors of every kind
@@ -176,11 +220,20 @@ def _read_pipeline(source: Source, kind: str, variant: str | None, **more: Any) 
     )
 
 
-def _animated(source: Source, adapter: str, device: torch.device, variant: str | None) -> Any:
+def _quantized(source: Source, family: Any, quantized: Any) -> dict[str, Any]:
+    """What reading a pipeline is told of its networks, where a quantizer is to hold their weights."""
+    if quantized is None:
+        return {}
+    from diffusers import PipelineQuantizationConfig
+
+    there = [name for name in family.networks if any(source.index.get(name) or ())]
+    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=dict.fromkeys(there, quantized))}
+
+
+def _animated(source: Source, adapter: str, kind: torch.dtype, variant: str | None) -> Any:
     """A picture model with a motion adapter, and the noise schedule that adapters are trained with (published examples)."""
     from diffusers import DDIMScheduler, MotionAdapter
 
-    kind = torch.float32 if device.type == "cpu" else torch.bfloat16
     motion = MotionAdapter.from_pretrained(adapter, dtype=kind, use_safetensors=True)
     pipeline = _read_pipeline(source, "AnimateDiffPipeline", variant, motion_adapter=motion, dtype=kind)
     pipeline.scheduler = DDIMScheduler.from_config(
@@ -193,11 +246,11 @@ def _animated(source: Source, adapter: str, device: torch.device, variant: str |
     return pipeline
 
 
-def _precision(device: torch.device, family: Any) -> Any:
-    """The numbers' type for each part: single on a CPU; on a GPU half, but for the parts that a family wants in single."""
-    if device.type == "cpu":
-        return torch.float32
-    return {"default": torch.bfloat16, **dict.fromkeys(family.single, torch.float32)}
+def _precision(kind: torch.dtype, family: Any) -> Any:
+    """The numbers' type for each part: but for those that a family wants in single precision, the same."""
+    if kind is torch.float32:
+        return kind
+    return {"default": kind, **dict.fromkeys(family.single, torch.float32)}
 
 
 def _check_tokenizers(pipeline: Any) -> None:

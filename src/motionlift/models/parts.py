@@ -29,7 +29,13 @@ class Parts:
             setattr(self, name, part)
 
 
-def read_parts(source: Source, names: Mapping[str, Any], kind: torch.dtype, variant: str | None) -> Parts:
+def read_parts(
+    source: Source,
+    names: Mapping[str, Any],
+    kind: torch.dtype,
+    variant: str | None,
+    only: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Parts:
     """Read parts one by one: safetensors only.
 
     Args:
@@ -37,6 +43,7 @@ def read_parts(source: Source, names: Mapping[str, Any], kind: torch.dtype, vari
         names: of the parts.
         kind: the numbers' type.
         variant: mark of files in half precision, where there are no others.
+        only: what the reading of single parts is told, by their names.
 
     Raises:
         ModelError: the index names a part of another library.
@@ -50,6 +57,6 @@ def read_parts(source: Source, names: Mapping[str, Any], kind: torch.dtype, vari
             )
         reader = getattr(importlib.import_module(library), cls)
         weights = {"use_safetensors": True, "dtype": kind, "variant": variant}
-        more = weights if issubclass(reader, torch.nn.Module) else {}
+        more = {**weights, **(only or {}).get(name, {})} if issubclass(reader, torch.nn.Module) else {}
         found[name] = reader.from_pretrained(source.place, subfolder=name, local_files_only=source.is_local, **more)
     return Parts(found, {"_class_name": source.pipeline})

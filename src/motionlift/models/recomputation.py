@@ -8,12 +8,17 @@ from typing import Any
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+PLAIN: Mapping[str, Any] = {"use_reentrant": False}
+"""How PyTorch's ``checkpoint`` is called of blocks whose weights stay where they are."""
+
 
 @dataclass
 class Recomputation:
     """Whether the blocks of one network recompute their activations; changed only while a turn is held."""
 
     on: bool
+    options: Mapping[str, Any]
+    """How PyTorch's ``checkpoint`` is called."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class _Recomputed:
         """Run the block; named tensors go as an argument, since the state of dropout is kept for the devices of those alone."""
         if not self.recomputation.on:
             return self.forward(*arguments, **named)
-        return checkpoint(self._run, named, *arguments, use_reentrant=False)
+        return checkpoint(self._run, named, *arguments, **self.recomputation.options)
 
     def _run(self, named: Mapping[str, Any], *arguments: Any) -> Any:
         return self.forward(*arguments, **named)
@@ -41,10 +46,13 @@ def recomputing(blocks: Sequence[nn.Module], recomputation: Recomputation) -> It
     if not recomputation.on:
         yield
         return
+    own = [vars(block).get("forward") for block in blocks]  # hooks of diffusers put one there
     for block in blocks:
         block.forward = _Recomputed(block.forward, recomputation)
     try:
         yield
     finally:
-        for block in blocks:
+        for block, forward in zip(blocks, own, strict=True):
             del block.forward
+            if forward is not None:
+                block.forward = forward

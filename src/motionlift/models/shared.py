@@ -13,16 +13,19 @@ from torch import Tensor, nn
 from motionlift.core.condition import Condition
 from motionlift.core.cost import Passes
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.memory import Measures
+from motionlift.core.memory import Measures, Weights
 from motionlift.core.model import About
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record, Recorded
 from motionlift.core.tensors import Latents, Pixels, Positions
 from motionlift.errors import SettingError
 from motionlift.models import probe
-from motionlift.models.codecs import Autoencoder
+from motionlift.models.codecs import Autoencoder, can_tile
 from motionlift.models.identity import digest, former_identity, identity_of, sample_of
+from motionlift.models.offloading import cast, exact_gradients, held_as, is_offloaded, offload
+from motionlift.models.precision import named
 from motionlift.models.prompts import Prompts
+from motionlift.models.sources import Source
 from motionlift.models.turns import Turns
 from motionlift.motion.original import Readers
 
@@ -48,9 +51,11 @@ class PipelineModel(ABC):
     apart: ClassVar[bool] = False
     """Whether a model is read part by part, without the pipeline's class."""
     single: ClassVar[tuple[str, ...]] = ()
-    """Parts that are kept in single precision on a GPU."""
+    """Parts that are kept in single precision, whatever the others are in."""
     networks: ClassVar[tuple[str, ...]]
     """The parts that predict, of which a pipeline may lack all but the first."""
+    by_block: ClassVar[bool] = True
+    """Whether a network that is offloaded waits block after block, or leaf after leaf: where its blocks are few and large."""
     readers: ClassVar[Readers] = Readers()
     """Who else loads adapters of it."""
     linear: Mapping[str, re.Pattern[str]]
@@ -82,18 +87,47 @@ class PipelineModel(ABC):
         self._network = self._networks[0]
         self.network = nn.ModuleDict(own)
         self.passes = Passes()
-        self._parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
         asked = measures or self._usual()
-        self._turns = Turns(self._networks, self._parts, device, self._changed, asked.waiting)
-        self._measures = self._possible(replace(asked, waiting=self._turns.waiting))
+        if asked.weights is Weights.FP8:
+            for network in self._networks:
+                cast(network)
+        self._parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+        if asked.offloaded:
+            self._offload()
+        fixed = [part for part in self._parts if is_offloaded(part)]
+        self._turns = Turns(self._networks, self._parts, device, self._changed, asked.waiting, fixed)
+        so = {
+            "waiting": self._turns.waiting,
+            "offloaded": is_offloaded(self._network),
+            "weights": held_as(self._network),
+        }
+        self._measures = self._possible(replace(asked, **so))
+
+    def _offload(self) -> None:
+        """Let networks wait block after block, and text encoders leaf after leaf."""
+        for title, part in self._pipeline.components.items():
+            if part in self._networks:
+                offload(part, self._device, self.by_block)
+            elif part in self._parts and "text_encoder" in title:
+                offload(part, self._device, by_block=False)
 
     def _usual(self) -> Measures:
         """What is done so that it takes less memory, where nothing is asked for: by the size of its network."""
         large = self._network.num_parameters() > CHECKPOINTED_PARAMETERS
-        return Measures(one_by_one=large, parts=large, recomputed=large, waiting=True)
+        parts = large and can_tile(self._pipeline.vae)
+        return Measures(one_by_one=large, parts=parts, recomputed=large, waiting=True)
 
     def _possible(self, measures: Measures) -> Measures:
-        """Some measures, with those that it cannot do without."""
+        """Some measures, with those that it cannot do without.
+
+        Raises:
+            SettingError: its autoencoder cannot work in tiles, and is to.
+        """
+        if measures.parts and not can_tile(self._pipeline.vae):
+            raise SettingError(
+                f"the autoencoder of {self._named} cannot work in parts: leave that measure out, and make the video smaller if it "
+                "does not fit"
+            )
         return measures
 
     def _introduced(
@@ -126,6 +160,7 @@ class PipelineModel(ABC):
             places=tuple(widths),
             widths=tuple(widths.values()),
             measures=self._measures,
+            dtype=named(self._network.dtype),
             defaults=self.defaults.get(variant, {}),
         )
 
@@ -161,7 +196,7 @@ class PipelineModel(ABC):
             measures: those that a view can choose, and the others as the model was loaded.
 
         Raises:
-            SettingError: the others differ.
+            SettingError: the others differ, or the autoencoder cannot work in parts and is to.
         """
         own = self._measures
         if (measures.waiting, measures.offloaded, measures.weights) != (own.waiting, own.offloaded, own.weights):
@@ -175,6 +210,11 @@ class PipelineModel(ABC):
         view.about = replace(self.about, measures=view._measures)
         view.codec = replace(self.codec, in_parts=view._measures.parts)
         return view
+
+    @classmethod
+    def breaking(cls, source: Source) -> Mapping[str, str]:
+        """Types of numbers that break a model, by name, and what is known of that: none is known."""
+        return {}
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold the model, as it must be to run, until left."""
@@ -248,7 +288,8 @@ class PipelineModel(ABC):
     @contextmanager
     def _running(self, latents: Latents, level: Level) -> Iterator[None]:
         """A turn with the network of a level on the device, whose pass is counted."""
-        with self._turns.using(self._network_at(level)):
+        network = self._network_at(level)
+        with self._turns.using(network), exact_gradients(network):
             self.passes.forward += len(latents)
             yield
 

@@ -1,7 +1,7 @@
 """Where a model is read from: a bundled one, a folder, or the Hugging Face hub and what of it is kept here."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,18 @@ def _indexed(name: str, place: str, index: Path, is_local: bool) -> Source:
             f"the {INDEX} of model {name[:200]!r} cannot be read ({reason}); allowed: {_allowed()}"
         ) from error
     return Source(name, place, kind, told, is_local)
+
+
+def read_config(source: Source, part: str) -> Mapping[str, Any]:
+    """The configuration of a part, without its weights; nothing where it cannot be read: reading the part says why."""
+    import diffusers
+
+    try:
+        maker = getattr(diffusers, source.index[part][1])
+        told = maker.load_config(source.place, subfolder=part, local_files_only=source.is_local)
+        return told if isinstance(told, Mapping) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return {}
 
 
 def _on_hub(name: str) -> Source:

@@ -27,11 +27,13 @@ from motionlift.models import probe
 from motionlift.models.asking import Asking
 from motionlift.models.codecs import VideoAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
+from motionlift.models.offloading import is_moved, recomputing
 from motionlift.models.picturing import Picturing, remade, shown
 from motionlift.models.positions import NoPositions, Placing
 from motionlift.models.prompts import Laid, Prompts
 from motionlift.models.schedules import TRAINED, asked_schedule, diffusion_schedule
 from motionlift.models.shared import PipelineModel
+from motionlift.models.sources import Source, read_config
 from motionlift.motion.original import Readers
 
 HIDDEN, TIMES = "hidden_states", "timestep"
@@ -76,6 +78,8 @@ class Published:
     """Their rate, where it differs."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Sampling and guiding, where they differ."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Types of numbers that break it, by name, and what is known of that; beside those that break its family."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,9 @@ class Row:
     apart: bool = False
     """Whether a model is read part by part, without the pipeline's class."""
     single: tuple[str, ...] = ()
-    """Parts that are kept in single precision on a GPU."""
+    """Parts that are kept in single precision, whatever the others are in."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Types of numbers that break its models, by name, and what is known of that."""
     tiled: bool = False
     """Whether its autoencoder works in tiles only."""
     picturing: Picturing | None = None
@@ -152,18 +158,31 @@ class Row:
         """Parts that a pipeline must have, and classes that they may be of."""
         return {"transformer": self.transformers}
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Parts that predict, of which a pipeline may lack all but the first."""
+        return Transformer.networks
+
     def __call__(
         self, pipeline: Any, name: str, device: torch.device, given: bool = False, measures: Measures | None = None
     ) -> "Transformer":
         """A model of a pipeline; arguments as of :class:`motionlift.models.shared.PipelineModel`."""
         return Transformer(self, pipeline, name, device, given, measures)
 
-    def variant(self, pipeline: Any, name: str) -> str:
-        """Which published model a pipeline is; else the family."""
+    def variant(self, pipeline: Mapping[str, Any], network: Mapping[str, Any], name: str) -> str:
+        """Which published model one is by its name and the settings of pipeline and network; else the family."""
         last = name.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
-        facts = {"name": last, **pipeline.config, **pipeline.transformer.config}
+        facts = {"name": last, **pipeline, **network}
         known = [title for title, own in self.published.items() if own.when.items() <= facts.items()]
         return known[0] if known else self.family
+
+    def breaking(self, source: Source) -> Mapping[str, str]:
+        """Types of numbers that break a model, by name, and what is known of that; no weights are read."""
+        if not any(own.broken for own in self.published.values()):
+            return self.broken
+        network = read_config(source, "transformer")
+        known = self.published.get(self.variant(source.index, network, source.name), Published({}))
+        return {**self.broken, **known.broken}
 
 
 def call_default(pipeline: Any, name: str) -> Any:
@@ -200,7 +219,7 @@ class Transformer(PipelineModel):
         self._asking = self._asked_through(
             remade(pipeline, row.pipelines[0]) if self._pictures is Pictures.MAY else pipeline
         )
-        variant = row.variant(pipeline, name)
+        variant = row.variant(pipeline.config, pipeline.transformer.config, name)
         known = row.published.get(variant, Published({}))
         self.defaults = {variant: {**row.defaults, **known.defaults}}
         self.codec = self._coding(known)
@@ -215,7 +234,7 @@ class Transformer(PipelineModel):
     def _possible(self, measures: Measures) -> Measures:
         """In two passes where prompts cannot stand in one batch, and in tiles where the autoencoder works in those alone."""
         own = measures.one_by_one or not self._row.joined, measures.parts or self._row.tiled
-        return replace(measures, one_by_one=own[0], parts=own[1])
+        return super()._possible(replace(measures, one_by_one=own[0], parts=own[1]))
 
     def pictured(self, picture: Pixels) -> "Transformer":
         """A view of the same model whose videos begin with a picture.
@@ -435,9 +454,12 @@ class Transformer(PipelineModel):
         with ExitStack() as stack:
             stack.enter_context(self._row.placing.ready(self._networks))
             for network in self._networks:
-                if self._measures.recomputed and not network.is_gradient_checkpointing:
-                    network.enable_gradient_checkpointing()
-                    stack.callback(network.disable_gradient_checkpointing)
+                already, moved = network.is_gradient_checkpointing, is_moved(network)
+                if (self._measures.recomputed and not already) or (already and moved):
+                    network.enable_gradient_checkpointing(recomputing if moved else None)
+                    stack.callback(
+                        network.enable_gradient_checkpointing if already else network.disable_gradient_checkpointing
+                    )
             yield
 
     def _arguments(self, network: nn.Module, latents: Latents, level: Level, condition: Condition) -> dict[str, Any]:

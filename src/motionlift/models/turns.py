@@ -1,7 +1,7 @@
 """Turns: a pipeline's parts as they must be to run here, one caller at a time, and as they were afterwards."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -40,6 +40,7 @@ class Turns:
         device: torch.device,
         changed: Callable[[], AbstractContextManager[None]],
         waiting: bool = True,
+        fixed: Collection[nn.Module] = (),
     ):
         """Remember how things are.
 
@@ -49,13 +50,13 @@ class Turns:
             device: where they run.
             changed: what else to change while a turn lasts.
             waiting: whether parts leave the device when others are used.
+            fixed: parts that are moved by hooks of their own, and by nothing else.
         """
         self._held = _held(networks[0])
         self._networks = tuple(networks)
-        self._parts = tuple(parts)
         self._device = device
         self._changed = changed
-        self._homes = {part: _device_of(part) for part in parts}
+        self._homes = {part: _device_of(part) for part in parts if part not in fixed}
         self.waiting = waiting and any(home != device for home in self._homes.values())
         """Whether parts leave the device when others are used."""
 
@@ -89,11 +90,11 @@ class Turns:
     def using(self, *parts: nn.Module) -> Iterator[None]:
         """A turn with some parts on the device, without dropout and gradients; they stay there until others are used."""
         with self.turn(), ExitStack() as stack:
-            for other in self._parts:
-                if self.waiting and other not in parts and _device_of(other) == self._device != self._homes[other]:
-                    other.to(self._homes[other])
+            for other, home in self._homes.items():
+                if self.waiting and other not in parts and _device_of(other) == self._device != home:
+                    other.to(home)
             for part in parts:
-                if _device_of(part) != self._device:
+                if part in self._homes and _device_of(part) != self._device:
                     part.to(self._device)
                 if part not in self._networks:
                     stack.enter_context(_at_rest(part))

@@ -21,7 +21,8 @@ from motionlift.core.seen import Projections, Recorded
 from motionlift.core.tensors import Latents, Positions
 from motionlift.models import probe
 from motionlift.models.codecs import FrameAutoencoder
-from motionlift.models.recomputation import Recomputation, recomputing
+from motionlift.models.offloading import RECOMPUTED, is_moved
+from motionlift.models.recomputation import PLAIN, Recomputation, recomputing
 from motionlift.models.schedules import diffusion_schedule
 from motionlift.models.shared import TEXT, PipelineModel
 from motionlift.models.turns import switched
@@ -90,6 +91,7 @@ class FramewiseUNet(PipelineModel):
     """
 
     networks = ("unet",)
+    by_block = False
     temporal_word: ClassVar[str]
     """What the network's lists of temporal transformers are called."""
 
@@ -107,7 +109,7 @@ class FramewiseUNet(PipelineModel):
         scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False, thresholding=False)
         self._scheduling = scheduler.config
         self._layers = layers_of(self._network, self.temporal_word)
-        self._recomputation = Recomputation(False)
+        self._recomputation = Recomputation(False, RECOMPUTED if is_moved(self._network) else PLAIN)
         self.codec = FrameAutoencoder(
             vae=vae,
             name=self._named,

@@ -201,7 +201,8 @@ def preset_told(method: Method[Any], model: Model, settings: Mapping[str, Any]) 
 def _model(model: Model) -> dict[str, Any]:
     about = model.about
     added = {"loras": [asdict(each) for each in about.added]} if about.added else {}
-    return {"name": about.name, "identity": about.identity, "fingerprint": about.fingerprint, **added}
+    how = {"dtype": about.dtype, "measures": list(about.measures.taken)}
+    return {"name": about.name, "identity": about.identity, "fingerprint": about.fingerprint, **how, **added}
 
 
 def tuning_prompt(motion: Motion) -> dict[str, str]:

@@ -27,6 +27,8 @@ LARGE, LARGE_FPS = (768, 1360), 16.0
 """Height and width in pixels, and frames a second, of that model (model card)."""
 FPS = 8.0
 """Frames a second of the others (model cards)."""
+OVERFLOW = {"fp16": "it overflows and the video is black (zai-org/CogVideo, issues 559 and 637)"}
+"""What is known of the models that were trained in bf16; the 2B was trained in fp16 (model cards)."""
 ROTARY = ("query_cos", "query_sin", "key_cos", "key_sin")
 """Names of the rotary tensors, which the network takes for queries and keys apart."""
 
@@ -163,12 +165,14 @@ MODEL = Row(
         "cogvideox-5b": Published(
             {"num_layers": 42, "use_rotary_positional_embeddings": True, "patch_size_t": None},
             defaults={"cfg": 7.0, "dynamic_cfg": True},
+            broken=OVERFLOW,
         ),
         "cogvideox-1.5": Published(
             {"sample_height": ROTARY_BASE, "sample_width": ROTARY_BASE},
             size=LARGE,
             sizes=(LARGE, LARGE[::-1]),
             fps=LARGE_FPS,
+            broken=OVERFLOW,
         ),
         "tiny-dit": Published(
             {"name": "tiny-dit"},

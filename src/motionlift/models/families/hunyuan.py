@@ -57,6 +57,7 @@ MODEL = Row(
             ),
         ),
     ),
+    broken={"fp16": "it overflows and the video is black (Tencent-Hunyuan/HunyuanVideo, issue 60)"},
     defaults={"cfg": 1.0},
 )
 """With a guidance scale above 1 the prompt is weighed against the negative prompt too, in passes of its own."""
