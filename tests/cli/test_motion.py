@@ -330,6 +330,7 @@ def test_what_the_model_refuses(clips: Path, model: str, capsys: pytest.CaptureF
     assert "block 7 does not exist" in refused(capsys, 1, *start, "--set", "block=7")
     assert "10 frames do not fit" in refused(capsys, 1, *start, "--frames", "10")
     assert "device 'abacus' is not there" in refused(capsys, 1, *start, "--device", "abacus")
+    assert "dtype is 'fp8'; allowed are auto, bf16, fp16, fp32" in refused(capsys, 1, *start, "--dtype", "fp8")
     long = ["transfer", str(clips / "one.mp4"), "--prompt", "red " * 9, "--model", model]
     assert "the prompt has 10 tokens" in refused(capsys, 1, *long)
 

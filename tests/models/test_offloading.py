@@ -109,7 +109,7 @@ def test_as_a_model_is_loaded_to_wait_it_gives_the_same(twin: str):
     assert difference(slope(model, twin), slope(plain, twin)) < CLOSE
 
 
-@pytest.mark.parametrize("twin", ["wan-2.1", "cogvideox-rotary"])
+@pytest.mark.parametrize("twin", ["wan-2.1", "cogvideox-rotary", "cogvideox-table"])
 def test_positions_have_the_same_gradients(twin: str, tmp_path: Path):
     plain, pipeline = taken(twin), built(twin)
     pipeline.transformer.enable_group_offload(

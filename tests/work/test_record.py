@@ -30,6 +30,8 @@ def test_the_record(model: Model, tmp_path: Path):
         "name": model.about.name,
         "identity": model.about.identity,
         "fingerprint": model.about.fingerprint,
+        "dtype": "fp32",
+        "measures": [],
     }
     assert record["source"]["sha256"] == a_clip().sha256
     assert record["motion_sha256"] == lift(a_clip(), model, settings=QUICK).digest()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from motionlift.core.tensors import Positions
 from motionlift.models.codecs import VideoAutoencoder
 from motionlift.models.identity import SCHEDULER_FIELDS
+from motionlift.models.offloading import reading
 from motionlift.models.picturing import Picturing
 from motionlift.models.rotary import RotaryAttention
 from motionlift.models.shared import TEXT
@@ -99,7 +100,7 @@ def _table(network: nn.Module, hidden: Tensor) -> Tensor:
     frames = (frames - 1) * embed.temporal_compression_ratio + 1
     configured = (embed.sample_frames, embed.sample_height, embed.sample_width) == (frames, height, width)
     whole = (
-        embed.pos_embedding
+        reading(network)(embed.pos_embedding)
         if configured
         else embed._get_positional_embeddings(height, width, frames, device=hidden.device)
     )
