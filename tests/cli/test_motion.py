@@ -38,7 +38,7 @@ def test_transfer_writes_a_video_and_its_record_and_repeats_bit_for_bit(
     assert record["seed"] == 3
     assert record["settings"]["steps"] == 2
     # one guided step: an injection pass and one inner step; two denoising steps of two; one pass to lift
-    assert record["passes"] == {"forward": 1 + 2 + 4, "backward": 1}
+    assert (record["passes"]["forward"], record["passes"]["backward"]) == (1 + 2 + 4, 1)
     assert Clip.read("first.mp4", frames=9, fps=8, aspect=(32, 32)).frames.shape == (9, 32, 32, 3)
 
 

@@ -16,10 +16,10 @@ from tests.cli.calls import PROMPT, QUICK
 RECORD: dict[str, Any] = {
     "phases": [
         {"name": "lift", "seconds": 1.25, "passes": {"forward": 1, "backward": 0}},
-        {"name": "cast", "seconds": 2.5, "passes": {"forward": 20, "backward": 10}},
+        {"name": "cast", "seconds": 2.5, "passes": {"forward": 20, "backward": 10, "work": 34.25}},
     ],
     "seconds": 3.75,
-    "passes": {"forward": 21, "backward": 10},
+    "passes": {"forward": 21, "backward": 10, "work": 35.0},
     "peak_memory_bytes": 1_500_000,
 }
 
@@ -132,9 +132,9 @@ def test_the_closing_table_says_what_each_phase_cost():
     with console.capture() as caught:
         console.print(closing_table(RECORD))
     rows = [line.replace("│", " ").split() for line in caught.get().splitlines()]
-    assert ["lift", "1.25", "1", "0"] in rows
-    assert ["cast", "2.50", "20", "10"] in rows
-    assert ["all", "3.75", "21", "10"] in rows
+    assert ["lift", "1.25", "1", "0", "-"] in rows
+    assert ["cast", "2.50", "20", "10", "34.2"] in rows
+    assert ["all", "3.75", "21", "10", "35.0"] in rows
 
 
 @pytest.mark.parametrize(

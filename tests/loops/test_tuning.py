@@ -264,7 +264,7 @@ def test_a_written_prompt_of_tuning_and_a_motion_that_holds_one_need_no_tagger(
 
 def test_transfer_tunes_and_casts(model: Any):
     video = transfer(a_clip(), PROMPT, model, method="vmc", settings=QUICK, cached=False)
-    assert video.record["passes"] == {"forward": 3 + 2 + 6, "backward": 2}
+    assert video.record["passes"] == {"forward": 3 + 2 + 6, "backward": 2, "work": 3 + 2 + 6 + 2 * 2}
     assert video.record["tuning_prompt"] == "a ring" and len(video.record["losses"]) == 2
 
 

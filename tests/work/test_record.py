@@ -39,7 +39,9 @@ def test_the_record(model: Model, tmp_path: Path):
     assert record["peak_memory_bytes"] > 2**20
     assert len(record["losses"]) == 2 and all(map(math.isfinite, record["losses"]))
     # One pass to lift; in each of two guided steps one to inject and one to optimise; two for each of three steps.
-    assert record["passes"] == {"forward": 1 + 2 * 2 + 2 * 3, "backward": 2}
+    assert (record["passes"]["forward"], record["passes"]["backward"]) == (1 + 2 * 2 + 2 * 3, 2)
+    whole, first = model.share(1), model.share(0)
+    assert record["passes"]["work"] == pytest.approx(whole + 2 * (first + whole + 2 * whole) + 2 * 3)
     assert [step.phase for step in steps] == ["lift", "guide", "sample", "guide", "sample", "sample"]
     assert all(0 <= step.index < step.total for step in steps)
 

@@ -101,8 +101,8 @@ def _is_first_process() -> bool:
 
 
 def closing_table(record: Mapping[str, Any]) -> Table:
-    """Seconds and passes of each phase and of all, from a run's record."""
-    table = Table("phase", *[Column(name, justify="right") for name in ("seconds", "forward", "backward")])
+    """Seconds, passes and work of each phase and of all, from a run's record; older ones tell no work."""
+    table = Table("phase", *[Column(name, justify="right") for name in ("seconds", "forward", "backward", "work")])
     for phase in record["phases"]:
         table.add_row(phase["name"], *_cost(phase["seconds"], phase["passes"]))
     table.add_section()
@@ -110,8 +110,9 @@ def closing_table(record: Mapping[str, Any]) -> Table:
     return table
 
 
-def _cost(seconds: float, passes: Mapping[str, int]) -> tuple[str, str, str]:
-    return f"{seconds:.2f}", str(passes["forward"]), str(passes["backward"])
+def _cost(seconds: float, passes: Mapping[str, float]) -> tuple[str, str, str, str]:
+    work = f"{passes['work']:.1f}" if "work" in passes else "-"
+    return f"{seconds:.2f}", str(passes["forward"]), str(passes["backward"]), work
 
 
 def score_tables(figures: Mapping[str, float], meanings: Mapping[str, str], left_out: Mapping[str, str]) -> list[Table]:

@@ -50,11 +50,11 @@ class Sampled:
         OURS,
         choices=PRESETS,
         when="lift",
-        help="Whose constants are taken where none are given: ours, the paper's, or the released program's.",
+        help="Which constants are taken where none are given: ours, faster ones, the paper's, or the released program's.",
         later=True,
     )
-    """Whose constants are taken where none are given: ours for the model, the paper's, or the released program's, as far as they
-    are published (:mod:`motionlift.core.presets`)."""
+    """Which constants are taken where none are given: ours for the model; faster ones of ours; the paper's, or the released
+    program's, as far as they are published (:mod:`motionlift.core.presets`)."""
 
     @property
     def inversion_prompt(self) -> str:
@@ -98,6 +98,15 @@ class Guided(Sampled):
     )
     """What is optimised: ``latents`` or ``positions`` (DiTFlow, paper); ``saved`` reuses the positions that an earlier run
     left in the motion and optimises nothing (DiTFlow's zero-shot)."""
+    shared_pass: bool = setting(
+        False,
+        when="cast",
+        help="Take a guided step by the pass that its last gradient came from, which saves a pass.",
+        later=True,
+    )
+    """Take the denoising step of a guided step by what the network said of the video in the last inner step, before the latents were
+    moved for the last time (ours): the moved latents are not looked at again, which saves a pass in every guided step, or both
+    passes where the method matches what the network predicts."""
     inject: bool = setting(True, when="cast", help="Use the reference's keys and values in the first block.")
     """Replace keys and values of the first block by the reference's in the guided steps, except where that block's attention is
     read (DiTFlow, released)."""

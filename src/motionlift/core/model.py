@@ -275,6 +275,26 @@ class Model(Protocol):
         """
         ...
 
+    def watch(
+        self,
+        latents: Latents,
+        level: Level,
+        condition: Condition,
+        blocks: Sequence[int],
+        positions: Positions | None = None,
+        features: bool = True,
+    ) -> tuple[Latents, Record]:
+        """The network's output, as :meth:`predict` gives it, and what was seen on the way, as :meth:`record` does.
+
+        No gradient reaches the output: what comes after the last of the blocks keeps none.
+        """
+        ...
+
+    def share(self, block: int, features: bool = False) -> float:
+        """What share of a pass's work is done when a block has been seen, with its features or without: of weights that are
+        multiplied, counted once for every place that they are multiplied with."""
+        ...
+
     def injecting(self, recorded: Mapping[int, Recorded]) -> AbstractContextManager[None]:
         """Replace the video keys and values of blocks, in every pass until left (backward passes too)."""
         ...

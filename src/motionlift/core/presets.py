@@ -1,7 +1,7 @@
 """Presets: whose constants a method runs with, each constant with its source.
 
-``ours`` are a method's defaults for a model, which no preset touches. ``paper`` is what the paper states, put over them, and
-``released`` what the authors' program does. What is a matter of the method holds on every model. What is a matter of the model that
+``ours`` are a method's defaults for a model, which no preset touches. ``fast`` is what we measured to move as well at a fraction of
+the cost. ``paper`` is what the paper states, put over them, and ``released`` what the authors' program does. What is a matter of the method holds on every model. What is a matter of the model that
 paper or program ran on (blocks, sampling, sizes) holds on that one alone; any other keeps its own, and is said to.
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from motionlift.errors import SettingError
 
-OURS, PAPER, RELEASED = "ours", "paper", "released"
-PRESETS = (OURS, PAPER, RELEASED)
+OURS, FAST, PAPER, RELEASED = "ours", "fast", "paper", "released"
+PRESETS = (OURS, FAST, PAPER, RELEASED)
 """Their names."""
 READING = ("frames", "size", "fit", "every_frame")
 """Constants that are no settings of a method: how many frames are read, their width and height, how they are brought to that shape,
@@ -66,6 +66,10 @@ def check_published(name: str, method: str, published: Mapping[str, Preset]) -> 
         SettingError: there is none of that name.
     """
     if name != OURS and name not in published:
-        lacking = {PAPER: "no paper gives its constants", RELEASED: "no released program of it could be read"}
+        lacking = {
+            FAST: "no cheaper settings are known that move as well",
+            PAPER: "no paper gives its constants",
+            RELEASED: "no released program of it could be read",
+        }
         allowed = " or ".join([own for own in PRESETS if own == OURS or own in published])
         raise SettingError(f"preset is {name!r}, but of {method} {lacking[name]}; allowed is {allowed}")

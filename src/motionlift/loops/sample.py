@@ -103,6 +103,14 @@ class _Run:
         weight = guidance_scale(self.casting.settings, level)
         return guided_output(self.model, latents, level, (self.negative, self.prompted), weight, positions)
 
+    def weighed(self, wanted: Latents, latents: Latents, level: Level, positions: Positions | None) -> Latents:
+        """The network's output with guidance, where that for the prompt is known."""
+        weight = guidance_scale(self.casting.settings, level)
+        if weight == 1:
+            return wanted
+        plain = self.model.predict(latents, level, self.negative, positions)
+        return plain + weight * (wanted - plain)
+
     def step(self, result: Cast, index: int, estimates: tuple[Latents, Latents], moved: bool = False) -> None:
         """Take a step with clean latents and noise that the network speaks of; the latents may have been moved by guidance."""
         result.latents, result.taken = self.sampler.step(index, result.latents, *estimates, result.taken, moved)
@@ -210,13 +218,16 @@ def _guided_step(
     begun = result.latents
     aim = replace(run.aim, step=index, reference=reference)
     positions = run.placed if positions is None else positions
+    output: Latents | None = None
     if settings.target == "saved":
         casting = run.casting
         positions = saved_positions(casting.motion, index, casting.model, casting.shape)
     elif run.needs.blocks or run.needs.output:
-        positions = yield from _optimise(run, result, aim, injected, positions)
+        positions, output = yield from _optimise(run, result, aim, injected, positions)
     with torch.no_grad(), run.held(level, injected):
-        prediction = _predicted(run, result.latents, level, run.output(result.latents, level, positions))
+        if output is None:
+            output = run.output(result.latents, level, positions)
+        prediction = _predicted(run, result.latents, level, output)
         run.step(result, index, method.steered(prediction, aim, settings), result.latents is not begun)
     return positions
 
@@ -274,16 +285,21 @@ def learning_rate(settings: Guided, index: int) -> float:
 
 def _optimise(
     run: _Run, result: Cast, aim: Aim, injected: Record, positions: Positions | None
-) -> Generator[Step, None, Positions | None]:
-    """The inner steps of one guided step; changes the latents in ``result``, or returns new positions."""
+) -> Generator[Step, None, tuple[Positions | None, Latents | None]]:
+    """The inner steps of one guided step; changes the latents in ``result``, or returns new positions.
+
+    It returns as well what the network said with guidance in the last of them, where the denoising step is taken by that.
+    """
     settings, index = run.casting.settings, aim.step
     assert isinstance(settings, Guided)
     moving = settings.target == "positions"
     start = (positions or run.model.positions(run.casting.shape)) if moving else {"latents": result.latents}
     leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
     update = _Update(settings.optimizer, list(leaves.values()), learning_rate(settings, index))
+    output: Latents | None = None
     for inner in range(settings.inner):
-        loss, gradients = _gradients(run, aim, injected, result.latents, leaves, positions)
+        shared = settings.shared_pass and inner == settings.inner - 1
+        loss, gradients, output = _gradients(run, aim, injected, result.latents, leaves, positions, shared)
         if not math.isfinite(loss):
             raise DivergenceError(f"the loss is {loss} in guided step {index + 1}: lower lr, or use another block")
         update(gradients)
@@ -292,9 +308,9 @@ def _optimise(
     finished = {name: leaf.detach() for name, leaf in leaves.items()}
     if not moving:
         result.latents = finished["latents"]
-        return positions
+        return positions, output
     result.positions |= {names.position_name(index, name): tensor for name, tensor in finished.items()}
-    return finished
+    return finished, output
 
 
 @torch.enable_grad()
@@ -305,24 +321,32 @@ def _gradients(
     latents: Latents,
     leaves: Mapping[str, Tensor],
     positions: Positions | None,
-) -> tuple[float, Sequence[Tensor | None]]:
-    """The loss, and its gradient by what is optimised: the latents, or positions."""
+    shared: bool,
+) -> tuple[float, Sequence[Tensor | None], Latents | None]:
+    """The loss, its gradient by what is optimised, latents or positions, and the network's output, where it is shared."""
     level, method, needs = run.schedule.levels[aim.step], run.casting.method, run.needs
     assert isinstance(method, Guide)
     latents = leaves.get("latents", latents)
     positions = positions if "latents" in leaves else leaves
     with run.held(level, injected):
+        output: Latents | None = None
         if needs.output:
             with torch.no_grad():
                 output = run.output(latents, level, positions)
             observed = Observed(latents, level, prediction=_predicted(run, latents, level, output))
         else:
-            record = run.model.record(latents, level, run.prompted, needs.blocks, positions, needs.features)
+            asked = latents, level, run.prompted, needs.blocks, positions, needs.features
+            if shared:
+                wanted, record = run.model.watch(*asked)
+                with torch.no_grad():
+                    output = run.weighed(wanted, latents, level, positions)
+            else:
+                record = run.model.record(*asked)
             observed = Observed(latents, level, record)
-            run.model.passes.backward += 1
+            run.model.passes.went_back(run.model.share(max(needs.blocks), needs.features))
         loss = method.loss(observed, aim, run.casting.settings)
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    return float(loss.detach()), gradients
+    return float(loss.detach()), gradients, output if shared else None
 
 
 class _Update:

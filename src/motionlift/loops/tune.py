@@ -201,7 +201,7 @@ def _gradients(job: Tuning, accelerator: Accelerator, schedule: Schedule, index:
                 for loss in _under(accelerator, losses):
                     total += loss.detach() / job.settings.accumulation
                     accelerator.backward(loss)
-                    job.model.passes.backward += 1
+                    job.model.passes.went_back()
             _check_finite(float(_mean(accelerator, total)), index)
     return float(_mean(accelerator, total))
 

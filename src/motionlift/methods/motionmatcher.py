@@ -257,7 +257,7 @@ class MotionMatcher(Tuner[MotionMatcherSettings]):
         def distance(latents: Latents) -> Float[Tensor, ""]:
             return feature_loss(self._features(latents, later, draw, model, settings), true, settings)
 
-        model.passes.backward += 1
+        model.passes.went_back(model.share(max(settings.block)))
         with draw.unadapted():  # the gradient too: what is recomputed for it must be without the factors
             return used_at_once(distance, predicted)
 

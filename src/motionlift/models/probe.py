@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -161,6 +162,22 @@ def stopping_at(module: nn.Module) -> Iterator[None]:
             yield
     except _StoppedError:
         return
+
+
+@contextmanager
+def no_gradient_after(module: nn.Module) -> Iterator[None]:
+    """Keep no gradient of what a network does after a module has returned, until left."""
+    before = torch.is_grad_enabled()
+
+    def cut(*_: Any) -> None:
+        torch.set_grad_enabled(False)
+
+    handle = module.register_forward_hook(cut)
+    try:
+        yield
+    finally:
+        handle.remove()
+        torch.set_grad_enabled(before)
 
 
 @contextmanager

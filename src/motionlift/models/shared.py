@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,18 @@ CHECKPOINTED_PARAMETERS = 5e8
 
 TEXT = "encoder_hidden_states"
 """The argument of diffusers' networks that holds the prompt."""
+
+
+class _Seeing(NamedTuple):
+    """What is seen of some modules while a network runs."""
+
+    attention: dict[nn.Module, probe.Seen]
+    outputs: dict[nn.Module, Tensor]
+
+
+def weights_of(*modules: nn.Module) -> int:
+    """Number of weights of modules."""
+    return sum(weight.numel() for module in modules for weight in module.parameters())
 
 
 class PipelineModel(ABC):
@@ -258,20 +270,60 @@ class PipelineModel(ABC):
         features: bool = True,
     ) -> Record:
         """Run up to the last of the blocks and return what was seen there, video tokens only."""
-        seen: dict[nn.Module, probe.Seen] = {}
-        outputs: dict[nn.Module, Tensor] = {}
+        network, last = self._network_at(level), max(blocks)
+        seeing = _Seeing({}, {})
+        with self._running(latents, level, self.share(last, features)), ExitStack() as stack:
+            stack.enter_context(self._looking(network, blocks, seeing))
+            stack.enter_context(self._stopping(network, last, features))
+            self._predicted(latents, level, condition, positions)
+        return self._found(network, blocks, seeing, latents, condition, features)
+
+    def share(self, block: int, features: bool = False) -> float:
+        """What share of a pass's work is done when a block has been seen; by the number of blocks, where a family says nothing."""
+        return (block + 1) / self.about.blocks
+
+    def watch(
+        self,
+        latents: Latents,
+        level: Level,
+        condition: Condition,
+        blocks: Sequence[int],
+        positions: Positions | None = None,
+        features: bool = True,
+    ) -> tuple[Latents, Record]:
+        """The network's output, to which no gradient reaches, and what was seen on the way."""
         network = self._network_at(level)
+        seeing = _Seeing({}, {})
         with self._running(latents, level), ExitStack() as stack:
+            stack.enter_context(self._looking(network, blocks, seeing))
+            stack.enter_context(probe.no_gradient_after(self._ending(network, max(blocks))))
+            output = self._predicted(latents, level, condition, positions).float().detach()
+        return output, self._found(network, blocks, seeing, latents, condition, features)
+
+    @contextmanager
+    def _looking(self, network: nn.Module, blocks: Sequence[int], seeing: "_Seeing") -> Iterator[None]:
+        """Look at blocks while the network runs."""
+        with ExitStack() as stack:
             for number in blocks:
                 for module in self._attentions(network, number):
-                    stack.enter_context(probe.watching(module, seen))
-                stack.enter_context(probe.outputs(self._featured(network, number), outputs))
-            stack.enter_context(self._stopping(network, max(blocks), features))
-            self._predicted(latents, level, condition, positions)
+                    stack.enter_context(probe.watching(module, seeing.attention))
+                stack.enter_context(probe.outputs(self._featured(network, number), seeing.outputs))
+            yield
+
+    def _found(
+        self,
+        network: nn.Module,
+        blocks: Sequence[int],
+        seeing: "_Seeing",
+        latents: Latents,
+        condition: Condition,
+        features: bool,
+    ) -> Record:
+        """What was seen, in the legend's axes."""
         found: dict[int, Recorded] = {}
         for number in blocks:
-            output = outputs.get(self._featured(network, number)) if features else None
-            own = [seen[module] for module in self._attentions(network, number)]
+            output = seeing.outputs.get(self._featured(network, number)) if features else None
+            own = [seeing.attention[module] for module in self._attentions(network, number)]
             found[number] = self._recorded(own, output, latents, condition)
         return found
 
@@ -286,11 +338,11 @@ class PipelineModel(ABC):
             yield
 
     @contextmanager
-    def _running(self, latents: Latents, level: Level) -> Iterator[None]:
-        """A turn with the network of a level on the device, whose pass is counted."""
+    def _running(self, latents: Latents, level: Level, share: float = 1.0) -> Iterator[None]:
+        """A turn with the network of a level on the device, whose pass is counted by its share of the work."""
         network = self._network_at(level)
         with self._turns.using(network), exact_gradients(network):
-            self.passes.forward += len(latents)
+            self.passes.ran(len(latents), share)
             yield
 
     def _network_at(self, _level: Level) -> nn.Module:
@@ -332,6 +384,10 @@ class PipelineModel(ABC):
     @abstractmethod
     def _featured(self, network: nn.Module, number: int) -> nn.Module:
         """The module whose output is a block's features."""
+
+    def _ending(self, network: nn.Module, number: int) -> nn.Module:
+        """The module with which a block ends, where activations are recomputed."""
+        return self._featured(network, number)
 
     @abstractmethod
     def _stopping(self, network: nn.Module, last: int, features: bool) -> AbstractContextManager[None]:

@@ -32,7 +32,7 @@ from motionlift.models.picturing import Picturing, remade, shown
 from motionlift.models.positions import NoPositions, Placing
 from motionlift.models.prompts import Laid, Prompts
 from motionlift.models.schedules import TRAINED, asked_schedule, diffusion_schedule
-from motionlift.models.shared import PipelineModel
+from motionlift.models.shared import PipelineModel, weights_of
 from motionlift.models.sources import Source, read_config
 from motionlift.motion.original import Readers
 
@@ -503,6 +503,12 @@ class Transformer(PipelineModel):
         return left if given is None else given.told(left, latents, level)
 
     # What is seen
+
+    def share(self, block: int, features: bool = False) -> float:
+        """By the weights of the blocks, all of which see all tokens; of a block without its features those of attention."""
+        blocks = self._numbered(self._network)
+        last = [blocks[block]] if features else self._attentions(self._network, block)
+        return weights_of(*blocks[:block], *last) / weights_of(*blocks)
 
     def _numbered(self, network: nn.Module) -> list[nn.Module]:
         """The blocks, counted through all lists."""

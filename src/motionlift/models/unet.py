@@ -24,7 +24,7 @@ from motionlift.models.codecs import FrameAutoencoder
 from motionlift.models.offloading import RECOMPUTED, is_moved
 from motionlift.models.recomputation import PLAIN, Recomputation, recomputing
 from motionlift.models.schedules import diffusion_schedule
-from motionlift.models.shared import TEXT, PipelineModel
+from motionlift.models.shared import TEXT, PipelineModel, weights_of
 from motionlift.models.turns import switched
 from motionlift.models.words import BEHIND, is_ones_own
 
@@ -52,6 +52,8 @@ class Layer:
     """The temporal transformer: what leaves it are the layer's features."""
     width: int
     """Their channels."""
+    number: int
+    """Its number in :attr:`block`."""
 
 
 def layers_of(network: nn.Module, temporal_word: str) -> list[Layer]:
@@ -79,7 +81,7 @@ def layers_of(network: nn.Module, temporal_word: str) -> list[Layer]:
         temporal: Any = after.get_submodule("transformer_blocks.0")
         both = (temporal.attn1, temporal.attn2)
         width: Any = after.get_submodule("proj_out").out_features
-        own = Layer(place, name.partition(".attentions")[0], level, spatial.attn1, spatial.attn2, both, after, width)
+        own = Layer(place, name.partition(".attentions")[0], level, spatial.attn1, spatial.attn2, both, after, width, int(layer))
         found.append(((order, number, int(layer)), own))
     return [layer for _, layer in sorted(found, key=lambda each: each[0])]
 
@@ -186,6 +188,28 @@ class FramewiseUNet(PipelineModel):
     def _featured(self, network: nn.Module, number: int) -> nn.Module:
         return self._layers[number].after
 
+    def _ending(self, network: nn.Module, number: int) -> nn.Module:
+        return network.get_submodule(self._layers[number].block)
+
+    def share(self, block: int, features: bool = False) -> float:
+        """By weights times places: a halved lattice has a quarter of them. A block of the network that holds the layer counts
+        as far as the layer, without what changes the lattice behind it."""
+        layer, done, found = self._layers[block], 0.0, 0.0
+        for name, level in self._levels():
+            module = self._network.get_submodule(name)
+            if name == layer.block:
+                found = done + _weights_to(module, layer.number) / 4**level
+            done += weights_of(module) / 4**level
+        return found / done
+
+    def _levels(self) -> list[tuple[str, int]]:
+        """Parts of the network in the order in which they run, and how many times the lattice of each is halved."""
+        blocks = len(self._network.down_blocks)
+        entrance = [(name, 0) for name in ("conv_in", "transformer_in") if hasattr(self._network, name)]
+        downs = [(f"down_blocks.{number}", number) for number in range(blocks)]
+        ups = [(f"up_blocks.{number}", blocks - 1 - number) for number in range(blocks)]
+        return [*entrance, *downs, ("mid_block", blocks - 1), *ups, ("conv_out", 0)]
+
     @contextmanager
     def _stopping(self, network: nn.Module, last: int, features: bool) -> Iterator[None]:
         """Stop after the block of the network that holds a layer.
@@ -242,6 +266,12 @@ class FramewiseUNet(PipelineModel):
             return query, swapped[0], swapped[1]
 
         return change
+
+
+def _weights_to(block: nn.Module, number: int) -> int:
+    """Weights of a block of the network up to one of its layers."""
+    lists = [(name, list(part.children())) for name, part in block.named_children() if "samplers" not in name]
+    return weights_of(*[module for _, modules in lists for module in modules[: number + 1]])
 
 
 def last_part(name: str) -> str:

@@ -7,14 +7,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from motionlift.core.cost import Advance, Passes, Phase, Step
+from motionlift.core.cost import Advance, Passes, Phase, Step, all_of
 from motionlift.core.method import Method, Tuner
 from motionlift.core.model import Model
 from motionlift.core.presets import OURS, READING
@@ -101,20 +101,16 @@ class Costs:
         """Measure one phase; its passes are those of the model, or as they are counted elsewhere."""
         counted = counted or self.model.passes
         self.lines.show(name)
-        started, forward, backward = time.perf_counter(), counted.forward, counted.backward
+        started, before = time.perf_counter(), replace(counted)
         yield
-        passes = Passes(counted.forward - forward, counted.backward - backward)
-        self.phases.append(Phase(name, time.perf_counter() - started, passes))
+        self.phases.append(Phase(name, time.perf_counter() - started, counted.since(before)))
 
     def told(self) -> dict[str, Any]:
         """Seconds, passes, memory and notices, as records say them."""
         return {
             **({"notices": list(self.notices)} if self.notices else {}),
             "seconds": round(sum(phase.seconds for phase in self.phases), 3),
-            "passes": {
-                "forward": sum(phase.passes.forward for phase in self.phases),
-                "backward": sum(phase.passes.backward for phase in self.phases),
-            },
+            "passes": asdict(all_of([phase.passes for phase in self.phases])),
             "phases": [asdict(phase) for phase in self.phases],
             "peak_memory_bytes": peak_memory(str(self.model.about.device)),
         }

@@ -91,7 +91,7 @@ class SuperResolution:
             with torch.no_grad():
                 when = timestep.expand(1).to(self.device)
                 output = upscaler.residual(self.network, latents, when, base, given, mask)
-            self.passes.forward += 1
+            self.passes.ran(1)
             latents = scheduler.step(output, timestep, latents, return_dict=False)[0]
             yield Step(self.name, place[0] * self.steps + index, place[1] * self.steps)
         made = (base + spread * upscaler.unfolded(latents)).clamp(-1, 1)

@@ -26,6 +26,14 @@ def test_lifting_costs_what_it_cost_where_it_was_done():
     assert row.costs["forward"] == 10 + 25
 
 
+def test_work_is_told_of_records_that_tell_it():
+    told = [{"name": name, "seconds": 1.0, "passes": {"forward": 9, "backward": 1, "work": work}}
+            for name, work in (("lift", 0.5), ("cast", 10.0))]  # fmt: skip
+    (row,) = sections([record("smm", 0, {}), record("smm", 1, {}, phases=told)])[0].rows
+    assert row.costs["work"] == 10.5
+    assert "work" not in sections([record("smm", 0, {})])[0].rows[0].costs
+
+
 def test_what_a_method_costs_is_not_known_where_the_cache_had_every_motion():
     """Else a tuned method would be drawn as cheap as plain sampling; it does not help that another title lifted the motion."""
     free = [{"name": "cast", "seconds": 4.0, "passes": {"forward": 20, "backward": 5}}]

@@ -42,6 +42,7 @@ COSTS = {
     "cast_seconds": ("cast, s", 1, 1),
     "forward": ("forward passes", 1, 0),
     "backward": ("backward passes", 1, 0),
+    "work": ("work, passes", 1, 1),
     "memory_bytes": ("peak memory, MB", 1_000_000, 0),
 }
 """Costs in the order of tables: title, by what a value is divided, and decimal places."""

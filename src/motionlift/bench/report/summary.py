@@ -284,6 +284,7 @@ def _costs(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
             way: _sum(_mean([each[way] for each in lifted]), _mean([each[way] for each in cast]))
             for way in ("forward", "backward")
         },
+        "work": _sum(*[_mean([each["work"] for each in group if "work" in each]) for group in (lifted, cast)]),
     }
     means["seconds"] = _sum(means["lift_seconds"], means["cast_seconds"])
     return {name: value for name, value in means.items() if value is not None}
@@ -297,9 +298,11 @@ def _phases(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]
         for phase in (phases if isinstance(phases, list) else [])
         if isinstance(phase, dict) and phase.get("name") in names and isinstance(phase.get("passes"), dict)
     ]
+    work = [number(phase["passes"].get("work")) for phase in chosen]  # records of version 0.1 tell none
     return {
         "seconds": sum(number(phase.get("seconds")) or 0 for phase in chosen),
         **{way: sum(number(phase["passes"].get(way)) or 0 for phase in chosen) for way in ("forward", "backward")},
+        **({"work": sum(each or 0 for each in work)} if work and None not in work else {}),
     }
 
 
