@@ -111,7 +111,10 @@ def test_a_cell_that_holds_still(what: str, clips: Path, model: str, tmp_path: P
     one = replace(cell_of(sources[what], model, tmp_path / "run"), method=MethodRun(FROZEN, {}))
     record = json.loads(json.dumps(record_of(one, measured_cell)))
     assert one.stated().items() <= record.items() and "error" not in record
-    assert record["passes"] == {"forward": 0, "backward": 0, "work": 0} and record["figures"]["motion_fidelity_moving"] == 0
+    assert (
+        record["passes"] == {"forward": 0, "backward": 0, "work": 0}
+        and record["figures"]["motion_fidelity_moving"] == 0
+    )
     made = Clip.read(tmp_path / "run" / record["video"], frames=9, fps=8, aspect=(32, 32))
     assert (made.frames.float() - made.frames[:1].float()).abs().max() < 12, "but for compression"
     assert ("aligned_error" in record["figures"]) == (what == "world") and measurement(record) is not None

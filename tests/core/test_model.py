@@ -33,14 +33,14 @@ def test_the_words_of_a_model():
             "schedule",
             "lattice",
         ),
-        *("positions", "linear_layers", "predict", "record", "injecting"),
+        *("positions", "linear_layers", "predict", "record", "watch", "share", "injecting"),
     }
 
 
 def test_what_lacks_words_is_refused_and_they_are_named():
     lacking = (
         "codec, network, passes, counted, pictured, saving, turn, rest, schedule, lattice, positions, linear_layers, "
-        "record, injecting"
+        "record, watch, share, injecting"
     )
     with pytest.raises(ModelError, match=f"^{re.escape(f'Half is no model: it lacks {lacking}')}$"):
         checked_model(Half())

@@ -98,12 +98,12 @@ class Spy:
             monkeypatch.setattr(model, name, self.around(name, getattr(model, name)))
 
     def around(self, name, original):
-        def ask(latents, level, condition, *others):
+        def ask(latents, level, condition, *others, **named):
             blocks, positions = others[:2] if name == "record" and len(others) > 1 else (*others, None)[:2]
             positions = others[0] if name == "predict" and others else positions
             kept = {key: tensor.detach().clone() for key, tensor in (positions or {}).items()}
             self.asked.append((name, latents.detach().clone(), level, condition, kept, blocks))
-            return original(latents, level, condition, *others)
+            return original(latents, level, condition, *others, **named)
 
         return ask
 
@@ -310,8 +310,8 @@ def test_blocks_after_the_one_that_is_read_do_not_run_in_guidance(model):
     for number, block in enumerate(network(model).transformer_blocks):
         block.register_forward_hook(count(number))
     run(casting(model, inject=True))
-    # Four denoising passes; four optimiser passes up to block 1; two injection passes of block 0.
-    assert ran == [4 + 4 + 2, 4 + 4, 4]
+    # Four denoising passes; four optimiser passes up to block 1; two injection passes end within block 0.
+    assert ran == [4 + 4, 4 + 4, 4]
 
 
 @pytest.mark.parametrize("inject", [False, True])
@@ -329,6 +329,38 @@ def test_passes_and_steps_are_counted(model, inject, target):
     assert [step for step in told if step[0] == "sample"] == [("sample", index, 5) for index in range(5)]
     assert [step.loss for step in seen if step.phase == "guide"] == result.losses
     torch.testing.assert_close(seen[-1].latents, result.latents, atol=0, rtol=0)
+
+
+def test_a_shared_pass_takes_the_step_by_what_was_said_before_the_latents_moved(model):
+    values = {"steps": 3, "share": 0.34, "inner": 1, "optimizer": "rms", "lr": 0.02, "lr_end": 0.02}
+    job = casting(model, inject=False, shared_pass=True, **values)
+    result, _ = finished(cast(job))
+    noise, schedule = starting_noise(job), model.schedule(3)
+    prompts = [model.text.encode(prompt) for prompt in ("", PROMPT)]
+
+    leaf = noise.clone().requires_grad_()
+    seen = model.record(leaf, schedule.levels[0], prompts[1], (1,))[1].features
+    gradient = torch.autograd.grad((seen - job.motion["features"]).square().mean(), leaf)[0]
+    moved = noise - 0.02 * gradient / gradient.square().mean().sqrt()
+    sampler, taken = Sampler("own", schedule, job.seed), ()
+    for index, level in enumerate(schedule.levels):
+        looked = noise if index == 0 else moved
+        with torch.no_grad():
+            plain, wanted = (model.predict(looked, level, prompt) for prompt in prompts)
+        estimates = schedule.estimates(plain + 3.0 * (wanted - plain), moved, level)
+        moved, taken = sampler.step(index, moved, *estimates, taken, index == 0)
+    torch.testing.assert_close(result.latents, moved, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_work_is_counted_by_the_share_of_the_network_that_ran(model, shared):
+    job = casting(model, inject=True, steps=5, share=0.4, inner=3, shared_pass=shared)
+    before = replace(model.passes)
+    run(job)
+    spent, part, first = model.passes.since(before), model.share(1, features=True), model.share(0)
+    saved = part if shared else 0  # the last look of a guided step is then one of the passes that the step takes anyway
+    assert spent.work == pytest.approx(2 * 5 + 2 * (first + 3 * (part + 2 * part) - saved))
+    assert spent.backward == 2 * 3
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])

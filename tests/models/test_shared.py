@@ -17,6 +17,7 @@ from motionlift.core.model import About, Model
 from motionlift.core.seen import Projections, Recorded
 from motionlift.methods import methods
 from motionlift.models import probe
+from motionlift.models.loading import load
 from motionlift.models.schedules import flow_schedule, shifted
 from motionlift.models.shared import PipelineModel
 from tests.frozen.measured import GUIDED, PROMPT, SETTINGS, reference
@@ -190,3 +191,28 @@ def test_every_method_lifts_and_casts_on_it(model, name):
         assert all(loss == loss for loss in video.record["losses"])
     guided, plain = counted.values()
     assert torch.equal(guided, plain) == (name == "none"), "the motion changes the video"
+
+
+@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+def test_watching_gives_the_output_and_what_was_seen_with_gradients(name: str):
+    model = load(name, "cpu")
+    shape = model.codec.fitting(None)
+    latents = torch.randn(model.codec.latent_shape(shape), generator=torch.Generator().manual_seed(0)).requires_grad_()
+    level, condition = model.schedule(4).levels[1], model.text.encode("a red star", shape)
+    output, watched = model.watch(latents, level, condition, (1,), features=False)
+    assert torch.is_grad_enabled() and not output.requires_grad
+    own = model.record(latents, level, condition, (1,), features=False)
+    with torch.no_grad():
+        torch.testing.assert_close(output, model.predict(latents, level, condition))
+    torch.testing.assert_close(watched[1].query, own[1].query)
+    both = [torch.autograd.grad(each[1].key.square().sum(), latents)[0] for each in (watched, own)]
+    torch.testing.assert_close(*both)
+
+
+@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+def test_shares_grow_from_block_to_block_and_features_take_more(name: str):
+    model = load(name, "cpu")
+    shares = [model.share(number, features) for number in range(model.about.blocks) for features in (False, True)]
+    assert shares == sorted(shares) and 0 < shares[0] < shares[-1] <= 1
+    if name == "tiny-dit":
+        assert model.share(4, features=True) == pytest.approx(5 / 7)

@@ -52,7 +52,7 @@ def test_a_motion_from_before_there_were_presets_is_of_ours(model: Model, motion
 def test_a_preset_that_a_method_lacks_is_refused_without_a_model():
     told = refusal(SettingError, lambda: prepare.ask("motionflow", {"preset": "released"}))
     assert "allowed is ours or paper" in told
-    assert "allowed is ours or paper or released" in refusal(
+    assert "allowed is ours or fast or paper or released" in refusal(
         SettingError, lambda: prepare.ask("ditflow", {"preset": "mine"})
     )
 
@@ -87,4 +87,4 @@ def test_presets_in_run_files_and_on_the_command_line(tmp_path: Path, capsys: py
     assert run(["transfer", "none.mp4", "--prompt", PROMPT, "--method", "motionflow", "--preset", "released"]) == 1
     assert "of motionflow no released program" in capsys.readouterr().err
     assert run(["lift", "none.mp4", "--preset", "mine"]) == 1
-    assert "--preset is 'mine'; allowed is ours or paper or released" in capsys.readouterr().err
+    assert "--preset is 'mine'; allowed is ours or fast or paper or released" in capsys.readouterr().err

@@ -245,7 +245,10 @@ def _of_reference(run: _Run, level: Level) -> tuple[Record, Prediction | None]:
     latents = run.schedule.noised(run.casting.motion[names.LATENTS].to(run.noise), run.noise, level)
     model, shape = run.casting.reference_model or run.model, run.casting.shape
     with run.held(level, {}):
-        injected = model.record(latents, level, model.text.encode(run.casting.prompt, shape), blocks) if blocks else {}
+        injected: Record = {}
+        if blocks:
+            prompted = model.text.encode(run.casting.prompt, shape)
+            injected = model.record(latents, level, prompted, blocks, features=False)
         if not run.needs.reference:
             return injected, None
         output = model.predict(latents, level, model.text.encode("", shape))

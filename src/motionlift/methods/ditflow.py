@@ -95,7 +95,9 @@ from those of the results)."""
 FAST = Preset(
     {
         **said("ours, measured on the bundled models", inner=1, shared_pass=True, inject=False),
-        **said("ours: the five inner steps of the released rate in one; not measured on this model", lr=0.01, lr_end=0.005),
+        **said(
+            "ours: the five inner steps of the released rate in one; not measured on this model", lr=0.01, lr_end=0.005
+        ),
     },
     models={
         name: said("ours, measured on the bundled models", lr=FAST_RATE, lr_end=FAST_RATE)

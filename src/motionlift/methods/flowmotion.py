@@ -104,7 +104,7 @@ PUBLISHED: Mapping[str, Preset] = {
             read="prediction",
             inject=False,
         )
-    )
+    ),
 }
 """One prediction in a guided step, by which the latents are moved and the step is taken (ours); and the paper: the code of its
 program could not be read."""

@@ -81,7 +81,9 @@ def layers_of(network: nn.Module, temporal_word: str) -> list[Layer]:
         temporal: Any = after.get_submodule("transformer_blocks.0")
         both = (temporal.attn1, temporal.attn2)
         width: Any = after.get_submodule("proj_out").out_features
-        own = Layer(place, name.partition(".attentions")[0], level, spatial.attn1, spatial.attn2, both, after, width, int(layer))
+        own = Layer(
+            place, name.partition(".attentions")[0], level, spatial.attn1, spatial.attn2, both, after, width, int(layer)
+        )
         found.append(((order, number, int(layer)), own))
     return [layer for _, layer in sorted(found, key=lambda each: each[0])]
 
