@@ -110,7 +110,7 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="Whose constants: released, paper, fast or ours, as far as motionlift methods lists them; short for --set preset=NAME.",
+        help="Which constants: released, paper, fast, ours, as far as motionlift methods lists them; short for --set preset=NAME.",
     ),
 ]
 SourcePrompt = Annotated[

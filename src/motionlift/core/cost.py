@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from motionlift.core.tensors import Latents
 
-
 BACKWARD = 2
 """Work of a backward pass in forward passes: each product of matrices has two in its gradient (the usual count)."""
 

@@ -104,8 +104,8 @@ class Guided(Sampled):
         help="Take a guided step by the pass that its last gradient came from, which saves a pass.",
         later=True,
     )
-    """Take the denoising step of a guided step by what the network said of the video in the last inner step, before the latents were
-    moved for the last time (ours): the moved latents are not looked at again, which saves a pass in every guided step, or both
+    """Take the denoising step of a guided step by what the network said of the video in the last inner step, before the latents
+    were moved for the last time (ours): the moved latents are not looked at again, which saves a pass in every guided step, or both
     passes where the method matches what the network predicts."""
     inject: bool = setting(True, when="cast", help="Use the reference's keys and values in the first block.")
     """Replace keys and values of the first block by the reference's in the guided steps, except where that block's attention is

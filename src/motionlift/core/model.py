@@ -291,8 +291,10 @@ class Model(Protocol):
         ...
 
     def share(self, block: int, features: bool = False) -> float:
-        """What share of a pass's work is done when a block has been seen, with its features or without: of weights that are
-        multiplied, counted once for every place that they are multiplied with."""
+        """What share of a pass's work is done when a block has been seen, with its features or without.
+
+        Work is that of the weights, each counted for every place that it is multiplied with.
+        """
         ...
 
     def injecting(self, recorded: Mapping[int, Recorded]) -> AbstractContextManager[None]:

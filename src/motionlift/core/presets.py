@@ -1,8 +1,9 @@
 """Presets: whose constants a method runs with, each constant with its source.
 
 ``ours`` are a method's defaults for a model, which no preset touches. ``fast`` is what we measured to move as well at a fraction of
-the cost. ``paper`` is what the paper states, put over them, and ``released`` what the authors' program does. What is a matter of the method holds on every model. What is a matter of the model that
-paper or program ran on (blocks, sampling, sizes) holds on that one alone; any other keeps its own, and is said to.
+the cost, put over them; ``paper`` is what the paper states, and ``released`` what its program does. What is a matter of the
+method holds on every model. What is a matter of the model that paper or program ran on (blocks, sampling, sizes) holds on that one
+alone; any other keeps its own, and is said to.
 """
 
 from collections.abc import Mapping

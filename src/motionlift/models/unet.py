@@ -194,8 +194,10 @@ class FramewiseUNet(PipelineModel):
         return network.get_submodule(self._layers[number].block)
 
     def share(self, block: int, features: bool = False) -> float:
-        """By weights times places: a halved lattice has a quarter of them. A block of the network that holds the layer counts
-        as far as the layer, without what changes the lattice behind it."""
+        """By weights times places: a halved lattice has a quarter of them.
+
+        The block of the network that holds the layer counts as far as the layer, without what changes the lattice behind it.
+        """
         layer, done, found = self._layers[block], 0.0, 0.0
         for name, level in self._levels():
             module = self._network.get_submodule(name)
