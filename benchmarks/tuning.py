@@ -46,6 +46,10 @@ class Denoising:
         output = backbone.predict(noised, draw.level, draw.condition)
         return functional.mse_loss(draw.schedule.estimates(output, noised, draw.level)[1], draw.noise)
 
+    def losses(self, draw, backbone, settings):
+        """That alone."""
+        yield self.loss(draw, backbone, settings)
+
 
 def zeroscope():
     """A pipeline around the published network of ZeroScope, with random weights, and the small autoencoder's channels."""

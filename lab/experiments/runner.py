@@ -24,6 +24,7 @@ from lab.experiments import (
     saved_positions,
     several_seeds,
     signal,
+    speed,
     stages,
     sweep,
     trackers,
@@ -42,7 +43,7 @@ from motionlift.work.record import versions
 EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
-        *(looks, signal, masks, inversion, retrieval, stages, comparison, saved_positions),
+        *(looks, signal, masks, inversion, retrieval, stages, comparison, speed, saved_positions),
         *(several_seeds, sweep, ghosts, fast_turning, footage),
         *(intervals, trackers, metric_checks),
     )
@@ -154,7 +155,8 @@ def _part(folder: Path, model: str) -> str:
             continue
         records = _records(folder, name, model)
         if records:
-            part += experiment.section(records).replace("## ", "### ") + "\n"
+            beside = [_records(folder, other, model) for other in getattr(experiment, "BESIDE", ())]
+            part += experiment.section(records, *beside).replace("## ", "### ") + "\n"
             failed += experiment.failed(records) if hasattr(experiment, "failed") else []
     told = f"### What did not work\n\n{' '.join(failed)}\n\n" if failed else ""
     return told + part
