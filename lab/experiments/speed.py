@@ -60,9 +60,9 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
 def section(records: Sequence[Mapping[str, Any]], compared: Sequence[Mapping[str, Any]]) -> str:
     """Error against cost, the cheapest first, and faster presets beside what they are faster than."""
     text = (
-        "## Motion against cost\n\nThe aligned error of the comparison above beside what it costs to lift and cast. *Work* is in passes of the whole "
-        "network: a forward pass 1, a backward pass 2, each by the share of the network that ran. Seconds are of the "
-        f"processor, with encoding and decoding, on one thread. {COUNT} reference.\n\n"
+        "## Motion against cost\n\nThe aligned error of the comparison above beside what it costs to lift and cast. *Work* is in "
+        "passes of the whole network: a forward pass 1, a backward pass 2, each by the share of the network that ran. Seconds are "
+        f"of the processor, with encoding and decoding, on one thread. {COUNT} reference.\n\n"
     )
     costs = {MethodRun(each["method"], each["settings"]).title: each for each in records if "refused" not in each}
     plain = costs.get(MethodRun(*PLAIN).title)
@@ -108,12 +108,13 @@ def _presets(measurements: Sequence[Measurement]) -> str:
             beyond = [lost - MOST_LOST * own for lost, own in zip(slower, gain, strict=True)]
             seen = [looks[fast][name] - looks[ours][name] for name in both]
             lost = f"{100 * sum(slower) / sum(gain):.0f}"
-            rows.append([fast, str(len(both)), *[difference_text(_paired(each)) for each in (slower,)], lost])
-            rows[-1] += [difference_text(_paired(each)) for each in (beyond, seen)]
+            told = [difference_text(_paired(each)) for each in (slower, beyond, seen)]
+            rows.append([fast, str(len(both)), told[0], lost, *told[1:]])
     head = ["", "references", "less the defaults", "gain lost, %", f"loss beyond {MOST_LOST:.0%} of the gain", "looks"]
     told = (
-        "\nFaster presets less the defaults on the same references. The gain is that of the defaults over plain sampling; a negative "
-        "loss beyond a tenth of it is within what a preset may lose. *Looks* is the share of videos that are right in all of them.\n\n"
+        "\nFaster presets less the defaults on the same references. The gain is that of the defaults over plain sampling; a "
+        "negative loss beyond a tenth of it is within what a preset may lose. *Looks* is the share of videos that are right in "
+        "all of them.\n\n"
     )
     return told + table(head, rows) if rows else ""
 
