@@ -17,6 +17,7 @@ from lab.experiments import (
     ghosts,
     intervals,
     inversion,
+    longer,
     looks,
     masks,
     metric_checks,
@@ -44,7 +45,7 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
         *(looks, signal, masks, inversion, retrieval, stages, comparison, speed, saved_positions),
-        *(several_seeds, sweep, ghosts, fast_turning, footage),
+        *(several_seeds, sweep, ghosts, fast_turning, longer, footage),
         *(intervals, trackers, metric_checks),
     )
 }

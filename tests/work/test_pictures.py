@@ -114,3 +114,17 @@ def test_what_its_shape_takes_is_told(may, photo):
     request = ask("ditflow", prompt=PROMPTED, motion=motion, picture=photo)
     told = prepare(request, may, motion=motion).notices
     assert told == ("the picture: frames were cropped from 256x128 to 128x128 for the shape 64x64",)
+
+
+@pytest.mark.parametrize("method", ["ditflow", "flowmotion", "vmc"])
+@pytest.mark.parametrize("twin", [MAY, MUST], ids=["may", "must"])
+def test_a_video_in_windows_begins_with_one(twin, may, must, photo, method):
+    """Only the first window does where others may do without; where they may not, all do, and that is said."""
+    model, frames = (may, 17) if twin is MAY else (must, 17)
+    settings = {**(TUNED if method == "vmc" else QUICK), "inversion": True, "window": 9}
+    settings = {name: value for name, value in settings.items() if hasattr(methods()[method].Settings(), name)}
+    asked = {"method": method, "settings": settings, "frames": frames, "cached": False}
+    made = transfer(clip_of(twin), PROMPTED, model, picture=photo, **asked)
+    assert len(made.clip.frames) == frames and made.record["windows"]["frames"] == 9
+    again = ", each of which begins with the picture" if twin is MUST else ""
+    assert f"made in 3 overlapping windows of 9 frames{again}" in made.record["notices"]

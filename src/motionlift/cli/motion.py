@@ -16,6 +16,7 @@ from motionlift.cli.options import (
     Dtype,
     EveryFrame,
     Fit,
+    Fps,
     Frames,
     Interpolate,
     Loras,
@@ -95,6 +96,7 @@ def transfer(
     previews: Previews = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    fps: Fps = None,
     slower: Slower = 1,
     fit: Fit = None,
     every_frame: EveryFrame = None,
@@ -133,7 +135,8 @@ def transfer(
         )
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
-    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
+    reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame}
+    how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
     with Live(quiet, as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, dtype, live, loras)
         live.show("lift", 0, None)
@@ -168,6 +171,7 @@ def lift(
     settings: Set = None,
     folder: RunFolder = None,
     previews: Previews = None,
+    fps: Fps = None,
     slower: Slower = 1,
     fit: Fit = None,
     every_frame: EveryFrame = None,
@@ -196,7 +200,8 @@ def lift(
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
-    how = Lifting(folder=folder, previews=_previews(previews, folder), slower=slower, fit=fit, every_frame=every_frame)
+    reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame}
+    how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
     with Live(quiet, as_json) as live, unfinished.at_work():
         backbone = _load_model(model, device, dtype, live, loras)
         job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)

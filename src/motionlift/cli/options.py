@@ -37,8 +37,11 @@ def text(given: str) -> str:
 
 
 MOST_SEED = 2**63 - 1
-FRAMES = (2, 1025)
+FRAMES = (2, 10_000)
 """Fewest and most frames, as :mod:`motionlift.video.limits` has them."""
+
+RATES = (0.1, 240.0)
+"""Lowest and highest frames a second, as :mod:`motionlift.video.limits` has them."""
 
 FITS = ("crop", "pad", "stretch")
 """How frames get another shape, as :mod:`motionlift.video.limits` has it."""
@@ -49,6 +52,14 @@ def fit(given: str) -> str:
     if given not in FITS:
         raise typer.BadParameter(f"{given[:40]!r} came; allowed is {', '.join(FITS)}")
     return given
+
+
+def rate(given: Any) -> float:
+    """Frames a second, refused before a model is loaded."""
+    with suppress(ValueError):
+        if RATES[0] <= float(given) <= RATES[1]:
+            return float(given)
+    raise typer.BadParameter(f"{str(given)[:40]!r} came; allowed is a number from {RATES[0]:g} to {RATES[1]:g}")
 
 
 Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
@@ -74,7 +85,12 @@ Seed = Annotated[
 ]
 Frames = Annotated[
     int | None,
-    typer.Option("--frames", metavar="N", parser=whole(*FRAMES), help="Length; by default the model's own."),
+    typer.Option(
+        "--frames",
+        metavar="N",
+        parser=whole(*FRAMES),
+        help="Length, to 10,000; by default the model's own, beyond which it is made in windows.",
+    ),
 ]
 Size = Annotated[
     str | None,
@@ -195,6 +211,15 @@ Slower = Annotated[
         metavar="N",
         parser=whole(1, 8),
         help="Read every Nth frame only, so that the frames cover N times the time; --interpolate fills them in.",
+    ),
+]
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        "--fps",
+        metavar="N",
+        parser=rate,
+        help="Frames a second at which the reference is read, and which the video has, 0.1 to 240; by default the model's own.",
     ),
 ]
 Fit = Annotated[

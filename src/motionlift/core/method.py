@@ -42,6 +42,8 @@ class Reference:
     """Size at the model."""
     trajectory: Sequence[Latents] = ()
     """The reference inverted: its latents at every level of sampling, noisiest first, where settings ask for it."""
+    times: Sequence[float] = ()
+    """For each lattice frame, its place among the frames of ``wide``, where that is not the codec's: in a window of a video."""
 
 
 @dataclass(frozen=True)

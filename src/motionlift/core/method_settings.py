@@ -46,6 +46,21 @@ class Sampled:
     )
     """Share of the inverted noise in the noise that sampling starts from, ``sqrt(beta) inverted + sqrt(1 - beta) fresh``
     (MotionMatcher); over 0 it needs ``inversion``."""
+    window: int = setting(
+        0,
+        low=0,
+        high=10_000,
+        when="lift",
+        help="Frames that the network sees at once; a longer video is made in windows of so many; 0: the model's own length.",
+        later=True,
+    )
+    """Frames that the network sees at once, 0 for the length that the model was made for: a longer video is lifted and made in
+    overlapping windows of so many (:mod:`motionlift.loops.windows`)."""
+    overlap: float = setting(
+        0.5, low=0, high=0.9, when="lift", help="Share of a window that it has in common with the next.", later=True
+    )
+    """Share of a window that it has in common with the next: less costs less, and more holds them together (ours; FreeNoise: 0.75).
+    """
     preset: str = setting(
         OURS,
         choices=PRESETS,

@@ -5,7 +5,7 @@ where the output does not change along a step, and nears that as the steps grow 
 ``x' = x + (sigma' - sigma) v`` with the flow at the noisier ``sigma'``.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import torch
 
@@ -13,21 +13,29 @@ from motionlift.core.condition import Condition
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Shape
 from motionlift.core.model import Model
+from motionlift.core.schedule import Level
 from motionlift.core.tensors import Latents
+from motionlift.core.windows import Windows
 from motionlift.errors import DivergenceError
 
 
 def invert(
-    model: Model, latents: Latents, condition: Condition, steps: int, shape: Shape | None = None
+    model: Model,
+    latents: Latents,
+    condition: Condition | Sequence[Condition],
+    steps: int,
+    shape: Shape | None = None,
+    windows: Windows | None = None,
 ) -> Generator[Step, None, tuple[Latents, ...]]:
     """Carry clean latents through all levels of a run, cleanest first; yields after every step.
 
     Args:
         model: the model.
         latents: clean ones.
-        condition: what the video shows, encoded; not weighted against the empty prompt.
+        condition: what the video shows, encoded; not weighted against the empty prompt. Of windows, one for each.
         steps: those of the sampling that this undoes.
-        shape: the video's size, by default the model's own.
+        shape: the video's size, by default the model's own; that of a window, where there are several.
+        windows: over the video, where it is longer than the network sees.
 
     Returns:
         The latents at every level, noisiest first, as the levels of the schedule; the first are the inverted noise.
@@ -37,9 +45,16 @@ def invert(
     """
     schedule = model.schedule(steps, shape)
     trajectory: list[Latents] = []
+    conditions = [condition] if isinstance(condition, Condition) else condition
+
+    def predicted(latents: Latents, level: Level) -> Latents:
+        if windows is None:
+            return model.predict(latents, level, conditions[0])
+        return windows.blended(latents, lambda piece, number: model.predict(piece, level, conditions[number]))
+
     for done, index in enumerate(reversed(range(len(schedule)))):
         with torch.no_grad():
-            latents = schedule.unstep(index, model.predict(latents, schedule.levels[index], condition), latents)
+            latents = schedule.unstep(index, predicted(latents, schedule.levels[index]), latents)
         if not latents.isfinite().all():
             raise DivergenceError(f"the latents are no longer finite after inversion step {done + 1}")
         trajectory.append(latents)

@@ -23,11 +23,16 @@ from motionlift.core.model import Model
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record
 from motionlift.core.tensors import INVERTED, Latents, Positions, Tensors
+from motionlift.core.windows import Windows
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.loops.adapters import Switch
 from motionlift.loops.samplers import Sampler, Taken
+from motionlift.loops.windows import noise_again, put_by, taken_up
 from motionlift.models.schedules import mixed_noise
 from motionlift.motion import names
+
+LATENTS = names.LATENTS
+"""The name among what is optimised of latents; all others are positions."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,10 @@ class Casting:
     """What was tuned, on the model's network, where a method tunes."""
     reference_model: Model | None = None
     """The model as it sees the reference, where the video begins with a picture that the reference does not begin with."""
+    windows: Windows | None = None
+    """Windows over the video, where it is longer than the model sees at once."""
+    later: Sequence[tuple[Model, Model | None]] = ()
+    """The models of the windows after the first, each with that of the reference, where pictures make them others."""
 
 
 @dataclass
@@ -70,11 +79,10 @@ class Cast:
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same in all steps of one video."""
+    """What stays the same in all steps of one video, or of one window of a longer one."""
 
     casting: Casting
     schedule: Schedule
-    sampler: Sampler
     negative: Condition
     prompted: Condition
     noise: Latents
@@ -95,7 +103,7 @@ class _Run:
             if self.casting.adapter is not None:
                 stack.enter_context(self.casting.adapter.at(level))
             if injected:
-                stack.enter_context(self.model.injecting(injected))
+                stack.enter_context(self.model.injecting(taken_up(injected, self.model.about.device)))
             yield
 
     def output(self, latents: Latents, level: Level, positions: Positions | None = None) -> Latents:
@@ -111,19 +119,62 @@ class _Run:
         plain = self.model.predict(latents, level, self.negative, positions)
         return plain + weight * (wanted - plain)
 
-    def step(self, result: Cast, index: int, estimates: tuple[Latents, Latents], moved: bool = False) -> None:
+
+@dataclass(frozen=True)
+class _Sight:
+    """What one window is guided by in a guided step."""
+
+    aim: Aim
+    injected: Record
+    positions: Positions | None
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A video: the runs of its windows, one where it is no longer than the model sees at once."""
+
+    windows: Windows
+    runs: Sequence[_Run]
+    sampler: Sampler
+    noise: Latents
+
+    def output(self, latents: Latents, level: Level, sights: Sequence[_Sight] = ()) -> Latents:
+        """The network's output with guidance, that of all windows weighed together."""
+
+        def of(piece: Latents, number: int) -> Latents:
+            run, positions = self.runs[number], sights[number].positions if sights else None
+            with run.held(level, sights[number].injected if sights else {}):
+                return run.output(piece, level, positions)
+
+        return self.windows.blended(latents, of)
+
+    def steered(self, output: Latents, latents: Latents, level: Level, sights: Sequence[_Sight]) -> list[Latents]:
+        """Clean latents and noise that a guided step is taken with, of all windows weighed together."""
+        found: list[tuple[Latents, Latents]] = []
+        for number, (run, sight) in enumerate(zip(self.runs, sights, strict=True)):
+            method, pieces = run.casting.method, [self.windows.cut(whole, number) for whole in (latents, output)]
+            assert isinstance(method, Guide)
+            found.append(method.steered(_predicted(run, pieces[0], level, pieces[1]), sight.aim, run.casting.settings))
+        return [self.windows.joined(pieces) for pieces in zip(*found, strict=True)]
+
+    def step(self, result: Cast, index: int, estimates: Sequence[Latents], moved: bool = False) -> None:
         """Take a step with clean latents and noise that the network speaks of; the latents may have been moved by guidance."""
-        result.latents, result.taken = self.sampler.step(index, result.latents, *estimates, result.taken, moved)
+        clean, noise = estimates
+        result.latents, result.taken = self.sampler.step(index, result.latents, clean, noise, result.taken, moved)
 
 
 def starting_noise(casting: Casting) -> Latents:
     """The noise that sampling starts from; drawn on the CPU, so that a seed means the same everywhere.
+
+    Of several windows it is that of the first again (:func:`motionlift.loops.windows.noise_again`).
 
     Raises:
         MotionError: a share of inverted noise is asked for and the motion holds none.
     """
     generator = torch.Generator().manual_seed(casting.seed)
     fresh = torch.randn(casting.model.codec.latent_shape(casting.shape), generator=generator)
+    if casting.windows is not None:
+        fresh = noise_again(fresh, casting.windows, generator)
     beta = casting.settings.beta
     if not beta:
         return fresh
@@ -145,37 +196,49 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
         MotionError: saved positions are asked for and the motion has none for these steps, or none that fit.
         SettingError: a word that the method asks for is not in the prompt.
     """
-    run = _begun(casting)
-    result = Cast(run.noise)
-    positions: Positions | None = None
-    for index, level in enumerate(run.schedule.levels):
+    whole = _begun_whole(casting)
+    result, schedule = Cast(whole.noise), whole.sampler.schedule
+    positions: Sequence[Positions | None] = [run.placed for run in whole.runs]
+    for index, level in enumerate(schedule.levels):
         if index < guided_steps(casting.settings):
-            positions = yield from _guided_step(run, result, index, positions)
+            positions = yield from _guided_step(whole, result, index, positions)
         else:
-            with torch.no_grad(), run.held(level, {}):
-                output = run.output(result.latents, level)
-                estimates = run.schedule.estimates(output, result.latents, level)
-                run.step(result, index, estimates)
+            with torch.no_grad():
+                output = whole.output(result.latents, level)
+                whole.step(result, index, schedule.estimates(output, result.latents, level))
         if not result.latents.isfinite().all():
             raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr, cfg or strength")
-        yield Step("sample", index, len(run.schedule), latents=result.latents)
+        yield Step("sample", index, len(schedule), latents=result.latents)
     return result
 
 
-def _begun(casting: Casting) -> _Run:
-    """What a run begins with."""
+def _begun_whole(casting: Casting) -> _Whole:
+    """What a video begins with."""
+    noise, settings, device = starting_noise(casting), casting.settings, casting.model.about.device
+    if isinstance(casting.method, Guide):
+        noise = casting.method.begin(noise, casting.motion, settings)
+    noise = noise.to(device)
+    windows = casting.windows or Windows.whole(casting.model.lattice(casting.shape).frames, casting.shape)
+    runs = []
+    for number in range(len(windows)):
+        model, seeing = (
+            casting.later[number - 1] if number and casting.later else (casting.model, casting.reference_model)
+        )
+        motion = names.part(casting.motion, windows, number)
+        own = replace(casting, model=model, reference_model=seeing, motion=motion, shape=windows.shape)
+        runs.append(_begun(own, windows.cut(noise, number)))
+    return _Whole(windows, runs, Sampler(settings.sampler, runs[0].schedule, casting.seed), noise)
+
+
+def _begun(casting: Casting, noise: Latents) -> _Run:
+    """What the run of a window begins with."""
     model, method, settings = casting.model, casting.method, casting.settings
-    noise, needs = starting_noise(casting), Needs()
-    if isinstance(method, Guide):
-        noise, needs = method.begin(noise, casting.motion, settings), method.needs(settings)
+    needs = method.needs(settings) if isinstance(method, Guide) else Needs()
     lattices = {number: model.lattice(casting.shape, number) for number in needs.blocks}
     places = word_places(model, needs.words, casting.prompt)
-    noise = noise.to(model.about.device)
-    schedule = model.schedule(settings.steps, casting.shape)
     return _Run(
         casting=casting,
-        schedule=schedule,
-        sampler=Sampler(settings.sampler, schedule, casting.seed),
+        schedule=model.schedule(settings.steps, casting.shape),
         negative=model.text.encode(settings.negative_prompt, casting.shape),
         prompted=model.text.encode(casting.prompt, casting.shape),
         noise=noise,
@@ -209,27 +272,33 @@ def word_places(model: Model, words: Sequence[str], prompt: str) -> dict[str, tu
 
 
 def _guided_step(
-    run: _Run, result: Cast, index: int, positions: Positions | None
-) -> Generator[Step, None, Positions | None]:
-    """One guided step; changes the latents in ``result`` and returns positions to go on with."""
-    settings, method, level = run.casting.settings, run.casting.method, run.schedule.levels[index]
-    assert isinstance(settings, Guided) and isinstance(method, Guide)
-    injected, reference = _of_reference(run, level)
-    begun = result.latents
-    aim = replace(run.aim, step=index, reference=reference)
-    positions = run.placed if positions is None else positions
-    output: Latents | None = None
+    whole: _Whole, result: Cast, index: int, positions: Sequence[Positions | None]
+) -> Generator[Step, None, Sequence[Positions | None]]:
+    """One guided step; changes the latents in ``result`` and returns the windows' positions to go on with."""
+    first, level, begun = whole.runs[0], whole.sampler.schedule.levels[index], result.latents
+    settings = first.casting.settings
+    assert isinstance(settings, Guided)
     if settings.target == "saved":
-        casting = run.casting
-        positions = saved_positions(casting.motion, index, casting.model, casting.shape)
-    elif run.needs.blocks or run.needs.output:
-        positions, output = yield from _optimise(run, result, aim, injected, positions)
-    with torch.no_grad(), run.held(level, injected):
+        cast = [run.casting for run in whole.runs]
+        positions = [saved_positions(own.motion, index, own.model, own.shape) for own in cast]
+    output: Latents | None = None
+    sights = [_sight(run, index, own, whole.windows.several) for run, own in zip(whole.runs, positions, strict=True)]
+    if settings.target != "saved" and (first.needs.blocks or first.needs.output):
+        positions, output = yield from _optimise(whole, result, sights)
+        sights = [replace(sight, positions=own) for sight, own in zip(sights, positions, strict=True)]
+    with torch.no_grad():
         if output is None:
-            output = run.output(result.latents, level, positions)
-        prediction = _predicted(run, result.latents, level, output)
-        run.step(result, index, method.steered(prediction, aim, settings), result.latents is not begun)
+            output = whole.output(result.latents, level, sights)
+        estimates = whole.steered(output, result.latents, level, sights)
+        whole.step(result, index, estimates, result.latents is not begun)
     return positions
+
+
+def _sight(run: _Run, index: int, positions: Positions | None, waits: bool) -> _Sight:
+    """What a window is guided by; what is injected is put by where others come first."""
+    injected, reference = _of_reference(run, run.schedule.levels[index])
+    aim = replace(run.aim, step=index, reference=reference)
+    return _Sight(aim, put_by(injected) if waits else injected, positions)
 
 
 @torch.no_grad()
@@ -287,33 +356,62 @@ def learning_rate(settings: Guided, index: int) -> float:
 
 
 def _optimise(
-    run: _Run, result: Cast, aim: Aim, injected: Record, positions: Positions | None
-) -> Generator[Step, None, tuple[Positions | None, Latents | None]]:
-    """The inner steps of one guided step; changes the latents in ``result``, or returns new positions.
+    whole: _Whole, result: Cast, sights: Sequence[_Sight]
+) -> Generator[Step, None, tuple[Sequence[Positions | None], Latents | None]]:
+    """The inner steps of one guided step; changes the latents in ``result``, or returns new positions of the windows.
 
     It returns as well what the network said with guidance in the last of them, where the denoising step is taken by that.
     """
-    settings, index = run.casting.settings, aim.step
+    settings, index = whole.runs[0].casting.settings, sights[0].aim.step
     assert isinstance(settings, Guided)
     moving = settings.target == "positions"
-    start = (positions or run.model.positions(run.casting.shape)) if moving else {"latents": result.latents}
-    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
-    update = _Update(settings.optimizer, list(leaves.values()), learning_rate(settings, index))
+    starts: Sequence[Positions] = [{LATENTS: result.latents}]
+    if moving:
+        pairs = zip(whole.runs, sights, strict=True)
+        starts = [sight.positions or run.model.positions(run.casting.shape) for run, sight in pairs]
+    leaves = [{name: tensor.detach().clone().requires_grad_() for name, tensor in own.items()} for own in starts]
+    every = [leaf for own in leaves for leaf in own.values()]
+    update = _Update(settings.optimizer, every, learning_rate(settings, index))
     output: Latents | None = None
     for inner in range(settings.inner):
         shared = settings.shared_pass and inner == settings.inner - 1
-        loss, gradients, output = _gradients(run, aim, injected, result.latents, leaves, positions, shared)
+        loss, gradients, output = _all_gradients(whole, sights, result.latents, leaves, shared)
         if not math.isfinite(loss):
             raise DivergenceError(f"the loss is {loss} in guided step {index + 1}: lower lr, or use another block")
         update(gradients)
         result.losses.append(loss)
         yield Step("guide", index * settings.inner + inner, guided_steps(settings) * settings.inner, loss)
-    finished = {name: leaf.detach() for name, leaf in leaves.items()}
     if not moving:
-        result.latents = finished["latents"]
-        return positions, output
-    result.positions |= {names.position_name(index, name): tensor for name, tensor in finished.items()}
+        result.latents = every[0].detach()
+        return [sight.positions for sight in sights], output
+    finished = [{name: leaf.detach() for name, leaf in own.items()} for own in leaves]
+    for number, own in enumerate(finished):
+        saved = {names.position_name(index, name): tensor for name, tensor in own.items()}
+        several = whole.windows.several
+        result.positions |= {names.window_name(number, name) if several else name: each for name, each in saved.items()}
     return finished, output
+
+
+def _all_gradients(
+    whole: _Whole, sights: Sequence[_Sight], latents: Latents, leaves: Sequence[Mapping[str, Tensor]], shared: bool
+) -> tuple[float, Sequence[Tensor | None], Latents | None]:
+    """What :func:`_gradients` gives of each window in turn: the mean loss; gradients of latents, and outputs, weighed together."""
+    windows = whole.windows
+    told: list[tuple[float, Sequence[Tensor | None], Latents | None]] = []
+    for number, (run, sight) in enumerate(zip(whole.runs, sights, strict=True)):
+        own = leaves[0] if LATENTS in leaves[0] else leaves[number]
+        if windows.several and LATENTS in own:
+            own = {LATENTS: windows.cut(own[LATENTS], number).detach().requires_grad_()}
+        piece = windows.cut(latents, number)
+        told.append(_gradients(run, sight.aim, sight.injected, piece, own, sight.positions, shared))
+    losses, found, outputs = zip(*told, strict=True)
+    said = [output for output in outputs if output is not None]
+    output = windows.joined(said) if said else None
+    mean = sum(losses) / len(losses)
+    if not windows.several or LATENTS not in leaves[0]:
+        return mean, [gradient for gradients in found for gradient in gradients], output
+    pieces = [gradient for (gradient,) in found if gradient is not None]
+    return mean, [windows.joined(pieces) if pieces else None], output
 
 
 @torch.enable_grad()
@@ -329,8 +427,8 @@ def _gradients(
     """The loss, its gradient by what is optimised, latents or positions, and the network's output, where it is shared."""
     level, method, needs = run.schedule.levels[aim.step], run.casting.method, run.needs
     assert isinstance(method, Guide)
-    latents = leaves.get("latents", latents)
-    positions = positions if "latents" in leaves else leaves
+    latents = leaves.get(LATENTS, latents)
+    positions = positions if LATENTS in leaves else leaves
     with run.held(level, injected):
         output: Latents | None = None
         if needs.output:

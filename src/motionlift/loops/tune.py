@@ -29,6 +29,7 @@ from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.schedule import Schedule
 from motionlift.core.tensors import Latents
+from motionlift.core.windows import Windows
 from motionlift.errors import DivergenceError, MotionError, SettingError
 from motionlift.loops.adapters import Tunable
 from motionlift.loops.interrupts import held_back
@@ -61,11 +62,15 @@ class Tuning:
     condition: Condition
     """The prompt of tuning, encoded."""
     shape: Shape
-    """Size of the reference at the model."""
+    """Size of the reference at the model, or of a window of it."""
     folder: RunFolder | None = None
     """Where checkpoints and losses are kept."""
     stills: Stills | None = None
     """The reference's frames, where looks are tuned apart."""
+    windows: Windows | None = None
+    """Windows of the reference, where it is longer than the model sees at once: each draw is of one."""
+    later: Sequence[Condition] = ()
+    """The prompt for the windows after the first, where they begin with pictures of their own."""
 
 
 def precision_of(settings: Tuned, model: Model) -> str:
@@ -260,9 +265,17 @@ def _seed(*parts: int) -> int:
 
 
 def _draw(job: Tuning, schedule: Schedule) -> Draw:
-    """Noise and a level from PyTorch's own generator, drawn on the CPU, so that a seed means the same everywhere."""
-    noise = torch.randn(job.latents.shape)
+    """Noise and a level from PyTorch's own generator, drawn on the CPU, so that a seed means the same everywhere.
+
+    Of several windows one is drawn first, and tuned to as if it were the reference.
+    """
+    latents, condition = job.latents, job.condition
+    if job.windows is not None and job.windows.several:
+        number = int(torch.randint(len(job.windows), ()))
+        latents = job.windows.cut(latents, number)
+        condition = job.later[number - 1] if number and job.later else condition
+    noise = torch.randn(latents.shape)
     count = len(schedule.trained)
     index = int(torch.randint(job.settings.lowest(count), count, ()))
     only, stills = job.adapter.only, job.stills
-    return Draw(job.latents, noise.to(job.latents), index, schedule, job.condition, job.shape, only, stills)
+    return Draw(latents, noise.to(latents), index, schedule, condition, job.shape, only, stills)

@@ -16,10 +16,12 @@ from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level
 from motionlift.core.tensors import INVERTED, Tensors
+from motionlift.core.windows import Windows
 from motionlift.loops import sample
 from motionlift.loops.adapters import Tunable
 from motionlift.loops.run_folder import RunFolder, is_first_process
 from motionlift.loops.tune import Tuning, tune
+from motionlift.loops.windows import conditions_of, first_pictures
 from motionlift.motion import names
 from motionlift.motion.run_files import PREVIEWS
 from motionlift.video.clip import Clip
@@ -33,6 +35,7 @@ def tuned(
     reference: Reference,
     folder: RunFolder | None = None,
     previews: int = 0,
+    windows: Windows | None = None,
 ) -> Generator[Step, None, dict[str, Tensor]]:
     """Tune, yielding every step and those of the previews; returns the adapter as tensors of a motion.
 
@@ -43,16 +46,23 @@ def tuned(
         reference: what it is tuned to.
         folder: where checkpoint and losses are kept, and previews.
         previews: how many videos are sampled on the way, evenly spread, the last when it is done.
+        windows: of the reference, where it is longer than the model sees at once.
 
     Raises:
         MotionliftError: as :func:`motionlift.loops.tune.tune` says.
     """
     caption, plan = method.caption(settings), method.plan(model, settings)
-    condition = model.text.encode(caption, reference.shape)
+    windows = windows or Windows.whole(model.lattice(reference.shape).frames, reference.shape)
+    pictures = first_pictures(model, reference.pixels, windows, reference.shape)
+    condition, *later = conditions_of(model, caption, windows, pictures)
     with model.turn():
         adapter = Tunable(model.network, plan, settings.tuning_seed, model.about.device)
     stills = stills_of(model, reference, caption) if plan.looks else None
-    job = Tuning(model, method, settings, adapter, reference.latents, condition, reference.shape, folder, stills)
+    job = Tuning(
+        *(model, method, settings, adapter, reference.latents, condition, windows.shape, folder, stills),
+        windows,
+        later,
+    )
 
     def previewed(done: int, resumed: bool) -> Iterator[Step]:
         if folder is None or not is_first_process() or not _is_due(done, settings.tuning_steps, previews):
@@ -95,7 +105,13 @@ def _preview(job: Tuning, reference: Reference, path: Path) -> Generator[Step, N
     motion: Tensors = {INVERTED: reference.trajectory[0]} if reference.trajectory else {}
     model, settings = job.model, job.settings
     switch = _Previewed(job.adapter, lowest_noise(model, settings, job.shape))
-    casting = sample.Casting(model, job.method, settings, motion, job.shape, settings.source_prompt, 0, switch)
+    assert job.windows is not None
+    pictures = first_pictures(model, reference.pixels, job.windows, reference.shape)
+    casting = sample.Casting(
+        *(model, job.method, settings, motion, reference.shape, settings.source_prompt, 0, switch),
+        windows=job.windows,
+        later=[(model.pictured(picture), None) for picture in pictures[1:]],
+    )
     result = yield from sample.cast(casting)
     path.parent.mkdir(exist_ok=True)
     contact_sheet(Clip.from_pixels(model.codec.decode(result.latents), model.about.fps), path)

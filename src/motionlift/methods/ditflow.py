@@ -209,7 +209,7 @@ def _pairs(positions: Positions) -> list[str]:
 def _flow_fields(reference: Reference, model: Model, settings: DiTFlowSettings) -> Tensors:
     """One field for all blocks of a model that has one lattice, else one for each of the settings' blocks."""
     frames = ((reference.wide + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-    times = model.codec.frame_times(len(frames))
+    times = reference.times or model.codec.frame_times(len(frames))
     lattices = {number: model.lattice(reference.shape, number) for number in range(model.about.blocks)}
     if len(set(lattices.values())) == 1:
         return {"displacement": flow_displacement(frames, times, lattices[0])}

@@ -14,6 +14,8 @@ from motionlift.core.tensors import Latents, Pixels
 from motionlift.errors import SettingError
 from motionlift.models.turns import switched
 
+FRAMEWISE = ("use_framewise_encoding", "use_framewise_decoding")
+"""Switches of autoencoders that code a few frames at a time."""
 DECODED_AT, DECODED_NOISE = 0.05, 0.025
 """Time and share of noise at which autoencoders that are told a time decode (LTX-Video's model cards)."""
 
@@ -65,9 +67,9 @@ class Autoencoder(ABC):
     """Rows and columns of latents that one token of the network stands for."""
 
     @contextmanager
-    def _work(self) -> Iterator[None]:
-        """The autoencoder on the device."""
-        with self.using(self.vae), switched(self.vae, **self._saving):
+    def _work(self, **switches: bool) -> Iterator[None]:
+        """The autoencoder on the device, switched as it saves memory, and as asked for."""
+        with self.using(self.vae), switched(self.vae, **self._saving, **switches):
             yield
 
     @property
@@ -148,7 +150,7 @@ class VideoAutoencoder(Autoencoder):
     @torch.no_grad()
     def encode(self, pixels: Pixels) -> Latents:
         """Mean latents, scaled."""
-        with self._work():
+        with self._work(**self._bit_by_bit(self.latent_frames(len(pixels)))):
             video = pixels.transpose(0, 1)[None].to(self.device, self.vae.dtype)
             latents = self.vae.encode(video).latent_dist.mode().float()
             if self._moments is not None:
@@ -159,7 +161,7 @@ class VideoAutoencoder(Autoencoder):
     @torch.no_grad()
     def decode(self, latents: Latents) -> Pixels:
         """The video of latents, cut to -1..1."""
-        with self._work():
+        with self._work(**self._bit_by_bit(latents.shape[2])):
             kind = self.vae.dtype
             scaled = latents.to(self.device, torch.float32 if self._moments else kind) / self._scale
             if self._moments is not None:
@@ -167,6 +169,16 @@ class VideoAutoencoder(Autoencoder):
                 scaled = (scaled * deviation + mean).to(kind)
             video = self._video(self.vae.decode(*self._told(scaled)).sample)
             return video[0].transpose(0, 1).float().clamp(-1, 1).cpu()
+
+    def _bit_by_bit(self, latent: int) -> dict[str, bool]:
+        """Switches by which a video longer than the model's own is coded a few frames at a time, where there are such.
+
+        Those of CogVideoX and Wan, which keep what they need of earlier frames, and of Allegro and HunyuanVideo, which are tiled,
+        always code so. Mochi's then keeps it too, and LTX-Video's is tiled. HunyuanVideo 1.5's has no such switch.
+        """
+        if latent <= self.latent_frames(self.shape.frames):
+            return {}
+        return {name: True for name in FRAMEWISE if hasattr(self.vae, name)}
 
     def _video(self, decoded: Tensor) -> Tensor:
         """What the decoder gives, as ``(b, 3, frames, height, width)``."""
@@ -260,7 +272,7 @@ class FrameAutoencoder(Autoencoder):
     """An autoencoder of pictures: every latent frame stands for one frame."""
 
     most: int | None = None
-    """The longest video that the network can make, where it is bounded."""
+    """Most frames that the network can see at once, where they are bounded; longer videos are made in windows."""
 
     @property
     def fewest(self) -> int:
@@ -291,9 +303,8 @@ class FrameAutoencoder(Autoencoder):
         return frames
 
     def _check_frames(self, count: int) -> None:
-        if count < 2 or (self.most is not None and count > self.most):
-            upper = "and more" if self.most is None else f"to {self.most}"
-            raise SettingError(f"{count} frames do not fit {self.name}: allowed are 2 {upper}")
+        if count < 2:
+            raise SettingError(f"{count} frames do not fit {self.name}: allowed are 2 and more")
 
     def frame_times(self, frames: int) -> list[float]:
         """Every latent frame stands for one frame."""

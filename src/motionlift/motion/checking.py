@@ -7,11 +7,12 @@ What a motion says of itself decides most sizes: its lattice and its settings. T
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from motionlift.core.lattice import Lattice, halved
 from motionlift.core.tensors import INVERTED, Tensors
+from motionlift.core.windows import Windows
 from motionlift.errors import MotionError
 from motionlift.motion import adapter, names
 from motionlift.motion.names import Kind, Name
@@ -38,21 +39,30 @@ class Header:
     """What it takes."""
 
 
-def check_headers(headers: Mapping[str, Header], lattice: Lattice, settings: Mapping[str, Any]) -> None:
+def check_headers(
+    headers: Mapping[str, Header], lattice: Lattice, settings: Mapping[str, Any], windows: Windows | None = None
+) -> None:
     """Refuse tensors that no motion of a lattice and settings has.
 
     Args:
         headers: by the tensors' names.
         lattice: the finest lattice of the model that lifted it.
         settings: of the method that lifted it.
+        windows: that it was lifted in, where the model did not see it whole.
 
     Raises:
         MotionError: a tensor of another type or of other sizes, tensors that do not go with each other, or too much under foreign
             names.
     """
     foreign = {}
+    together: defaultdict[int | None, dict[str, Sizes]] = defaultdict(dict)
     for name, header in headers.items():
-        kind = Name.parsed(name).kind
+        parsed = Name.parsed(name)
+        kind, number = parsed.kind, parsed.window
+        if number is not None and (windows is None or number >= len(windows)):
+            raise _refused(f"holds {_shown(name)}, and tells of no such window")
+        together[number][name if number is None else name.removeprefix(names.window_name(number, ""))] = header.sizes
+        finest = lattice if number is None or windows is None else replace(lattice, frames=windows.length)
         types = (*FLOATS, *WHOLES) if kind is None else WHOLES if kind.whole else FLOATS
         if header.type not in types:
             raise _refused(f"holds {_shown(name)} of type {header.type[:40]}; allowed is {' or '.join(types)}")
@@ -60,7 +70,7 @@ def check_headers(headers: Mapping[str, Header], lattice: Lattice, settings: Map
             foreign[name] = header.bytes
         else:
             # Latents are of the finest lattice; what is of a block may be of one that a UNet makes of it.
-            lattices = halved(lattice) if kind.of == ("block",) else [lattice]
+            lattices = halved(finest) if kind.of == ("block",) else [finest]
             _check_sizes(name, kind, header.sizes, lattices, settings)
     if sum(foreign.values()) > MOST_FOREIGN:
         largest = max(foreign, key=lambda name: foreign[name])
@@ -68,7 +78,8 @@ def check_headers(headers: Mapping[str, Header], lattice: Lattice, settings: Map
             f"holds {sum(foreign.values())} bytes under names that no motion has, such as {_shown(largest)}; at most "
             f"{MOST_FOREIGN} are read"
         )
-    _check_together({name: header.sizes for name, header in headers.items()})
+    for sizes in together.values():
+        _check_together(sizes)
 
 
 def check_block(name: str, sizes: Sizes, lattice: Lattice, width: int) -> None:

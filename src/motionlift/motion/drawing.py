@@ -1,14 +1,16 @@
 """Pictures to look at: a lifted displacement as arrows, attention maps as heat, a contact sheet, a moving picture of clips."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor, from_numpy
+from torch import Tensor, from_numpy, stack
 
 from motionlift.core.lattice import Lattice, halved
+from motionlift.core.windows import Windows
 from motionlift.errors import InputError, MotionError
 from motionlift.motion.file import Motion
 from motionlift.motion.names import DISPLACEMENT, MAPS, by_block
@@ -48,13 +50,11 @@ def draw_motion(motion: Motion, clip: Clip, scale: int | None = None) -> Clip:
         InputError: the clip has another number of frames than the motion's reference.
         SettingError: a scale out of 1..64.
     """
-    field = _displacement(motion)
+    places, moves, lattice = _every_arrow(motion)
     _check_frames(motion, clip)
     canvas = enlarged(clip, scale)
-    lattice = _lattice_of(field, motion.lattice)
-    places, moves = _arrows(field, lattice)
     size = np.array(canvas.shape[2:0:-1]) / [lattice.width, lattice.height]
-    owners = lattice_frames(len(canvas), lattice.frames)
+    owners = lattice_frames(len(canvas), len(places))
     drawn = [_with_arrows(frame, places[n] * size, moves[n] * size) for frame, n in zip(canvas, owners, strict=True)]
     return Clip.of(from_numpy(np.stack(drawn)), clip.fps)
 
@@ -66,7 +66,7 @@ def draw_lifted(motion: Motion, clip: Clip) -> Clip:
         MotionError: the motion holds nothing that can be drawn.
         InputError: the clip has another number of frames than the motion's reference.
     """
-    return draw_maps(motion, clip) if by_block(motion.tensors, MAPS) else draw_motion(motion, clip)
+    return draw_maps(motion, clip) if by_block(motion.part(0), MAPS) else draw_motion(motion, clip)
 
 
 def _check_frames(motion: Motion, clip: Clip) -> None:
@@ -91,7 +91,7 @@ def draw_maps(motion: Motion, clip: Clip) -> Clip:
         MotionError: the motion holds no attention maps.
         InputError: the clip has another number of frames than the motion's reference.
     """
-    layers = by_block(motion.tensors, MAPS)
+    layers = _joined(motion)
     if not layers:
         raise MotionError(
             f"the motion was lifted by {motion.method}, which keeps no attention maps; lift it with motionflow"
@@ -164,6 +164,32 @@ def direction_colour(x: float, y: float) -> tuple[int, int, int]:
     hue = round(math.degrees(math.atan2(y, x)) / 2) % 180
     red, green, blue = cv2.cvtColor(np.array([[[hue, 210, 255]]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0]
     return int(red), int(green), int(blue)
+
+
+def _every_arrow(
+    motion: Motion,
+) -> tuple[Float[Array, "frame token 2"], Float[Array, "frame token 2"], Lattice]:
+    """Where the arrows of all lattice frames begin, their extent in tokens, and the lattice of the field.
+
+    Of windows, each frame has the arrows of that which weighs most there.
+    """
+    windows = motion.windows or Windows.whole(motion.lattice.frames, motion.source.shape)
+    finest, drawn = replace(motion.lattice, frames=windows.length), []
+    for number in range(len(windows)):
+        field = _displacement(replace(motion, tensors=motion.part(number)))
+        lattice = _lattice_of(field, finest)
+        drawn.append(_arrows(field, lattice))
+    places, moves = (np.stack([drawn[own][kind][frame] for own, frame in windows.owners()]) for kind in (0, 1))
+    return places, moves, lattice
+
+
+def _joined(motion: Motion) -> dict[int | None, Float[Tensor, "steps words frame row column"]]:
+    """Attention maps by their layers, of windows those of all, each frame from that which weighs most there."""
+    if motion.windows is None:
+        return by_block(motion.tensors, MAPS)
+    own = [by_block(motion.part(number), MAPS) for number in range(len(motion.windows))]
+    owners = motion.windows.owners()
+    return {layer: stack([own[number][layer][:, :, frame] for number, frame in owners], dim=2) for layer in own[0]}
 
 
 def _displacement(motion: Motion) -> Float[Tensor, "query_frame key_frame token 2"]:

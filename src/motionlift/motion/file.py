@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from motionlift.core.lattice import Lattice, Shape
+from motionlift.core.tensors import Tensors
+from motionlift.core.windows import Windows
 from motionlift.errors import MotionError
 from motionlift.motion import names
 from motionlift.motion.checking import Header, check_headers
@@ -77,6 +80,12 @@ class Motion:
     """Names of the edits that it went through since, in their order."""
     family: str = ""
     """Name of that model's family; empty in files of earlier versions."""
+    windows: Windows | None = None
+    """Windows that it was lifted in, and is cast in; none where the model saw it whole."""
+
+    def part(self, number: int) -> Tensors:
+        """The tensors for a window, named as in a motion of so many frames."""
+        return names.part(self.tensors, self.windows, number)
 
     def field(self, block: int) -> Tensor:
         """The displacement that a block is held to.
@@ -116,6 +125,7 @@ class Motion:
             "fingerprint": self.fingerprint,
             **({"edits": list(self.edits)} if self.edits else {}),
             **({"family": self.family} if self.family else {}),
+            **({} if self.windows is None else self.windows.told()),
         }
         return json.dumps(about, sort_keys=True)
 
@@ -154,7 +164,7 @@ class Motion:
                     raise MotionError(f"{file} is a safetensors file but no motion; give one made by motionlift lift")
                 motion = _parsed(file, about)
                 headers = {name: _header(opened.get_slice(name)) for name in opened.keys()}
-                _check(file, lambda: check_headers(headers, motion.lattice, motion.settings))
+                _check(file, lambda: check_headers(headers, motion.lattice, motion.settings, motion.windows))
                 tensors = {name: opened.get_tensor(name) for name in headers}
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -253,6 +263,8 @@ def _parsed(file: Path, about: str) -> Motion:
             edits=tuple(_text(name) for name in told.get("edits", ())),
             family=_text(told.get("family", "")),
         )
+        if "windows" in told:
+            motion = replace(motion, windows=_windows(told["windows"], motion))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MotionError(f"{file} does not say what a motion must say ({reason}); lift the motion again") from error
@@ -275,6 +287,16 @@ def _source(told: Mapping[str, Any]) -> Source:
     if not isinstance(fps, int | float) or isinstance(fps, bool) or not RATES[0] <= fps <= RATES[1]:
         raise ValueError(f"{str(fps)[:40]!r} is not a number of frames a second")
     return Source(_text(told["sha256"]), float(fps), Shape(**_sizes(told["shape"], ("frames", "height", "width"))))
+
+
+def _windows(told: Mapping[str, Any], motion: Motion) -> Windows:
+    """Windows over a motion, each after the one before and none beyond the end, without gaps."""
+    length, total, shape = _size(told["length"]), motion.lattice.frames, motion.source.shape
+    starts = [0 if place == 0 else _size(place) for place in told["starts"]]
+    gaps = [after - before for before, after in pairwise(starts)]
+    if starts[:1] != [0] or starts[-1] + length != total or not all(0 < gap <= length for gap in gaps):
+        raise ValueError(f"windows of {length} latent frames from {str(starts)[:40]} do not fill {total}")
+    return Windows(replace(shape, frames=_size(told["frames"])), total, length, tuple(starts))
 
 
 def _text(value: Any) -> str:

@@ -12,11 +12,14 @@ from typing import TypeVar
 from torch import Tensor
 
 from motionlift.core.tensors import INVERTED, Tensors
+from motionlift.core.windows import Windows
 from motionlift.errors import MotionError
 
 LATENTS, DISPLACEMENT, MAPS, TEMPORAL = "latents", "displacement", "maps", "temporal"
 DIFFERENCES, MEANS, FEATURES, CHANNELS = "differences", "means", "features", "channels"
 POSITIONS, ADAPTER = "positions", "adapter"
+WINDOW = "window"
+"""How the names of what is of one window of a longer video begin: ``window.3.displacement.15``."""
 
 Named = TypeVar("Named")
 
@@ -88,12 +91,17 @@ class Name:
     """What the tensor is."""
     rest: str = ""
     """Of what: the words after it."""
+    window: int | None = None
+    """The window of a longer video that it is of, if it is of one."""
 
     @classmethod
     def parsed(cls, name: str) -> "Name":
         """Take a name apart."""
-        word, _, rest = name.partition(".")
-        return cls(word, rest)
+        first, _, after = name.partition(".")
+        number, _, own = after.partition(".")
+        window = int(number) if first == WINDOW and own and _is_number(number) else None
+        word, _, rest = (name if window is None else own).partition(".")
+        return cls(word, rest, window)
 
     @property
     def kind(self) -> Kind | None:
@@ -121,6 +129,34 @@ def _is_number(word: str) -> bool:
 def field_name(word: str, block: int | None = None) -> str:
     """Name of what is of a block, or of every block."""
     return word if block is None else f"{word}.{block}"
+
+
+def window_name(number: int, name: str) -> str:
+    """Name of what is of one window of a longer video."""
+    return f"{WINDOW}.{number}.{name}"
+
+
+def part(tensors: Tensors, windows: Windows | None, number: int) -> Tensors:
+    """The part of a motion for a window of its frames, named as in a motion of so many; all of it where there are no windows.
+
+    That is what is of the window by name, what lies along the latent frames of the whole video, cut, and what is of no frames.
+
+    Args:
+        tensors: of the motion.
+        windows: over its video.
+        number: of the window.
+    """
+    if windows is None or not windows.several:
+        return tensors
+    own, start = {}, window_name(number, "")
+    for name, tensor in tensors.items():
+        parsed = Name.parsed(name)
+        if parsed.window is None:
+            axes = parsed.kind.axes.split() if parsed.kind is not None and parsed.kind.axes else []
+            own[name] = windows.cut(tensor, number, axes.index("f")) if "f" in axes else tensor
+        elif name.startswith(start):
+            own[name.removeprefix(start)] = tensor
+    return own
 
 
 def position_name(step: int, name: str) -> str:
@@ -155,7 +191,7 @@ def by_block(tensors: Tensors, word: str) -> dict[int | None, Tensor]:
     found: dict[int | None, Tensor] = {}
     for name, tensor in tensors.items():
         parsed = Name.parsed(name)
-        if parsed.word == word and (parsed.block is not None or not parsed.rest):
+        if parsed.word == word and parsed.window is None and (parsed.block is not None or not parsed.rest):
             found[parsed.block] = tensor
     return dict(sorted(found.items(), key=lambda item: -1 if item[0] is None else item[0]))
 

@@ -65,7 +65,7 @@ class Clip:
 
         Args:
             path: a video file.
-            frames: number of frames, 2 to 1025.
+            frames: number of frames, 2 to 10,000.
             fps: frames a second, 0.1 to 240.
             aspect: height and width of the model's frame, whose shape the frames get.
             longest: longest side of the frames, in pixels.
@@ -143,7 +143,7 @@ class Clip:
         """The clip read as :meth:`read` reads the same video in a file, by time where nothing else is asked for.
 
         Args:
-            frames: number of frames, 2 to 1025.
+            frames: number of frames, 2 to 10,000.
             fps: frames a second, 0.1 to 240. A clip that is too short gives so many frames all the same, at their true rate.
             aspect: height and width of the model's frame, whose shape the frames get.
             longest: longest side of the frames, in pixels.

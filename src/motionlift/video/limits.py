@@ -8,8 +8,8 @@ from motionlift.errors import SettingError
 Image = UInt8[np.ndarray, "height width 3"]
 """One frame, RGB."""
 
-FRAMES = (2, 1025)
-"""Fewest and most frames read from a file (ours: above what any supported model makes)."""
+FRAMES = (2, 10_000)
+"""Fewest and most frames of a video that is read or made (ours: those beyond a model's own length are made in windows)."""
 MOST_STREAMED = 3000
 """Most frames of a video that is gone through frame by frame (ours: 2500 tracks through them take some hundred megabytes)."""
 LONGEST = 512

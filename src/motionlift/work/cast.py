@@ -89,6 +89,7 @@ def transfer(
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
     picture: "str | Path | Image.Image | Clip | None" = None,
+    fps: float | None = None,
 ) -> Video:
     """Lift and cast in one call; arguments and warnings as of :func:`motionlift.lift` and :func:`cast`.
 
@@ -106,7 +107,7 @@ def transfer(
         aspect=aspect_of(reference),
     )
     warn(job)
-    how = Lifting(cached, folder, previews, slower, fit, every_frame)
+    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
     return transferred(job, reference, how, advance)
 
 
@@ -152,9 +153,11 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
     costs.note(job.notices)
     advance = costs.logged(advance)
     with costs.phase("cast"):
-        adapter, own = fitted(model, _additions(job, motion)), _reference_model(job, motion)
+        adapter, own = fitted(model, _additions(job, motion)), _reference_model(job, motion, 0)
         casting = sample.Casting(
-            model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter, own
+            *(model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter, own),
+            windows=motion.windows,
+            later=_later(job, motion, model),
         )
         result = finished(sample.cast(casting), advance)
     costs.losses.extend(result.losses)
@@ -177,11 +180,19 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
     )
 
 
-def _reference_model(job: Job, motion: Motion) -> Model | None:
-    """The model as it sees the reference of a video that begins with a picture: with the reference's own first frame, or none."""
+def _reference_model(job: Job, motion: Motion, number: int) -> Model | None:
+    """The model as it sees a window of the reference of a video that begins with a picture: with its own first frame, or none."""
     if job.picture is None or job.model.about.pictures is not Pictures.MUST:
         return None if job.picture is None else job.model
-    return job.model.pictured(job.model.codec.decode(motion.tensors[names.LATENTS])[:1])
+    return job.model.pictured(job.model.codec.decode(motion.part(number)[names.LATENTS])[:1])
+
+
+def _later(job: Job, motion: Motion, model: Model) -> list[tuple[Model, Model | None]]:
+    """The models of the windows after the first of a video that begins with a picture: without it, or where it must be, with it."""
+    if job.picture is None or motion.windows is None:
+        return []
+    own = model if job.model.about.pictures is Pictures.MUST else job.model
+    return [(own, _reference_model(job, motion, number)) for number in range(1, len(motion.windows))]
 
 
 def _additions(job: Job, motion: Motion) -> list[Addition]:
@@ -205,7 +216,7 @@ def _addition(job: Job, motion: Motion, settings: Tuned, strength: float) -> Add
         raise MotionError(
             f"a motion of {motion.method} holds no adapter; lift one with a method that tunes, such as vmc"
         )
-    return Addition(adapter, strength, tuning.lowest_noise(job.model, settings, job.shape))
+    return Addition(adapter, strength, tuning.lowest_noise(job.model, settings, job.windows.shape))
 
 
 def _with_positions(motion: Motion, positions: Tensors, settings: Sampled) -> Motion:

@@ -1,6 +1,7 @@
 """From a reference to a motion."""
 
 import json
+import math
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -18,22 +19,26 @@ from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model, Pictures
 from motionlift.core.tensors import INVERTED
+from motionlift.core.windows import Windows
 from motionlift.environment import launched
 from motionlift.errors import OutputError, SettingError, Stopped, staying
 from motionlift.loops import run_folder, tuning
 from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
 from motionlift.loops.run_folder import RunFolder
+from motionlift.loops.windows import conditions_of, first_pictures, lifted_in
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
-from motionlift.video.limits import check_fit
+from motionlift.video.limits import check_fit, check_rate
 from motionlift.work.code import code_of
 from motionlift.work.prepare import Job, ask, aspect_of, check_stages, loaded, prepare
 from motionlift.work.record import Costs
 
 LONGEST_SIDE = 512
 """Longest side, in pixels, at which a reference is read for optical flow (ours)."""
+MOST_WIDE = 1025 * LONGEST_SIDE**2
+"""Most pixels of a reference that is read so (ours: those of the longest one that was read before there were windows)."""
 MOST_PREVIEWS = 100
 """Most videos that are sampled while tuning (ours)."""
 
@@ -51,11 +56,22 @@ class Lifting:
     previews: int = 0
     """Videos that are sampled while tuning."""
     slower: int = 1
-    """By what the model's rate is divided for reading."""
+    """By what the rate is divided for reading."""
     fit: str | None = None
     """How frames are brought to the model's shape; by default as the preset says."""
     every_frame: bool | None = None
     """Whether frames are taken as they come, whatever their rate; by default as the preset says."""
+    fps: float | None = None
+    """Frames a second at which it is read by time, and which the video has; by default the model's own."""
+
+    def rate(self, model: Model) -> float:
+        """Frames a second of the motion, where it is read by time."""
+        return (model.about.fps if self.fps is None else float(self.fps)) / self.slower
+
+    @property
+    def by_time(self) -> bool:
+        """Whether it is asked for in a way that means time."""
+        return self.slower > 1 or self.fps is not None
 
 
 @dataclass(frozen=True)
@@ -105,14 +121,16 @@ def lift(
     fit: str | None = None,
     every_frame: bool | None = None,
     cut_prompt: bool = False,
+    fps: float | None = None,
 ) -> Motion:
     """Lift the motion out of a reference.
 
     Args:
-        reference: a video file or a clip; either is read by time, at the model's rate.
+        reference: a video file or a clip; either is read by time, at the model's rate where no other is given.
         model: what :func:`motionlift.models.loading.load` takes or gives.
         method: name of a method.
-        frames: length in frames; the model's own by default.
+        frames: length in frames, to 10,000; the model's own by default. What is longer than the setting ``window`` is lifted in
+            overlapping windows, and cast in them.
         size: width and height in pixels; the model's own by default.
         settings: the method's settings by name.
         cached: use and fill the cache of lifted motions.
@@ -120,12 +138,14 @@ def lift(
         folder: for methods that tune, where checkpoint, losses and previews stay; by default the checkpoint lies beside the cache
             and goes when the motion is there.
         previews: how many videos are sampled into the folder while tuning.
-        slower: read the reference at the model's rate divided by this, so that its frames cover as many times the time; frames
+        slower: read the reference at its rate divided by this, so that its frames cover as many times the time; frames
             between them are for a cascade to make.
         fit: how frames are brought to the model's shape: ``crop``, ``pad`` or ``stretch``; by default as the preset says, else the
             middle is cropped.
         every_frame: take the first frames as they come, whatever their rate; by default as the preset says, else by time.
         cut_prompt: cut prompts that are longer than the model's text window.
+        fps: frames a second, 0.1 to 240, at which the reference is read, and which the video then has: it moves as fast as the
+            reference. By default the model's own.
 
     Raises:
         MotionliftError: one of its kinds, for a bad reference, model, method or setting.
@@ -136,7 +156,7 @@ def lift(
     aspect = aspect_of(reference)
     job = prepare(ask(method, settings), loaded(model), frames=frames, size=size, cut_prompt=cut_prompt, aspect=aspect)
     warn(job)
-    how = Lifting(cached, folder, previews, slower, fit, every_frame)
+    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
     with resting(job.model):
         return lifted(job, reference, how, Costs(job.model), advance).motion
 
@@ -163,8 +183,9 @@ def read_reference(
     slower: int = 1,
     fit: str = "crop",
     every_frame: bool = False,
+    fps: float | None = None,
 ) -> Clip:
-    """The reference with the frames, rate and aspect of a video, at most :data:`LONGEST_SIDE` wide or high.
+    """The reference with the frames, rate and aspect of a video, at most :data:`LONGEST_SIDE` wide or high, long ones less.
 
     A rate that is so many times slower takes as many times fewer frames of every second. A clip in memory is read as a file is.
     How frames are fitted, and that they are taken as they come, :meth:`motionlift.Clip.read` says.
@@ -172,8 +193,8 @@ def read_reference(
     Raises:
         InputError: it cannot be read.
     """
-    aspect, rate = (shape.height, shape.width), model.about.fps / slower
-    longest = max(LONGEST_SIDE, *aspect)
+    aspect, rate = (shape.height, shape.width), Lifting(slower=slower, fps=fps).rate(model)
+    longest = max(min(LONGEST_SIDE, math.isqrt(MOST_WIDE // shape.frames)), *aspect)
     read = reference.sampled if isinstance(reference, Clip) else partial(Clip.read, reference)
     return read(frames=shape.frames, fps=rate, aspect=aspect, longest=longest, fit=fit, every_frame=every_frame)
 
@@ -188,11 +209,12 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     costs.note(job.notices)
     advance = costs.logged(advance)
     model, settings = job.model, job.settings
-    check_stages(job, model.about.fps / how.slower)
+    check_stages(job, how.rate(model))
+    windows = job.windows
     with costs.phase("read"):
-        # What is asked for slower is read by time, whatever a preset says.
-        every_frame = (job.every_frame and how.slower == 1) if how.every_frame is None else how.every_frame
-        wide = read_reference(reference, model, job.shape, how.slower, how.fit or job.fit, every_frame)
+        # What is asked for slower, or at a rate, is read by time, whatever a preset says.
+        every_frame = (job.every_frame and not how.by_time) if how.every_frame is None else how.every_frame
+        wide = read_reference(reference, model, job.shape, how.slower, how.fit or job.fit, every_frame, how.fps)
         _check_rate(job, how, wide)
     clip = wide.resized(job.shape.height, job.shape.width)
     source = Source(wide.sha256, float(wide.fps), job.shape)
@@ -206,7 +228,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
             motion = replace(found.motion, model=model.about.name, settings=asdict(settings))
         else:
             motion = Motion(
-                tensors=_tensors(job, clip, wide, folder, how.previews, costs, advance),
+                tensors=_tensors(job, clip, wide, windows, folder, how.previews, costs, advance),
                 method=job.method.name,
                 settings=asdict(settings),
                 model=model.about.name,
@@ -216,6 +238,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
                 version=metadata.version("motionlift"),
                 fingerprint=model.about.fingerprint,
                 family=model.about.family,
+                windows=windows if windows.several else None,
             )
             if how.cached:
                 costs.note(cache.keep(name, motion))
@@ -244,17 +267,19 @@ def _check_lifting(job: Job, how: Lifting) -> None:
         raise SettingError(f"slower is {how.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
     if how.fit is not None:
         check_fit(how.fit)
-    if how.every_frame and how.slower > 1:
-        raise SettingError(
-            f"slower is {how.slower}, which is by time, and every frame is to be taken; ask for one of them"
-        )
+    if how.fps is not None:
+        check_rate(how.fps)
+        check_rate(how.rate(job.model))
+    if how.every_frame and how.by_time:
+        asked = f"slower is {how.slower}" if how.slower > 1 else f"fps is {how.fps:g}"
+        raise SettingError(f"{asked}, which is by time, and every frame is to be taken; ask for one of them")
     if not 0 <= how.previews <= MOST_PREVIEWS:
         raise SettingError(f"previews is {how.previews}; allowed is a whole number from 0 to {MOST_PREVIEWS}")
 
 
 def _check_rate(job: Job, how: Lifting, reference: Clip) -> None:
     """Refuse a reference too short or too fast for a cascade: its frames are spread over it, or taken as they come."""
-    if reference.fps == job.model.about.fps / how.slower:
+    if reference.fps == how.rate(job.model):
         return
     try:
         check_stages(job, reference.fps)
@@ -293,19 +318,28 @@ def _kept_run(job: Job, how: Lifting, content: Mapping[str, Any], costs: Costs) 
 
 
 def _tensors(
-    job: Job, clip: Clip, wide: Clip, folder: RunFolder | None, previews: int, costs: Costs, advance: Advance
+    job: Job,
+    clip: Clip,
+    wide: Clip,
+    windows: Windows,
+    folder: RunFolder | None,
+    previews: int,
+    costs: Costs,
+    advance: Advance,
 ) -> dict[str, Tensor]:
-    """Encode, invert where settings ask for it, and take the motion."""
+    """Encode, invert where settings ask for it, and take the motion, in windows where there are several."""
     model, method, settings, pixels = job.model, job.method, job.settings, clip.pixels()
     if model.about.pictures is Pictures.MUST:
         model = model.pictured(pixels[:1])
-    given = Reference(model.codec.encode(pixels), pixels, wide.pixels(), job.shape)
+    # What is wide is cut for each window where there are several.
+    given = Reference(model.codec.encode(pixels), pixels, pixels if windows.several else wide.pixels(), job.shape)
     if settings.inversion:
-        condition = model.text.encode(settings.inversion_prompt, job.shape)
-        steps = invert(model, given.latents, condition, settings.steps, job.shape)
+        pictures = first_pictures(model, pixels, windows, job.shape)
+        conditions = conditions_of(model, settings.inversion_prompt, windows, pictures)
+        steps = invert(model, given.latents, conditions, settings.steps, windows.shape, windows)
         given = replace(given, trajectory=finished(steps, advance))
     if isinstance(method, Guide):
-        found = finished(method.lift(given, model, settings), advance)
+        found = finished(lifted_in(windows, method, given, wide, model, settings), advance)
     else:
         assert isinstance(method, Tuner) and isinstance(settings, Tuned)
 
@@ -314,7 +348,7 @@ def _tensors(
                 costs.losses.append(step.loss)
             advance(step)
 
-        steps = tuning.tuned(model, method, settings, given, folder, previews)
+        steps = tuning.tuned(model, method, settings, given, folder, previews, windows)
         found = {"latents": given.latents, **finished(steps, logged)}
     inverted = {INVERTED: given.trajectory[0]} if given.trajectory else {}
     return {name: tensor.detach().cpu() for name, tensor in {**found, **inverted}.items()}

@@ -17,11 +17,13 @@ from motionlift.core.model import Model, Pictures, checked_model
 from motionlift.core.presets import OURS, Constants, check_published
 from motionlift.core.settings import is_text, read_values, with_values
 from motionlift.core.tensors import INVERTED, Tensors
+from motionlift.core.windows import Windows
 from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loops.adapters import check_fit as check_adapter_fit
 from motionlift.loops.cascade import Stage, checked_stage
 from motionlift.loops.sample import guided_steps, saved_positions, word_places
 from motionlift.loops.tune import precision_of
+from motionlift.loops.windows import windows_over
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.motion import names
@@ -92,6 +94,13 @@ class Job:
     picture: Clip | None = None
     """What the video begins with, one frame of its size."""
 
+    @property
+    def windows(self) -> Windows:
+        """Windows over the video, one where the model sees it whole: those of the motion, or those that it will be lifted in."""
+        if self.motion is None:
+            return windows_over(self.model, self.shape, self.settings)
+        return _windows_of(self.motion, self.model, self.shape)
+
 
 def ask(
     method: str,
@@ -127,7 +136,7 @@ def ask(
     check_seed(seed)
     check_published(read.get("preset", OURS), chosen.name, chosen.published)
     if motion is not None:
-        check_held(motion.tensors, chosen.holds, read.get("block", ()))
+        check_held(motion.part(0), chosen.holds, read.get("block", ()))
         if read.get("inversion"):
             _check_inverted(read.get("beta", 0), motion.tensors)
     return Request(chosen, read, prompt, seed, None if picture is None else read_picture(picture))
@@ -198,25 +207,41 @@ def prepare(
             )
     else:
         shape, reading = fitting_motion(motion, view), {}
-    settings = _settled(request.method, view, request.values, shape)
+    windows = None if motion is None else _windows_of(motion, view, shape)
+    settings = _settled(request.method, view, request.values, shape, windows)
+    windows = windows or windows_over(view, shape, settings)
     if motion is None:
         settings = _lifting(request.method, view, settings)
         if request.prompt is not None:
-            _check_holding(settings, {}, view, shape)
+            _check_holding(settings, {}, view, windows.shape)
     else:
         _check_casting(request.method, motion, settings)
-        _check_tensors(request.method, motion, settings, view, shape)
+        _check_tensors(request.method, motion, settings, view, windows)
     _check_mixed(request.method, mixed, view)
     picture = _begun_with(request, view, shape)
     if request.prompt is not None:
         _check_words(request, view, settings)
-        _check_positions(request.method, view, settings, shape)
+        _check_positions(request.method, view, settings, windows.shape)
+    notices += _windows_told(windows, view)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     cut = () if picture is None else picture.notices
     job = replace(job, notices=(*notices, *_unknown_words(job), *cut), picture=picture, **reading)
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job
+
+
+def _windows_of(motion: Motion, model: Model, shape: Shape) -> Windows:
+    """The windows that a motion was lifted in, one where it was lifted whole."""
+    return motion.windows or Windows.whole(model.lattice(shape).frames, shape)
+
+
+def _windows_told(windows: Windows, model: Model) -> tuple[str, ...]:
+    """What is to be known of a video that is made in windows."""
+    if not windows.several:
+        return ()
+    again = ", each of which begins with the picture" if model.about.pictures is Pictures.MUST else ""
+    return (f"made in {len(windows)} overlapping windows of {windows.shape.frames} frames{again}",)
 
 
 @dataclass(frozen=True)
@@ -280,21 +305,27 @@ def settings_for(method: Method[AnySettings], model: Model, values: Mapping[str,
     return _settled(method, model, read_values(method.Settings, values or {}), model.about.shape)
 
 
-def _settled(method: Method[AnySettings], model: Model, read: Mapping[str, Any], shape: Shape) -> AnySettings:
-    """The method's defaults for a model, or its preset, with some values changed, which were read, checked against the model."""
+def _settled(
+    method: Method[AnySettings], model: Model, read: Mapping[str, Any], shape: Shape, windows: Windows | None = None
+) -> AnySettings:
+    """The method's defaults for a model, or its preset, with some values changed, which were read, checked against the model.
+
+    Those of windows are checked where there are none yet.
+    """
     settings = replace(method.with_preset(read.get("preset", OURS), model), **read)
     blocks, about = method.blocks(settings), model.about
     if not all(0 <= number < about.blocks for number in blocks):
         raise SettingError(
             f"block {', '.join(map(str, blocks))} does not exist in {about.name}; allowed are 0 to {about.blocks - 1}"
         )
-    if isinstance(settings, Guided) and settings.target != "latents" and not model.positions(shape):
+    seen = (windows or windows_over(model, shape, settings)).shape
+    if isinstance(settings, Guided) and settings.target != "latents" and not model.positions(seen):
         raise SettingError(
             f"target is {settings.target!r}, but {about.name} has no positional tensors; allowed is target=latents"
         )
     if settings.beta and not settings.inversion:
         raise SettingError(f"beta is {settings.beta}, which needs the inverted noise: give inversion=true too")
-    allowed = model.schedule(settings.steps, shape).samplers
+    allowed = model.schedule(settings.steps, seen).samplers
     if settings.sampler not in allowed:
         raise SettingError(
             f"sampler is {settings.sampler!r}, which the schedule of {about.name} has not; allowed are {', '.join(allowed)}"
@@ -410,7 +441,7 @@ def _check_inverted(beta: float, motion: Tensors) -> None:
         raise MotionError(f"beta is {beta}, but the motion holds no inverted noise: lift it again with inversion=true")
 
 
-def _check_tensors(method: Method[Any], motion: Motion, settings: Sampled, model: Model, shape: Shape) -> None:
+def _check_tensors(method: Method[Any], motion: Motion, settings: Sampled, model: Model, windows: Windows) -> None:
     """Refuse tensors that a model cannot take: of other lattices than its blocks', of other channels, positions or layers.
 
     Raises:
@@ -419,18 +450,24 @@ def _check_tensors(method: Method[Any], motion: Motion, settings: Sampled, model
     if isinstance(method, Tuner):
         _check_adapter(method, motion, settings, model)
         return
+    for number in range(len(windows)):
+        _check_part(method, motion.part(number), settings, model, windows.shape)
+
+
+def _check_part(method: Method[Any], tensors: Tensors, settings: Sampled, model: Model, shape: Shape) -> None:
+    """Refuse tensors of a window that a model cannot take."""
     blocks = method.blocks(settings)
-    check_held(motion.tensors, method.holds, blocks)
+    check_held(tensors, method.holds, blocks)
     for word in method.holds:
         for block in blocks if names.KINDS[word].of == ("block",) else ():
-            tensor, width = names.of_block(motion.tensors, word, block), model.about.widths[block]
+            tensor, width = names.of_block(tensors, word, block), model.about.widths[block]
             name = names.field_name(word, block)
             check_block(name, tuple(tensor.shape), model.lattice(shape, block), width)
             if word == names.CHANNELS and int(tensor.max()) >= width:
                 raise MotionError(
                     f"the motion holds channels to {int(tensor.max())} in {name!r}, of {width}: lift it again"
                 )
-    _check_holding(settings, motion.tensors, model, shape)
+    _check_holding(settings, tensors, model, shape)
 
 
 def _check_adapter(method: Tuner[Any], motion: Motion, settings: Sampled, model: Model) -> None:
