@@ -113,8 +113,8 @@ def _presets(measurements: Sequence[Measurement]) -> str:
     head = ["", "references", "less the defaults", "gain lost, %", f"loss beyond {MOST_LOST:.0%} of the gain", "looks"]
     told = (
         "\nFaster presets less the defaults on the same references. The gain is that of the defaults over plain sampling; a "
-        "negative loss beyond a tenth of it is within what a preset may lose. *Looks* is the share of videos that are right in "
-        "all of them.\n\n"
+        "negative loss beyond a tenth of it is within what a preset may lose. *Looks* is the share of colours, backgrounds "
+        "and shapes that are right.\n\n"
     )
     return told + table(head, rows) if rows else ""
 
