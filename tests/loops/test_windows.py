@@ -23,10 +23,13 @@ from motionlift.methods import methods
 from motionlift.models.families import serving
 from motionlift.motion import names
 from motionlift.video.clip import Clip
+from motionlift.work.cast import transfer
 from tests.methods.references import finished
 from tests.test_every_pair import PROMPT, tried
+from tests.twins import TRANSFORMERS
 from tests.twins.animatediff import animatediff
 from tests.twins.cogvideox import cogvideox
+from tests.work.trials import QUICK, a_clip
 
 TWINS = {"cogvideox": cogvideox, "animatediff": animatediff}
 FRAMES, WINDOW = 17, 9
@@ -36,7 +39,7 @@ FRAMES, WINDOW = 17, 9
 SEVERAL_SECONDS = ("motionflow", "motionmatcher", "motiondirector")
 
 
-def slow_where(model: str, method: Any = None, **_others: Any) -> bool:
+def slow_where(model: str = "", method: Any = None, **_others: Any) -> bool:
     """Which tests are slow: of methods on a UNet, and of those that look often."""
     return method is not None and (model == "animatediff" or method.name in SEVERAL_SECONDS)
 
@@ -209,6 +212,25 @@ def test_a_window_longer_than_positions_reach_is_refused(model: Any):
     with pytest.raises(SettingError, match="window is 17, and twin sees at most 16 frames: give window=16 or fewer"):
         windows_over(model, model.codec.fitting(40), settings)
     assert windows_over(model, model.codec.fitting(40), replace(settings, window=0)).several
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(TRANSFORMERS))
+def test_every_family_makes_a_video_longer_than_its_own(name: str):
+    own = TRANSFORMERS[name].model()
+    shape = own.about.shape
+    frames = next(number for number in range(2 * shape.frames - 2, 4 * shape.frames) if fits(own, number))
+    clip = a_clip(frames=frames, height=shape.height, width=shape.width, fps=own.about.fps)
+    made = transfer(clip, PROMPT, own, frames=frames, settings=QUICK, cached=False)
+    assert len(made.clip.frames) == frames and len(made.record["windows"]["starts"]) > 1
+
+
+def fits(model: Any, frames: int) -> bool:
+    """Whether a model makes so many."""
+    try:
+        return bool(model.codec.fitting(frames))
+    except SettingError:
+        return False
 
 
 def test_both_settings_are_said_to_users():

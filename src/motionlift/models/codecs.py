@@ -174,11 +174,13 @@ class VideoAutoencoder(Autoencoder):
         """Switches by which a video longer than the model's own is coded a few frames at a time, where there are such.
 
         Those of CogVideoX and Wan, which keep what they need of earlier frames, and of Allegro and HunyuanVideo, which are tiled,
-        always code so. Mochi's then keeps it too, and LTX-Video's is tiled. HunyuanVideo 1.5's has no such switch.
+        always code so. Mochi's decoder then keeps it too, and LTX-Video's is tiled. Mochi's encoder looks at all frames, and
+        HunyuanVideo 1.5's has no such switch.
         """
         if latent <= self.latent_frames(self.shape.frames):
             return {}
-        return {name: True for name in FRAMEWISE if hasattr(self.vae, name)}
+        switches = FRAMEWISE if hasattr(self.vae, "tile_sample_min_num_frames") else FRAMEWISE[1:]
+        return {name: True for name in switches if hasattr(self.vae, name)}
 
     def _video(self, decoded: Tensor) -> Tensor:
         """What the decoder gives, as ``(b, 3, frames, height, width)``."""
