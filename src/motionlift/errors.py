@@ -32,6 +32,10 @@ class DivergenceError(MotionliftError):
     """A loss or a latent stopped being finite."""
 
 
+class MemoryShortError(MotionliftError):
+    """What is asked for does not fit the memory that there is, by a plan or because an allocation failed."""
+
+
 class Stopped(KeyboardInterrupt):
     """Ctrl-C, or another signal that ends a run, in work of which something stays.
 

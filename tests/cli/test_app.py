@@ -29,6 +29,7 @@ def test_the_command_line_is_frozen():
                 "--device",
                 "--dtype",
                 "--fps",
+                "--memory",
                 "--slower",
                 "--fit",
                 "--every-frame",
@@ -48,6 +49,7 @@ def test_the_command_line_is_frozen():
                 "--every-frame",
                 "--device",
                 "--dtype",
+                "--memory",
                 "--quiet",
                 "--json",
             ),
@@ -62,6 +64,7 @@ def test_the_command_line_is_frozen():
                 "--set",
                 "--device",
                 "--dtype",
+                "--memory",
                 "--keep-motion",
                 "--quiet",
                 "--json",
@@ -85,7 +88,12 @@ def test_the_command_line_is_frozen():
         "methods": ["--json"],
         "cache": ["--clear"],
         "demo": ["--output", "--quiet"],
+        "plan": [],
     }
+    planned = group.commands["plan"].commands  # pyright: ignore[reportAttributeAccessIssue]
+    for name, command in planned.items():
+        assert [word for parameter in command.params for word in sorted(parameter.opts)] == taken[name]
+    assert list(planned) == ["transfer", "lift", "cast"]
 
 
 def test_nothing_heavy_is_imported_before_a_command_needs_it():

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from motionlift.cli import about, measure, motion
+from motionlift.cli.planned import planned_only, plans
 
 COMMANDS = (
     motion.transfer,
@@ -27,6 +28,9 @@ COMMANDS = (
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 for command in COMMANDS:
     app.command()(command)
+for command in (motion.transfer, motion.lift, motion.cast):
+    plans.command()(planned_only(command))
+app.add_typer(plans, name="plan")
 
 
 def _print_version(asked: bool) -> bool:

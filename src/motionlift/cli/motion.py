@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from motionlift.cli.options import (
     Frames,
     Interpolate,
     Loras,
+    Memory,
     MethodName,
     Mixed,
     Model,
@@ -52,6 +54,7 @@ from motionlift.cli.options import (
     size_of,
     whole,
 )
+from motionlift.cli.planned import is_planned
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
 from motionlift.errors import SettingError
 
@@ -59,6 +62,8 @@ if TYPE_CHECKING:
     from motionlift.cli.progress import Live
     from motionlift.core.model import Model as VideoModel
     from motionlift.loops.cascade import Stage
+    from motionlift.work.planning import Asked
+    from motionlift.work.prepare import Job
     from motionlift.work.record import Video
 
 SHOWN_HEIGHT = 256
@@ -97,6 +102,7 @@ def transfer(
     device: Device = "auto",
     dtype: Dtype = "auto",
     fps: Fps = None,
+    memory: Memory = None,
     slower: Slower = 1,
     fit: Fit = None,
     every_frame: EveryFrame = None,
@@ -125,6 +131,7 @@ def transfer(
     from motionlift.work import cast as casting
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting
+    from motionlift.work.planning import Asked
 
     check_outputs(output, VIDEO, RECORD, reference)
     check_run_folder(folder)
@@ -137,14 +144,13 @@ def transfer(
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
+    stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
+    asked = Asked(request, frames, pixels, stages=stages, cut_prompt=cut_prompt, aspect=aspect)
+    if is_planned(asked, model, device, dtype, memory, as_json):
+        return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, dtype, live, loras)
+        job = _prepared(asked, model, device, dtype, live, loras, memory)
         live.show("lift", 0, None)
-        stages = _stages(backbone, interpolate, between, upscale, device, dtype)
-        job = prepare.prepare(
-            request, backbone, frames=frames, size=pixels, stages=stages, cut_prompt=cut_prompt, aspect=aspect
-        )
-        notice(job.notices)
         video = casting.transferred(job, reference, how, live.step)
     if not is_first_process():
         return
@@ -177,6 +183,7 @@ def lift(
     every_frame: EveryFrame = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -193,6 +200,7 @@ def lift(
     from motionlift.video.writing import check_output
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting, lifted
+    from motionlift.work.planning import Asked
     from motionlift.work.record import Costs, lift_record
 
     check_output(output, MOTION)
@@ -202,12 +210,13 @@ def lift(
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
+    asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect)
+    if is_planned(asked, model, device, dtype, memory, as_json):
+        return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, dtype, live, loras)
-        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
-        notice(job.notices)
+        job = _prepared(asked, model, device, dtype, live, loras, memory)
         live.show("lift", 0, None)
-        costs = Costs(job.model)
+        costs = Costs(job.model, plan=job.plan)
         found = lifted(job, reference, how, costs, live.step)
     if not is_first_process():
         return
@@ -250,6 +259,7 @@ def cast(
     settings: Set = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    memory: Memory = None,
     keep_motion: Annotated[
         Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
     ] = None,
@@ -264,6 +274,7 @@ def cast(
     from motionlift.video.writing import check_output
     from motionlift.work import cast as casting
     from motionlift.work import prepare
+    from motionlift.work.planning import Asked
     from motionlift.work.record import Costs, is_tuned
 
     check_outputs(output, VIDEO, RECORD)
@@ -280,16 +291,16 @@ def cast(
         lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called, picture=picture
     )
     others = [(Motion.load(path), part) for path, part in mixtures]
+    stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
+    asked = Asked(request, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt)
+    if is_planned(asked, model, device, dtype, memory, as_json):
+        return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        backbone = _load_model(model, device, dtype, live, loras)
-        if lifted.fingerprint not in ("", backbone.about.fingerprint) and is_tuned(lifted):
-            notice(
-                [f"the motion was tuned on other weights than these of {backbone.about.name}, or in another precision"]
-            )
-        stages = _stages(backbone, interpolate, between, upscale, device, dtype)
-        job = prepare.prepare(request, backbone, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt)
-        notice(job.notices)
-        video = casting.casted(job, lifted, Costs(job.model), live.step)
+        job = _prepared(asked, model, device, dtype, live, loras, memory)
+        about = job.model.about
+        if lifted.fingerprint not in ("", about.fingerprint) and is_tuned(lifted):
+            notice([f"the motion was tuned on other weights than these of {about.name}, or in another precision"])
+        video = casting.casted(job, lifted, Costs(job.model, plan=job.plan), live.step)
     if keep_motion is not None:
         video.motion.save(keep_motion)
     _finish(video, output, _sources(motion=motion, picture=picture, kept_motion=keep_motion), as_json, job.notices)
@@ -372,18 +383,18 @@ def inspect(
     from motionlift.video.writing import replacing, write_video
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting, lifted
+    from motionlift.work.planning import Asked
     from motionlift.work.record import Costs
 
     check_outputs(output, DRAWING, SHEET, reference)
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
+    asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect)
     with Live(quiet) as live, unfinished.at_work():
-        backbone = _load_model(model, device, dtype, live, loras)
-        job = prepare.prepare(request, backbone, frames=frames, size=pixels, cut_prompt=cut_prompt, aspect=aspect)
-        notice(job.notices)
+        job = _prepared(asked, model, device, dtype, live, loras)
         live.show("lift", 0, None)
-        costs = Costs(job.model)
+        costs = Costs(job.model, plan=job.plan)
         found = lifted(job, reference, Lifting(fit=fit, every_frame=every_frame), costs, live.step)
         live.show("draw", 0, None)
         with found.staying():
@@ -401,16 +412,26 @@ def _previews(previews: int | None, folder: Path | None) -> int:
     return (PREVIEWS if folder else 0) if previews is None else previews
 
 
-def _load_model(model: str, device: str, dtype: str, live: "Live", loras: Sequence[str] | None) -> "VideoModel":
-    """Load a model; says which layers of adapters it lacks."""
-    from motionlift.models import loading
+def _prepared(
+    asked: "Asked",
+    model: str,
+    device: str,
+    dtype: str,
+    live: "Live",
+    loras: Sequence[str] | None,
+    memory: str | None = None,
+) -> "Job":
+    """A job on a model that is loaded so that it fits; says which layers of adapters it lacks, and what else is to be known."""
+    from motionlift.work.planning import fitting_job
 
     live.show("load", 0, None)
-    backbone = loading.load(model, device, loras or (), dtype)
-    for each in backbone.about.added:
+    job = fitting_job(asked, model, memory, device, loras or (), dtype)
+    about = job.model.about
+    for each in about.added:
         if each.left_out:
-            notice([f"{each.left_out} layers of {each.file} are not in {backbone.about.name} and were left out"])
-    return backbone
+            notice([f"{each.left_out} layers of {each.file} are not in {about.name} and were left out"])
+    notice(job.notices)
+    return job
 
 
 def _stages(

@@ -272,6 +272,15 @@ Dtype = Annotated[
         help="What the model computes with: bf16, fp16, fp32, or auto: fp32 on a CPU, else bf16 where device and model can.",
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="What it may use of the device, such as 12GB or 11.5GiB; what takes more time is done so that it fits. By default "
+        "what is free.",
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(

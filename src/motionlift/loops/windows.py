@@ -142,7 +142,7 @@ def part_of(reference: Reference, wide: Clip, model: Model, windows: Windows, nu
     return Reference(
         latents=windows.cut(reference.latents, number),
         pixels=reference.pixels[frames],
-        wide=Clip.of(wide.frames[frames], wide.fps).pixels(),
+        wide=replace(wide, frames=wide.frames[frames]).pixels(),
         shape=windows.shape,
         trajectory=[windows.cut(latents, number) for latents in reference.trajectory],
         times=[time - frames.start for time in times[start : start + windows.length]],

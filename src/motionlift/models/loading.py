@@ -73,7 +73,7 @@ def load(
                 "pipeline.fuse_lora() and pipeline.unload_lora_weights()"
             )
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
-        _check_parts(family, model, name)
+        check_parts(family, model, name)
         return family(model, name, place, given=True, measures=measures)
     source, adapter = joined_sources(str(model))
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
@@ -82,7 +82,7 @@ def load(
         _check_measures(measures, place, bool(asked), bool(adapter))
     kind = chosen(dtype, place, source.name, family.breaking(source))
     pipeline = _read(source, adapter, family, kind, quantizing(measures, kind))
-    _check_parts(family, pipeline, source.name)
+    check_parts(family, pipeline, source.name)
     if (
         Path(source.place).resolve().parent == BUNDLED
     ):  # others know capital letters and punctuation, or are to be as they are
@@ -130,7 +130,7 @@ def _check_measures(measures: Measures, device: torch.device, adapted: bool, ani
             )
 
 
-def _check_parts(family: Any, pipeline: Any, name: str) -> None:
+def check_parts(family: Any, pipeline: Any, name: str) -> None:
     """Refuse a pipeline of other parts than its family has: diffusers only warns."""
     for part, allowed in family.parts.items():
         own = getattr(pipeline, part, None)
@@ -195,7 +195,7 @@ def _read(source: Source, adapter: str | None, family: Any, kind: torch.dtype, q
                 pipeline = _animated(source, adapter, kind, variant)
             else:
                 more = _quantized(source, family, quantized)
-                pipeline = _read_pipeline(source, source.pipeline, variant, dtype=_precision(kind, family), **more)
+                pipeline = _read_pipeline(source, source.pipeline, variant, dtype=precision(kind, family), **more)
             _check_tokenizers(pipeline)
             return pipeline
         except Exception as error:  # damaged files make the libraries raise errors of every kind
@@ -246,7 +246,7 @@ def _animated(source: Source, adapter: str, kind: torch.dtype, variant: str | No
     return pipeline
 
 
-def _precision(kind: torch.dtype, family: Any) -> Any:
+def precision(kind: torch.dtype, family: Any) -> Any:
     """The numbers' type for each part: but for those that a family wants in single precision, the same."""
     if kind is torch.float32:
         return kind

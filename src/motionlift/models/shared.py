@@ -228,6 +228,26 @@ class PipelineModel(ABC):
         """Types of numbers that break a model, by name, and what is known of that: none is known."""
         return {}
 
+    def like(self, changed: Callable[[Any], Any], device: torch.device) -> "PipelineModel":
+        """A model of another pipeline of the same kind.
+
+        Args:
+            changed: gives that pipeline of this one's.
+            device: where it runs.
+        """
+        return type(self)(changed(self._pipeline), self._named, device)
+
+    @property
+    def held(self) -> Mapping[str, Sequence[nn.Module]]:
+        """Its parts by what they are used for.
+
+        The ``network``, or several for levels of their own; the ``autoencoder``; ``text``, the encoders and what else a pipeline
+        uses before its network.
+        """
+        first = (*self._networks, self._pipeline.vae)
+        others = [part for part in self._parts if part not in first]
+        return {"network": self._networks, "autoencoder": [self._pipeline.vae], "text": others}
+
     def turn(self) -> AbstractContextManager[None]:
         """Hold the model, as it must be to run, until left."""
         return self._turns.turn()

@@ -14,6 +14,7 @@ from typing import Any
 import diffusers
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from motionlift.core.condition import Condition, Given
 from motionlift.core.lattice import Lattice, Shape
@@ -36,6 +37,7 @@ from motionlift.models.shared import PipelineModel, weights_of
 from motionlift.models.sources import Source, read_config
 from motionlift.motion.original import Readers
 
+CPU = torch.device("cpu")
 HIDDEN, TIMES = "hidden_states", "timestep"
 """Arguments of diffusers' networks: the latents, and their timesteps."""
 SPATIAL = ("vae_scale_factor_spatial", "vae_spatial_compression_ratio", "vae_spatial_scale_factor")
@@ -231,6 +233,10 @@ class Transformer(PipelineModel):
         )
         self.text = self._prompts()
 
+    def like(self, changed: Callable[[Any], Any], device: torch.device) -> "Transformer":
+        """A model of another pipeline of the same kind, by the same row."""
+        return Transformer(self._row, changed(self._pipeline), self._named, device)
+
     def _possible(self, measures: Measures) -> Measures:
         """In two passes where prompts cannot stand in one batch, and in tiles where the autoencoder works in those alone."""
         own = measures.one_by_one or not self._row.joined, measures.parts or self._row.tiled
@@ -265,7 +271,7 @@ class Transformer(PipelineModel):
         return Asking(
             pipeline,
             self._networks,
-            self._device,
+            CPU if self._device.type == "meta" else self._device,  # times are to have values
             lambda: self._turns.using(*encoders, *beside),
             **{title: make() for title, make in self._row.replaced.items()},
         )
@@ -464,7 +470,7 @@ class Transformer(PipelineModel):
 
     def _arguments(self, network: nn.Module, latents: Latents, level: Level, condition: Condition) -> dict[str, Any]:
         """All that the network is given of one video, or of a batch."""
-        kind, others = network.dtype, condition.others
+        kind, others = network.dtype, tree_map_only(Tensor, lambda each: each.to(self._device), condition.others)
         tensors = {name: tensor.to(self._device, kind) for name, tensor in condition.tensors.items()}
         time = others[TIMES]
         times = torch.full((len(latents), *time.shape[1:]), level.timestep, dtype=time.dtype, device=self._device)

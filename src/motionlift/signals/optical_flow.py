@@ -59,6 +59,8 @@ def flow_displacement(
         SettingError: not one time for each latent frame, a time outside the video, or a tolerance or share out of range.
     """
     _check(len(frames), times, lattice, tolerance, least_share)
+    if frames.is_meta:  # only the size is asked for
+        return frames.new_zeros(lattice.frames, lattice.frames, lattice.height * lattice.width, 2, dtype=torch.float32)
     greys = _greys(frames)
     places = [round(time) for time in times]
     flows = _flows(greys, places)

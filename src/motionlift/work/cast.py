@@ -23,7 +23,7 @@ from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
 from motionlift.work.lift import Lifting, finished, ignore, lifted, resting, warn
-from motionlift.work.prepare import Job, ask, aspect_of, loaded, prepare
+from motionlift.work.prepare import Job, ask, aspect_of, loaded
 from motionlift.work.record import Costs, Video, cast_record
 
 
@@ -39,6 +39,7 @@ def cast(
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
     picture: "str | Path | Image.Image | Clip | None" = None,
+    memory: str | int | None = None,
 ) -> Video:
     """Make a video that shows the prompt and moves like the motion.
 
@@ -55,18 +56,23 @@ def cast(
         cut_prompt: cut prompts that are longer than the model's text window.
         picture: what the video begins with, where the model's videos may: a file, a picture of Pillow's, or a clip, whose first
             frame is taken. Its middle is cut to the video's shape.
+        memory: what it may use of the device, such as ``12GB``; by default what is free.
 
     Raises:
-        MotionliftError: one of its kinds.
+        MemoryShortError: it does not fit, whatever is done.
+        MotionliftError: another of its kinds.
 
     Warns:
         UserWarning: the model does not know some words, or a prompt was cut; the record's ``notices`` say so too.
     """
     request = ask(motion.method, settings, prompt=prompt, seed=seed, motion=motion, picture=picture)
-    job = prepare(request, loaded(model), motion=motion, mixed=mixed, stages=stages, cut_prompt=cut_prompt)
+    from motionlift.work.planning import Asked, fitting_job  # which runs what is here
+
+    asked = Asked(request, motion=motion, mixed=mixed, stages=lambda _: stages, cut_prompt=cut_prompt)
+    job = fitting_job(asked, model, memory)
     warn(job)
     with resting(job.model):
-        return casted(job, motion, Costs(job.model), advance)
+        return casted(job, motion, Costs(job.model, plan=job.plan), advance)
 
 
 def transfer(
@@ -90,6 +96,7 @@ def transfer(
     cut_prompt: bool = False,
     picture: "str | Path | Image.Image | Clip | None" = None,
     fps: float | None = None,
+    memory: str | int | None = None,
 ) -> Video:
     """Lift and cast in one call; arguments and warnings as of :func:`motionlift.lift` and :func:`cast`.
 
@@ -97,15 +104,10 @@ def transfer(
         MotionliftError: one of its kinds.
     """
     request = ask(method, settings, prompt=prompt, seed=seed, picture=picture)
-    job = prepare(
-        request,
-        loaded(model),
-        frames=frames,
-        size=size,
-        stages=stages,
-        cut_prompt=cut_prompt,
-        aspect=aspect_of(reference),
-    )
+    from motionlift.work.planning import Asked, fitting_job  # which runs what is here
+
+    asked = Asked(request, frames, size, stages=lambda _: stages, cut_prompt=cut_prompt, aspect=aspect_of(reference))
+    job = fitting_job(asked, model, memory)
     warn(job)
     how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
     return transferred(job, reference, how, advance)
@@ -117,7 +119,7 @@ def transferred(job: Job, reference: str | Path | Clip, how: Lifting, advance: A
     Raises:
         MotionliftError: one of its kinds.
     """
-    costs = Costs(job.model)
+    costs = Costs(job.model, plan=job.plan)
     with resting(job.model):
         found = lifted(job, reference, how, costs, advance)
         with found.staying():
@@ -153,13 +155,7 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
     costs.note(job.notices)
     advance = costs.logged(advance)
     with costs.phase("cast"):
-        adapter, own = fitted(model, _additions(job, motion)), _reference_model(job, motion, 0)
-        casting = sample.Casting(
-            *(model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter, own),
-            windows=motion.windows,
-            later=_later(job, motion, model),
-        )
-        result = finished(sample.cast(casting), advance)
+        result = finished(sample.cast(casting_of(job, model, motion)), advance)
     costs.losses.extend(result.losses)
     with costs.phase("decode"):
         keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)
@@ -171,12 +167,29 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
         made = {"stage": stage.name, "shape": asdict(Shape(*clip.frames.shape[:3])), "fps": clip.fps}
         notices = [notice for notice in clip.notices if notice not in told]
         cascade.append(made | ({"notices": notices} if notices else {}))
+    costs.keep()
     return Video(
         clip=clip,
         record=cast_record(job, motion, costs, cascade, None if reference is None else reference.notices),
         motion=_with_positions(motion, result.positions, job.settings),
         reference=reference,
         keyframes=keyframes if job.stages else None,
+    )
+
+
+def casting_of(job: Job, model: Model, motion: Motion) -> sample.Casting:
+    """What the sampling loop is given.
+
+    Args:
+        job: a prepared one.
+        model: its model, as it begins with the job's picture where there is one.
+        motion: what is cast.
+    """
+    adapter, own = fitted(model, _additions(job, motion)), _reference_model(job, motion, 0)
+    return sample.Casting(
+        *(model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter, own),
+        windows=motion.windows,
+        later=_later(job, motion, model),
     )
 
 

@@ -18,8 +18,7 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model, Pictures
-from motionlift.core.tensors import INVERTED
-from motionlift.core.windows import Windows
+from motionlift.core.tensors import INVERTED, Pixels
 from motionlift.environment import launched
 from motionlift.errors import OutputError, SettingError, Stopped, staying
 from motionlift.loops import run_folder, tuning
@@ -32,7 +31,7 @@ from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.video.limits import check_fit, check_rate
 from motionlift.work.code import code_of
-from motionlift.work.prepare import Job, ask, aspect_of, check_stages, loaded, prepare
+from motionlift.work.prepare import Job, ask, aspect_of, check_stages
 from motionlift.work.record import Costs
 
 LONGEST_SIDE = 512
@@ -122,6 +121,7 @@ def lift(
     every_frame: bool | None = None,
     cut_prompt: bool = False,
     fps: float | None = None,
+    memory: str | int | None = None,
 ) -> Motion:
     """Lift the motion out of a reference.
 
@@ -146,19 +146,23 @@ def lift(
         cut_prompt: cut prompts that are longer than the model's text window.
         fps: frames a second, 0.1 to 240, at which the reference is read, and which the video then has: it moves as fast as the
             reference. By default the model's own.
+        memory: what it may use of the device, such as ``12GB``; by default what is free.
 
     Raises:
-        MotionliftError: one of its kinds, for a bad reference, model, method or setting.
+        MemoryShortError: it does not fit, whatever is done.
+        MotionliftError: another of its kinds, for a bad reference, model, method or setting.
 
     Warns:
         UserWarning: the model does not know some words, or a prompt was cut.
     """
-    aspect = aspect_of(reference)
-    job = prepare(ask(method, settings), loaded(model), frames=frames, size=size, cut_prompt=cut_prompt, aspect=aspect)
+    from motionlift.work.planning import Asked, fitting_job  # which runs what is here
+
+    asked = Asked(ask(method, settings), frames, size, cut_prompt=cut_prompt, aspect=aspect_of(reference))
+    job = fitting_job(asked, model, memory)
     warn(job)
     how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
     with resting(job.model):
-        return lifted(job, reference, how, Costs(job.model), advance).motion
+        return lifted(job, reference, how, Costs(job.model, plan=job.plan), advance).motion
 
 
 def warn(job: Job) -> None:
@@ -228,7 +232,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
             motion = replace(found.motion, model=model.about.name, settings=asdict(settings))
         else:
             motion = Motion(
-                tensors=_tensors(job, clip, wide, windows, folder, how.previews, costs, advance),
+                tensors=taken(job, clip.pixels(), wide, costs, advance, folder, how.previews),
                 method=job.method.name,
                 settings=asdict(settings),
                 model=model.about.name,
@@ -317,18 +321,33 @@ def _kept_run(job: Job, how: Lifting, content: Mapping[str, Any], costs: Costs) 
             raise Stopped(told) from stop
 
 
-def _tensors(
+def taken(
     job: Job,
-    clip: Clip,
+    pixels: Pixels,
     wide: Clip,
-    windows: Windows,
-    folder: RunFolder | None,
-    previews: int,
     costs: Costs,
-    advance: Advance,
+    advance: Advance = ignore,
+    folder: RunFolder | None = None,
+    previews: int = 0,
 ) -> dict[str, Tensor]:
-    """Encode, invert where settings ask for it, and take the motion, in windows where there are several."""
-    model, method, settings, pixels = job.model, job.method, job.settings, clip.pixels()
+    """Encode, invert where settings ask for it, and take the motion, in windows where there are several.
+
+    Args:
+        job: a prepared one.
+        pixels: of the reference at the model's size.
+        wide: the same frames at the reader's size.
+        costs: take the losses.
+        advance: called with every step.
+        folder: of a run that tunes, where it is kept.
+        previews: how many videos are sampled into it.
+
+    Returns:
+        The tensors of the motion, in main memory.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    model, method, settings, windows = job.model, job.method, job.settings, job.windows
     if model.about.pictures is Pictures.MUST:
         model = model.pictured(pixels[:1])
     # What is wide is cut for each window where there are several.

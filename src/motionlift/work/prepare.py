@@ -34,6 +34,7 @@ from motionlift.video import reading
 from motionlift.video.clip import Clip
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.picture import fitted, read_picture
+from motionlift.work.plan import Plan
 from motionlift.work.unknown import unknown_lines
 
 MOST_PROMPT = 10_000
@@ -93,6 +94,8 @@ class Job:
     each a plain sentence."""
     picture: Clip | None = None
     """What the video begins with, one frame of its size."""
+    plan: Plan | None = None
+    """What it is predicted to take, where that was planned."""
 
     @property
     def windows(self) -> Windows:

@@ -20,11 +20,14 @@ from motionlift.core.model import Model
 from motionlift.core.presets import OURS, READING
 from motionlift.core.progress import Lines
 from motionlift.core.settings import with_values
+from motionlift.errors import MemoryShortError
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.marks import RECORD, VIDEO, hash_of
 from motionlift.video.writing import companion, replacing, write_json, write_video
+from motionlift.work.measured import keep_seconds
+from motionlift.work.plan import Plan, is_shortage, shortage
 from motionlift.work.prepare import Job
 
 LOG = logging.getLogger(__name__)
@@ -77,6 +80,10 @@ class Costs:
     """Loss of every step that tuned or guided."""
     notices: list[str] = field(default_factory=list)
     """What a person should know of how it went."""
+    plan: Plan | None = None
+    """What the job is predicted to take, where that was planned."""
+    at: str = ""
+    """The phase that is at work, by its last step where there was one."""
     lines: Lines = field(default_factory=lambda: Lines(LOG.info))
     """How far it is, for the log."""
 
@@ -91,6 +98,7 @@ class Costs:
         """A callback that passes steps on, and tells the log how far they are."""
 
         def told(step: Step) -> None:
+            self.at = step.phase
             self.lines.show(step.phase, step.index + 1, step.total, step.loss)
             advance(step)
 
@@ -98,12 +106,29 @@ class Costs:
 
     @contextmanager
     def phase(self, name: str, counted: Passes | None = None) -> Iterator[None]:
-        """Measure one phase; its passes are those of the model, or as they are counted elsewhere."""
+        """Measure one phase; its passes are those of the model, or as they are counted elsewhere.
+
+        Raises:
+            MemoryShortError: an allocation within failed.
+        """
         counted = counted or self.model.passes
         self.lines.show(name)
+        self.at = name
         started, before = time.perf_counter(), replace(counted)
-        yield
+        try:
+            yield
+        except Exception as error:
+            if not is_shortage(error):
+                raise
+            raise MemoryShortError(shortage(self.at, str(self.model.about.device), self.plan)) from error
         self.phases.append(Phase(name, time.perf_counter() - started, counted.since(before)))
+
+    def keep(self) -> None:
+        """Keep what a pass took, for later plans, where the job was planned."""
+        passes = sum(phase.passes.forward + phase.passes.backward for phase in self.phases)
+        if self.plan is not None and passes:
+            seconds = sum(phase.seconds for phase in self.phases if phase.passes.forward)
+            keep_seconds(self.plan.seconds_key, seconds / passes)
 
     def told(self) -> dict[str, Any]:
         """Seconds, passes, memory and notices, as records say them."""
@@ -113,6 +138,7 @@ class Costs:
             "passes": asdict(all_of([phase.passes for phase in self.phases])),
             "phases": [asdict(phase) for phase in self.phases],
             "peak_memory_bytes": peak_memory(str(self.model.about.device)),
+            **({} if self.plan is None else {"plan": self.plan.record()}),
         }
 
 

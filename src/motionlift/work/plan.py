@@ -1,0 +1,140 @@
+"""What a job is predicted to take, and what is done so that it fits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from motionlift.core.cost import Passes
+from motionlift.core.lattice import Shape
+from motionlift.core.memory import Measures
+from motionlift.work import measured
+from motionlift.work.memory import Room, told
+
+ALLOWED = 0.95
+"""Share of the memory that a plan fills (ours): kernels work in some beside tensors, and there are holes between these."""
+WORDS: Mapping[str, str] = {
+    "one_by_one": "prompts in two passes",
+    "parts": "the autoencoder in tiles",
+    "recomputed": "activations recomputed",
+    "waiting": "parts off the device while they are not used",
+    "offloaded": "blocks of the network on the device one after the other",
+    "fp8": "weights in 8 bits",
+    "int8": "weights as whole numbers of 8 bits",
+    "nf4": "weights in 4 bits",
+}
+"""The measures as people are told of them."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a phase takes."""
+
+    name: str
+    """One of :data:`motionlift.work.phases.PHASES`."""
+    weights: int
+    """Bytes of weights on the device."""
+    beyond: int
+    """Most bytes of other tensors."""
+
+    @property
+    def peak(self) -> int:
+        """Both."""
+        return self.weights + self.beyond
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job as it is planned."""
+
+    room: Room
+    """The memory that it may use."""
+    measures: Measures
+    """What is done so that it fits."""
+    phases: tuple[Phase, ...]
+    """Its phases, in the order in which they come."""
+    model: str
+    """Identity of the model."""
+    shape: Shape
+    """Size of the video."""
+    tokens: int
+    """Tokens of the network's lattice."""
+    passes: Passes
+    """Passes of the network."""
+    factor: float = 1.0
+    """What peaks are multiplied by, since earlier plans were short on this device."""
+
+    @property
+    def largest(self) -> Phase:
+        """The phase that takes most."""
+        return max(self.phases, key=lambda phase: phase.peak)
+
+    def need(self, phase: Phase) -> float:
+        """Bytes that a device must have for a phase."""
+        return phase.peak * self.factor / ALLOWED
+
+    @property
+    def short(self) -> tuple[Phase, ...]:
+        """The phases that do not fit."""
+        return tuple(phase for phase in self.phases if self.need(phase) > self.room.bytes)
+
+    @property
+    def taken(self) -> str:
+        """The measures in words; empty where none is taken."""
+        return ", ".join(WORDS[name] for name in self.measures.taken)
+
+    @property
+    def seconds_key(self) -> str:
+        """Under which seconds of a pass are kept."""
+        return measured.seconds_key(self.room.name, self.model, self.shape)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of all passes, where the device was measured with this model and size."""
+        each = measured.kept().seconds.get(self.seconds_key)
+        return None if each is None else each * (self.passes.forward + self.passes.backward)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """A line on the measures, where there are some."""
+        return (f"to fit {told(self.room.bytes)}: {self.taken}",) if self.measures.taken else ()
+
+    def record(self) -> dict[str, Any]:
+        """For records."""
+        return {
+            "memory_bytes": self.room.bytes,
+            "measures": list(self.measures.taken),
+            "predicted_bytes": {phase.name: round(phase.peak * self.factor) for phase in self.phases},
+        }
+
+
+SHORTAGES = ("not enough memory", "can't allocate memory", "out of memory")
+"""What PyTorch's allocators say, of devices and of main memory, where there is no more."""
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error says that an allocation failed."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in SHORTAGES)
+
+
+def shortage(phase: str, device: str, plan: Plan | None) -> str:
+    """The line for an allocation that failed, after which the next plan is a larger one.
+
+    Args:
+        phase: what was being done.
+        device: where.
+        plan: of the job, where it was planned.
+    """
+    head = f"out of memory on {device} in the phase {phase}"
+    change = "ask for fewer frames (--frames), a smaller size (--size), or a method that takes less, such as flowmotion"
+    if plan is None:
+        return f"{head}: say what it may use, such as --memory 8GB, so that measures are taken, or {change}"
+    measured.keep_shortage(measured.factor_key(plan.room.name, plan.model))
+    largest = plan.largest
+    return (
+        f"{head}: {told(plan.room.bytes)} may be used, and {told(plan.need(largest))} were planned for {largest.name}; the same "
+        f"command now plans for more, or {change}"
+    )

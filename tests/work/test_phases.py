@@ -1,0 +1,98 @@
+"""What is predicted of each phase beside what is measured of a real run: of every family, on the CPU."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+import torch
+
+from motionlift.core.cost import Passes
+from motionlift.loops import sample
+from motionlift.methods import method as method_named
+from motionlift.models.blank import emptied_pipeline
+from motionlift.models.counting import META, Count, counting
+from motionlift.models.families import serving
+from motionlift.motion.file import Motion, Source
+from motionlift.video.clip import Clip
+from motionlift.work import phases
+from motionlift.work.cast import casting_of
+from motionlift.work.lift import finished, taken
+from motionlift.work.phases import Stretches
+from motionlift.work.prepare import Job, ask, prepare
+from motionlift.work.record import Costs
+from tests.twins import EVERY_TWIN, TRANSFORMERS
+
+PROMPT = "a red ring"
+TRIED = {"source_prompt": "a red star", "subjects": ("star",), "targets": ("ring",)}
+SHORT = {"steps": 2, "share": 0.5, "inner": 2, "tuning_steps": 2}
+WITHIN = 0.15
+"""The promise."""
+QUICK = {("wan-2.1", "ditflow")}
+METHODS = ("ditflow", "flowmotion", "motionflow", "vmc", "motionmatcher")
+
+
+def slow_where(method: str, twin: str = "cogvideox-table") -> bool:
+    return (twin, method) not in QUICK
+
+
+def job(twin: str, method: str, device: torch.device, values: dict[str, Any], blank: bool, count: Count) -> Job:
+    if twin in TRANSFORMERS:
+        made, family = TRANSFORMERS[twin].build(), TRANSFORMERS[twin].row
+    else:
+        made = EVERY_TWIN[twin]()
+        family = serving(type(made).__name__)
+    model = family(emptied_pipeline(made) if blank else made, "twin", device)
+    count.leave_out(
+        weight for own in model.held.values() for part in own for weight in (*part.parameters(), *part.buffers())
+    )
+    known = {name: value for name, value in values.items() if hasattr(method_named(method).Settings(), name)}
+    return prepare(ask(method, known, prompt=PROMPT), model)
+
+
+def predicted(twin: str, method: str, values: dict[str, Any]) -> phases.Taken:
+    with counting(is_main=True) as count:
+        own = job(twin, method, META, values, True, count)
+        return phases.phases(own, count, True, (own.shape.height, own.shape.width))
+
+
+def measured(twin: str, method: str, values: dict[str, Any]) -> tuple[dict[str, int], Passes]:
+    """A real run by the library's own steps, whose phases are told by the same marks."""
+    with counting("cpu") as count:
+        own = job(twin, method, torch.device("cpu"), values, False, count)
+        stretches = Stretches(count, Passes())
+        own = replace(own, model=phases._watched(own.model, stretches))
+        pixels = torch.rand(own.shape.frames, 3, own.shape.height, own.shape.width)
+        found = taken(own, pixels, Clip.from_pixels(pixels, 8.0), Costs(own.model), stretches.advance)
+        del pixels
+        stretches.end()
+        about = own.model.about
+        source, lattice = Source("", about.fps, own.shape), own.model.lattice(own.shape)
+        motion = Motion(found, method, asdict(own.settings), about.name, about.identity, lattice, source, "")
+        casting = casting_of(own, own.model, motion)
+        result = finished(sample.cast(casting), stretches.advance)
+        stretches.end()
+        own.model.codec.decode(result.latents)
+        return stretches.peaks, stretches.passes
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("twin", [*TRANSFORMERS, "unet3d"])
+def test_the_peak_is_within_fifteen_percent_and_passes_are_counted(twin: str, method: str):
+    told, (found, passes) = predicted(twin, method, TRIED | SHORT), measured(twin, method, TRIED | SHORT)
+    assert max(told.peaks.values()) == pytest.approx(max(found.values()), rel=WITHIN)
+    assert told.peaks.keys() == found.keys()
+    largest = max(found.values())
+    for phase, bytes_ in found.items():
+        if phase != "text" and bytes_ > largest / 3:
+            assert told.peaks[phase] == pytest.approx(bytes_, rel=WITHIN), phase
+    assert told.passes == passes
+
+
+@pytest.mark.parametrize("method", ["vmc", "motionflow"])
+def test_steps_that_are_not_run_are_counted(method: str):
+    """The inverted latents of all steps, and the maps of all guided ones, are held together."""
+    few, many = (predicted("cogvideox-table", method, TRIED | SHORT | {"steps": steps}) for steps in (10, 40))
+    found, passes = measured("cogvideox-table", method, TRIED | SHORT | {"steps": 40})
+    assert many.peaks["invert"] > few.peaks["invert"]
+    assert many.peaks["invert"] == pytest.approx(found["invert"], rel=WITHIN)
+    assert many.passes == passes
