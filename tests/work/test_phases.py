@@ -85,7 +85,8 @@ def test_the_peak_is_within_fifteen_percent_and_passes_are_counted(twin: str, me
     for phase, bytes_ in found.items():
         if phase != "text" and bytes_ > largest / 3:
             assert told.peaks[phase] == pytest.approx(bytes_, rel=WITHIN), phase
-    assert told.passes == passes
+    assert (told.passes.forward, told.passes.backward) == (passes.forward, passes.backward)
+    assert told.passes.work == pytest.approx(passes.work)
 
 
 @pytest.mark.parametrize("method", ["vmc", "motionflow"])
@@ -95,4 +96,4 @@ def test_steps_that_are_not_run_are_counted(method: str):
     found, passes = measured("cogvideox-table", method, TRIED | SHORT | {"steps": 40})
     assert many.peaks["invert"] > few.peaks["invert"]
     assert many.peaks["invert"] == pytest.approx(found["invert"], rel=WITHIN)
-    assert many.passes == passes
+    assert many.passes.work == pytest.approx(passes.work)

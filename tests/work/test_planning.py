@@ -124,4 +124,4 @@ def test_seconds_are_told_where_they_were_measured(folder: str):
     plan = planned(ASKED, folder, gpu(1e12))
     assert plan.seconds is None
     measured.keep_seconds(plan.seconds_key, 2.0)
-    assert plan.seconds == 2.0 * (plan.passes.forward + plan.passes.backward)
+    assert plan.seconds == 2.0 * plan.passes.work

@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import asdict
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def _more(plan: "Plan") -> dict[str, Any]:
         "device": plan.room.name,
         "size": {"frames": plan.shape.frames, "height": plan.shape.height, "width": plan.shape.width},
         "tokens": plan.tokens,
-        "passes": {"forward": plan.passes.forward, "backward": plan.passes.backward},
+        "passes": asdict(plan.passes),
         "weights_bytes": {phase.name: phase.weights for phase in plan.phases},
         "seconds": plan.seconds,
     }

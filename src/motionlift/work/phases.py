@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from motionlift.core.cost import Passes, Step
+from motionlift.core.cost import Passes, Step, all_of
 from motionlift.core.lattice import Shape
 from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Codec, Model, Text
@@ -71,9 +71,8 @@ class Stretches:
         self._last = step.phase
         self._take(step.phase, self._close())
         self.left.setdefault(step.phase, []).append(self.count.live)
-        now, before = replace(self.passes), self._before
-        ran = Passes(now.forward - before.forward, now.backward - before.backward)
-        self.ran.setdefault(step.phase, []).append(ran)
+        now = replace(self.passes)
+        self.ran.setdefault(step.phase, []).append(now.since(self._before))
         self._before = now
 
     def end(self) -> None:
@@ -195,7 +194,7 @@ def _all_passes(settings: Sampled, ran: Mapping[str, list[Passes]]) -> Passes:
     total = Passes()
     for phase, passes in ran.items():
         for own, times in zip((passes[0], passes[-1]), steps[phase], strict=True):
-            total = Passes(total.forward + own.forward * times, total.backward + own.backward * times)
+            total = all_of([total, Passes(own.forward * times, own.backward * times, own.work * times)])
     return total
 
 

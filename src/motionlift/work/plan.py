@@ -93,7 +93,7 @@ class Plan:
     def seconds(self) -> float | None:
         """Seconds of all passes, where the device was measured with this model and size."""
         each = measured.kept().seconds.get(self.seconds_key)
-        return None if each is None else each * (self.passes.forward + self.passes.backward)
+        return None if each is None else each * self.passes.work
 
     @property
     def notices(self) -> tuple[str, ...]:

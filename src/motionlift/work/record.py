@@ -125,10 +125,10 @@ class Costs:
 
     def keep(self) -> None:
         """Keep what a pass took, for later plans, where the job was planned."""
-        passes = sum(phase.passes.forward + phase.passes.backward for phase in self.phases)
-        if self.plan is not None and passes:
+        work = all_of([phase.passes for phase in self.phases]).work
+        if self.plan is not None and work:
             seconds = sum(phase.seconds for phase in self.phases if phase.passes.forward)
-            keep_seconds(self.plan.seconds_key, seconds / passes)
+            keep_seconds(self.plan.seconds_key, seconds / work)
 
     def told(self) -> dict[str, Any]:
         """Seconds, passes, memory and notices, as records say them."""
