@@ -1,14 +1,15 @@
 """Time, passes and memory of lifting and casting at the true sizes of published models, of random weights made on the device.
 
 Run from the root of a checkout: ``python -m benchmarks.at_size``. Each cell is a model, a method, and a way to run it: within the
-memory of a card of so many GiB, by what of motionlift's measures that takes; or ``plain``, DiTFlow as released programs do it:
-every head's map of all tokens by all, gradients through a network that runs to its end and keeps its activations, two prompts in
-one batch, and every part on the device. A cell is a line of a JSON-lines file and never run twice; what matters most comes first,
-and no cell begins after ``--minutes``. ``--table`` writes the file as Markdown and runs nothing.
+memory of a card of so many GiB, with the measures that a plan takes for it; or ``plain``, DiTFlow as released programs do it: every
+head's map of all tokens by all, gradients through a network that runs to its end and keeps its activations, two prompts in one
+batch, and every part on the device. A cell is a line of a JSON-lines file and never run twice; what matters most comes first, and
+no cell begins after ``--minutes``. ``--predict`` plans cells and runs none, for which no GPU is needed; a file that is taken to a
+GPU then has its plans. ``--table`` writes the file as Markdown and runs nothing.
 
 A cell lifts and casts in few steps, of which half are guided, and tells the least seconds of a step of each kind; minutes and
 passes of a whole video are reckoned from these by the method's own numbers of steps. Without a GPU, tiny twins of the models are
-run at small sizes: that tells that it runs, and nothing of true sizes.
+run at small sizes, within so many MiB: that tells that it runs, and nothing of true sizes.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -28,23 +29,30 @@ from torch import nn
 
 from motionlift.core.cost import Step
 from motionlift.core.lattice import Lattice, Shape
-from motionlift.core.memory import Measures
+from motionlift.core.memory import Measures, Weights
+from motionlift.core.model import Model
 from motionlift.errors import MotionliftError
 from motionlift.loops.sample import guided_steps
 from motionlift.methods import method as method_named
 from motionlift.methods.ditflow import DiTFlow
-from motionlift.models.loading import load
+from motionlift.models.blank import emptied_pipeline
+from motionlift.models.counting import META, Count, counting
+from motionlift.models.families import serving
+from motionlift.models.loading import device_named, load
+from motionlift.models.shared import PipelineModel
 from motionlift.signals.displacement import displacement_loss
 from motionlift.video.clip import Clip
 from motionlift.work.cast import casted
-from motionlift.work.lift import Lifting, lifted
-from motionlift.work.prepare import Job, Request, ask, prepare, settings_for
+from motionlift.work.lift import LONGEST_SIDE, Lifting, lifted
+from motionlift.work.memory import Room
+from motionlift.work.planning import Asked, plan_of
+from motionlift.work.prepare import Job, ask, settings_for
 from motionlift.work.record import Costs
-from tests.twins import TRANSFORMERS, unet3d
-from tests.twins.whole import ZEROSCOPE, ZEROSCOPE_SHAPE, whole
+from tests.twins import TRANSFORMERS, Twin, unet3d
+from tests.twins.whole import ZEROSCOPE, ZEROSCOPE_SHAPE, weights, whole
 from tests.twins.wide import WIDE
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
 MODELS = ("wan-2.1-1.3b", "cogvideox-5b", "cogvideox-2b", "ltx-2b", "hunyuan-1.5", ZEROSCOPE)
 METHODS = ("none", "ditflow", "flowmotion", "motionflow", "motionmatcher", "vmc")
 BUDGETS = (80, 24, 16, 12, 8)
@@ -56,15 +64,6 @@ GIVEN: Mapping[str, Any] = {
     **{"subjects": ("ring",), "targets": ("star",)},
 }
 """Settings of a cell, of the methods that have them: enough steps for one of each kind after the first, which is slower."""
-LADDER = (
-    Measures(),
-    Measures(one_by_one=True),
-    Measures(one_by_one=True, parts=True),
-    Measures(one_by_one=True, parts=True, recomputed=True),
-    Measures(one_by_one=True, parts=True, recomputed=True, waiting=True),
-    Measures(one_by_one=True, parts=True, recomputed=True, waiting=True, offloaded=True),
-)
-"""Measures by their price in time: the first that fit are a cell's."""
 FEW = ("steps", "share", "tuning_steps")
 """Those of them that make a cell short."""
 PHASES = ("text", "encode", "invert", "lift", "tune", "guide", "sample", "decode")
@@ -78,7 +77,7 @@ class Cell:
     model: str
     method: str
     way: str
-    """A budget in GiB, or :data:`PLAIN`."""
+    """The memory that it may use, or :data:`PLAIN`."""
 
 
 def cells() -> list[Cell]:
@@ -120,17 +119,33 @@ class Subject:
         return self.pipeline
 
 
-def true(name: str, device: str) -> Subject:
-    """A published model of random weights, made on a device."""
+@dataclass(frozen=True)
+class Form:
+    """Models as they are run: of true size, or tiny twins."""
+
+    name: str
+    make: Callable[[str, str], Subject]
+    """Gives a model by its name, made on a device."""
+    unit: int
+    """Bytes in one of a budget."""
+    title: str = ""
+    """What rows say beside the size."""
+
+
+def _true(name: str, device: str) -> Subject:
+    """A published model of random weights."""
     return Subject(whole(name, device), ZEROSCOPE_SHAPE if name == ZEROSCOPE else WIDE[name].shape)
 
 
-def tiny(name: str, _device: str = "cpu") -> Subject:
+def _tiny(name: str, device: str) -> Subject:
     """Its tiny twin."""
-    if name == ZEROSCOPE:
-        return Subject(unet3d(), Shape(4, 32, 32))
-    twin = TRANSFORMERS[WIDE[name].twin]
-    return Subject(twin.build(), twin.shape)
+    twin = Twin(unet3d, Shape(4, 32, 32)) if name == ZEROSCOPE else TRANSFORMERS[WIDE[name].twin]
+    pipeline = twin.build()
+    return Subject(emptied_pipeline(pipeline) if device == "meta" else pipeline, twin.shape)
+
+
+TRUE, TINY = Form("true", _true, GIB), Form("tiny", _tiny, MIB, "a tiny twin at ")
+FORMS = {form.name: form for form in (TRUE, TINY)}
 
 
 class PlainDiTFlow(DiTFlow):
@@ -184,8 +199,10 @@ def by_whole_map(q: torch.Tensor, k: torch.Tensor, lattice: Lattice, temperature
 
 
 def reference(shape: Shape, fps: float) -> Clip:
-    """A pattern that moves to the right."""
-    rows, columns = torch.meshgrid(torch.arange(shape.height), torch.arange(shape.width), indexing="ij")
+    """A pattern that moves to the right, as large as references are read."""
+    larger = max(1, LONGEST_SIDE // max(shape.height, shape.width))
+    height, width = larger * shape.height, larger * shape.width
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     frames = [(columns - 4 * number) // 16 % 2 * 128 + rows // 16 % 2 * 64 for number in range(shape.frames)]
     return Clip.of(torch.stack(frames)[..., None].expand(-1, -1, -1, 3).to(torch.uint8), fps)
 
@@ -198,13 +215,18 @@ class Meter:
     """Seconds and most bytes since it was last read."""
 
     device: str
+    count: Count
+    """Of tensors in main memory beyond the weights, where that is the device."""
+    weights: int
+    """Bytes of the weights, there."""
 
     def __post_init__(self) -> None:
         self.read()
 
     def read(self) -> tuple[float, int]:
-        """Both since the last time; bytes of tensors on a GPU, weights included, and elsewhere none."""
-        peak = 0
+        """Both since the last time; bytes of tensors on the device, weights included."""
+        peak = self.count.peak + self.weights
+        self.count.again()
         if self.device.startswith("cuda"):
             torch.cuda.synchronize()
             peak = torch.cuda.max_memory_allocated()
@@ -232,8 +254,7 @@ class Watch:
         if begins:
             seconds, peak, self._open = seconds + self._open[0], max(peak, self._open[1]), (0.0, 0)
         self.seconds.setdefault(phase, []).append(seconds)
-        if peak:
-            self.bytes[phase] = max(peak, self.bytes.get(phase, 0))
+        self.bytes[phase] = max(peak, self.bytes.get(phase, 0))
         now = self.job.model.passes.forward, self.job.model.passes.backward
         told = self.passes.setdefault(phase, [0, 0])
         for index in range(2):
@@ -251,6 +272,13 @@ class Watch:
     def advance(self, step: Step) -> None:
         """A step ends."""
         self.take(step.phase)
+
+    def end(self, phase: str) -> None:
+        """What came after a loop's last step is of its phase too."""
+        seconds, peak = self.meter.read()
+        self.seconds[phase][-1] += seconds + self._open[0]
+        self.bytes[phase] = max(self.bytes[phase], peak, self._open[1])
+        self._open = (0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -274,20 +302,51 @@ class Telling:
         return watched
 
 
-def watched(job: Job, device: str) -> tuple[Job, Watch]:
+def watched(job: Job, meter: Meter) -> tuple[Job, Watch]:
     """A job whose model is watched."""
     view: Any = job.model.counted()
     job = replace(job, model=view)
-    watch = Watch(job, Meter(device))
+    watch = Watch(job, meter)
     view.text = Telling(view.text, watch, {"encode": "text"})
     view.codec = Telling(view.codec, watch, {"encode": "encode", "decode": "decode"})
     return job, watch
 
 
-def asked(cell: Cell) -> Request:
-    """What a cell asks for."""
+def asked(cell: Cell, blocks: int, shape: Shape) -> Asked:
+    """What a cell asks for, of a model of so many blocks."""
     known = {item.name for item in fields(method_named(cell.method).Settings)}
-    return ask(cell.method, {name: value for name, value in GIVEN.items() if name in known}, prompt=PROMPT)
+    request = ask(cell.method, {name: value for name, value in GIVEN.items() if name in known}, prompt=PROMPT)
+    if cell.way == PLAIN:
+        request = replace(request, method=PlainDiTFlow(blocks - 1))
+    return Asked(request, frames=shape.frames, size=(shape.width, shape.height))
+
+
+def planned(cell: Cell, form: Form, kind: str) -> dict[str, Any]:
+    """What a cell is predicted to take, and the measures with which it fits, on a kind of device; nothing is run."""
+    subject = form.make(cell.model, "meta")
+    family, name = serving(type(subject.pipeline).__name__), subject.pipeline.name_or_path or cell.model
+
+    def make() -> PipelineModel:
+        return family(subject.pipeline, name, META)
+
+    allowed = PLENTY if cell.way == PLAIN else int(cell.way) * form.unit
+    blocks = 0
+    if cell.way == PLAIN:
+        with counting():
+            blocks = make().about.blocks
+    told = {"shape": list(asdict(subject.shape).values())}
+    try:
+        plan = plan_of(make, asked(cell, blocks, subject.shape), Room(kind, kind, allowed, asked=True))
+    except MotionliftError as error:
+        return told | {"why": " ".join(str(error).split())[:300]}
+    return told | {
+        "measures": list(plan.measures.taken),
+        "gib": {phase.name: round(phase.peak / GIB, 6) for phase in plan.phases},
+    }
+
+
+PLENTY = 2**50
+"""Bytes that are more than any cell takes."""
 
 
 def measured(cell: Cell, subject: Subject, measures: Measures, device: str) -> dict[str, Any]:
@@ -297,22 +356,38 @@ def measured(cell: Cell, subject: Subject, measures: Measures, device: str) -> d
         MotionliftError: the model cannot do what the method needs, or what it makes is not finite.
         torch.OutOfMemoryError: it does not fit.
     """
-    pipeline = subject.placed("cpu" if measures.waiting or measures.offloaded else device)
-    model, shape = load(pipeline, device, measures=measures), subject.shape
-    request = asked(cell)
-    if cell.way == PLAIN:
-        request = replace(request, method=PlainDiTFlow(model.about.blocks - 1))
-    job = prepare(request, model, frames=shape.frames, size=(shape.width, shape.height))
-    job, watch = watched(job, device)
-    costs = Costs(job.model)
-    found = lifted(job, reference(shape, model.about.fps), Lifting(cached=False), costs, watch.advance)
-    casted(job, found.motion, costs, watch.advance)
+    model, shape = loaded(subject, measures, device), subject.shape
+    job, clip = asked(cell, model.about.blocks, shape).job(model), reference(shape, model.about.fps)
+    with counting("cpu") if device == "cpu" else nullcontext(Count()) as count:
+        count.leave_out([clip.frames])
+        job, watch = watched(job, Meter(device, count, sum(weights(subject.pipeline).values())))
+        costs = Costs(job.model)
+        found = lifted(job, clip, Lifting(cached=False), costs, watch.advance)
+        watch.end("tune" if "tune" in watch.seconds else "lift")
+        casted(job, found.motion, costs, watch.advance)
     return {
         "measures": list(model.about.measures.taken),
         "tokens": model.lattice(shape).tokens,
         **told(job, watch),
-        **{"gib": {phase: round(count / GIB, 2) for phase, count in watch.bytes.items()}},
+        **{"gib": {phase: round(count / GIB, 6) for phase, count in watch.bytes.items()}},
     }
+
+
+def loaded(subject: Subject, measures: Measures, device: str) -> Model:
+    """A model of the pipeline; where its weights are changed, as one that is read from files."""
+    settled = measures.offloaded or measures.weights is not Weights.OWN
+    pipeline = subject.placed("cpu" if measures.waiting or settled else device)
+    if not settled:
+        return load(pipeline, device, measures=measures)
+    name = pipeline.name_or_path or type(pipeline).__name__
+    return serving(type(pipeline).__name__)(pipeline, name, device_named(device), measures=measures)
+
+
+def measures_of(names: Sequence[str]) -> Measures:
+    """Measures by the names of those that are taken."""
+    kinds = [Weights(name) for name in names if name in {str(kind) for kind in Weights}]
+    own = {item.name: True for item in fields(Measures) if item.name in names}
+    return Measures(**own, **({"weights": kinds[0]} if kinds else {}))
 
 
 def told(job: Job, watch: Watch) -> dict[str, Any]:
@@ -375,34 +450,17 @@ def attempt(cell: Cell, subject: Subject, measures: Measures, device: str) -> di
 
 
 @contextmanager
-def within(budget: int | None, device: str) -> Iterator[None]:
-    """Let the process have so many GiB of the device until left, and then all of it again."""
+def within(cell: Cell, device: str) -> Iterator[None]:
+    """Let the process have as much of a GPU as a cell may use until left, and then all of it again."""
     is_gpu = device.startswith("cuda")
-    if is_gpu and budget is not None:
+    if is_gpu and cell.way != PLAIN:
         whole = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, budget * GIB / whole))
+        torch.cuda.set_per_process_memory_fraction(min(1.0, int(cell.way) * GIB / whole))
     yield
     gc.collect()
     if is_gpu:
         torch.cuda.set_per_process_memory_fraction(1.0)
         torch.cuda.empty_cache()
-
-
-def run(cell: Cell, subject: Subject, device: str, least: int = 0) -> dict[str, Any]:
-    """A cell with the first measures that fit its budget, or as it is where it has none."""
-    is_plain = cell.way == PLAIN
-    found: dict[str, Any] = {}
-    for rung, measures in enumerate(LADDER[:1] if is_plain else LADDER):
-        if rung < least:
-            continue
-        with within(None if is_plain else int(cell.way), device):
-            tried = attempt(cell, subject, measures, device)
-        if found and tried["ended"] == "refused":  # a measure that is not there: what was said before stands
-            break
-        found = {**tried, "rung": rung}
-        if found["ended"] != OUT_OF_MEMORY:
-            break
-    return found
 
 
 def read(records: Path) -> list[dict[str, Any]]:
@@ -421,33 +479,60 @@ def cell_of(line: Mapping[str, Any]) -> Cell:
     return Cell(line["model"], line["method"], line["way"])
 
 
-def fill(
-    records: Path, wanted: Sequence[Cell], device: str, minutes: float, make: Callable[[str, str], Subject]
-) -> int:
+def append(records: Path, cell: Cell, **told: Any) -> dict[str, Any]:
+    """A line more, of a cell; returns it."""
+    records.parent.mkdir(parents=True, exist_ok=True)
+    line = {**asdict(cell), **told}
+    with records.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    return line
+
+
+def predict(records: Path, wanted: Sequence[Cell], form: Form, kind: str, minutes: float) -> int:
+    """Plan the cells that have no plan, in order, for so long; returns how many were planned."""
+    there = {cell_of(line) for line in read(records) if line.get("form") == form.name and "plan" in line}
+    ends, count = time.monotonic() + 60 * minutes, 0
+    for cell in wanted:
+        if cell in there:
+            continue
+        if time.monotonic() > ends:
+            break
+        plan = planned(cell, form, kind)
+        append(records, cell, form=form.name, plan=plan)
+        count += 1
+        print(f"{cell.model}, {cell.method}, {cell.way}: planned {plan.get('gib', plan.get('why'))}", flush=True)
+    return count
+
+
+def fill(records: Path, wanted: Sequence[Cell], device: str, minutes: float, form: Form) -> int:
     """Run the cells that have no line, in order, for so long; returns how many were run.
 
     A cell that was begun and never ended, as where the system killed it, comes last.
     """
-    records.parent.mkdir(parents=True, exist_ok=True)
     lines, ends = read(records), time.monotonic() + 60 * minutes
-    done = {cell_of(line): line for line in lines if line.get("card") == card(device)}
-    begun = {cell_of(line) for line in lines} - done.keys()
+    done = {cell_of(line) for line in lines if line.get("card") == card(device)}
+    begun = {cell_of(line) for line in lines if "begun" in line} - done
     subject: tuple[str, Subject] | None = None
     count = 0
     for cell in sorted((cell for cell in wanted if cell not in done), key=lambda cell: cell in begun):
         if time.monotonic() > ends:
             break
-        with records.open("a") as file:
-            file.write(json.dumps({**asdict(cell), "begun": True}) + "\n")
+        predict(records, [cell], form, device, minutes)
+        plan = plans(read(records), form)[cell]
+        if "why" in plan:
+            continue
+        append(records, cell, begun=True)
         if subject is None or subject[0] != cell.model:
             subject = None
             gc.collect()
-            subject = cell.model, make(cell.model, device)
-        line = {**asdict(cell), **run(cell, subject[1], device, _least(cell, done)), "card": card(device)}
-        line |= {"torch": torch.__version__, "shape": list(asdict(subject[1].shape).values()), "form": make.__name__}
-        with records.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        done[cell] = line
+            subject = cell.model, form.make(cell.model, device)
+        measures = measures_of(plan["measures"])
+        with within(cell, device):
+            found = attempt(cell, subject[1], measures, device)
+        shape = list(asdict(subject[1].shape).values())
+        line = append(records, cell, **found, form=form.name, card=card(device), torch=torch.__version__, shape=shape)
+        if measures.offloaded or measures.weights is not Weights.OWN:  # its weights are no longer as they were
+            subject = None
         count += 1
         print(
             f"{cell.model}, {cell.method}, {cell.way}: {line['ended']} {line.get('step', line.get('why', ''))}",
@@ -456,23 +541,19 @@ def fill(
     return count
 
 
-def _least(cell: Cell, done: Mapping[Cell, Mapping[str, Any]]) -> int:
-    """The rung to begin at: what did not fit a larger card does not fit a smaller one."""
-    if cell.way == PLAIN:
-        return 0
-    larger = [replace(cell, way=str(budget)) for budget in BUDGETS if budget > int(cell.way)]
-    return max((done[other].get("rung", 0) for other in larger if other in done), default=0)
+def plans(lines: Sequence[Mapping[str, Any]], form: Form) -> dict[Cell, Mapping[str, Any]]:
+    """What was planned of cells."""
+    return {cell_of(line): line["plan"] for line in lines if line.get("form") == form.name and "plan" in line}
 
 
 # The table
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> str:
-    """All that was run, as Markdown."""
+    """All that was run or planned, as Markdown; GiB as they were measured, and after a stroke as they were predicted."""
     ended = [line for line in lines if "ended" in line]
-    order = {cell: number for number, cell in enumerate(in_order())}
-    ended.sort(key=lambda line: order.get(cell_of(line), len(order)))
-    cards = ", ".join(dict.fromkeys(line["card"] for line in ended))
+    cards = ", ".join(dict.fromkeys(line["card"] for line in ended)) or "nothing"
+    versions = ", ".join(dict.fromkeys(line["torch"] for line in ended))
     head = (
         "model",
         "method",
@@ -484,8 +565,15 @@ def table(lines: Sequence[Mapping[str, Any]]) -> str:
         "video, min",
     )
     rows = [(*head, *(f"{phase}, GiB" for phase in PHASES), "measures")]
-    rows += [_row(line) for line in ended]
-    text = [f"Measured on: {cards}. PyTorch {', '.join(dict.fromkeys(line['torch'] for line in ended))}.", ""]
+    for form in FORMS.values():
+        found = {cell_of(line): line for line in ended if line["form"] == form.name}
+        told = plans(lines, form)
+        rows += [
+            _row(cell, form, found.get(cell, {}), told.get(cell, {}))
+            for cell in in_order()
+            if cell in found or cell in told
+        ]
+    text = [f"Measured on: {cards}. {f'PyTorch {versions}. ' if versions else ''}GiB: measured / predicted.", ""]
     text += ["| " + " | ".join(row) + " |" for row in rows]
     text.insert(3, "|" + "---|" * len(rows[0]))
     return "\n".join(text)
@@ -497,25 +585,32 @@ def in_order() -> list[Cell]:
     return [Cell(model, method, way) for model in MODELS for method in METHODS for way in ways]
 
 
-def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
-    frames, height, width = line["shape"]
-    way = line["way"] if line["way"] == PLAIN else f"{line['way']} GiB"
-    size = (
-        f"{width}x{height}x{frames}" if line["form"] == true.__name__ else f"a tiny twin at {width}x{height}x{frames}"
-    )
-    start = (f"{line['model']}, {size}", line["method"], way)
-    if line["ended"] != "done":
-        return (*start, *([""] * (5 + len(PHASES))), line.get("why", line["ended"]))
-    steps, (forward, backward) = line["step"], line["passes"]
+def _row(cell: Cell, form: Form, line: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[str, ...]:
+    frames, height, width = {**plan, **line}["shape"]
+    way = cell.way if cell.way == PLAIN else f"{cell.way} {'GiB' if form.unit == GIB else 'MiB'}"
+    start = (f"{cell.model}, {form.title}{width}x{height}x{frames}", cell.method, way)
+    steps, passes = line.get("step", {}), line.get("passes")
     seconds = [f"{steps[kind]:.3g}" if kind in steps else "" for kind in ("plain step", "guided step", "tuning step")]
-    held = [f"{line['gib'][phase]:.1f}" if phase in line["gib"] else "" for phase in PHASES]
-    return (*start, *seconds, f"{forward} + {backward}", f"{line['minutes']:.3g}", *held, ", ".join(line["measures"]))
+    counted = f"{passes[0]} + {passes[1]}" if passes else ""
+    minutes = f"{line['minutes']:.3g}" if "minutes" in line else ""
+    held = [_both(line.get("gib", {}).get(phase), plan.get("gib", {}).get(phase)) for phase in PHASES]
+    ended = [word for word in (line.get("ended"), line.get("why"), plan.get("why")) if word and word != "done"]
+    taken = line.get("measures", plan.get("measures", ()))
+    return (*start, *seconds, counted, minutes, *held, "; ".join([", ".join(taken), *ended]).removeprefix("; "))
+
+
+def _both(measured: float | None, predicted: float | None) -> str:
+    """A figure as it was measured and predicted, with a dash for one that is not there."""
+    if measured is None and predicted is None:
+        return ""
+    return " / ".join("-" if each is None else f"{each:.3g}" for each in (measured, predicted))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=Path, help="the JSON-lines file (default runs/at_size/CARD.jsonl)")
     parser.add_argument("--minutes", type=float, default=9, help="no cell begins later (default 9)")
+    parser.add_argument("--predict", action="store_true", help="plan cells at true size for a GPU, and run none")
     parser.add_argument("--only", nargs="*", default=[], help="models, methods and ways to keep to")
     parser.add_argument("--table", action="store_true", help="write the file as Markdown, and run nothing")
     given = parser.parse_args()
@@ -528,7 +623,10 @@ def main() -> None:
     if not given.table:
         print(f"{card(device)}; records in {records}", flush=True)
         wanted = [cell for cell in cells() if not given.only or kept(cell, given.only)]
-        fill(records, wanted, device, given.minutes, true if device == "cuda" else tiny)
+        if given.predict:
+            predict(records, wanted, TRUE, "cuda", given.minutes)
+        else:
+            fill(records, wanted, device, given.minutes, TRUE if device == "cuda" else TINY)
     print(table(read(records)))
 
 

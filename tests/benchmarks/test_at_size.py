@@ -9,8 +9,22 @@ import pytest
 import torch
 
 from benchmarks import at_size
-from benchmarks.at_size import BUDGETS, LADDER, OUT_OF_MEMORY, PLAIN, Cell, by_whole_map, cells, fill, read, table, tiny
+from benchmarks.at_size import (
+    BUDGETS,
+    OUT_OF_MEMORY,
+    PLAIN,
+    TINY,
+    Cell,
+    by_whole_map,
+    cells,
+    fill,
+    measures_of,
+    predict,
+    read,
+    table,
+)
 from motionlift.core.lattice import Lattice
+from motionlift.core.memory import Measures, Weights
 from motionlift.signals.displacement import displacement
 from tests.twins.whole import WHOLE, ZEROSCOPE, weights, whole
 
@@ -31,18 +45,21 @@ def test_the_whole_map_is_the_displacement(temperature: float | None):
 
 
 def test_a_cell_is_run_once_and_is_a_row(records: Path):
-    wanted = [replace(CELL, way="8"), CELL]
-    assert fill(records, wanted, "cpu", 10, tiny) == 2
-    assert fill(records, wanted, "cpu", 10, tiny) == 0
+    wanted = [replace(CELL, way="80"), CELL]
+    assert fill(records, wanted, "cpu", 10, TINY) == 2
+    assert fill(records, wanted, "cpu", 10, TINY) == 0
     ours, plain = (line for line in read(records) if "ended" in line)
     assert (ours["ended"], ours["card"], ours["shape"]) == ("done", "CPU", [9, 32, 32])
     assert ours["step"].keys() == {"plain step", "guided step"} and all(value > 0 for value in ours["step"].values())
     # One to lift, two for each of fifty steps, and in ten guided ones one to inject and five to optimise.
     assert ours["passes"] == plain["passes"] == [1 + 2 * 50 + 10 * 6, 10 * 5]
     assert {"text", "encode", "lift", "guide", "sample", "decode"} == ours["seconds"].keys()
+    predicted = [line["plan"]["gib"] for line in read(records) if "plan" in line]
+    assert [each.keys() for each in predicted] == [ours["gib"].keys()] * 2
+    assert all(value > 0 for each in (*predicted, ours["gib"]) for value in each.values())
     rows = table(read(records)).splitlines()
-    assert rows[0] == f"Measured on: CPU. PyTorch {torch.__version__}." and len(rows) == 2 + 2 + 2
-    assert rows[4].startswith("| cogvideox-2b, a tiny twin at 32x32x9 | ditflow | 8 GiB | ")
+    assert rows[0].startswith(f"Measured on: CPU. PyTorch {torch.__version__}. ") and len(rows) == 2 + 2 + 2
+    assert rows[4].startswith("| cogvideox-2b, a tiny twin at 32x32x9 | ditflow | 80 MiB | ")
     assert len({row.count("|") for row in rows[2:]}) == 1
 
 
@@ -50,7 +67,7 @@ def test_a_cell_is_run_once_and_is_a_row(records: Path):
 @pytest.mark.parametrize("method", at_size.METHODS)
 @pytest.mark.parametrize("model", at_size.MODELS)
 def test_every_cell_runs_or_says_why_not(model: str, method: str, records: Path):
-    fill(records, [Cell(model, method, "80")], "cpu", 10, tiny)
+    fill(records, [Cell(model, method, "80")], "cpu", 10, TINY)
     (line,) = [line for line in read(records) if "ended" in line]
     assert line["ended"] == "done" and f"| {model}, a tiny twin at " in table([line])
 
@@ -62,46 +79,58 @@ def test_what_matters_most_comes_first():
     assert {*found[:6]} == {Cell(cell.model, cell.method, "80") for cell in found[:6]}
 
 
-def fakes(monkeypatch: pytest.MonkeyPatch, fits: int) -> list[int]:
-    """Attempts that run out of memory below a rung; gives the rungs that are tried."""
-    tried: list[int] = []
+def fakes(monkeypatch: pytest.MonkeyPatch, ended: str = "done", **plan: Any) -> list[Measures]:
+    """Attempts that end so, by such plans; gives the measures that are taken."""
+    taken: list[Measures] = []
 
-    def attempt(_cell: Cell, _subject: Any, measures: Any, _device: str) -> dict[str, Any]:
-        tried.append(LADDER.index(measures))
-        return {"ended": "done" if tried[-1] >= fits else OUT_OF_MEMORY}
+    def attempt(_cell: Cell, _subject: Any, measures: Measures, _device: str) -> dict[str, Any]:
+        taken.append(measures)
+        return {"ended": ended}
 
     monkeypatch.setattr(at_size, "attempt", attempt)
-    return tried
+    monkeypatch.setattr(at_size, "planned", lambda *_: {"shape": [9, 32, 32], "measures": [], **plan})
+    return taken
 
 
-def test_measures_are_taken_until_it_fits_and_smaller_cards_begin_there(records: Path, monkeypatch: pytest.MonkeyPatch):
-    tried = fakes(monkeypatch, 2)
-    fill(records, [replace(CELL, way=way) for way in ("80", "24")], "cpu", 10, tiny)
-    assert tried == [0, 1, 2, 2]
-    assert [line["rung"] for line in read(records) if "ended" in line] == [2, 2]
+def test_a_cell_takes_the_measures_of_its_plan(records: Path, monkeypatch: pytest.MonkeyPatch):
+    taken = fakes(monkeypatch, measures=["recomputed", "waiting", "fp8"])
+    fill(records, [CELL], "cpu", 10, TINY)
+    assert taken == [Measures(recomputed=True, waiting=True, weights=Weights.FP8)]
+    assert measures_of(taken[0].taken) == taken[0] and measures_of([]) == Measures()
 
 
-def test_the_plain_way_takes_no_measures(records: Path, monkeypatch: pytest.MonkeyPatch):
-    tried = fakes(monkeypatch, 2)
-    fill(records, [CELL], "cpu", 10, tiny)
-    assert tried == [0]
-    assert read(records)[-1]["ended"] == OUT_OF_MEMORY
-    assert table(read(records)).endswith(f"{OUT_OF_MEMORY} |")
+def test_what_does_not_fit_by_its_plan_is_not_run(records: Path, monkeypatch: pytest.MonkeyPatch):
+    assert fakes(monkeypatch, why="it does not fit") == []
+    assert fill(records, [CELL], "cpu", 10, TINY) == 0
+    assert table(read(records)).endswith("| it does not fit |")
+
+
+def test_memory_that_is_short_in_spite_of_a_plan_is_told(records: Path, monkeypatch: pytest.MonkeyPatch):
+    fakes(monkeypatch, OUT_OF_MEMORY, gib={"guide": 2.5})
+    fill(records, [CELL], "cpu", 10, TINY)
+    row = table(read(records)).splitlines()[-1]
+    assert "| - / 2.5 |" in row and row.endswith(f"| {OUT_OF_MEMORY} |")
+
+
+def test_cells_can_be_planned_without_being_run(records: Path, monkeypatch: pytest.MonkeyPatch):
+    taken = fakes(monkeypatch, gib={"guide": 2.5})
+    assert [predict(records, [CELL], TINY, "cuda", 1) for _ in range(2)] == [1, 0] and taken == []
+    assert table(read(records)).startswith("Measured on: nothing. ")
 
 
 def test_a_cell_that_ended_nothing_comes_last_and_a_torn_line_is_nothing(
     records: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    fakes(monkeypatch, 0)
+    fakes(monkeypatch)
     records.parent.mkdir()
     killed, other = replace(CELL, way="80"), replace(CELL, way="24")
     records.write_text(json.dumps({**asdict(killed), "begun": True}) + '\n{"model": "wan-2.1-1.3b", "me\n')
-    fill(records, [killed, other], "cpu", 10, tiny)
+    fill(records, [killed, other], "cpu", 10, TINY)
     assert [line["way"] for line in read(records) if "ended" in line] == ["24", "80"]
 
 
 def test_after_its_minutes_no_cell_begins(records: Path):
-    assert fill(records, [CELL], "cpu", -1, tiny) == 0
+    assert fill(records, [CELL], "cpu", -1, TINY) == 0
 
 
 BILLIONS = {

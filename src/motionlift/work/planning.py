@@ -194,11 +194,26 @@ def planned(asked: Asked, model: str, space: Room, dtype: str = AUTO) -> Plan:
         MotionliftError: another of its kinds, for what cannot be asked for.
     """
     try:
-        return _Planner(lambda: blank(model, space.kind, dtype), asked, space).plan()
+        return plan_of(lambda: blank(model, space.kind, dtype), asked, space)
     except MotionliftError:
         raise
     except Exception as error:
         raise _unpredicted(model, error) from error
+
+
+def plan_of(make: Callable[[], Model | PipelineModel], asked: Asked, space: Room) -> Plan:
+    """The plan of a job on a model that has no weights.
+
+    Args:
+        make: gives the model, whose parts are on the meta device.
+        asked: the job.
+        space: what it may use.
+
+    Raises:
+        MemoryShortError: nothing fits.
+        MotionliftError: another of its kinds, for what cannot be asked for.
+    """
+    return _Planner(make, asked, space).plan()
 
 
 def _unpredicted(model: str, error: Exception) -> ModelError:
