@@ -42,18 +42,20 @@ MOTIONFLOW: Changes = {
     "step size": [{"optimizer": "plain", "lr": 5.0, "lr_end": 5.0, "inner": 1}],
 }
 VMC: Changes = {
-    "strength": [{"strength": 0.0}],
-    "loss": [{"form": value} for value in ("l2", "released")],
+    "strength": [{"strength": 0.0}, {"beta": 0.3, "strength": 0.0}],
+    "loss": [{"form": value} for value in ("l2", "released", "clean", "noise")],
     "prompt": [{"reduced": value} for value in (True, False)],
     "attention": [{"attention": "spatial"}],
     "start": [{"beta": value} for value in (0.0, 0.3)],
-    "tuning steps": [{"tuning_steps": 100}],
+    "from fresh noise": [{"beta": 0.0, "sampler": "ddpm"}, {"beta": 0.0, "tuning_steps": 400}],
+    "tuning steps": [{"tuning_steps": 400}],
 }
 MOTIONMATCHER: Changes = {
-    "strength": [{"strength": 0.0}],
+    "strength": [{"strength": 0.0}, {"beta": 1.0, "strength": 0.0}],
     "features": [{"temporal": 0.0}, {"cross": 0.0}],
     "start": [{"beta": value} for value in (0.0, 1.0)],
-    "tuning steps": [{"tuning_steps": 100}],
+    "from fresh noise": [{"beta": 0.0, "sampler": "ddpm"}, {"beta": 0.0, "tuning_steps": 200}],
+    "tuning steps": [{"tuning_steps": 200}],
     "share left alone": [{"clean_share": 0.0}],
 }
 FLOWMOTION: Changes = {

@@ -89,6 +89,26 @@ def test_its_loss_is_of_the_noise_that_the_output_speaks_of(
     assert at == given.level and at.timestep == 600 and condition is given.condition
 
 
+@pytest.mark.parametrize("kind", ["cogvideox", "unet3d"])
+def test_for_comparison_it_is_of_denoised_frames_or_of_the_noise_itself(
+    model: Any, unet: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    own = {"cogvideox": model, "unet3d": unet}[kind]
+    given = draw(own, 600)
+    guess = torch.randn(given.noise.shape, generator=torch.Generator().manual_seed(1))
+    signal, spread = given.level.signal, given.level.noise
+    clean = given.latents + spread / signal * (given.noise - guess)
+    output = guess if kind == "unet3d" else signal * guess - spread * clean
+    monkeypatch.setattr(own, "predict", lambda *_: output)
+    settings = vmc.METHOD.settings(own)
+    plain = vmc.METHOD.loss(given, own, replace(settings, form="noise"))
+    torch.testing.assert_close(plain, (guess - given.noise).square().mean(), atol=1e-4, rtol=1e-4)
+    changes, true = (values.diff(dim=2).transpose(1, 2).flatten(2) for values in (clean, given.latents))
+    cosines = (changes * true).sum(dim=2) / (changes.norm(dim=2) * true.norm(dim=2))
+    denoised = vmc.METHOD.loss(given, own, replace(settings, form="clean"))
+    torch.testing.assert_close(denoised, 1 - cosines.mean(), atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["wan-2.1", "mochi"])
 def test_of_a_flow_an_error_of_the_network_counts_whole_at_every_level(name: str, monkeypatch: pytest.MonkeyPatch):
     """In the noise that the flow speaks of, it would count a hundredth at a sigma of 0.99 (a ten-thousandth, squared)."""
@@ -106,6 +126,8 @@ def test_of_a_flow_an_error_of_the_network_counts_whole_at_every_level(name: str
         assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
     monkeypatch.setattr(model, "predict", lambda *_: -flow)  # every change the other way round
     assert vmc.METHOD.loss(given, model, replace(settings, form="cos")).item() == pytest.approx(2, abs=1e-5)
+    expected = float(4 * flow.square().mean())
+    assert vmc.METHOD.loss(given, model, replace(settings, form="noise")).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_prompt_of_tuning_and_that_of_inversion(model: Any):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,6 +22,9 @@ from motionlift.core.settings import setting
 from motionlift.methods.captions import subject_and_action
 from motionlift.motion.names import ADAPTER
 from motionlift.signals.residuals import FORMS, residual_loss
+
+CLEAN, NOISE = "clean", "noise"
+"""Forms of the loss beside those of residuals of the noise: for comparison, both of which the paper argues against."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,9 @@ class VMCSettings(Tuned):
         1.0, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
     )
     """Share of the inverted noise in the starting noise: all of it (released), so that a seed changes nothing."""
-    form: str = setting("cos", choices=FORMS, when="lift", help="Form of the loss.")
-    """Form of the loss: ``cos`` (paper's choice), ``l2`` (paper) or ``released`` (what the authors' program computes)."""
+    form: str = setting("cos", choices=(*FORMS, CLEAN, NOISE), when="lift", help="Form of the loss.")
+    """Form of the loss: ``cos`` (paper's choice), ``l2`` (paper) or ``released`` (what the authors' program computes). For comparison
+    (ours): ``clean``, ``cos`` of denoised frames in the place of noises, and ``noise``, the plain squared error of the noise."""
     reduced: bool = setting(True, when="lift", help="Reduce the source prompt to subject and action.")
     """Reduce the source prompt to its subject and action, so that it says nothing of looks (paper; by rules of ours), where no
     ``tuning_prompt`` is given."""
@@ -157,6 +162,8 @@ class VMC(Tuner[VMCSettings]):
     def loss(self, draw: Draw, model: Model, settings: VMCSettings) -> Float[Tensor, ""]:
         """Distance between the residuals of the predicted noise and those of the true one; of flows, where a network predicts them.
 
+        Or, for comparison, between the residuals of denoised frames, or between the noises themselves.
+
         Of a flow, ``eps = x + (1 - sigma) v``: an error of the network is ``1 - sigma`` of itself in the noise that it speaks of,
         a tenth at a sigma of 0.9 and nothing at 1, and most levels of a shifted schedule are there. So what is compared is the
         network's own output, ``v = eps - x0`` (ours; the paper knows networks that predict noise, for which both are one).
@@ -164,10 +171,15 @@ class VMC(Tuner[VMCSettings]):
         schedule = draw.schedule
         noised = schedule.noised(draw.latents, draw.noise, draw.level)
         output = model.predict(noised, draw.level, draw.condition)
+        clean, predicted = schedule.estimates(output, noised, draw.level)
+        if settings.form == CLEAN:
+            return residual_loss(clean, draw.latents)
+        true = draw.noise
         if schedule.is_flow:
-            return residual_loss(output, schedule.output(draw.latents, draw.noise, draw.level), settings.form)
-        _, predicted = schedule.estimates(output, noised, draw.level)
-        return residual_loss(predicted, draw.noise, settings.form)
+            predicted, true = output, schedule.output(draw.latents, draw.noise, draw.level)
+        if settings.form == NOISE:
+            return functional.mse_loss(predicted, true)
+        return residual_loss(predicted, true, settings.form)
 
 
 METHOD = VMC()

@@ -359,16 +359,36 @@ def test_inversion(twin: Any):
 
 
 def test_retrieval(twin: Any):
-    record = measured(retrieval, {"method": "motionmatcher", "level": 0.4, "clips": 6})
+    record = measured(retrieval, {"method": "motionmatcher", "level": 0.4, "clips": 12, "looks": retrieval.LOOKS})
     assert set(record["precision"]) == set(retrieval.KINDS)
-    found = {"CA": 0.3, "TSA": 0.2, "CA and TSA": 0.1, "latents": 0.2}
-    (told,) = retrieval.failed([{"precision": found}, {"precision": {**found, "TSA": 0.5}}])
+    assert all(len(paths) == 2 and 0 < min(paths) <= max(paths) <= 1 for paths in record["precision"].values())
+    found = {kind: [0.1, 0.3] for kind in retrieval.KINDS}
+    (told,) = retrieval.failed([{"precision": found}, {"precision": {**found, "TSA, in the middle": [0.4, 0.6]}}])
     assert told.startswith("MotionMatcher's features find 2.5 times as many")
-    assert retrieval.failed([{"precision": {**found, "CA": 0.8}}]) == []
-    assert all(0 < value <= 1 for value in record["precision"].values()) and 0 <= record["chance"] < 1
-    assert_table(
-        retrieval.section([{**record, "level": level} for level in retrieval.LEVELS]), len(retrieval.KINDS) + 1
-    )
+    assert retrieval.failed([{"precision": {**found, "CA": [0.8, 0.8]}}]) == []
+    assert_table(retrieval.section([{**record, "level": level} for level in retrieval.LEVELS]), len(retrieval.KINDS))
+
+
+def test_clips_of_one_path_differ_in_looks_and_place():
+    drawn = [retrieval.scene_of(number, 17) for number in range(2 * retrieval.LOOKS)]
+    ways = [scene.tracks()[0] - scene.tracks()[0][0] for scene in drawn]
+    assert all(np.allclose(way, ways[0]) for way in ways[:6]) and not np.allclose(ways[0], ways[6])
+    assert all(scene.tracks().min() >= 0.15 and scene.tracks().max() <= 0.85 for scene in drawn)
+    starts = np.stack([scene.tracks()[0][0] for scene in drawn[:6]])
+    assert all(len(np.unique(column.round(6))) == 6 for column in starts.T)
+    assert len({scene.caption() for scene in drawn}) > 9
+
+
+def test_what_lies_anywhere_is_moved_to_the_middle():
+    attention = torch.full((2, 8, 8), 0.1)
+    attention[0, 1, 6] = attention[1, 2, 6] = 0.9
+    middle = retrieval.middle_of(attention)
+    assert middle == pytest.approx((2 / 8, 6.5 / 8))
+    values = torch.zeros(2, 8, 8, 1)
+    values[0, 1, 6] = values[1, 2, 6] = 1.0
+    moved = retrieval.shifted(values, middle)
+    assert moved[0, 3, 4] == moved[1, 4, 4] == 1 and moved.sum() == 2
+    assert torch.equal(retrieval.shifted(values, (0.5, 0.5)), values)
 
 
 def test_average_precision_of_known_neighbours():
@@ -376,9 +396,10 @@ def test_average_precision_of_known_neighbours():
     same = torch.tensor([[one == other for other in "aabba"] for one in "aabba"])
     # Relatives of each query in the order of its neighbours, ties by number; the query itself left out.
     expected = [(1 + 2 / 4) / 2, (1 + 2 / 4) / 2, 1 / 3, 1 / 2, (1 / 3 + 2 / 4) / 2]
-    found = retrieval.mean_average_precision(torch.cdist(places, places), same)
-    assert found == pytest.approx(sum(expected) / 5)
-    assert retrieval.mean_average_precision(torch.cdist(places, places), torch.ones(5, 5, dtype=torch.bool)) == 1
+    found = retrieval.average_precisions(torch.cdist(places, places), same)
+    assert found.tolist() == pytest.approx(expected)
+    alike = retrieval.average_precisions(torch.cdist(places, places), torch.ones(5, 5, dtype=torch.bool))
+    assert alike.tolist() == [1.0] * 5
 
 
 def test_stages(twin: Any, monkeypatch: pytest.MonkeyPatch):
