@@ -50,7 +50,7 @@ class VMCSettings(Tuned):
     """Share of the inverted noise in the starting noise: all of it (released), so that a seed changes nothing."""
     form: str = setting("cos", choices=(*FORMS, CLEAN, NOISE), when="lift", help="Form of the loss.")
     """Form of the loss: ``cos`` (paper's choice), ``l2`` (paper) or ``released`` (what the authors' program computes). For
-    comparison (ours): ``clean``, ``cos`` of denoised frames in the place of noises, and ``noise``, the squared error of the noise."""
+    comparison (ours): ``clean``, ``cos`` of denoised frames, not of noises, and ``noise``, the squared error of the noise."""
     reduced: bool = setting(True, when="lift", help="Reduce the source prompt to subject and action.")
     """Reduce the source prompt to its subject and action, so that it says nothing of looks (paper; by rules of ours), where no
     ``tuning_prompt`` is given."""
