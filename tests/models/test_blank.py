@@ -9,6 +9,7 @@ from motionlift.errors import ModelError
 from motionlift.models.blank import blank, blank_of
 from motionlift.models.counting import counting
 from motionlift.models.loading import load
+from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import BUNDLED
 from tests.twins import TRANSFORMERS, cogvideox, unet3d
 
@@ -39,6 +40,7 @@ def test_on_a_gpu_its_numbers_are_of_half_precision(tmp_path: Path):
     TRANSFORMERS["wan-2.1"].build().save_pretrained(tmp_path / "model")
     with counting():
         model = blank(without_weights(tmp_path / "model"), "cuda")
+        assert isinstance(model, PipelineModel)
         kinds = {use: {weight.dtype for part in own for weight in part.parameters()} for use, own in model.held.items()}
     assert torch.bfloat16 in kinds["network"] and kinds["autoencoder"] == {torch.float32}
 
@@ -53,13 +55,15 @@ def test_the_bundled_models_without_reading_a_weight(monkeypatch: pytest.MonkeyP
 
 
 def test_one_that_is_loaded_stays_as_it_is():
-    model = load(cogvideox(), "cpu")
+    pipeline = cogvideox()
+    model = load(pipeline, "cpu")
+    assert isinstance(model, PipelineModel)
     before = model.about.fingerprint
     with counting():
         other = blank_of(model)
         assert other.about.identity == model.about.identity
     assert not any(weight.is_meta for weight in model.network.parameters())
-    assert load(model._pipeline, "cpu").about.fingerprint == before
+    assert load(pipeline, "cpu").about.fingerprint == before
 
 
 def test_damaged_configurations_are_refused(tmp_path: Path):

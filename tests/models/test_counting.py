@@ -1,5 +1,7 @@
 """Bytes of tensors, with values and without, by sizes that are known."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as functional
@@ -73,7 +75,8 @@ def profiled(run) -> int:
     """Most bytes that PyTorch's own profiler saw at once."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         run()
-    events = [event for event in found.profiler.kineto_results.events() if event.name() == "[memory]"]
+    kept: Any = found.profiler
+    events = [event for event in kept.kineto_results.events() if event.name() == "[memory]"]
     live = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         live += event.nbytes()

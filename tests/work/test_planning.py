@@ -11,6 +11,7 @@ from motionlift.core.lattice import Shape
 from motionlift.core.memory import Measures, Weights
 from motionlift.errors import MemoryShortError
 from motionlift.models.loading import load
+from motionlift.models.shared import PipelineModel
 from motionlift.work import measured, planning
 from motionlift.work.memory import Room
 from motionlift.work.plan import Phase, Plan, is_shortage
@@ -60,6 +61,7 @@ def test_a_refusal_says_what_is_short_and_what_would_fit(folder: str):
 
 def test_weights_by_phase():
     model = load(cogvideox(), "cpu")
+    assert isinstance(model, PipelineModel)
     sizes = {use: sum(map(planning._size, parts)) for use, parts in model.held.items()}
     whole = sum(sizes.values())
     waiting = Measures(waiting=True)

@@ -157,12 +157,13 @@ class _Counting(TorchDispatchMode):
         if known is not None:
             return self._counted(tree_map_only(_Sizes, _Sizes.empty, known))
         args, named = self._together(func, args, named)
-        out = func(*args, **named)
-        if key is not None and all(
-            each.device == META for each in tree_iter((args, named, out)) if isinstance(each, Tensor)
-        ):
-            self.made[key] = tree_map_only(Tensor, _Sizes.of, out)
-        return self._counted(out)
+        devices = {each.device for each in tree_iter((args, named)) if isinstance(each, Tensor)}
+        if key is None or devices != {META}:
+            return self._counted(func(*args, **named))
+        # Twins of the arguments: PyTorch's own functions for sizes may leave circles behind, which would hold the arguments.
+        twins = tree_map_only(Tensor, lambda each: _Sizes.of(each).empty(), (args, named))
+        self.made[key] = tree_map_only(Tensor, _Sizes.of, func(*twins[0], **twins[1]))
+        return self._counted(tree_map_only(_Sizes, _Sizes.empty, self.made[key]))
 
     def _counted(self, out: Any) -> Any:
         for tensor in (out,) if isinstance(out, Tensor) else tree_iter(out):

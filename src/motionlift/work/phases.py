@@ -47,6 +47,9 @@ class Stretches:
     _open: int = 0
     _last: str = ""
 
+    def __post_init__(self) -> None:
+        self.count.again()
+
     def _close(self) -> int:
         peak = max(self._open, self.count.peak)
         self.count.again()
@@ -141,7 +144,7 @@ def _watched(model: Model, stretches: Stretches) -> Model:
 def _shortened(settings: Sampled, few: Mapping[str, Any]) -> Sampled:
     """Settings of a run of few steps, as many of which are guided as there are in the whole: none, some, or all."""
     known = {name: value for name, value in few.items() if hasattr(settings, name)}
-    for name in ("inner", "tuning_steps"):
+    for name in ("steps", "inner", "tuning_steps"):
         if name in known:
             known[name] = min(known[name], getattr(settings, name))
     if isinstance(settings, Guided):
@@ -200,7 +203,7 @@ def _all_passes(settings: Sampled, ran: Mapping[str, list[Passes]]) -> Passes:
 
 def _lifted(job: Job, stretches: Stretches, is_main: bool, wide: tuple[int, int] | None) -> Motion:
     """Lift a motion in few steps; what more steps would leave behind is counted."""
-    few = replace(job, settings=_shortened(job.settings, LIFTED))
+    few = _short_job(job, LIFTED, stretches)
     tensors = taken(
         few, *_frames(job.shape, None if is_main else stretches.count, wide), Costs(job.model), stretches.advance
     )
@@ -231,6 +234,14 @@ def _lifted(job: Job, stretches: Stretches, is_main: bool, wide: tuple[int, int]
     )
 
 
+def _short_job(job: Job, values: Mapping[str, Any], stretches: Stretches) -> Job:
+    """A job of few steps, whose levels are known, as those of the whole one are when its work begins."""
+    few = replace(job, settings=_shortened(job.settings, values))
+    with stretches.of("text"):
+        few.model.schedule(few.settings.steps, few.windows.shape)
+    return few
+
+
 def _frames(shape: Shape, apart: Count | None, wide: tuple[int, int] | None) -> tuple[Pixels, Clip]:
     """The reference at the model's size, and at the reader's; both lie in main memory, apart from a device that is counted."""
     longest = max(LONGEST_SIDE, shape.height, shape.width) / max(shape.height, shape.width)
@@ -258,7 +269,7 @@ class _Wide(Clip):
 
 def _cast(job: Job, motion: Motion, stretches: Stretches) -> None:
     """Cast a motion in few steps, and decode."""
-    few = replace(job, settings=_shortened(job.settings, CAST), motion=motion)
+    few = replace(_short_job(job, CAST, stretches), motion=motion)
     model = few.model if job.picture is None else few.model.pictured(job.picture.pixels())
     result = finished(sample.cast(casting_of(few, model, motion)), stretches.advance)
     stretches.end()
