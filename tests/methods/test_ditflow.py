@@ -168,7 +168,7 @@ def test_a_warp_that_optimises_nothing_costs_no_more_than_plain_sampling(build):
     assert torch.equal(own, plain), "where nothing moves nothing changes"
     field[1:, 0] = torch.tensor([0.7, -0.4])
     moved, again = warped(model, given, field, warp=True)
-    assert passes == with_warp == again == Passes(forward=8, backward=0)
+    assert passes == with_warp == again == Passes(forward=8, backward=0, work=8.0)
     assert moved.isfinite().all() and (moved - plain).abs().max() > 1e-4
     unknown, _ = warped(model, given, torch.full_like(field, torch.nan), warp=True)
     assert torch.equal(unknown, plain), "what is unknown stays"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from motionlift.core.presets import OURS, READING
+from motionlift.core.presets import FAST, OURS, PRESETS, READING
 from motionlift.core.settings import with_values
 from motionlift.errors import SettingError
 from motionlift.methods import method, methods
@@ -43,13 +43,11 @@ def test_ours_is_what_a_method_does_without_a_preset(name: str):
 def test_every_constant_is_a_value_that_its_setting_allows_and_has_a_source(name: str):
     found = method(name)
     for title, preset in found.published.items():
-        assert title in ("paper", "released")
+        assert title in PRESETS and title != OURS
+        sources = ("ours",) if title == FAST else ("paper", "released", "inferred")
         for constants in (preset.constants, *preset.models.values()):
             with_values(found.Settings(), {key: own.value for key, own in constants.items() if key not in READING})
-            assert all(
-                own.source.split(",")[0].split(":")[0] in ("paper", "released", "inferred")
-                for own in constants.values()
-            )
+            assert all(own.source.split(",")[0].split(":")[0] in sources for own in constants.values())
         for model in TWINS:
             settings = found.with_preset(title, model)
             assert settings.preset == title and with_values(settings, asdict(settings)) == settings
@@ -57,8 +55,10 @@ def test_every_constant_is_a_value_that_its_setting_allows_and_has_a_source(name
 
 def test_presets_that_there_are():
     assert {name: tuple(found.published) for name, found in methods().items()} == {
-        **dict.fromkeys(("ditflow", "smm", "moft", "none", "injection", "vmc", "motionmatcher"), ("paper", "released")),
-        **dict.fromkeys(("motionflow", "flowmotion"), ("paper",)),
+        **dict.fromkeys(("smm", "moft", "none", "injection", "vmc", "motionmatcher"), ("paper", "released")),
+        "ditflow": ("fast", "paper", "released"),
+        "flowmotion": ("fast", "paper"),
+        "motionflow": ("paper",),
         "motiondirector": ("released",),
         "inverted": (),
     }

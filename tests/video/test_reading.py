@@ -427,7 +427,7 @@ def test_absurd_sizes_are_refused(tmp_path):
         Clip.read(write(tmp_path / "c.mp4", levels(3, 2048, 2048), preset="ultrafast"), frames=1025, fps=240,
                   aspect=SQUARE, longest=16384)  # fmt: skip
     for wrong in [
-        {"frames": 1}, {"frames": 1026}, {"fps": 0.0}, {"fps": 241.0}, {"fps": float("nan")}, {"fps": float("inf")},
+        {"frames": 1}, {"frames": 10_001}, {"fps": 0.0}, {"fps": 241.0}, {"fps": float("nan")}, {"fps": float("inf")},
         {"aspect": (0, 64)}, {"aspect": (64, 16385)}, {"longest": 0}, {"longest": 16385}, {"fit": "wrap"},
     ]:  # fmt: skip
         with pytest.raises(SettingError, match=next(iter(wrong))):

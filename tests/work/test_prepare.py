@@ -12,11 +12,10 @@ from motionlift.core import settings as reading
 from motionlift.core.lattice import Lattice
 from motionlift.core.model import Model
 from motionlift.errors import InputError, MotionError, MotionliftError, SettingError
-from motionlift.models import loading
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
-from motionlift.work import prepare
+from motionlift.work import planning, prepare
 from motionlift.work.cast import cast, interpolation, transfer
 from motionlift.work.lift import lift
 from tests.twins import TRANSFORMERS, cogvideox, unet3d
@@ -234,7 +233,7 @@ def test_from_the_command_line_settings_are_read_once_and_the_reference_once_aft
     """Before that a look at two frames says whether it is a video at all."""
     a_clip().save(tmp_path / "clip.mp4")
     cogvideox().save_pretrained(tmp_path / "model")
-    parsed, done, clip_read, loaded = Parsed(monkeypatch), [], Clip.read, loading.load
+    parsed, done, clip_read, loaded = Parsed(monkeypatch), [], Clip.read, planning.load
 
     def read(*arguments: Any, **named: Any) -> Clip:
         done.append(f"read {named['frames']}")
@@ -245,7 +244,7 @@ def test_from_the_command_line_settings_are_read_once_and_the_reference_once_aft
         return loaded(*arguments)
 
     monkeypatch.setattr(Clip, "read", read)
-    monkeypatch.setattr(loading, "load", load_once)
+    monkeypatch.setattr(planning, "load", load_once)
     words = ["transfer", str(tmp_path / "clip.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "model")]
     told = [word for name, value in GIVEN.items() for word in ("--set", f"{name}={value}")]
     assert main.run([*words, "--output", str(tmp_path / "out.mp4"), *told]) == 0

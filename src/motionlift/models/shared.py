@@ -244,9 +244,10 @@ class PipelineModel(ABC):
         The ``network``, or several for levels of their own; the ``autoencoder``; ``text``, the encoders and what else a pipeline
         uses before its network.
         """
-        first = (*self._networks, self._pipeline.vae)
-        others = [part for part in self._parts if part not in first]
-        return {"network": self._networks, "autoencoder": [self._pipeline.vae], "text": others}
+        own = [getattr(self._pipeline, "vae", None)]  # a pipeline on pixels has none
+        autoencoder = [part for part in own if part is not None]
+        others = [part for part in self._parts if part not in (*self._networks, *autoencoder)]
+        return {"network": self._networks, "autoencoder": autoencoder, "text": others}
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold the model, as it must be to run, until left."""
