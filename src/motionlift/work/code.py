@@ -51,6 +51,7 @@ def _source(path: str) -> bytes:
     return files("motionlift").joinpath(path).read_bytes()
 
 
+@cache
 def _running(source: bytes) -> str:
     """The words of a source that run: without comments, blank lines, and texts that stand alone, as docstrings do."""
     alone = {

@@ -289,6 +289,7 @@ def test_the_command_line(tmp_path: Path, experiment: Experiment, monkeypatch: p
         assert left.value.code == 2
 
 
+@pytest.mark.slow
 def test_the_page_is_made_of_the_records_that_are_kept(tmp_path: Path):
     """Nothing in it was written by hand, and all of it is of the weights and defaults as they are."""
     write_results(DOCS / "results", tmp_path / "results.md", BUNDLED_MODELS)

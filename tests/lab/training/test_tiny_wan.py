@@ -152,7 +152,7 @@ def test_banks_name_motions_and_single_frames_show_their_object():
         assert scenes.shown(scene).min() > 0.3
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "decoder", "denoiser"])
+@pytest.mark.parametrize("name", ["autoencoder", pytest.param("decoder", marks=pytest.mark.slow), "denoiser"])
 def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     if name != "autoencoder":
         torch.manual_seed(0)
