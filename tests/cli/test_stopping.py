@@ -69,6 +69,37 @@ def test_a_stopped_transfer_leaves_nothing_but_the_cached_motion(clips: Path, mo
     assert left_behind() == [] and left_behind(str(motion_cache)) == ["motions"]
 
 
+HEARD = """
+import os, signal, sys
+from motionlift.cli.stopping import Stopping
+stopping = Stopping()
+stopping.listen()
+"""
+IN_EXEC = """
+try:
+    exec("os.kill(os.getpid(), signal.SIGTERM); [None for _ in range(1000)]")
+except KeyboardInterrupt:
+    stopping.ignore()
+    sys.exit(143)
+"""
+IN_DELETION = """
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+Deleted()
+stopping.ignore()
+sys.exit(143 if stopping.first is signal.SIGTERM else 1)
+"""
+
+
+@pytest.mark.parametrize("script", [IN_EXEC, IN_DELETION])
+def test_a_signal_that_comes_where_python_runs_text_or_deletes_objects_is_as_any_other(tmp_path: Path, script: str):
+    (tmp_path / "stopped.py").write_text(HEARD + script)
+    command = [sys.executable, "-m", "stopped"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+
+
 @pytest.mark.slow
 def test_before_anything_is_kept_nothing_is_promised(clips: Path, model: str, motion_cache: Path):
     inverted = ["--steps", "1000", "--set", "inversion=true"]

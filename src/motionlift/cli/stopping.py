@@ -4,6 +4,7 @@ import _thread
 import os
 import signal
 import stat
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -13,6 +14,10 @@ from motionlift.loops.interrupts import STOPPING
 
 INSIST_AFTER = 1.0
 """Seconds (ours: far more than it takes to remove a temporary file)."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal came. It is no plain KeyboardInterrupt: after one within ``exec`` Python would end by SIGINT, whoever handled it."""
 
 
 class Stopping:
@@ -28,6 +33,9 @@ class Stopping:
         for number in STOPPING:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 signal.signal(number, self._stop)
+        told = sys.unraisablehook
+        # What is raised while an object is deleted is swallowed and shown; a stop comes again, so nothing is lost.
+        sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, Interrupted) else told(lost)
 
     def ignore(self) -> None:
         """Let none come between a run that is done and the exit code that says so."""
@@ -48,7 +56,7 @@ class Stopping:
         again = threading.Timer(INSIST_AFTER, _thread.interrupt_main, [number])
         again.daemon = True
         again.start()
-        raise KeyboardInterrupt
+        raise Interrupted
 
 
 def _leave_closed_terminal() -> None:
