@@ -1,10 +1,12 @@
 """A folder is one run's at a time, whoever comes and goes."""
 
+import errno
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +91,25 @@ def test_never_two_where_folders_come_and_go(tmp_path: Path):
     for thread in threads:
         thread.join(120)
     assert len(rounds) == 32 and inside == []
+
+
+def test_a_folder_that_is_removed_while_it_is_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made, calls = Path.mkdir, []
+
+    def removed_once(path: Path, *given: Any, **named: Any) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        made(path, *given, **named)
+
+    monkeypatch.setattr(Path, "mkdir", removed_once)
+    with held(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
+    for make in (lambda path: path.touch(), lambda path: path.symlink_to(tmp_path / "nowhere")):
+        make(tmp_path / "other")
+        with pytest.raises(OutputError, match=r"cannot write to .*other: File exists"), held(tmp_path / "other"):
+            raise AssertionError("it began")
+        (tmp_path / "other").unlink()
 
 
 def test_a_file_with_the_name_of_the_lock_that_is_not_ours_stays(tmp_path: Path):

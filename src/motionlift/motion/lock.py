@@ -1,5 +1,6 @@
 """A folder that one run holds at a time: a tuning run, a benchmark."""
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,6 +49,9 @@ def _locked(path: Path, wait: bool) -> FileLock:
         except FileNotFoundError:
             continue  # the run that held it has removed the folder meanwhile
         except OSError as error:
+            # Python makes a folder and then looks whether it is one: it may be removed between the two.
+            if isinstance(error, FileExistsError) and (path.is_dir() or not os.path.lexists(path)):
+                continue
             raise OutputError(f"cannot write to {path}: {error.strerror or error}; give another folder") from error
 
 
