@@ -74,9 +74,9 @@ class Recipe:
     """How far the drawn noise levels lie toward the noisy end; of a flow, the schedule's shift. Where the schedule ends short of
     pure noise, the colour of a plain background is settled in its noisiest steps, which then must be drawn often."""
     compiled: bool
-    """Whether videos run through the compiled network with the fused attention; small attentions are faster without."""
-    halved: bool = True
-    """Whether single frames are computed in bfloat16 too, as videos are; some networks are faster without."""
+    """Whether videos run through the compiled network; some networks are faster without."""
+    frames_compiled: bool = False
+    """Whether single frames do too; PyTorch's fused attention is slow on so few tokens."""
     matched: bool = True
     """Whether the attention of a block must find its matches, see :func:`match_loss`."""
     motions_named: bool = False

@@ -175,7 +175,7 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
     average.load_state_dict(denoiser.state_dict())
     banks: dict[int, diffusing.LatentBank] = {}
     empty = diffusing.tokenize(pipeline, [""])[0]
-    compiled = torch.compile(denoiser)
+    compiled = torch.compile(denoiser, dynamic=False)
     words = nn.Linear(recipe.widths[1], diffusing.ROLES)
     heads = nn.ModuleDict({"tokens": diffusing.truth_head(recipe.widths[0], parts.WORLD), "words": words}).to(device)
 
@@ -187,11 +187,11 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
         generator = torch.Generator().manual_seed(step)
         drawn = vars(diffusing.draw_batch(banks[frames], empty, batch, generator))
         latents, tokens, truth, matches = (drawn[name].to(device) for name in ("latents", "tokens", "truth", "matches"))
-        # So few tokens as a single frame has are the fastest with attention in its plain form, uncompiled.
-        whole = recipe.compiled and frames > 1
+        # With fused attention, so few tokens as a single frame has are the fastest in its plain form, uncompiled.
+        whole = recipe.compiled if frames > 1 else recipe.frames_compiled
         network, plain = (compiled, nullcontext()) if whole else (denoiser, sdpa_kernel(SDPBackend.MATH))
         torch.manual_seed(step)  # for dropout
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.halved or frames > 1), plain:
+        with torch.autocast(device.type, torch.bfloat16), plain:
             loss = parts.LOSS(network, pipeline.scheduler, latents, tokens, generator, recipe.time_shift)
             told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth, parts.WORLD)
             known = diffusing.word_roles(pipeline.tokenizer, tokens)

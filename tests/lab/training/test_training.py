@@ -43,7 +43,7 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(autoencoding, "DECODER_STEPS", 4)
     monkeypatch.setattr(autoencoding, "DECODER_CLIPS", 1)
     monkeypatch.setattr(train, "CHECKPOINT_EVERY", 2)
-    monkeypatch.setattr(torch, "compile", lambda module: module)
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
 
 
 def stage(name: str, folder: Path, model: str = "tiny-dit") -> Iterator[train.TrainingStep]:
