@@ -5,12 +5,13 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
 
 import motionlift
+from motionlift import errors
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,12 +23,45 @@ def test_import_loads_nothing_heavy():
     assert (found.returncode, found.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", motionlift.__all__)
+PUBLIC = [name for name in motionlift.__all__ if name != "__version__"]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
 def test_public_names(name: str):
     found = getattr(motionlift, name)
     assert found.__name__ == name
     assert found.__module__.startswith("motionlift.")
     assert found.__doc__
+
+
+def test_every_error_is_public():
+    own = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, BaseException)}
+    assert len(own) > 7 and own <= {*PUBLIC}
+
+
+def test_what_type_checkers_see_is_what_there_is():
+    """The names stand in the module three times: for type checkers, in ``__all__``, and with their homes."""
+    tree = ast.parse((ROOT / "src" / "motionlift" / "__init__.py").read_text(encoding="utf-8"))
+    nodes = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("motionlift.")
+    ]
+    seen = {name.name: node.module for node in nodes for name in node.names}
+    assert seen == {name: f"motionlift.{home}" for name, home in motionlift._HOMES.items()}
+    assert motionlift._HOMES.keys() == {*PUBLIC}
+
+
+def test_version_and_names_are_told():
+    assert motionlift.__version__ == version("motionlift")
+    assert dir(motionlift) == sorted(motionlift.__all__)
+    assert (ROOT / "src" / "motionlift" / "py.typed").is_file()
+
+
+def test_errors_cost_nothing():
+    """So that a program may name them before it does anything."""
+    program = "import sys, motionlift; motionlift.InputError, motionlift.Stopped; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
 
 
 def test_transfer_is_the_function():

@@ -37,7 +37,7 @@ def test_a_clip_in_memory_is_known_by_frames_shape_and_rate():
 
 
 @pytest.mark.parametrize(
-    "frames", [torch.zeros(2, 8, 8, 3), torch.zeros(2, 3, 8, 8).byte(), torch.zeros(0, 8, 8, 3).byte()]
+    "frames", [torch.ones(2, 8, 8, 3).int(), torch.zeros(2, 8, 8).byte(), torch.zeros(0, 8, 8, 3).byte()]
 )
 def test_foreign_frames_are_refused(frames):
     with pytest.raises(InputError, match="frames are"):

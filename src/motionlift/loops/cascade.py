@@ -257,7 +257,7 @@ class VideoToVideo:
     It keeps the motion and paints detail. Windows share a frame, which is the earlier window's.
     """
 
-    pipeline: Any
+    pipeline: Any = field(repr=False)
     """A pipeline called with ``prompt``, ``video`` (frames), ``strength`` and ``num_inference_steps``."""
     height: int
     """Rows of the frames that it works on (released: 320)."""

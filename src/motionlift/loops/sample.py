@@ -188,8 +188,10 @@ def guided_steps(settings: Sampled) -> int:
     return round(settings.share * settings.steps) if isinstance(settings, Guided) else 0
 
 
-def cast(casting: Casting) -> Generator[Step, None, Cast]:
+def cast(casting: Casting) -> Generator[Step, Latents | None, Cast]:
     """Make one video; yields a step for every optimiser step and every denoising step.
+
+    Latents that are sent after a denoising step take the place of its own; samplers then remember nothing of the steps before.
 
     Raises:
         DivergenceError: a loss or the latents stopped being finite.
@@ -208,7 +210,9 @@ def cast(casting: Casting) -> Generator[Step, None, Cast]:
                 whole.step(result, index, schedule.estimates(output, result.latents, level))
         if not result.latents.isfinite().all():
             raise DivergenceError(f"the latents are no longer finite after step {index + 1}: lower lr, cfg or strength")
-        yield Step("sample", index, len(schedule), latents=result.latents)
+        changed = yield Step("sample", index, len(schedule), latents=result.latents)
+        if changed is not None:
+            result.latents, result.taken = changed, ()
     return result
 
 
@@ -273,7 +277,7 @@ def word_places(model: Model, words: Sequence[str], prompt: str) -> dict[str, tu
 
 def _guided_step(
     whole: _Whole, result: Cast, index: int, positions: Sequence[Positions | None]
-) -> Generator[Step, None, Sequence[Positions | None]]:
+) -> Generator[Step, Latents | None, Sequence[Positions | None]]:
     """One guided step; changes the latents in ``result`` and returns the windows' positions to go on with."""
     first, level, begun = whole.runs[0], whole.sampler.schedule.levels[index], result.latents
     settings = first.casting.settings
@@ -357,7 +361,7 @@ def learning_rate(settings: Guided, index: int) -> float:
 
 def _optimise(
     whole: _Whole, result: Cast, sights: Sequence[_Sight]
-) -> Generator[Step, None, tuple[Sequence[Positions | None], Latents | None]]:
+) -> Generator[Step, Latents | None, tuple[Sequence[Positions | None], Latents | None]]:
     """The inner steps of one guided step; changes the latents in ``result``, or returns new positions of the windows.
 
     It returns as well what the network said with guidance in the last of them, where the denoising step is taken by that.

@@ -18,6 +18,7 @@ from motionlift.errors import InputError, ModelError
 from motionlift.measure.metric import PROMPT, Figure, Job, Metric, Need
 from motionlift.measure.trackers import HASH_CHARACTERS
 from motionlift.models.identity import sample_of
+from motionlift.models.quiet import quiet
 from motionlift.video.limits import Image
 
 BATCH = 8
@@ -39,6 +40,7 @@ class Alignment:
 class ClipModel:
     """A CLIP checkpoint, in evaluation mode on the CPU."""
 
+    @quiet()
     def __init__(self, name: str):
         """Load one by its folder or its name on the Hugging Face hub; only safetensors are read.
 

@@ -30,6 +30,10 @@ class Scores:
     measured_by: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
     """By what figures were taken, as far as any were: ``tracker`` and ``clip``, each with its version, grid and weights."""
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value:.4g}" for name, value in self.figures.items())
+        return f"Scores({told}; {len(self.left_out)} left out)"
+
 
 Advance = Callable[[str], None]
 

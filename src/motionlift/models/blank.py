@@ -20,6 +20,7 @@ from motionlift.models.families import serving
 from motionlift.models.loading import check_parts, precision
 from motionlift.models.parts import LIBRARIES, Parts
 from motionlift.models.precision import AUTO, chosen
+from motionlift.models.quiet import quiet
 from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import BUNDLED, Source, joined_sources
 from motionlift.models.words import read_plainly
@@ -27,6 +28,7 @@ from motionlift.models.words import read_plainly
 Kinds = torch.dtype | Mapping[str, torch.dtype]
 
 
+@quiet()
 def blank(name: str, kind: str, dtype: str = AUTO) -> Model:
     """A model by its name, without its weights.
 

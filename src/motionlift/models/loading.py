@@ -18,6 +18,7 @@ from motionlift.models.identity import digest
 from motionlift.models.loras import LoraFile, fuse
 from motionlift.models.parts import read_parts
 from motionlift.models.precision import AUTO, QUANTIZED, check_dtype, check_weights, chosen, quantizing
+from motionlift.models.quiet import quiet
 from motionlift.models.sources import BUNDLED, Source, joined_sources
 from motionlift.models.words import read_plainly
 
@@ -35,6 +36,7 @@ CARD = "figures.json"
 LOG = logging.getLogger(__name__)
 
 
+@quiet()
 def load(
     model: Any = "tiny-dit",
     device: str = "auto",

@@ -115,6 +115,10 @@ class PipelineModel(ABC):
         }
         self._measures = self._possible(replace(asked, **so))
 
+    def __repr__(self) -> str:
+        about = self.about
+        return f"{type(self).__name__}({about.name!r}, {about.shape}, {about.fps:.4g} a second, {about.dtype} on {about.device})"
+
     def _offload(self) -> None:
         """Let networks wait block after block, and text encoders leaf after leaf."""
         for title, part in self._pipeline.components.items():

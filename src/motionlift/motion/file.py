@@ -83,6 +83,13 @@ class Motion:
     windows: Windows | None = None
     """Windows that it was lifted in, and is cast in; none where the model saw it whole."""
 
+    def __repr__(self) -> str:
+        size = sum(tensor.nbytes for tensor in self.tensors.values())
+        return (
+            f"Motion({self.method} of {self.model}, {self.source.shape}, {self.source.fps:.4g} a second, "
+            f"{len(self.tensors)} tensors of {size / 1e6:.3g} MB)"
+        )
+
     def part(self, number: int) -> Tensors:
         """The tensors for a window, named as in a motion of so many frames."""
         return names.part(self.tensors, self.windows, number)

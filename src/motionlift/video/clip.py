@@ -14,6 +14,7 @@ from torch import Tensor
 
 from motionlift.core.tensors import Pixels
 from motionlift.errors import DivergenceError, InputError
+from motionlift.video.given import Frames, frames_of
 from motionlift.video.limits import FRAMES, SIDES, Image, check_bytes, check_rate, check_reading, check_side
 from motionlift.video.marks import CLIP, Kind
 from motionlift.video.reading import (
@@ -88,23 +89,24 @@ class Clip:
         return cls(torch.from_numpy(found.images), found.fps, hash_of_file(source), found.notices)
 
     @classmethod
-    def of(cls, frames: Tensor, fps: float | int) -> "Clip":
-        """A clip of frames in memory, ``(frames, height, width, 3)`` RGB of type uint8.
+    def of(cls, frames: Frames, fps: float | int) -> "Clip":
+        """A clip of frames in memory.
+
+        Args:
+            frames: an array or a tensor, ``(frames, height, width, 3)`` or ``(frames, 3, height, width)``, of uint8 from 0 to 255
+                or of floats from 0 to 1; or a list of pictures.
+            fps: frames a second at which they play at natural speed, 0.1 to 240.
 
         Raises:
-            InputError: another shape or type, or none or too many frames.
+            InputError: another shape, type or range, or none or too many frames.
             SettingError: ``fps`` out of range.
         """
         check_rate(fps)
-        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
-            raise InputError(
-                f"frames are {tuple(frames.shape)} of {frames.dtype}; give (frames, height, width, 3) of torch.uint8"
-            )
+        frames = frames_of(frames)
         if not (1 <= len(frames) <= FRAMES[1] and all(1 <= side <= SIDES[1] for side in frames.shape[1:3])):
             raise InputError(
                 f"frames are {tuple(frames.shape)}; give 1 to {FRAMES[1]} frames of 1 to {SIDES[1]} pixels a side"
             )
-        frames = frames.detach().cpu().contiguous()
         digest = hashlib.sha256(f"{tuple(frames.shape)} {float(fps)!r}".encode())
         digest.update(frames.numpy().data)
         return cls(frames, float(fps), digest.hexdigest())
@@ -121,6 +123,16 @@ class Clip:
         if not torch.isfinite(pixels).all():
             raise DivergenceError("the video holds values that are not finite; try another seed or a lower lr")
         return cls.of(((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), fps)
+
+    def __repr__(self) -> str:
+        count, height, width = self.frames.shape[:3]
+        return f"Clip({count} frames of {width}x{height}, {self.fps:.4g} a second)"
+
+    def _repr_html_(self) -> str:
+        """The clip as notebooks show it: it plays."""
+        from motionlift.video.notebook import playing  # which makes clips smaller
+
+        return playing(self)
 
     def __iter__(self) -> Iterator[Image]:
         """The frames one by one, so that a clip serves wherever a stream of frames does."""

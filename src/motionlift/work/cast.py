@@ -1,9 +1,9 @@
 """From a motion and a prompt to a video."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
 from PIL import Image
 
@@ -22,34 +22,122 @@ from motionlift.motion import names
 from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
-from motionlift.work.lift import Lifting, finished, ignore, lifted, resting, warn
+from motionlift.work.lift import Lifting, Referred, at_rate, finished, ignore, lifted, referred, resting, warn
 from motionlift.work.prepare import Job, ask, aspect_of, loaded
 from motionlift.work.record import Costs, Video, cast_record
+from motionlift.work.several import (
+    Generators,
+    OnStepEnd,
+    Prompts,
+    driven,
+    is_several,
+    wanted,
+    with_negative,
+)
 
 
+class CastOptions(TypedDict, total=False):
+    """What :func:`cast` takes beside motion, prompt, model and seeds, for type checkers."""
+
+    settings: Mapping[str, Any] | None
+    negative_prompt: str | None
+    generator: Generators | None
+    callback_on_step_end: OnStepEnd | None
+    advance: Advance
+    mixed: Sequence[tuple[Motion, float]]
+    stages: Sequence[Stage]
+    cut_prompt: bool
+    picture: "str | Path | Image.Image | Clip | None"
+    memory: str | int | None
+
+
+class TransferOptions(TypedDict, total=False):
+    """What :func:`transfer` takes beside reference, prompt, model and seeds, for type checkers."""
+
+    method: str
+    frames: int | None
+    size: tuple[int, int] | None
+    settings: Mapping[str, Any] | None
+    negative_prompt: str | None
+    generator: Generators | None
+    callback_on_step_end: OnStepEnd | None
+    cached: bool
+    advance: Advance
+    folder: Path | None
+    previews: int
+    slower: int
+    fit: str | None
+    every_frame: bool | None
+    stages: Sequence[Stage]
+    cut_prompt: bool
+    picture: "str | Path | Image.Image | Clip | None"
+    fps: float | None
+    memory: str | int | None
+
+
+@overload
 def cast(
     motion: Motion,
     prompt: str,
     model: Any = "tiny-dit",
     *,
     seed: int = 0,
+    seeds: None = None,
+    **options: Unpack[CastOptions],
+) -> Video: ...
+@overload
+def cast(
+    motion: Motion,
+    prompt: Prompts,
+    model: Any = "tiny-dit",
+    *,
+    seed: int = 0,
+    seeds: Sequence[int],
+    **options: Unpack[CastOptions],
+) -> list[Video]: ...
+@overload
+def cast(
+    motion: Motion,
+    prompt: list[str] | tuple[str, ...],
+    model: Any = "tiny-dit",
+    *,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    **options: Unpack[CastOptions],
+) -> list[Video]: ...
+def cast(
+    motion: Motion,
+    prompt: Prompts,
+    model: Any = "tiny-dit",
+    *,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
     settings: Mapping[str, Any] | None = None,
+    negative_prompt: str | None = None,
+    generator: Generators | None = None,
+    callback_on_step_end: OnStepEnd | None = None,
     advance: Advance = ignore,
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
     picture: "str | Path | Image.Image | Clip | None" = None,
     memory: str | int | None = None,
-) -> Video:
-    """Make a video that shows the prompt and moves like the motion.
+) -> Video | list[Video]:
+    """Make a video that shows the prompt and moves like the motion; several of a list of prompts or of seeds.
 
     Args:
         motion: what :func:`motionlift.lift` gave.
-        prompt: what the video shows.
+        prompt: what the video shows; of a list, a video for each.
         model: what :func:`motionlift.load` takes or gives; the one that the motion was lifted with.
         seed: seed of the starting noise.
+        seeds: several, for a video of each prompt with each of them, prompt after prompt.
         settings: settings to change from those of the motion.
-        advance: called with every step.
+        negative_prompt: what the video is not to show, as the setting of that name.
+        generator: diffusers' word for where noise comes from: each video's seed is taken from it, of a fresh one the seed that it
+            was made with; or one for each prompt.
+        callback_on_step_end: diffusers' callback, called after every denoising step as ``callback(model, step, timestep,
+            {"latents": latents})``; with latents that it gives back under that name is gone on. What it raises ends the work.
+        advance: called with every step, those of guidance too.
         mixed: other motions that were tuned, whose adapters are added with a strength each.
         stages: of a cascade, such as :func:`interpolation` and :func:`motionlift.super_resolution` give, which the video then goes
             through.
@@ -58,33 +146,84 @@ def cast(
             frame is taken. Its middle is cut to the video's shape.
         memory: what it may use of the device, such as ``12GB``; by default what is free.
 
+    Returns:
+        A video; a list of them where ``prompt`` is a list or ``seeds`` are given.
+
     Raises:
         MemoryShortError: it does not fit, whatever is done.
         MotionliftError: another of its kinds.
+        Stopped: the callback set ``_interrupt`` of its model.
 
     Warns:
         UserWarning: the model does not know some words, or a prompt was cut; the record's ``notices`` say so too.
     """
-    request = ask(motion.method, settings, prompt=prompt, seed=seed, motion=motion, picture=picture)
-    from motionlift.work.planning import Asked, fitting_job  # which runs what is here
+    from motionlift.work.planning import Asked, fitting_jobs  # which runs what is here
 
-    asked = Asked(request, motion=motion, mixed=mixed, stages=lambda _: stages, cut_prompt=cut_prompt)
-    job = fitting_job(asked, model, memory)
-    warn(job)
-    with resting(job.model):
-        return casted(job, motion, Costs(job.model, plan=job.plan), advance)
+    values = with_negative(settings, negative_prompt)
+    asked = [
+        Asked(
+            ask(motion.method, values, prompt=each.prompt, seed=each.seed, motion=motion, picture=picture),
+            motion=motion,
+            mixed=mixed,
+            stages=lambda _: stages,
+            cut_prompt=cut_prompt,
+        )
+        for each in wanted(prompt, seed, seeds, generator)
+    ]
+    jobs = fitting_jobs(asked, model, memory)
+    warn(*jobs)
+    with resting(jobs[0].model):
+        videos = [
+            casted(job, motion, Costs(job.model, plan=job.plan), advance, on_step_end=callback_on_step_end)
+            for job in jobs
+        ]
+    return videos if is_several(prompt, seeds) else videos[0]
 
 
+@overload
 def transfer(
-    reference: str | Path | Clip,
+    reference: Referred,
     prompt: str,
+    model: Any = "tiny-dit",
+    *,
+    seed: int = 0,
+    seeds: None = None,
+    **options: Unpack[TransferOptions],
+) -> Video: ...
+@overload
+def transfer(
+    reference: Referred,
+    prompt: Prompts,
+    model: Any = "tiny-dit",
+    *,
+    seed: int = 0,
+    seeds: Sequence[int],
+    **options: Unpack[TransferOptions],
+) -> list[Video]: ...
+@overload
+def transfer(
+    reference: Referred,
+    prompt: list[str] | tuple[str, ...],
+    model: Any = "tiny-dit",
+    *,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    **options: Unpack[TransferOptions],
+) -> list[Video]: ...
+def transfer(
+    reference: Referred,
+    prompt: Prompts,
     model: Any = "tiny-dit",
     *,
     method: str = "ditflow",
     seed: int = 0,
+    seeds: Sequence[int] | None = None,
     frames: int | None = None,
     size: tuple[int, int] | None = None,
     settings: Mapping[str, Any] | None = None,
+    negative_prompt: str | None = None,
+    generator: Generators | None = None,
+    callback_on_step_end: OnStepEnd | None = None,
     cached: bool = True,
     advance: Advance = ignore,
     folder: Path | None = None,
@@ -97,20 +236,32 @@ def transfer(
     picture: "str | Path | Image.Image | Clip | None" = None,
     fps: float | None = None,
     memory: str | int | None = None,
-) -> Video:
-    """Lift and cast in one call; arguments and warnings as of :func:`motionlift.lift` and :func:`cast`.
+) -> Video | list[Video]:
+    """Lift once and cast, in one call; arguments, what is returned and warnings as of :func:`motionlift.lift` and :func:`cast`.
 
     Raises:
         MotionliftError: one of its kinds.
     """
-    request = ask(method, settings, prompt=prompt, seed=seed, picture=picture)
-    from motionlift.work.planning import Asked, fitting_job  # which runs what is here
+    from motionlift.work.planning import Asked, fitting_jobs  # which runs what is here
 
-    asked = Asked(request, frames, size, stages=lambda _: stages, cut_prompt=cut_prompt, aspect=aspect_of(reference))
-    job = fitting_job(asked, model, memory)
-    warn(job)
+    given, values = referred(reference), with_negative(settings, negative_prompt)
+    aspect = aspect_of(given)
+    asked = [
+        Asked(
+            ask(method, values, prompt=each.prompt, seed=each.seed, picture=picture),
+            frames,
+            size,
+            stages=lambda _: stages,
+            cut_prompt=cut_prompt,
+            aspect=aspect,
+        )
+        for each in wanted(prompt, seed, seeds, generator)
+    ]
+    jobs = fitting_jobs(asked, model, memory)
+    warn(*jobs)
     how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
-    return transferred(job, reference, how, advance)
+    videos = [*transfers(jobs, at_rate(given, fps, jobs[0].model), how, advance, callback_on_step_end)]
+    return videos if is_several(prompt, seeds) else videos[0]
 
 
 def transferred(job: Job, reference: str | Path | Clip, how: Lifting, advance: Advance = ignore) -> Video:
@@ -119,11 +270,29 @@ def transferred(job: Job, reference: str | Path | Clip, how: Lifting, advance: A
     Raises:
         MotionliftError: one of its kinds.
     """
-    costs = Costs(job.model, plan=job.plan)
-    with resting(job.model):
-        found = lifted(job, reference, how, costs, advance)
+    (video,) = transfers([job], reference, how, advance)
+    return video
+
+
+def transfers(
+    jobs: Sequence[Job],
+    reference: str | Path | Clip,
+    how: Lifting,
+    advance: Advance = ignore,
+    on_step_end: OnStepEnd | None = None,
+) -> Iterator[Video]:
+    """Lift once and cast prepared jobs that differ by prompt and seed alone; the first video's costs are with those of lifting.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    costs = Costs(jobs[0].model, plan=jobs[0].plan)
+    with resting(jobs[0].model):
+        found = lifted(jobs[0], reference, how, costs, advance)
         with found.staying():
-            return casted(job, found.motion, costs, advance, found.reference)
+            for number, job in enumerate(jobs):
+                own = Costs(job.model, plan=job.plan) if number else costs
+                yield casted(job, found.motion, own, advance, found.reference, on_step_end)
 
 
 def interpolation(model: Any, factor: int) -> Stage:
@@ -138,7 +307,14 @@ def interpolation(model: Any, factor: int) -> Stage:
     return stage
 
 
-def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, reference: Clip | None = None) -> Video:
+def casted(
+    job: Job,
+    motion: Motion,
+    costs: Costs,
+    advance: Advance = ignore,
+    reference: Clip | None = None,
+    on_step_end: OnStepEnd | None = None,
+) -> Video:
     """Cast a motion as a prepared job says.
 
     Args:
@@ -147,6 +323,7 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
         costs: of what was done before; the record tells all.
         advance: called with every step.
         reference: at the model's size, where the motion was lifted just now.
+        on_step_end: diffusers' callback, called after every denoising step.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -155,7 +332,7 @@ def casted(job: Job, motion: Motion, costs: Costs, advance: Advance = ignore, re
     costs.note(job.notices)
     advance = costs.logged(advance)
     with costs.phase("cast"):
-        result = finished(sample.cast(casting_of(job, model, motion)), advance)
+        result = driven(sample.cast(casting_of(job, model, motion)), job, advance, on_step_end)
     costs.losses.extend(result.losses)
     with costs.phase("decode"):
         keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)

@@ -29,6 +29,7 @@ from motionlift.loops.windows import conditions_of, first_pictures, lifted_in
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
+from motionlift.video.given import Frames, frames_of
 from motionlift.video.limits import check_fit, check_rate
 from motionlift.work.code import code_of
 from motionlift.work.prepare import Job, ask, aspect_of, check_stages
@@ -41,6 +42,8 @@ MOST_WIDE = 1025 * LONGEST_SIDE**2
 MOST_PREVIEWS = 100
 """Most videos that are sampled while tuning (ours)."""
 
+Referred = str | Path | Clip | Frames
+"""A reference: a video file, a clip, or frames in memory."""
 Result = TypeVar("Result")
 
 
@@ -105,7 +108,7 @@ def ignore(step: Step) -> None:
 
 
 def lift(
-    reference: str | Path | Clip,
+    reference: Referred,
     model: Any = "tiny-dit",
     method: str = "ditflow",
     *,
@@ -126,7 +129,8 @@ def lift(
     """Lift the motion out of a reference.
 
     Args:
-        reference: a video file or a clip; either is read by time, at the model's rate where no other is given.
+        reference: a video file, a clip, or frames as :meth:`motionlift.Clip.of` takes them. File and clip are read by time, at the
+            model's rate where no other is given; frames have no rate of their own and are taken to be at that rate.
         model: what :func:`motionlift.models.loading.load` takes or gives.
         method: name of a method.
         frames: length in frames, to 10,000; the model's own by default. What is longer than the setting ``window`` is lifted in
@@ -157,17 +161,36 @@ def lift(
     """
     from motionlift.work.planning import Asked, fitting_job  # which runs what is here
 
-    asked = Asked(ask(method, settings), frames, size, cut_prompt=cut_prompt, aspect=aspect_of(reference))
+    given = referred(reference)
+    asked = Asked(ask(method, settings), frames, size, cut_prompt=cut_prompt, aspect=aspect_of(given))
     job = fitting_job(asked, model, memory)
     warn(job)
     how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
     with resting(job.model):
-        return lifted(job, reference, how, Costs(job.model, plan=job.plan), advance).motion
+        return lifted(job, at_rate(given, fps, job.model), how, Costs(job.model, plan=job.plan), advance).motion
 
 
-def warn(job: Job) -> None:
-    """Tell whoever called the caller what is to be known of a job before it is done."""
-    for notice in job.notices:
+def referred(reference: Referred) -> str | Path | Clip | Tensor:
+    """A reference, with frames in memory as clips hold them.
+
+    Raises:
+        InputError: they are no frames.
+    """
+    return reference if isinstance(reference, str | Path | Clip) else frames_of(reference)
+
+
+def at_rate(reference: str | Path | Clip | Tensor, fps: float | None, model: Model) -> str | Path | Clip:
+    """A reference, with frames in memory as a clip at the rate that is asked for, or the model's own, which a notice tells."""
+    if not isinstance(reference, Tensor):
+        return reference
+    rate = model.about.fps if fps is None else fps
+    notice = f"frames in memory have no rate of their own and were taken as {rate:g} a second: Clip.of(frames, fps) says another"
+    return replace(Clip.of(reference, rate), notices=() if fps is not None else (notice,))
+
+
+def warn(*jobs: Job) -> None:
+    """Tell whoever called the caller what is to be known of jobs before they are done."""
+    for notice in dict.fromkeys(notice for job in jobs for notice in job.notices):
         warnings.warn(notice, stacklevel=3)
 
 

@@ -127,6 +127,17 @@ def fitting_job(
     return _with(asked.job(load(model, device, loras, dtype, plan.measures)), plan)
 
 
+def fitting_jobs(asked: Sequence[Asked], model: Any, memory: str | int | None = None) -> list[Job]:
+    """Jobs of one model that differ by prompt and seed alone: planned once, by the first.
+
+    Raises:
+        MotionliftError: as :func:`fitting_job`.
+    """
+    first = fitting_job(asked[0], model, memory)
+    others = [each.job(first.model) for each in asked[1:]]
+    return [first, *(others if first.plan is None else [_with(job, first.plan) for job in others])]
+
+
 def kind_named(device: str) -> torch.device:
     """A device by its name, which need not be here; ``auto`` is one that is.
 

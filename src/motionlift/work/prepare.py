@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
@@ -338,10 +340,11 @@ def _settled(
     return settings
 
 
-def aspect_of(reference: str | Path | Clip) -> float | None:
+def aspect_of(reference: str | Path | Clip | Tensor) -> float | None:
     """Width by height of a reference; none where it cannot be read, which reading it says."""
-    if isinstance(reference, Clip):
-        height, width = reference.frames.shape[1:3]
+    if isinstance(reference, Clip | Tensor):
+        frames = reference.frames if isinstance(reference, Clip) else reference
+        height, width = frames.shape[1:3]
         return width / height
     try:
         return reading.aspect_of(reading.existing_file(reference))

@@ -25,6 +25,7 @@ from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.marks import RECORD, VIDEO, hash_of
+from motionlift.video.notebook import playing
 from motionlift.video.writing import companion, replacing, write_json, write_video
 from motionlift.work.measured import keep_seconds
 from motionlift.work.plan import Plan, is_shortage, shortage
@@ -47,6 +48,16 @@ class Video:
     """The reference at the model's size, where the run began with one."""
     keyframes: Clip | None = None
     """The frames before the stages of a cascade, where there were any."""
+
+    def __repr__(self) -> str:
+        return f"Video({self._title()}, {self.clip!r})"
+
+    def _repr_html_(self) -> str:
+        """The video as notebooks show it: it plays."""
+        return playing(self.clip, self._title())
+
+    def _title(self) -> str:
+        return f"{str(self.record.get('prompt', ''))!r}, seed {self.record.get('seed')}"
 
     def save(self, path: str | Path, added: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Write the video, and its record beside it with the suffix ``.json``.

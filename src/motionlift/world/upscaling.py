@@ -13,6 +13,7 @@ from motionlift.core.lattice import Shape
 from motionlift.errors import ModelError, SettingError
 from motionlift.loops.cascade import check_number, windows
 from motionlift.models.loading import device_named
+from motionlift.models.quiet import quiet
 from motionlift.models.sources import BUNDLED
 from motionlift.video.clip import Clip
 from motionlift.video.limits import check_bytes, check_side
@@ -23,9 +24,9 @@ from motionlift.world import upscaler
 class SuperResolution:
     """Twice as many rows and columns, by the bundled diffusion model; windows are tied by the frame they share."""
 
-    network: Any
+    network: Any = field(repr=False)
     """A network as :func:`motionlift.world.upscaler.network` makes it."""
-    scheduler: Any
+    scheduler: Any = field(repr=False)
     """Its scheduler."""
     steps: int = 10
     """Denoising steps (ours)."""
@@ -104,6 +105,7 @@ UPSCALER = "tiny-upscaler"
 """Folder of the bundled super-resolution stage."""
 
 
+@quiet()
 def super_resolution(device: str = "auto") -> SuperResolution:
     """The bundled stage that doubles rows and columns.
 

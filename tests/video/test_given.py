@@ -1,0 +1,78 @@
+"""Frames from memory, in every form that programs hold them in."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from motionlift.errors import InputError
+from motionlift.video.clip import Clip
+from motionlift.video.given import frames_of
+from tests.work.trials import refusal
+
+FRAMES = torch.arange(2 * 4 * 5 * 3, dtype=torch.uint8).reshape(2, 4, 5, 3)
+ARRAY = FRAMES.numpy()
+FORMS = {
+    "bytes": ARRAY,
+    "bytes of torch": FRAMES,
+    "not in order": np.asfortranarray(ARRAY),
+    "backwards": ARRAY[::-1][::-1],
+    "floats": ARRAY / 255,
+    "single floats": (ARRAY / 255).astype(np.float32),
+    "colours first": FRAMES.permute(0, 3, 1, 2),
+    "what a pipeline gives as pt": FRAMES.permute(0, 3, 1, 2)[None] / 255,
+    "what a pipeline gives as np": (ARRAY / 255)[None],
+    "pictures": [Image.fromarray(frame) for frame in ARRAY],
+    "arrays": list(ARRAY),
+    "a tuple of tensors": tuple(FRAMES),
+    "colours first, one by one": [frame.permute(2, 0, 1) for frame in FRAMES],
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_is_the_same_frames(name: str):
+    found = frames_of(FORMS[name])
+    assert torch.equal(found, FRAMES)
+    assert Clip.of(FORMS[name], 8).sha256 == Clip.of(FRAMES, 8).sha256
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_halves_are_near(kind: torch.dtype):
+    assert (frames_of((FRAMES / 255).to(kind)).int() - FRAMES.int()).abs().max() <= 1
+
+
+def test_grey_pictures_have_three_colours():
+    assert frames_of([Image.new("L", (4, 4), 7)] * 2).unique().tolist() == [7]
+
+
+REFUSED = {
+    "floats from -1 to 1": (ARRAY / 127.5 - 1, r"from -1 to .*; allowed are 0 to 1: scale them as \(frames \+ 1\) / 2"),
+    "floats to 255": (ARRAY.astype(np.float64), r"from 0 to 119; allowed are 0 to 1: turn them into uint8"),
+    "not a number": (np.full((2, 4, 5, 3), np.nan), "floats from nan to nan"),
+    "long integers": (ARRAY.astype(np.int64), "frames are of int64; give"),
+    "truths": (FRAMES > 3, "frames are of bool; give"),
+    "complex": (ARRAY.astype(np.complex64), "frames are of complex64; give"),
+    "texts": (np.array([["a"]]), "frames are of <U1; give"),
+    "one picture": (ARRAY[0], r"frames are \(4, 5, 3\) of uint8; give"),
+    "grey": (ARRAY[..., 0], r"frames are \(2, 4, 5\) of uint8; give"),
+    "with alpha": (np.zeros((2, 4, 5, 4), np.uint8), r"frames\[\.\.\., :3\]"),
+    "two videos": (FRAMES[None].repeat(2, 1, 1, 1, 1), r"frames are \(2, 2, 4, 5, 3\)"),
+    "none": ([], "no pictures came"),
+    "of two sizes": ([ARRAY[0], ARRAY[0, :2]], r"not all alike: \(4, 5, 3\) of uint8 and \(2, 5, 3\) of uint8"),
+    "transparent": ([Image.new("RGBA", (4, 4))] * 2, "picture 0 has transparent parts, of mode RGBA"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_video_is_refused_and_told(name: str):
+    given, told = REFUSED[name]
+    message = refusal(InputError, lambda: frames_of(given))
+    assert re.search(told, message), message
+
+
+def test_tensors_with_gradients_are_read():
+    found: Tensor = frames_of((FRAMES / 255).requires_grad_())
+    assert torch.equal(found, FRAMES)
