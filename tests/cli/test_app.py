@@ -1,21 +1,78 @@
 """What the command line takes."""
 
+import os
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer.main
 
 from motionlift.cli.app import app
 from motionlift.cli.main import run
+from motionlift.models.sources import BUNDLED_MODELS
 
 HEAVY = ("torch", "diffusers", "transformers", "cv2", "av", "matplotlib", "numpy")
+
+
+SHORT = {"--prompt": "-p", "--output": "-o", "--seed": "-s"}
+
+
+def long_forms(command: Any) -> list[str]:
+    """Options and arguments of a command, without the short forms."""
+    return [word for own in command.params for word in sorted(own.opts) if word not in SHORT.values()]
+
+
+def test_prompt_output_and_seed_have_short_forms_wherever_they_are():
+    commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
+    for command in (*commands.values(), *commands["plan"].commands.values()):
+        for parameter in command.params:
+            long, *short = sorted(parameter.opts)
+            assert short == ([SHORT[long]] if long in SHORT else []), (command.name, parameter.opts)
+
+
+def test_each_help_ends_with_an_example_that_the_command_takes(capsys: pytest.CaptureFixture[str]):
+    program = typer.main.get_command(app)
+    plans = program.commands["plan"].commands  # pyright: ignore[reportAttributeAccessIssue]
+    for path in (*[[name] for name in program.commands if name != "plan"], *[["plan", name] for name in plans]):  # pyright: ignore[reportAttributeAccessIssue]
+        assert run([*path, "--help"]) == 0
+        example = capsys.readouterr().out.rpartition("Example: ")[2]
+        typed = shlex.split(example)
+        assert typed[: 1 + len(path)] == ["motionlift", *path]
+        command = (plans if path[0] == "plan" else program.commands)[path[-1]]  # pyright: ignore[reportAttributeAccessIssue]
+        command.make_context(path[-1], typed[1 + len(path) :])
+
+
+def completed(line: str) -> list[str]:
+    """What the program proposes to bash behind a line."""
+    words = shlex.split(line) + ([""] if line.endswith(" ") else [])
+    asked = {"_MOTIONLIFT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    program = "import motionlift.cli.main as m; m.main()"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **asked})
+    assert told.stderr == ""
+    return told.stdout.split()
+
+
+def test_a_shell_completes_commands_models_methods_and_settings():
+    assert completed("motionlift tr") == ["transfer"]
+    assert completed("motionlift transfer --model tiny-") == list(BUNDLED_MODELS)
+    assert completed("motionlift lift --method motionm") == ["motionmatcher"]
+    assert completed("motionlift lift --method vmc --set form") == ["form="]
+    assert completed("motionlift lift --set warp") == ["warp="]
+    assert completed("motionlift lift --method nothing --set form") == []
+
+
+def test_completion_is_installed_by_the_programs_own_option(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        run(["--show-completion", "bash"])
+    assert "_MOTIONLIFT_COMPLETE=complete_bash" in capsys.readouterr().out
 
 
 def test_the_command_line_is_frozen():
     group = typer.main.get_command(app)
     taken = {
-        name: [word for parameter in command.params for word in sorted(parameter.opts)]
+        name: long_forms(command)
         for name, command in group.commands.items()  # pyright: ignore[reportAttributeAccessIssue]
     }
     assert taken == {
@@ -92,7 +149,7 @@ def test_the_command_line_is_frozen():
     }
     planned = group.commands["plan"].commands  # pyright: ignore[reportAttributeAccessIssue]
     for name, command in planned.items():
-        assert [word for parameter in command.params for word in sorted(parameter.opts)] == taken[name]
+        assert long_forms(command) == taken[name]
     assert list(planned) == ["transfer", "lift", "cast"]
 
 

@@ -30,14 +30,15 @@ def test_an_option_that_a_method_has_no_use_for_is_named_as_it_was_typed(options
 def test_what_every_method_takes(name: str):
     given = given_settings(name, ["cfg=2"], steps="3", source_prompt="a star", negative_prompt="a dog", pair=None)
     assert given.values == {"cfg": "2", "steps": "3", "source_prompt": "a star", "negative_prompt": "a dog"}
-    assert given.called["negative_prompt"] == "--negative-prompt" and "cfg" not in given.called
+    assert given.called["negative_prompt"] == "--negative-prompt" and given.called["cfg"] == "--set cfg"
 
 
 def test_a_value_that_is_not_allowed_names_its_option_or_in_python_its_setting():
-    given = given_settings("vmc", ["cfg=x"], strength="9")
-    for values, words in (({"strength": "9"}, "--strength is '9'"), ({"cfg": "x"}, "cfg is 'x'")):
+    for assigned, strength, words in ((None, "9", "^--strength is '9'"), (["cfg=x"], None, "^--set cfg is 'x'")):
         with pytest.raises(SettingError, match=words):
-            read_values(methods()["vmc"].Settings, values, given.called)
+            given_settings("vmc", assigned, strength=strength)
+    called = given_settings("vmc", ["cfg=2"], strength="1").called
+    assert called == {"cfg": "--set cfg", "strength": "--strength"}
     with pytest.raises(SettingError, match=r"^strength is '9'"):
         read_values(methods()["vmc"].Settings, {"strength": "9"})
 

@@ -109,7 +109,10 @@ def test_refusals_say_what_is_allowed():
 
 
 def test_unknown_names():
-    with pytest.raises(SettingError, match="unknown setting 'rat'; allowed are count, any_count, rate, any_rate, kind"):
+    with pytest.raises(
+        SettingError,
+        match=r"unknown setting 'rat' \(did you mean rate\?\); allowed are count, any_count, rate, any_rate, kind",
+    ):
         with_values(Example(), {"rate": 0.1, "rat": 0.1})
 
 

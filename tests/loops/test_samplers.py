@@ -19,7 +19,8 @@ from diffusers.schedulers import scheduling_ddpm, scheduling_dpm_cogvideox
 import motionlift
 from lab.evidence import PROMPT, SEED, difference, finished, noise_of
 from lab.pipelines import own_run
-from motionlift.core.schedule import DIFFUSION_SAMPLERS, FLOW_SAMPLERS, OWN, SAMPLERS, Schedule
+from motionlift.core.sampler_names import DIFFUSION_SAMPLERS, FLOW_SAMPLERS, OWN, SAMPLERS
+from motionlift.core.schedule import Schedule
 from motionlift.loops.sample import Casting, cast
 from motionlift.loops.samplers import Sampler, Taken
 from motionlift.methods import method

@@ -15,7 +15,8 @@ import motionlift
 from motionlift.core.model import Added
 from motionlift.errors import ModelError, MotionliftError, SettingError
 from motionlift.models.families import serving
-from motionlift.models.loras import LoraFile, fuse
+from motionlift.models.lora_files import LoraFile
+from motionlift.models.loras import fuse
 from motionlift.motion.adapter import DOWN, UP
 from motionlift.motion.export import exported
 from motionlift.motion.file import Motion

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from motionlift.core.memory import read_memory
 from motionlift.errors import SettingError
 from motionlift.work import memory
-from motionlift.work.memory import read_memory, room
+from motionlift.work.memory import room
 
 
 @pytest.mark.parametrize(

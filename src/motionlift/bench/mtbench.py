@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 from motionlift.bench.sources import CONTENT_CHARACTERS, Asked, Opened, check_count, hash_of, listed
 from motionlift.bench.words import SUBJECTS, TARGETS, Words, told_to
 from motionlift.core.model import Model
+from motionlift.core.prompts import check_prompt
 from motionlift.errors import InputError
-from motionlift.work.prepare import check_prompt
 
 CAPTIONS, PROMPTS = "prompts.txt", "eval_prompts.txt"
 """Names of the files of a clip's folder that hold its caption and its prompts."""

@@ -52,21 +52,21 @@ from typing import Any, TypeVar
 
 import yaml
 
+from motionlift.bench.bundled import RUNS, bundled_runs
 from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.mtbench import MTBench
 from motionlift.bench.references import ONE_MOVES, SCENES
 from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World
 from motionlift.bench.words import TARGETS
+from motionlift.core.prompts import check_prompt
 from motionlift.core.settings import MOST_TEXT, read_size, with_values
 from motionlift.errors import InputError, MotionliftError
 from motionlift.methods import method as method_named
-from motionlift.models.loras import LoraFile
+from motionlift.models.lora_files import LoraFile
 from motionlift.video.limits import FRAMES, check_fit
-from motionlift.work.prepare import SEEDS, check_prompt
+from motionlift.work.prepare import SEEDS
 
-RUNS = Path(__file__).parent / "runs"
-"""Folder of the bundled run files."""
 NULL = "tag:yaml.org,2002:null"
 """What YAML calls a value that is left out, ``null`` or ``~``."""
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -134,11 +134,6 @@ class RunFile:
     """What is measured, and by what."""
     output: Path
     """Folder of the records and videos."""
-
-
-def bundled_runs() -> list[str]:
-    """Names of the bundled run files."""
-    return sorted(path.stem for path in RUNS.glob("*.yaml"))
 
 
 def read_run(name: str) -> RunFile:

@@ -29,11 +29,11 @@ from motionlift.bench.references import (
 )
 from motionlift.bench.words import CAPTION, SUBJECTS, TARGETS, Words, told_to
 from motionlift.core.model import Model
+from motionlift.core.prompts import check_prompt
 from motionlift.errors import InputError
 from motionlift.measure.truth import looks_right
 from motionlift.video.clip import Clip
 from motionlift.video.limits import SIDES
-from motionlift.work.prepare import check_prompt
 from motionlift.world.scenes import Scene
 
 MOST_REFERENCES = 10_000

@@ -48,7 +48,7 @@ def cache(
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", help="The folder to fill, made if need be.")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to fill, made if need be.")] = Path(
         "demo-output"
     ),
     quiet: Quiet = False,

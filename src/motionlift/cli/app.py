@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from motionlift.cli import about, measure, motion
+from motionlift.cli.examples import example_of
 from motionlift.cli.planned import planned_only, plans
 
 COMMANDS = (
@@ -25,11 +26,11 @@ COMMANDS = (
 )
 """The commands; each has the name of its function."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(pretty_exceptions_enable=False)
 for command in COMMANDS:
-    app.command()(command)
+    app.command(epilog=example_of(command.__name__))(command)
 for command in (motion.transfer, motion.lift, motion.cast):
-    plans.command()(planned_only(command))
+    plans.command(epilog=example_of(command.__name__, "plan"))(planned_only(command))
 app.add_typer(plans, name="plan")
 
 

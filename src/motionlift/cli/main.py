@@ -15,6 +15,9 @@ from motionlift.errors import MotionliftError, Stopped, stop_behind
 STOPPED = 128
 """Exit code of a run that a signal stopped, to which the number of the signal is added, as shells have it."""
 
+COMPLETE = "_MOTIONLIFT_COMPLETE"
+"""Variable in which a shell asks what could follow, as click and typer name it."""
+
 
 def main() -> None:
     """The console script."""
@@ -77,6 +80,8 @@ def _invoke(arguments: Sequence[str]) -> int:
 
     COMMAND_LINE.set(("motionlift", *arguments))
     program = typer.main.get_command(app)
+    if COMPLETE in os.environ:
+        program.main([], prog_name="motionlift")  # answers the shell, and leaves
     try:
         # Not app(...), which makes an exit of its own of Ctrl-C, without a word of what stays.
         with program.make_context("motionlift", list(arguments) or ["--help"]) as context:

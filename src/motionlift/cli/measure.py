@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motionlift.cli import early
 from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Quiet, Reference, text, whole
 from motionlift.cli.terminal import notice, wrote
+from motionlift.core.places import check_there
 from motionlift.errors import InputError, SettingError, staying
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def score(
     reference: Reference,
     generated: Annotated[Path, typer.Argument(metavar="GENERATED", help="A video made from it.", show_default=False)],
     prompt: Annotated[
-        str, typer.Option("--prompt", metavar="TEXT", parser=text, help="What the generated video is to show.")
+        str, typer.Option("--prompt", "-p", metavar="TEXT", parser=text, help="What the generated video is to show.")
     ] = "",
     truth: Annotated[
         Path | None,
@@ -55,6 +57,8 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Measure a generated video beside its reference: motion, looks, consistency, and what leaked."""
+    check_there(reference)
+    check_there(generated)
     from motionlift.cli.progress import Live
     from motionlift.measure import score
 
@@ -112,7 +116,7 @@ def world(
     ],
     count: Annotated[int, typer.Option("--count", metavar="N", parser=whole(1, 10000), help="How many clips.")] = 8,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", parser=whole(0, MOST_SEED), help="Names the stream of clips.")
+        int, typer.Option("--seed", "-s", metavar="N", parser=whole(0, MOST_SEED), help="Names the stream of clips.")
     ] = 0,
     frames: Annotated[
         int, typer.Option("--frames", metavar="N", parser=whole(*FRAMES), help="Frames of each clip.")
@@ -160,7 +164,7 @@ def bench(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The folder of records and videos; by default the run file's.")
+        Path | None, typer.Option("--output", "-o", help="The folder of records and videos; by default the run file's.")
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Measure once more what failed, and what does not name its code.")
@@ -168,6 +172,7 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Measure methods beside each other: every cell of a run that has no record yet."""
+    early.check_run_file(run)
     from motionlift.bench.cells import at_work, default_processes, lay_out
     from motionlift.bench.run_file import read_run
     from motionlift.cli import unfinished
@@ -265,10 +270,11 @@ def report(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", help="The page to write; its tables go beside it, as .md and .csv.")
+        Path, typer.Option("--output", "-o", help="The page to write; its tables go beside it, as .md and .csv.")
     ] = Path("report.html"),
 ) -> None:
     """Write one page of tables, charts and videos from records, and the tables as Markdown and CSV."""
+    check_there(records, "give the records of motionlift bench, or their folder")
     from motionlift.bench.report.page import write_report
 
     written, notices = write_report(records, output)

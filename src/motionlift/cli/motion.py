@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motionlift.cli import early
 from motionlift.cli.checks import check_not_same, check_outputs, check_run_folder
 from motionlift.cli.options import (
     AsJson,
@@ -56,6 +57,7 @@ from motionlift.cli.options import (
 )
 from motionlift.cli.planned import is_planned
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
+from motionlift.core.places import check_there
 from motionlift.errors import SettingError
 
 if TYPE_CHECKING:
@@ -124,22 +126,25 @@ def transfer(
     given = given_settings(method, settings, read=read, pair=pairs or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
+    if side_by_side and (interpolate or upscale):
+        raise SettingError(
+            "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
+        )
+    _check_between(between, interpolate)
+    early.check_files(reference, picture, loras)
+    from motionlift.video.marks import RECORD, VIDEO
+
+    check_outputs(output, VIDEO, RECORD, reference)
+    check_run_folder(folder)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
-    from motionlift.video.marks import RECORD, VIDEO
     from motionlift.work import cast as casting
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting
     from motionlift.work.planning import Asked
 
-    check_outputs(output, VIDEO, RECORD, reference)
-    check_run_folder(folder)
     request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called, picture=picture)
-    if side_by_side and (interpolate or upscale):
-        raise SettingError(
-            "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
-        )
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame}
@@ -161,7 +166,9 @@ def transfer(
 
 def lift(
     reference: Reference,
-    output: Annotated[Path, typer.Option("--output", help="The motion file to write.")] = Path("motion.safetensors"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The motion file to write.")] = Path(
+        "motion.safetensors"
+    ),
     method: MethodName = "ditflow",
     preset: Preset = None,
     model: Model = "tiny-dit",
@@ -193,18 +200,20 @@ def lift(
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
+    early.check_files(reference, None, loras)
+    from motionlift.video.marks import MOTION
+    from motionlift.video.writing import check_output
+
+    check_output(output, MOTION)
+    check_run_folder(folder)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
-    from motionlift.video.marks import MOTION
-    from motionlift.video.writing import check_output
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting, lifted
     from motionlift.work.planning import Asked
     from motionlift.work.record import Costs, lift_record
 
-    check_output(output, MOTION)
-    check_run_folder(folder)
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
@@ -267,25 +276,32 @@ def cast(
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
+    told = early.method_of(motion)
+    shorthands = {"steps": steps, "sampler": sampler, "strength": strength, "negative_prompt": negative_prompt}
+    if told is not None:
+        given_settings(told, settings, target=targets or None, **shorthands)
+        for path, _ in mixed_of(told, mixed):
+            check_there(path, early.GIVE_MOTION)
+    _check_between(between, interpolate)
+    early.check_files(None, picture, loras)
+    from motionlift.video.marks import MOTION, RECORD, VIDEO
+    from motionlift.video.writing import check_output
+
+    check_outputs(output, VIDEO, RECORD)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.file import Motion
-    from motionlift.video.marks import MOTION, RECORD, VIDEO
-    from motionlift.video.writing import check_output
     from motionlift.work import cast as casting
     from motionlift.work import prepare
     from motionlift.work.planning import Asked
     from motionlift.work.record import Costs, is_tuned
 
-    check_outputs(output, VIDEO, RECORD)
-    prepare.check_prompt(prompt)
     lifted = Motion.load(motion)
     mixtures = mixed_of(lifted.method, mixed)
     if keep_motion is not None:
         for source in (motion, *[path for path, _ in mixtures]):
             check_not_same(keep_motion, source)
         check_output(keep_motion, MOTION)
-    shorthands = {"steps": steps, "sampler": sampler, "strength": strength, "negative_prompt": negative_prompt}
     given = given_settings(lifted.method, settings, target=targets or None, **shorthands)
     request = prepare.ask(
         lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called, picture=picture
@@ -332,14 +348,16 @@ def export(
     ] = None,
 ) -> None:
     """Write what was tuned as an adapter that other programs load."""
-    from motionlift.motion.export import check_reader
-    from motionlift.motion.file import Motion
+    check_there(motion, early.GIVE_MOTION)
+    check_not_same(output, motion)
     from motionlift.video.marks import ADAPTER
     from motionlift.video.writing import check_output
+
+    check_output(output, ADAPTER)
+    from motionlift.motion.export import check_reader
+    from motionlift.motion.file import Motion
     from motionlift.work.export import export_adapter
 
-    check_not_same(output, motion)
-    check_output(output, ADAPTER)
     check_reader(form)
     written = export_adapter(Motion.load(motion), output, form, rank)
     if written.missed is not None:
@@ -350,7 +368,7 @@ def export(
 
 def inspect(
     reference: Reference,
-    output: Annotated[Path, typer.Option("--output", help="The MP4 to write; a PNG goes beside it.")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The MP4 to write; a PNG goes beside it.")] = Path(
         "inspect.mp4"
     ),
     method: MethodName = "ditflow",
@@ -375,10 +393,13 @@ def inspect(
     shorthands = {"read": read, "source_prompt": source_prompt, "preset": preset, "reference": reference_form}
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     pixels = size_of(size)
+    early.check_files(reference, None, loras)
+    from motionlift.video.marks import DRAWING, SHEET
+
+    check_outputs(output, DRAWING, SHEET, reference)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
-    from motionlift.video.marks import DRAWING, SHEET
     from motionlift.video.sheets import contact_sheet
     from motionlift.video.writing import replacing, write_video
     from motionlift.work import prepare
@@ -386,7 +407,6 @@ def inspect(
     from motionlift.work.planning import Asked
     from motionlift.work.record import Costs
 
-    check_outputs(output, DRAWING, SHEET, reference)
     request = prepare.ask(method, given.values, called=given.called)
     prepare.check_reference(reference)
     aspect = prepare.aspect_of(reference)
@@ -434,6 +454,11 @@ def _prepared(
     return job
 
 
+def _check_between(between: str | None, interpolate: int | None) -> None:
+    if between is not None and interpolate is None:
+        raise SettingError("--between names the model of --interpolate, which is not given; give it too")
+
+
 def _stages(
     backbone: "VideoModel", interpolate: int | None, between: str | None, upscale: bool, device: str, dtype: str
 ) -> list["Stage"]:
@@ -442,8 +467,6 @@ def _stages(
     from motionlift.work import cast as casting
     from motionlift.world import upscaling
 
-    if between is not None and interpolate is None:
-        raise SettingError("--between names the model of --interpolate, which is not given; give it too")
     stages: list[Stage] = []
     if interpolate is not None:
         stages.append(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from motionlift.cli import completing, early
 from motionlift.errors import SettingError
 
 
@@ -34,6 +35,14 @@ def text(given: str) -> str:
         except UnicodeError:
             raise typer.BadParameter(f"{given[:40]!r} came; allowed is text in UTF-8") from None
     return given
+
+
+def prompt(given: str) -> str:
+    """A prompt, refused before a model is loaded where no model could read it."""
+    from motionlift.core.prompts import check_prompt
+
+    check_prompt(text(given))
+    return text(given)
 
 
 MOST_SEED = 2**63 - 1
@@ -64,11 +73,28 @@ def rate(given: Any) -> float:
 
 Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
 Prompt = Annotated[
-    str, typer.Option("--prompt", metavar="TEXT", parser=text, help="What the new video shows.", show_default=False)
+    str,
+    typer.Option("--prompt", "-p", metavar="TEXT", parser=prompt, help="What the new video shows.", show_default=False),
 ]
-MethodName = Annotated[str, typer.Option("--method", help="How motion is taken and given; see motionlift methods.")]
+MethodName = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        parser=early.method_name,
+        autocompletion=completing.methods,
+        help="How motion is taken and given; see motionlift methods.",
+    ),
+]
 Model = Annotated[
-    str, typer.Option("--model", help="A bundled model, a folder of a diffusers pipeline, or a hub name.")
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        parser=early.model_name,
+        autocompletion=completing.models,
+        help="A bundled model, a folder of a diffusers pipeline, or a hub name.",
+    ),
 ]
 Loras = Annotated[
     list[str] | None,
@@ -79,9 +105,11 @@ Loras = Annotated[
         ":both comes last.",
     ),
 ]
-VideoOutput = Annotated[Path, typer.Option("--output", help="The MP4 to write; its record goes beside it, as .json.")]
+VideoOutput = Annotated[
+    Path, typer.Option("--output", "-o", help="The MP4 to write; its record goes beside it, as .json.")
+]
 Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", parser=whole(0, MOST_SEED), help="Seed of the starting noise.")
+    int, typer.Option("--seed", "-s", metavar="N", parser=whole(0, MOST_SEED), help="Seed of the starting noise.")
 ]
 Frames = Annotated[
     int | None,
@@ -126,6 +154,7 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME",
+        autocompletion=completing.presets,
         help="Which constants: released, paper, fast, ours, as far as motionlift methods lists them; short for --set preset=NAME.",
     ),
 ]
@@ -252,7 +281,13 @@ Interpolate = Annotated[
 ]
 Between = Annotated[
     str | None,
-    typer.Option("--between", metavar="MODEL", help="The model that makes frames between; by default --model."),
+    typer.Option(
+        "--between",
+        metavar="MODEL",
+        parser=early.model_name,
+        autocompletion=completing.models,
+        help="The model that makes frames between; by default --model.",
+    ),
 ]
 Upscale = Annotated[bool, typer.Option("--upscale", help="Double rows and columns, by the bundled stage.")]
 Set = Annotated[
@@ -261,14 +296,19 @@ Set = Annotated[
         "--set",
         metavar="NAME=VALUE",
         parser=text,
+        autocompletion=completing.settings,
         help="A setting of the method, again and again; see motionlift methods.",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, ...")]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", parser=early.device, help="auto, cpu, cuda, cuda:1, mps, ...")
+]
 Dtype = Annotated[
     str,
     typer.Option(
         "--dtype",
+        metavar="NAME",
+        parser=early.dtype,
         help="What the model computes with: bf16, fp16, fp32, or auto: fp32 on a CPU, else bf16 where device and model can.",
     ),
 ]
@@ -277,6 +317,7 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         metavar="SIZE",
+        parser=early.memory,
         help="What it may use of the device, such as 12GB or 11.5GiB; what takes more time is done so that it fits. By default "
         "what is free.",
     ),
@@ -313,7 +354,7 @@ class Given:
     values: Mapping[str, Any]
     """By name."""
     called: Mapping[str, str]
-    """The options of those that came by one of their own, for messages."""
+    """The options by which they came, for messages."""
 
 
 def given_settings(method: str, assigned: Sequence[str] | None, **options: str | Sequence[str] | None) -> Given:
@@ -325,12 +366,13 @@ def given_settings(method: str, assigned: Sequence[str] | None, **options: str |
         options: what came by the others, None where one was not given.
 
     Raises:
-        SettingError: an unknown method, an option that it has no use for, or a setting given twice.
+        SettingError: an unknown method or setting, a value that is not allowed, an option that the method has no use for, or a
+            setting given twice.
     """
-    from motionlift.core.settings import assignments
+    from motionlift.core.settings import assignments, read_values
 
     values: dict[str, Any] = dict(assignments(assigned or ()))
-    called: dict[str, str] = {}
+    called = {name: f"--set {name}" for name in values}
     for name, given in options.items():
         if given is None:
             continue
@@ -341,6 +383,7 @@ def given_settings(method: str, assigned: Sequence[str] | None, **options: str |
             raise SettingError(f"{option} and --set {setting}={values[setting]} are both given; give one of them")
         values |= own
         called |= dict.fromkeys(own, option)
+    read_values(early.settings_of(method), values, called)
     return Given(values, called)
 
 
@@ -355,11 +398,8 @@ def check_use(option: str, method: str, of_use: Callable[[type], bool]) -> None:
     Raises:
         SettingError: it has none; the methods that have are named.
     """
-    from motionlift.methods import method as method_named
-    from motionlift.methods import methods
-
-    if not of_use(method_named(method).Settings):
-        others = ", ".join(name for name, other in methods().items() if of_use(other.Settings))
+    if not of_use(early.settings_of(method)):
+        others = ", ".join(name for name, other in early.every_settings().items() if of_use(other))
         raise SettingError(f"{option} is of no use to {method}; methods that take it: {others}")
 
 

@@ -1,9 +1,13 @@
-"""What is done so that a model takes less memory."""
+"""Memory as people write it, and what is done so that a model takes less of it."""
 
+import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from motionlift.errors import SettingError
+
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+"""Bytes of each unit that is read, whatever its letters' size."""
 
 
 class Weights(StrEnum):
@@ -51,3 +55,26 @@ class Measures:
         """Those that are taken, by name; how weights are held by its own."""
         names = [item.name for item in fields(self) if getattr(self, item.name) is True]
         return (*names, *([] if self.weights is Weights.OWN else [str(self.weights)]))
+
+
+def read_memory(given: str | int) -> int:
+    """Bytes of what somebody wrote, such as ``12GB`` (12 000 000 000 bytes) or ``12GiB``.
+
+    Args:
+        given: a text with a unit, or a number of bytes.
+
+    Raises:
+        SettingError: no such text, or not more than nothing.
+    """
+    if isinstance(given, int) and not isinstance(given, bool):
+        number = float(given)
+    else:
+        found = re.fullmatch(r"\s*(-?\d{1,12}(?:\.\d{1,6})?)\s*([KMGT]i?B)\s*", str(given), re.ASCII | re.IGNORECASE)
+        if found is None:
+            raise SettingError(
+                f"memory is {str(given)[:40]!r}; give a number and a unit, such as 12GB, 11.5GiB or 800MB"
+            )
+        number = float(found[1]) * UNITS[found[2].upper()]
+    if number < 1:
+        raise SettingError(f"memory is {str(given)[:40]!r}; allowed is what is more than nothing, such as 12GB")
+    return int(number)

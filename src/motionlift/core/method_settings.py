@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from motionlift.core.presets import OURS, PRESETS
-from motionlift.core.schedule import OWN, SAMPLERS
+from motionlift.core.sampler_names import OWN, SAMPLERS
 from motionlift.core.settings import setting
 
 MOST_STRENGTH = 1.5

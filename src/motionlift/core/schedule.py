@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from motionlift.core.sampler_names import DIFFUSION_SAMPLERS, FLOW_SAMPLERS
 from motionlift.errors import SettingError
 
 Noised = Float[Tensor, "b ..."]
@@ -42,14 +43,6 @@ PREDICTIONS: Mapping[str, Callable[[Level], tuple[float, float]]] = {
 
 FLOWS = ("flow_prediction", "reversed_flow")
 """Those of :data:`PREDICTIONS` that are a flow."""
-OWN = "own"
-"""The sampler of the first order that keeps the noise: DDIM, and Euler of flows."""
-DIFFUSION_SAMPLERS = (OWN, "ddim", "ddpm", "dpm", "dpm-sde", "unipc")
-FLOW_SAMPLERS = (OWN, "euler", "dpm", "dpm-sde", "unipc")
-"""Samplers that a schedule allows: of diffusion, and of flows. Between the levels of a diffusion schedule Euler's step is DDIM's;
-of flows no published model takes the steps of DDPM."""
-SAMPLERS = tuple(dict.fromkeys((*DIFFUSION_SAMPLERS, *FLOW_SAMPLERS)))
-"""All of them (:mod:`motionlift.loops.samplers`)."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from motionlift.core.meant import meant
 from motionlift.errors import SettingError
 
 
@@ -85,7 +86,7 @@ def read_values(settings: type, values: Mapping[str, Any], called: Mapping[str, 
     known = {field.name: field for field in dataclasses.fields(settings)}
     for name in values:
         if name not in known:
-            raise SettingError(f"unknown setting {name!r}; allowed are {', '.join(known)}")
+            raise SettingError(f"unknown setting {name[:40]!r}{meant(name, known)}; allowed are {', '.join(known)}")
     called = called or {}
     return {
         name: _value(known[name], _kind(settings, known[name]), value, called.get(name, name))

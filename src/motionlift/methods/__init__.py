@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 
 from motionlift.core.method import Method
-from motionlift.errors import SettingError
+from motionlift.settings import unknown_method
 
 
 def methods() -> dict[str, Method]:
@@ -24,5 +24,5 @@ def method(name: str) -> Method:
     """
     known = methods()
     if name not in known:
-        raise SettingError(f"unknown method {name!r}; allowed are {', '.join(sorted(known))}")
+        raise unknown_method(name, tuple(known))
     return known[name]

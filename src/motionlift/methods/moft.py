@@ -6,7 +6,6 @@ the clean reference is seen at a sigma of 0.
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,25 +14,13 @@ from torch import Tensor
 
 from motionlift.core.cost import Step
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
-from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.presets import Preset, said
 from motionlift.core.seen import Record
-from motionlift.core.settings import setting
 from motionlift.methods.ditflow_constants import published
 from motionlift.motion.names import CHANNELS, FEATURES
+from motionlift.settings.moft import MOFTSettings
 from motionlift.signals.features import moft_loss, motion_channels, motion_features
-
-
-@dataclass(frozen=True)
-class MOFTSettings(Guided):
-    """Settings of MOFT; those of the loop are DiTFlow's."""
-
-    block: tuple[int, ...] = setting((20,), low=0, help="Blocks of the network that are read, from zero.")
-    """Blocks whose features are read (DiTFlow compares at the same block)."""
-    channel_share: float = setting(0.04, low=0, high=1, when="lift", help="Share of the channels that are kept.")
-    """Share of the channels that are kept (paper)."""
-
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},

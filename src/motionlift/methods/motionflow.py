@@ -10,7 +10,7 @@ attention within frames and over time are slices of the attention over the whole
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,15 +21,14 @@ from motionlift.core.cost import Step
 from motionlift.core.edit import Edit
 from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected, sampling
-from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.presets import Preset, said
 from motionlift.core.seen import Recorded
-from motionlift.core.settings import setting
 from motionlift.core.tensors import Latents, Tensors
 from motionlift.errors import MotionError, SettingError
 from motionlift.motion.edits import moved
 from motionlift.motion.names import MAPS, TEMPORAL
+from motionlift.settings.motionflow import MotionFlowSettings
 from motionlift.signals.attention_maps import (
     adaptive_mask,
     cross_loss,
@@ -40,68 +39,6 @@ from motionlift.signals.attention_maps import (
     temporal_loss,
     temporal_probabilities,
 )
-
-
-@dataclass(frozen=True)
-class MotionFlowSettings(Guided):
-    """Settings of MotionFlow; those that it names itself are the paper's."""
-
-    steps: int = setting(50, low=1, high=1000, when="lift", help="Denoising steps.")
-    """Denoising steps, those of the inversion too (paper)."""
-    share: float = setting(
-        0.4, low=0, high=1, when="lift", help="Share of the steps that are guided, from the noisy end."
-    )
-    """Share of the steps that are guided: 20 of 50 (paper)."""
-    inner: int = setting(1, low=0, high=1000, when="cast", help="Optimiser steps in each guided step.")
-    """Gradient steps in each guided step (paper: one)."""
-    optimizer: str = setting(
-        "plain", choices=("adam", "rms", "plain"), when="cast", help="How a gradient becomes a step."
-    )
-    """``plain``, the gradient times the learning rate (paper); or as for every guided method."""
-    lr: float = setting(5.0, low=0, high=1000, when="cast", help="Learning rate in the first guided step.")
-    """Step size alpha in the first guided step (paper)."""
-    lr_end: float = setting(5.0, low=0, high=1000, when="cast", help="Learning rate in the last guided step.")
-    """Step size in the last guided step (paper: the same)."""
-    inject: bool = setting(False, when="cast", help="Use the reference's keys and values in the first block.")
-    """Replace keys and values of the first block by the reference's: DiTFlow's, not this paper's."""
-    inversion: bool = setting(True, when="lift", help="Find the noise that the reference came from.")
-    """Invert the reference (paper): the masks are read along the inversion."""
-    beta: float = setting(
-        0.5, low=0, high=1, when="cast", help="Share of the reference's own noise that the video begins with."
-    )
-    """Share of the inverted noise in the starting noise (ours: with all of it, as in the paper, a seed would change nothing)."""
-    block: tuple[int, ...] = setting((0,), low=0, help="Blocks of the network that are read, from zero.")
-    """Layers whose maps are read (paper: those of the last down block, the middle, and the first up block)."""
-    subjects: tuple[str, ...] = setting((), when="lift", help="Words of the source prompt whose motion is taken.")
-    """Words of the source prompt whose motion is taken."""
-    targets: tuple[str, ...] = setting((), when="cast", help="Words of the new prompt that take it, in the same order.")
-    """Words of the new prompt that take it, as many, in the same order (pairing by order; ours)."""
-    tau: float = setting(
-        0.4, low=0, high=0.99, when="cast", help="A mask is where attention exceeds this share of its maximum."
-    )
-    """A mask is where a map exceeds this share of its maximum (paper)."""
-    smooth: bool = setting(
-        True, when="cast", help="Smooth maps of attention before a mask is made of them.", later=True
-    )
-    """Smooth a map before the threshold, by a 3x3 Gaussian (ours; the paper names no smoothing)."""
-    cross: float = setting(1.0, low=0, high=1e4, when="cast", help="Weight of the attention to words.")
-    """Weight of the attention to words (the paper names none; ours)."""
-    spatial: float = setting(1.0, low=0, high=1e4, when="cast", help="Weight of the attention within frames.")
-    """Weight of the attention within frames (ours)."""
-    temporal: float = setting(1.0, low=0, high=1e4, when="cast", help="Weight of the attention over frames.")
-    """Weight of the attention over frames (ours)."""
-    balance: str = setting(
-        "none",
-        choices=("none", "gradients"),
-        when="cast",
-        help="What the three weights are of: the losses, or the losses scaled so that their gradients are equally large.",
-        later=True,
-    )
-    """What the three weights are of. ``none``: the losses as they are, of which that over frames pulls hundreds to thousands of
-    times less than that to words. ``gradients`` (ours): each loss by the root mean square of its own gradient by the latents, so
-    that every one acts as much as its weight says, whatever the model and the size; a ``plain`` step is then ``lr`` times that
-    weight in units of the latents. It takes a backward pass for each loss more, which no count of passes includes."""
-
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-dit": {"block": (6,), "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inner": 5},

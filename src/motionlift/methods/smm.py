@@ -6,7 +6,6 @@ features alone and knows no noise: on models of flow it is the same, and the cle
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,32 +14,13 @@ from torch import Tensor
 
 from motionlift.core.cost import Step
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected
-from motionlift.core.method_settings import Guided
 from motionlift.core.model import Model
 from motionlift.core.presets import Preset, said
 from motionlift.core.seen import Record
-from motionlift.core.settings import setting
 from motionlift.methods.ditflow_constants import published
 from motionlift.motion.names import DIFFERENCES, MEANS, of_block
+from motionlift.settings.smm import SMMSettings
 from motionlift.signals.features import released_smm_loss, smm_loss, spatial_mean_differences, spatial_means
-
-
-@dataclass(frozen=True)
-class SMMSettings(Guided):
-    """Settings of SMM; those of the loop are DiTFlow's."""
-
-    block: tuple[int, ...] = setting((20,), low=0, help="Blocks of the network that are read, from zero.")
-    """Blocks whose features are read (DiTFlow compares at the same block)."""
-    form: str = setting(
-        "own",
-        choices=("own", "released"),
-        when="lift",
-        help="Whose frames the video's changes are counted from: its own, or the reference's, as DiTFlow's program does.",
-        later=True,
-    )
-    """Form of the loss: ``own``, changes between the video's own frames, their cosine over the channels (ours), or ``released``,
-    what DiTFlow's program computes: changes from the reference's frames, their cosine along the frames."""
-
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},

@@ -7,7 +7,7 @@ from typing import Any
 import diffusers
 
 from motionlift.core.method_settings import Sampled
-from motionlift.core.schedule import DIFFUSION_SAMPLERS, FLOW_SAMPLERS, OWN
+from motionlift.core.sampler_names import DIFFUSION_SAMPLERS, FLOW_SAMPLERS, OWN
 from motionlift.models.families import families
 from motionlift.models.positions import NoPositions
 from motionlift.models.transformer import Row

@@ -15,7 +15,8 @@ from motionlift.environment import launched
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
 from motionlift.models.identity import digest
-from motionlift.models.loras import LoraFile, fuse
+from motionlift.models.lora_files import LoraFile
+from motionlift.models.loras import fuse
 from motionlift.models.parts import read_parts
 from motionlift.models.precision import AUTO, QUANTIZED, check_dtype, check_weights, chosen, quantizing
 from motionlift.models.quiet import quiet

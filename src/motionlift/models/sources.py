@@ -1,6 +1,7 @@
 """Where a model is read from: a bundled one, a folder, or the Hugging Face hub and what of it is kept here."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from motionlift.core.meant import meant
+from motionlift.core.places import MOST_BESIDE
 from motionlift.errors import ModelError
 
 BUNDLED = Path(__file__).resolve().parents[1] / "world" / "weights"
@@ -19,6 +22,10 @@ MOST_INDEX = 2**20
 """Largest index that is read, bytes (ours: published ones have a few hundred)."""
 PATIENCE = 1.5
 """Seconds that the hub has to answer for a model that may be kept here (ours: a person waits at the terminal)."""
+
+
+ON_HUB = re.compile(r"https?://(?:huggingface\.co|hf\.co|hf-mirror\.com)/([\w.-]+/[\w.-]+)", re.IGNORECASE)
+"""The page of a model on the hub, and the model's name in it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,17 @@ def found(name: str) -> Source:
     if folder is not None:
         return _indexed(name, str(folder), folder / INDEX, is_local=True)
     return _on_hub(name)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that can be no model's; the hub is not asked.
+
+    Raises:
+        ModelError: so it is.
+    """
+    base, plus, adapter = name.partition("+")
+    joined = bool(plus and adapter.strip()) and not _is_there(name)
+    _folder(base if joined else name)
 
 
 def joined_sources(name: str) -> tuple[Source, str | None]:
@@ -204,7 +222,18 @@ def _gated(name: str) -> ModelError:
 
 
 def _nowhere(name: str) -> ModelError:
-    return ModelError(f"model {name[:200]!r} is not to be had; allowed: {_allowed()}")
+    on_hub = ON_HUB.match(name)
+    told = f" (did you mean {on_hub[1]}?)" if on_hub else meant(name, (*BUNDLED_MODELS, *_folders_beside()))
+    return ModelError(f"model {name[:200]!r} is not to be had{told}; allowed: {_allowed()}")
+
+
+def _folders_beside() -> list[str]:
+    """Folders here that hold a pipeline, as far as the first few are looked at."""
+    try:
+        beside = [path for path, _ in zip(Path().iterdir(), range(MOST_BESIDE), strict=False)]
+        return [path.name for path in beside if (path / INDEX).is_file()]
+    except OSError:
+        return []
 
 
 def _allowed() -> str:

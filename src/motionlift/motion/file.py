@@ -25,7 +25,7 @@ from motionlift.errors import MotionError
 from motionlift.motion import names
 from motionlift.motion.checking import Header, check_headers
 from motionlift.video.limits import RATES
-from motionlift.video.marks import MOTION
+from motionlift.video.marks import MOTION, MOTION_KEY
 from motionlift.video.writing import replacing
 
 
@@ -45,7 +45,7 @@ FORMAT = 1
 """Version of the file's layout."""
 MOST_BYTES = 8 * 2**30
 """Largest motion file that is opened (ours)."""
-KEY = "motionlift"
+KEY = MOTION_KEY
 SUFFIX = ".safetensors"
 MOST_HEADER = 16 * 2**20
 """Most bytes of a file's header that are read (ours: an adapter of a large model takes a fraction of it)."""

@@ -264,8 +264,10 @@ WORLD = sealed("world clip")
 """A video with a truth beside it."""
 DRAWING = sealed("drawing")
 """A video of what was lifted."""
-MOTION = headed("motion", lambda told: "motionlift" in told)
-"""A motion; its header says all of it under a key of its own."""
+MOTION_KEY = "motionlift"
+"""Key in the header of a motion under which all of it is said."""
+MOTION = headed("motion", lambda told: MOTION_KEY in told)
+"""A motion."""
 ADAPTER = headed("adapter")
 """What ``export`` writes."""
 CHECKPOINT = Kind("checkpoint", (), headed("checkpoint", lambda told: {"step", "about"} <= told.keys()).is_marked)

@@ -20,6 +20,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
+from motionlift.core.places import check_there
 from motionlift.errors import InputError
 from motionlift.video.animated import UNREADABLE, is_animated_webp, size_of_webp, webp_frames
 from motionlift.video.clock import RAW, STREAMED, Clock, calm
@@ -52,16 +53,13 @@ RESIZED = "frames change their size in the middle of the video; all were brought
 
 def existing_file(path: str | Path) -> Path:
     """The file at ``path``, absolute: libav takes a relative name with a colon for an address."""
+    check_there(path)
     source = Path(path)
     try:
         if source.is_dir():
             raise InputError(f"{path} is a folder; give a video file")
-        if not source.exists():
-            raise InputError(f"{path} does not exist; give a video file")
         if not source.is_file():
             raise InputError(f"{path} is not a regular file; give a video file")
-        if source.stat().st_size == 0:
-            raise InputError(f"{path} is empty; give a video file")
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)!r} cannot be read ({error}); give a video file") from error
     return source.absolute()

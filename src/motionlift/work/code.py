@@ -17,7 +17,7 @@ SHARED = ("core", "signals", "loops", "models")
 """Folders whose files every method and every model runs through; folders within them do not count."""
 READING = ("video/animated.py", "video/clock.py", "video/colour.py", "video/reading.py")
 """Files that decide which frames of a video a method sees, and in which colours."""
-METHODS, FAMILIES = "methods", "models/families"
+METHODS, SETTINGS, FAMILIES = "methods", "settings", "models/families"
 """Folders of which one file alone counts, with those beside it that it imports; it bears the name of the method or family."""
 DIGITS = 16
 """Length of the hash in hexadecimal digits (ours: 64 bits, for at most some thousands of states of the code)."""
@@ -38,7 +38,7 @@ def code_of(method: str, family: str) -> str:
         :data:`DIGITS` hexadecimal digits.
     """
     paths = {path for folder in SHARED for path in _modules(folder)} | set(READING)
-    paths |= _with_imports(METHODS, method) | _with_imports(FAMILIES, family)
+    paths |= _with_imports(METHODS, method) | _with_imports(SETTINGS, method) | _with_imports(FAMILIES, family)
     hashed = hashlib.sha256(metadata.version("torch").encode())
     for path in sorted(paths):
         source = hashlib.sha256(_running(_source(path)).encode()).hexdigest()

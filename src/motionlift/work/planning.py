@@ -20,7 +20,7 @@ from motionlift.methods import method as method_named
 from motionlift.models.blank import blank, blank_of
 from motionlift.models.counting import Count, counting
 from motionlift.models.loading import device_named, load
-from motionlift.models.loras import LoraFile
+from motionlift.models.lora_files import LoraFile
 from motionlift.models.precision import AUTO
 from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import joined_sources

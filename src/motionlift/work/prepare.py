@@ -17,7 +17,8 @@ from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
 from motionlift.core.model import Model, Pictures, checked_model
 from motionlift.core.presets import OURS, Constants, check_published
-from motionlift.core.settings import is_text, read_values, with_values
+from motionlift.core.prompts import check_prompt
+from motionlift.core.settings import read_values, with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.core.windows import Windows
 from motionlift.errors import InputError, MotionError, SettingError
@@ -39,8 +40,6 @@ from motionlift.video.picture import fitted, read_picture
 from motionlift.work.plan import Plan
 from motionlift.work.unknown import unknown_lines
 
-MOST_PROMPT = 10_000
-"""Most characters of a prompt; any text window is far smaller (ours)."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
@@ -561,22 +560,6 @@ def check_reference(path: str | Path) -> None:
         Clip.read(file, frames=2, fps=8, aspect=(64, 64), longest=64)
     except InputError:  # or a video that rests at first
         Clip.read(file, frames=2, fps=0.1, aspect=(64, 64), longest=64)
-
-
-def check_prompt(prompt: str) -> None:
-    """Refuse a prompt that no model can take.
-
-    Raises:
-        InputError: it is empty, or longer than any model's text window.
-    """
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError(
-            "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
-        )
-    if not is_text(prompt):
-        raise InputError(f"the prompt {prompt[:200]!r} holds halves of letters; give text that can be written in UTF-8")
-    if len(prompt) > MOST_PROMPT:
-        raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")
 
 
 def check_seed(seed: int) -> None:

@@ -11,7 +11,8 @@ from motionlift.core.lattice import Shape
 from motionlift.errors import MotionError
 from motionlift.models.families import serving
 from motionlift.models.families.animatediff import AnimateDiff
-from motionlift.models.loras import LoraFile, fuse
+from motionlift.models.lora_files import LoraFile
+from motionlift.models.loras import fuse
 from motionlift.motion.adapter import DOWN, UP
 from tests.adapters import RANK, adapter_of, linear_of, motion_of, outputs
 from tests.twins.animatediff import animatediff

@@ -1,0 +1,60 @@
+"""Files that are given by their path: looked for before anything heavy is imported."""
+
+import re
+from pathlib import Path
+
+from motionlift.core.meant import alike, asked
+from motionlift.errors import InputError
+
+ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]+):/+", re.IGNORECASE)
+"""How an address on the web begins, also where a path was made of it, which makes one slash of two. A letter alone is a drive."""
+MOST_BESIDE = 1000
+"""Most names of a folder that are compared with one that is not there (ours)."""
+
+
+def check_there(given: str | Path, wanted: str = "give a video file") -> None:
+    """Refuse an address, what is not there, and an empty file.
+
+    Args:
+        given: a path, as it was given.
+        wanted: what to do instead.
+
+    Raises:
+        InputError: so it is; names beside it that are spelt alike are told.
+    """
+    check_no_address(given, wanted)
+    path = Path(given)
+    try:
+        if not path.exists():
+            raise InputError(f"{given} does not exist{asked(_beside(path))}; {wanted}")
+        if path.is_file() and path.stat().st_size == 0:
+            raise InputError(f"{given} is empty; {wanted}")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(given)!r} cannot be read ({error}); {wanted}") from error
+
+
+def check_no_address(given: str | Path, wanted: str) -> None:
+    """Refuse an address on the web.
+
+    Raises:
+        InputError: it is one.
+    """
+    found = ADDRESS.match(str(given))
+    if found is None:
+        return
+    address = f"{found[1]}://{str(given)[found.end() :]}"
+    if found[1].lower() == "file":
+        raise InputError(f"{address} is an address; give the path alone: /{str(given)[found.end() :]}")
+    raise InputError(
+        f"{address} is an address on the web, and nothing is fetched from there: download it, then {wanted}"
+    )
+
+
+def _beside(path: Path) -> list[str]:
+    """Names in the folder in which a path would be that are spelt alike, but for how they end."""
+    try:
+        beside = [other for other, _ in zip(path.parent.iterdir(), range(MOST_BESIDE), strict=False)]
+    except OSError:
+        return []
+    named = {other.stem: other.name for other in sorted(beside, key=lambda other: other.suffix == path.suffix)}
+    return [named[stem] for stem in alike(path.stem, named)]

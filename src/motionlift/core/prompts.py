@@ -1,0 +1,23 @@
+"""Prompts, looked at before a model is there."""
+
+from motionlift.core.settings import is_text
+from motionlift.errors import InputError
+
+MOST_PROMPT = 10_000
+"""Most characters of a prompt; any text window is far smaller (ours)."""
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse a prompt that no model can take.
+
+    Raises:
+        InputError: it is empty, or longer than any model's text window.
+    """
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise InputError(
+            "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
+        )
+    if not is_text(prompt):
+        raise InputError(f"the prompt {prompt[:200]!r} holds halves of letters; give text that can be written in UTF-8")
+    if len(prompt) > MOST_PROMPT:
+        raise InputError(f"the prompt has {len(prompt)} characters; at most {MOST_PROMPT} are read: shorten it")

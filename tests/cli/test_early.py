@@ -1,0 +1,119 @@
+"""What is told before PyTorch is imported."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from motionlift.cli import early
+from motionlift.errors import ModelError, SettingError
+from motionlift.methods import methods
+from motionlift.models.precision import AUTO, DTYPES
+from motionlift.models.sources import check_name
+from motionlift.settings import METHODS, known, settings_of
+
+CLIP = ["clip.mp4", "-p", "a red star"]
+SLIPS = {
+    ("transfer", "clipp.mp4", *CLIP[1:]): "clipp.mp4 does not exist (did you mean clip.mp4?)",
+    ("transfer", "https://x.org/a.mp4", *CLIP[1:]): "https://x.org/a.mp4 is an address on the web",
+    ("transfer", "empty.mp4", *CLIP[1:]): "empty.mp4 is empty",
+    ("transfer", *CLIP, "--model", "tiny-dti"): "'tiny-dti' is not to be had (did you mean tiny-dit",
+    ("transfer", *CLIP, "--model", "https://huggingface.co/a/b/tree/main"): "is not to be had (did you mean a/b?)",
+    ("transfer", *CLIP, "--method", "VCM"): "unknown method 'VCM' (did you mean vmc?)",
+    ("transfer", *CLIP, "--set", "tresholds=1"): "unknown setting 'tresholds' (did you mean threshold?)",
+    ("transfer", *CLIP, "--set", "lr=fast"): "--set lr is 'fast'; allowed is a number",
+    ("transfer", *CLIP, "--steps", "0"): "--steps is '0'; allowed is a whole number from 1",
+    ("transfer", *CLIP, "--read", "flwo"): "--read is 'flwo'; allowed is attention or flow",
+    ("transfer", *CLIP, "--strength", "1"): "--strength is of no use to ditflow",
+    ("transfer", *CLIP, "--device", "cdua"): "--device 'cdua' is not there (did you mean cuda?)",
+    ("transfer", *CLIP, "--device", "cuda:one"): "--device 'cuda:one' is not there",
+    ("transfer", *CLIP, "--dtype", "fp61"): "--dtype is 'fp61' (did you mean fp16?)",
+    ("transfer", *CLIP, "--memory", "12"): "--memory is '12'; give a number and a unit",
+    ("transfer", *CLIP, "--size", "big"): "--size is 'big'",
+    ("transfer", *CLIP, "--output", "no/out.mp4"): "cannot write no/out.mp4: there is no folder",
+    ("transfer", *CLIP, "--picture", "none.png"): "none.png does not exist; give a picture, as --picture FILE",
+    ("transfer", *CLIP, "--lora", "none.safetensors"): "the adapter 'none.safetensors' is not there",
+    ("transfer", *CLIP, "--between", "tiny-unet"): "--between names the model of --interpolate",
+    ("transfer", "clip.mp4", "-p", " "): "the prompt is empty",
+    ("plan", "transfer", *CLIP, "--method", "dit"): "unknown method 'dit'",
+    ("lift", "clip.mp4", "--method", "vmc", "--set", "form=cosine"): "--set form is 'cosine'; allowed is cos or l2",
+    ("lift", "none.mp4"): "none.mp4 does not exist",
+    ("cast", "none.safetensors", "-p", "a red star"): "none.safetensors does not exist; give a motion file",
+    ("cast", "motion.safetensors", "-p", "a red star", "--strength", "1"): "--strength is of no use to smm",
+    (
+        "cast",
+        "motion.safetensors",
+        "-p",
+        "a red star",
+        "--set",
+        "from=1",
+    ): "unknown setting 'from' (did you mean form?)",
+    ("export", "motions.safetensors", "adapter.safetensors"): "(did you mean motion.safetensors?)",
+    ("inspect", "none.mp4"): "none.mp4 does not exist",
+    ("score", "clip.mp4", "none.mp4"): "none.mp4 does not exist",
+    ("bench", "quik"): "give a run file, or one of kinds, papers, quick, world (did you mean quick?)",
+    ("report", "none"): "none does not exist; give the records of motionlift bench",
+}
+"""Command lines with a slip, and what is said of it."""
+PROGRAM = """
+import contextlib, io, json, sys
+from motionlift.cli.main import run
+told = []
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stderr(io.StringIO()) as heard:
+        code = run(arguments)
+    told.append([code, heard.getvalue(), "torch" in sys.modules])
+print(json.dumps(told))
+"""
+
+
+def test_a_slip_is_told_in_one_line_before_torch_is_imported(tmp_path: Path):
+    (tmp_path / "clip.mp4").write_text("no video, which is seen later")
+    (tmp_path / "empty.mp4").touch()
+    header = json.dumps({"__metadata__": {"motionlift": json.dumps({"method": "smm"})}}).encode()
+    (tmp_path / "motion.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    asked = json.dumps([list(arguments) for arguments in SLIPS])
+    done = subprocess.run([sys.executable, "-c", PROGRAM, asked], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr == ""
+    for (arguments, words), (code, line, imported) in zip(SLIPS.items(), json.loads(done.stdout), strict=True):
+        assert words in line, arguments
+        assert code == 1 and line.startswith("error: ") and line.count("\n") == 1, line
+        assert not imported, arguments
+
+
+def test_every_method_takes_the_settings_that_are_looked_at_early():
+    assert set(known()) == methods().keys()
+    assert {name: method.Settings for name, method in methods().items()} == early.every_settings()
+
+
+def test_a_method_in_one_file_is_asked_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for path in METHODS.glob("*.py"):
+        (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr("motionlift.settings.METHODS", tmp_path)
+    with pytest.raises(SettingError, match=r"unknown method 'own'; allowed are"):
+        settings_of("own")
+    (tmp_path / "own.py").write_text("\nMETHOD = None\n")
+    assert settings_of("own") is None and settings_of("vmc") is methods()["vmc"].Settings
+    assert early.every_settings().keys() == methods().keys()
+
+
+def test_types_of_numbers_are_those_that_models_take():
+    assert (AUTO, *DTYPES) == early.DTYPES
+
+
+@pytest.mark.parametrize("name", ["tiny-dit", "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", "a/b+c/d", "a/b+folder"])
+def test_names_that_may_be_models(name: str):
+    check_name(name)
+
+
+def test_a_folder_beside_that_holds_a_model_may_be_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-model").mkdir()
+    (tmp_path / "my-model" / "model_index.json").write_text("{}")
+    (tmp_path / "my-modes").mkdir()
+    with pytest.raises(ModelError, match=r"'my-mode' is not to be had \(did you mean my-model\?\)"):
+        check_name("my-mode")
+    with pytest.raises(ModelError, match="is not to be had; allowed"):
+        check_name("one-of-nobody's")

@@ -1,0 +1,39 @@
+"""Files are looked for before anything heavy is imported."""
+
+from pathlib import Path
+
+import pytest
+
+from motionlift.core.places import check_there
+from motionlift.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("https://x.org/a.mp4", "https://x.org/a.mp4 is an address on the web"),
+        (Path("https://x.org/a.mp4"), "https://x.org/a.mp4 is an address on the web"),
+        ("S3://bucket/a.mp4", "S3://bucket/a.mp4 is an address on the web"),
+        (Path("file:///home/a.mp4"), r"file://home/a.mp4 is an address; give the path alone: /home/a.mp4"),
+        ("bear.mp4", "bear.mp4 does not exist; give a video file"),
+        ("two", r"two does not exist \(did you mean two.(json|mp4)\?\); give"),
+        ("tw.mp4", r"tw.mp4 does not exist \(did you mean two.mp4\?\); give"),
+        ("no/none.mp4", "no/none.mp4 does not exist; give a video file"),
+        ("on.mp4", r"on.mp4 does not exist \(did you mean one.mp4\?\); give a video file"),
+        ("one.mp4", "one.mp4 is empty; give a video file"),
+        ("a\0b", "does not exist; give a video file"),
+    ],
+)
+def test_what_is_not_there_is_told(given: str | Path, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.mp4", "two.json", "two.mp4"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=words):
+        check_there(given)
+
+
+@pytest.mark.parametrize("name", ["one:two.mp4", "c:one.mp4", "https"])
+def test_what_is_there_is_let_through(name: str, tmp_path: Path):
+    (tmp_path / name).write_text("x")
+    check_there(tmp_path / name)
+    check_there(tmp_path)
