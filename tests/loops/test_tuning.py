@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from motionlift.cli import main
@@ -22,9 +23,11 @@ from motionlift.models.loading import load
 from motionlift.motion import cache, run_files
 from motionlift.motion.file import Motion
 from motionlift.motion.lock import LOCK
+from motionlift.video.marks import SHEET
+from motionlift.video.sheets import contact_sheet
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
-from tests.twins import cogvideox, unet3d
+from tests.twins import PICTURED, cogvideox, unet3d
 from tests.work.trials import PROMPT, a_clip, refusal
 from tests.work.trials import TUNED as QUICK
 
@@ -71,7 +74,7 @@ def test_strength_goes_from_nothing_to_more_than_all(model: Any, name: str, requ
     moved = [
         (frames(motion, model, settings={"strength": part}).float() - bare).abs().mean() for part in (0.0, 0.5, 1.5)
     ]
-    assert moved[0] < 0.01 < moved[1] < moved[2]
+    assert moved[0] == 0 and 0.01 < moved[1] < moved[2]
     said = refusal(SettingError, lambda: frames(motion, model, settings={"strength": 1.6}))
     assert "strength is 1.6; allowed is a number from 0 to 1.5" in said
 
@@ -213,6 +216,57 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
     assert [own.name for own in (motion_cache / "runs").iterdir()] == [cache.TAG], (
         "a finished run leaves no checkpoint there"
     )
+
+
+PREVIEWED = {
+    "vmc": {},
+    "motionmatcher": {"rank": 4},
+    "motiondirector": {"rank": 4, "preset": "released", "steps": 3, "tuning_steps": 2, "beta": 0.5, "strength": 0.5},
+}
+"""By method what is tuned before a preview: whole weights, factors, and factors with dropout and others for looks."""
+
+
+def same_pixels(one: Path, other: Path) -> bool:
+    with Image.open(one) as shown, Image.open(other) as expected:
+        return shown.size == expected.size and shown.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("method", PREVIEWED)
+def test_a_preview_is_the_cast_of_the_same_prompt_and_seed(model: Any, method: str, tmp_path: Path):
+    settings = {**QUICK, "tuning_steps": 4, **PREVIEWED[method]}
+    if settings.get("beta"):
+        settings["inversion"] = True
+    run = tmp_path / "run"
+    motion = lift(a_clip(), model, method, settings=settings, cached=False, folder=run, previews=1)
+    (preview,) = (run / run_files.PREVIEWS).iterdir()
+    later = cast(motion, QUICK["source_prompt"], model, seed=0)
+    contact_sheet(later.clip, tmp_path / "later.png")
+    assert same_pixels(preview, tmp_path / "later.png")
+    with Image.open(preview) as shown:
+        told = shown.info
+    steps = str(settings["tuning_steps"])
+    assert {name: told[name] for name in ("step", "seed", "prompt")} == {
+        "step": steps,
+        "seed": "0",
+        "prompt": QUICK["source_prompt"],
+    }
+    assert told["Description"] == f"preview of tuning, step {steps} of {steps}, seed 0, prompt: {told['prompt']}"
+    assert SHEET.wrote(preview)
+    bare = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
+    assert not torch.equal(cast(bare, QUICK["source_prompt"], model).clip.frames, later.clip.frames), "it was tuned"
+
+
+def test_a_preview_in_windows_that_begin_with_pictures_is_the_cast_with_its_first(tmp_path: Path):
+    model, settings = PICTURED["cogvideox"].model(), {**QUICK, "window": 9}
+    clip = a_clip(frames=17)
+    kept = {"cached": False, "folder": tmp_path / "run", "previews": 1}
+    motion = lift(clip, model, "vmc", frames=17, settings=settings, **kept)
+    assert motion.windows is not None
+    Image.fromarray(clip.frames[0].numpy()).save(tmp_path / "first.png")
+    later = cast(motion, QUICK["source_prompt"], model, picture=tmp_path / "first.png")
+    contact_sheet(later.clip, tmp_path / "later.png")
+    (preview,) = (tmp_path / "run" / run_files.PREVIEWS).iterdir()
+    assert same_pixels(preview, tmp_path / "later.png")
 
 
 def test_a_preview_that_was_stopped_is_made_when_the_run_goes_on(model: Any, tmp_path: Path):

@@ -165,15 +165,6 @@ class Tunable:
                 for factors in (layer.lora_A, layer.lora_B):
                     factors[kind].requires_grad_(kind not in fixed)
 
-    @contextmanager
-    def sampled(self) -> Iterator[None]:
-        """On the network as it will be when casting: without dropout."""
-        with self.attached(), ExitStack() as stack:
-            for layer in self._factored.values():
-                layer.lora_dropout.eval()
-                stack.callback(layer.lora_dropout.train)
-            yield
-
 
 def _unrounded(layer: Any) -> None:
     """Draw a layer's factors again where peft made them in the 8 bits in which its weights are held."""
@@ -277,8 +268,8 @@ class _Fitted:
 
     @contextmanager
     def at(self, level: Level) -> Iterator[None]:
-        """Those that were tuned at a level are on the network until left."""
-        numbers = [number for number, own in enumerate(self._additions) if level.noise >= own.lowest]
+        """Those that were tuned at a level are on the network until left; of strength 0 none is, so that nothing is rounded."""
+        numbers = [number for number, own in enumerate(self._additions) if own.strength and level.noise >= own.lowest]
         on: dict[str, Any] = {}
         for name, layer in self._factored.items():
             titles = [str(number) for number in numbers if str(number) in layer.lora_A]

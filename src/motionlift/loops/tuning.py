@@ -1,8 +1,9 @@
 """Tune a model to a reference: the adapter, the folder that keeps the run, and previews on the way."""
 
+import logging
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import Reference, Stills, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
-from motionlift.core.schedule import Level
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.core.windows import Windows
 from motionlift.loops import sample
-from motionlift.loops.adapters import Tunable
+from motionlift.loops.adapters import Addition, Tunable, fitted
 from motionlift.loops.run_folder import RunFolder, is_first_process
 from motionlift.loops.tune import Tuning, tune
 from motionlift.loops.windows import conditions_of, first_pictures
@@ -26,6 +26,10 @@ from motionlift.motion import names
 from motionlift.motion.run_files import PREVIEWS
 from motionlift.video.clip import Clip
 from motionlift.video.sheets import contact_sheet
+
+LOG = logging.getLogger(__name__)
+PREVIEW_SEED = 0
+"""Seed of the noise of previews, the command's own default (ours)."""
 
 
 def tuned(
@@ -69,7 +73,7 @@ def tuned(
             return
         path = folder.path / PREVIEWS / f"{done:06}.png"
         if not (resumed and path.exists()):  # else the run was stopped while it was made
-            yield from _preview(job, reference, path)
+            yield from _preview(job, reference, path, done)
 
     with closing(tune(job, previewed)) as steps:  # so that its checkpoint is written before anything else is put away
         yield from steps
@@ -88,33 +92,26 @@ def _is_due(done: int, total: int, previews: int) -> bool:
     return done * previews // total > (done - 1) * previews // total
 
 
-@dataclass(frozen=True)
-class _Previewed:
-    """What is being tuned, as a switch of the sampling loop."""
+def _preview(job: Tuning, reference: Reference, path: Path, done: int) -> Generator[Step, None, None]:
+    """Cast the source prompt with what is tuned so far, and write the frames as one picture, which says of what it is.
 
-    adapter: Tunable
-    lowest: float
-
-    def at(self, level: Level) -> AbstractContextManager[None]:
-        """On where it is tuned."""
-        return self.adapter.sampled() if level.noise >= self.lowest else nullcontext()
-
-
-def _preview(job: Tuning, reference: Reference, path: Path) -> Generator[Step, None, None]:
-    """Sample the source prompt with what is tuned so far, and write the frames as one picture."""
+    It is a cast as any other, so that a later one of the same prompt and seed shows the same.
+    """
     motion: Tensors = {INVERTED: reference.trajectory[0]} if reference.trajectory else {}
     model, settings = job.model, job.settings
-    switch = _Previewed(job.adapter, lowest_noise(model, settings, job.shape))
-    assert job.windows is not None
-    pictures = first_pictures(model, reference.pixels, job.windows, reference.shape)
+    tuned_so_far = Addition(job.adapter.tensors(), settings.strength, lowest_noise(model, settings, job.shape))
     casting = sample.Casting(
-        *(model, job.method, settings, motion, reference.shape, settings.source_prompt, 0, switch),
+        *(model, job.method, settings, motion, reference.shape, settings.source_prompt, PREVIEW_SEED),
+        adapter=fitted(model, [tuned_so_far]),
         windows=job.windows,
-        later=[(model.pictured(picture), None) for picture in pictures[1:]],
     )
     result = yield from sample.cast(casting)
     path.parent.mkdir(exist_ok=True)
-    contact_sheet(Clip.from_pixels(model.codec.decode(result.latents), model.about.fps), path)
+    said = {"step": str(done), "seed": str(PREVIEW_SEED), "prompt": settings.source_prompt}
+    told = f"step {done} of {settings.tuning_steps}, seed {PREVIEW_SEED}, prompt: {settings.source_prompt}"
+    clip = Clip.from_pixels(model.codec.decode(result.latents), model.about.fps)
+    contact_sheet(clip, path, said={"Description": f"preview of tuning, {told}", **said})
+    LOG.info("wrote preview %s, %s", path, told)
 
 
 def lowest_noise(model: Model, settings: Tuned, shape: Shape) -> float:

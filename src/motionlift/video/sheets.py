@@ -1,12 +1,13 @@
 """Frames beside each other in one picture, still or moving."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from motionlift.errors import InputError, SettingError
 from motionlift.video.clip import Clip, side_by_side
@@ -30,7 +31,9 @@ INK = (128, 136, 145)
 """Grey of the labels, readable on white and on black alike (ours)."""
 
 
-def contact_sheet(clip: Clip, path: Path, columns: int = 6, side: int = SHEET_SIDE) -> None:
+def contact_sheet(
+    clip: Clip, path: Path, columns: int = 6, side: int = SHEET_SIDE, said: Mapping[str, str] | None = None
+) -> None:
     """Write a PNG of evenly spaced frames, first and last among them, in at most three rows.
 
     Args:
@@ -38,6 +41,7 @@ def contact_sheet(clip: Clip, path: Path, columns: int = 6, side: int = SHEET_SI
         path: a file ``.png``.
         columns: pictures in a row, 1 to 32.
         side: most pixels of a picture's width or height.
+        said: what the file says of itself, by the keys of its text (PNG's ``iTXt``).
 
     Raises:
         SettingError: columns out of range.
@@ -54,8 +58,11 @@ def contact_sheet(clip: Clip, path: Path, columns: int = 6, side: int = SHEET_SI
     for number, picture in enumerate(pictures):
         top, left = number // across * (height + GAP), number % across * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
+    text = PngInfo()
+    for key, value in (said or {}).items():
+        text.add_itxt(key, value)
     with replacing(path, SHEET) as partial:
-        Image.fromarray(sheet).save(partial, format="PNG", optimize=True, exif=exif_of(SHEET))
+        Image.fromarray(sheet).save(partial, format="PNG", optimize=True, exif=exif_of(SHEET), pnginfo=text)
 
 
 def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 128) -> None:

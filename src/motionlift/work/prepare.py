@@ -226,7 +226,7 @@ def prepare(
     if request.prompt is not None:
         _check_words(request, view, settings)
         _check_positions(request.method, view, settings, windows.shape)
-    notices += _windows_told(windows, view)
+    notices += _windows_told(windows, view) + _noise_told(settings)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     cut = () if picture is None else picture.notices
     job = replace(job, notices=(*notices, *_unknown_words(job), *cut), picture=picture, **reading)
@@ -246,6 +246,16 @@ def _windows_told(windows: Windows, model: Model) -> tuple[str, ...]:
         return ()
     again = ", each of which begins with the picture" if model.about.pictures is Pictures.MUST else ""
     return (f"made in {len(windows)} overlapping windows of {windows.shape.frames} frames{again}",)
+
+
+def _noise_told(settings: Sampled) -> tuple[str, ...]:
+    """What a strength that is less than all does not lessen: the reference's own noise, which holds some of its looks."""
+    if not (isinstance(settings, Tuned) and settings.strength < 1 and settings.beta):
+        return ()
+    return (
+        f"strength is {settings.strength:g} of what was tuned; the video begins with the reference's own noise all the same "
+        f"(beta is {settings.beta:g}): --set beta=0 for none of it",
+    )
 
 
 @dataclass(frozen=True)
