@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,16 @@ def test_cells_of_the_world_are_known_by_what_they_were():
         "video": "0007-smm-share-0-5-seed-3-9f3ae943d962.mp4",
         "reference_video": "0007-reference-7aff5dcdea2c.mp4",
     }
+
+
+@pytest.mark.parametrize("name", ['a "<b>": c|d?*', "CON", "nul.mp4", "name. ", "\u00c4/\u00f6\\\u00fc", "clip\n"])
+def test_files_have_names_that_every_system_takes(name: str):
+    asked = Asked(name, 7, "a red star", "0")
+    one = Cell(ModelRun("tiny-dit"), MethodRun("smm", {}), World(1), asked, 3, Measuring(), {}, Path("here"))
+    other = replace(one, asked=replace(asked, reference=name.swapcase()))
+    names = [*file_names(one, 17).values(), *file_names(other, 17).values()]
+    assert all(re.fullmatch(r"[a-z0-9-]*-[0-9a-f]{12}\.mp4", each) for each in names)
+    assert len({each.lower() for each in names}) == 4 or name == name.swapcase()
 
 
 def test_files_of_other_content_are_named_otherwise(clips: Path):

@@ -33,7 +33,8 @@ def video(frames: int = 11, height: int = 20, width: int = 30) -> Clip:
 def expected(folder: Path, frames: np.ndarray, prompt: str) -> tuple[np.ndarray, np.ndarray]:
     """Cosines with the prompt and between neighbours, by transformers' own classes and PIL."""
     from transformers import CLIPModel, CLIPTokenizer
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    from tests.twins.pictures import CLIPImageProcessorPil
 
     model = CLIPModel.from_pretrained(folder).eval()
     tokens = CLIPTokenizer.from_pretrained(folder)(prompt, padding="max_length", truncation=True, return_tensors="pt")

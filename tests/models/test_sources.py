@@ -21,14 +21,14 @@ NAME = "owner/model"
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     """A hub that answers as a test says, and what is kept of it here."""
-    state = SimpleNamespace(answer=lambda: None, kept=None, index=None)
+    state = SimpleNamespace(answer=lambda: None, kept=None, index=None, fault=None)
     index = tmp_path / "model_index.json"
     index.write_text(json.dumps({"_class_name": "WanPipeline"}))
     state.index = index
 
     def download(_name: str, _file: str) -> str:
-        if state.index is None:
-            raise errors.EntryNotFoundError("no index")
+        if state.fault is not None:
+            raise state.fault
         return str(state.index)
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: state.answer())
@@ -69,9 +69,56 @@ def test_why_a_model_is_not_to_be_had_is_said_apart(hub: SimpleNamespace, kind: 
 
 
 def test_a_model_that_is_no_pipeline(hub: SimpleNamespace):
-    hub.index = None
+    hub.fault = errors.EntryNotFoundError("no index")
     message = refusal(ModelError, lambda: found(NAME))
     assert "is no diffusers pipeline" in message and "-Diffusers" in message
+
+
+def answered(status: int, kind: type[Exception] = errors.HfHubHTTPError) -> Exception:
+    """An error as the hub's library makes it of an answer."""
+    error = kind.__new__(kind)
+    Exception.__init__(error, "as the hub says it")
+    vars(error)["response"] = SimpleNamespace(status_code=status)
+    return error
+
+
+REFUSED = [
+    (answered(401), "the hub does not take the token that it is shown (401)"),
+    (answered(403), "the hub refuses you (403): the token lacks permission"),
+    (answered(403, errors.DisabledRepoError), "the hub has switched it off"),
+    (answered(429), "the hub has had too many requests from here (429)"),
+    (answered(503), "the hub has a fault of its own (503)"),
+    (errors.LocalEntryNotFoundError("the network fails meanwhile"), "the hub does not answer"),
+]
+
+
+@pytest.mark.parametrize("at", ["asked", "downloaded"])
+@pytest.mark.parametrize(("error", "said"), REFUSED, ids=[said for _, said in REFUSED])
+def test_whom_the_hub_refuses_is_told_why_in_time(hub: SimpleNamespace, error: Exception, said: str, at: str):
+    def answer() -> None:
+        raise error
+
+    if at == "asked":
+        hub.answer = answer
+    else:
+        hub.fault = error
+    began = time.monotonic()
+    message = refusal(ModelError, lambda: found(NAME))
+    assert f"model 'owner/model' is not kept on this machine, and {said}" in message
+    assert time.monotonic() - began < 2
+    hub.kept = str(hub.index)
+    assert found(NAME).is_local, "what is kept serves"
+
+
+def test_a_gated_model_is_told_where_its_files_are_refused(hub: SimpleNamespace):
+    hub.fault = answered(403, errors.GatedRepoError)
+    assert "is gated: accept its terms on" in refusal(ModelError, lambda: found(NAME))
+
+
+def test_a_mirror_is_named_by_its_address(hub: SimpleNamespace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "https://mirror.example")
+    hub.answer = raising(ConnectionError)
+    assert "the hub https://mirror.example (HF_ENDPOINT) does not answer" in refusal(ModelError, lambda: found(NAME))
 
 
 @pytest.mark.parametrize("kind", [errors.GatedRepoError, errors.OfflineModeIsEnabled, ConnectionError])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from tests.twins.pictures import CLIPImageProcessorPil
 from tests.twins.text import WINDOW, WORDS
 
 

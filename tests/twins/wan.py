@@ -13,8 +13,8 @@ from diffusers import (
     WanTransformer3DModel,
 )
 from transformers import CLIPVisionConfig, CLIPVisionModel
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from tests.twins.pictures import CLIPImageProcessorPil
 from tests.twins.text import WIDTH, t5_tokenizer, umt5
 from tests.twins.twin import ready
 

@@ -111,7 +111,13 @@ class Workers:
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Let what stops a run act at the end only; processes that are started within are born deaf to it, until they are ready."""
+    """Let what stops a run act at the end only; processes that are started within are born deaf to it, until they are ready.
+
+    On Windows signals cannot wait.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
@@ -155,7 +161,8 @@ def _prepare(alive: Connection) -> None:
     for number in STOPPING:
         if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     threading.Thread(target=watch, daemon=True).start()
     import torch
 

@@ -7,9 +7,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from motionlift.cli.apple import fall_back
 from motionlift.cli.stopping import Stopping
 from motionlift.cli.streams import take_over, unheard
 from motionlift.cli.terminal import COMMAND_LINE, say
+from motionlift.cli.threads import Load
 from motionlift.errors import MotionliftError, Stopped, stop_behind
 
 STOPPED = 128
@@ -22,27 +24,29 @@ COMPLETE = "_MOTIONLIFT_COMPLETE"
 def main() -> None:
     """The console script."""
     _silence()
+    fall_back(say)
     take_over()
     stopping = Stopping()
     stopping.listen()
-    code = run(sys.argv[1:], stopping)
+    code = run(sys.argv[1:], stopping, Load())
     stopping.ignore()
     sys.exit(code)
 
 
-def run(arguments: Sequence[str], stopping: Stopping | None = None) -> int:
+def run(arguments: Sequence[str], stopping: Stopping | None = None, load: Load | None = None) -> int:
     """Run one command line; prints one line on standard error for whatever goes wrong.
 
     Args:
         arguments: its words, without the program's name.
         stopping: knows which signal stopped it, where it listens to them.
+        load: measures what other work takes of the cores, where the number of threads is to go by that.
 
     Returns:
         The exit code: 1 for a :class:`motionlift.errors.MotionliftError`, 2 for wrong usage, 128 and the number
         of the signal where one stopped it, as 130 after Ctrl-C.
     """
     try:
-        code = _invoke(arguments)
+        code = _invoke(arguments, load)
         sys.stdout.flush()
         return code
     except Exception as error:
@@ -72,12 +76,16 @@ def _refused(error: Exception) -> int:
     raise error
 
 
-def _invoke(arguments: Sequence[str]) -> int:
+def _invoke(arguments: Sequence[str], load: Load | None) -> int:
     """Find and run the command; wrong usage is told in one line."""
+    if load is not None:
+        load.begin()
     import typer.main  # here, so that Ctrl-C at once finds run() ready for it
 
     from motionlift.cli.app import app
 
+    if load is not None:
+        load.leave_room()
     COMMAND_LINE.set(("motionlift", *arguments))
     program = typer.main.get_command(app)
     if COMPLETE in os.environ:

@@ -23,6 +23,15 @@ MOST_INDEX = 2**20
 PATIENCE = 1.5
 """Seconds that the hub has to answer for a model that may be kept here (ours: a person waits at the terminal)."""
 
+HUB = "https://huggingface.co"
+"""Address of the hub, where no mirror is named by ``HF_ENDPOINT``."""
+REFUSALS = {
+    401: "does not take the token that it is shown (401): log in again with hf auth login, or unset HF_TOKEN",
+    403: "refuses you (403): the token lacks permission; give one that may read it, in HF_TOKEN or by hf auth login",
+    429: "has had too many requests from here (429): wait some minutes, or log in with hf auth login",
+}
+"""What the hub means by the status of an answer, and what to do."""
+
 
 ON_HUB = re.compile(r"https?://(?:huggingface\.co|hf\.co|hf-mirror\.com)/([\w.-]+/[\w.-]+)", re.IGNORECASE)
 """The page of a model on the hub, and the model's name in it."""
@@ -146,47 +155,76 @@ def read_config(source: Source, part: str) -> Mapping[str, Any]:
 
 
 def _on_hub(name: str) -> Source:
-    """A model on the hub; where the hub does not answer, what is kept here of it.
+    """A model on the hub; where the hub does not answer, or lets nobody in, what is kept here of it.
 
     Raises:
-        ModelError: it is unknown, gated, no pipeline, or not kept here while there is no network.
+        ModelError: it is unknown, gated, switched off, no pipeline, or not kept here while the hub gives nothing.
     """
     from huggingface_hub import HfApi, errors, hf_hub_download
 
-    kept, answers = _kept_index(name), True
+    kept = _kept_index(name)
     try:
         _within(PATIENCE, lambda: HfApi().model_info(name, timeout=PATIENCE))
     except errors.GatedRepoError as error:
         if kept is None:
             raise _gated(name) from error
-    except errors.RepositoryNotFoundError as error:
-        raise ModelError(
-            f"model {name!r} is unknown to the hub, or private; check the name, or log in with: hf auth login"
-        ) from error
-    except (errors.OfflineModeIsEnabled, errors.HTTPError, OSError, ValueError, RuntimeError) as error:
-        answers = False
-        if kept is None:
-            off = isinstance(error, errors.OfflineModeIsEnabled)
-            state = (
-                "the hub is switched off (HF_HUB_OFFLINE)"
-                if off
-                else "the hub does not answer: there may be no network"
-            )
-            raise ModelError(
-                f"model {name!r} is not kept on this machine, and {state}; connect, or give a folder; without either there are "
-                f"{', '.join(BUNDLED_MODELS)}"
-            ) from error
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:
+        return _indexed(name, name, _kept_though(name, kept, error), is_local=True)
     try:
-        index = Path(hf_hub_download(name, INDEX)) if answers else kept
-    except errors.GatedRepoError as error:
+        index = Path(hf_hub_download(name, INDEX))
+    except (errors.HTTPError, errors.EntryNotFoundError, OSError, ValueError, RuntimeError) as error:
+        return _indexed(name, name, _kept_though(name, kept, error), is_local=True)
+    return _indexed(name, name, index, is_local=False)
+
+
+def _kept_though(name: str, kept: Path | None, error: Exception) -> Path:
+    """The index that is kept here although the hub gives none.
+
+    Raises:
+        ModelError: none is kept, or the hub says that there is no such model.
+    """
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.GatedRepoError):
         raise _gated(name) from error
-    except errors.EntryNotFoundError as error:
+    if isinstance(error, errors.RepositoryNotFoundError):
         raise ModelError(
-            f"model {name!r} is on the hub, but is no diffusers pipeline (no {INDEX}); many models have such a form under a name "
+            f"model {name!r} is unknown to {_hub()}, or private; check the name, or log in with: hf auth login"
+        ) from error
+    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
+        raise ModelError(
+            f"model {name!r} is on {_hub()}, but is no diffusers pipeline (no {INDEX}); many models have such a form under a name "
             "that ends in -Diffusers"
         ) from error
-    assert index is not None
-    return _indexed(name, name, index, is_local=not answers)
+    if kept is None:
+        raise ModelError(
+            f"model {name!r} is not kept on this machine, and {_why_nothing(error)}; without the hub there are a folder of a "
+            f"pipeline, {' and '.join(BUNDLED_MODELS)}"
+        ) from error
+    return kept
+
+
+def _why_nothing(error: Exception) -> str:
+    """Why the hub gives nothing of any model, and what to do."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "the hub is switched off (HF_HUB_OFFLINE): unset that"
+    if isinstance(error, errors.DisabledRepoError):
+        return f"{_hub()} has switched it off: take another"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in REFUSALS:
+        return f"{_hub()} {REFUSALS[status]}"
+    if isinstance(status, int) and status >= 500:
+        return f"{_hub()} has a fault of its own ({status}): try again later"
+    return f"{_hub()} does not answer: there may be no network; connect"
+
+
+def _hub() -> str:
+    """What the hub is called: a mirror by its address."""
+    from huggingface_hub import constants
+
+    return "the hub" if constants.ENDPOINT == HUB else f"the hub {constants.ENDPOINT} (HF_ENDPOINT)"
 
 
 def _within(seconds: float, call: Callable[[], object]) -> None:
@@ -216,9 +254,7 @@ def _kept_index(name: str) -> Path | None:
 
 
 def _gated(name: str) -> ModelError:
-    return ModelError(
-        f"model {name!r} is gated: accept its terms on https://huggingface.co/{name}, then log in with: hf auth login"
-    )
+    return ModelError(f"model {name!r} is gated: accept its terms on {HUB}/{name}, then log in with: hf auth login")
 
 
 def _nowhere(name: str) -> ModelError:

@@ -2,7 +2,6 @@
 
 import logging
 import platform
-import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from motionlift.core.cost import Advance, Passes, Phase, Step, all_of
@@ -268,5 +268,10 @@ def peak_memory(device: str = "cpu") -> int:
     """Most bytes held so far: by tensors on a GPU, or by this process where the device is none."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        held = psutil.Process().memory_info()
+        return getattr(held, "peak_wset", held.rss)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -63,8 +63,8 @@ as they are (CommonMark 0.31, and tables, strikethrough, formulas and bare links
 FORMULAS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 """What text begins with that spreadsheets take for a formula, the last four as wide characters; an apostrophe before it makes it
 text (OWASP, CSV Injection)."""
-HOMES = ("/root", r"/home/[^/\s]+", r"/Users/[^/\s]+")
-"""Where home folders lie on Linux and macOS, as patterns."""
+HOMES = (r"[A-Za-z]:[\\/]{1,2}Users[\\/]{1,2}[^\\/\s]+", "/root", r"/home/[^/\s]+", r"/Users/[^/\s]+")
+"""Where home folders lie on Windows, Linux and macOS, as patterns."""
 
 
 @dataclass(frozen=True)
@@ -300,9 +300,9 @@ def _mapping(value: Any) -> Mapping[Any, Any]:
 
 def _without_home(text: str) -> str:
     """Text in which home folders are ``~``: a page is shared, and whose machine it was is nobody's concern."""
-    own = os.environ.get("HOME", "").rstrip("/")
+    own = (os.environ.get("HOME") or os.environ.get("USERPROFILE", "")).rstrip("/\\")
     places = [re.escape(own), *HOMES] if own else HOMES
-    return re.sub(rf"(?<![\w.-])(?:{'|'.join(places)})(?=/)", "~", text)
+    return re.sub(rf"(?<![\w.-])(?:{'|'.join(places)})(?=[/\\])", "~", text)
 
 
 def _with_unit(name: str) -> str:
