@@ -37,8 +37,8 @@ def fall_back(tell: Callable[[str], None]) -> None:
             shown(message, category, filename, lineno, file, line)
         else:
             tell(
-                f"note: this PyTorch lacks operations for Apple's GPUs, such as {found[1]}: they run on the CPU, which takes longer; "
-                "a newer one may have them"
+                f"note: this PyTorch lacks operations for Apple's GPUs, such as {found[1]}: they run on the CPU, which takes "
+                "longer; a newer one may have them"
             )
 
     warnings.showwarning = show

@@ -22,7 +22,6 @@ MOST_INDEX = 2**20
 """Largest index that is read, bytes (ours: published ones have a few hundred)."""
 PATIENCE = 1.5
 """Seconds that the hub has to answer for a model that may be kept here (ours: a person waits at the terminal)."""
-
 HUB = "https://huggingface.co"
 """Address of the hub, where no mirror is named by ``HF_ENDPOINT``."""
 REFUSALS = {
@@ -31,8 +30,6 @@ REFUSALS = {
     429: "has had too many requests from here (429): wait some minutes, or log in with hf auth login",
 }
 """What the hub means by the status of an answer, and what to do."""
-
-
 ON_HUB = re.compile(r"https?://(?:huggingface\.co|hf\.co|hf-mirror\.com)/([\w.-]+/[\w.-]+)", re.IGNORECASE)
 """The page of a model on the hub, and the model's name in it."""
 

@@ -37,10 +37,10 @@ def moved_positions(
     axis, laid = _laid(cosine, sine, lattice)
     turns = laid.flatten(0, 2)
     right, down = _turn(laid, 2), _turn(laid, 1)
-    x, y = shift.double().flatten(0, 1).to(turns.device).unbind(-1)
+    x, y = _exact(shift).flatten(0, 1).to(turns.device).unbind(-1)
     sizes = (-1, *(1,) * (turns.ndim - 1))
     moved = (turns * torch.polar(torch.ones_like(right), x.view(sizes) * right + y.view(sizes) * down)).movedim(0, axis)
-    return moved.real.to(cosine.dtype), moved.imag.to(sine.dtype)
+    return moved.real.to(cosine), moved.imag.to(sine)
 
 
 def can_be_moved(cosine: Float[Tensor, "..."], sine: Float[Tensor, "..."], lattice: Lattice) -> bool:
@@ -78,8 +78,13 @@ def _laid(
 ) -> tuple[int, Complex[Tensor, "frames height width ... channels"]]:
     """The axis of the tokens, and the turns as complex numbers, tokens by frame, row and column."""
     axis = list(cosine.shape[:-1]).index(lattice.tokens)
-    turns = torch.complex(cosine.double(), sine.double()).movedim(axis, 0)
+    turns = torch.complex(_exact(cosine), _exact(sine)).movedim(axis, 0)
     return axis, turns.unflatten(0, (lattice.frames, lattice.height, lattice.width))
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """In double precision, on the CPU where the device is Apple's, which has none."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
 def _turn(laid: Tensor, axis: int) -> Tensor:
