@@ -92,3 +92,8 @@ def noisy(count: int, height: int, width: int) -> list[np.ndarray]:
 
 def mean_error(left: torch.Tensor | np.ndarray, right: torch.Tensor | np.ndarray) -> float:
     return float(np.abs(np.asarray(left, np.int32) - np.asarray(right, np.int32)).mean())
+
+
+def told(clip: Clip) -> tuple[str, ...]:
+    """What is said of a clip, but that nothing moves in it."""
+    return tuple(notice for notice in clip.notices if not notice.startswith("nothing moves"))

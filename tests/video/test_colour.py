@@ -1,13 +1,28 @@
 """Colours of frames, by their tags or their size."""
 
+import av
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
 from PIL import Image
 
+from motionlift.errors import SettingError
 from motionlift.video.clip import Clip
+from motionlift.video.dynamic_range import (
+    LUMINANCE,
+    PEAK,
+    TO_709,
+    WHITE,
+    hlg_display,
+    hlg_scene,
+    mapped,
+    pq_light,
+    pq_signal,
+    rolled_off,
+)
 from motionlift.video.footage import Footage
-from tests.video.made import mean_error, write
+from motionlift.video.part import Part
+from tests.video.made import mean_error, told, write
 
 COLOURS = ((200, 40, 30), (40, 190, 60), (30, 60, 200), (220, 210, 40), (128, 128, 128), (20, 200, 210))
 
@@ -69,63 +84,153 @@ def test_motion_jpeg_is_full_range_bt_601_at_every_size(tmp_path, height, width)
     assert error(path, image) < 3
 
 
-@pytest.mark.parametrize(("trc", "curve"), [(16, "PQ"), (18, "HLG")])
-def test_high_dynamic_range_is_told(tmp_path, trc, curve):
+# Interpolated by hand from the standards' tables, and light in cd/m2 of PQ signals from BT.2100 and BT.2408, tables 1 and 2
+
+
+@pytest.mark.parametrize(
+    ("signal", "light"), [(0.0, 0.0), (0.508, 100.0), (0.58, 203.0), (0.752, 1000.0), (1.0, 10_000.0)]
+)
+def test_pq_stands_for_the_light_that_the_standards_say(signal, light):
+    assert pq_light(np.array([signal]))[0] == pytest.approx(light, rel=0.01)
+    assert pq_signal(np.array([light]))[0] == pytest.approx(signal, abs=0.001)
+
+
+def test_hlg_stands_for_the_light_that_the_standards_say():
+    """BT.2408, table 1: reference white is 75 % HLG and 203 cd/m2, an 18 % grey card 38 % and 26 cd/m2, the peak 1000 cd/m2."""
+    for signal, light in [(0.75, 203.0), (0.38, 26.0), (1.0, 1000.0), (0.0, 0.0)]:
+        grey = np.full(3, hlg_scene(np.array([signal]))[0], np.float32)
+        assert hlg_display(grey) == pytest.approx(np.full(3, light), rel=0.03, abs=1e-3)
+
+
+def test_highlights_are_rolled_off_and_the_rest_stays():
+    """BT.2390: the knee is at 1.5 times the target less a half; the peak becomes white, and nothing turns round."""
+    most = pq_signal(np.array([PEAK]))
+    knee = pq_light((1.5 * pq_signal(np.array([WHITE])) / most - 0.5) * most)
+    light = np.geomspace(0.01, PEAK, 200)
+    mapped_light = rolled_off(light)
+    assert np.allclose(mapped_light[light < knee], light[light < knee], rtol=1e-6)
+    assert mapped_light[-1] == pytest.approx(WHITE, rel=1e-6)
+    assert (np.diff(mapped_light) > 0).all() and (mapped_light <= light * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("curve", ["PQ", "HLG"])
+def test_what_was_mastered_from_standard_range_comes_back(curve):
+    """Grey of up to a third of white, and colours of BT.709 in that light, put into HDR by the standards' own formulas."""
+    colours = np.array([(0.05, 0.05, 0.05), (0.2, 0.2, 0.2), (0.3, 0.1, 0.05), (0.05, 0.25, 0.1), (0.1, 0.08, 0.3)])
+    light = colours @ np.linalg.inv(TO_709.astype(float)).T * WHITE
+    if curve == "PQ":
+        signal = pq_signal(light)
+    else:
+        luminance = (light @ LUMINANCE)[..., None]
+        scene = light / PEAK * (luminance / PEAK) ** (1 / 1.2 - 1)
+        a, b, c = 0.17883277, 0.28466892, 0.55991073
+        signal = np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c)
+    found = mapped(np.rint(signal * 65535).astype(np.uint16)[None], curve)[0]
+    expected = np.rint(255 * colours ** (1 / 2.4))
+    assert np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("trc", "curve", "white"), [(16, "PQ", 0.58), (18, "HLG", 0.75)])
+def test_a_file_of_high_dynamic_range_is_tone_mapped(tmp_path, trc, curve, white):
+    """A ramp of grey from black over reference white to the peak, ten bits: no level turns round, and white is bright."""
     tags = {"colorspace": 9, "color_primaries": 9, "color_trc": trc, "color_range": 1}
-    image = patches(96, 192)
-    path = write(tmp_path / "a.mov", [image] * 2, codec="libx265", pixels="yuv420p10le", matrix=Colorspace.BT2020,
+    ramp = np.linspace(0, 255, 256).astype(np.uint8)[None, :, None].repeat(64, 0).repeat(3, 2)
+    path = write(tmp_path / "a.mov", [ramp] * 2, codec="libx265", pixels="yuv420p10le", matrix=Colorspace.BT2020,
                  tags=tags, **{"x265-params": "log-level=none:crf=4"})  # fmt: skip
-    clip = Clip.read(path, frames=2, fps=8, aspect=(96, 192))
-    assert clip.notices == (
-        f"the video has a high dynamic range ({curve}): its colours are read without tone mapping, paler",
-    )
-    assert Footage.of(path).notices == clip.notices
-    assert error(path, image) < 4
+    clip = Clip.read(path, frames=2, fps=8, aspect=(64, 256))
+    told_of = f"the video has a high dynamic range ({curve}): it was tone-mapped to the standard one (BT.2390)"
+    assert told(clip) == (told_of,)
+    assert Footage.of(path).notices == told(clip)
+    levels = clip.frames[0].float().mean(0)
+    assert (levels - levels.mean(-1, keepdim=True)).abs().max() < 3  # grey stays grey
+    assert (levels.mean(-1).diff() > -2).all() and levels[0].max() < 3
+    light = 255 * (rolled_off(np.array([WHITE])) / WHITE) ** (1 / 2.4)
+    assert float(levels[round(255 * white)].mean()) == pytest.approx(float(light[0]), abs=3)
+
+
+REFERENCE_BARS = {
+    "709": {
+        (191, 0, 0): (51, 109, 212),
+        (0, 191, 0): (133, 63, 52),
+        (0, 0, 191): (28, 212, 120),
+        (191, 191, 191): (180, 128, 128),
+    },
+    "601": {
+        (191, 0, 0): (65, 100, 212),
+        (0, 191, 0): (112, 72, 58),
+        (0, 0, 191): (35, 212, 114),
+        (191, 191, 191): (180, 128, 128),
+    },
+}
+"""Y, Cb and Cr of 75 % colour bars in limited range (SMPTE RP 219 for BT.709, EBU and SMPTE EG 1 for BT.601)."""
+
+
+@pytest.mark.parametrize(("bars", "tag"), [("709", 1), ("601", 6)])
+@pytest.mark.parametrize("full", [False, True])
+def test_colour_bars_of_the_standards_are_read_as_they_say(tmp_path, bars, tag, full):
+    """The planes are written as they stand in the standards, by no conversion of ours."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv444p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = tag, 2 if full else 1
+        for _ in range(2):
+            planes = np.stack([np.repeat(codes, 16) for codes in np.array(list(REFERENCE_BARS[bars].values())).T])
+            if full:
+                planes = np.concatenate([(planes[:1] - 16) * 255 / 219, (planes[1:] - 128) * 255 / 224 + 128])
+            planes = np.rint(planes).astype(np.uint8)[:, None].repeat(32, 1)
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv444p", channel_last=False)
+            frame.colorspace, frame.color_range = tag, 2 if full else 1
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    clip = Clip.read(path, frames=2, fps=8, aspect=(32, 64))
+    for place, colour in enumerate(REFERENCE_BARS[bars]):
+        assert np.abs(clip.frames[0, 16, 16 * place + 8].numpy().astype(int) - colour).max() <= 2
 
 
 def test_ten_bits_are_read_as_eight(tmp_path):
     image = patches(96, 192)
     path = write(tmp_path / "a.mkv", [image] * 2, codec="ffv1", pixels="yuv444p10le")
     assert error(path, image) < 1.5
-    assert Clip.read(path, frames=2, fps=8, aspect=(96, 192)).notices == ()
+    assert told(Clip.read(path, frames=2, fps=8, aspect=(96, 192))) == ()
 
 
-@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "mov"])
-def test_transparent_parts_lie_on_white(tmp_path, suffix):
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "mov", "folder"])
+@pytest.mark.parametrize(
+    ("background", "colour"), [(None, (128,) * 3), ("white", (255,) * 3), ("#104080", (16, 64, 128))]
+)
+def test_transparent_parts_lie_on_one_declared_background(tmp_path, suffix, background, colour):
     clear = np.zeros((32, 32, 4), np.uint8)
     clear[8:24, 8:24] = (200, 40, 30, 255)
     clear[12, 12] = 0
     moved = np.roll(clear, 4, 1)
     path = tmp_path / f"a.{suffix}"
+    images = [Image.fromarray(image) for image in (clear, moved)]
     if suffix == "mov":
         write(path, [clear, moved], codec="qtrle", pixels="argb")
+    elif suffix == "folder":
+        path.mkdir()
+        for number, image in enumerate(images):
+            image.save(path / f"{number}.png")
     else:
-        images = [Image.fromarray(image, "RGBA") for image in (clear, moved)]
         images[0].save(path, save_all=True, append_images=images[1:], duration=125, lossless=True, disposal=2)
-    clip = Clip.read(path, frames=2, fps=8, aspect=(32, 32))
-    expected = [np.where(image[..., 3:] == 255, image[..., :3], np.uint8(255)) for image in (clear, moved)]
+    part = Part(rate=8) if background is None else Part(rate=8, background=background)
+    clip = Clip.read(path, frames=2, fps=8, aspect=(32, 32), part=part)
+    expected = [np.where(image[..., 3:] == 255, image[..., :3], np.array(colour, np.uint8)) for image in (clear, moved)]
     assert mean_error(clip.frames, np.stack(expected)) < 1
-    assert Footage.of(path).notices == clip.notices
-    assert clip.notices == ("transparent parts of the video were laid on white",)
+    assert f"transparent parts of the video were laid on {background or 'grey'}" in clip.notices
+    if background is None:
+        assert "transparent parts of the video were laid on grey" in Footage.of(path).notices
 
 
 def test_half_transparent_parts_are_mixed(tmp_path):
     glass = np.full((32, 32, 4), (200, 40, 0, 128), np.uint8)
     path = write(tmp_path / "a.mov", [glass] * 2, codec="qtrle", pixels="argb")
     clip = Clip.read(path, frames=2, fps=8, aspect=(32, 32))
-    assert clip.frames[0, 5, 5].tolist() == [round(value * 128 / 255 + 127) for value in (200, 40, 0)]
+    assert clip.frames[0, 5, 5].tolist() == [round(value * 128 / 255 + 128 * 127 / 255) for value in (200, 40, 0)]
 
 
-def test_of_interlaced_frames_one_field_is_read(tmp_path):
-    """Each frame weaves two moments: even lines of one number, odd ones of the next."""
-    woven = [np.where(np.arange(64).reshape(-1, 1, 1) % 2, 60 + 20 * number, 50 + 20 * number) for number in range(5)]
-    images = [np.broadcast_to(image, (64, 64, 3)).astype(np.uint8) for image in woven]
-    path = write(tmp_path / "a.ts", images, codec="mpeg2video", rate=25, flags="+ilme+ildct", qmin="1", qmax="1",
-                 intra_vlc="1")  # fmt: skip
-    clip = Clip.read(path, frames=5, fps=25, aspect=(64, 64))
-    assert clip.frames.shape == (5, 64, 64, 3)
-    for number, frame in enumerate(clip.frames):
-        assert mean_error(frame, np.full((64, 64, 3), 50 + 20 * number)) < 2
-    assert clip.notices == (
-        "the video is interlaced: every second line of it was read, so that a frame shows one moment",
-    )
+@pytest.mark.parametrize("background", ["rainbow", "#12", "#1234567", "x" * 50, (1, 2, 256), (-1, 0, 0), "transparent"])
+def test_what_is_no_colour_is_refused(tmp_path, background):
+    with pytest.raises(SettingError, match="give a colour such as grey, white or black, or #rrggbb"):
+        Clip.read(tmp_path, frames=2, fps=8, aspect=(32, 32), part=Part(background=background))

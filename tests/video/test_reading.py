@@ -22,10 +22,10 @@ from av.video.reformatter import Colorspace
 from PIL import Image
 
 from motionlift.errors import InputError, SettingError
-from motionlift.video import reading
+from motionlift.video import decoding
 from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage
-from tests.video.made import SQUARE, levels, mean_error, noisy, numbers, quadrants, write
+from tests.video.made import SQUARE, levels, mean_error, noisy, numbers, quadrants, told, write
 
 # Which frames
 
@@ -101,16 +101,18 @@ def test_containers(tmp_path, suffix):
 
 
 def test_only_what_is_needed_of_a_long_video_is_decoded(tmp_path, monkeypatch):
-    path = write(tmp_path / "a.mp4", [levels(1, 16, 16)[0] + number % 200 for number in range(600)], rate=1, bf="0")
+    path = write(
+        tmp_path / "a.mp4", [levels(1, 16, 16)[0] + 20 * number % 200 for number in range(600)], rate=1, bf="0"
+    )
     decoded = []
-    original = reading._decoded
+    original = decoding._decoded
 
     def counting(packet, strict):
         frames = original(packet, strict)
         decoded.extend(frame.pts for frame in frames)
         return frames
 
-    monkeypatch.setattr(reading, "_decoded", counting)
+    monkeypatch.setattr(decoding, "_decoded", counting)
     clip = Clip.read(path, frames=9, fps=1, aspect=SQUARE)
     assert len(clip.frames) == 9
     assert 9 <= len(decoded) <= 12
@@ -194,7 +196,7 @@ def test_the_display_matrix_is_applied(tmp_path, degrees, flips):
     shown = shown[:, ::-1] if flips[0] else shown
     shown = shown[::-1] if flips[1] else shown
     clip = Clip.read(path, frames=3, fps=8, aspect=shown.shape[:2])
-    assert clip.notices == ()
+    assert told(clip) == ()
     assert mean_error(clip.frames[0], shown) < 6
 
 
@@ -210,9 +212,10 @@ def test_pixels_that_are_not_square_are_squeezed(tmp_path):
 
 def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "folder").mkdir()
     for path, told in [
         (tmp_path / "none.mp4", "does not exist"),
-        (tmp_path, "is a folder"),
+        (tmp_path / "folder", "holds no pictures"),
         (tmp_path / "empty.mp4", "is empty"),
         ("bad\0name.mp4", "does not exist|cannot be read"),
         ("x" * 5000, "cannot be read|does not exist"),

@@ -1,12 +1,16 @@
-"""Frames of animated WebP, which libavformat does not read."""
+"""Frames of animated pictures, GIF, PNG and WebP, as Pillow decodes them, each shown for as long as it says."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import numpy as np
 from av.video.frame import VideoFrame
 from PIL import Image, UnidentifiedImageError
+
+from motionlift.video.clock import calm
+from motionlift.video.files import broken, check_size
+from motionlift.video.flattening import frame_of
+from motionlift.video.moment import Moment
 
 UNREADABLE = (
     OSError,
@@ -18,32 +22,82 @@ UNREADABLE = (
     UnidentifiedImageError,
 )
 """What Pillow raises at damaged files."""
+HEAD = 30
+"""Bytes at a file's start by which its kind and size are known."""
+GIF_END = b";"
+"""The last byte of a GIF."""
 
 
-def is_animated_webp(source: Path) -> bool:
-    """Whether a file is a WebP of several pictures: its extended header has the bit of an animation set."""
+def kind_of(source: Path) -> str:
+    """``GIF``, ``PNG``, ``WEBP`` where it is an extended one, which alone may move, or nothing: by the first bytes of a file."""
     with source.open("rb") as file:
-        head = file.read(21)
-    return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
+        head = file.read(HEAD)
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    if head[:8] == b"\x89PNG\r\n\x1a\n":
+        return "PNG"
+    return "WEBP" if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" else ""
 
 
-def size_of_webp(source: Path) -> tuple[int, int]:
+def animated_moments(source: Path, kind: str) -> Generator[Moment, None, None]:
+    """The pictures of an animated one.
+
+    Args:
+        source: the file.
+        kind: as :func:`kind_of` says.
+
+    Raises:
+        InputError: it is damaged or cut short, as far as Pillow notices, or too large.
+    """
+    time, count = 0.0, 0
+    try:
+        check_size(source, *_size(source, kind))
+        with Image.open(source, formats=(kind,)) as picture:
+            for frame in _frames(picture):
+                shown = calm(float(picture.info.get("duration", 0)) / 1000)
+                yield Moment(frame, time, time + shown)
+                time, count = time + shown, count + 1
+    except UNREADABLE as error:
+        raise broken(source, count, time) from error
+
+
+def _size(source: Path, kind: str) -> tuple[int, int]:
     """Width and height in pixels, of the header alone: nothing is decoded."""
     with source.open("rb") as file:
-        head = file.read(30)
-    if len(head) < 30:
+        head = file.read(HEAD)
+    if len(head) < HEAD:
         raise EOFError("the header is cut short")
+    if kind == "GIF":
+        return struct.unpack("<HH", head[6:10])
+    if kind == "PNG":
+        return struct.unpack(">II", head[16:24])
     return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
 
 
-def webp_frames(source: Path) -> Iterator[tuple[VideoFrame, float]]:
-    """The frames of an animated WebP as RGBA, each with the seconds that it says it is shown.
+def _frames(picture: Image.Image) -> Iterator[VideoFrame]:
+    """The frames of an open picture; what it says of one is known once that one is given.
 
     Raises:
         Exception: one of :data:`UNREADABLE`, for a damaged file.
     """
-    with Image.open(source, formats=("WEBP",)) as picture:
-        for number in range(getattr(picture, "n_frames", 1)):
+    first = 1 if picture.info.get("default_image") else 0  # a PNG's picture for those who show no animation
+    promised = None if picture.format == "GIF" else getattr(picture, "n_frames", 1)
+    number = first
+    while promised is None or number < promised:
+        try:
             picture.seek(number)
-            image = picture.convert("RGBA")
-            yield VideoFrame.from_ndarray(np.asarray(image), format="rgba"), picture.info.get("duration", 0) / 1000
+        except EOFError:
+            if promised is None and _is_ended(picture):
+                return
+            raise
+        yield frame_of(picture)
+        number += 1
+
+
+def _is_ended(picture: Image.Image) -> bool:
+    """Whether reading a GIF has come to its end, and not to that of a file which is cut short."""
+    file = getattr(picture, "fp", None)
+    if file is None:
+        return True
+    file.seek(-1, 1)
+    return file.read(1) == GIF_END

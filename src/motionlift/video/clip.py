@@ -2,8 +2,9 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,19 +15,15 @@ from torch import Tensor
 
 from motionlift.core.tensors import Pixels
 from motionlift.errors import DivergenceError, InputError
+from motionlift.video.files import existing
+from motionlift.video.fitting import Fitting, canvas_of
 from motionlift.video.given import Frames, frames_of
 from motionlift.video.limits import FRAMES, SIDES, Image, check_bytes, check_rate, check_reading, check_side
 from motionlift.video.marks import CLIP, Kind
-from motionlift.video.reading import (
-    Fitting,
-    canvas_of,
-    existing_file,
-    first_frames,
-    hash_of_file,
-    moments_of,
-    moments_of_frames,
-    sampled_frames,
-)
+from motionlift.video.moment import Moment, moments_of_frames
+from motionlift.video.moving import Watch
+from motionlift.video.part import WHOLE, Part, check_part
+from motionlift.video.reading import cut, hash_of, moments_of, part_frames
 from motionlift.video.writing import replacing, write_video
 
 LOG = logging.getLogger(__name__)
@@ -56,8 +53,9 @@ class Clip:
         longest: int = 512,
         fit: str = "crop",
         every_frame: bool = False,
+        part: Part = WHOLE,
     ) -> "Clip":
-        """Read the first ``frames`` frames of a video file, ``fps`` of them a second, by presentation time.
+        """Read ``frames`` frames of a video, ``fps`` of them a second, by presentation time, from where a part of it begins.
 
         A frame is taken when it is on screen at the wanted time, so a variable frame rate is followed. A video that
         ends before the last wanted time gives ``frames`` frames spread evenly from its first to its last, and ``fps``
@@ -65,13 +63,14 @@ class Clip:
         applied. Frames are scaled one by one as they are decoded, never enlarged, and decoding stops after the last.
 
         Args:
-            path: a video file.
+            path: a video file, an animated picture, or a folder of pictures.
             frames: number of frames, 2 to 10,000.
             fps: frames a second, 0.1 to 240.
             aspect: height and width of the model's frame, whose shape the frames get.
             longest: longest side of the frames, in pixels.
             fit: ``"crop"`` the middle, ``"pad"`` with black, or ``"stretch"`` the whole to that shape.
             every_frame: take the first frames as they come, whatever their rate, which the clip then has.
+            part: from when on, for how long, where a crop lies, the colour behind what is transparent, and the rate of a folder.
 
         Raises:
             SettingError: a number out of range.
@@ -79,14 +78,17 @@ class Clip:
                 or a file that breaks off before the last wanted frame.
         """
         check_reading(frames, fps, aspect, longest, fit)
-        source = existing_file(path)
-        fitting = Fitting(aspect, longest, fit, frames)
-        if every_frame:
-            found = first_frames(lambda: moments_of(source), str(path), frames, fitting)
-        else:
-            found = sampled_frames(lambda: moments_of(source), str(path), frames, fps, fitting)
+        check_part(part, fit)
+        source = existing(path)
+        onward = replace(part, duration=None)
+        fitting = Fitting(aspect, longest, fit, frames, part, watch=Watch())
+        found = part_frames(
+            partial(moments_of, source, part),
+            partial(moments_of, source, onward),
+            *(str(path), None if every_frame else fps, fitting),
+        )
         LOG.info("read %s: %d frames, %.4g a second", path, frames, found.fps)
-        return cls(torch.from_numpy(found.images), found.fps, hash_of_file(source), found.notices)
+        return cls(torch.from_numpy(found.images), found.fps, hash_of(source), found.notices)
 
     @classmethod
     def of(cls, frames: Frames, fps: float | int) -> "Clip":
@@ -151,6 +153,7 @@ class Clip:
         longest: int = 512,
         fit: str = "crop",
         every_frame: bool = False,
+        part: Part = WHOLE,
     ) -> "Clip":
         """The clip read as :meth:`read` reads the same video in a file, by time where nothing else is asked for.
 
@@ -161,17 +164,23 @@ class Clip:
             longest: longest side of the frames, in pixels.
             fit: how, as :meth:`read` says.
             every_frame: take the first frames as they come.
+            part: from when on, for how long, and where a crop lies.
 
         Raises:
             SettingError: a number out of range.
             InputError: fewer than two frames, in all or in the time that is read, or than are to be taken as they come.
         """
         check_reading(frames, fps, aspect, longest, fit)
-        fitting, images = Fitting(aspect, longest, fit, frames), self.frames.numpy()
-        if every_frame:
-            found = first_frames(lambda: moments_of_frames(images, self.fps), "the clip", frames, fitting)
-        else:
-            found = sampled_frames(lambda: moments_of_frames(images, self.fps), "the clip", frames, fps, fitting)
+        check_part(part, fit)
+        images, name = self.frames.numpy(), "the clip"
+        fitting = Fitting(aspect, longest, fit, frames, part, watch=Watch())
+
+        def moments(part: Part) -> Generator[Moment, None, None]:
+            return cut(moments_of_frames(images, self.fps), part, name)
+
+        onward = replace(part, duration=None)
+        rate = None if every_frame else fps
+        found = part_frames(partial(moments, part), partial(moments, onward), name, rate, fitting)
         notices = (*self.notices, *found.notices)
         return replace(self, frames=torch.from_numpy(found.images), fps=found.fps, notices=notices)
 

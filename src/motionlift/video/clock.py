@@ -14,8 +14,6 @@ RAW = ("h264", "hevc", "m4v", "mpegvideo", "obu")
 """Formats without times, only with a rate, if any: their frames are counted."""
 STREAMED = ("mpegts", "mpeg", *RAW)
 """Formats that may begin and end anywhere, as a recording does, and do not say how long they are."""
-ANIMATIONS = ("apng", "gif")
-"""Formats of pictures that each say how long they are shown."""
 JUMP = 10.0
 """Seconds by which time may leap ahead in formats whose times may start anew, before it counts as a new start
 (released program: ``dts_delta_threshold`` of ffmpeg)."""
@@ -86,8 +84,6 @@ class Clock:
         shown = self._shown
         if frame.duration and frame.time_base:
             shown = float(frame.duration * frame.time_base)
-        if self._format.name in ANIMATIONS:
-            return None, calm(shown)
         return frame.time, shown
 
     def _later(self, time: float) -> float:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from motionlift.errors import InputError
 from motionlift.video.clip import Clip
+from motionlift.video.files import existing
+from motionlift.video.fitting import Fitting, middle_of, resized_image
 from motionlift.video.limits import FRAMES, LONGEST, Image, check_side
-from motionlift.video.reading import Fitting, existing_file, measured_file, middle_of, moments_of, resized_image
+from motionlift.video.reading import measured_file, moments_of
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Footage:
     """A whole video as a stream: its frames are decoded anew each time it is gone through, one at a time."""
 
     source: Path | Clip
-    """A file, or a clip in memory."""
+    """A file, a folder of pictures, or a clip in memory."""
     frames: int
     """Number of frames."""
     fps: float
@@ -41,7 +43,7 @@ class Footage:
         if isinstance(source, Clip):
             count, fps, (height, width) = len(source.frames), source.fps, source.frames.shape[1:3]
         else:
-            count, fps, (height, width), notices = measured_file(existing_file(source))
+            count, fps, (height, width), notices = measured_file(existing(source))
             source = Path(source)
         if count < FRAMES[0]:
             name = "the clip" if isinstance(source, Clip) else source
@@ -81,7 +83,7 @@ def frames_of(source: str | Path | Clip, height: int, width: int) -> Generator[I
             yield resized_image(middle_of(image, height, width), height, width)
         return
     fitting = Fitting((height, width), max(height, width), "crop", 1)
-    with closing(moments_of(existing_file(source))) as moments:
+    with closing(moments_of(existing(source))) as moments:
         for number, moment in enumerate(moments):
             if not number:
                 fitting.room(moment)

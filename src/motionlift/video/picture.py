@@ -6,20 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from motionlift.errors import InputError
 from motionlift.video.animated import UNREADABLE
 from motionlift.video.clip import Clip
+from motionlift.video.files import existing_file, hash_of_file
+from motionlift.video.flattening import eight_bits
 from motionlift.video.limits import MOST_PIXELS, SIDES
-from motionlift.video.reading import existing_file, hash_of_file
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """Formats that are read; of those that move, the first picture."""
 BACKGROUND = (128, 128, 128)
 """What lies behind what is transparent (ours: middle grey, which is the zero of a model's pixels)."""
-DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-"""Pillow's modes of sixteen bits a pixel."""
 
 
 def read_picture(given: "str | Path | Image.Image | Clip") -> Clip:
@@ -36,7 +35,7 @@ def read_picture(given: "str | Path | Image.Image | Clip") -> Clip:
     if isinstance(given, Image.Image):
         frames, notices = _flattened(given)
         return Clip(frames, 1.0, hashlib.sha256(frames.numpy().data).hexdigest(), notices)
-    source = existing_file(given)
+    source = existing_file(given, "a picture")
     try:
         with Image.open(source, formats=FORMATS) as picture:
             _check_size(picture, str(given))
@@ -72,14 +71,10 @@ def _check_size(picture: Image.Image, name: str) -> None:
 
 def _flattened(picture: Image.Image) -> tuple[torch.Tensor, tuple[str, ...]]:
     """The one frame of a picture, ``(1, height, width, 3)``: turned as cameras say, on grey where it is transparent."""
-    turned = ImageOps.exif_transpose(picture)
-    if turned.mode in DEEP:
-        deep = np.asarray(turned).astype(np.int64).clip(0, 65535)
-        turned = Image.fromarray((deep >> 8).astype(np.uint8))
+    flat = eight_bits(picture)
     notices: tuple[str, ...] = ()
-    if turned.has_transparency_data:
-        clear = turned.convert("RGBA")
-        if np.asarray(clear)[..., 3].min() < 255:
+    if flat.mode == "RGBA":
+        if np.asarray(flat)[..., 3].min() < 255:
             notices = ("the picture is transparent in parts: they are shown grey",)
-        turned = Image.alpha_composite(Image.new("RGBA", clear.size, (*BACKGROUND, 255)), clear)
-    return torch.from_numpy(np.array(turned.convert("RGB")))[None], notices
+        flat = Image.alpha_composite(Image.new("RGBA", flat.size, (*BACKGROUND, 255)), flat)
+    return torch.from_numpy(np.array(flat.convert("RGB")))[None], notices

@@ -15,7 +15,24 @@ from importlib.resources import files
 
 SHARED = ("core", "signals", "loops", "models")
 """Folders whose files every method and every model runs through; folders within them do not count."""
-READING = ("video/animated.py", "video/clock.py", "video/colour.py", "video/reading.py")
+READING = (
+    *(
+        "video/animated.py",
+        "video/clock.py",
+        "video/colour.py",
+        "video/decoding.py",
+        "video/dynamic_range.py",
+        "video/fitting.py",
+    ),
+    *(
+        "video/flattening.py",
+        "video/folder.py",
+        "video/interlaced.py",
+        "video/moment.py",
+        "video/part.py",
+        "video/reading.py",
+    ),
+)
 """Files that decide which frames of a video a method sees, and in which colours."""
 METHODS, SETTINGS, FAMILIES = "methods", "settings", "models/families"
 """Folders of which one file alone counts, with those beside it that it imports; it bears the name of the method or family."""

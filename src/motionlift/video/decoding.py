@@ -1,0 +1,151 @@
+"""Frames of video files, as PyAV decodes them, at their presentation times.
+
+Everything a file says about itself (sizes, times, counts) is bounded before it is used. PyAV's own log is silent unless a program
+turns it on.
+"""
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
+from av.stream import Disposition
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+from motionlift.errors import InputError
+from motionlift.video.clock import RAW, STREAMED, Clock
+from motionlift.video.files import broken, check_size
+from motionlift.video.limits import MOST_PIXELS
+from motionlift.video.moment import Moment
+
+SQUARE = 0.01
+"""How far from square a file's pixels may be and count as square (ours: files exist that say 4319:4320)."""
+GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2")
+"""Decoders that fill with grey what is missing in a video that starts in the middle: the first key frame is waited for.
+Others give no frame until one is whole."""
+STRICT = {"err_detect": "crccheck+explode", "max_pixels": str(MOST_PIXELS)}
+"""Options of libavcodec: damage that a decoder notices is an error, not something to paint over."""
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,mxf,dv,nut,"
+    "yuv4mpegpipe,wav,mp3,flac,aac,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+)
+"""Demuxers of libavformat that may open a file: videos; also sound and images, to say that that is what they are.
+Playlists, which open other files and addresses, and plain text, which libavformat plays as a terminal, stay out."""
+
+
+def file_moments(source: Path) -> Generator[Moment, None, None]:
+    """Decode a file frame by frame.
+
+    What cannot be decoded before the first frame is passed over, as players do with recordings that start in the middle
+    of a group of pictures; so is a torn last packet of a format that may end anywhere. Any other damage that the decoder
+    notices is refused, and so is a file that ends before it says. Not all damage can be noticed: H.264, MPEG-2, MPEG-4
+    and AV1 tell of most; HEVC does where it carries checksums; VP9 and half of the time JPEG show wrong pixels without
+    a word.
+    """
+    with _open(source) as container:
+        stream = _video_stream(container, source)
+        square = stream.sample_aspect_ratio or 1
+        pixel_aspect = 1.0 if abs(square - 1) < SQUARE or not 0.01 < square < 100 else float(square)
+        clock, notices = Clock(stream), _assumed(stream)
+        count, moment = 0, None
+        try:
+            for frame in _whole_frames(container, stream, clock):
+                check_size(source, frame.width, frame.height)
+                moment = Moment(frame, *clock.place(frame), pixel_aspect, () if count else notices)
+                count += 1
+                yield moment
+        except FFmpegError as error:
+            raise broken(source, count, moment.end if moment else 0.0) from error
+        if moment is None:
+            raise broken(source, 0, 0.0)
+        promised = clock.promised(container, stream)
+        short = promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised)
+        if (short or clock.lacking) and count > 1:
+            raise broken(source, count, moment.end)
+
+
+def _open(source: Path) -> InputContainer:
+    try:
+        # Titles and the like in a broken encoding are no reason to refuse a video.
+        return av.open(
+            str(source), "r", options={"format_whitelist": FORMATS, "default_fps": "10"}, metadata_errors="replace"
+        )
+    except PermissionError as error:
+        raise InputError(f"{source} cannot be read: permission denied; give a file you may read") from error
+    except (FFmpegError, ValueError) as error:
+        raise InputError(
+            f"{source} is no video that can be read: not a video file, damaged, or cut short; "
+            "give an MP4, MOV, MKV, WebM, AVI, GIF, WebP, APNG or a folder of pictures"
+        ) from error
+
+
+def _video_stream(container: InputContainer, source: Path) -> VideoStream:
+    """The file's main video, checked; the cover picture of a song does not count."""
+    pictures = (Disposition.attached_pic, Disposition.timed_thumbnails)
+    videos = [item for item in container.streams.video if not any(kind in item.disposition for kind in pictures)]
+    if not videos:
+        held = "sound only" if container.streams.audio else "no video"
+        raise InputError(f"{source} holds {held}; give a file with a video")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    if stream.codec_context is None:
+        raise InputError(f"{source} holds a video of an unknown kind; re-encode it as H.264")
+    if stream.codec_context.width and stream.codec_context.height:
+        check_size(source, stream.codec_context.width, stream.codec_context.height)
+    stream.codec_context.options = STRICT
+    if stream.codec_context.name == "h264":
+        stream.codec_context.thread_count = 1  # With more, errors in slices are not passed on.
+    return stream
+
+
+def _assumed(stream: VideoStream) -> tuple[str, ...]:
+    if stream.container.format.name in RAW and not stream.codec_context.framerate:
+        return ("the file does not say how many frames a second it has; 25 were assumed",)
+    return ()
+
+
+def _whole_frames(container: InputContainer, stream: VideoStream, clock: Clock) -> Generator[VideoFrame, None, None]:
+    """The frames of a stream from the first whole one on.
+
+    Raises:
+        FFmpegError: a packet or a frame behind it is damaged.
+    """
+    streamed = container.format.name in STREAMED
+    waits = stream.codec_context.name in GUESSING
+    begun, started, torn = False, False, None  # A key packet was taken; a frame came; what the last packet is
+    for packet in container.demux(stream):
+        last = not packet.size
+        if torn:
+            if last:
+                return
+            raise torn
+        clock.saw(packet)
+        try:
+            frames = _decoded(packet, strict=begun or started or packet.is_keyframe)
+            begun = begun or packet.is_keyframe
+        except FFmpegError as error:
+            if not streamed:
+                raise
+            torn, frames = error, ()
+        for frame in frames:
+            if frame.is_corrupt and (started or not streamed):
+                if streamed and last:
+                    return
+                raise InvalidDataError(-1, "a frame is damaged")
+            waits = waits or frame.is_corrupt
+            if started or not waits or (frame.key_frame and frame.pict_type == PictureType.I and not frame.is_corrupt):
+                started = True
+                yield frame
+            else:
+                clock.lost()
+
+
+def _decoded(packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:
+    try:
+        return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+    except FFmpegError:
+        if strict:
+            raise
+        return []

@@ -1,0 +1,148 @@
+"""Folders of pictures as videos: a picture a frame, in the order of their numbers."""
+
+import hashlib
+import itertools
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from av.video.frame import VideoFrame
+from PIL import Image
+
+from motionlift.errors import InputError
+from motionlift.video.animated import UNREADABLE
+from motionlift.video.files import check_size, hash_of_file
+from motionlift.video.flattening import frame_of
+from motionlift.video.moment import Moment
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000", "AVIF")
+"""Formats of pictures, as Pillow names them."""
+SUFFIXES = {
+    ".jpg": ".jpg", ".jpeg": ".jpg", ".png": ".png", ".webp": ".webp", ".bmp": ".bmp", ".tif": ".tif", ".tiff": ".tif",
+    ".gif": ".gif", ".ppm": ".ppm", ".pgm": ".ppm", ".pnm": ".ppm", ".tga": ".tga", ".jp2": ".jp2", ".avif": ".avif",
+}  # fmt: skip
+"""Names of pictures end so; those of one format under one name."""
+RATE = 24.0
+"""Frames a second of a folder of which none are said (ours: that of cinema, at which DAVIS is shown)."""
+MOST_ENTRIES = 100_000
+"""Most entries of a folder (ours: more than an hour at 24 frames a second)."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The frames of a folder."""
+
+    paths: tuple[Path, ...]
+    """In their order."""
+    notices: tuple[str, ...]
+    """What was left out, and what is missing, each a plain sentence."""
+
+
+def pictures_of(folder: Path) -> Pictures:
+    """The pictures of a folder in the order of their numbers.
+
+    Pictures whose names differ in nothing but a number belong together. Of several such series the longest is taken, and the
+    others are told.
+
+    Raises:
+        InputError: it holds none, several series of the same length, or too much.
+    """
+    series = defaultdict[tuple[str, str, str], list[Path]](list)
+    try:
+        for count, path in enumerate(folder.iterdir()):
+            if count >= MOST_ENTRIES:
+                raise InputError(f"{folder} holds more than {MOST_ENTRIES} entries; give a folder of fewer pictures")
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
+                series[_series(path)].append(path)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error}); give a folder that you may read") from error
+    if not series:
+        raise InputError(f"{folder} holds no pictures; give a folder of pictures (JPEG, PNG, ...), or a video file")
+    lengths = sorted((len(paths) for paths in series.values()), reverse=True)
+    if len(lengths) > 1 and lengths[0] == lengths[1]:
+        names = " and ".join(sorted(min(paths).name for paths in series.values() if len(paths) == lengths[0])[:2])
+        raise InputError(
+            f"{folder} holds several series of pictures, such as {names}, whose names differ in more than a number; give a "
+            "folder of one series"
+        )
+    paths = sorted(max(series.values(), key=len), key=lambda path: (_number(path), path.name))
+    others = sum(lengths[1:])
+    left_out = (
+        [f"{others} other pictures of the folder were left out, whose names differ in more than a number"]
+        if others
+        else []
+    )
+    return Pictures(tuple(paths), (*left_out, *_missing(paths)))
+
+
+def folder_moments(folder: Path, rate: float | None) -> Generator[Moment, None, None]:
+    """The pictures of a folder as frames.
+
+    Args:
+        folder: the folder.
+        rate: frames a second; :data:`RATE` where none are said, which is told.
+
+    Raises:
+        InputError: as :func:`pictures_of`; or a picture is damaged, or too small or too large.
+    """
+    found = pictures_of(folder)
+    assumed = () if rate else (f"a folder does not say how many pictures a second it has; {RATE:g} were assumed",)
+    shown = 1 / (rate or RATE)
+    for number, path in enumerate(found.paths):
+        notices = () if number else (*found.notices, *assumed)
+        yield Moment(_opened(path), number * shown, (number + 1) * shown, notices=notices)
+
+
+def hash_of_folder(folder: Path) -> str:
+    """SHA-256 over the hashes of a folder's pictures in their order, in hexadecimal digits."""
+    return hashlib.sha256("".join(map(hash_of_file, pictures_of(folder).paths)).encode()).hexdigest()
+
+
+def _opened(path: Path) -> VideoFrame:
+    Image.init()
+    known = [form for form in FORMATS if form in Image.OPEN]
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked here
+            with Image.open(file, formats=known) as picture:
+                check_size(path, *picture.size)
+                return frame_of(picture)
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} is too large a picture; make it smaller") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path} is no picture, or is damaged; replace it, or take it out of the folder") from error
+
+
+def _series(path: Path) -> tuple[str, str, str]:
+    """What the names of one series have in common: what stands before and after the last number, and the format."""
+    before, _, after = _parts(path)
+    return before, after, SUFFIXES[path.suffix.lower()]
+
+
+def _parts(path: Path) -> tuple[str, str, str]:
+    found = re.fullmatch(r"(.*?)([0-9]*)([^0-9]*)", path.stem, re.DOTALL)
+    assert found is not None
+    return found[1], found[2], found[3]
+
+
+def _number(path: Path) -> int:
+    digits = _parts(path)[1]
+    return int(digits[-18:]) if digits else -1
+
+
+def _missing(paths: list[Path]) -> list[str]:
+    """What is said of numbers that are left out between others; those that go up by the same step leave none out."""
+    numbers = [_number(path) for path in paths]
+    steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
+    if len(steps) < 2 or len(set(steps)) == 1:
+        return []
+    least = min((step for step in steps if step > 0), default=1)
+    gap = next((place for place, step in enumerate(steps) if step > least), None)
+    if gap is None:
+        return []
+    return [
+        f"numbers are missing in the folder, first after {paths[gap].name}: its pictures were taken one after the other"
+    ]

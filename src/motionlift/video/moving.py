@@ -1,0 +1,143 @@
+"""Where things move in a video, seen small: whether anything does, and whether a crop keeps it."""
+
+import itertools
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from jaxtyping import Float, UInt8
+
+from motionlift.video.moment import Moment, Moments
+
+LONGEST = 128
+"""Longest side of the small frames, pixels (ours: noise of a camera averages out, and what is smaller than a hundredth of the frame
+still shows)."""
+LEAST = 12
+"""Least change of a small frame's pixel that counts as something moving, levels of 255 (ours: above what a codec changes in a
+picture that rests)."""
+MUCH = 0.25
+"""Share of all pixels above which the whole picture moves, as under a moving camera (ours)."""
+OFTEN = 0.1
+"""Share of the moving steps between frames in which things must be outside the crop for that to be told (ours)."""
+MOST_SEARCHED = 3000
+"""Most frames that are gone through for where motion begins (ours: as many as are streamed)."""
+
+
+@dataclass
+class Watch:
+    """Looks at whole frames as they are read, one after the other, and keeps little of them."""
+
+    still: bool = field(default=True, init=False)
+    """Whether no frame differs from the first."""
+    _first: np.ndarray | None = field(default=None, init=False)
+    _before: np.ndarray | None = field(default=None, init=False)
+    _steps: list[tuple[np.ndarray, np.ndarray, float]] = field(default_factory=list, init=False)
+    """Of every step between frames: how much changed by column and by row, and the share of pixels that did."""
+
+    def see(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Look at the next frame, upright and whole."""
+        if self._first is None or self._before is None:
+            scale = min(1.0, LONGEST / max(image.shape[:2]))
+            rows, columns = (max(1, round(side * scale)) for side in image.shape[:2])
+            self._first = self._before = _resized(image, rows, columns)
+            return
+        small = _resized(image, *self._first.shape[:2])
+        self.still = self.still and bool(np.abs(small - self._first).max() < LEAST)
+        change = np.abs(small - self._before).max(-1)
+        change[change < LEAST] = 0
+        columns, rows = change.sum(0, np.float64), change.sum(1, np.float64)
+        self._steps.append((columns, rows, float((change > 0).mean())))
+        self._before = small
+
+    def place(self, height: float, width: float) -> tuple[float, float]:
+        """Where the middle of a crop lies that holds most of what moves, as shares from the left and from the top.
+
+        Args:
+            height: of the crop, as a share of the frame's.
+            width: likewise.
+        """
+        if not self._steps:
+            return 0.5, 0.5
+        columns, rows = (np.sum([step[axis] for step in self._steps], axis=0) for axis in (0, 1))
+        return _best_middle(columns, width), _best_middle(rows, height)
+
+    def outside(self, place: tuple[float | int, float | int], height: float, width: float) -> tuple[int, int]:
+        """In how many steps between frames most of what moves lies outside a crop, and in how many anything moves.
+
+        Args:
+            place: of the crop's middle, as shares.
+            height: of the crop, as a share of the frame's.
+            width: likewise.
+        """
+        left, moving = 0, 0
+        for columns, rows, covered in self._steps:
+            if columns.sum() == 0:
+                continue
+            moving += 1
+            for middle, size, changes in ((place[0], width, columns), (place[1], height, rows)):
+                if _is_outside(changes, middle, size, covered > MUCH):
+                    left += 1
+                    break
+        return left, moving
+
+
+def where_motion_begins(moments: Moments, after: float) -> float | None:
+    """When a video that rests at first begins to move.
+
+    Args:
+        moments: the video.
+        after: seconds up to which nothing moves, as is known.
+
+    Returns:
+        Seconds, of the first frame that differs; none where nothing moves in the first :data:`MOST_SEARCHED` frames.
+    """
+    first = None
+    for moment in itertools.islice(moments(), MOST_SEARCHED):
+        small = _grey(moment)
+        first = small if first is None else first
+        if moment.time > after and (small.shape != first.shape or np.abs(small - first).max() >= LEAST):
+            return moment.time
+    return None
+
+
+def _is_outside(changes: Float[np.ndarray, "places"], middle: float | int, size: float, everything: bool) -> bool:
+    """Whether most of what moves lies outside; where everything moves, whether its middle does."""
+    count = len(changes)
+    begin, end = _bounds(middle, size)
+    if everything:
+        median = (np.searchsorted(np.cumsum(changes), changes.sum() / 2) + 0.5) / count
+        return not begin <= median <= end
+    places = (np.arange(count) + 0.5) / count
+    return float(changes[(places >= begin) & (places <= end)].sum()) < 0.5 * float(changes.sum())
+
+
+def _bounds(middle: float | int, size: float) -> tuple[float, float]:
+    """Where a crop begins and ends that stays within the frame."""
+    begin = min(max(middle - size / 2, 0.0), 1 - size)
+    return begin, begin + size
+
+
+def _best_middle(changes: Float[np.ndarray, "places"], size: float) -> float:
+    """The middle of the window of so large a share that holds most; the middle of all that hold as much."""
+    count = len(changes)
+    length = max(1, round(size * count))
+    if length >= count or not changes.sum():
+        return 0.5
+    held = np.convolve(changes, np.ones(length), "valid")
+    best = np.flatnonzero(held >= held.max() * (1 - 1e-6))
+    return float((best.mean() + length / 2) / count)
+
+
+def _resized(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    if image.shape[:2] != (rows, columns):
+        image = cv2.resize(np.ascontiguousarray(image), (columns, rows), interpolation=cv2.INTER_AREA)
+    return image.astype(np.int16)
+
+
+def _grey(moment: Moment) -> np.ndarray:
+    """A frame small and without colour, as it is stored."""
+    frame: VideoFrame = moment.frame
+    scale = min(1.0, LONGEST / max(frame.height, frame.width))
+    rows, columns = (max(1, round(side * scale)) for side in (frame.height, frame.width))
+    return _resized(frame.to_ndarray(format="gray"), rows, columns)

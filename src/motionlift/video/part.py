@@ -1,0 +1,151 @@
+"""Which part of a reference is read, in time and in the frame, and what lies behind what is transparent in it."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from PIL import ImageColor
+
+from motionlift.errors import SettingError
+from motionlift.video.limits import check_fit, check_rate
+
+MOTION = "motion"
+"""The place of a crop that lies where things move."""
+MIDDLE = (0.5, 0.5)
+"""Where a crop lies by itself."""
+GREY = "grey"
+"""What lies behind what is transparent (ours: middle grey, 128 of 255, which is the zero of a model's pixels)."""
+MOST_SECONDS = 86_400.0
+"""Latest start and longest duration, seconds (ours: a day)."""
+LONGEST_COLOUR = 40
+"""Most characters of a colour's name (ours: the longest that Pillow knows has 20)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a reference is read."""
+
+    start: float | int = 0.0
+    """Where it begins, seconds after the first frame of the reference."""
+    duration: float | int | None = None
+    """Seconds that are read at most; to its end where none are given."""
+    crop: tuple[float | int, float | int] | str | None = None
+    """Where the middle of a crop lies, as shares of width and height from the left and from the top; ``"motion"`` is where things
+    move. By default the middle."""
+    background: str | tuple[int, int, int] = GREY
+    """Colour behind what is transparent: a name, ``#rrggbb``, or red, green and blue of 0 to 255."""
+    rate: float | int | None = None
+    """Frames a second of a folder of pictures, which say none; other references say their own."""
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        """The background as red, green and blue."""
+        return colour_of(self.background)
+
+    @property
+    def place(self) -> tuple[float | int, float | int]:
+        """Where the middle of a crop lies, as far as that is known before the reference is read."""
+        return self.crop if isinstance(self.crop, tuple) else MIDDLE
+
+    @property
+    def cut(self) -> bool:
+        """Whether anything is left out in time."""
+        return self.start > 0 or self.duration is not None
+
+
+WHOLE = Part()
+"""All of a reference."""
+
+
+def check_part(part: Part, fit: str) -> None:
+    """Refuse a part that cannot be read.
+
+    Args:
+        part: what is asked for.
+        fit: how frames get their shape.
+
+    Raises:
+        SettingError: a number out of range, no such colour, or a place of a crop where nothing is cropped.
+    """
+    check_fit(fit)
+    check_seconds("start", part.start, 0.0)
+    if part.duration is not None:
+        check_seconds("duration", part.duration, 0.001)
+    if part.crop is not None:
+        check_crop(part.crop)
+        if fit != "crop":
+            raise SettingError(f"crop is given, and fit is {fit}, which crops nothing; give one of them")
+    if part.rate is not None:
+        check_rate(part.rate)
+    colour_of(part.background)
+
+
+def check_seconds(name: str, seconds: float | int, least: float) -> None:
+    """Refuse a time, told by name, that is below ``least`` or above :data:`MOST_SECONDS`.
+
+    Raises:
+        SettingError: so it is, or it is no number.
+    """
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not least <= seconds <= MOST_SECONDS:
+        raise SettingError(f"{name} is {str(seconds)[:40]}; give seconds from {least:g} to {MOST_SECONDS:g}")
+
+
+def check_crop(crop: object) -> None:
+    """Refuse what says no place of a crop.
+
+    Raises:
+        SettingError: so it is.
+    """
+    if crop == MOTION:
+        return
+    pair = isinstance(crop, tuple | list) and len(crop) == 2
+    if not pair or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in crop):
+        raise SettingError(
+            f"crop is {str(crop)[:40]!r}; give two numbers from 0 to 1, such as 0.3,0.5, where the crop's middle lies, or {MOTION}"
+        )
+
+
+def crop_of(text: str) -> tuple[float, float] | str:
+    """The place of a crop from ``x,y`` or ``motion``.
+
+    Raises:
+        SettingError: it is neither.
+    """
+    if text == MOTION:
+        return MOTION
+    try:
+        crop = tuple(float(share) for share in text.split(","))
+    except ValueError:
+        crop = ()
+    if len(crop) != 2 or not all(0 <= share <= 1 for share in crop):
+        check_crop(text)
+    return crop[0], crop[1]
+
+
+def colour_of(background: str | tuple[int, int, int]) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255, of a colour.
+
+    Args:
+        background: a name of CSS, such as ``white``, ``#rrggbb``, or the three numbers.
+
+    Raises:
+        SettingError: no such colour, or one that is itself transparent.
+    """
+    if not isinstance(background, str):
+        whole = isinstance(background, tuple | list) and all(type(value) is int for value in background)
+        if whole and len(background) == 3 and all(0 <= value <= 255 for value in background):
+            return background[0], background[1], background[2]
+    elif len(background) <= LONGEST_COLOUR and re.fullmatch(r"[a-zA-Z]+|#[0-9a-fA-F]{3}|#[0-9a-fA-F]{6}", background):
+        try:
+            return ImageColor.getrgb(background)[:3]
+        except ValueError:
+            pass
+    told = str(background)[:LONGEST_COLOUR]
+    raise SettingError(f"background is {told!r}; give a colour such as grey, white or black, or #rrggbb")
+
+
+def told_times(part: Part) -> str:
+    """The part in time, for messages; nothing where it is all."""
+    end = "" if part.duration is None else f" to {part.start + part.duration:g} s"
+    return f" from {part.start:g} s{end}" if part.cut and math.isfinite(part.start) else ""
