@@ -94,6 +94,6 @@ def mean_error(left: torch.Tensor | np.ndarray, right: torch.Tensor | np.ndarray
     return float(np.abs(np.asarray(left, np.int32) - np.asarray(right, np.int32)).mean())
 
 
-def told(clip: Clip) -> tuple[str, ...]:
+def beside_rest(clip: Clip) -> tuple[str, ...]:
     """What is said of a clip, but that nothing moves in it."""
     return tuple(notice for notice in clip.notices if not notice.startswith("nothing moves"))

@@ -6,7 +6,7 @@ import torch
 
 from motionlift.errors import DivergenceError, InputError, SettingError
 from motionlift.video.clip import Clip, side_by_side
-from tests.video.made import SQUARE, levels, noisy, numbers, told
+from tests.video.made import SQUARE, beside_rest, levels, noisy, numbers
 
 
 def test_pixels_and_back_are_the_same_frames():
@@ -155,10 +155,10 @@ def test_the_whole_frame_is_stretched_and_never_enlarged():
     clip = Clip.of(frames, 8).sampled(frames=3, fps=8, aspect=(32, 32), fit="stretch")
     assert clip.frames.shape == (3, 40, 40, 3)
     assert not clip.frames[:, :, :20].any() and (clip.frames[:, :, 20:] == 255).all()
-    assert told(clip) == ("frames were stretched from 120x40 to the shape 32x32",)
+    assert beside_rest(clip) == ("frames were stretched from 120x40 to the shape 32x32",)
     wide = Clip.of(frames, 8).sampled(frames=3, fps=8, aspect=(480, 720), longest=30, fit="stretch")
     assert wide.frames.shape == (3, 20, 30, 3)
     same = Clip.of(frames[:, :, :40], 8).sampled(frames=3, fps=8, aspect=(32, 32), fit="stretch")
-    assert told(same) == () and same.frames.shape == (3, 40, 40, 3)
+    assert beside_rest(same) == () and same.frames.shape == (3, 40, 40, 3)
     with pytest.raises(SettingError, match="fit is 'squeeze'; allowed is crop or pad or stretch"):
         clip.sampled(frames=3, fps=8, aspect=(32, 32), fit="squeeze")

@@ -22,7 +22,7 @@ from motionlift.video.dynamic_range import (
 )
 from motionlift.video.footage import Footage
 from motionlift.video.part import Part
-from tests.video.made import mean_error, told, write
+from tests.video.made import beside_rest, mean_error, write
 
 COLOURS = ((200, 40, 30), (40, 190, 60), (30, 60, 200), (220, 210, 40), (128, 128, 128), (20, 200, 210))
 
@@ -139,8 +139,8 @@ def test_a_file_of_high_dynamic_range_is_tone_mapped(tmp_path, trc, curve, white
                  tags=tags, **{"x265-params": "log-level=none:crf=4"})  # fmt: skip
     clip = Clip.read(path, frames=2, fps=8, aspect=(64, 256))
     told_of = f"the video has a high dynamic range ({curve}): it was tone-mapped to the standard one (BT.2390)"
-    assert told(clip) == (told_of,)
-    assert Footage.of(path).notices == told(clip)
+    assert beside_rest(clip) == (told_of,)
+    assert Footage.of(path).notices == beside_rest(clip)
     levels = clip.frames[0].float().mean(0)
     assert (levels - levels.mean(-1, keepdim=True)).abs().max() < 3  # grey stays grey
     assert (levels.mean(-1).diff() > -2).all() and levels[0].max() < 3
@@ -192,7 +192,7 @@ def test_ten_bits_are_read_as_eight(tmp_path):
     image = patches(96, 192)
     path = write(tmp_path / "a.mkv", [image] * 2, codec="ffv1", pixels="yuv444p10le")
     assert error(path, image) < 1.5
-    assert told(Clip.read(path, frames=2, fps=8, aspect=(96, 192))) == ()
+    assert beside_rest(Clip.read(path, frames=2, fps=8, aspect=(96, 192))) == ()
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "mov", "folder"])

@@ -8,11 +8,11 @@ from av.filter import Graph
 from motionlift.video.clip import Clip
 from motionlift.video.interlaced import DEINTERLACED
 from motionlift.video.reading import moments_of
-from tests.video.made import mean_error, told, write
+from tests.video.made import beside_rest, mean_error, write
 
 
 def woven(path, images, order: str):
-    """A transport stream of MPEG-2 whose frames are marked as interlaced, with ``tff`` or ``bff`` the upper or lower field first."""
+    """A stream of MPEG-2 whose frames are marked as interlaced, with ``tff`` or ``bff`` the upper or lower field first."""
     graph = Graph()
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg2video", rate=25, options={"flags": "+ilme+ildct", "qmin": "1", "qmax": "1"})
@@ -41,7 +41,7 @@ def test_a_frame_shows_the_moment_of_its_first_field(tmp_path, order):
     clip = Clip.read(woven(tmp_path / "a.ts", images, order), frames=8, fps=25, aspect=(64, 64))
     for number, frame in enumerate(clip.frames[1:-1], 1):  # the ends have neighbours on one side alone
         assert mean_error(frame, np.full((64, 64, 3), 60 + 20 * number)) < 3
-    assert told(clip) == (DEINTERLACED,)
+    assert beside_rest(clip) == (DEINTERLACED,)
 
 
 def test_the_comb_of_moving_edges_is_gone_and_all_frames_keep_their_times(tmp_path):

@@ -25,7 +25,7 @@ from motionlift.errors import InputError, SettingError
 from motionlift.video import decoding
 from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage
-from tests.video.made import SQUARE, levels, mean_error, noisy, numbers, quadrants, told, write
+from tests.video.made import SQUARE, beside_rest, levels, mean_error, noisy, numbers, quadrants, write
 
 # Which frames
 
@@ -196,7 +196,7 @@ def test_the_display_matrix_is_applied(tmp_path, degrees, flips):
     shown = shown[:, ::-1] if flips[0] else shown
     shown = shown[::-1] if flips[1] else shown
     clip = Clip.read(path, frames=3, fps=8, aspect=shown.shape[:2])
-    assert told(clip) == ()
+    assert beside_rest(clip) == ()
     assert mean_error(clip.frames[0], shown) < 6
 
 

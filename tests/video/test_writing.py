@@ -19,7 +19,7 @@ from motionlift.video.clip import Clip
 from motionlift.video.marks import RECORD
 from motionlift.video.writing import check_output, companion, replacing
 from motionlift.world import scenes
-from tests.video.made import SQUARE, levels, mean_error, noisy, numbers, told
+from tests.video.made import SQUARE, beside_rest, levels, mean_error, noisy, numbers
 
 
 def test_the_world_survives_a_file(tmp_path):
@@ -29,7 +29,7 @@ def test_the_world_survives_a_file(tmp_path):
         Clip.of(frames, 8).save(tmp_path / "a.mp4")
         clip = Clip.read(tmp_path / "a.mp4", frames=17, fps=8, aspect=SQUARE)
         assert clip.fps == 8
-        assert told(clip) == ()
+        assert beside_rest(clip) == ()
         errors.append(mean_error(clip.frames, frames))
         ratios.append(10 * np.log10(255**2 / float((clip.frames.double() - frames).square().mean())))
     assert np.mean(errors) < 3

@@ -12,10 +12,13 @@ from motionlift.cli import early
 from motionlift.cli.checks import check_not_same, check_outputs, check_run_folder
 from motionlift.cli.options import (
     AsJson,
+    Background,
     Between,
+    Crop,
     CutPrompt,
     Device,
     Dtype,
+    Duration,
     EveryFrame,
     Fit,
     Fps,
@@ -43,6 +46,7 @@ from motionlift.cli.options import (
     Size,
     Slower,
     SourcePrompt,
+    Start,
     Steps,
     Strength,
     Subjects,
@@ -52,6 +56,7 @@ from motionlift.cli.options import (
     check_run,
     given_settings,
     mixed_of,
+    part_of,
     size_of,
     whole,
 )
@@ -106,7 +111,11 @@ def transfer(
     fps: Fps = None,
     memory: Memory = None,
     slower: Slower = 1,
+    start: Start = 0.0,
+    duration: Duration = None,
     fit: Fit = None,
+    crop: Crop = None,
+    background: Background = "grey",
     every_frame: EveryFrame = None,
     interpolate: Interpolate = None,
     between: Between = None,
@@ -126,6 +135,7 @@ def transfer(
     given = given_settings(method, settings, read=read, pair=pairs or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
+    part = part_of(start, duration, crop, background, fit)
     if side_by_side and (interpolate or upscale):
         raise SettingError(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
@@ -145,9 +155,9 @@ def transfer(
     from motionlift.work.planning import Asked
 
     request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called, picture=picture)
-    prepare.check_reference(reference)
+    prepare.check_reference(reference, part)
     aspect = prepare.aspect_of(reference)
-    reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame}
+    reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
     stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
     asked = Asked(request, frames, pixels, stages=stages, cut_prompt=cut_prompt, aspect=aspect)
@@ -186,7 +196,11 @@ def lift(
     previews: Previews = None,
     fps: Fps = None,
     slower: Slower = 1,
+    start: Start = 0.0,
+    duration: Duration = None,
     fit: Fit = None,
+    crop: Crop = None,
+    background: Background = "grey",
     every_frame: EveryFrame = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -200,6 +214,7 @@ def lift(
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     check_run(method, folder, previews)
     pixels = size_of(size)
+    part = part_of(start, duration, crop, background, fit)
     early.check_files(reference, None, loras)
     from motionlift.video.marks import MOTION
     from motionlift.video.writing import check_output
@@ -215,9 +230,9 @@ def lift(
     from motionlift.work.record import Costs, lift_record
 
     request = prepare.ask(method, given.values, called=given.called)
-    prepare.check_reference(reference)
+    prepare.check_reference(reference, part)
     aspect = prepare.aspect_of(reference)
-    reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame}
+    reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
     asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect)
     if is_planned(asked, model, device, dtype, memory, as_json):
@@ -383,7 +398,12 @@ def inspect(
     subjects: Subjects = None,
     cut_prompt: CutPrompt = False,
     settings: Set = None,
+    fps: Fps = None,
+    start: Start = 0.0,
+    duration: Duration = None,
     fit: Fit = None,
+    crop: Crop = None,
+    background: Background = "grey",
     every_frame: EveryFrame = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -393,6 +413,7 @@ def inspect(
     shorthands = {"read": read, "source_prompt": source_prompt, "preset": preset, "reference": reference_form}
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     pixels = size_of(size)
+    part = part_of(start, duration, crop, background, fit)
     early.check_files(reference, None, loras)
     from motionlift.video.marks import DRAWING, SHEET
 
@@ -408,14 +429,15 @@ def inspect(
     from motionlift.work.record import Costs
 
     request = prepare.ask(method, given.values, called=given.called)
-    prepare.check_reference(reference)
+    prepare.check_reference(reference, part)
     aspect = prepare.aspect_of(reference)
     asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect)
+    how = Lifting(fps=fps, fit=fit, every_frame=every_frame, part=part)
     with Live(quiet) as live, unfinished.at_work():
         job = _prepared(asked, model, device, dtype, live, loras)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
-        found = lifted(job, reference, Lifting(fit=fit, every_frame=every_frame), costs, live.step)
+        found = lifted(job, reference, how, costs, live.step)
         live.show("draw", 0, None)
         with found.staying():
             drawn = draw_lifted(found.motion, found.reference)

@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from motionlift.cli import completing, early
 from motionlift.errors import SettingError
+
+if TYPE_CHECKING:
+    from motionlift.video.part import Part
 
 
 def whole(low: int, high: int) -> Callable[[Any], int]:
@@ -52,6 +55,9 @@ FRAMES = (2, 10_000)
 RATES = (0.1, 240.0)
 """Lowest and highest frames a second, as :mod:`motionlift.video.limits` has them."""
 
+MOST_SECONDS = 86_400.0
+"""Latest start and longest duration, as :mod:`motionlift.video.part` has it."""
+
 FITS = ("crop", "pad", "stretch")
 """How frames get another shape, as :mod:`motionlift.video.limits` has it."""
 
@@ -71,7 +77,48 @@ def rate(given: Any) -> float:
     raise typer.BadParameter(f"{str(given)[:40]!r} came; allowed is a number from {RATES[0]:g} to {RATES[1]:g}")
 
 
-Reference = Annotated[Path, typer.Argument(metavar="REFERENCE", help="A video file.", show_default=False)]
+def seconds(least: float) -> Callable[[Any], float]:
+    """A reader of seconds, of at least so many and at most a day."""
+
+    def read(given: Any) -> float:
+        with suppress(ValueError):
+            if least <= float(given) <= MOST_SECONDS:
+                return float(given)
+        raise typer.BadParameter(f"{str(given)[:40]!r} came; allowed are seconds from {least:g} to {MOST_SECONDS:g}")
+
+    return read
+
+
+def crop(given: str) -> str:
+    """The place of a crop, refused before a model is loaded."""
+    from motionlift.video.part import crop_of
+
+    return _checked(crop_of, given)
+
+
+def colour(given: str) -> str:
+    """The name of a colour, refused before a model is loaded."""
+    from motionlift.video.part import colour_of
+
+    return _checked(colour_of, given)
+
+
+def _checked(read: Callable[[str], object], given: str) -> str:
+    try:
+        read(given)
+        return given
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Reference = Annotated[
+    Path,
+    typer.Argument(
+        metavar="REFERENCE",
+        help="A video file, a GIF, WebP or APNG that moves, or a folder of pictures.",
+        show_default=False,
+    ),
+]
 Prompt = Annotated[
     str,
     typer.Option("--prompt", "-p", metavar="TEXT", parser=prompt, help="What the new video shows.", show_default=False),
@@ -248,7 +295,8 @@ Fps = Annotated[
         "--fps",
         metavar="N",
         parser=rate,
-        help="Frames a second at which the reference is read, and which the video has, 0.1 to 240; by default the model's own.",
+        help="Frames a second at which the reference is read, and which the video has, 0.1 to 240; by default the model's own. Of "
+        "a folder of pictures, how many they are a second; by default 24.",
     ),
 ]
 Fit = Annotated[
@@ -258,6 +306,40 @@ Fit = Annotated[
         metavar="HOW",
         parser=fit,
         help="How frames get the model's shape: crop, pad or stretch; by default crop, or as the preset says.",
+    ),
+]
+Start = Annotated[
+    float,
+    typer.Option(
+        "--start", metavar="SECONDS", parser=seconds(0), help="Where reading the reference begins, in seconds."
+    ),
+]
+Duration = Annotated[
+    float | None,
+    typer.Option(
+        "--duration",
+        metavar="SECONDS",
+        parser=seconds(0.001),
+        help="Seconds of the reference that are read; by default as many as the frames take.",
+    ),
+]
+Crop = Annotated[
+    str | None,
+    typer.Option(
+        "--crop",
+        metavar="X,Y",
+        parser=crop,
+        help="Where the middle of the crop lies, from 0,0 at the top left to 1,1, such as 0.3,0.5; or motion: where things move. "
+        "By default the middle.",
+    ),
+]
+Background = Annotated[
+    str,
+    typer.Option(
+        "--background",
+        metavar="COLOUR",
+        parser=colour,
+        help="What lies behind what is transparent in the reference: grey, white, black, ..., or #rrggbb.",
     ),
 ]
 EveryFrame = Annotated[
@@ -329,6 +411,19 @@ Quiet = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
+
+
+def part_of(start: float, duration: float | None, crop: str | None, background: str, fit: str | None) -> "Part":
+    """What of a reference is read.
+
+    Raises:
+        SettingError: a place of a crop, and frames that are fitted otherwise.
+    """
+    from motionlift.video.part import Part, check_part, crop_of
+
+    part = Part(start, duration, None if crop is None else crop_of(crop), background)
+    check_part(part, fit or "crop")
+    return part
 
 
 def size_of(given: str | None) -> tuple[int, int] | None:

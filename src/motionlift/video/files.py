@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from motionlift.core.places import check_there
 from motionlift.errors import InputError
 from motionlift.video.limits import MOST_PIXELS, SIDES
 
@@ -26,16 +27,13 @@ def existing(path: str | Path, allowed: str = "a video file, an animated picture
     Raises:
         InputError: there is none, it is empty or an archive, or it cannot be read.
     """
+    check_there(path, f"give {allowed}")
     source = Path(path)
     try:
         if source.is_dir():
             return source.absolute()
-        if not source.exists():
-            raise InputError(f"{path} does not exist; give {allowed}")
         if not source.is_file():
             raise InputError(f"{path} is not a regular file; give {allowed}")
-        if source.stat().st_size == 0:
-            raise InputError(f"{path} is empty; give {allowed}")
         _refuse_archive(source)
     except (OSError, ValueError) as error:
         raise InputError(f"{str(path)[:200]!r} cannot be read ({error}); give {allowed}") from error

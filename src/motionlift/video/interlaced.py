@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-import av
+from av.error import BlockingIOError as NotYetError
+from av.error import EOFError as EndError
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
@@ -72,7 +73,7 @@ class _Deinterlacer:
         while self._waiting:
             try:
                 frame = self._graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
+            except (NotYetError, EndError):
                 return
             assert isinstance(frame, VideoFrame)
             moment = self._waiting.popleft()

@@ -59,7 +59,8 @@ class Watch:
         """
         if not self._steps:
             return 0.5, 0.5
-        columns, rows = (np.sum([step[axis] for step in self._steps], axis=0) for axis in (0, 1))
+        columns = np.sum([columns for columns, _, _ in self._steps], axis=0)
+        rows = np.sum([rows for _, rows, _ in self._steps], axis=0)
         return _best_middle(columns, width), _best_middle(rows, height)
 
     def outside(self, place: tuple[float | int, float | int], height: float, width: float) -> tuple[int, int]:

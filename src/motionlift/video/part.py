@@ -91,16 +91,14 @@ def check_seconds(name: str, seconds: float | int, least: float) -> None:
         raise SettingError(f"{name} is {str(seconds)[:40]}; give seconds from {least:g} to {MOST_SECONDS:g}")
 
 
-def check_crop(crop: object) -> None:
+def check_crop(crop: tuple[float | int, float | int] | str) -> None:
     """Refuse what says no place of a crop.
 
     Raises:
         SettingError: so it is.
     """
-    if crop == MOTION:
-        return
-    pair = isinstance(crop, tuple | list) and len(crop) == 2
-    if not pair or not all(isinstance(share, int | float) and 0 <= share <= 1 for share in crop):
+    pair = not isinstance(crop, str) and len(crop) == 2 and all(0 <= share <= 1 for share in crop)
+    if crop != MOTION and not pair:
         raise SettingError(
             f"crop is {str(crop)[:40]!r}; give two numbers from 0 to 1, such as 0.3,0.5, where the crop's middle lies, or {MOTION}"
         )
@@ -112,15 +110,10 @@ def crop_of(text: str) -> tuple[float, float] | str:
     Raises:
         SettingError: it is neither.
     """
-    if text == MOTION:
-        return MOTION
-    try:
-        crop = tuple(float(share) for share in text.split(","))
-    except ValueError:
-        crop = ()
-    if len(crop) != 2 or not all(0 <= share <= 1 for share in crop):
-        check_crop(text)
-    return crop[0], crop[1]
+    found = re.fullmatch(r"\s*(\d*\.?\d+|\d+\.)\s*,\s*(\d*\.?\d+|\d+\.)\s*", text[:LONGEST_COLOUR])
+    crop = text if found is None else (float(found[1]), float(found[2]))
+    check_crop(crop)
+    return crop
 
 
 def colour_of(background: str | tuple[int, int, int]) -> tuple[int, int, int]:

@@ -22,6 +22,7 @@ from motionlift.motion import names
 from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
+from motionlift.video.part import GREY, Part
 from motionlift.work.lift import Lifting, Referred, at_rate, finished, ignore, lifted, referred, resting, warn
 from motionlift.work.prepare import Job, ask, aspect_of, loaded
 from motionlift.work.record import Costs, Video, cast_record
@@ -73,6 +74,10 @@ class TransferOptions(TypedDict, total=False):
     picture: "str | Path | Image.Image | Clip | None"
     fps: float | None
     memory: str | int | None
+    start: float | int
+    duration: float | int | None
+    crop: tuple[float | int, float | int] | str | None
+    background: str | tuple[int, int, int]
 
 
 @overload
@@ -236,6 +241,10 @@ def transfer(
     picture: "str | Path | Image.Image | Clip | None" = None,
     fps: float | None = None,
     memory: str | int | None = None,
+    start: float | int = 0.0,
+    duration: float | int | None = None,
+    crop: tuple[float | int, float | int] | str | None = None,
+    background: str | tuple[int, int, int] = GREY,
 ) -> Video | list[Video]:
     """Lift once and cast, in one call; arguments, what is returned and warnings as of :func:`motionlift.lift` and :func:`cast`.
 
@@ -259,7 +268,8 @@ def transfer(
     ]
     jobs = fitting_jobs(asked, model, memory)
     warn(*jobs)
-    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
+    part = Part(start, duration, crop, background)
+    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps, part)
     videos = [*transfers(jobs, at_rate(given, fps, jobs[0].model), how, advance, callback_on_step_end)]
     return videos if is_several(prompt, seeds) else videos[0]
 

@@ -30,7 +30,8 @@ from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.video.given import Frames, frames_of
-from motionlift.video.limits import check_fit, check_rate
+from motionlift.video.limits import RATES, check_rate
+from motionlift.video.part import GREY, WHOLE, Part, check_part
 from motionlift.work.code import code_of
 from motionlift.work.prepare import Job, ask, aspect_of, check_stages
 from motionlift.work.record import Costs
@@ -64,7 +65,17 @@ class Lifting:
     every_frame: bool | None = None
     """Whether frames are taken as they come, whatever their rate; by default as the preset says."""
     fps: float | None = None
-    """Frames a second at which it is read by time, and which the video has; by default the model's own."""
+    """Frames a second at which it is read by time, and which the video has; by default the model's own. Of a folder of pictures,
+    which say none, how many they are a second."""
+    part: Part = WHOLE
+    """What of it is read."""
+
+    def of(self, reference: str | Path | Clip) -> "Lifting":
+        """The same for a reference: what is asked for of the rate of a folder is said of its pictures; a crop has its place."""
+        fit = "crop" if self.fit is None and self.part.crop is not None else self.fit
+        if self.fps is None or isinstance(reference, Clip) or not Path(reference).is_dir():
+            return replace(self, fit=fit)
+        return replace(self, fit=fit, fps=None, part=replace(self.part, rate=self.fps))
 
     def rate(self, model: Model) -> float:
         """Frames a second of the motion, where it is read by time."""
@@ -125,12 +136,17 @@ def lift(
     cut_prompt: bool = False,
     fps: float | None = None,
     memory: str | int | None = None,
+    start: float | int = 0.0,
+    duration: float | int | None = None,
+    crop: tuple[float | int, float | int] | str | None = None,
+    background: str | tuple[int, int, int] = GREY,
 ) -> Motion:
     """Lift the motion out of a reference.
 
     Args:
-        reference: a video file, a clip, or frames as :meth:`motionlift.Clip.of` takes them. File and clip are read by time, at the
-            model's rate where no other is given; frames have no rate of their own and are taken to be at that rate.
+        reference: a video file, an animated picture, a folder of pictures, a clip, or frames as :meth:`motionlift.Clip.of` takes them.
+            All but the last are read by time, at the model's rate where no other is given; frames have no rate of their own and are
+            taken to be at that rate.
         model: what :func:`motionlift.models.loading.load` takes or gives.
         method: name of a method.
         frames: length in frames, to 10,000; the model's own by default. What is longer than the setting ``window`` is lifted in
@@ -149,8 +165,13 @@ def lift(
         every_frame: take the first frames as they come, whatever their rate; by default as the preset says, else by time.
         cut_prompt: cut prompts that are longer than the model's text window.
         fps: frames a second, 0.1 to 240, at which the reference is read, and which the video then has: it moves as fast as the
-            reference. By default the model's own.
+            reference. By default the model's own. Of a folder of pictures, how many they are a second; 24 where that is not said.
         memory: what it may use of the device, such as ``12GB``; by default what is free.
+        start: seconds after the reference's first frame from which on it is read.
+        duration: seconds of it that are read. Where the frames at the model's rate are too few for that, they are spread over it.
+        crop: where the middle of the crop lies, as shares of width and height, or ``"motion"``: where things move. By default the
+            middle.
+        background: what lies behind what is transparent: the name of a colour, ``#rrggbb``, or red, green and blue of 0 to 255.
 
     Raises:
         MemoryShortError: it does not fit, whatever is done.
@@ -165,7 +186,8 @@ def lift(
     asked = Asked(ask(method, settings), frames, size, cut_prompt=cut_prompt, aspect=aspect_of(given))
     job = fitting_job(asked, model, memory)
     warn(job)
-    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps)
+    part = Part(start, duration, crop, background)
+    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps, part)
     with resting(job.model):
         return lifted(job, at_rate(given, fps, job.model), how, Costs(job.model, plan=job.plan), advance).motion
 
@@ -211,19 +233,41 @@ def read_reference(
     fit: str = "crop",
     every_frame: bool = False,
     fps: float | None = None,
+    part: Part = WHOLE,
 ) -> Clip:
     """The reference with the frames, rate and aspect of a video, at most :data:`LONGEST_SIDE` wide or high, long ones less.
 
     A rate that is so many times slower takes as many times fewer frames of every second. A clip in memory is read as a file is.
-    How frames are fitted, and that they are taken as they come, :meth:`motionlift.Clip.read` says.
+    How frames are fitted, and that they are taken as they come, :meth:`motionlift.Clip.read` says. A part that lasts longer than
+    the frames at the model's own rate has them spread over it.
 
     Raises:
         InputError: it cannot be read.
+        SettingError: the part is too long for so few frames.
     """
-    aspect, rate = (shape.height, shape.width), Lifting(slower=slower, fps=fps).rate(model)
+    asked = Lifting(slower=slower, fps=fps)
+    aspect, rate = (shape.height, shape.width), asked.rate(model)
+    covers = part.duration is not None and not every_frame and not asked.by_time and shape.frames < rate * part.duration
+    if covers and part.duration is not None:
+        rate = _rate_over(part.duration, shape.frames)
     longest = max(min(LONGEST_SIDE, math.isqrt(MOST_WIDE // shape.frames)), *aspect)
     read = reference.sampled if isinstance(reference, Clip) else partial(Clip.read, reference)
-    return read(frames=shape.frames, fps=rate, aspect=aspect, longest=longest, fit=fit, every_frame=every_frame)
+    clip = read(
+        frames=shape.frames, fps=rate, aspect=aspect, longest=longest, fit=fit, every_frame=every_frame, part=part
+    )
+    if not covers:
+        return clip
+    told = f"{shape.frames} frames cover the {part.duration:g} s that are read, {clip.fps:.3g} a second; more --frames keep"
+    return replace(clip, notices=(*clip.notices, f"{told} {asked.rate(model):g}"))
+
+
+def _rate_over(duration: float | int, frames: int) -> float:
+    rate = frames / duration
+    if rate < RATES[0]:
+        raise SettingError(
+            f"duration is {duration:g} s, too long for {frames} frames; give at most {frames / RATES[0]:g} s"
+        )
+    return rate
 
 
 def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, advance: Advance = ignore) -> Lifted:
@@ -232,6 +276,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     Raises:
         MotionliftError: one of its kinds.
     """
+    how = how.of(reference)
     _check_lifting(job, how)
     costs.note(job.notices)
     advance = costs.logged(advance)
@@ -241,7 +286,8 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     with costs.phase("read"):
         # What is asked for slower, or at a rate, is read by time, whatever a preset says.
         every_frame = (job.every_frame and not how.by_time) if how.every_frame is None else how.every_frame
-        wide = read_reference(reference, model, job.shape, how.slower, how.fit or job.fit, every_frame, how.fps)
+        fit = how.fit or job.fit
+        wide = read_reference(reference, model, job.shape, how.slower, fit, every_frame, how.fps, how.part)
         _check_rate(job, how, wide)
     clip = wide.resized(job.shape.height, job.shape.width)
     source = Source(wide.sha256, float(wide.fps), job.shape)
@@ -292,8 +338,7 @@ def _check_lifting(job: Job, how: Lifting) -> None:
         raise SettingError("previews are kept in the folder of a run; name one")
     if type(how.slower) is not int or not 1 <= how.slower <= FACTORS[1]:
         raise SettingError(f"slower is {how.slower}; allowed is a whole number from 1 to {FACTORS[1]}")
-    if how.fit is not None:
-        check_fit(how.fit)
+    check_part(how.part, how.fit or job.fit)
     if how.fps is not None:
         check_rate(how.fps)
         check_rate(how.rate(job.model))

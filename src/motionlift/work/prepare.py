@@ -5,7 +5,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,9 @@ from motionlift.motion.checking import check_block, check_held
 from motionlift.motion.file import Motion
 from motionlift.video import reading
 from motionlift.video.clip import Clip
+from motionlift.video.files import existing
 from motionlift.video.limits import FRAMES, SIDES
+from motionlift.video.part import WHOLE, Part
 from motionlift.video.picture import fitted, read_picture
 from motionlift.work.plan import Plan
 from motionlift.work.unknown import unknown_lines
@@ -44,8 +45,6 @@ SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
 """Settings that are prompts."""
-MOST_LOOKED_AT = 2**28
-"""Largest file, in bytes, that is looked at before a model is loaded (ours: a fraction of a second to hash)."""
 
 
 @dataclass(frozen=True)
@@ -356,7 +355,7 @@ def aspect_of(reference: str | Path | Clip | Tensor) -> float | None:
         height, width = frames.shape[1:3]
         return width / height
     try:
-        return reading.aspect_of(reading.existing_file(reference))
+        return reading.aspect_of(existing(reference))
     except InputError:
         return None
 
@@ -554,22 +553,13 @@ def _unknown_words(job: Job) -> list[str]:
     return unknown_lines(job.model, prompts)
 
 
-def check_reference(path: str | Path) -> None:
-    """Refuse what is plainly no video before a model is loaded, by reading two frames.
-
-    A file of more than :data:`MOST_LOOKED_AT` bytes is let through: reading it means hashing it, once is enough.
+def check_reference(path: str | Path, part: Part = WHOLE) -> None:
+    """Refuse what is plainly no video before a model is loaded, by decoding the first two frames of the part that is read.
 
     Raises:
-        InputError: it cannot be read, or shows one frame only in its first ten seconds.
+        InputError: it cannot be read, or holds one frame only.
     """
-    file = Path(path)
-    with suppress(OSError, ValueError):  # reading says what is wrong
-        if file.stat().st_size > MOST_LOOKED_AT:
-            return
-    try:
-        Clip.read(file, frames=2, fps=8, aspect=(64, 64), longest=64)
-    except InputError:  # or a video that rests at first
-        Clip.read(file, frames=2, fps=0.1, aspect=(64, 64), longest=64)
+    reading.check_moves(path, part)
 
 
 def check_seed(seed: int) -> None:
