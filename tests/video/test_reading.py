@@ -215,7 +215,7 @@ def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     for path, told in [
         (tmp_path / "none.mp4", "does not exist"),
-        (tmp_path / "folder", "holds no pictures"),
+        (tmp_path / "folder", "is a folder without pictures"),
         (tmp_path / "empty.mp4", "is empty"),
         ("bad\0name.mp4", "does not exist|cannot be read"),
         ("x" * 5000, "cannot be read|does not exist"),

@@ -27,6 +27,8 @@ SLACK = 0.05
 absorbs the rounding of timestamps (Matroska keeps milliseconds) and rates such as 29.97 for 30 (ours)."""
 ROUNDING = 0.001
 """The same for where a part begins and ends, seconds (ours: Matroska's milliseconds)."""
+LOOKED_AT = 0.125
+"""Seconds that are looked at before a model is loaded (ours: enough for most files that are cut short near their beginning)."""
 
 # Sources
 
@@ -120,15 +122,19 @@ def aspect_of(source: Path) -> float:
 
 
 def check_moves(path: str | Path, part: Part = WHOLE) -> None:
-    """Refuse what is plainly no video, by decoding the first two frames of a part.
+    """Refuse what is plainly no video, by decoding the first frames of a part, two or more.
 
     Raises:
         InputError: it cannot be read, or holds one frame only.
     """
-    source = existing(path)
+    source, count = existing(path), 0
     with closing(moments_of(source, part)) as moments:
-        if next(moments, None) is None or next(moments, None) is None:
-            raise one_frame(str(path), part)
+        for moment in moments:
+            count += 1
+            if count > 1 and moment.time > LOOKED_AT:
+                return
+    if count < 2:
+        raise one_frame(str(path), part)
 
 
 def one_frame(name: str, part: Part) -> InputError:
