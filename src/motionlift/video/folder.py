@@ -60,7 +60,9 @@ def pictures_of(folder: Path) -> Pictures:
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error}); give a folder that you may read") from error
     if not series:
-        raise InputError(f"{folder} is a folder without pictures; give one of pictures (JPEG, PNG, ...), or a video file")
+        raise InputError(
+            f"{folder} is a folder without pictures; give one of pictures (JPEG, PNG, ...), or a video file"
+        )
     lengths = sorted((len(paths) for paths in series.values()), reverse=True)
     if len(lengths) > 1 and lengths[0] == lengths[1]:
         names = " and ".join(sorted(min(paths).name for paths in series.values() if len(paths) == lengths[0])[:2])

@@ -144,9 +144,9 @@ def lift(
     """Lift the motion out of a reference.
 
     Args:
-        reference: a video file, an animated picture, a folder of pictures, a clip, or frames as :meth:`motionlift.Clip.of` takes them.
-            All but the last are read by time, at the model's rate where no other is given; frames have no rate of their own and are
-            taken to be at that rate.
+        reference: a video file, an animated picture, a folder of pictures, a clip, or frames as :meth:`motionlift.Clip.of` takes
+            them. All but the last are read by time, at the model's rate where no other is given; frames have no rate of their own
+            and are taken to be at that rate.
         model: what :func:`motionlift.models.loading.load` takes or gives.
         method: name of a method.
         frames: length in frames, to 10,000; the model's own by default. What is longer than the setting ``window`` is lifted in
