@@ -185,6 +185,27 @@ def test_captions_and_targets(tmp_path: Path):
     assert "unknown key 'target'; allowed are prompt, targets" in told
 
 
+@pytest.mark.parametrize("method", ["vmc", "motionmatcher", "motionflow", "inverted"])
+def test_a_source_that_does_not_say_what_a_method_must_be_told_is_refused_with_its_line(tmp_path: Path, method: str):
+    """Before anything is loaded, also beside one that does say it."""
+    Path("clips").mkdir()
+    Path("clips/one.mp4").touch()
+    text = RUN.replace("  - none", f"  - {method}\n  - none")
+    text = text.replace("  - world: {count: 2}", "  - world: {count: 2}\n  - folder: {path: clips, prompts: [a star]}")
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "folder" in each)
+    told = refused(text)
+    assert (
+        f"run.yaml, line {line}: {method} must be told what the reference shows, which folder does not say: give"
+        in told
+    )
+    Path("captions.csv").write_text("clip,caption\none.mp4,a star\n")
+    said = text.replace("[a star]}", "[a star], captions: captions.csv}")
+    if method == "motionflow":
+        assert "must be told which words of the caption move" in refused(said)
+    else:
+        assert len(read(said).references) == 2
+
+
 def with_line(number: int, line: str) -> str:
     lines = RUN.splitlines()
     lines[number - 1] = line

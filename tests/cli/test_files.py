@@ -53,7 +53,7 @@ WRITTEN = {
         *[f"run/{name}" for name in (".motionlift-run", "checkpoint.safetensors", "loss.csv", "previews")],
     ),
     "bench": ("b/records.jsonl", "b/.motionlift.lock"),
-    "report": ("page.html", "page-tables.md", "page-means.csv", "page-pairs.csv"),
+    "report": ("page.html", "page-tables.md", "page-tables.tex", "page-means.csv", "page-pairs.csv"),
 }
 """The names of what each writes."""
 BYSTANDERS = (

@@ -91,7 +91,14 @@ class Cell:
         }
 
     def __str__(self) -> str:
-        return f"{self.model}, {self.method.title}, {self.source.kind} {self.asked.reference}, seed {self.seed}"
+        return label(self.stated())
+
+
+def label(record: Mapping[str, Any]) -> str:
+    """A cell in a line, by what its record says: two of one run never have the same."""
+    title = MethodRun(record["method"], record["settings"]).title
+    reference = f"{record['source']} {record['reference']}, prompt {record['kind']}"
+    return f"{record['model']}, {title}, {reference}, seed {record['seed']}"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ class Cells:
     """The file of records."""
     unknown: tuple[str, ...] = ()
     """Lines on words that a model does not know."""
+    failed: int = 0
+    """How many failed before, and are not measured again."""
 
     @property
     def incomplete(self) -> int:
@@ -127,7 +129,8 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
         check_place(cell.folder / VIDEOS / file_names(cell, 0)["video"], CLIP)
     left_out = [line for model, survey in surveys.items() for line in _left_out(run, model, survey)]
     unknown = tuple(survey.unknown for survey in surveys.values() if survey.unknown)
-    return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records, unknown)
+    failed = sum(record is not None and "error" in record for record in known.values())
+    return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records, unknown, failed)
 
 
 def _at_hand(records: Iterable[Mapping[str, Any] | None], workers: Workers) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ place. The world says all of it, and so do things. A folder says it by a table o
           captions: captions.csv    # clip,caption[,subjects], such as 0000.mp4,a red star on a grey plain background,red star
           prompts: [{prompt: a green ring on a blue plain background, targets: [green ring]}]
 
-Where it is not said, the cells of such a method are left out when the run is laid out, and why is told.
+A source that says it of none of its references is refused, with its line. Where it is said of some, the others' cells of such a
+method are left out when the run is laid out, and why is told.
 
 A folder, DAVIS and MTBench are read at the model's own size and number of frames, of DAVIS at 24, where the file does not say
 ``size: 832x480`` and ``frames: 49``. Frames of another shape are cropped, where it does not say ``fit: stretch`` or
@@ -57,8 +58,8 @@ from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.mtbench import MTBench
 from motionlift.bench.references import ONE_MOVES, SCENES
-from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World
-from motionlift.bench.words import TARGETS
+from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World, lacking
+from motionlift.bench.words import NEEDED, TARGETS
 from motionlift.core.prompts import check_prompt
 from motionlift.core.settings import MOST_TEXT, read_size, with_values
 from motionlift.errors import InputError, MotionliftError
@@ -199,7 +200,7 @@ class _Page:
         return RunFile(
             models=_distinct([self._model(node) for node in self._items(parts["models"], "models")]),
             methods=_distinct(methods),
-            references=_distinct([self._source(node) for node in self._items(parts["references"], "references")]),
+            references=_distinct(self._told_sources(self._items(parts["references"], "references"), methods)),
             seeds=self._seeds(parts["seeds"]) if "seeds" in parts else (0,),
             measuring=self._measuring(parts),
             output=Path(self._text(parts["output"], "output")),
@@ -356,6 +357,20 @@ class _Page:
         if key not in parts:
             return {}
         return self._pairs(parts[key], f"{key} are names with a value each, such as {{share: 0.2}}")
+
+    def _told_sources(self, nodes: Sequence[yaml.Node], methods: Sequence[MethodRun]) -> list[Source]:
+        """Sources, each of which says what the methods must be told."""
+        sources = [self._source(node) for node in nodes]
+        for node, source in zip(nodes, sources, strict=True):
+            for method in methods:
+                lacks = None if method.name == FROZEN else lacking(source, method.name, method.settings)
+                if lacks is not None:
+                    raise self.refusal(
+                        node,
+                        f"{method.title} must be told {NEEDED[lacks]}, which {source.kind} does not say: "
+                        f"{source.advice.get(lacks, 'give it in the settings')}; or leave {method.name} out",
+                    )
+        return sources
 
     def _source(self, node: yaml.Node) -> Source:
         """One source of references."""

@@ -27,13 +27,13 @@ from motionlift.bench.references import (
     reference,
     words_of,
 )
-from motionlift.bench.words import CAPTION, SUBJECTS, TARGETS, Words, told_to
+from motionlift.bench.words import CAPTION, SUBJECTS, TARGETS, Words, told_to, untold
 from motionlift.core.model import Model
 from motionlift.core.prompts import check_prompt
 from motionlift.errors import InputError
 from motionlift.measure.truth import looks_right
 from motionlift.video.clip import Clip
-from motionlift.video.limits import SIDES
+from motionlift.video.limits import FRAMES, SIDES
 from motionlift.world.scenes import Scene
 
 MOST_REFERENCES = 10_000
@@ -141,6 +141,20 @@ class Source(Protocol):
             InputError: it cannot be read.
         """
         ...
+
+
+def lacking(source: Source, method: str, settings: Mapping[str, Any]) -> str | None:
+    """What a method must be told, and a source says of none of its references, a key of :data:`motionlift.bench.words.NEEDED`.
+
+    None where the source says it, of some at least.
+    """
+    if not source.advice:  # it says all that there is to say
+        return None
+    frames = FRAMES[0]
+    found = [
+        untold(method, {**source.told(each, method, settings, frames), **settings}) for each in source.asked(frames)
+    ]
+    return found[0] if all(found) else None
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def bench(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure methods beside each other: every cell of a run that has no record yet."""
+    """Measure methods beside each other: every cell of a run that has no record yet. Cells that failed make the exit code 1."""
     early.check_run_file(run)
     from motionlift.bench.cells import at_work, default_processes, lay_out
     from motionlift.bench.run_file import read_run
@@ -195,12 +195,13 @@ def bench(
         failed = _measured(cells, workers, live)
     done = len(cells.waiting)
     print(f"measured {done} of {cells.count} cells, {cells.count - done} were there; records in {cells.records}")
+    again_told = "(--again measures them once more)"
     if failed:
-        notice(
-            [
-                f"{len(failed)} of them failed and were recorded so (--again measures them once more); the first: {failed[0]}"
-            ]
-        )
+        notice([f"{len(failed)} of them failed and were recorded so {again_told}; the first: {failed[0]}"])
+    if cells.failed:
+        notice([f"{cells.failed} of those that were there had failed {again_told}"])
+    if failed or cells.failed:
+        raise typer.Exit(1)
 
 
 def protocol(
@@ -249,12 +250,14 @@ def protocol(
 
 def _measured(cells: "Cells", workers: "Workers", live: "Live") -> list[str]:
     """Measure what waits, saying how far it is; gives the errors."""
+    from motionlift.bench.cell import label
+
     failed: list[str] = []
     before, number = cells.count - len(cells.waiting), 0
     told = f"of {cells.count} cells stay in {cells.records}; the same command goes on from there"
     with staying(lambda: f"{before + number} {told}"):
         for number, record in enumerate(cells.measured(workers), 1):
-            title = f"{record['model']}, {record['method']}, {record['reference']}, seed {record['seed']}"
+            title = label(record)
             if "error" in record:
                 failed.append(f"{title}: {record['error']}")
             live.line(f"{before + number} of {cells.count}: {failed[-1] if 'error' in record else title}")

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from motionlift.bench.report.charts import BOTTOM, HEIGHT, LABEL, LEFT, RIGHT, TOP, WIDTH, charts
+from motionlift.bench.report.charts import BOTTOM, HEIGHT, LABEL, LEFT, RIGHT, TOP, WIDTH, charts, keyed
 from motionlift.bench.report.summary import sections
 from tests.bench.made_records import error_records, record
 
@@ -46,6 +46,19 @@ def test_real_videos_make_fidelity_against_text():
     (section,) = sections([record("smm", index, figures) for index in range(2)])
     motion, _ = charts(section)
     assert motion.x_title.startswith("motion fidelity") and motion.y_title.startswith("CLIP text")
+
+
+def test_methods_whose_motion_came_from_the_cache_stay_in_the_cost_chart():
+    """Where nobody lifted it, it is told that the cost is of casting alone."""
+    records = [
+        record("none", 0, {"aligned_error": 0.3}),
+        record("smm", 0, {"aligned_error": 0.2}, lifted_from_cache=True),
+    ]
+    (cost,) = charts(sections(records)[0])
+    assert [(point.title, point.is_whole) for point in cost.points] == [("none", True), ("smm", False)]
+    assert "seconds 8," in cost.points[0].told and "seconds 6," in cost.points[1].told
+    assert keyed(cost.points[1]) == "smm (casting alone: its motions came from the cache)"
+    assert keyed(cost.points[0]) == "none"
 
 
 def test_nothing_to_draw():

@@ -106,12 +106,38 @@ def test_the_tables_as_files(page: Path):
     assert len(set(tables)) == 4, "one width for means, one for differences, one beside the control, one for kinds"
 
 
+def test_the_tables_for_latex(page: Path):
+    """Those of the Markdown, one for one, with nothing in them that LaTeX takes for markup."""
+    text = (page.parent / "report-tables.tex").read_text()
+    headings = re.findall(r"^##+ ", (page.parent / "report-tables.md").read_text(), re.MULTILINE)
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == len(headings) > 2
+    assert r"smm \textless{}b\textgreater{}\&" in text
+    body = text.split("\n", 2)[2]
+    for special in (r"(?<!\\)[$#_~^]", r"(?<!\\)%(?!$)"):
+        assert not re.search(special, body, re.MULTILINE), special
+    for tabular in re.findall(r"\\begin\{tabular\}\{(l+r*)\}(.*?)\\end", text, re.DOTALL):
+        lines = [line for line in tabular[1].splitlines() if line.endswith(r"\\")]
+        assert {len(re.split(r"(?<!\\)&", line)) for line in lines} == {len(tabular[0])}
+
+
+def test_the_charts_as_pictures(page: Path):
+    for number in (1, 2):
+        with Image.open(page.parent / f"report-chart-{number}.png") as picture:
+            assert picture.width == 1680 and picture.height > 1000
+    assert write_report(page.parent / "records.jsonl", page)[0][-1].name == "report-chart-2.png", "replaced by its own"
+
+
+def test_unclear_is_explained(page: Path):
+    for path in (page, page.parent / "report-tables.md", page.parent / "report-tables.tex"):
+        assert "these references do not tell two methods apart, not that they are alike" in path.read_text()
+
+
 def test_rank_agreement_where_the_true_error_is_known(tmp_path: Path):
     figures = [{"aligned_error": number / 20, "motion_fidelity_moving": 1 - number / 20} for number in range(12)]
     write(tmp_path, [record("none", number, own) for number, own in enumerate(figures)])
     written, _ = write_report(tmp_path, tmp_path / "report.html")
-    assert written[-1].name == "report-agreement.csv"
-    (row,) = csv.DictReader(written[-1].open(newline=""))
+    assert "report-agreement.csv" in [path.name for path in written]
+    (row,) = csv.DictReader((tmp_path / "report-agreement.csv").open(newline=""))
     assert (row["figure"], float(row["rho"]), row["videos"]) == ("motion_fidelity_moving", pytest.approx(1), "12")
     assert "Rank agreement with the true error" in written[0].read_text()
     assert "| motion fidelity, moving | 1.00 (1.00 to 1.00) | 12 (12 references) |" in written[1].read_text()
@@ -143,7 +169,10 @@ def _page_of(folder: Path, records: Sequence[dict[str, Any]]) -> str:
 
 def test_a_folder_names_its_records(records: Path, tmp_path: Path):
     written, notices = write_report(records.parent, tmp_path / "page.html")
-    assert [path.name for path in written] == ["page.html", "page-tables.md", "page-means.csv", "page-pairs.csv"]
+    assert [path.name for path in written] == [
+        "page.html", "page-tables.md", "page-tables.tex", "page-means.csv", "page-pairs.csv",
+        "page-chart-1.png", "page-chart-2.png",
+    ]  # fmt: skip
     assert notices == ["cells that failed, and count nowhere: 1"]
 
 
@@ -284,7 +313,8 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     assert run(["report", str(records)]) == 0
     assert capsys.readouterr().out == (
-        "wrote report.html and report-tables.md and report-means.csv and report-pairs.csv\n"
+        "wrote report.html and report-tables.md and report-tables.tex and report-means.csv and report-pairs.csv and "
+        "report-chart-1.png and report-chart-2.png\n"
     )
     assert run(["report", "gone"]) == 1
     assert (

@@ -43,6 +43,19 @@ def test_what_a_method_costs_is_not_known_where_the_cache_had_every_motion():
     assert other.costs["seconds"] == 8
 
 
+def test_what_another_cell_lifted_costs_what_it_cost_there():
+    """Two of a method whose settings differ in casting alone share their motion: the later finds it in the cache."""
+    shared = {"all_settings": {"read": "flow", "lr": 0.001}}
+    lifted = record("ditflow", 0, {}, settings={"read": "flow"}, **shared)
+    other = {"all_settings": {"read": "flow", "lr": 0.01}, "lifted_from_cache": True}
+    cached = record("ditflow", 0, {}, settings={"read": "flow", "lr": 0.01}, **other)
+    (section,) = sections([lifted, cached])
+    assert [row.costs["seconds"] for row in section.rows] == [8.0, 8.0]
+    for foreign in ({"reference": "0001"}, {"all_settings": {"read": "attention"}}, {"fingerprint": "other"}):
+        (section,) = sections([lifted, {**cached, **foreign}])
+        assert "seconds" not in section.rows[1].costs, foreign
+
+
 def test_differences_on_the_same_cells():
     """References differ by far more than methods do; the difference is found all the same."""
     hardness = np.random.default_rng(0).normal(10, 5, size=24)

@@ -15,6 +15,8 @@ LABEL = (16, 13)
 """Width and height that a label takes (ours)."""
 AROUND = ((8, -7), (8, 16), (-20, -7), (-20, 16), (20, 4), (-32, 4))
 """Where a label may stand, from its point; the first that is free (ours)."""
+CASTING_ALONE = "casting alone: its motions came from the cache"
+"""What is said of a method of which nobody knows what lifting costs."""
 LEAST_SECONDS = 1e-6
 """A cell that took less was not timed, and has no place on a logarithmic axis (ours)."""
 
@@ -35,6 +37,8 @@ class Point:
     """Where its number stands, across and down."""
     told: str
     """Its values in words."""
+    is_whole: bool = True
+    """Whether its cost is that of lifting too, which nobody knows where every motion came from the cache."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Chart:
     """Marks at the left."""
     points: Sequence[Point]
     """The methods."""
+
+
+def keyed(point: Point) -> str:
+    """A point as the key of its chart names it."""
+    return point.title if point.is_whole else f"{point.title} ({CASTING_ALONE})"
 
 
 def charts(section: Section) -> list[Chart]:
@@ -84,6 +93,7 @@ def _chart(title: str, rows: Sequence[Row], x_name: str, y_name: str) -> Chart |
             y_axis.places(y),
             labels[place],
             f"{row.title}: {_title(x_name)} {x.mean:.3g}, {_title(y_name)} {y.mean:.3g}",
+            x_name != "seconds" or "seconds" in row.costs,
         )
         for place, (row, x, y) in enumerate(known)
     ]
@@ -106,7 +116,7 @@ def _labels(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _value(row: Row, name: str) -> Spread | None:
     if name == "seconds":
-        seconds = row.costs.get(name, 0.0)
+        seconds = row.costs.get(name, row.costs.get("cast_seconds", 0.0))
         return Spread(seconds, seconds, seconds) if seconds >= LEAST_SECONDS else None
     found = row.figures.get(name)
     if found is None:

@@ -1,4 +1,4 @@
-"""One page of what records say, that needs nothing but itself; and its tables as Markdown and CSV."""
+"""One page of what records say, that needs nothing but itself; its tables as Markdown, LaTeX and CSV, its charts as PNG."""
 
 import csv
 import html
@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from motionlift.bench.cells import RECORDS
 from motionlift.bench.records import read_lines
 from motionlift.bench.report.agreement import Agreement, interval_text
 from motionlift.bench.report.catalogue import MOTION, figure, shown
-from motionlift.bench.report.charts import HEIGHT, WIDTH, Chart, charts
+from motionlift.bench.report.charts import HEIGHT, WIDTH, Chart, charts, keyed
 from motionlift.bench.report.controls import failures, standings
+from motionlift.bench.report.drawing import CHART, save_chart
 from motionlift.bench.report.estimates import Estimate
 from motionlift.bench.report.kinds import by_kind
+from motionlift.bench.report.latex import LATEX_KIND, Titled, latex
 from motionlift.bench.report.mixed import mixtures
 from motionlift.bench.report.seeds import with_diversity
 from motionlift.bench.report.summary import Pair, Row, Section, measurement, sections
@@ -51,11 +53,20 @@ AGREEMENT_TOLD = (
     "it orders them as the truth does."
 )
 """What the table of rank agreement says."""
-WHEN_APART = "One is called better or worse where p is at most 0.05 and the interval leaves zero out."
+WHEN_APART = (
+    "One is called better or worse where p is at most 0.05 and the interval leaves zero out. Unclear says that these references do "
+    "not tell two methods apart, not that they are alike: there may be a difference that only more references would show."
+)
 """What is said of verdicts."""
 MOST_ERRORS = 20
 """Most kinds of failures that a section lists (ours)."""
-TABLES, MEANS_FILE, PAIRS_FILE, AGREEMENT_FILE = "-tables.md", "-means.csv", "-pairs.csv", "-agreement.csv"
+TABLES, LATEX, MEANS_FILE, PAIRS_FILE, AGREEMENT_FILE = (
+    "-tables.md",
+    "-tables.tex",
+    "-means.csv",
+    "-pairs.csv",
+    "-agreement.csv",
+)
 """What the names of the tables end with, after the page's (ours: names that no other file beside a page is likely to have)."""
 MARKUP = re.compile(r"[\\`*\[\]#~$|]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.")
 """What Markdown may take for markup within a line, beside ``<``, ``>`` and ``&``; not the underscores within words, which are read
@@ -159,7 +170,8 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     Args:
         records: a file of records, or the folder in which ``records.jsonl`` lies.
         output: the page; of ``NAME.html``, the tables are ``NAME-tables.md``, ``NAME-means.csv``, ``NAME-pairs.csv`` and, where
-            the true error is known, ``NAME-agreement.csv``.
+            the true error is known, ``NAME-agreement.csv``; ``NAME-tables.tex`` is for LaTeX, and the charts are
+            ``NAME-chart-1.png`` and so on, in the order of the page.
 
     Returns:
         The files, and what a person should know of the records.
@@ -182,6 +194,7 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     texts = [
         (output, REPORT, signed_text(REPORT, page(parts, _versions(found), told))),
         (output.with_name(output.stem + TABLES), TABLES_KIND, signed_text(TABLES_KIND, markdown(parts, told))),
+        (output.with_name(output.stem + LATEX), LATEX_KIND, latex(_told_of_tables(), map(tables_of, parts))),
         (output.with_name(output.stem + MEANS_FILE), table_of("table", MEANS), _csv(MEANS, means(found))),
         (
             output.with_name(output.stem + PAIRS_FILE),
@@ -192,16 +205,25 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     if ranked:
         name = output.with_name(output.stem + AGREEMENT_FILE)
         texts.append((name, table_of("table", AGREEMENTS), _csv(AGREEMENTS, ranked)))
-    for place, kind, _ in texts:
+    drawings = _drawings(parts, output)
+    for place, kind in [*[(place, kind) for place, kind, _ in texts], *[(place, CHART) for place in drawings]]:
         if place.exists() and place.samefile(path):
             raise OutputError(f"cannot write {place}: it is the records; choose another name")
         check_output(place, kind)
     with ExitStack() as stack:  # all are whole before any takes its place
+        for place, chart in drawings.items():
+            save_chart(chart, stack.enter_context(replacing(place, CHART)))
         for place, kind, text in texts:
             partial = stack.enter_context(replacing(place, kind))
             partial.write_text(text, encoding="utf-8", errors="replace", newline="")
     foreign = sum(measurement(record) is None for record in lines.records)
-    return [place for place, *_ in texts], _notices(path, lines.lost + foreign, found)
+    return [*[place for place, *_ in texts], *drawings], _notices(path, lines.lost + foreign, found)
+
+
+def _drawings(parts: Sequence[Part], output: Path) -> dict[Path, Chart]:
+    """Every chart, by the file that it goes to."""
+    every = [replace(chart, title=f"{chart.title}, {part.title}") for part in parts for chart in part.charts]
+    return {output.with_name(f"{output.stem}-chart-{number}.png"): chart for number, chart in enumerate(every, 1)}
 
 
 def _notices(path: Path, lost: int, found: Sequence[Section]) -> list[str]:
@@ -359,49 +381,54 @@ def page(parts: Sequence[Part], versions: str, mixed: Sequence[str]) -> str:
         "agreement_told": AGREEMENT_TOLD,
         "sure": HOW_SURE,
         "apart": WHEN_APART,
+        "keyed": keyed,
     }
     return template(TEMPLATE).render(parts=parts, versions=versions, width=WIDTH, height=HEIGHT, **told)
 
 
 def markdown(parts: Sequence[Part], mixed: Sequence[str]) -> str:
     """The tables of all sections, and what they mix."""
-    text = (
-        f"# Report\n\n{HOW_SURE} The cells of one reference count together. Differences are those of two methods on the same "
-        f"cells, method less baseline, with how often one as large comes by chance (p). {WHEN_APART}\n"
-    )
+    text = f"# Report\n\n{_told_of_tables()}\n"
     text += "".join(f"\nNote: {_markdown(each)}.\n" for each in mixed)
     for part in parts:
-        head = [_markdown(column.title) for column in part.columns]
-        text += f"\n## {_markdown(part.title)}\n\n{table(head, [_markdown_line(row) for row in part.rows])}"
-        text += _markdown_of_motion(part)
-        for baseline, rows in part.pairs.items():
-            head = [_markdown(column.title) for column in part.pair_columns]
-            lines = table(head, [_markdown_line(row) for row in rows])
-            text += f"\n### {_markdown(part.title)}: less {_markdown(baseline)}\n\n{lines}"
-        if part.agreements:
-            lines = table([column.title for column in AGREEMENT], [_markdown_line(row) for row in part.agreements])
-            text += f"\n### {_markdown(part.title)}: rank agreement with the true error\n\n{AGREEMENT_TOLD}\n\n{lines}"
+        for number, own in enumerate(tables_of(part)):
+            lines = table(list(map(_markdown, own.head)), [list(map(_markdown, line)) for line in own.rows])
+            told = f"\n{_markdown(own.told)}\n" if own.told else ""
+            text += f"\n{'###' if number else '##'} {_markdown(own.title)}\n{told}\n{lines}"
+            text += f"\n{_markdown(own.after)}\n" if own.after else ""
         failures = "".join(f"- {count} failed: {_markdown(error)}\n" for error, count in part.failures)
         text += f"\n{failures}" if failures else ""
     return text
 
 
-def _markdown_of_motion(part: Part) -> str:
-    """Methods beside the strongest control, and by kinds of references."""
-    text = ""
-    tables: list[tuple[str, Beyond | Kinds]] = []
-    tables += [("beyond the strongest control", part.beyond)] if part.beyond is not None else []
-    tables += [("by kind", each) for each in part.kinds]
-    for title, own in tables:
-        lines = table([_markdown(column.title) for column in own.columns], [_markdown_line(row) for row in own.rows])
-        text += f"\n### {_markdown(part.title)}: {title}\n\n{_markdown(own.told)}\n\n{lines}"
-        if isinstance(own, Beyond) and own.failed:
-            text += f"\nWhat did not work: {_markdown(' '.join(own.failed))}\n"
-    return text
+def _told_of_tables() -> str:
+    """What is said once of all tables."""
+    return (
+        f"{HOW_SURE} The cells of one reference count together. Differences are those of two methods on the same cells, method "
+        f"less baseline, with how often one as large comes by chance (p). {WHEN_APART}"
+    )
 
 
-def _markdown_line(row: Sequence[Shown]) -> list[str]:
-    return [_markdown(f"{cell.text} ({cell.about})" if cell.about else cell.text) for cell in row]
+def tables_of(part: Part) -> Iterator[Titled]:
+    """The tables of a section as text, that of its methods first."""
+    yield _titled(part.title, part.columns, part.rows)
+    if part.beyond is not None:
+        failed = f"What did not work: {' '.join(part.beyond.failed)}" if part.beyond.failed else ""
+        title = f"{part.title}: beyond the strongest control"
+        yield _titled(title, part.beyond.columns, part.beyond.rows, part.beyond.told, failed)
+    for each in part.kinds:
+        yield _titled(f"{part.title}: by kind", each.columns, each.rows, each.told)
+    for baseline, rows in part.pairs.items():
+        yield _titled(f"{part.title}: less {baseline}", part.pair_columns, rows)
+    if part.agreements:
+        yield _titled(f"{part.title}: rank agreement with the true error", AGREEMENT, part.agreements, AGREEMENT_TOLD)
+
+
+def _titled(
+    title: str, columns: Sequence[Column], rows: Sequence[Sequence[Shown]], told: str = "", after: str = ""
+) -> Titled:
+    lines = [[f"{cell.text} ({cell.about})" if cell.about else cell.text for cell in row] for row in rows]
+    return Titled(title, told, [column.title for column in columns], lines, after)
 
 
 def _markdown(text: str) -> str:

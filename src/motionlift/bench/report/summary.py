@@ -1,5 +1,6 @@
 """What records say: means of every method with their intervals, costs, and differences on the same cells."""
 
+import json
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from motionlift.bench.frozen import FROZEN
 from motionlift.bench.records import number
 from motionlift.bench.report.agreement import JUDGED, TRUE, Agreement, agreement
 from motionlift.bench.report.catalogue import figure, in_order
 from motionlift.bench.report.estimates import DIFFERENCES_OF_SHARES, SHARES, Estimate, estimate, flipped
 from motionlift.bench.run_file import MethodRun
 from motionlift.bench.sources import CONTENT
+from motionlift.core.settings import with_values
+from motionlift.errors import MotionliftError
+from motionlift.methods import method as method_named
 
 MOST_COMPARED = 12
 """Most methods that are all compared with each other; of more, each is compared with the baseline alone (ours)."""
@@ -24,6 +29,8 @@ BY_WHAT = ("fingerprint", "tracker", "clip_model")
 """Keys of what methods share: weights, and what measures."""
 STATE = ("defaults", *BY_WHAT)
 """Keys of what figures depend on besides the cell: those of different states are never averaged."""
+LIFTING = ("read", "lift")
+"""Phases of lifting."""
 SPENT = ("phases", "lifted_from_cache", "peak_memory_bytes")
 """Keys of what a cell took."""
 
@@ -94,8 +101,9 @@ class Row:
     figures: Mapping[str, Estimate]
     """By name, those that are defined in some cell."""
     costs: Mapping[str, float]
-    """Means: ``lift_seconds`` where it was lifted anew, ``cast_seconds``, ``memory_bytes``; and of lifting and casting together
-    ``seconds``, ``forward`` and ``backward``, which are not there where the cache had every motion."""
+    """Means: ``lift_seconds`` where it was lifted anew, else where another method lifted the same, ``cast_seconds``,
+    ``memory_bytes``; and of lifting and casting together ``seconds``, ``forward`` and ``backward``, which are not there where
+    nobody lifted."""
 
 
 @dataclass(frozen=True)
@@ -193,11 +201,12 @@ def _section(model: str, source: str, every: Sequence[Measurement]) -> Section:
     for each in measurements:
         groups.setdefault(each.title, []).append(each)
     figures = in_order({name for each in measurements for name in each.figures})
+    lifts = _lifts(measurements)
     return Section(
         model,
         source,
         figures,
-        [_row(title, group) for title, group in groups.items()],
+        [_row(title, group, lifts) for title, group in groups.items()],
         list(_pairs(groups, figures)),
         measurements,
         list(_agreements(measurements)),
@@ -250,7 +259,7 @@ def _agreements(measurements: Sequence[Measurement]) -> Iterator[Agreement]:
             yield found
 
 
-def _row(title: str, group: Sequence[Measurement]) -> Row:
+def _row(title: str, group: Sequence[Measurement], lifts: Mapping[Hashable, Mapping[str, float]]) -> Row:
     done = [each for each in group if each.error is None]
     names = {name for each in done for name in each.figures}
     return Row(
@@ -259,8 +268,29 @@ def _row(title: str, group: Sequence[Measurement]) -> Row:
         len({each.group for each in done}),
         len(group) - len(done),
         {name: found for name in names if (found := _estimate(done, name)) is not None},
-        _costs([each.record for each in done]),
+        _costs(done, lifts),
     )
+
+
+def _lifts(measurements: Sequence[Measurement]) -> dict[Hashable, dict[str, float]]:
+    """What it cost to lift each motion, where some cell did it."""
+    done = [each for each in measurements if each.error is None and not each.record.get("lifted_from_cache")]
+    return {key: _phases(each.record, LIFTING) for each in done if (key := _lifted(each)) is not None}
+
+
+def _lifted(each: Measurement) -> Hashable | None:
+    """What tells the motion that a cell lifted; None where its record does not say enough.
+
+    Cells whose settings differ in what matters to casting alone share it: the later ones find it in the cache.
+    """
+    method, settings = str(each.record.get("method")), each.record.get("all_settings")
+    if method == FROZEN or not isinstance(settings, dict):
+        return None
+    try:
+        decisive = with_values(method_named(method).Settings(), settings).lifting_values()
+    except MotionliftError:  # settings of another version
+        return None
+    return each.group, method, each.by_what, json.dumps(decisive, sort_keys=True)
 
 
 def _estimate(group: Sequence[Measurement], name: str) -> Estimate | None:
@@ -268,12 +298,20 @@ def _estimate(group: Sequence[Measurement], name: str) -> Estimate | None:
     return estimate(values, groups, SHARES if figure(name).share else None)
 
 
-def _costs(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _costs(done: Sequence[Measurement], lifts: Mapping[Hashable, Mapping[str, float]]) -> dict[str, float]:
     """Means of what is known; lifting counts where it was done, and not where the cache had it.
 
-    Where the cache always had it, nobody knows what the whole costs: casting alone would look as cheap as plain sampling.
+    Where the cache always had it, it counts as for the cell that lifted the same motion. Where there is none, nobody knows what
+    the whole costs: casting alone would look as cheap as plain sampling.
+
+    Args:
+        done: cells of one method.
+        lifts: what lifting cost, by motion.
     """
-    lifted = [_phases(record, ("read", "lift")) for record in records if not record.get("lifted_from_cache")]
+    records = [each.record for each in done]
+    lifted = [_phases(record, LIFTING) for record in records if not record.get("lifted_from_cache")]
+    if not lifted:
+        lifted = [lifts[key] for each in done if (key := _lifted(each)) in lifts]
     cast = [_phases(record, ("cast", "decode")) for record in records]
     memory = [number(record.get("peak_memory_bytes")) for record in records]
     means = {
