@@ -108,7 +108,7 @@ def test_readers_load_what_is_written(family: str, reader: str, kind: str, tmp_p
     assert (expected - bare).abs().mean() > 0.01, "the adapter changes something"
 
 
-@pytest.mark.parametrize("reader", ["diffusers", "comfyui"])
+@pytest.mark.parametrize("reader", ["diffusers", "comfyui", "kohya"])
 @pytest.mark.parametrize("rank", [None, RANK])
 def test_a_unet_has_no_reader_but_peft(reader: str, rank: int | None):
     motion = motion_of(adapter_of(unet3d().unet, "differences"), "unet")
@@ -150,7 +150,11 @@ def test_layers_that_are_not_known_to_load_are_refused(reader: str, layer: str):
 def test_what_cannot_be_exported_is_refused(tmp_path: Path):
     factors = motion_of(adapter_of(cogvideox().transformer, "factors"), "transformer")
     differences = motion_of(adapter_of(cogvideox().transformer, "differences"), "transformer")
-    with pytest.raises(SettingError, match="allowed are diffusers, comfyui, peft"):
+    with pytest.raises(SettingError, match="allowed are diffusers, comfyui, kohya, peft"):
+        exported(factors, "webui", READERS_OF["cogvideox"])
+    with pytest.raises(
+        MotionError, match=r"kohya loads no adapters of .*; write it --for diffusers, or --for comfyui, or --for peft"
+    ):
         exported(factors, "kohya", READERS_OF["cogvideox"])
     with pytest.raises(SettingError, match="has factors already"):
         exported(factors, "diffusers", READERS_OF["cogvideox"], rank=2)

@@ -352,7 +352,8 @@ def export(
         typer.Option(
             "--for",
             metavar="READER",
-            help="Who will read it: diffusers, comfyui, or peft, which loads it into any network.",
+            help="Who will read it: diffusers, which kijai's CogVideoX wrapper calls too; comfyui, its core; kohya, for "
+            "musubi-tuner; or peft, which loads it into any network.",
         ),
     ] = "diffusers",
     rank: Annotated[
@@ -365,15 +366,15 @@ def export(
     """Write what was tuned as an adapter that other programs load."""
     check_there(motion, early.GIVE_MOTION)
     check_not_same(output, motion)
+    from motionlift.motion.readers import check_reader
     from motionlift.video.marks import ADAPTER
     from motionlift.video.writing import check_output
 
+    check_reader(form)
     check_output(output, ADAPTER)
-    from motionlift.motion.export import check_reader
     from motionlift.motion.file import Motion
     from motionlift.work.export import export_adapter
 
-    check_reader(form)
     written = export_adapter(Motion.load(motion), output, form, rank)
     if written.missed is not None:
         share = f"{written.missed:.1%} of what was tuned (root of the squares of the differences)"

@@ -11,6 +11,7 @@ from motionlift.core.sampler_names import DIFFUSION_SAMPLERS, FLOW_SAMPLERS, OWN
 from motionlift.models.families import families
 from motionlift.models.positions import NoPositions
 from motionlift.models.transformer import Row
+from motionlift.motion.readers import READERS
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def _facts(family: Any) -> Facts:
 
 def _adapters(family: Any) -> str:
     """Who loads what was tuned, in words."""
-    by = {"diffusers": family.readers.diffusers, "ComfyUI": family.readers.comfyui}
-    return ", ".join([*(name for name, loads in by.items() if loads), "peft"])
+    titles = {"comfyui": "ComfyUI"}
+    return ", ".join(titles.get(reader, reader) for reader in READERS if family.readers.loading(reader))
 
 
 def _size(pipeline: Any) -> str:

@@ -13,20 +13,21 @@ from torch import Tensor
 
 from motionlift.core.tensors import Tensors
 from motionlift.errors import MotionError, SettingError
-from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, check_adapter, layer_of, low_rank
+from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, check_adapter, layer_of, low_rank, with_end
 from motionlift.motion.file import Motion, write_tensors
 from motionlift.motion.original import Blocks, Readers
+from motionlift.motion.readers import READERS, check_reader
 from motionlift.video.marks import ADAPTER, KEY
 from motionlift.video.writing import replacing
 
-READERS = ("diffusers", "comfyui", "peft")
-"""Who can read an export: a pipeline of diffusers; ComfyUI's core; peft's own ``set_peft_model_state_dict``, onto any network."""
 MOST_RANK = 1024
 """Greatest rank of the factors that are written (ours)."""
 WHOLE_READERS = ("comfyui",)
 """Those that load differences of weights as they are."""
 COMFYUI = "diffusion_model."
 """What ComfyUI's loader wants before a layer's name."""
+KOHYA, KOHYA_DOWN, KOHYA_UP, KOHYA_ALPHA = "lora_unet_", ".lora_down.weight", ".lora_up.weight", ".alpha"
+"""What kohya's loader wants before a layer's name and behind it; the last, over the rank, is what factors are multiplied by."""
 COMFYUI_DIFFERENCE = ".diff"
 """ComfyUI's end of the name of a difference of weights (its comfy/lora.py)."""
 NOISE = ("_high_noise", "_low_noise")
@@ -43,26 +44,16 @@ class Exported:
     """What the factors miss where differences were given a rank, as :func:`motionlift.motion.adapter.low_rank` says."""
 
 
-def check_reader(reader: str) -> None:
-    """Refuse a reader that is not known.
-
-    Raises:
-        SettingError: it is none of :data:`READERS`.
-    """
-    if reader not in READERS:
-        raise SettingError(f"the reader is {reader!r}; allowed are {', '.join(READERS)}")
-
-
 def exported(
     motion: Motion, reader: str, readers: Readers, rank: int | None = None
 ) -> tuple[dict[str, dict[str, Tensor]], float | None]:
     """The adapter of a motion as a reader names it.
 
-    Factors are written as peft has them, ``lora_A`` and ``lora_B``, of scale one.
+    Factors are written as peft has them, ``lora_A`` and ``lora_B``, or as kohya's programs do, of scale one.
 
     Args:
         motion: a motion that was tuned.
-        reader: ``diffusers``, ``comfyui`` or ``peft``.
+        reader: one of :data:`motionlift.motion.readers.READERS`.
         readers: who loads adapters of the model's family.
         rank: write differences of weights as factors of this rank.
 
@@ -114,20 +105,34 @@ def _named(adapter: Tensors, reader: str, readers: Readers) -> dict[str, Tensor]
     if reader == "comfyui":
         named = _original(adapter, readers.comfyui)
         return {COMFYUI + name.replace(DIFFERENCE, COMFYUI_DIFFERENCE): own.contiguous() for name, own in named.items()}
+    if reader == "kohya":
+        return _kohya(_original(adapter, readers.kohya))
     start = f"{readers.diffusers}." if reader == "diffusers" else ""
     return {start + name: own.contiguous() for name, own in adapter.items()}
 
 
+def _kohya(adapter: Tensors) -> dict[str, Tensor]:
+    """Factors by their original names as kohya's programs name them, with a scale of one."""
+    named: dict[str, Tensor] = {}
+    for layer, down in with_end(adapter, DOWN).items():
+        start = KOHYA + layer.replace(".", "_")
+        named[start + KOHYA_DOWN], named[start + KOHYA_UP] = down.contiguous(), adapter[layer + UP].contiguous()
+        named[start + KOHYA_ALPHA] = torch.tensor(float(len(down)))
+    return named
+
+
 def _check_layers(motion: Motion, adapter: Tensors, reader: str, readers: Readers) -> None:
     """Refuse layers that a reader does not load."""
-    if not (readers.comfyui if reader == "comfyui" else readers.diffusers):
-        others = "--for diffusers, or --for peft" if readers.diffusers and reader == "comfyui" else "--for peft"
+    if not readers.loading(reader):
+        others = [f"--for {other}" for other in READERS if other != "peft" and readers.loading(other)]
+        others = "".join(f"{other}, or " for other in others) + "--for peft"
         raise MotionError(
             f"{reader} loads no adapters of {motion.model}; write it {others}, which loads it into any network of diffusers"
         )
-    if not readers.comfyui:
+    blocks = readers.kohya if reader == "kohya" else readers.comfyui
+    if not blocks:
         return
-    known = {(own.own, layer) for own in readers.comfyui for parts in own.layers.values() for layer in parts}
+    known = {(own.own, layer) for own in blocks for parts in own.layers.values() for layer in parts}
     for layer in map(layer_of, adapter):
         words = layer.split(".", 3)
         if len(words) < 4 or not words[2].isdecimal() or (words[1], words[3]) not in known:
@@ -203,9 +208,10 @@ def write_adapter(motion: Motion, path: Path, reader: str, readers: Readers, ran
     written, missed = exported(motion, reader, readers, rank)
     parts = _parts(motion.adapter())
     ends = dict(zip(parts, NOISE if len(parts) > 1 else ("",), strict=True))
+    about = {"model": motion.model, "family": motion.family, "method": motion.method}
     places = {part: path.with_stem(path.stem + ends[part]) for part in written}
     with ExitStack() as stack:
         partial = {part: stack.enter_context(replacing(place, ADAPTER)) for part, place in places.items()}
         for part, tensors in written.items():
-            write_tensors(partial[part], tensors, {"format": "pt", KEY: ADAPTER.name})
+            write_tensors(partial[part], tensors, {"format": "pt", KEY: ADAPTER.name, **about})
     return Exported(tuple(places.values()), missed)

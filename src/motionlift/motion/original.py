@@ -32,6 +32,14 @@ class Readers:
     """What diffusers' loaders want before a layer's name, whichever network of a pipeline it is for; none where they load none."""
     comfyui: tuple[Blocks, ...] = ()
     """The layers by their original names, as ComfyUI takes them; none where it takes none."""
+    kohya: tuple[Blocks, ...] = ()
+    """The layers by the names of the networks of kohya's musubi-tuner; none where it has none."""
+
+    def loading(self, reader: str) -> bool:
+        """Whether a reader loads adapters of the family, by the name that ``--for`` has for it."""
+        return reader == "peft" or bool(
+            {"diffusers": self.diffusers, "comfyui": self.comfyui, "kohya": self.kohya}[reader]
+        )
 
 
 def same(blocks: str, *layers: str) -> Blocks:

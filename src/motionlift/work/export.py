@@ -19,7 +19,8 @@ def export_adapter(motion: Motion, path: str | Path, reader: str = "diffusers", 
         path: a safetensors file. Of a model with two networks, as Wan 2.2, there are two files, whose names end in ``_high_noise``
             and ``_low_noise``; one of them, where the other was not changed.
         reader: ``diffusers``, for ``load_lora_weights`` of the model's pipeline (of HunyuanVideo 1.5, which has none,
-            ``pipeline.transformer.load_lora_adapter``); ``comfyui``, for the loaders of its core; or ``peft``, for any network.
+            ``pipeline.transformer.load_lora_adapter``); ``comfyui``, for the loaders of its core; ``kohya``, for his
+            musubi-tuner; or ``peft``, for any network.
         rank: write differences of weights as factors of this rank.
 
     Raises:

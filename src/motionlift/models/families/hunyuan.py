@@ -19,6 +19,31 @@ def _laid(pipeline: Any, prompt: str) -> Laid:
     return Laid(template["template"].format(prompt), template["crop_start"])
 
 
+BLOCKS = (
+    Blocks(
+        own="transformer_blocks",
+        original="double_blocks",
+        layers={
+            "img_attn_qkv": QKV,
+            "img_attn_proj": ("attn.to_out.0",),
+            "img_mlp.fc1": ("ff.net.0.proj",),
+            "img_mlp.fc2": ("ff.net.2",),
+            "txt_attn_qkv": ADDED_QKV,
+            "txt_attn_proj": ("attn.to_add_out",),
+            "txt_mlp.fc1": ("ff_context.net.0.proj",),
+            "txt_mlp.fc2": ("ff_context.net.2",),
+        },
+    ),
+    Blocks(
+        own="single_transformer_blocks",
+        original="single_blocks",
+        layers={"linear1": (*QKV, "proj_mlp"), "linear2": ("proj_out",)},
+        wider={"proj_mlp": MLP_RATIO},
+    ),
+)
+"""As published; ComfyUI and kohya's programs take them."""
+
+
 MODEL = Row(
     family="hunyuan",
     pipelines=("HunyuanVideoPipeline",),
@@ -32,31 +57,7 @@ MODEL = Row(
     call={"guidance_scale": EMBEDDED},
     laid=_laid,
     placing=RotaryModule("rope"),
-    readers=Readers(
-        "transformer",
-        (
-            Blocks(
-                own="transformer_blocks",
-                original="double_blocks",
-                layers={
-                    "img_attn_qkv": QKV,
-                    "img_attn_proj": ("attn.to_out.0",),
-                    "img_mlp.fc1": ("ff.net.0.proj",),
-                    "img_mlp.fc2": ("ff.net.2",),
-                    "txt_attn_qkv": ADDED_QKV,
-                    "txt_attn_proj": ("attn.to_add_out",),
-                    "txt_mlp.fc1": ("ff_context.net.0.proj",),
-                    "txt_mlp.fc2": ("ff_context.net.2",),
-                },
-            ),
-            Blocks(
-                own="single_transformer_blocks",
-                original="single_blocks",
-                layers={"linear1": (*QKV, "proj_mlp"), "linear2": ("proj_out",)},
-                wider={"proj_mlp": MLP_RATIO},
-            ),
-        ),
-    ),
+    readers=Readers("transformer", BLOCKS, BLOCKS),
     broken={"fp16": "it overflows and the video is black (Tencent-Hunyuan/HunyuanVideo, issue 60)"},
     defaults={"cfg": 1.0},
 )

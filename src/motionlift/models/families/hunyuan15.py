@@ -29,6 +29,41 @@ def _laid(pipeline: Any, prompt: str) -> Laid:
     return Laid(text, pipeline.prompt_template_encode_start_idx - before, {"add_special_tokens": False})
 
 
+BLOCKS = (
+    Blocks(
+        own="transformer_blocks",
+        original="double_blocks",
+        layers={
+            "img_attn.qkv": QKV,
+            "img_attn.proj": ("attn.to_out.0",),
+            "img_mlp.0": ("ff.net.0.proj",),
+            "img_mlp.2": ("ff.net.2",),
+            "txt_attn.qkv": ADDED_QKV,
+            "txt_attn.proj": ("attn.to_add_out",),
+            "txt_mlp.0": ("ff_context.net.0.proj",),
+            "txt_mlp.2": ("ff_context.net.2",),
+        },
+    ),
+)
+"""As ComfyUI takes them."""
+APART = (
+    Blocks(
+        own="transformer_blocks",
+        original="double_blocks",
+        layers={
+            **{f"img_attn_{name}": (f"attn.to_{name}",) for name in "qkv"},
+            "img_attn_proj": ("attn.to_out.0",),
+            "img_mlp.fc1": ("ff.net.0.proj",),
+            "img_mlp.fc2": ("ff.net.2",),
+            **{f"txt_attn_{name}": (f"attn.add_{name}_proj",) for name in "qkv"},
+            "txt_attn_proj": ("attn.to_add_out",),
+            "txt_mlp.fc1": ("ff_context.net.0.proj",),
+            "txt_mlp.fc2": ("ff_context.net.2",),
+        },
+    ),
+)
+"""As published, and as kohya's programs take them."""
+
 MODEL = Row(
     family="hunyuan15",
     pipelines=("HunyuanVideo15Pipeline",),
@@ -41,25 +76,7 @@ MODEL = Row(
     replaced={"guider": lambda: ClassifierFreeGuidance(guidance_scale=1.0)},
     laid=_laid,
     placing=RotaryModule("rope"),
-    readers=Readers(
-        "transformer",
-        (
-            Blocks(
-                own="transformer_blocks",
-                original="double_blocks",
-                layers={
-                    "img_attn.qkv": QKV,
-                    "img_attn.proj": ("attn.to_out.0",),
-                    "img_mlp.0": ("ff.net.0.proj",),
-                    "img_mlp.2": ("ff.net.2",),
-                    "txt_attn.qkv": ADDED_QKV,
-                    "txt_attn.proj": ("attn.to_add_out",),
-                    "txt_mlp.0": ("ff_context.net.0.proj",),
-                    "txt_mlp.2": ("ff_context.net.2",),
-                },
-            ),
-        ),
-    ),
+    readers=Readers("transformer", BLOCKS, APART),
     size=_size,
     window=lambda pipeline: pipeline.tokenizer_max_length,
     defaults={"cfg": 6.0},

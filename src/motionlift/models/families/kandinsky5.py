@@ -13,6 +13,17 @@ def _laid(pipeline: Any, prompt: str) -> Laid:
     return Laid(pipeline.prompt_template.format(prompt), pipeline.prompt_template_encode_start_idx)
 
 
+BLOCKS = (
+    same(
+        "visual_transformer_blocks",
+        *(f"self_attention.{layer}" for layer in ("to_query", "to_key", "to_value", "out_layer")),
+        *(f"cross_attention.{layer}" for layer in ("to_query", "to_key", "to_value", "out_layer")),
+        *("feed_forward.in_layer", "feed_forward.out_layer"),
+    ),
+)
+"""As published; ComfyUI and kohya's programs take them."""
+
+
 MODEL = Row(
     family="kandinsky5",
     pipelines=("Kandinsky5T2VPipeline",),
@@ -26,17 +37,7 @@ MODEL = Row(
     axes="bfhwc",
     laid=_laid,
     placing=RotaryModule("visual_rope_embeddings"),
-    readers=Readers(
-        "transformer",
-        (
-            same(
-                "visual_transformer_blocks",
-                *(f"self_attention.{layer}" for layer in ("to_query", "to_key", "to_value", "out_layer")),
-                *(f"cross_attention.{layer}" for layer in ("to_query", "to_key", "to_value", "out_layer")),
-                *("feed_forward.in_layer", "feed_forward.out_layer"),
-            ),
-        ),
-    ),
+    readers=Readers("transformer", BLOCKS, BLOCKS),
     defaults={"cfg": 5.0},
 )
 """Size and guidance by the published pipeline's defaults."""

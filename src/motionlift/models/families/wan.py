@@ -20,7 +20,7 @@ MODEL = Row(
     single=("vae",),
     picturing=Picturing("WanImageToVideoPipeline", lambda pipeline: bool(pipeline.config.get("expand_timesteps"))),
     placing=RotaryModule("rope"),
-    readers=Readers("transformer", (WAN,)),
+    readers=Readers("transformer", (WAN,), (WAN,)),
     defaults={"cfg": 5.0},
     published={
         "wan2.2-ti2v-5b": Published(
