@@ -4,6 +4,7 @@ What it makes is judged against the known truth of the world that the reference 
 """
 
 import base64
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,16 +151,28 @@ def ignore(_doing: str, _share: float) -> None:
     """The progress callback of those who want none."""
 
 
-def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore) -> Path:
+def ignore_line(_line: str) -> None:
+    """The callback of those who need no word of each file."""
+
+
+def make_demo(
+    folder: Path,
+    model: Any = "tiny-dit",
+    advance: Progress = ignore,
+    overwrite: bool = True,
+    tell: Callable[[str], None] = ignore_line,
+) -> Path:
     """Make the demo in a folder: videos with their records, motions, ``demo.webp`` and the page ``index.html``.
 
     Files of an earlier demo are replaced; where another has one of their names, nothing is written. Each appears whole or not
-    at all.
+    at all, as soon as it is made.
 
     Args:
         folder: made if it does not exist; its parent must.
         model: what :func:`motionlift.models.loading.load` takes.
         advance: called with what is being done and the share of the work done so far.
+        overwrite: whether files of an earlier demo are replaced.
+        tell: called with a line for each video, once it is there.
 
     Returns:
         The page.
@@ -168,20 +181,21 @@ def make_demo(folder: Path, model: Any = "tiny-dit", advance: Progress = ignore)
         MotionliftError: one of its kinds, OutputError where the folder cannot be written.
     """
     started = time.perf_counter()
-    _prepare(folder)
+    _prepare(folder, overwrite)
     advance("loading the model", 0.0)
     backbone, judge = load(model), load_judge()
     scene, rendered = reference_clip(backbone)
     rendered.save(folder / REFERENCE_FILE)
+    tell(f"reference: wrote {folder / REFERENCE_FILE}")
     track = scene.tracks()[0]
     bar = _Bar(advance, len(WAYS) * (1 + len(LOOKS)))
     motions = {way.name: _lifted(way, folder, backbone, bar) for way in WAYS}
-    results = [
-        _result(look, way, motions[way.name].motion, backbone, judge, track, bar) for look in LOOKS for way in WAYS
-    ]
+    results = []
+    for look, way in itertools.product(LOOKS, WAYS):
+        results.append(_result(look, way, motions[way.name].motion, backbone, judge, track, bar))
+        results[-1].save(folder)
+        tell(f"{bar.doing}: wrote {folder / results[-1].file}")
     advance("writing the page", 1.0)
-    for result in results:
-        result.save(folder)
     shown = [("reference", rendered)]
     shown += [(result.look.prompt, result.video.clip) for result in results if result.way == WAYS[1]]
     moving_picture(shown, folder / PICTURE)
@@ -216,7 +230,7 @@ class _Bar:
             self.advance(self.doing, (self.done + (step.index + 1) / step.total) / self.jobs)
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(folder: Path, overwrite: bool) -> None:
     """Make the folder and see that it can be written, before long work."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the demo")
@@ -224,9 +238,9 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder} ({error.strerror}); choose another place") from error
-    check_output(folder / PAGE, DEMO)
+    check_output(folder / PAGE, DEMO, overwrite)
     for path, kind in _files(folder):
-        check_place(path, kind)
+        check_place(path, kind, overwrite)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Kind]]:
@@ -244,7 +258,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, Kind]]:
 
 def _lifted(way: Way, folder: Path, backbone: Model, bar: _Bar) -> Lifted:
     """Lift from the reference's file, as from any user's; save the motion and its arrows where it has any."""
-    bar.start(f"lifting ({way.title.lower()})")
+    bar.start(f"lifting ({way.name})")
     job = prepare(ask(way.method, way.settings), backbone)
     costs, started = Costs(job.model), time.perf_counter()
     found = lifted(job, folder / REFERENCE_FILE, Lifting(cached=False), costs, bar.step)
@@ -259,7 +273,7 @@ def _result(
     look: Look, way: Way, motion: Motion, backbone: Model, judge: Judge, track: np.ndarray, bar: _Bar
 ) -> Result:
     """Cast one motion onto one prompt and judge what comes."""
-    bar.start(f"{look.prompt} ({way.title.lower()})")
+    bar.start(f"prompt {LOOKS.index(look) + 1} of {len(LOOKS)} ({way.name})")
     video = cast(motion, look.prompt, backbone, seed=SEED, advance=bar.step)
     verdict = judge_video(judge, video.clip.frames)
     error, cosine = aligned_error(verdict.centres, track), direction_cosine(verdict.centres, track)

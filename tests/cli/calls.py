@@ -37,6 +37,12 @@ def without_phases(err: str) -> str:
     return "".join(line for line in err.splitlines(keepends=True) if not line.startswith("phase: "))
 
 
+def frames_of(path: str | Path) -> np.ndarray:
+    """All frames of a video as another reader gives them, RGB."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
 def bad_references(folder: Path, good: bytes) -> dict[str, str]:
     """Files that are no reference, and what is said of each."""
     (folder / "folder.mp4").mkdir()

@@ -35,10 +35,14 @@ def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
 
 
 def test_demo_makes_its_page_in_the_folder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def page(folder: Path, advance: Callable[[str, float], None]) -> Path:
+    def page(folder: Path, advance: Callable[[str, float], None], overwrite: bool, tell: Callable[[str], None]) -> Path:
+        assert not overwrite
         advance("making it", 0.5)
+        tell("prompt 2 of 3: wrote it")
         return folder / "index.html"
 
     monkeypatch.setattr(motionlift.demo, "make_demo", page)
     assert run(["demo", "--output", "shown"]) == 0
-    assert capsys.readouterr().out == "wrote shown/index.html\n"
+    told = capsys.readouterr()
+    assert told.out == "wrote shown/index.html\n"
+    assert told.err.splitlines() == ["phase: making it", "prompt 2 of 3: wrote it"]

@@ -92,7 +92,7 @@ def test_the_command_line_is_frozen():
                 "--every-frame",
                 "--interpolate",
             ),
-            *("--between", "--upscale", "--side-by-side", "--quiet", "--json"),
+            *("--between", "--upscale", "--side-by-side", "--keep-sound", "--overwrite", "--quiet", "--json"),
         ],
         "lift": [
             *("reference", "--output", "--method", "--preset", "--model", "--lora", "--frames", "--size"),
@@ -107,6 +107,7 @@ def test_the_command_line_is_frozen():
                 "--device",
                 "--dtype",
                 "--memory",
+                "--overwrite",
                 "--quiet",
                 "--json",
             ),
@@ -123,11 +124,13 @@ def test_the_command_line_is_frozen():
                 "--dtype",
                 "--memory",
                 "--keep-motion",
+                "--overwrite",
                 "--quiet",
                 "--json",
             ),
         ],
-        "export": ["motion", "output", "--for", "--rank"],
+        "again": ["words"],
+        "export": ["motion", "output", "--for", "--rank", "--overwrite"],
         "inspect": [
             *("reference", "--output", "--method", "--preset", "--model", "--lora", "--frames", "--size"),
             *("--read", "--reference", "--source-prompt", "--subject", "--cut-prompt", "--set", "--fps"),
@@ -140,6 +143,7 @@ def test_the_command_line_is_frozen():
                 "--every-frame",
                 "--device",
                 "--dtype",
+                "--overwrite",
                 "--quiet",
             ),
         ],
@@ -147,14 +151,14 @@ def test_the_command_line_is_frozen():
             *("reference", "generated", "--prompt", "--truth", "--metrics", "--tracker", "--tracker-weights"),
             *("--clip-model", "--legacy", "--from-start", "--quiet", "--json"),
         ],
-        "world": ["folder", "--count", "--seed", "--frames", "--size", "--things", "--quiet"],
+        "world": ["folder", "--count", "--seed", "--frames", "--size", "--things", "--overwrite", "--quiet"],
         "bench": ["run", "--jobs", "--output", "--again", "--quiet"],
-        "report": ["records", "--output"],
+        "report": ["records", "--output", "--overwrite"],
         "protocol": ["name", "folder", "--prompts", "--frames"],
         "models": [],
         "methods": ["--json"],
         "cache": ["--clear"],
-        "demo": ["--output", "--quiet"],
+        "demo": ["--output", "--overwrite", "--quiet"],
         "plan": [],
     }
     planned = group.commands["plan"].commands  # pyright: ignore[reportAttributeAccessIssue]
@@ -173,7 +177,7 @@ def test_nothing_heavy_is_imported_before_a_command_needs_it():
 def test_help_lists_every_command_in_order(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert run(arguments) == 0
     told = capsys.readouterr().out
-    order = ("transfer", "lift", "cast", "export", "inspect", "score", "world", "bench", "report")
+    order = ("transfer", "lift", "cast", "again", "export", "inspect", "score", "world", "bench", "report")
     order += ("models", "methods", "cache", "demo")
     places = [told.index(f"│ {name} ") for name in order]
     assert places == sorted(places)

@@ -111,8 +111,8 @@ def test_a_command_that_is_repeated_replaces_its_own_files_alone(name: str, give
     """``bench`` adds to its records; its own tests say so."""
     for other in BYSTANDERS:
         made(Path.cwd(), other, b"mine")
-    for _ in range(2):
-        assert run(command(name, given)) == 0
+    for more in ([], ["--overwrite"]):
+        assert run([*command(name, given), *more]) == 0
         now = contents(Path.cwd())
         assert {other for other, data in now.items() if data == b"mine"} == set(BYSTANDERS)
         written = {file if Path(file).is_file() else f"{file}/000002.png" for file in WRITTEN[name]}
@@ -222,7 +222,7 @@ def test_a_full_disk_is_told_in_a_line_and_what_was_there_stays(
     assert run(command(name, given)) == 0
     before = contents(full_disk.folder)
     with full_disk.left(0):
-        told = refused(capsys, 1, *command(name, given))
+        told = refused(capsys, 1, *command(name, given), "--overwrite")
         assert "the disk is full" in told
     assert contents(full_disk.folder) == before
 

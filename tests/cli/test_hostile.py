@@ -55,15 +55,19 @@ EACH = 8
 """Values that each option is tried with (ours: the whole trial takes about a minute)."""
 WORK = ("clip.mp4", "--model", "twin", "--method", "none", "--steps", "1")
 COMMANDS = {
-    "transfer": (*WORK, "--prompt", "a star"),
-    "lift": WORK,
-    "cast": ("line.safetensors", "--model", "twin", "--prompt", "a star", "--steps", "1", "--set", "inner=0"),
-    "export": ("line.safetensors", "adapter.safetensors"),
-    "inspect": ("clip.mp4", "--model", "twin"),
+    "transfer": (*WORK, "--prompt", "a star", "--overwrite"),
+    "lift": (*WORK, "--overwrite"),
+    "cast": (
+        *("line.safetensors", "--model", "twin", "--prompt", "a star", "--steps", "1", "--set", "inner=0"),
+        "--overwrite",
+    ),
+    "again": ("clip.mp4",),
+    "export": ("line.safetensors", "adapter.safetensors", "--overwrite"),
+    "inspect": ("clip.mp4", "--model", "twin", "--overwrite"),
     "score": ("clip.mp4", "clip.mp4", "--metrics", "motion_fidelity"),
-    "world": ("made", "--count", "1", "--frames", "2", "--size", "16"),
+    "world": ("made", "--count", "1", "--frames", "2", "--size", "16", "--overwrite"),
     "bench": ("text",),
-    "report": ("text",),
+    "report": ("text", "--overwrite"),
     "cache": (),
     "demo": (),
 }

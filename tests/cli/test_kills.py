@@ -64,7 +64,8 @@ def processes() -> multiprocessing.context.ForkServerContext:
 
 @pytest.fixture(scope="module")
 def commands(clips: Path, model: str, motion: Path) -> dict[str, Command]:
-    reference, twin = str(clips / "one.mp4"), ["--model", model]
+    # Killed once its files were written, it is to write them again.
+    reference, twin = str(clips / "one.mp4"), ["--model", model, "--overwrite"]
     told = [
         "--source-prompt",
         "a blue ring on the field",

@@ -99,8 +99,11 @@ def test_an_error_that_a_library_made_of_a_stop_is_the_stop(
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (["demo"], "finished files stay in demo-output; the same command makes all of them again"),
-        (["world", "w"], "0 of 8 clips are written and stay in w; the same command writes all of them again"),
+        (["demo"], "finished files stay in demo-output; the same command with --overwrite makes all of them again"),
+        (
+            ["world", "w"],
+            "0 of 8 clips are written and stay in w; the same command with --overwrite writes all of them again",
+        ),
         (["cache"], "nothing was changed"),
         (["cache", "--clear"], "what was not removed yet stays"),
         (["models"], "nothing was written"),

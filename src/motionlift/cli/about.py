@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from motionlift.cli.options import Quiet
+from motionlift.cli.options import Overwrite, Quiet
 from motionlift.cli.terminal import notice, wrote
 from motionlift.errors import staying
 
@@ -51,6 +51,7 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to fill, made if need be.")] = Path(
         "demo-output"
     ),
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Transfer a motion to three prompts, and write a page that shows it all."""
@@ -59,7 +60,7 @@ def demo(
 
     with (
         Live(quiet) as live,
-        staying(lambda: f"finished files stay in {output}; the same command makes all of them again"),
+        staying(lambda: f"finished files stay in {output}; the same command with --overwrite makes all of them again"),
     ):
-        page = make_demo(output, advance=live.doing)
+        page = make_demo(output, advance=live.doing, overwrite=overwrite, tell=live.line)
     wrote([page])

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motionlift.cli import about, measure, motion
+from motionlift.cli import about, again, measure, motion
 from motionlift.cli.examples import example_of
 from motionlift.cli.planned import planned_only, plans
 
@@ -12,6 +12,7 @@ COMMANDS = (
     motion.transfer,
     motion.lift,
     motion.cast,
+    again.again,
     motion.export,
     motion.inspect,
     measure.score,
@@ -28,7 +29,8 @@ COMMANDS = (
 
 app = typer.Typer(pretty_exceptions_enable=False)
 for command in COMMANDS:
-    app.command(epilog=example_of(command.__name__))(command)
+    as_of_another = {"ignore_unknown_options": True} if command is again.again else None
+    app.command(epilog=example_of(command.__name__), context_settings=as_of_another)(command)
 for command in (motion.transfer, motion.lift, motion.cast):
     plans.command(epilog=example_of(command.__name__, "plan"))(planned_only(command))
 app.add_typer(plans, name="plan")

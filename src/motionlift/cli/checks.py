@@ -1,23 +1,73 @@
 """What the command line refuses before long work begins."""
 
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionlift.errors import OutputError
+from motionlift.cli.terminal import notice
+from motionlift.errors import OutputError, SettingError
 
 if TYPE_CHECKING:
+    from motionlift.video.clip import Clip
     from motionlift.video.marks import Kind
+    from motionlift.video.sound import Sound
 
 
-def check_outputs(video: Path, kind: "Kind", beside: "Kind", reference: Path | None = None) -> None:
+def check_outputs(
+    video: Path, kind: "Kind", beside: "Kind", reference: Path | None = None, overwrite: bool = True
+) -> None:
     """Make sure that a video and the file beside it can be written, and that it is not the reference itself."""
     from motionlift.video.writing import check_output, companion
 
     if reference is not None:
         check_not_same(video, reference, "the reference")
-    check_output(video, kind)
-    check_output(companion(video, beside.suffixes[0]), beside)
+    check_output(video, kind, overwrite)
+    check_output(companion(video, beside.suffixes[0]), beside, overwrite)
+
+
+def place_now(output: Path, beside: str, overwrite: bool) -> Path:
+    """Where to write once the work is done: what came to the place meanwhile stays, and the result gets a number.
+
+    Args:
+        output: where it was to be written.
+        beside: the suffix of what goes with it, ``""`` for nothing.
+        overwrite: whether what is there is replaced.
+    """
+    from motionlift.video.writing import companion, is_taken
+
+    def is_free(place: Path) -> bool:
+        return not is_taken(place) and not (beside and is_taken(companion(place, beside)))
+
+    if overwrite or is_free(output):
+        return output
+    place = next(place for number in count(2) if is_free(place := output.with_stem(f"{output.stem}-{number}")))
+    notice([f"{output} was written by another meanwhile and stays; this is {place}"])
+    return place
+
+
+def check_sound(output: Path, reference: Path) -> None:
+    """Refuse to keep the sound where the output has none; says so where the reference has none.
+
+    Raises:
+        SettingError: the output is a picture that moves, or a folder of pictures.
+    """
+    from motionlift.video.encoding import FORMS, form_of
+    from motionlift.video.sound import has_sound
+
+    form = form_of(output)
+    if not form.has_sound:
+        others = " or ".join(suffix for suffix, other in FORMS.items() if other.has_sound)
+        raise SettingError(f"--keep-sound is of no use to {form.title}, which has no sound; write {others}")
+    if not has_sound(reference):
+        notice([f"{reference} has no sound to keep"])
+
+
+def part_heard(reference: Path, start: float, clip: "Clip") -> "Sound | None":
+    """The sound of a reference from a second on for as long as a clip plays; none where it has none."""
+    from motionlift.video.sound import Sound, has_sound
+
+    return Sound(reference, start, len(clip.frames) / clip.fps) if has_sound(reference) else None
 
 
 def check_run_folder(folder: Path | None) -> None:

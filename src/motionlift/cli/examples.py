@@ -7,6 +7,7 @@ EXAMPLES: Mapping[str, str] = {
     "transfer": f"motionlift transfer dance.mp4 -p {PROMPT} -o star.mp4",
     "lift": "motionlift lift dance.mp4 -o dance.safetensors",
     "cast": f"motionlift cast dance.safetensors -p {PROMPT} -o star.mp4 -s 7",
+    "again": "motionlift again star.mp4 --seed 8",
     "export": "motionlift export tuned.safetensors adapter.safetensors --for comfyui",
     "inspect": "motionlift inspect dance.mp4 --read flow -o arrows.mp4",
     "score": "motionlift score dance.mp4 star.mp4",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionlift.cli import early
-from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Quiet, Reference, text, whole
+from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Overwrite, Quiet, Reference, text, whole
 from motionlift.cli.terminal import notice, wrote
 from motionlift.core.places import check_there
 from motionlift.errors import InputError, SettingError, staying
@@ -128,6 +128,7 @@ def world(
         bool,
         typer.Option("--things", help="Cars, fish, birds, ... on roads, seas, skies, ..., not shapes on patterns."),
     ] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Write clips whose motion is known exactly: 0000.mp4 and its truth 0000.json, and so on."""
@@ -141,9 +142,11 @@ def world(
         written = done
         live.show("world", done, count)
 
-    told = f"of {count} clips are written and stay in {folder}; the same command writes all of them again"
+    told = (
+        f"of {count} clips are written and stay in {folder}; the same command with --overwrite writes all of them again"
+    )
     with Live(quiet) as live, staying(lambda: f"{written} {told}"):
-        write_world(folder, count, seed, frames, size, advance, things)
+        write_world(folder, count, seed, frames, size, advance, things, overwrite)
     print(f"wrote {count} {'clip' if count == 1 else 'clips'} and the truth of each to {folder}")
 
 
@@ -275,11 +278,12 @@ def report(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The page to write; its tables go beside it, as .md and .csv.")
     ] = Path("report.html"),
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one page of tables, charts and videos from records, and the tables as Markdown and CSV."""
     check_there(records, "give the records of motionlift bench, or their folder")
     from motionlift.bench.report.page import write_report
 
-    written, notices = write_report(records, output)
+    written, notices = write_report(records, output, overwrite)
     notice(notices)
     wrote(written)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionlift.cli import early
-from motionlift.cli.checks import check_not_same, check_outputs, check_run_folder
+from motionlift.cli.again import check_model, repeatable_words, tell_sameness
+from motionlift.cli.checks import (
+    check_not_same,
+    check_outputs,
+    check_run_folder,
+    check_sound,
+    part_heard,
+    place_now,
+)
 from motionlift.cli.options import (
     AsJson,
     Background,
@@ -30,6 +38,7 @@ from motionlift.cli.options import (
     Mixed,
     Model,
     NegativePrompt,
+    Overwrite,
     Pairs,
     Picture,
     Preset,
@@ -69,6 +78,7 @@ if TYPE_CHECKING:
     from motionlift.cli.progress import Live
     from motionlift.core.model import Model as VideoModel
     from motionlift.loops.cascade import Stage
+    from motionlift.video.sound import Sound
     from motionlift.work.planning import Asked
     from motionlift.work.prepare import Job
     from motionlift.work.record import Video
@@ -120,7 +130,14 @@ def transfer(
     interpolate: Interpolate = None,
     between: Between = None,
     upscale: Upscale = False,
-    side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Show the reference beside the result.")] = False,
+    side_by_side: Annotated[
+        bool,
+        typer.Option("--side-by-side", help="Also write reference and result beside each other, as NAME-side-by-side."),
+    ] = False,
+    keep_sound: Annotated[
+        bool, typer.Option("--keep-sound", help="Give the video the sound of the part of the reference that is read.")
+    ] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -142,9 +159,12 @@ def transfer(
         )
     _check_between(between, interpolate)
     early.check_files(reference, picture, loras)
-    from motionlift.video.marks import RECORD, VIDEO
+    from motionlift.video.marks import CLIP, RECORD, VIDEO
+    from motionlift.video.writing import check_output
 
-    check_outputs(output, VIDEO, RECORD, reference)
+    check_outputs(output, VIDEO, RECORD, reference, overwrite)
+    if side_by_side:
+        check_output(_beside(output), CLIP, overwrite)
     check_run_folder(folder)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
@@ -156,6 +176,8 @@ def transfer(
 
     request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called, picture=picture)
     prepare.check_reference(reference, part)
+    if keep_sound:
+        check_sound(output, reference)
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
@@ -170,8 +192,12 @@ def transfer(
     if not is_first_process():
         return
     notice(video.record["reference_notices"])
-    sources = _sources(reference=reference, picture=picture)
-    _finish(_beside(video) if side_by_side else video, output, sources, as_json, job.notices)
+    place, shown = place_now(output, ".json", overwrite), []
+    sound = part_heard(reference, part.start, video.clip) if keep_sound else None
+    if side_by_side:
+        shown = [_beside(place)]
+        _show_beside(video, *shown, sound)
+    _finish(video, place, _sources(reference=reference, picture=picture), as_json, job.notices, sound, shown)
 
 
 def lift(
@@ -205,6 +231,7 @@ def lift(
     device: Device = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -219,7 +246,7 @@ def lift(
     from motionlift.video.marks import MOTION
     from motionlift.video.writing import check_output
 
-    check_output(output, MOTION)
+    check_output(output, MOTION, overwrite)
     check_run_folder(folder)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
@@ -245,6 +272,7 @@ def lift(
     if not is_first_process():
         return
     with found.staying():
+        output = place_now(output, "", overwrite)
         found.motion.save(output)
     record = {
         "command": COMMAND_LINE.get(),
@@ -287,6 +315,7 @@ def cast(
     keep_motion: Annotated[
         Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
     ] = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -302,7 +331,7 @@ def cast(
     from motionlift.video.marks import MOTION, RECORD, VIDEO
     from motionlift.video.writing import check_output
 
-    check_outputs(output, VIDEO, RECORD)
+    check_outputs(output, VIDEO, RECORD, overwrite=overwrite)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.file import Motion
@@ -316,7 +345,7 @@ def cast(
     if keep_motion is not None:
         for source in (motion, *[path for path, _ in mixtures]):
             check_not_same(keep_motion, source)
-        check_output(keep_motion, MOTION)
+        check_output(keep_motion, MOTION, overwrite)
     given = given_settings(lifted.method, settings, target=targets or None, **shorthands)
     request = prepare.ask(
         lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called, picture=picture
@@ -333,8 +362,10 @@ def cast(
             notice([f"the motion was tuned on other weights than these of {about.name}, or in another precision"])
         video = casting.casted(job, lifted, Costs(job.model, plan=job.plan), live.step)
     if keep_motion is not None:
+        keep_motion = place_now(keep_motion, "", overwrite)
         video.motion.save(keep_motion)
-    _finish(video, output, _sources(motion=motion, picture=picture, kept_motion=keep_motion), as_json, job.notices)
+    sources = _sources(motion=motion, picture=picture, kept_motion=keep_motion)
+    _finish(video, place_now(output, ".json", overwrite), sources, as_json, job.notices)
 
 
 def _sources(**paths: Path | None) -> dict[str, str]:
@@ -362,6 +393,7 @@ def export(
             "--rank", metavar="N", parser=whole(1, 1024), help="Write differences of weights as factors of this rank."
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write what was tuned as an adapter that other programs load."""
     check_there(motion, early.GIVE_MOTION)
@@ -371,11 +403,11 @@ def export(
     from motionlift.video.writing import check_output
 
     check_reader(form)
-    check_output(output, ADAPTER)
+    check_output(output, ADAPTER, overwrite)
     from motionlift.motion.file import Motion
     from motionlift.work.export import export_adapter
 
-    written = export_adapter(Motion.load(motion), output, form, rank)
+    written = export_adapter(Motion.load(motion), output, form, rank, overwrite)
     if written.missed is not None:
         share = f"{written.missed:.1%} of what was tuned (root of the squares of the differences)"
         notice([f"factors of rank {rank} miss {share}"])
@@ -384,9 +416,10 @@ def export(
 
 def inspect(
     reference: Reference,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The MP4 to write; a PNG goes beside it.")] = Path(
-        "inspect.mp4"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="What to write: .mp4, .webm, .mov, .gif or .webp; a PNG goes beside it."),
+    ] = Path("inspect.mp4"),
     method: MethodName = "ditflow",
     preset: Preset = None,
     model: Model = "tiny-dit",
@@ -408,6 +441,7 @@ def inspect(
     every_frame: EveryFrame = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
@@ -418,12 +452,13 @@ def inspect(
     early.check_files(reference, None, loras)
     from motionlift.video.marks import DRAWING, SHEET
 
-    check_outputs(output, DRAWING, SHEET, reference)
+    check_outputs(output, DRAWING, SHEET, reference, overwrite)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
+    from motionlift.video.encoding import write_video
     from motionlift.video.sheets import contact_sheet
-    from motionlift.video.writing import replacing, write_video
+    from motionlift.video.writing import companion, replacing
     from motionlift.work import prepare
     from motionlift.work.lift import Lifting, lifted
     from motionlift.work.planning import Asked
@@ -444,10 +479,12 @@ def inspect(
             drawn = draw_lifted(found.motion, found.reference)
     notice([*found.reference.notices, *costs.notices], told=job.notices)
     wide = max(drawn.frames.shape[1:3]) > WIDE
+    output = place_now(output, ".png", overwrite)
+    sheet = companion(output, ".png")
     with found.staying(), replacing(output, DRAWING) as video:
-        write_video(video, drawn.frames.numpy(), drawn.fps, DRAWING)
-        contact_sheet(drawn, output.with_suffix(".png"), *((2, WIDEST) if wide else ()))
-    wrote([output, output.with_suffix(".png")])
+        notice(write_video(video, drawn.frames.numpy(), drawn.fps, DRAWING, output.suffix))
+        contact_sheet(drawn, sheet, *((2, WIDEST) if wide else ()))
+    wrote([output, sheet])
 
 
 def _previews(previews: int | None, folder: Path | None) -> int:
@@ -470,6 +507,7 @@ def _prepared(
     live.show("load", 0, None)
     job = fitting_job(asked, model, memory, device, loras or (), dtype)
     about = job.model.about
+    check_model(about)
     for each in about.added:
         if each.left_out:
             notice([f"{each.left_out} layers of {each.file} are not in {about.name} and were left out"])
@@ -498,18 +536,40 @@ def _stages(
     return [*stages, upscaling.super_resolution(device)] if upscale else stages
 
 
-def _beside(video: "Video") -> "Video":
-    """The video with its reference to the left, frame by frame."""
+def _beside(output: Path) -> Path:
+    """Where reference and result are shown together."""
+    return output.with_stem(f"{output.stem}-side-by-side")
+
+
+def _show_beside(video: "Video", place: Path, sound: "Sound | None") -> None:
+    """Write a video with its reference to the left, frame by frame."""
     from motionlift.video.clip import side_by_side
+    from motionlift.video.encoding import Beside, write_video
+    from motionlift.video.marks import CLIP
+    from motionlift.video.writing import replacing
 
     assert video.reference is not None
     reference = replace(video.reference, fps=video.clip.fps)
     clip = side_by_side([reference, video.clip], max(SHOWN_HEIGHT, video.clip.frames.shape[1]))
-    return replace(video, clip=clip, record={**video.record, "side_by_side": True})
+    with replacing(place, CLIP) as partial:
+        write_video(partial, clip.frames.numpy(), clip.fps, CLIP, place.suffix, Beside(sound=sound))
 
 
-def _finish(video: "Video", output: Path, added: Mapping[str, Any], as_json: bool, told: Sequence[str]) -> None:
-    """Save a video with its record and report; some notices were told before."""
+def _finish(
+    video: "Video",
+    output: Path,
+    added: Mapping[str, Any],
+    as_json: bool,
+    told: Sequence[str],
+    sound: "Sound | None" = None,
+    shown: Sequence[Path] = (),
+) -> None:
+    """Save a video with its record and report; some notices were told before, and some files are written."""
+    from motionlift.video.writing import companion
+
     notice([*video.clip.notices, *video.record.get("notices", ())], told)
-    record = video.save(output, {"command": COMMAND_LINE.get(), **added})
-    report_costs(record, [output, output.with_suffix(".json")], as_json)
+    words = COMMAND_LINE.get()
+    record = video.save(output, {"command": words, "again": repeatable_words(words[1:]), **added}, sound)
+    notice(record["output"].get("notices", ()))
+    tell_sameness(video)
+    report_costs(record, [output, companion(output, ".json"), *shown], as_json)

@@ -153,7 +153,16 @@ Loras = Annotated[
     ),
 ]
 VideoOutput = Annotated[
-    Path, typer.Option("--output", "-o", help="The MP4 to write; its record goes beside it, as .json.")
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="What to write, by its ending: .mp4, .webm, .mov (ProRes), .gif, .webp, or none for a folder of PNG. Its record goes "
+        "beside it, as .json.",
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what an earlier run wrote there; without it, that is refused.")
 ]
 Seed = Annotated[
     int, typer.Option("--seed", "-s", metavar="N", parser=whole(0, MOST_SEED), help="Seed of the starting noise.")

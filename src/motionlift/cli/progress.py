@@ -25,6 +25,13 @@ from motionlift.core.progress import Lines
 from motionlift.environment import launched
 from motionlift.errors import SettingError
 
+BAR = 16
+"""Columns of a bar (ours)."""
+BESIDE_WORDS = BAR + 36
+"""Columns that a line takes beside its words: the bar, how many of how many, time gone, time left, and blanks between."""
+FEWEST_LETTERS = 16
+"""Columns that its words have on the narrowest terminal (ours)."""
+
 
 class Live:
     """How far a command is, on standard error: on a terminal a bar for each phase, elsewhere lines for a log.
@@ -36,14 +43,16 @@ class Live:
     def __init__(self, quiet: bool = False, as_json: bool = False, clock: Callable[[], float] = time.monotonic):
         """Whether to show nothing; or no bars, where a terminal is to show JSON alone; and what tells the time in seconds."""
         shows_bars = sys.stderr.isatty()
+        console = Console(stderr=True)
+        words = Column(no_wrap=True, overflow="ellipsis", max_width=max(FEWEST_LETTERS, console.width - BESIDE_WORDS))
         self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", table_column=words),
+            BarColumn(BAR),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
             disable=quiet or as_json or not shows_bars,
         )

@@ -199,7 +199,9 @@ def _rows(own: Mapping[str, Tensor], wider: int | None, tuned: Sequence[Mapping[
     return wider * columns if wider else len(tuned[0][DIFFERENCE if DIFFERENCE in tuned[0] else UP])
 
 
-def write_adapter(motion: Motion, path: Path, reader: str, readers: Readers, rank: int | None = None) -> Exported:
+def write_adapter(
+    motion: Motion, path: Path, reader: str, readers: Readers, rank: int | None = None, overwrite: bool = True
+) -> Exported:
     """Write :func:`exported` to a safetensors file; of two networks to one for each, named by the noise that it serves.
 
     Raises:
@@ -211,7 +213,7 @@ def write_adapter(motion: Motion, path: Path, reader: str, readers: Readers, ran
     about = {"model": motion.model, "family": motion.family, "method": motion.method}
     places = {part: path.with_stem(path.stem + ends[part]) for part in written}
     with ExitStack() as stack:
-        partial = {part: stack.enter_context(replacing(place, ADAPTER)) for part, place in places.items()}
+        partial = {part: stack.enter_context(replacing(place, ADAPTER, overwrite)) for part, place in places.items()}
         for part, tensors in written.items():
             write_tensors(partial[part], tensors, {"format": "pt", KEY: ADAPTER.name, **about})
     return Exported(tuple(places.values()), missed)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from motionlift.core.tensors import Pixels
 from motionlift.errors import DivergenceError, InputError
+from motionlift.video.encoding import write_video
 from motionlift.video.files import existing
 from motionlift.video.fitting import Fitting, canvas_of
 from motionlift.video.given import Frames, frames_of
@@ -24,7 +25,7 @@ from motionlift.video.moment import Moment, moments_of_frames
 from motionlift.video.moving import Watch
 from motionlift.video.part import WHOLE, Part, check_part
 from motionlift.video.reading import cut, hash_of, moments_of, part_frames
-from motionlift.video.writing import replacing, write_video
+from motionlift.video.writing import replacing
 
 LOG = logging.getLogger(__name__)
 
@@ -218,21 +219,22 @@ class Clip:
         return replace(self, frames=torch.from_numpy(frames))
 
     def save(self, path: str | Path, kind: Kind = CLIP) -> None:
-        """Write an H.264 MP4 that plays everywhere: yuv420p, BT.709, index in front.
+        """Write a file of the form that the suffix asks for; :mod:`motionlift.video.encoding` lists them.
 
-        The same clip gives the same bytes; the file appears whole or not at all. yuv420p needs even sides: an odd one
-        gets its last row or column twice.
+        ``.mp4`` plays everywhere: H.264, yuv420p, BT.709, index in front. ``.webm`` is VP9, ``.mov`` ProRes 422 HQ, ``.gif`` and
+        ``.webp`` play for ever, and a name without a suffix is a folder of PNG. The same clip gives the same bytes; the file
+        appears whole or not at all. Videos need even sides: an odd one gets its last row or column twice.
 
         Args:
-            path: the MP4.
+            path: the file, or the folder.
             kind: what the file says it is; one of another kind is not replaced.
 
         Raises:
-            OutputError: another suffix than ``.mp4``, a folder, no parent folder, a file that this program did not write, not
+            OutputError: another suffix, a folder of other things, no parent folder, a file that this program did not write, not
                 writable, or a full disk.
         """
         with replacing(path, kind) as temporary:
-            write_video(temporary, self.frames.numpy(), self.fps, kind)
+            write_video(temporary, self.frames.numpy(), self.fps, kind, Path(path).suffix)
 
 
 def side_by_side(clips: Sequence[Clip], height: int = 256) -> Clip:

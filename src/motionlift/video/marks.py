@@ -20,9 +20,23 @@ from safetensors import SafetensorError, safe_open
 KEY = "written_by_motionlift"
 """Key of the mark in JSON and in the header of safetensors."""
 BOX = uuid.uuid5(uuid.NAMESPACE_DNS, "motionlift").bytes
-"""Type of the box that ends an MP4 (ISO/IEC 14496-12, 11.1: readers skip boxes of a ``uuid`` that they do not know)."""
-BOX_FORMAT = ">I4s16s16s32s"
-"""The box: its length, ``uuid``, :data:`BOX`, the kind of file, and SHA-256 of all that comes before."""
+"""What our marks in videos begin with."""
+BOX_FORMAT = "16s16s32s"
+"""A mark in a video: :data:`BOX`, the kind of file, and SHA-256 of all that comes before."""
+FOLDER = ""
+"""The suffix of a folder of pictures, which has none."""
+TAILS: Mapping[str, tuple[bytes, bytes]] = {
+    ".mp4": (struct.pack(">I4s", 8 + struct.calcsize(BOX_FORMAT), b"uuid"), b""),
+    ".mov": (struct.pack(">I4s", 8 + struct.calcsize(BOX_FORMAT), b"uuid"), b""),
+    ".webm": (b"\xec" + bytes([0x80 | struct.calcsize(BOX_FORMAT)]), b""),
+    ".gif": (b"\x21\xfe" + bytes([struct.calcsize(BOX_FORMAT)]), b"\0\x3b"),
+    ".webp": (struct.pack("<4sI", b"MLFT", struct.calcsize(BOX_FORMAT)), b""),
+}
+"""What stands before the mark and after it at the end of a video, by its suffix. Readers skip each of them: of an MP4 or a MOV a
+box of a ``uuid`` (ISO/IEC 14496-12, 11.1), of a WebM a void element (RFC 8794, 11.3.2), of a GIF a comment, and its last byte
+(GIF89a, 24), of a WebP an unknown chunk (its specification, 2.7.1.5)."""
+DIGITS = 5
+"""Digits of the names of pictures in a folder (ours: as DAVIS has them)."""
 MOST_JSON = 2**26
 """Largest JSON file that is looked into, bytes (ours: a thousand times the largest record)."""
 MOST_TEXT = 2**28
@@ -62,36 +76,73 @@ class Kind:
 # Videos
 
 
-def sealed(name: str, earlier: Callable[[Path], bool] = lambda path: False) -> Kind:
-    """A kind of MP4: its last box names it.
+def sealed(
+    name: str, suffixes: tuple[str, ...] = tuple(TAILS), earlier: Callable[[Path], bool] = lambda path: False
+) -> Kind:
+    """A kind of video: what it ends with names it; of a folder, each of its pictures does, and there is nothing else in it.
 
     Args:
         name: what messages call it, of at most 16 letters.
+        suffixes: how its names may end; :data:`FOLDER` among them where it may be a folder.
         earlier: tells those of versions that had no marks.
     """
-    return Kind(name, (".mp4",), lambda path: _is_sealed(path, name) or earlier(path))
+
+    def is_marked(path: Path) -> bool:
+        if path.is_dir():
+            return FOLDER in suffixes and _is_folder_of(path, name)
+        return _is_sealed(path, name) or earlier(path)
+
+    return Kind(name, suffixes, is_marked)
 
 
-def seal(path: Path, kind: Kind) -> None:
-    """Write the mark to the end of an MP4; the same file gets the same mark."""
+def seal(path: Path, kind: Kind, suffix: str) -> None:
+    """Write the mark to the end of a video that has none; the same file gets the same mark.
+
+    Args:
+        path: a whole file of the form that the suffix names; its own name may be another.
+        kind: what it is.
+        suffix: one of :data:`TAILS`.
+    """
+    before, after = TAILS[suffix]
+    with path.open("r+b") as file:
+        size = file.seek(0, 2)
+        if suffix == ".gif":
+            size -= 1  # its last byte goes to the end
+            file.truncate(size)
+        if suffix == ".webp":  # its first chunk says how long all of them are
+            file.seek(4)
+            file.write(struct.pack("<I", size + len(before) + struct.calcsize(BOX_FORMAT) - 8))
     digest = hash_of(path)
     with path.open("ab") as file:
-        file.write(struct.pack(BOX_FORMAT, struct.calcsize(BOX_FORMAT), b"uuid", BOX, kind.name.encode(), digest))
+        file.write(before + struct.pack(BOX_FORMAT, BOX, kind.name.encode(), digest) + after)
 
 
 def _is_sealed(path: Path, name: str) -> bool:
-    size = struct.calcsize(BOX_FORMAT)
-    length = path.stat().st_size - size
-    if length < 0:
-        return False
+    size = path.stat().st_size
+    longest = max(len(before) + len(after) for before, after in TAILS.values()) + struct.calcsize(BOX_FORMAT)
     with path.open("rb") as file:
-        file.seek(length)
-        *head, told, digest = struct.unpack(BOX_FORMAT, file.read(size))
-    return head == [size, b"uuid", BOX] and told.rstrip(b"\0") == name.encode() and digest == hash_of(path, length)
+        file.seek(max(0, size - longest))
+        end = file.read()
+    for before, after in dict.fromkeys(TAILS.values()):
+        mark = end[len(end) - len(after) - struct.calcsize(BOX_FORMAT) : len(end) - len(after)]
+        length = size - len(before) - len(mark) - len(after)
+        if length >= 0 and end.endswith(before + mark + after) and mark.startswith(BOX):
+            _, told, digest = struct.unpack(BOX_FORMAT, mark)
+            return told.rstrip(b"\0") == name.encode() and digest == hash_of(path, length)
+    return False
+
+
+def _is_folder_of(path: Path, name: str) -> bool:
+    """Whether a folder holds pictures of a kind, numbered from nought, and nothing else; an empty one may be anybody's."""
+    pictures = sorted(path.iterdir())
+    wanted = [f"{number:0{DIGITS}d}.png" for number in range(len(pictures))]
+    return bool(pictures) and [own.name for own in pictures] == wanted and all(map(drawn(name, ".png").wrote, pictures))
 
 
 def hash_of(path: Path, length: int | None = None) -> bytes:
-    """SHA-256 of a file, or of its first ``length`` bytes."""
+    """SHA-256 of a file, or of its first ``length`` bytes; of a folder of files that of all their hashes, by name."""
+    if path.is_dir():
+        return hashlib.sha256(b"".join(hash_of(own) for own in sorted(path.iterdir()))).digest()
     hashed, left = hashlib.sha256(), path.stat().st_size if length is None else length
     with path.open("rb") as file:
         while left and (piece := file.read(min(left, 2**20))):
@@ -112,6 +163,11 @@ def keyed(name: str, earlier: Callable[[Mapping[str, Any]], bool] = lambda told:
         return earlier(told) if mark is None else mark == _json_mark(name, told)
 
     return Kind(name, (".json",), is_marked)
+
+
+def is_marked_json(kind: Kind, told: Mapping[str, Any]) -> bool:
+    """Whether what was read from JSON carries the mark of a kind, and was not changed since."""
+    return told.get(KEY) == _json_mark(kind.name, {name: value for name, value in told.items() if name != KEY})
 
 
 def marked_json(kind: Kind, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,11 +312,11 @@ RECORD = keyed("record", _is_earlier_record)
 """The JSON beside a video."""
 TRUTH = keyed("truth", _is_earlier_truth)
 """The JSON beside a clip of the world."""
-VIDEO = sealed("video", _is_recorded)
+VIDEO = sealed("video", (*TAILS, FOLDER), _is_recorded)
 """A video that was cast, with a record beside it."""
-CLIP = sealed("clip")
+CLIP = sealed("clip", (*TAILS, FOLDER))
 """A video of frames alone."""
-WORLD = sealed("world clip")
+WORLD = sealed("world clip", (".mp4",))
 """A video with a truth beside it."""
 DRAWING = sealed("drawing")
 """A video of what was lifted."""

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, in the place of none but our own, and the MP4 encoder.
+"""Files written whole or not at all, in the place of none but our own.
 
 A file is written beside its place under a name of :data:`TEMPORARY`, which says whose it is, and takes its place once it is whole.
 What a process that was killed left so is removed by the next that writes in the folder: where that process is gone, or nothing was
@@ -14,29 +14,17 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 from av.error import FFmpegError
-from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from motionlift.errors import OutputError
-from motionlift.video.marks import CLIP, Kind, marked_json, seal
-
-CRF = "10"
-"""x264's quality of written videos, visually lossless (ours: 64x64 videos of saturated shapes show any loss)."""
-X264 = "mbtree=0:rc-lookahead=0"
-"""Without looking ahead: with it, x264 gave different bytes for the same small frames from run to run (ours)."""
-ENCODER_THREADS = 1
-"""Threads of the encoder (ours): x264's output depends on their number, and the same clip is to give the same bytes."""
-
+from motionlift.video.marks import CLIP, FOLDER, Kind, marked_json
 
 TEMPORARY = re.compile(r"\.motionlift-(?:(?P<machine>[0-9a-f]{8})-(?P<process>[0-9]+)-)?[0-9a-f]{16}\.tmp")
 """Names of files that are being written: machine and process, which versions up to 0.1 did not say, and something random."""
@@ -45,13 +33,13 @@ STALE_AFTER = 24 * 3600
 LOG = logging.getLogger(__name__)
 
 
-def check_output(path: str | Path, kind: Kind = CLIP) -> None:
+def check_output(path: str | Path, kind: Kind = CLIP, overwrite: bool = True) -> None:
     """Make sure, before long work, that a file can be written at ``path``, by writing a small one beside it.
 
     Raises:
         OutputError: as :func:`check_place`; not writable, or a full disk.
     """
-    target = check_place(path, kind)
+    target = check_place(path, kind, overwrite)
     with _temporary(target) as temporary:
         try:
             temporary.write_bytes(bytes(1 << 16))
@@ -60,21 +48,21 @@ def check_output(path: str | Path, kind: Kind = CLIP) -> None:
 
 
 @contextmanager
-def replacing(path: str | Path, kind: Kind = CLIP) -> Iterator[Path]:
+def replacing(path: str | Path, kind: Kind = CLIP, overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; what is written there takes its place once the block ends well.
 
     Whatever goes wrong inside, Ctrl-C included, leaves neither the temporary file nor a change at ``path``. The caller writes the
-    mark of the kind.
+    mark of the kind; a folder takes a folder's place in the same way.
 
     Raises:
         OutputError: as :func:`check_output`.
     """
-    target = check_place(path, kind)
+    target = check_place(path, kind, overwrite)
     with _temporary(target) as temporary:
         try:
             yield temporary
-            check_place(path, kind)  # somebody may have put a file there meanwhile
-            os.replace(temporary, target)
+            check_place(path, kind, overwrite)  # somebody may have put a file there meanwhile
+            _take_place(temporary, target)
             LOG.info("wrote %s", path)
         except (OSError, FFmpegError) as error:
             raise _unwritable(path, error) from error
@@ -87,84 +75,79 @@ def write_json(path: Path, kind: Kind, content: Mapping[str, Any], indent: int) 
     return marked
 
 
-def write_video(path: Path, frames: np.ndarray, fps: float, kind: Kind) -> None:
-    """Encode frames with the mark of their kind to a temporary path."""
-    encode(path, frames, fps)
-    seal(path, kind)
-
-
-# Encoding
-
-
-def encode(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames as H.264, in BT.709 and limited range, and tagged so."""
-    frames = np.pad(frames, [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)], mode="edge")
-    rate = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream(
-            "libx264", rate=rate, options={"crf": CRF, "preset": "medium", "x264-params": X264}
-        )
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.thread_count = ENCODER_THREADS
-        stream.codec_context.colorspace = 1  # BT.709 in AVColorSpace, whose numbers are not those of Colorspace
-        stream.codec_context.color_range = ColorRange.MPEG
-        stream.codec_context.color_trc = ColorTrc.BT709
-        stream.codec_context.color_primaries = ColorPrimaries.BT709
-        for number, image in enumerate(frames):
-            frame = VideoFrame.from_ndarray(image, format="rgb24").reformat(
-                format="yuv420p",
-                dst_colorspace=Colorspace.ITU709,
-                dst_color_range=ColorRange.MPEG,
-                interpolation=Interpolation.AREA,
-            )
-            frame.pts, frame.time_base = number, 1 / rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
 # Output files
 
 
-def check_place(path: str | Path, kind: Kind) -> Path:
-    """The real file behind ``path``, after what can be said without writing.
+def check_place(path: str | Path, kind: Kind, overwrite: bool = True) -> Path:
+    """The real file or folder behind ``path``, after what can be said without writing.
+
+    Args:
+        path: where something is to be written; a folder where its name has no suffix and the kind may be one.
+        kind: what is to be written.
+        overwrite: whether it may take the place of one of its kind.
 
     Raises:
-        OutputError: another suffix, a folder, no parent folder, read-only, or there is a file that this program did not write.
+        OutputError: another suffix, a folder, no parent folder, read-only, or there is a file that this program did not write, or
+            that is to stay.
     """
-    if kind.suffixes and Path(path).suffix.lower() not in kind.suffixes:
-        raise OutputError(f"cannot write {str(path)!r}: the name must end in {' or '.join(kind.suffixes)}")
+    suffix = Path(path).suffix.lower()
+    if kind.suffixes and suffix not in kind.suffixes:
+        raise OutputError(f"cannot write {str(path)!r}: {_named_so(kind)}")
     try:
         target = Path(path).resolve()
         if target.is_dir():
-            raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
-        if target.exists() and not target.is_file():
+            _check_folder(path, target, kind, suffix)
+        elif target.exists() and not target.is_file():
             raise OutputError(f"cannot write {path}: it is not a regular file; choose another name")
         if not target.parent.is_dir():
             raise OutputError(f"cannot write {path}: there is no folder {target.parent}; make it first")
-        # Marked read-only by its owner: respected even where, as for root, the system would let us.
-        for place in (target.parent, target):
-            if place.exists() and not place.stat().st_mode & 0o222:
-                raise OutputError(f"cannot write {path}: {place} is read-only; choose another place")
-        if target.exists() and not os.access(target, os.W_OK):
-            raise OutputError(f"cannot write {path}: it may not be overwritten; choose another name")
-        if target.exists() and not kind.wrote(target):
+        _check_permissions(path, target)
+        if target.is_file() and not kind.wrote(target):
             raise OutputError(
                 f"cannot write {path}: the file that is there is no {kind.name} as motionlift wrote it; choose another name, or "
                 "remove it"
             )
+        if not overwrite and is_taken(target):
+            raise OutputError(f"cannot write {path}: it is there already; choose another name, or give --overwrite")
     except (OSError, ValueError, RuntimeError) as error:
         raise _unwritable(path, error) from error
     return target
 
 
+def _check_folder(path: str | Path, target: Path, kind: Kind, suffix: str) -> None:
+    """Refuse a folder where a file is to be, and one that holds other things than frames of ours."""
+    if suffix != FOLDER or FOLDER not in kind.suffixes:
+        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+    if is_taken(target) and not kind.wrote(target):
+        raise OutputError(
+            f"cannot write {path}: it is a folder that holds other things than frames as motionlift wrote them; name a file in it, "
+            "or a new folder"
+        )
+
+
+def _check_permissions(path: str | Path, target: Path) -> None:
+    """Refuse what its owner marked read-only: respected even where, as for root, the system would let us."""
+    for place in (target.parent, target):
+        if place.exists() and not place.stat().st_mode & 0o222:
+            raise OutputError(f"cannot write {path}: {place} is read-only; choose another place")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise OutputError(f"cannot write {path}: it may not be overwritten; choose another name")
+
+
+def is_taken(path: Path) -> bool:
+    """Whether something is there that writing would replace; an empty folder is nothing."""
+    return any(path.iterdir()) if path.is_dir() else path.exists()
+
+
 def companion(path: str | Path, suffix: str) -> Path:
-    """The file that goes with a video: its name with another suffix.
+    """The file that goes with a video: ``x.json`` with ``x.mp4``, ``x.gif.json`` with ``x.gif``, ``x.json`` with a folder ``x``.
 
     Raises:
         OutputError: that file goes with another video of the folder, whose suffix is in other letters: ``x.MP4`` beside ``x.mp4``.
     """
     video = Path(path)
+    if video.suffix.lower() != ".mp4":
+        return video.with_name(video.name + suffix)
     other = video.with_suffix(suffix)
     with suppress(OSError):  # as where there is no such folder: writing says so
         alike = [own for own in video.parent.glob("*") if own.stem == video.stem and own.suffix.lower() == ".mp4"]
@@ -233,8 +216,32 @@ def _machine() -> str:
 
 
 def _discard(temporary: Path) -> None:
+    if temporary.is_dir() and not temporary.is_symlink():
+        shutil.rmtree(temporary, ignore_errors=True)
+        return
     with suppress(OSError):  # as in a folder that takes no files, where it was never made
         temporary.unlink()
+
+
+def _take_place(temporary: Path, target: Path) -> None:
+    """Put what was written in its place; a folder that is there makes room first, and comes back should that fail."""
+    if not (temporary.is_dir() and target.is_dir()):
+        os.replace(temporary, target)
+        return
+    with _temporary(target) as former:
+        os.replace(target, former)
+        try:
+            os.replace(temporary, target)
+        except BaseException:
+            os.replace(former, target)
+            raise
+
+
+def _named_so(kind: Kind) -> str:
+    """How names of a kind may end."""
+    files = [suffix for suffix in kind.suffixes if suffix != FOLDER]
+    more = "; a name that ends in none is a folder of PNG" if FOLDER in kind.suffixes else ""
+    return f"the name must end in {' or '.join(files)}{more}"
 
 
 def _unwritable(path: str | Path, error: Exception) -> OutputError:

@@ -357,7 +357,7 @@ def casted(
     costs.keep()
     return Video(
         clip=clip,
-        record=cast_record(job, motion, costs, cascade, None if reference is None else reference.notices),
+        record=cast_record(job, motion, costs, clip, cascade, None if reference is None else reference.notices),
         motion=_with_positions(motion, result.positions, job.settings),
         reference=reference,
         keyframes=keyframes if job.stages else None,

@@ -11,7 +11,9 @@ FORMER = {"transformer": "cogvideox", "unet": "unet3d"}
 """Families by the part that was tuned, for motions of version 0.1, which do not say theirs."""
 
 
-def export_adapter(motion: Motion, path: str | Path, reader: str = "diffusers", rank: int | None = None) -> Exported:
+def export_adapter(
+    motion: Motion, path: str | Path, reader: str = "diffusers", rank: int | None = None, overwrite: bool = True
+) -> Exported:
     """Write what was tuned as an adapter that another program loads.
 
     Args:
@@ -22,13 +24,14 @@ def export_adapter(motion: Motion, path: str | Path, reader: str = "diffusers", 
             ``pipeline.transformer.load_lora_adapter``); ``comfyui``, for the loaders of its core; ``kohya``, for his
             musubi-tuner; or ``peft``, for any network.
         rank: write differences of weights as factors of this rank.
+        overwrite: whether an adapter that is there is replaced.
 
     Raises:
         MotionError: the motion was not tuned, or the reader loads nothing into its model.
         SettingError: another reader, or a rank that is missing or not needed.
         OutputError: a file cannot be written.
     """
-    return write_adapter(motion, Path(path), reader, _readers(motion), rank)
+    return write_adapter(motion, Path(path), reader, _readers(motion), rank, overwrite)
 
 
 def _readers(motion: Motion) -> Readers:

@@ -24,14 +24,17 @@ from motionlift.errors import MemoryShortError
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
-from motionlift.video.marks import RECORD, VIDEO, hash_of
-from motionlift.video.notebook import playing
-from motionlift.video.writing import companion, replacing, write_json, write_video
+from motionlift.video.encoding import Beside, write_video
+from motionlift.video.marks import RECORD, VIDEO, hash_of, marked_json
+from motionlift.video.sound import Sound
+from motionlift.video.writing import companion, replacing, write_json
 from motionlift.work.measured import keep_seconds
 from motionlift.work.plan import Plan, is_shortage, shortage
 from motionlift.work.prepare import Job
 
 LOG = logging.getLogger(__name__)
+OF_ONE_RUN = ("command", "notices", "losses", "seconds", "passes", "phases", "peak_memory_bytes", "plan", "output")
+"""What records say of one run alone: what it cost, which the cache lessens, and where it was written."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,17 @@ class Video:
     def _title(self) -> str:
         return f"{str(self.record.get('prompt', ''))!r}, seed {self.record.get('seed')}"
 
-    def save(self, path: str | Path, added: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Write the video, and its record beside it with the suffix ``.json``.
+    def save(
+        self, path: str | Path, added: Mapping[str, Any] | None = None, sound: Sound | None = None
+    ) -> dict[str, Any]:
+        """Write the video, and its record beside it: ``x.json`` of ``x.mp4``, ``x.gif.json`` of ``x.gif``.
+
+        MP4, MOV and WebM also hold :func:`repeatable` of it, as their comment.
 
         Args:
-            path: the MP4.
+            path: the file, or the folder; :meth:`motionlift.Clip.save` says which forms there are.
             added: what else the record is to say, such as the command; it comes first.
+            sound: what is heard, in forms that have sound.
 
         Returns:
             The record as it was written.
@@ -74,9 +82,16 @@ class Video:
         """
         # Both are whole before either takes its place.
         with replacing(companion(path, ".json"), RECORD) as record, replacing(path, VIDEO) as video:
-            write_video(video, self.clip.frames.numpy(), self.clip.fps, VIDEO)
-            output = {"path": str(path), "sha256": hash_of(video).hex()}
-            return write_json(record, RECORD, {**(added or {}), **self.record, "output": output}, indent=2)
+            told = {**(added or {}), **self.record}
+            beside = Beside(marked_json(RECORD, repeatable(told)), sound)
+            notices = write_video(video, self.clip.frames.numpy(), self.clip.fps, VIDEO, Path(path).suffix, beside)
+            output = {"path": str(path), "sha256": hash_of(video).hex(), **({"notices": notices} if notices else {})}
+            return write_json(record, RECORD, {**told, "output": output}, indent=2)
+
+
+def repeatable(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what is another each time that the same is made again, so that the same run gives the same file."""
+    return {name: value for name, value in record.items() if name not in OF_ONE_RUN}
 
 
 @dataclass
@@ -173,7 +188,12 @@ def lift_record(model: Model, motion: Motion, costs: Costs, notices: Sequence[st
 
 
 def cast_record(
-    job: Job, motion: Motion, costs: Costs, cascade: Sequence[Mapping[str, Any]], notices: Sequence[str] | None
+    job: Job,
+    motion: Motion,
+    costs: Costs,
+    clip: Clip,
+    cascade: Sequence[Mapping[str, Any]],
+    notices: Sequence[str] | None,
 ) -> dict[str, Any]:
     """All that it takes to make a video again, and what it cost.
 
@@ -181,6 +201,7 @@ def cast_record(
         job: what was asked for.
         motion: what was cast.
         costs: of all phases.
+        clip: what was made.
         cascade: what each stage gave, where there were any.
         notices: what was done to make the reference fit, where the run began with one.
     """
@@ -196,6 +217,7 @@ def cast_record(
         **({} if motion.windows is None else motion.windows.told()),
         "source": asdict(motion.source),
         "motion_sha256": motion.digest(),
+        "frames_sha256": Clip.of(clip.frames, clip.fps).sha256,  # not of what it was made from
         "device": str(job.model.about.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),

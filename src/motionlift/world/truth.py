@@ -13,9 +13,10 @@ from torch import Tensor
 
 from motionlift.errors import InputError, OutputError, SettingError
 from motionlift.video.clip import Clip
+from motionlift.video.encoding import write_video
 from motionlift.video.limits import FRAMES
 from motionlift.video.marks import TRUTH, WORLD
-from motionlift.video.writing import check_place, replacing, write_json, write_video
+from motionlift.video.writing import check_place, replacing, write_json
 from motionlift.world.named import named_vocabulary, sample_named
 from motionlift.world.places import PLACES
 from motionlift.world.scenes import BACKGROUNDS, COLOURS, PATTERNS, Background, Scene, render, sample
@@ -88,6 +89,7 @@ def write_world(
     side: int,
     advance: Callable[[int], None] = lambda done: None,
     things: bool = False,
+    overwrite: bool = True,
 ) -> None:
     """Write ``0000.mp4`` and ``0000.json``, and so on, each whole or not at all.
 
@@ -99,18 +101,19 @@ def write_world(
         side: height and width in pixels, even: an MP4 has no odd sides.
         advance: called with how many are done, after each.
         things: of :mod:`motionlift.world.named`, things on grounds that have names, and not of shapes on patterns.
+        overwrite: whether clips that are there are replaced.
 
     Raises:
         SettingError: an odd side.
-        OutputError: a file cannot be written there, or would replace one that this program did not write.
+        OutputError: a file cannot be written there, or would replace one that this program did not write, or one that is to stay.
     """
     if side % 2:
         raise SettingError(f"size is {side}; give an even number of pixels, as an MP4 has no odd sides")
     make_folder(folder)
     paths = [folder / f"{number:04d}.mp4" for number in range(count)]
     for path in paths:
-        check_place(path, WORLD)
-        check_place(path.with_suffix(".json"), TRUTH)
+        check_place(path, WORLD, overwrite)
+        check_place(path.with_suffix(".json"), TRUTH, overwrite)
     for number, path in enumerate(paths):
         scene = sample_named(seed, number, frames, only_named=True) if things else sample(seed, number, frames)
         clip = _rendered(scene, side)

@@ -164,7 +164,7 @@ AGREEMENT = (Column("figure"), Column("Spearman's rho"), Column("videos"))
 """Columns of the table of rank agreement."""
 
 
-def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
+def write_report(records: Path, output: Path, overwrite: bool = True) -> tuple[list[Path], list[str]]:
     """Write the page, and beside it its tables; each file whole or not at all.
 
     Args:
@@ -172,6 +172,7 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
         output: the page; of ``NAME.html``, the tables are ``NAME-tables.md``, ``NAME-means.csv``, ``NAME-pairs.csv`` and, where
             the true error is known, ``NAME-agreement.csv``; ``NAME-tables.tex`` is for LaTeX, and the charts are
             ``NAME-chart-1.png`` and so on, in the order of the page.
+        overwrite: whether files of an earlier report are replaced.
 
     Returns:
         The files, and what a person should know of the records.
@@ -183,7 +184,7 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     path = records / RECORDS if records.is_dir() else records
     if not path.is_file():
         raise InputError(f"{records} holds no records; give the file {RECORDS} of a run, or its folder")
-    check_output(output, REPORT)
+    check_output(output, REPORT, overwrite)
     lines = read_lines(path)
     embedder = Embedder(path.parent)
     found = sections(with_diversity(lines.records, embedder.path))
@@ -209,7 +210,7 @@ def write_report(records: Path, output: Path) -> tuple[list[Path], list[str]]:
     for place, kind in [*[(place, kind) for place, kind, _ in texts], *[(place, CHART) for place in drawings]]:
         if place.exists() and place.samefile(path):
             raise OutputError(f"cannot write {place}: it is the records; choose another name")
-        check_output(place, kind)
+        check_output(place, kind, overwrite)
     with ExitStack() as stack:  # all are whole before any takes its place
         for place, chart in drawings.items():
             save_chart(chart, stack.enter_context(replacing(place, CHART)))

@@ -1,0 +1,287 @@
+"""``motionlift again``: what a video or its record says of its command is done once more, with changes.
+
+A record comes from outside. It is JSON, looked at for its size and its mark, and all that is taken of it are the words of a
+command, which are read as any that are typed, and hashes, which are compared. What a command writes is never taken of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motionlift.cli.terminal import COMMAND_LINE, notice
+from motionlift.errors import InputError, MotionError, SettingError
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand
+
+    from motionlift.core.model import About
+    from motionlift.work.record import Video
+
+REPEATED = ("transfer", "cast")
+"""The commands that make videos."""
+OF_WRITING = ("output", "overwrite", "folder", "previews", "keep_motion", "quiet", "as_json")
+"""Arguments by which a command says what it writes and prints, which are nobody's but the caller's."""
+SHORT_FOR = {"reference_form": ("reference",), "pairs": ("subjects", "targets")}
+"""Settings that options are short for, where they have another name than the option."""
+MOST_WORDS, MOST_LETTERS = 1000, 100_000
+"""Most words of a command, and letters of each, that are read from a record (ours: far above what is typed)."""
+Given = Mapping[str, Any]
+"""Arguments of a command by name, each as it was typed: a text, several, or whether a switch is on."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is to be the same as when a video was made."""
+
+    file: Path
+    """The video, or its record."""
+    model: Mapping[str, Any] | None
+    """What its record says of the model; None where another is asked for."""
+    frames: str | None
+    """Hash of its frames; None where they are to be others."""
+    versions: Mapping[str, Any]
+    """Versions of what made it."""
+
+
+EXPECTED: ContextVar[Expected | None] = ContextVar("EXPECTED", default=None)
+"""What the command that runs repeats."""
+
+
+def again(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE [REFERENCE] [OPTIONS]...",
+            help="A video that transfer or cast wrote, or its .json; another reference, or motion, where it is to be another; and "
+            "any options of that command, in place of those that were given.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Make a video again by what it says of itself, with the changes that options name: again out.mp4 --seed 3."""
+    from motionlift.cli.recorded import record_of
+
+    file, *others = _positional(words)
+    record = record_of(Path(file))
+    name, given = _recorded(record, file)
+    changes = _read(name, words)
+    if len(others) > 1:
+        raise SettingError(f"again takes a file and at most one reference or motion; {others[1]!r} came too")
+    source = _argument(name)
+    changes = {key: value for key, value in changes.items() if key != source} | ({source: others[0]} if others else {})
+    expected = _expected(Path(file), record, changes)
+    merged = _merged(given, changes)
+    merged.setdefault("output", str(_output(Path(file))))
+    _drop_sound(merged, changes)
+    from motionlift.cli.recorded import same_files
+
+    merged |= same_files(record, merged, changes, Path(file).parent)
+    token = EXPECTED.set(expected)
+    try:
+        _invoke(name, merged)
+    finally:
+        EXPECTED.reset(token)
+
+
+def repeatable_words(words: Sequence[str]) -> list[str]:
+    """The words of a command that made a video, without those that say where it was written; for its record."""
+    name, *rest = words
+    return [name, *_words(name, _without_writing(_read(name, rest)))]
+
+
+def check_model(about: "About") -> None:
+    """Refuse weights that are not those which the record was made with.
+
+    Where they are only held in another way, as on another device, they are taken, and a note says so.
+
+    Raises:
+        MotionError: they are others.
+    """
+    expected = EXPECTED.get()
+    if expected is None or expected.model is None or expected.model.get("fingerprint") == about.fingerprint:
+        return
+    told, here = (
+        (expected.model.get("dtype"), expected.model.get("measures")),
+        (about.dtype, list(about.measures.taken)),
+    )
+    if told == here:
+        raise MotionError(
+            f"{about.name} has other weights than {expected.file} was made with; give --model {about.name} to take them as they are"
+        )
+    notice([f"{expected.file} was made in {told[0]}, this is in {here[0]}: frames may differ"])
+
+
+def tell_sameness(video: "Video") -> None:
+    """Say whether a repeated run gave the same frames."""
+    expected = EXPECTED.get()
+    if expected is None or expected.frames is None:
+        return
+    if video.record["frames_sha256"] == expected.frames:
+        notice([f"these are the frames of {expected.file}"])
+        return
+    here = video.record["versions"]
+    others = [f"{key} {value}" for key, value in expected.versions.items() if here.get(key) != value]
+    why = f", which was made with {', '.join(map(str, others))[:200]}" if others else ""
+    notice([f"these are not the frames of {expected.file}{why}"])
+
+
+# Words
+
+
+def _command(name: str) -> "TyperCommand":
+    from motionlift.cli.app import app
+
+    return typer.main.get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _argument(name: str) -> str:
+    """What a command begins from: its only argument."""
+    return next(own.name for own in _command(name).params if own.param_type_name == "argument" and own.name)
+
+
+def _split(name: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Arguments by name, and words beyond them.
+
+    Raises:
+        typer.TyperException: an option that the command does not have, or that lacks its value.
+    """
+    command = _command(name)
+    given, beyond, _ = command.make_parser(command.context_class(command, info_name="again")).parse_args(list(words))
+    return {key: value for key, value in given.items() if value is not None}, list(beyond)
+
+
+def _read(name: str, words: Sequence[str]) -> dict[str, Any]:
+    return _split(name, words)[0]
+
+
+def _positional(words: Sequence[str]) -> list[str]:
+    """The words that are neither options nor their values; which options there are, the record alone can tell.
+
+    Raises:
+        typer.TyperException: an option that none of the commands has, or that lacks its value.
+        SettingError: there is no file.
+    """
+    try:
+        given, beyond = _split(REPEATED[0], words)
+        first = given.get(_argument(REPEATED[0]))
+    except typer.TyperException:
+        given, beyond = _split(REPEATED[1], words)
+        first = given.get(_argument(REPEATED[1]))
+    if first is None:
+        raise SettingError("no file came to make again; give a video that motionlift wrote, or its .json")
+    return [first, *beyond]
+
+
+def _words(name: str, given: Given) -> list[str]:
+    """Arguments as they are typed; what a command begins from comes last, so that its name may begin with a dash."""
+    words, last = [], []
+    for own in _command(name).params:
+        if own.name not in given:
+            continue
+        value = given[own.name]
+        if own.param_type_name == "argument":
+            last = ["--", value]
+        elif isinstance(value, bool):
+            words.append(max(own.opts if value else own.secondary_opts, key=len))
+        else:
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [f"{max(own.opts, key=len)}={each}" for each in values]
+    return words + last
+
+
+def _invoke(name: str, given: Given) -> None:
+    """Run a command as if it had been typed."""
+    words = _words(name, given)
+    token = COMMAND_LINE.set(("motionlift", name, *words))
+    command = _command(name)
+    try:
+        with command.make_context(f"motionlift {name}", words) as context:
+            command.invoke(context)
+    finally:
+        COMMAND_LINE.reset(token)
+
+
+# What is repeated, and what is changed
+
+
+def _recorded(record: Mapping[str, Any], file: str) -> tuple[str, dict[str, Any]]:
+    """The command of a record, and its arguments but for those of writing.
+
+    Raises:
+        InputError: it says none, or one that this version does not have.
+    """
+    words = record.get("again")
+    if words is None:  # records of earlier versions say the command alone
+        command = record.get("command")
+        words = command[1:] if isinstance(command, list) else None
+    if words is None:
+        raise InputError(f"{file} was made in Python: its record says no command that can be given again")
+    fits = isinstance(words, list) and 0 < len(words) <= MOST_WORDS
+    if not fits or not all(isinstance(word, str) and len(word) <= MOST_LETTERS for word in words):
+        raise InputError(f"the record of {file} says no command of motionlift")
+    name, *rest = words
+    if name not in REPEATED:
+        raise InputError(f"{file} was not made by {' or '.join(REPEATED)}, which alone are made again")
+    try:
+        given, beyond = _split(name, rest)
+    except typer.TyperException as error:
+        raise InputError(
+            f"the command in the record of {file} is not of this version: {error.format_message().rstrip('.')}"
+        ) from error
+    if beyond or _argument(name) not in given:
+        raise InputError(f"the record of {file} says no command of motionlift")
+    return name, _without_writing(given)
+
+
+def _without_writing(given: Given) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key not in OF_WRITING}
+
+
+def _merged(given: Given, changes: Given) -> dict[str, Any]:
+    """Arguments with others in their place; of settings, those that are named anew go."""
+    assigned = [word.partition("=")[0].strip() for word in changes.get("settings", ())]
+    options = {setting for key in changes for setting in SHORT_FOR.get(key, (key,))}
+    kept = {key: value for key, value in given.items() if not {*SHORT_FOR.get(key, (key,))} & {*assigned}}
+    settings = [
+        word for word in given.get("settings", ()) if word.partition("=")[0].strip() not in {*assigned, *options}
+    ]
+    merged = {**kept, **changes}
+    if settings or "settings" in changes:
+        merged["settings"] = [*settings, *changes.get("settings", ())]
+    else:
+        merged.pop("settings", None)
+    return merged
+
+
+def _expected(file: Path, record: Mapping[str, Any], changes: Given) -> Expected:
+    """What is to be the same, by what is asked for."""
+    model, frames, versions = record.get("model"), record.get("frames_sha256"), record.get("versions")
+    is_same = not _without_writing(changes).keys() - {"side_by_side", "keep_sound", "memory"}
+    keeps_model = not {"model", "loras", "dtype", "device"} & changes.keys()
+    return Expected(
+        file,
+        model if keeps_model and isinstance(model, dict) else None,
+        frames if is_same and isinstance(frames, str) else None,
+        versions if isinstance(versions, dict) else {},
+    )
+
+
+def _output(file: Path) -> Path:
+    """Where it is written by itself: here, under the name of the file and ``-again``."""
+    video = Path(file.name)
+    if video.suffix.lower() == ".json":
+        video = Path(video.stem) if Path(video.stem).suffix else Path(f"{video.stem}.mp4")
+    return video.with_stem(f"{video.stem}-again")
+
+
+def _drop_sound(merged: dict[str, Any], changes: Given) -> None:
+    """Leave the sound out where what is written now has none, and say so."""
+    from motionlift.video.encoding import form_of
+
+    if "keep_sound" in merged and "keep_sound" not in changes and not form_of(merged["output"]).has_sound:
+        del merged["keep_sound"]
+        notice([f"{merged['output']} has no sound"])
