@@ -29,6 +29,9 @@ class Made:
     folder: Path
     page: str
     shares: list[float]
+    lines: list[str]
+    early: list[bool]
+    """Whether each video was there when it was told."""
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +49,18 @@ def made(twin, tmp_path_factory: pytest.TempPathFactory) -> Made:
     (folder / "mine.txt").write_text("not of the demo")
     ways = tuple(replace(way, settings={**way.settings, "steps": 3, "share": 0.34, "inner": 1}) for way in demo.WAYS)
     shares: list[float] = []
+    lines: list[str] = []
+    early: list[bool] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        early.append(Path(line.partition(": wrote ")[2]).is_file() and not (folder / "demo.webp").exists())
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "WAYS", ways)
-        page = make_demo(folder, twin, lambda _doing, share: shares.append(share))
+        page = make_demo(folder, twin, lambda _doing, share: shares.append(share), tell=tell)
     assert page == folder / "index.html"
-    return Made(folder, page.read_text(encoding="utf-8"), shares)
+    return Made(folder, page.read_text(encoding="utf-8"), shares, lines, early)
 
 
 class Reader(HTMLParser):
@@ -81,6 +91,18 @@ def test_the_folder_holds_videos_records_motions_and_the_page(made: Made):
     motions = {"attention.safetensors", "flow.safetensors"}
     assert names == videos | records | motions | {"demo.webp", "index.html", "mine.txt"}
     assert (made.folder / "mine.txt").read_text() == "not of the demo"
+
+
+def test_each_video_is_there_when_it_is_done(made: Made):
+    assert all(made.early)
+    told = [line.partition(": wrote ")[::2] for line in made.lines]
+    assert [Path(path).name for _, path in told] == [f"{name}.mp4" for name in ("reference", *RESULTS)]
+    assert told[5][0] == "prompt 2 of 3 (attention)"
+
+
+def test_an_earlier_demo_stays_unless_it_may_be_overwritten(made: Made):
+    with pytest.raises(OutputError, match="it is there already; choose another name, or give --overwrite"):
+        make_demo(made.folder, "no such model", overwrite=False)
 
 
 def test_every_video_plays_and_every_record_says_what_was_asked(made: Made):

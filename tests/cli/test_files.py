@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from motionlift.cli.main import run
 from motionlift.motion import cache
 from motionlift.motion.file import Motion
+from motionlift.work import cast as casting
 from tests.bench import made_records
 from tests.cli.calls import PROMPT, QUICK, left_behind, refused
 from tests.full_disk import FullDisk
@@ -117,6 +119,47 @@ def test_a_command_that_is_repeated_replaces_its_own_files_alone(name: str, give
         assert {other for other, data in now.items() if data == b"mine"} == set(BYSTANDERS)
         written = {file if Path(file).is_file() else f"{file}/000002.png" for file in WRITTEN[name]}
         assert set(now) == written | set(BYSTANDERS), "nothing is missing and nothing is left over"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("bench", "tune")])
+def test_a_command_that_is_repeated_refuses_to_overwrite(
+    name: str, given: dict[str, str], capsys: pytest.CaptureFixture[str]
+):
+    assert run(command(name, given)) == 0
+    before = contents(Path.cwd())
+    told = refused(capsys, 1, *command(name, {**given, "MODEL": "no/such"}))
+    assert "it is there already; choose another name, or give --overwrite" in told
+    assert contents(Path.cwd()) == before
+
+
+def test_what_is_there_is_not_overwritten_and_what_comes_meanwhile_is_not_either(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """One command of each kind of place; the others are tried where there is time."""
+    world = command("world", given)
+    assert run(world) == 0
+    before = contents(Path.cwd())
+    told = "it is there already; choose another name, or give --overwrite"
+    assert told in refused(capsys, 1, *world) and contents(Path.cwd()) == before
+    cast, made = command("cast", {**given, "MODEL": "no/such"}), command("cast", given)
+    for name in ("x.json", "x.mp4", "k.safetensors"):
+        shutil.copy({".mp4": "w/0000.mp4", ".json": "w/0000.json"}.get(Path(name).suffix, given["MOTION"]), name)
+        said = refused(capsys, 1, *cast)
+        assert name in said and (told in said) == (name == "k.safetensors")
+        Path(name).unlink()
+    finished = casting.casted
+
+    def meanwhile(*given: Any) -> Any:
+        shutil.copy(before_video, "x.mp4")
+        return finished(*given)
+
+    before_video = "w/0000.mp4"
+    monkeypatch.setattr(casting, "casted", meanwhile)
+    assert run(made) == 0
+    assert "x.mp4 was written by another meanwhile and stays; this is x-2.mp4" in capsys.readouterr().err
+    assert Path("x.mp4").read_bytes() == Path("w/0000.mp4").read_bytes()
+    assert Path("x-2.mp4").is_file() and json.loads(Path("x-2.json").read_text())["output"]["path"] == "x-2.mp4"
 
 
 def test_the_truth_beside_a_reference_stays(given: dict[str, str], capsys: pytest.CaptureFixture[str]):

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -97,6 +98,59 @@ def test_side_by_side_shows_the_reference_and_the_same_result(clips: Path, model
     for own, other, half in ((given, made, slice(0, 256)), (made, given, slice(264, 520))):
         shown = Clip.of(both.frames[:, :, half], 8.0).resized(16, 16).pixels()
         assert (shown - own).abs().mean() < 0.2 * (shown - other).abs().mean()
+
+
+def with_sound(path: str, frames: np.ndarray) -> None:
+    """A video at 8 frames a second with a tone that rises after half a second."""
+    with av.open(path, "w") as container:
+        video, sound = container.add_stream("libx264", rate=8), container.add_stream("aac", rate=48_000, layout="mono")
+        video.height, video.width = frames.shape[1:3]
+        for image in frames:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        times = np.arange(6 * len(frames) * 1000) / 48_000
+        tone = 0.5 * np.sin(2 * np.pi * np.where(times < 0.5, 500, 1500) * times)
+        frame = av.AudioFrame.from_ndarray(tone[None].astype(np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 48_000
+        container.mux([*sound.encode(frame), *sound.encode(None), *video.encode(None)])
+
+
+def test_the_sound_of_the_part_that_is_read_is_kept(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    with_sound("r.mp4", frames_of(clips / "one.mp4"))
+    start = ["transfer", "r.mp4", "--prompt", PROMPT, "--model", model, "--method", "none", *QUICK[:2], "--keep-sound"]
+    assert "is of no use to a GIF, which has no sound; write .mp4 or .webm or .mov" in refused(
+        capsys, 1, *start, "--output", "x.gif"
+    )
+    assert run([*start, "--side-by-side", "--output", "x.webm"]) == 0
+    assert "wrote x.webm and x.webm.json and x-side-by-side.webm" in capsys.readouterr().out
+    for name in ("x.webm", "x-side-by-side.webm"):
+        with av.open(name) as container:
+            assert len(list(container.decode(video=0))) == 9
+        with av.open(name) as container:
+            heard = np.concatenate([frame.to_ndarray().reshape(-1, 2)[:, 0] for frame in container.decode(audio=0)])
+        assert len(heard) / 48_000 == pytest.approx(9 / 8, abs=0.03)
+        pitches = [
+            np.abs(np.fft.rfft(heard[round(time * 48_000) :][:4800] * np.hanning(4800), 48_000)).argmax()
+            for time in (0.2, 0.39, 0.52, 0.9)
+        ]
+        assert pitches == pytest.approx([500, 500, 1500, 1500], abs=3)
+    mute = ["transfer", str(clips / "one.mp4"), *start[2:], "--output", "y.mp4"]
+    assert run(mute) == 0
+    assert "one.mp4 has no sound to keep" in capsys.readouterr().err
+    with av.open("y.mp4") as container:
+        assert not container.streams.audio
+
+
+def test_frames_are_written_to_a_folder_and_drawings_in_any_form(clips: Path, model: str):
+    start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--method", "none", *QUICK[:2]]
+    assert run([*start, "--output", "frames"]) == 0
+    assert left_behind("frames") == [f"{number:05d}.png" for number in range(9)]
+    assert json.loads(Path("frames.json").read_text())["output"]["path"] == "frames"
+    assert run(["again", "frames", "--overwrite", "--output", "frames"]) == 0
+    assert left_behind() == ["frames", "frames.json"]
+    assert run(["inspect", str(clips / "one.mp4"), "--model", model, "--read", "flow", "--output", "arrows.gif"]) == 0
+    assert left_behind() == ["arrows.gif", "arrows.gif.png", "frames", "frames.json"]
+    with Image.open("arrows.gif") as picture:
+        assert picture.n_frames == 9  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_words_and_crops_are_mentioned(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):

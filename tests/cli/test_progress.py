@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,21 @@ def test_each_phase_has_its_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
     show_a_run(Live())
     for words in ("lift", "guide", "3/3", "sample", "1/1", "decode"):
         assert words in terminal.written
+
+
+def test_a_line_fits_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    with Live() as live:
+        live.doing("prompt 2 of 3 (attention)", 0.5)
+        live.doing("prompt 3 of 3 (attention) on a background of many more words than there is room for", 1)
+        live.show("tune, a phase of many words that goes on and on", 9999, 10000, 0.123)
+    lines = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.written))
+    assert max(map(len, lines)) <= 80
+    assert any("left" in line and "100/100" in line for line in lines), "on one line"
+    assert any("prompt 2 of 3 (attention) " in line for line in lines)
 
 
 @pytest.mark.parametrize("asked", [{"quiet": True}, {"as_json": True}])

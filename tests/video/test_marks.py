@@ -25,6 +25,7 @@ from motionlift.video.marks import (
     PICTURE,
     RECORD,
     SHEET,
+    TAILS,
     TRUTH,
     VIDEO,
     WORLD,
@@ -175,6 +176,24 @@ def test_nothing_is_unpickled(tmp_path: Path):
         path = tmp_path / f"file{next(iter(kind.suffixes), '')}"
         path.write_bytes(pickle.dumps(Traced()))
         assert not kind.wrote(path) and not trace.exists()
+
+
+@pytest.mark.parametrize("suffix", TAILS)
+def test_a_video_of_any_form_that_somebody_changed_is_theirs(tmp_path: Path, suffix: str):
+    path = tmp_path / f"a{suffix}"
+    FRAMES.save(path, VIDEO)
+    data = path.read_bytes()
+    assert VIDEO.wrote(path) and not CLIP.wrote(path)
+    for other in (
+        data[:-1],
+        data + b"0",
+        data[1:],
+        data[:40] + bytes([data[40] ^ 1]) + data[41:],
+        data[-120:],
+        data[-80:],
+    ):
+        path.write_bytes(other)
+        assert not VIDEO.wrote(path)
 
 
 def test_tables_of_earlier_versions_are_known_by_the_heads_that_they_had(tmp_path: Path):

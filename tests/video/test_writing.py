@@ -12,11 +12,12 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from motionlift.errors import OutputError
 from motionlift.video import encoding, writing
 from motionlift.video.clip import Clip
-from motionlift.video.marks import RECORD
+from motionlift.video.marks import CLIP, RECORD, hash_of
 from motionlift.video.writing import check_output, companion, replacing
 from tests.video.made import levels
 
@@ -219,3 +220,79 @@ def test_on_another_machine_a_process_may_be_at_work(tmp_path, monkeypatch):
     os.utime(left, (day, day))
     writing.remove_leftovers(tmp_path)
     assert not left.exists()
+
+
+def a_clip(count: int) -> Clip:
+    return Clip.of(torch.from_numpy(np.stack(levels(count))), 8)
+
+
+def test_a_folder_of_frames_takes_the_place_of_one_of_ours_whole(tmp_path):
+    for count in (5, 3):
+        a_clip(count).save(tmp_path / "frames")
+        assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == [
+            f"{number:05d}.png" for number in range(count)
+        ]
+    assert [path.name for path in tmp_path.iterdir()] == ["frames"], "nothing is left over"
+    (tmp_path / "empty").mkdir()
+    a_clip(2).save(tmp_path / "empty")
+
+
+def test_a_folder_of_other_things_stays(tmp_path):
+    folder = tmp_path / "frames"
+    a_clip(3).save(folder)
+    for change in (
+        lambda: (folder / "notes.txt").write_text("mine"),
+        lambda: (folder / "00001.png").unlink(),
+        lambda: Image.new("RGB", (4, 4)).save(folder / "00001.png"),
+    ):
+        change()
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with pytest.raises(OutputError, match="holds other things than frames as motionlift wrote them"):
+            a_clip(3).save(folder)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        (folder / "notes.txt").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_folder_that_fails_midway_leaves_the_old_one(tmp_path, monkeypatch, error):
+    a_clip(4).save(tmp_path / "frames")
+    old, real, saved = hash_of(tmp_path / "frames"), Image.Image.save, []
+
+    def failing(image, path, **how):
+        saved.append(path)
+        if len(saved) == 2:
+            raise error
+        real(image, path, **how)
+
+    monkeypatch.setattr(Image.Image, "save", failing)
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        a_clip(3).save(tmp_path / "frames")
+    assert [path.name for path in tmp_path.iterdir()] == ["frames"] and hash_of(tmp_path / "frames") == old
+
+
+def test_a_folder_that_a_killed_process_left_goes_too(tmp_path):
+    left = tmp_path / ".motionlift-0123456789abcdef.tmp"
+    left.mkdir()
+    (left / "00000.png").touch()
+    day = time.time() - writing.STALE_AFTER - 60
+    os.utime(left, (day, day))
+    check_output(tmp_path / "a.mp4")
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "frames"])
+def test_what_is_there_stays_unless_it_may_be_overwritten(tmp_path, name):
+    check_output(tmp_path / name, CLIP, overwrite=False)
+    a_clip(3).save(tmp_path / name)
+    before = hash_of(tmp_path / name)
+    with pytest.raises(OutputError, match="it is there already; choose another name, or give --overwrite"):
+        check_output(tmp_path / name, CLIP, overwrite=False)
+    with pytest.raises(OutputError, match="already"), replacing(tmp_path / name, CLIP, overwrite=False):
+        pass
+    assert hash_of(tmp_path / name) == before
+    check_output(tmp_path / name, CLIP)
+
+
+def test_what_goes_with_a_video_is_named_after_it(tmp_path):
+    names = {"x.mp4": "x.json", "x.gif": "x.gif.json", "x.v2.webm": "x.v2.webm.json", "frames": "frames.json"}
+    assert {name: companion(tmp_path / name, ".json").name for name in names} == names

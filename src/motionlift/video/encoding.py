@@ -27,6 +27,7 @@ from motionlift.video.marks import DIGITS, FOLDER, Kind, exif_of, seal
 from motionlift.video.sound import RATE, Sound, opened
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
+Kept = UInt8[np.ndarray, "kept height width 3"]
 
 CRF = "10"
 """x264's quality of written videos, visually lossless (ours: 64x64 videos of saturated shapes show any loss)."""
@@ -299,7 +300,7 @@ def _write_webp(path: Path, frames: Frames, fps: float, kind: Kind, beside: Besi
     return notices
 
 
-def _calm(frames: Frames, fps: float, ticks: int, least: int) -> tuple[Frames, np.ndarray, list[str]]:
+def _calm(frames: Frames, fps: float, ticks: int, least: int) -> tuple[Kept, np.ndarray, list[str]]:
     """Frames as pictures that each say in whole ticks how long they are shown.
 
     Players show slowly what is to last ``least`` ticks or less, so that of quicker frames some are left out.

@@ -29,12 +29,12 @@ TAILS: Mapping[str, tuple[bytes, bytes]] = {
     ".mp4": (struct.pack(">I4s", 8 + struct.calcsize(BOX_FORMAT), b"uuid"), b""),
     ".mov": (struct.pack(">I4s", 8 + struct.calcsize(BOX_FORMAT), b"uuid"), b""),
     ".webm": (b"\xec" + bytes([0x80 | struct.calcsize(BOX_FORMAT)]), b""),
-    ".gif": (b"\x21\xfe" + bytes([struct.calcsize(BOX_FORMAT)]), b"\0\x3b"),
+    ".gif": (b"\x21\xff\x0bmotionlift1" + bytes([struct.calcsize(BOX_FORMAT)]), b"\0\x3b"),
     ".webp": (struct.pack("<4sI", b"MLFT", struct.calcsize(BOX_FORMAT)), b""),
 }
 """What stands before the mark and after it at the end of a video, by its suffix. Readers skip each of them: of an MP4 or a MOV a
-box of a ``uuid`` (ISO/IEC 14496-12, 11.1), of a WebM a void element (RFC 8794, 11.3.2), of a GIF a comment, and its last byte
-(GIF89a, 24), of a WebP an unknown chunk (its specification, 2.7.1.5)."""
+box of a ``uuid`` (ISO/IEC 14496-12, 11.1), of a WebM a void element (RFC 8794, 11.3.2), of a GIF an application's own
+block, and the last byte of all (GIF89a, 26), of a WebP an unknown chunk (its specification, 2.7.1.5)."""
 DIGITS = 5
 """Digits of the names of pictures in a folder (ours: as DAVIS has them)."""
 MOST_JSON = 2**26
