@@ -218,7 +218,15 @@ def test_a_project_is_no_cache(
         os.utime(name, (1, 1))
     before = contents(Path.cwd())
     monkeypatch.setenv("MOTIONLIFT_CACHE_BYTES", "100000")
-    lift = ["lift", given["REFERENCE"], "--model", given["MODEL"], "--output", str(tmp_path / "m.safetensors")]
+    lift = [
+        "lift",
+        given["REFERENCE"],
+        "--model",
+        given["MODEL"],
+        "--overwrite",
+        "--output",
+        str(tmp_path / "m.safetensors"),
+    ]
     for method in (QUICK, TUNED):
         assert run([*lift, *method]) == 0
         assert "is not used: it holds walk.safetensors, which motionlift did not put there" in capsys.readouterr().err
