@@ -165,6 +165,8 @@ def transfer(
     check_outputs(output, VIDEO, RECORD, reference, overwrite)
     if side_by_side:
         check_output(_beside(output), CLIP, overwrite)
+    if keep_sound:
+        check_sound(output, reference)
     check_run_folder(folder)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
@@ -176,8 +178,6 @@ def transfer(
 
     request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called, picture=picture)
     prepare.check_reference(reference, part)
-    if keep_sound:
-        check_sound(output, reference)
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
@@ -196,7 +196,7 @@ def transfer(
     sound = part_heard(reference, part.start, video.clip) if keep_sound else None
     if side_by_side:
         shown = [_beside(place)]
-        _show_beside(video, *shown, sound)
+        _show_beside(video, shown[0], sound)
     _finish(video, place, _sources(reference=reference, picture=picture), as_json, job.notices, sound, shown)
 
 

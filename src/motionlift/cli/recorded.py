@@ -8,7 +8,8 @@ from typing import Any
 from motionlift.errors import InputError, MotionError
 from motionlift.video.encoding import comment_of
 from motionlift.video.marks import FOREIGN, KEY, RECORD, hash_of, is_marked_json, json_of
-from motionlift.video.reading import hash_of_file
+from motionlift.video.files import hash_of_file
+from motionlift.video.reading import hash_of as hash_of_source
 from motionlift.video.writing import companion
 
 WANTED = "give a video that motionlift transfer or cast wrote, or the .json beside it"
@@ -122,7 +123,7 @@ def _place(name: str, folder: Path, option: str) -> Path:
 
 def _same(name: str, told: object, folder: Path, option: str = "") -> Path:
     place = _place(name, folder, option)
-    if place.is_file() and isinstance(told, str) and hash_of_file(place) != told:
+    if isinstance(told, str) and hash_of_source(place.absolute()) != told:
         raise InputError(f"{place} was changed since; {_as_it_is(str(place), option)}")
     return place
 

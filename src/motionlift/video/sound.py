@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from jaxtyping import Float32
 
-from motionlift.video.reading import FORMATS
+from motionlift.video.decoding import FORMATS
 
 RATE = 48_000
 """Samples a second of sound that is written (ours: what Opus has, and video mostly)."""

@@ -26,6 +26,7 @@ from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.encoding import Beside, write_video
 from motionlift.video.marks import RECORD, VIDEO, hash_of, marked_json
+from motionlift.video.notebook import playing
 from motionlift.video.sound import Sound
 from motionlift.video.writing import companion, replacing, write_json
 from motionlift.work.measured import keep_seconds
