@@ -7,8 +7,8 @@ from typing import Any
 
 from motionlift.errors import InputError, MotionError
 from motionlift.video.encoding import comment_of
-from motionlift.video.marks import FOREIGN, KEY, RECORD, hash_of, is_marked_json, json_of
 from motionlift.video.files import hash_of_file
+from motionlift.video.marks import FOREIGN, KEY, RECORD, hash_of, is_marked_json, json_of
 from motionlift.video.reading import hash_of as hash_of_source
 from motionlift.video.writing import companion
 
