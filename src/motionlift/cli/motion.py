@@ -483,7 +483,7 @@ def inspect(
     sheet = companion(output, ".png")
     with found.staying(), replacing(output, DRAWING) as video:
         notice(write_video(video, drawn.frames.numpy(), drawn.fps, DRAWING, output.suffix))
-        contact_sheet(drawn, sheet, *((2, WIDEST) if wide else ()))
+        contact_sheet(drawn, sheet, 2, WIDEST) if wide else contact_sheet(drawn, sheet)
     wrote([output, sheet])
 
 
