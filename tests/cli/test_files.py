@@ -55,7 +55,10 @@ WRITTEN = {
         *[f"run/{name}" for name in (".motionlift-run", "checkpoint.safetensors", "loss.csv", "previews")],
     ),
     "bench": ("b/records.jsonl", "b/.motionlift.lock"),
-    "report": ("page.html", "page-tables.md", "page-tables.tex", "page-means.csv", "page-pairs.csv"),
+    "report": (
+        *("page.html", "page-tables.md", "page-tables.tex", "page-means.csv", "page-pairs.csv"),
+        *("page-chart-1.png", "page-chart-2.png"),
+    ),
 }
 """The names of what each writes."""
 BYSTANDERS = (
@@ -246,7 +249,7 @@ def test_a_cache_on_a_full_disk_stops_nothing(
 ):
     """What was tuned is written, and a note says that the cache has nothing of it."""
     monkeypatch.setenv("MOTIONLIFT_CACHE", str(full_disk.folder))
-    arguments = ["--model", given["MODEL"], "--output"]
+    arguments = ["--model", given["MODEL"], "--overwrite", "--output"]
     for pages in (0, 2, 3):
         for method in (QUICK, TUNED):
             with full_disk.left(pages):
