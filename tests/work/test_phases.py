@@ -104,7 +104,9 @@ def test_the_peak_is_within_fifteen_percent_and_passes_are_counted(twin: str, me
     assert told.passes.work == pytest.approx(passes.work)
 
 
-@pytest.mark.parametrize(("twin", "method"), [("wan-2.2", "ditflow"), ("unet3d", "ditflow"), ("cogvideox-table", "vmc")])
+@pytest.mark.parametrize(
+    ("twin", "method"), [("wan-2.2", "ditflow"), ("unet3d", "ditflow"), ("cogvideox-table", "vmc")]
+)
 def test_the_peak_is_that_of_the_allocator(twin: str, method: str):
     """PyTorch's own profiler sees every allocation, and knows nothing of how we count."""
     told = predicted(twin, method, TRIED | SHORT)

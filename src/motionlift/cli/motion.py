@@ -22,6 +22,7 @@ from motionlift.cli.options import (
     AsJson,
     Background,
     Between,
+    Compiled,
     Crop,
     CutPrompt,
     Device,
@@ -120,6 +121,7 @@ def transfer(
     dtype: Dtype = "auto",
     fps: Fps = None,
     memory: Memory = None,
+    compiled: Compiled = False,
     slower: Slower = 1,
     start: Start = 0.0,
     duration: Duration = None,
@@ -186,7 +188,7 @@ def transfer(
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras, memory)
+        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled)
         live.show("lift", 0, None)
         video = casting.transferred(job, reference, how, live.step)
     if not is_first_process():
@@ -312,6 +314,7 @@ def cast(
     device: Device = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
+    compiled: Compiled = False,
     keep_motion: Annotated[
         Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
     ] = None,
@@ -356,7 +359,7 @@ def cast(
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras, memory)
+        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled)
         about = job.model.about
         if lifted.fingerprint not in ("", about.fingerprint) and is_tuned(lifted):
             notice([f"the motion was tuned on other weights than these of {about.name}, or in another precision"])
@@ -500,12 +503,13 @@ def _prepared(
     live: "Live",
     loras: Sequence[str] | None,
     memory: str | None = None,
+    compiled: bool = False,
 ) -> "Job":
     """A job on a model that is loaded so that it fits; says which layers of adapters it lacks, and what else is to be known."""
     from motionlift.work.planning import fitting_job
 
     live.show("load", 0, None)
-    job = fitting_job(asked, model, memory, device, loras or (), dtype)
+    job = fitting_job(asked, model, memory, device, loras or (), dtype, compiled)
     about = job.model.about
     check_model(about)
     for each in about.added:

@@ -403,6 +403,14 @@ Dtype = Annotated[
         help="What the model computes with: bf16, fp16, fp32, or auto: fp32 on a CPU, else bf16 where device and model can.",
     ),
 ]
+Compiled = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the network for sampling: a minute or more at first, then less for each step. It pays off on a GPU, and in "
+        "many steps.",
+    ),
+]
 Memory = Annotated[
     str | None,
     typer.Option(

@@ -78,6 +78,8 @@ class About:
     """What is done so that it takes less memory."""
     dtype: str = "fp32"
     """What its network computes with: ``bf16``, ``fp16`` or ``fp32``."""
+    compiled: bool = False
+    """Whether passes for sampling run compiled."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
 

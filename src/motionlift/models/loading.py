@@ -44,6 +44,7 @@ def load(
     loras: str | Path | LoraFile | Sequence[str | Path | LoraFile] = (),
     dtype: str = AUTO,
     measures: Measures | None = None,
+    compiled: bool = False,
 ) -> Model:
     """A model, ready to lift with and cast with.
 
@@ -59,6 +60,8 @@ def load(
         dtype: what it computes with: ``bf16``, ``fp16`` or ``fp32``; ``auto`` is fp32 on a CPU, else the first that the device has
             and that does not break the model.
         measures: what is done so that it takes less memory; by default what goes with its size.
+        compiled: whether passes for sampling run compiled, after a minute or more for the first: that pays off on GPUs, and where
+            many videos are made. Numbers differ in their last digits.
 
     Raises:
         ModelError: there is no such model or adapter, it cannot be read, or no family serves it; or adapters for a loaded pipeline.
@@ -77,7 +80,8 @@ def load(
             )
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
         check_parts(family, model, name)
-        return family(model, name, place, given=True, measures=measures)
+        own = family(model, name, place, given=True, measures=measures)
+        return own.compiling() if compiled else own
     source, adapter = joined_sources(str(model))
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
     LOG.info("reads the model %s for %s", model, place)
@@ -95,7 +99,7 @@ def load(
     if added:
         fingerprint = digest(loaded.about.fingerprint, *[(each.sha256, each.weight, each.part) for each in added])
         loaded.about = replace(loaded.about, fingerprint=fingerprint, added=added)
-    return loaded
+    return loaded.compiling() if compiled else loaded
 
 
 def _lora(given: str | Path | LoraFile) -> LoraFile:

@@ -21,6 +21,7 @@ from motionlift.core.tensors import Latents, Pixels, Positions
 from motionlift.errors import SettingError
 from motionlift.models import probe
 from motionlift.models.codecs import Autoencoder, can_tile
+from motionlift.models.compiling import Compiled, check_compiler
 from motionlift.models.identity import digest, former_identity, identity_of, sample_of
 from motionlift.models.offloading import cast, exact_gradients, held_as, is_offloaded, offload
 from motionlift.models.precision import named
@@ -114,6 +115,7 @@ class PipelineModel(ABC):
             "weights": held_as(self._network),
         }
         self._measures = self._possible(replace(asked, **so))
+        self._compiled: Mapping[nn.Module, Compiled] = {}
 
     def __repr__(self) -> str:
         about = self.about
@@ -227,6 +229,26 @@ class PipelineModel(ABC):
         view.codec = replace(self.codec, in_parts=view._measures.parts)
         return view
 
+    def compiling(self) -> "PipelineModel":
+        """A view of the same model whose passes for sampling run compiled: those that nothing looks into, without gradients.
+
+        Raises:
+            SettingError: its weights are moved or held otherwise while it runs, or nothing can be compiled here.
+        """
+        taken = [name for name in self._measures.taken if name == "offloaded" or name in tuple(Weights)]
+        if taken:
+            raise SettingError(
+                f"{self.about.name} runs with {' and '.join(taken)}, whose weights change while a pass runs: leave compiling out, "
+                "or let it use more memory"
+            )
+        check_compiler(self._device)
+        view = object.__new__(type(self))
+        compiled = {network: Compiled(self._repeated(network)) for network in self._networks}
+        view.__dict__ = {**self.__dict__, "_compiled": compiled}
+        view._turns = self._turns.changing(view._changed)
+        view.about = replace(self.about, compiled=True)
+        return view
+
     @classmethod
     def breaking(cls, source: Source) -> Mapping[str, str]:
         """Types of numbers that break a model, by name, and what is known of that: none is known."""
@@ -282,7 +304,10 @@ class PipelineModel(ABC):
         self, latents: Latents, level: Level, condition: Condition, positions: Positions | None = None
     ) -> Latents:
         """The network's output, in its own parameterisation, in single precision."""
-        with self._running(latents, level):
+        network = self._network_at(level)
+        with self._running(latents, level), ExitStack() as stack:
+            if network in self._compiled and not torch.is_grad_enabled():
+                stack.enter_context(self._compiled[network].running())
             return self._predicted(latents, level, condition, positions).float()
 
     def record(
@@ -360,6 +385,8 @@ class PipelineModel(ABC):
                 change = self._injected(seen)
                 for network in self._networks:
                     stack.enter_context(probe.catching(self._attentions(network, number)[0], change))
+            for compiled in self._compiled.values():
+                stack.enter_context(compiled.plain())
             yield
 
     @contextmanager
@@ -405,6 +432,10 @@ class PipelineModel(ABC):
     @abstractmethod
     def _attentions(self, network: nn.Module, number: int) -> Sequence[nn.Module]:
         """The attention modules of a block; of the first, keys and values can be injected."""
+
+    def _repeated(self, network: nn.Module) -> Sequence[nn.Module]:
+        """The modules of a network that are compiled each by itself: where its blocks are unlike, the whole."""
+        return [network]
 
     @abstractmethod
     def _featured(self, network: nn.Module, number: int) -> nn.Module:

@@ -527,6 +527,10 @@ class Transformer(PipelineModel):
     def _featured(self, network: nn.Module, number: int) -> nn.Module:
         return self._numbered(network)[number]
 
+    def _repeated(self, network: nn.Module) -> Sequence[nn.Module]:
+        """Its blocks: they are alike, so that one is compiled for all."""
+        return self._numbered(network)
+
     @contextmanager
     def _stopping(self, network: nn.Module, last: int, features: bool) -> Iterator[None]:
         final = self._attentions(network, last)[-1]

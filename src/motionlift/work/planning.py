@@ -92,6 +92,7 @@ def fitting_job(
     device: str = "auto",
     loras: Sequence[str | Path | LoraFile] = (),
     dtype: str = AUTO,
+    compiled: bool = False,
 ) -> Job:
     """A job on a model that is loaded with what it takes to fit; its plan is with it, where it was planned.
 
@@ -105,6 +106,7 @@ def fitting_job(
         device: of a model that is given by its name.
         loras: adapters of such a model.
         dtype: what such a model computes with.
+        compiled: whether such a model samples compiled. That is not in the plan.
 
     Raises:
         MemoryShortError: it does not fit, whatever is done.
@@ -115,7 +117,7 @@ def fitting_job(
         return _on_loaded(asked, own, room(own.about.device, memory, _held(own)))
     space = room(device_named(device), memory)
     if _weights_of(str(model)) <= SMALL:
-        return _on_loaded(asked, load(model, device, loras, dtype), space)
+        return _on_loaded(asked, load(model, device, loras, dtype, compiled=compiled), space)
     try:
         plan = planned(asked, str(model), space, dtype)
     except MemoryShortError:
@@ -123,8 +125,8 @@ def fitting_job(
     except Exception as error:
         if space.asked or isinstance(error, MotionliftError):
             raise
-        return _unplanned(asked.job(load(model, device, loras, dtype)), error)
-    return _with(asked.job(load(model, device, loras, dtype, plan.measures)), plan)
+        return _unplanned(asked.job(load(model, device, loras, dtype, compiled=compiled)), error)
+    return _with(asked.job(load(model, device, loras, dtype, plan.measures, compiled)), plan)
 
 
 def fitting_jobs(asked: Sequence[Asked], model: Any, memory: str | int | None = None) -> list[Job]:

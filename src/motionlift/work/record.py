@@ -259,7 +259,9 @@ def preset_told(method: Method[Any], model: Model, settings: Mapping[str, Any]) 
 def _model(model: Model) -> dict[str, Any]:
     about = model.about
     added = {"loras": [asdict(each) for each in about.added]} if about.added else {}
-    how = {"dtype": about.dtype, "measures": list(about.measures.taken)}
+    how = {"dtype": about.dtype, "measures": list(about.measures.taken)} | (
+        {"compiled": True} if about.compiled else {}
+    )
     return {"name": about.name, "identity": about.identity, "fingerprint": about.fingerprint, **how, **added}
 
 
