@@ -24,6 +24,7 @@ from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
 from motionlift.video.part import GREY, Part
 from motionlift.work.lift import Lifting, Referred, at_rate, finished, ignore, lifted, referred, resting, warn
+from motionlift.work.moved import unlike_lines
 from motionlift.work.prepare import Job, ask, aspect_of, loaded
 from motionlift.work.record import Costs, Video, cast_record
 from motionlift.work.several import (
@@ -35,6 +36,9 @@ from motionlift.work.several import (
     wanted,
     with_negative,
 )
+
+UNMOVED = "none"
+"""The method whose videos are to follow no motion."""
 
 
 class CastOptions(TypedDict, total=False):
@@ -346,6 +350,7 @@ def casted(
     costs.losses.extend(result.losses)
     with costs.phase("decode"):
         keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)
+    costs.note(_compared(job, motion, keyframes, reference))
     clip, cascade = keyframes, []
     for stage in [stage.counted() for stage in job.stages]:
         told = clip.notices
@@ -362,6 +367,15 @@ def casted(
         reference=reference,
         keyframes=keyframes if job.stages else None,
     )
+
+
+def _compared(job: Job, motion: Motion, video: Clip, reference: Clip | None) -> list[str]:
+    """What is to be said of a video that is to move like a motion; nothing where the reference is not known as it was lifted."""
+    if job.method.name == UNMOVED or motion.edits:
+        return []
+    if reference is None and motion.windows is None:
+        reference = Clip.from_pixels(job.model.codec.decode(motion.tensors[names.LATENTS]), motion.source.fps)
+    return [] if reference is None else unlike_lines(reference, video)
 
 
 def casting_of(job: Job, model: Model, motion: Motion) -> sample.Casting:

@@ -33,6 +33,7 @@ from motionlift.video.given import Frames, frames_of
 from motionlift.video.limits import RATES, check_rate
 from motionlift.video.part import GREY, WHOLE, Part, check_part
 from motionlift.work.code import code_of
+from motionlift.work.moved import found_lines
 from motionlift.work.prepare import Job, ask, aspect_of, check_stages
 from motionlift.work.record import Costs
 
@@ -317,6 +318,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
                 costs.note(cache.keep(name, motion))
         if folder is not None and how.folder is None:
             folder.remove()
+    costs.note(found_lines(motion))
     return Lifted(motion, clip, found.motion is not None, _staying(how, name))
 
 

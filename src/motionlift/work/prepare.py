@@ -38,6 +38,7 @@ from motionlift.video.files import existing
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.part import WHOLE, Part
 from motionlift.video.picture import fitted, read_picture
+from motionlift.work.painting import painting_lines
 from motionlift.work.plan import Plan
 from motionlift.work.unknown import unknown_lines
 
@@ -45,6 +46,8 @@ SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
 """Settings that are prompts."""
+FAR = 4
+"""So many times the frames that a model was made for are far beyond it (ours)."""
 
 
 @dataclass(frozen=True)
@@ -225,10 +228,10 @@ def prepare(
     if request.prompt is not None:
         _check_words(request, view, settings)
         _check_positions(request.method, view, settings, windows.shape)
-    notices += _windows_told(windows, view) + _noise_told(settings)
+    notices += _windows_told(windows, view) + _length_told(shape, view) + _noise_told(settings)
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     cut = () if picture is None else picture.notices
-    job = replace(job, notices=(*notices, *_unknown_words(job), *cut), picture=picture, **reading)
+    job = replace(job, notices=(*_painting(job), *notices, *_unknown_words(job), *cut), picture=picture, **reading)
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job
@@ -254,6 +257,17 @@ def _noise_told(settings: Sampled) -> tuple[str, ...]:
     return (
         f"strength is {settings.strength:g} of what was tuned; the video begins with the reference's own noise all the same "
         f"(beta is {settings.beta:g}): --set beta=0 for none of it",
+    )
+
+
+def _length_told(shape: Shape, model: Model) -> tuple[str, ...]:
+    """What is to be known of a video that is far longer than those that the model was made for."""
+    own = model.about.shape.frames
+    if shape.frames < FAR * own:
+        return ()
+    return (
+        f"{shape.frames} frames are {shape.frames / own:.0f} times the {own} that {model.about.name} was made for: it takes at "
+        "least as many times as long, and looks may drift along the way; fewer --frames keep to what it knows",
     )
 
 
@@ -541,6 +555,11 @@ def check_stages(job: Job, fps: float) -> None:
     shape = job.shape
     for stage in job.stages:
         shape, fps = stage.shaped(shape, fps, job.prompt)
+
+
+def _painting(job: Job) -> list[str]:
+    """What is to be said of a prompt that the model cannot paint."""
+    return painting_lines(job.model, job.prompt) if job.prompt else []
 
 
 def _unknown_words(job: Job) -> list[str]:

@@ -1,0 +1,88 @@
+"""How much moves in what was lifted, and whether videos move alike."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from motionlift.core.lattice import Lattice, Shape
+from motionlift.motion.file import Motion, Source
+from motionlift.video.clip import Clip
+from motionlift.work.moved import UNLIKE, found_lines, likeness, unlike_lines
+
+
+def motion_of(displacement: torch.Tensor, **settings: str) -> Motion:
+    return Motion(
+        tensors={"displacement.1": displacement},
+        method="ditflow",
+        settings=settings,
+        model="tiny-dit",
+        identity="",
+        lattice=Lattice(3, 8, 8),
+        source=Source("", 8.0, Shape(9, 64, 64)),
+        version="",
+        fingerprint="",
+    )
+
+
+def displaced(places: int, by: float = 1.0) -> torch.Tensor:
+    found = torch.zeros(3, 3, 64, 2)
+    found[1, 2, :places, 0] = by
+    return found
+
+
+@pytest.mark.parametrize(
+    ("places", "words"), [(0, "none of 64 places moves "), (1, "1 of 64 places moves "), (3, "3 of 64 places move ")]
+)
+def test_next_to_nothing_is_told_with_what_to_try(places: int, words: str):
+    (line,) = found_lines(motion_of(displaced(places), read="attention"))
+    assert line.startswith(words) and "try --read flow; motionlift inspect" in line
+    (line,) = found_lines(motion_of(displaced(places), read="flow"))
+    assert line.startswith(words) and "try another clip, or another part of it" in line
+
+
+def test_what_moves_enough_is_not_spoken_of_nor_what_is_no_displacement():
+    assert found_lines(motion_of(displaced(4))) == []
+    assert len(found_lines(motion_of(displaced(64, by=0.2)))) == 1
+    unknown = displaced(4)
+    unknown[1, 2, 0] = torch.nan
+    assert len(found_lines(motion_of(unknown))) == 1
+    other = replace(motion_of(displaced(0)), tensors={"means.1": torch.zeros(3, 4)})
+    assert found_lines(other) == []
+
+
+def moving(right: float, down: float, seed: int = 0) -> Clip:
+    """A picture that is pushed over the frame, so many pixels in all."""
+    picture = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(seed))
+    picture = torch.nn.functional.interpolate(picture, (192, 192), mode="bicubic").clamp(0, 1)
+    frames = []
+    for number in range(9):
+        top, left = round(64 - down * number / 8), round(64 - right * number / 8)
+        frames.append(picture[0, :, top : top + 64, left : left + 64].permute(1, 2, 0))
+    return Clip.of((torch.stack(frames) * 255).to(torch.uint8), 8.0)
+
+
+def test_likeness_of_known_motions():
+    right = moving(24, 0)
+    for other, low, high in (
+        (right, 0.99, 1.01),
+        (moving(24, 0, seed=1), 0.9, 1.01),
+        (moving(12, 0, seed=1), 0.9, 1.01),
+        (moving(0, 24, seed=1), -0.2, 0.2),
+        (moving(-24, 0, seed=1), -1.01, -0.9),
+    ):
+        found = likeness(right, other)
+        assert found is not None and low <= found <= high
+
+
+def test_what_stands_or_is_of_another_length_is_not_compared():
+    right, still = moving(24, 0), moving(0, 0)
+    assert likeness(still, right) is None and likeness(right, still) is None
+    assert likeness(right, Clip.of(right.frames[:8], 8.0)) is None
+
+
+def test_an_unlike_video_is_told():
+    right = moving(24, 0)
+    (line,) = unlike_lines(right, moving(-24, 0, seed=1))
+    assert "hardly moves like its motion" in line and f"{UNLIKE:g} is reached by chance" in line
+    assert unlike_lines(right, moving(24, 4, seed=1)) == []

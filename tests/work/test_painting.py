@@ -1,0 +1,49 @@
+"""What is said of prompts that the bundled models cannot paint."""
+
+import pytest
+
+from motionlift.models.loading import load
+from motionlift.work.painting import WORKS, painting_lines
+from motionlift.work.prepare import ask, prepare
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a knight on a horse", "cannot paint this prompt"),
+        ("a dragon on a blue plain background", "cannot paint this prompt"),
+        ("a red star", "names no background that tiny-dit knows"),
+        ("a red star in a forest", "names no background that tiny-dit knows"),
+        (
+            "a red star on an orange plain background",
+            "no plain background that is orange; those that it knows are red, green",
+        ),
+        ("A red STAR, on a White Striped background!", "no striped background that is white"),
+    ],
+)
+def test_what_a_bundled_model_cannot_paint_is_told(prompt: str, words: str):
+    (line,) = painting_lines(load("tiny-dit", "cpu"), prompt)
+    assert words in line
+    assert WORKS in line or "those that it knows are" in line
+    if "cannot paint" in line:
+        assert "circle" in line and "red" in line and "striped" in line and "--model Wan-AI/" in line
+
+
+@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])
+def test_what_was_learned_is_not_spoken_of(model: str):
+    for prompt in (WORKS, "two red stars and an orange ring on a grey gradient background", ""):
+        assert painting_lines(load(model, "cpu"), prompt) == []
+
+
+def test_the_line_comes_before_all_others_and_before_work():
+    job = prepare(ask("none", prompt="a knight on a horse"), load("tiny-dit", "cpu"))
+    assert "cannot paint" in job.notices[0] and "knight" in job.notices[1]
+
+
+def test_a_length_far_beyond_the_models_is_told_before_work():
+    model = load("tiny-dit", "cpu")
+    assert not any("times the 17" in line for line in prepare(ask("none"), model, frames=49).notices)
+    told = [
+        line for line in prepare(ask("none"), model, frames=169).notices if "are 10 times the 17 that tiny-dit" in line
+    ]
+    assert len(told) == 1
