@@ -43,7 +43,7 @@ def _displacements(motion: Motion) -> list[torch.Tensor]:
     """The displacement of the first block of each window, ``(query_frame, key_frame, token, 2)``."""
     count = 1 if motion.windows is None else len(motion.windows)
     fields = [by_block(motion.part(number), DISPLACEMENT) for number in range(count)]
-    return [field[min(field)] for field in fields if field]
+    return [next(iter(field.values())) for field in fields if field]
 
 
 def _moving(displacement: torch.Tensor) -> torch.Tensor:
