@@ -1,7 +1,11 @@
 """Frames of animated pictures, GIF, PNG and WebP, as Pillow decodes them, each shown for as long as it says."""
 
+import io
 import struct
+import warnings
+import zlib
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from av.video.frame import VideoFrame
@@ -17,11 +21,16 @@ UNREADABLE = (
     SyntaxError,
     ValueError,
     EOFError,
+    LookupError,
+    TypeError,
     struct.error,
+    zlib.error,
     Image.DecompressionBombError,
     UnidentifiedImageError,
 )
 """What Pillow raises at damaged files."""
+WEBP_FLAGS, WEBP_ALPHA = 20, 0x10
+"""Where an extended WebP has its flags, and the one that says that it may be transparent (specification of the WebP container)."""
 HEAD = 30
 """Bytes at a file's start by which its kind and size are known."""
 GIF_END = b";"
@@ -52,13 +61,39 @@ def animated_moments(source: Path, kind: str) -> Generator[Moment, None, None]:
     time, count = 0.0, 0
     try:
         check_size(source, *_size(source, kind))
-        with Image.open(source, formats=(kind,)) as picture:
+        with _opened(source, kind) as file, _picture(file, (kind,)) as picture:
             for frame in _frames(picture):
                 shown = calm(float(picture.info.get("duration", 0)) / 1000)
                 yield Moment(frame, time, time + shown)
                 time, count = time + shown, count + 1
     except UNREADABLE as error:
         raise broken(source, count, time) from error
+
+
+def _opened(source: Path, kind: str) -> io.BufferedIOBase:
+    """The file; a WebP with the flag that says that it may be transparent.
+
+    Where no picture of it is transparent itself, but all are smaller than the whole, encoders leave the flag out, and Pillow then
+    takes what is around them for black.
+    """
+    if kind != "WEBP":
+        return source.open("rb")
+    data = bytearray(source.read_bytes())
+    data[WEBP_FLAGS] |= WEBP_ALPHA
+    return io.BytesIO(data)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Pillow warns of damage on the terminal, where it goes on all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _picture(file: io.BufferedIOBase, formats: tuple[str, ...]) -> Image.Image:
+    with quiet():
+        return Image.open(file, formats=formats)
 
 
 def _size(source: Path, kind: str) -> tuple[int, int]:
@@ -85,12 +120,14 @@ def _frames(picture: Image.Image) -> Iterator[VideoFrame]:
     number = first
     while promised is None or number < promised:
         try:
-            picture.seek(number)
+            with quiet():
+                picture.seek(number)
+                frame = frame_of(picture)
         except EOFError:
             if promised is None and _is_ended(picture):
                 return
             raise
-        yield frame_of(picture)
+        yield frame
         number += 1
 
 

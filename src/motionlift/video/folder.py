@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from motionlift.errors import InputError
-from motionlift.video.animated import UNREADABLE
+from motionlift.video.animated import UNREADABLE, quiet
 from motionlift.video.files import check_size, hash_of_file
 from motionlift.video.flattening import frame_of
 from motionlift.video.moment import Moment
@@ -107,11 +106,9 @@ def _opened(path: Path) -> VideoFrame:
     Image.init()
     known = [form for form in FORMATS if form in Image.OPEN]
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked here
-            with Image.open(file, formats=known) as picture:
-                check_size(path, *picture.size)
-                return frame_of(picture)
+        with quiet(), Image.open(path, formats=known) as picture:
+            check_size(path, *picture.size)
+            return frame_of(picture)
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is too large a picture; make it smaller") from error
     except UNREADABLE as error:

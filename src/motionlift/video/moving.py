@@ -18,6 +18,8 @@ LEAST = 12
 picture that rests)."""
 MUCH = 0.25
 """Share of all pixels above which the whole picture moves, as under a moving camera (ours)."""
+LEFT = 0.1
+"""Share of all changes below which what the camera does not explain counts for nothing: it is rounding (ours)."""
 OFTEN = 0.1
 """Share of the moving steps between frames in which things must be outside the crop for that to be told (ours)."""
 MOST_SEARCHED = 3000
@@ -44,10 +46,11 @@ class Watch:
             return
         small = _resized(image, *self._first.shape[:2])
         self.still = self.still and bool(np.abs(small - self._first).max() < LEAST)
-        change = np.abs(small - self._before).max(-1)
-        change[change < LEAST] = 0
-        columns, rows = change.sum(0, np.float64), change.sum(1, np.float64)
-        self._steps.append((columns, rows, float((change > 0).mean())))
+        change = _change(self._before, small)
+        covered = float((change > 0).mean())
+        if covered > MUCH:
+            change = _beside_camera(self._before, small, change)
+        self._steps.append((change.sum(0, np.float64), change.sum(1, np.float64), covered))
         self._before = small
 
     def place(self, height: float, width: float) -> tuple[float, float]:
@@ -73,7 +76,7 @@ class Watch:
         """
         left, moving = 0, 0
         for columns, rows, covered in self._steps:
-            if columns.sum() == 0:
+            if not covered:
                 continue
             moving += 1
             for middle, size, changes in ((place[0], width, columns), (place[1], height, rows)):
@@ -102,10 +105,35 @@ def where_motion_begins(moments: Moments, after: float) -> float | None:
     return None
 
 
+def _change(before: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """By how much each pixel changes, as far as that counts."""
+    change = np.abs(small.astype(np.float32) - before).max(-1)
+    change[change < LEAST] = 0
+    return change
+
+
+def _beside_camera(before: np.ndarray, small: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """What changes beside a shift of the whole picture, as a camera makes it that follows something; no more than all changes.
+
+    The shift is found by phase correlation. What it brings into the picture counts for nothing.
+    """
+    rows, columns = change.shape
+    grey = [picture.mean(-1).astype(np.float32) for picture in (before, small)]
+    (right, down), _ = cv2.phaseCorrelate(*grey, cv2.createHanningWindow((columns, rows), cv2.CV_32F))
+    shift = np.array(((1, 0, right), (0, 1, down)), np.float32)
+    known = cv2.warpAffine(np.ones((rows, columns), np.float32), shift, (columns, rows)) > 0.999
+    shifted = _change(cv2.warpAffine(before.astype(np.float32), shift, (columns, rows)), small) * known
+    if shifted.sum() > (change * known).sum():
+        return change
+    return shifted if shifted.sum() > LEFT * change.sum() else np.zeros_like(change)
+
+
 def _is_outside(changes: Float[np.ndarray, "places"], middle: float | int, size: float, everything: bool) -> bool:
     """Whether most of what moves lies outside; where everything moves, whether its middle does."""
     count = len(changes)
     begin, end = _bounds(middle, size)
+    if not changes.sum():
+        return False
     if everything:
         median = (np.searchsorted(np.cumsum(changes), changes.sum() / 2) + 0.5) / count
         return not begin <= median <= end

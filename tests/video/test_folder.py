@@ -1,0 +1,142 @@
+"""Folders of pictures are read as videos."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from motionlift.errors import InputError
+from motionlift.video import folder
+from motionlift.video.clip import Clip
+from motionlift.video.folder import pictures_of
+from motionlift.video.footage import Footage
+from motionlift.video.part import Part
+from tests.video.made import SQUARE, beside_rest, grey, levels, mean_error, numbers
+
+ASSUMED = "a folder does not say how many pictures a second it has; 24 were assumed"
+
+
+def laid(path, names, height: int = 64, width: int = 64):
+    """A folder whose pictures are of the levels that their place in ``names`` says."""
+    path.mkdir(exist_ok=True)
+    for name, image in zip(names, levels(len(names), height, width), strict=True):
+        Image.fromarray(image).save(path / name, lossless=True, quality=100)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "webp", "bmp", "tif", "gif", "ppm", "tga", "jp2", "avif"])
+def test_every_common_kind_of_picture(tmp_path, suffix):
+    clip = Clip.read(laid(tmp_path / "a", [f"{number:05}.{suffix}" for number in range(6)]), frames=6, fps=8,
+                     aspect=SQUARE, part=Part(rate=8))  # fmt: skip
+    assert numbers(clip) == list(range(6))
+    assert mean_error(clip.frames, np.stack(levels(6))) < 2
+    assert clip.fps == 8 and beside_rest(clip) == ()
+
+
+@pytest.mark.parametrize("name", ["{}.png", "frame_{}.png", "shot2-frame{}-left.png", "{:07}.png", " {} é.png"])
+def test_pictures_come_in_the_order_of_their_numbers(tmp_path, name):
+    clip = Clip.read(
+        laid(tmp_path / "a", [name.format(number) for number in range(8, 20)]), frames=12, fps=24, aspect=SQUARE
+    )
+    assert numbers(clip) == list(range(12))
+    assert clip.notices == (ASSUMED,)
+
+
+def test_the_rate_says_how_fast_pictures_follow_each_other(tmp_path):
+    path = laid(tmp_path / "a", [f"{number}.png" for number in range(17)])
+    assert numbers(Clip.read(path, frames=5, fps=6, aspect=SQUARE, part=Part(rate=24))) == [0, 4, 8, 12, 16]
+    assert numbers(Clip.read(path, frames=5, fps=6, aspect=SQUARE, part=Part(rate=12))) == [0, 2, 4, 6, 8]
+    every = Clip.read(path, frames=5, fps=6, aspect=SQUARE, part=Part(rate=12), every_frame=True)
+    assert numbers(every) == [0, 1, 2, 3, 4] and every.fps == 12
+    assert Footage.of(path).fps == pytest.approx(24) and Footage.of(path).notices == (ASSUMED,)
+
+
+def test_other_files_of_the_folder_are_left_out_and_other_pictures_are_told(tmp_path):
+    path = laid(tmp_path / "a", [f"{number}.png" for number in range(6)])
+    for name in ("notes.txt", ".hidden.png", "Thumbs.db"):
+        (path / name).write_bytes(b"x")
+    (path / "6.png").mkdir()
+    assert Clip.read(path, frames=6, fps=24, aspect=SQUARE).notices == (ASSUMED,)
+    laid(path, ["mask_0.png", "mask_1.png"])
+    assert "2 other pictures of the folder were left out, whose names differ in more than a number" in (
+        Clip.read(path, frames=6, fps=24, aspect=SQUARE).notices
+    )
+
+
+def test_missing_numbers_are_told_and_steps_are_not(tmp_path):
+    path = laid(tmp_path / "a", ["0.png", "5.png", "10.png", "15.png"])
+    assert pictures_of(path).notices == ()
+    (path / "10.png").unlink()
+    laid(path, ["20.png"])
+    assert pictures_of(path).notices == (
+        "numbers are missing in the folder, first after 5.png: its pictures were taken one after the other",
+    )
+
+
+def test_pictures_of_several_sizes_and_sixteen_bits_and_turned_by_a_camera(tmp_path):
+    path = tmp_path / "a"
+    path.mkdir()
+    half = np.full((64, 32), 200 << 8, np.uint16)
+    half[:32] = 50 << 8
+    Image.fromarray(half).save(path / "0.png")
+    turned = Image.fromarray(np.full((16, 32), 120, np.uint8))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    turned.save(path / "1.png", exif=exif)
+    clip = Clip.read(path, frames=2, fps=24, aspect=(64, 32))
+    assert clip.frames.shape == (2, 64, 32, 3)
+    assert clip.frames[0, 10, 10].tolist() == [50] * 3 and clip.frames[0, 50, 10].tolist() == [200] * 3
+    assert (clip.frames[1] == 120).all()
+    assert "frames change their size in the middle of the video; all were brought to that of the first" in clip.notices
+
+
+def test_what_is_no_folder_of_frames_is_refused(tmp_path, monkeypatch):
+    def refusal(path) -> str:
+        with pytest.raises(InputError) as refused:
+            Clip.read(path, frames=4, fps=8, aspect=SQUARE)
+        return str(refused.value)
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "is a folder without pictures; give one of pictures (JPEG, PNG, ...), or a video file" in refusal(empty)
+    assert "holds one frame; a motion needs at least two" in refusal(laid(tmp_path / "one", ["0.png"]))
+    several = laid(tmp_path / "two", ["a0.png", "a1.png", "b0.png", "b1.png"])
+    assert "holds several series of pictures, such as a0.png and b0.png" in refusal(several)
+    damaged = laid(tmp_path / "damaged", ["0.png", "1.png", "2.png", "3.png"])
+    (damaged / "1.png").write_bytes((damaged / "1.png").read_bytes()[:50])
+    assert "1.png is no picture, or is damaged; replace it, or take it out of the folder" in refusal(damaged)
+    (damaged / "1.png").write_bytes(b"no picture")
+    assert "1.png is no picture" in refusal(damaged)
+    small = laid(tmp_path / "small", ["0.png", "1.png"], 4, 4)
+    assert "is 4x4 pixels; give a video of 8 to 16384 pixels a side" in refusal(small)
+    large = tmp_path / "large"
+    large.mkdir()
+    for number in range(2):
+        Image.new("1", (9000, 9000)).save(large / f"{number}.png")
+    assert "is 9000x9000 pixels; give a video of at most 64 million pixels a frame" in refusal(large)
+    monkeypatch.setattr(folder, "MOST_ENTRIES", 3)
+    assert "holds more than 3 entries" in refusal(damaged)
+
+
+def test_an_archive_is_refused_with_the_hint_to_unpack_it(tmp_path):
+    path = laid(tmp_path / "a", ["0.png", "1.png"])
+    with zipfile.ZipFile(tmp_path / "frames.zip", "w") as archive:
+        archive.write(path / "0.png")
+    heads = {"a.7z": b"7z\xbc\xaf\x27\x1c", "a.rar": b"Rar!", "a.tar": b"x" * 257 + b"ustar", "a.tgz": b"\x1f\x8b"}
+    for name, head in heads.items():
+        (tmp_path / name).write_bytes(head + b"rest")
+    for name in ("frames.zip", "a.7z", "a.rar", "a.tar", "a.tgz"):
+        with pytest.raises(
+            InputError, match=r"is an archive \(.*\): unpack it, and give the folder of pictures or the video"
+        ):
+            Clip.read(tmp_path / name, frames=2, fps=8, aspect=SQUARE)
+
+
+def test_the_hash_is_of_what_the_pictures_are(tmp_path):
+    path = laid(tmp_path / "a", ["0.png", "1.png", "2.png"])
+    read = lambda: Clip.read(path, frames=3, fps=24, aspect=SQUARE).sha256  # noqa: E731
+    before = read()
+    assert before == read()
+    Image.fromarray(np.full((64, 64, 3), grey(9), np.uint8)).save(path / "2.png")
+    assert before != read()
