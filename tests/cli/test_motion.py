@@ -460,3 +460,41 @@ def test_a_model_that_gives_no_numbers_is_refused(clips: Path, tmp_path: Path, c
     broken.save_pretrained(tmp_path / "broken")
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "broken")]
     assert "no longer finite after step 1" in refused(capsys, 1, *start, *QUICK)
+
+
+def test_the_part_that_is_read_is_chosen_by_options(model: str, capsys: pytest.CaptureFixture[str]):
+    """A folder of a square that rests for a second and then moves at the right edge, on nothing."""
+    Path("frames").mkdir()
+    for number in range(48):
+        sprite = np.zeros((32, 96, 4), np.uint8)
+        top = max(0, number - 24)
+        sprite[top // 2 : top // 2 + 8, 80:92] = (250, 250, 250, 255)
+        Image.fromarray(sprite).save(f"frames/{number:05}.png")
+    common = ("--model", model, "--quiet", "--fps", "24")
+    assert run(["inspect", "frames", *common, "--read", "flow", "--duration", "1"]) == 0
+    told = capsys.readouterr().err
+    assert "note: transparent parts of the video were laid on grey" in told
+    assert "note: nothing moves in the first 1.0 s; motion begins at 1.1 s: --start 1" in told
+    part = ("--start", "1", "--crop", "motion", "--background", "#102040")
+    assert run(["transfer", "frames", "--prompt", PROMPT, *common, *QUICK, *part]) == 0
+    told = capsys.readouterr().err
+    assert "laid on #102040" in told and "where things move" in told and "nothing moves" not in told
+    assert run(["lift", "frames", *common, "--steps", "4", "--start", "1", "--crop", "0.9,0.5", "--json"]) == 0
+    assert any(
+        "the crop's middle at 0.9,0.5" in each for each in json.loads(capsys.readouterr().out)["reference_notices"]
+    )
+
+
+def test_parts_that_cannot_be_read_are_refused_before_a_model_is_loaded(
+    clips: Path, capsys: pytest.CaptureFixture[str]
+):
+    for given, (code, words) in {
+        ("--start", "-1"): (2, "'-1' came; allowed are seconds from 0 to 86400"),
+        ("--start", "99"): (1, "and is to be read from 99 s; give an earlier --start"),
+        ("--duration", "0"): (2, "allowed are seconds from 0.001"),
+        ("--crop", "left"): (2, "give two numbers from 0 to 1"),
+        ("--crop", "0.5,0.5", "--fit", "pad"): (1, "crop is given, and fit is pad"),
+        ("--background", "rainbow"): (2, "give a colour such as grey, white or black, or #rrggbb"),
+    }.items():
+        for command in (["transfer", "--prompt", PROMPT], ["lift"], ["inspect"]):
+            assert words in refused(capsys, code, *command, str(clips / "one.mp4"), "--model", "no/such", *given)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from motionlift.core.lattice import Lattice
 from motionlift.core.model import Model
@@ -13,6 +14,7 @@ from motionlift.errors import InputError, SettingError
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
+from motionlift.video.part import Part
 from motionlift.work import code
 from motionlift.work import lift as lifting
 from motionlift.work.cast import cast, transfer
@@ -196,3 +198,83 @@ def test_a_reference_is_stretched_and_taken_as_it_comes_where_asked_or_where_the
     assert "allowed is crop or pad or stretch" in refusal(
         SettingError, lambda: lift(clip, model, fit="squeeze", **wanted)
     )
+
+
+def test_a_part_is_lifted_from_a_file_as_from_memory(model: Model, tmp_path: Path):
+    clip = a_clip(frames=30)
+    clip.save(tmp_path / "a.mp4")
+    own = {"cached": False, "settings": QUICK}
+    from_file, from_memory = (lift(each, model, start=1.5, duration=1.1, **own) for each in (tmp_path / "a.mp4", clip))
+    alone = lift(Clip.of(clip.frames[12:21], 8), model, **own)
+    assert from_memory.source.fps == from_file.source.fps == alone.source.fps == 8
+    assert_same(replace(from_memory, source=alone.source), alone)
+
+
+def test_a_duration_is_covered_by_the_frames_there_are(model: Model):
+    clip = a_clip(frames=80, width=64)
+    wide = read_reference(clip, model, model.about.shape, part=Part(start=1, duration=6))
+    assert wide.fps == pytest.approx(9 / 6) and len(wide.frames) == 9
+    assert wide.notices[-1] == "9 frames cover the 6 s that are read, 1.5 a second; more --frames keep 8"
+    for number, frame in enumerate(wide.frames):
+        assert torch.equal(frame, clip.cropped((1, 1)).frames[min(79, 8 + int(number * 8 / 1.5 + 0.05 * 8 / 1.5))])
+    by_rate = read_reference(clip, model, model.about.shape, fps=4, part=Part(duration=6))
+    assert by_rate.fps == 4 and not any("cover" in told for told in by_rate.notices)
+    told = refusal(SettingError, lambda: lift(clip, model, settings=QUICK, duration=1000))
+    assert told == "duration is 1000 s, too long for 9 frames; give at most 90 s"
+
+
+def test_a_folder_is_lifted_by_its_own_rate(model: Model, tmp_path: Path):
+    clip = a_clip(frames=27)
+    for number, frame in enumerate(clip.frames.numpy()):
+        Image.fromarray(frame).save(tmp_path / f"{number:05}.png")
+    own = {"cached": False, "settings": QUICK}
+    for fps in (12, 24):
+        found = lift(tmp_path, model, fps=fps, **own)
+        same = lift(Clip.of(clip.frames, fps), model, **own)
+        assert found.source.fps == same.source.fps
+        assert_same(replace(found, source=same.source), same)
+    every = lift(tmp_path, model, fps=24, every_frame=True, **own)
+    assert every.source.fps == 24
+    assert "is by time" in refusal(SettingError, lambda: lift(clip, model, fps=24, every_frame=True, **own))
+
+
+def test_what_cannot_be_read_of_a_reference_is_refused(model: Model):
+    for wrong, told in {
+        "start": (-1, "start is -1; give seconds from 0 to 86400"),
+        "duration": (0, "duration is 0; give seconds from 0.001 to 86400"),
+        "crop": ((2, 0), "give two numbers from 0 to 1, such as 0.3,0.5"),
+        "background": ("nothing", "background is 'nothing'; give a colour"),
+    }.items():
+        assert told[1] in refusal(
+            SettingError, lambda wrong=wrong, told=told: lift(a_clip(), model, **{wrong: told[0]})
+        )
+    both = refusal(SettingError, lambda: lift(a_clip(), model, fit="pad", crop="motion"))
+    assert both == "crop is given, and fit is pad, which crops nothing; give one of them"
+
+
+def test_a_part_is_transferred_and_told(model: Model):
+    """A square that moves at the right edge alone."""
+    frames = torch.full((9, 32, 96, 3), 60, dtype=torch.uint8)
+    for number in range(9):
+        frames[number, 2 * number : 2 * number + 8, 84:92] = 250
+    own = {"cached": False, "settings": QUICK}
+    middle = transfer(Clip.of(frames, 8), PROMPT, model, **own).record["reference_notices"]
+    assert any(told.startswith("what moves lies outside the crop in 8 of 8 steps") for told in middle[1:2])
+    video = transfer(Clip.of(frames, 8), PROMPT, model, crop="motion", **own)
+    assert not any("outside" in told for told in video.record["reference_notices"])
+    assert video.reference is not None and int(video.reference.frames.max()) > 200
+
+
+@pytest.mark.parametrize("rate", [12, 24, 30, 60])
+def test_equal_motion_at_any_rate_gives_equal_displacement_a_second(model: Model, tmp_path: Path, rate: int):
+    """A square at 20 pixels a second, seen for a second."""
+    frames = torch.full((2 * rate, 64, 64, 3), 40, dtype=torch.uint8)
+    for number in range(2 * rate):
+        left = 4 + round(20 * number / rate)
+        frames[number, 24:40, left : left + 16] = 230
+    Clip.of(frames, rate).save(tmp_path / "a.mp4")
+    wide = read_reference(tmp_path / "a.mp4", model, model.about.shape)
+    assert wide.fps == 8 and len(wide.frames) == 9
+    places = [float((frame.float().mean((0, 2)) > 60).nonzero().float().mean()) for frame in wide.frames]
+    assert places[-1] - places[0] == pytest.approx(20, abs=1)
+    assert all(abs(place - places[0] - 20 * number / 8) <= 20 / rate + 1 for number, place in enumerate(places))

@@ -184,7 +184,8 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
     fitting.tell_what_left()
     told = (*found.notices, *fitting.notices[before:])
     if fitting.watch is not None and fitting.watch.still:
-        told += (_resting(onward, fitting.part, len(found.images) / found.fps),)
+        shown = min(len(found.images) / found.fps, math.inf if fitting.part.duration is None else fitting.part.duration)
+        told += (_resting(onward, fitting.part, shown),)
     return replace(found, notices=told)
 
 
