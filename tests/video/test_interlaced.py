@@ -27,7 +27,9 @@ def woven(path, images, order: str):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
             frame.pts = number
             graph.push(frame)
-            container.mux(stream.encode(graph.pull()))
+            pulled = graph.pull()
+            assert isinstance(pulled, av.VideoFrame)
+            container.mux(stream.encode(pulled))
         container.mux(stream.encode(None))
     return path
 

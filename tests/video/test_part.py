@@ -22,10 +22,9 @@ def counted(request, tmp_path):
     """A video of twenty levels, eight a second, in a file or in memory."""
     if request.param == "clip":
         return Clip.of(torch.from_numpy(np.stack(levels(20))), 8)
-    codec = "mpeg4" if request.param == "avi" else ""
-    return write(
-        tmp_path / f"a.{request.param}", levels(20), codec=codec, **({"qmin": "1", "qmax": "2"} if codec else {})
-    )
+    if request.param == "avi":
+        return write(tmp_path / "a.avi", levels(20), codec="mpeg4", qmin="1", qmax="2")
+    return write(tmp_path / f"a.{request.param}", levels(20))
 
 
 def test_reading_begins_where_it_is_asked_to(counted):

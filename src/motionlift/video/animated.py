@@ -70,7 +70,7 @@ def animated_moments(source: Path, kind: str) -> Generator[Moment, None, None]:
         raise broken(source, count, time) from error
 
 
-def _opened(source: Path, kind: str) -> io.BufferedIOBase:
+def _opened(source: Path, kind: str) -> io.BufferedReader | io.BytesIO:
     """The file; a WebP with the flag that says that it may be transparent.
 
     Where no picture of it is transparent itself, but all are smaller than the whole, encoders leave the flag out, and Pillow then
@@ -91,7 +91,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _picture(file: io.BufferedIOBase, formats: tuple[str, ...]) -> Image.Image:
+def _picture(file: io.BufferedReader | io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
     with quiet():
         return Image.open(file, formats=formats)
 

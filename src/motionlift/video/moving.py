@@ -118,8 +118,8 @@ def _beside_camera(before: np.ndarray, small: np.ndarray, change: np.ndarray) ->
     The shift is found by phase correlation. What it brings into the picture counts for nothing.
     """
     rows, columns = change.shape
-    grey = [picture.mean(-1).astype(np.float32) for picture in (before, small)]
-    (right, down), _ = cv2.phaseCorrelate(*grey, cv2.createHanningWindow((columns, rows), cv2.CV_32F))
+    grey, later = (picture.mean(-1).astype(np.float32) for picture in (before, small))
+    (right, down), _ = cv2.phaseCorrelate(grey, later, cv2.createHanningWindow((columns, rows), cv2.CV_32F))
     shift = np.array(((1, 0, right), (0, 1, down)), np.float32)
     known = cv2.warpAffine(np.ones((rows, columns), np.float32), shift, (columns, rows)) > 0.999
     shifted = _change(cv2.warpAffine(before.astype(np.float32), shift, (columns, rows)), small) * known
