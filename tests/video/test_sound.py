@@ -102,6 +102,28 @@ def test_where_there_is_none_it_is_still(tmp_path):
     assert "gone.mp4 breaks off after 0.0 s" in line
 
 
+def test_what_is_damaged_is_still_and_said_once(tmp_path):
+    source = a_film(tmp_path / "s.mkv", "mp2", 48_000)
+    with av.open(str(source)) as container:
+        (sound,) = container.streams.audio
+        packets = [
+            (packet.pos, packet.size, float(packet.pts * packet.time_base))
+            for packet in container.demux(sound)
+            if packet.size
+        ]
+    data = bytearray(source.read_bytes())
+    broken = [place for place in packets if 1.2 < place[2] < 1.5]
+    for place, size, _ in broken:
+        at = data.index(b"\xff\xfd", place)
+        data[at : at + 4] = bytes(4)
+        assert at < place + size
+    source.write_bytes(data)
+    told: list[str] = []
+    found = np.concatenate(list(Sound(source, 0.5, 2.0).pieces(told.append)), axis=1)[0]
+    assert told == [f"some of the sound of {source} is damaged"] and len(found) == 2 * RATE
+    assert [heard(found, time) for time in (0.3, 0.85, 1.2, 1.8)] == [440, 0, 880, 1320]
+
+
 def test_what_has_no_sound_is_told(tmp_path):
     write_video(tmp_path / "still.mp4", np.zeros((3, 32, 32, 3), np.uint8), 8, CLIP)
     (tmp_path / "text.mp4").write_text("no video")

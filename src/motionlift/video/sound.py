@@ -7,7 +7,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from jaxtyping import Float32
@@ -46,7 +48,7 @@ class Sound:
         """
         wanted, done = round(self.seconds * RATE), 0
         try:
-            for begins, samples in self._decoded():
+            for begins, samples in self._decoded(tell):
                 gap = begins - done
                 if abs(gap) > DRIFT * RATE or not done:
                     samples = samples[:, max(0, -gap) :]
@@ -62,7 +64,7 @@ class Sound:
             tell(f"the sound of {self.source} breaks off after {done / RATE:.1f} s ({error})")
         yield from _silence(wanted - done)
 
-    def _decoded(self) -> Iterator[tuple[int, Piece]]:
+    def _decoded(self, tell: Callable[[str], None]) -> Iterator[tuple[int, Piece]]:
         """Samples with the number of the first, counted from the part's start; it may be negative."""
         with opened(self.source) as container:
             stream = container.streams.audio[0]
@@ -74,7 +76,7 @@ class Sound:
                     container.seek(int((start - EARLY) * av.time_base))
             resampler = AudioResampler(format="fltp", layout="stereo", rate=RATE)
             begins = 0
-            for frame in container.decode(stream):
+            for frame in _whole(container, stream, lambda: tell(f"some of the sound of {self.source} is damaged")):
                 for own in resampler.resample(frame):
                     time = own.time
                     begins = begins if time is None else round((time - start) * RATE)
@@ -90,6 +92,19 @@ def has_sound(path: str | Path) -> bool:
             return bool(container.streams.audio) and bool(container.streams.video)
     except (FFmpegError, OSError, ValueError):
         return False
+
+
+def _whole(container: InputContainer, stream: AudioStream, tell: Callable[[], None]) -> Iterator[AudioFrame]:
+    """What can be decoded; says once that something cannot."""
+    damaged = False
+    for packet in container.demux(stream):
+        try:
+            frames = [frame for frame in packet.decode() if isinstance(frame, AudioFrame)]
+        except FFmpegError:
+            if not damaged:
+                tell()
+            damaged, frames = True, []
+        yield from frames
 
 
 def opened(source: Path) -> InputContainer:
