@@ -133,6 +133,7 @@ def test_the_command_line_is_frozen():
         ],
         "again": ["words"],
         "export": ["motion", "output", "--for", "--rank", "--overwrite"],
+        "adapter": ["file"],
         "inspect": [
             *("reference", "--output", "--method", "--preset", "--model", "--lora", "--frames", "--size"),
             *("--read", "--reference", "--source-prompt", "--subject", "--cut-prompt", "--set", "--fps"),

@@ -499,3 +499,19 @@ def test_parts_that_cannot_be_read_are_refused_before_a_model_is_loaded(
     }.items():
         for command in (["transfer", "--prompt", PROMPT], ["lift"], ["inspect"]):
             assert words in refused(capsys, code, *command, str(clips / "one.mp4"), "--model", "no/such", *given)
+
+
+def test_an_adapter_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    name = "transformer.transformer_blocks.0.attn1.to_q"
+    save_file(
+        {f"{name}.lora_A.weight": torch.zeros(4, 1920), f"{name}.lora_B.weight": torch.zeros(1920, 4)},
+        tmp_path / "a.safetensors",
+    )
+    assert run(["adapter", str(tmp_path / "a.safetensors")]) == 0
+    first, model, *rest = capsys.readouterr().out.splitlines()
+    assert "low-rank factors (LoRA) of rank 4; 1 layer" in first and "CogVideoX 2B" in model
+    assert any(line.startswith("read by  diffusers: pipeline.load_lora_weights") for line in rest)
+    save_file({"a": torch.zeros(2)}, tmp_path / "b.safetensors")
+    assert run(["adapter", str(tmp_path / "b.safetensors")]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "is no adapter" in told.err

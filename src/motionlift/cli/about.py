@@ -28,6 +28,20 @@ def methods(as_json: Annotated[bool, typer.Option("--json", help="Print the list
         print_methods()
 
 
+def adapter(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="An adapter, a safetensors file, whoever wrote it.", show_default=False),
+    ],
+) -> None:
+    """Tell what an adapter file is: for which model, of which rank and layers, and who reads it."""
+    from motionlift.cli.telling import adapter_lines
+    from motionlift.motion.adapter_file import look_into
+
+    for line in adapter_lines(look_into(file)):
+        print("".join(letter if letter.isprintable() else "?" for letter in line))
+
+
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that is kept.")] = False,
 ) -> None:

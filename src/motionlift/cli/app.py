@@ -14,6 +14,7 @@ COMMANDS = (
     motion.cast,
     again.again,
     motion.export,
+    about.adapter,
     motion.inspect,
     measure.score,
     measure.world,

@@ -9,6 +9,7 @@ EXAMPLES: Mapping[str, str] = {
     "cast": f"motionlift cast dance.safetensors -p {PROMPT} -o star.mp4 -s 7",
     "again": "motionlift again star.mp4 --seed 8",
     "export": "motionlift export tuned.safetensors adapter.safetensors --for comfyui",
+    "adapter": "motionlift adapter adapter.safetensors",
     "inspect": "motionlift inspect dance.mp4 --read flow -o arrows.mp4",
     "score": "motionlift score dance.mp4 star.mp4",
     "world": "motionlift world clips --count 4",

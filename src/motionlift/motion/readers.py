@@ -78,7 +78,7 @@ class Size:
 
     family: str
     blocks: int
-    """Blocks of its first list."""
+    """Blocks, of all its lists."""
     width: int
     """Channels of its tokens."""
 

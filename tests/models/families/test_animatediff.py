@@ -14,6 +14,7 @@ from motionlift.models.families.animatediff import AnimateDiff
 from motionlift.models.lora_files import LoraFile
 from motionlift.models.loras import fuse
 from motionlift.motion.adapter import DOWN, UP
+from motionlift.motion.adapter_file import look_into
 from tests.adapters import RANK, adapter_of, linear_of, motion_of, outputs
 from tests.twins.animatediff import animatediff
 from tests.twins.text import WIDTH
@@ -54,6 +55,28 @@ def test_a_picture_model_s_adapter_changes_its_text_encoder_too(tmp_path: Path):
     own, before = (each.text_encoder.state_dict() for each in (pipeline, plain))
     (name,) = [name for name in before if name.endswith("layers.0.self_attn.q_proj.weight")]
     torch.testing.assert_close(own[name], before[name] + 0.5 * RANK)
+
+
+def test_diffusers_reads_kohya_s_adapters_of_the_picture_model(tmp_path: Path):
+    """So the data of readers tells."""
+    model = model_of()
+    adapter = {name: own for name, own in adapter_of(linear_of(model)).items() if ".attentions." in name}
+    kohya = {}
+    for name in {name.removesuffix(DOWN) for name in adapter if name.endswith(DOWN)}:
+        start = "lora_unet_" + name.removeprefix("unet.").replace(".", "_")
+        kohya |= {f"{start}.lora_down.weight": adapter[name + DOWN], f"{start}.lora_up.weight": adapter[name + UP]}
+        kohya[f"{start}.alpha"] = torch.tensor(float(RANK))
+    save_file(kohya, tmp_path / "star.safetensors")
+    found = look_into(tmp_path / "star.safetensors")
+    assert found.families == ("animatediff", "stable diffusion")
+    layers = len(adapter) // 2
+    assert {(own.reader.name, own.layers) for own in found.readings} == {("diffusers", layers), ("comfyui", layers)}
+    pipeline = animatediff()
+    pipeline.load_lora_weights(str(tmp_path / "star.safetensors"))
+    for ours, theirs in zip(
+        outputs(model, adapter, shape=SHAPE), outputs(model_of(pipeline), shape=SHAPE), strict=True
+    ):
+        torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["motionmatcher", "motiondirector"])

@@ -1,0 +1,87 @@
+"""What an adapter file is, in lines for a person."""
+
+from collections.abc import Sequence
+
+from motionlift.cli.progress import readable_bytes
+from motionlift.motion.adapter_file import AdapterFile, Reading
+from motionlift.motion.readers import READERS, known
+
+SHOWN = 12
+"""Most names of layers that are shown (ours)."""
+
+
+def adapter_lines(file: AdapterFile) -> list[str]:
+    """The lines that ``motionlift adapter`` prints; the first names the file."""
+    return [
+        f"{file.path}: {_what(file)}",
+        f"for      {_models(file)}",
+        *_layers(file),
+        *([f"says     {'; '.join(f'{key} {value}' for key, value in file.said.items())}"] if file.said else []),
+        *_readers(file),
+    ]
+
+
+def _what(file: AdapterFile) -> str:
+    """Kind, layers, rank, scale, size and type."""
+    factored = any(layer.rank is not None for layer in file.layers)
+    whole = any(layer.rank is None for layer in file.layers)
+    kinds = ["low-rank factors (LoRA)"] * factored + ["differences of weights"] * whole + list(file.kinds)
+    ranks, scales = file.ranks, file.scales
+    of = f" of rank {_span(ranks)}" if ranks else ""
+    scale = f", scaled by {_span(scales)}" if scales and scales != [1.0] else ""
+    layers = f"{len(file.layers)} {'layer' if len(file.layers) == 1 else 'layers'}, " if file.layers else ""
+    return f"{' and '.join(kinds)}{of}{scale}; {layers}{readable_bytes(file.bytes)} of {', '.join(file.types[:3])}"
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
+
+
+def _models(file: AdapterFile) -> str:
+    """The models that it may be for."""
+    if not file.families:
+        first = f", such as {file.layers[0].name[:100]!r}," if file.layers else ""
+        return f"no model that is known here: its layers{first} are of another kind"
+    families = " or ".join(file.families)
+    blocks = f"{file.blocks} {'block' if file.blocks == 1 else 'blocks'}"
+    if file.models:
+        return f"{', or '.join(file.models)} (family {families}), by its width and {blocks}"
+    return f"the family {families}, of no published size: {blocks}"
+
+
+def _layers(file: AdapterFile) -> list[str]:
+    """Which layers, with stars for numbers, and what of it is nothing that is known."""
+    lines = []
+    if file.parts:
+        more = f", and {len(file.parts) - SHOWN} more" if len(file.parts) > SHOWN else ""
+        lines.append(f"layers   {', '.join(file.parts[:SHOWN])}{more}")
+    if file.text_layers:
+        lines.append("also     layers of a text encoder, which only programs with that encoder read")
+    elif file.others:
+        lines.append(
+            f"also     {file.others} {'tensor' if file.others == 1 else 'tensors'} of which nothing is known here"
+        )
+    return lines
+
+
+def _readers(file: AdapterFile) -> list[str]:
+    """Who reads it and how, and who does not; nothing is known of who reads adapters of other models."""
+    if not file.families:
+        return ["read by  nobody who is known here: programs for its model, if any"]
+    readers, lines = known().readers, []
+    best = {
+        name: max((own for own in file.readings if own.reader.name == name), key=_count, default=None)
+        for name in READERS
+    }
+    for reading in best.values():
+        if reading is not None:
+            all_of_it = reading.layers == len(file.layers)
+            much = "" if all_of_it else f", {reading.layers} of its {len(file.layers)} layers"
+            ours = ", as does motionlift's own --lora" if reading.reader.name == "diffusers" and all_of_it else ""
+            lines.append(f"read by  {reading.reader.title}{much}: {reading.reader.loads}{ours}")
+    without = [readers[name].title for name, reading in best.items() if reading is None]
+    return lines + ([f"not by   {', '.join(without)}, as far as is known: other names"] if without else [])
+
+
+def _count(reading: Reading) -> int:
+    return reading.layers

@@ -1,0 +1,315 @@
+"""What an adapter file is, whoever wrote it: for which model, of which rank, and who reads it.
+
+The header alone is read, and the scales, which are single numbers; the weights stay on the disk. PyTorch is not needed.
+"""
+
+import json
+import math
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from motionlift.core.places import check_there
+from motionlift.errors import InputError
+from motionlift.motion.readers import STAR, Form, Known, Reader, known
+
+MOST_HEADER = 16 * 2**20
+"""Most bytes of a header that are read (ours, as of motions)."""
+MOST_TENSORS = 100_000
+"""Most tensors that are looked at (ours: a hundred times those of a large model's adapter)."""
+PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+"""Ends of the names of files that run code when they are read."""
+WANTED = "give an adapter, a safetensors file"
+MOTION_KEY = "motionlift"
+"""Key of a motion's header."""
+ALPHA = ".alpha"
+"""What factors are multiplied by, before it is divided by their rank."""
+TEXT = ("lora_te", "text_encoder", "text_encoders.")
+"""How the names of layers of text encoders begin."""
+FOREIGN_KINDS: Mapping[str, str] = {
+    ".hada_w1_a": "LoHa",
+    ".lokr_w1": "LoKr",
+    ".lokr_w1_a": "LoKr",
+    ".oft_blocks": "OFT",
+    ".dora_scale": "DoRA",
+    ".lora_magnitude_vector": "DoRA",
+    ".lora_magnitude_vector.weight": "DoRA",
+}
+"""Ends that tell adapters of other kinds, which are named and not looked into (LyCORIS and peft)."""
+SAID = (
+    "model",
+    "family",
+    "method",
+    "modelspec.title",
+    "modelspec.architecture",
+    "ss_base_model_version",
+    "base_model_name_or_path",
+)
+"""Keys of a header that say what an adapter is: ours, and those of kohya's and others' programs."""
+LONGEST = 100
+"""Most letters that are told of what a file says of itself (ours)."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer that an adapter changes."""
+
+    name: str
+    """As the file has it, without what stands behind it."""
+    end: str
+    """The kind of what stands behind it, of :data:`motionlift.motion.readers.Known.ends`."""
+    rows: int
+    columns: int
+    rank: int | None
+    """Of its factors; none of a difference."""
+    scale: float
+    """What its factors are multiplied by."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How much of an adapter a program reads into models of one family."""
+
+    reader: Reader
+    family: str
+    layers: int
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """What an adapter file is."""
+
+    path: Path
+    bytes: int
+    types: tuple[str, ...]
+    """Types of its numbers, the commonest first."""
+    layers: tuple[Layer, ...]
+    kinds: tuple[str, ...]
+    """Kinds of adapters beside factors and differences, by name."""
+    others: int
+    """Tensors of which nothing is known here."""
+    text_layers: int
+    """Layers of them that are of a text encoder."""
+    said: Mapping[str, str]
+    """What the header says of it, by :data:`SAID`."""
+    families: tuple[str, ...]
+    """Families of models that it may be for, by the names of its layers; none where they are of no model that is known."""
+    models: tuple[str, ...]
+    """Published models of them that have its width, and as many blocks or more."""
+    blocks: int
+    """How many blocks it reaches to, over all lists of blocks, where its layers are known."""
+    parts: tuple[str, ...]
+    """Its layers as they are known, with stars for the numbers of blocks."""
+    readings: tuple[Reading, ...]
+    """Who reads it, and how much, for the families that it may be for."""
+
+    @property
+    def ranks(self) -> list[int]:
+        """Of its factors, ascending, each once."""
+        return sorted({layer.rank for layer in self.layers if layer.rank is not None})
+
+    @property
+    def scales(self) -> list[float]:
+        """What its factors are multiplied by, ascending, each once."""
+        return sorted({layer.scale for layer in self.layers if layer.rank is not None})
+
+
+def look_into(path: Path) -> AdapterFile:
+    """Tell what an adapter file is.
+
+    Args:
+        path: a safetensors file.
+
+    Raises:
+        InputError: it is not there, cannot be read, is too large a header, no safetensors file, a motion, or no adapter.
+    """
+    with _refusals(path):
+        told = _header(path)
+        said = told.pop("__metadata__", {})
+        if MOTION_KEY in said:
+            raise InputError(f"{path} is a motion: cast it, or make an adapter of it by motionlift export")
+        data = known()
+        layers, rest = _layers(path, told, data)
+    kinds = {kind for name in rest for end, kind in FOREIGN_KINDS.items() if name.endswith(end)}
+    if not layers and not kinds:
+        first = min(told, default="")[:LONGEST]
+        what = f"its tensors, such as {first!r}, are" if told else "it holds nothing, and nothing is"
+        raise InputError(
+            f"{path} is no adapter: {what} neither factors (lora_A, lora_down, ...) nor differences (.diff)"
+        )
+    return _told(path, told, said, (layers, sorted(kinds), rest), data)
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Say in one line why a file cannot be read."""
+    if path.suffix.lower() in PICKLES:
+        raise InputError(
+            f"{path} is a pickle, which is never read here, since it can run code; give a safetensors file"
+        )
+    check_there(path, WANTED)
+    if not path.is_file():
+        raise InputError(f"{path} is a folder, and an adapter is a file; {WANTED}")
+    try:
+        yield
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path} is damaged or no safetensors file ({reason})") from error
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The header of a file whose tensors lie as it says; nothing else is read.
+
+    Raises:
+        InputError: it is too large; or others, where the file is none.
+    """
+    with path.open("rb") as opened:
+        (length,) = struct.unpack("<Q", opened.read(8))
+        if length > MOST_HEADER:
+            raise InputError(
+                f"{path} is no adapter: its header tells {length} bytes, and at most {MOST_HEADER} are read"
+            )
+        text = opened.read(length)
+    with safe_open(path, framework="np") as checked:
+        count = len(checked.keys())
+    if count > MOST_TENSORS:
+        raise InputError(f"{path} is no adapter: it holds {count} tensors, and at most {MOST_TENSORS} are looked at")
+    return json.loads(text)
+
+
+def _layers(path: Path, told: Mapping[str, Any], data: Known) -> tuple[list[Layer], list[str]]:
+    """The layers that a file is for, and the names that belong to none."""
+    left, layers = dict(told), []
+    for kind, ends in data.ends.items():
+        for name in [name for name in left if name.endswith(ends[0])]:
+            start = name.removesuffix(ends[0])
+            if any(start + end not in left for end in ends):
+                continue
+            first, *second = (left.pop(start + end)["shape"] for end in ends)
+            alpha = left.pop(start + ALPHA, None)
+            if len(first) < 2 or any(len(own) < 2 for own in second):
+                continue
+            rank = first[0] if second else None
+            scale = 1.0 if alpha is None or not rank else _number(path, alpha) / rank
+            rows = second[0][0] if second else first[0]
+            layers.append(Layer(start, kind, rows, math.prod(first[1:]), rank, scale))
+    return layers, list(left)
+
+
+def _number(path: Path, told: Mapping[str, Any]) -> float:
+    """A tensor of one number.
+
+    Raises:
+        ValueError: it has more, or a type that is not known.
+    """
+    types = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4"}
+    begin, end = told["data_offsets"]
+    if math.prod(told["shape"]) != 1 or told["dtype"] not in types:
+        raise ValueError(f"a scale is of {told['shape']} numbers of {told['dtype']}")
+    with path.open("rb") as opened:
+        (length,) = struct.unpack("<Q", opened.read(8))
+        opened.seek(8 + length + begin)
+        found = np.frombuffer(opened.read(end - begin), types[told["dtype"]])
+    if told["dtype"] == "BF16":
+        found = (found.astype("<u4") << 16).view("<f4")
+    return float(found[0])
+
+
+def _told(
+    path: Path,
+    told: Mapping[str, Any],
+    said: Mapping[str, str],
+    found: tuple[list[Layer], list[str], list[str]],
+    data: Known,
+) -> AdapterFile:
+    layers, kinds, rest = found
+    counts = {
+        (reader, family): _read(layers, forms)
+        for reader, own in data.readers.items()
+        for family, forms in own.families.items()
+    }
+    families = _families(counts, said)
+    forms = [form for own in data.readers.values() for family in families for form in own.families.get(family, ())]
+    named = _named(layers, forms)
+    blocks = _blocks(named.values())
+    models = _models(data, families, blocks, {layer.columns for layer in layers if layer.name in named})
+    families = tuple(sorted({data.sizes[name].family for name in models})) or families
+    types = Counter(own["dtype"] for name, own in told.items() if not name.endswith(ALPHA))
+    text = [name for name in (*(layer.name for layer in layers), *rest) if name.startswith(TEXT)]
+    return AdapterFile(
+        path=path,
+        bytes=path.stat().st_size,
+        types=tuple(name for name, _ in types.most_common()),
+        layers=tuple(layers),
+        kinds=tuple(kinds),
+        others=len(rest),
+        text_layers=len(text),
+        said={key: str(said[key])[:LONGEST] for key in SAID if said.get(key)},
+        families=families,
+        models=models,
+        blocks=blocks,
+        parts=tuple(sorted({pattern for pattern, _ in named.values()})),
+        readings=tuple(
+            Reading(data.readers[reader], family, count)
+            for (reader, family), count in counts.items()
+            if count and family in families
+        ),
+    )
+
+
+def _read(layers: Sequence[Layer], forms: Sequence[Form]) -> int:
+    """How many layers somebody reads who understands some forms."""
+    return sum(any(layer.end in form.ends and form.pattern.fullmatch(layer.name) for form in forms) for layer in layers)
+
+
+def _families(counts: Mapping[tuple[str, str], int], said: Mapping[str, str]) -> tuple[str, ...]:
+    """The families of whose layers most are known; the one that the header tells, where it is among them."""
+    best: dict[str, int] = defaultdict(int)
+    for (_, family), count in counts.items():
+        best[family] = max(best[family], count)
+    most = max(best.values(), default=0)
+    found = tuple(sorted(family for family, count in best.items() if count == most)) if most else ()
+    return (said["family"],) if said.get("family") in found else found
+
+
+def _named(layers: Sequence[Layer], forms: Sequence[Form]) -> dict[str, tuple[str, list[int]]]:
+    """By a layer's name in the file: its name with stars, and the numbers in their places."""
+    found = {}
+    for layer in layers:
+        for form in forms:
+            if match := form.pattern.fullmatch(layer.name):
+                spans = [match.span(group) for group in range(1, form.pattern.groups + 1) if match.group(group)]
+                starred = layer.name
+                for begin, end in reversed(spans):
+                    starred = starred[:begin] + STAR + starred[end:]
+                found[layer.name] = (starred, [int(layer.name[begin:end]) for begin, end in spans])
+                break
+    return found
+
+
+def _blocks(named: Iterable[tuple[str, list[int]]]) -> int:
+    """How many blocks layers reach to, over all lists of blocks that they are of."""
+    last: dict[str, int] = {}
+    for starred, numbers in named:
+        if numbers:
+            before = starred.partition(STAR)[0]
+            last[before] = max(last.get(before, -1), numbers[0])
+    return sum(number + 1 for number in last.values())
+
+
+def _models(data: Known, families: Sequence[str], blocks: int, widths: Collection[int]) -> tuple[str, ...]:
+    """Published models of some families with a width that layers have, and blocks enough; those with as many, where there are."""
+    fitting = {
+        name: size
+        for name, size in data.sizes.items()
+        if size.family in families and size.width in widths and size.blocks >= blocks > 0
+    }
+    same = [name for name, size in fitting.items() if size.blocks == blocks]
+    return tuple(same or fitting)
