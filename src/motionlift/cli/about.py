@@ -35,10 +35,12 @@ def adapter(
     ],
 ) -> None:
     """Tell what an adapter file is: for which model, of which rank and layers, and who reads it."""
-    from motionlift.cli.telling import adapter_lines
     from motionlift.motion.adapter_file import look_into
 
-    for line in adapter_lines(look_into(file)):
+    found = look_into(file)
+    from motionlift.cli.telling import adapter_lines
+
+    for line in adapter_lines(found):
         print("".join(letter if letter.isprintable() else "?" for letter in line))
 
 
