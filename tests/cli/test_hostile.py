@@ -63,6 +63,7 @@ COMMANDS = {
     ),
     "again": ("clip.mp4",),
     "export": ("line.safetensors", "adapter.safetensors", "--overwrite"),
+    "adapter": ("line.safetensors",),
     "inspect": ("clip.mp4", "--model", "twin", "--overwrite"),
     "score": ("clip.mp4", "clip.mp4", "--metrics", "motion_fidelity"),
     "world": ("made", "--count", "1", "--frames", "2", "--size", "16", "--overwrite"),

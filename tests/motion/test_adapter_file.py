@@ -161,7 +161,7 @@ def test_what_is_no_adapter_is_refused_in_one_line(tmp_path: Path, monkeypatch: 
     motion.save(tmp_path / "motion.safetensors")
     refused("motion.safetensors", "is a motion: cast it, or make an adapter of it by motionlift export")
     (tmp_path / "folder").mkdir()
-    refused("folder", "is a folder, and an adapter is a file")
+    refused("folder", "is a folder; give an adapter")
     monkeypatch.setattr(adapter_file, "MOST_TENSORS", 1)
     refused("many.safetensors", "holds 2 tensors, and at most 1 are looked at", factors(["a"], 4, 2))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from motionlift.errors import ModelError, SettingError
+from motionlift.motion.adapter_file import PICKLES
 from motionlift.video.marks import MOTION_KEY
 
 NETWORKS: Mapping[str, str] = {"high": "transformer", "low": "transformer_2"}
@@ -17,8 +18,6 @@ WEIGHTS = (-4.0, 4.0)
 """Least and greatest weight (ours: trained at 1, and used from -2 to 2)."""
 SUFFIX = ".safetensors"
 """How the names of files end that are read."""
-PICKLES = (".bin", ".ckpt", ".pt", ".pth")
-"""Ends of the names of files that run code when they are read."""
 FORM = "FILE, FILE:0.8, or FILE:0.8:high for one of two networks"
 DOWN_ENDS = ("lora_A.weight", "lora_down.weight", "lora.down.weight", "lora_A.default.weight", "lora_A")
 """Ends of the names of the factor that comes first, as files have it: one for every layer."""

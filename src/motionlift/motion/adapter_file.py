@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from motionlift.core.places import check_there
 from motionlift.errors import InputError
 from motionlift.motion.readers import STAR, Form, Known, Reader, known
+from motionlift.video.marks import MOTION_KEY
 
 MOST_HEADER = 16 * 2**20
 """Most bytes of a header that are read (ours, as of motions)."""
@@ -27,8 +28,6 @@ MOST_TENSORS = 100_000
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 """Ends of the names of files that run code when they are read."""
 WANTED = "give an adapter, a safetensors file"
-MOTION_KEY = "motionlift"
-"""Key of a motion's header."""
 ALPHA = ".alpha"
 """What factors are multiplied by, before it is divided by their rank."""
 TEXT = ("lora_te", "text_encoder", "text_encoders.")
@@ -156,7 +155,7 @@ def _refusals(path: Path) -> Iterator[None]:
         )
     check_there(path, WANTED)
     if not path.is_file():
-        raise InputError(f"{path} is a folder, and an adapter is a file; {WANTED}")
+        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'no file that can be read'}; {WANTED}")
     try:
         yield
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
