@@ -158,7 +158,7 @@ def test_the_command_line_is_frozen():
         "bench": ["run", "--jobs", "--output", "--again", "--quiet"],
         "report": ["records", "--output", "--overwrite"],
         "protocol": ["name", "folder", "--prompts", "--frames"],
-        "models": [],
+        "models": ["--json"],
         "methods": ["--json"],
         "cache": ["--clear"],
         "demo": ["--output", "--overwrite", "--quiet"],

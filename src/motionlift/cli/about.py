@@ -11,11 +11,14 @@ from motionlift.cli.terminal import notice, wrote
 from motionlift.errors import staying
 
 
-def models() -> None:
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:
     """List the bundled models and the pipelines that are served."""
-    from motionlift.cli.listing import print_models
+    from motionlift.cli.listing import listed_models, print_models
 
-    print_models()
+    if as_json:
+        print(json.dumps(listed_models(), indent=2))
+    else:
+        print_models()
 
 
 def methods(as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False) -> None:

@@ -15,13 +15,19 @@ from motionlift.core.presets import Constants
 from motionlift.core.settings import described
 from motionlift.errors import SettingError
 from motionlift.methods import methods
-from motionlift.models.facts import served
+from motionlift.models.facts import Facts, served
 from motionlift.models.loading import CARD, load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.models.unserved import NOT_SERVED
-from motionlift.work.prepare import settings_for
+from motionlift.work.memory import Room
+from motionlift.work.planning import Asked, planned
+from motionlift.work.prepare import ask, settings_for
 from motionlift.world.scenes import vocabulary
 
+LICENCE = "Apache-2.0"
+"""Of the bundled weights, as of all of the package."""
+MOST_ROOM = 2**40
+"""Memory with which no measure is taken, bytes (ours)."""
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ditflow, read by optical flow": ("ditflow", {"read": "flow"}),
     "ditflow, on positions": ("ditflow", {"target": "positions"}),
@@ -41,12 +47,63 @@ def print_models() -> None:
         print(f"{', '.join(facts.pipelines)}: a folder or hub name of any such pipeline (family {facts.family})")
         rate = "" if facts.fps is None else f", {facts.fps:g} frames a second"
         print(f"  size {facts.size}{rate}; {facts.steps} steps, guidance {facts.cfg:g}; {facts.sampling}")
-        print(f"  --sampler {', '.join(facts.samplers)}")
+        print(f"  --sampler {', '.join(facts.samplers)}; licence of the published weights: {facts.licence}")
         lacking = {"words": facts.words, "positions": facts.positions, "pictures": facts.pictures}
         if not all(lacking.values()):
             print(f"  not for it: {', '.join(name for name, there in lacking.items() if not there)}")
     for names, reason in NOT_SERVED.items():
         print(f"not served: {', '.join(names)}: {reason}")
+
+
+def listed_models() -> list[dict[str, Any]]:
+    """The bundled models, then every family of pipelines that is served: sizes, rates, licence, and what a transfer takes.
+
+    Memory is what the planner says of a transfer by ``ditflow`` on a CPU; of a family it is not known before a model is chosen.
+    """
+    bundled = [_listed_bundled(name) for name in BUNDLED_MODELS]
+    return [*bundled, *[_listed_family(facts) for facts in served()]]
+
+
+def _listed_bundled(name: str) -> dict[str, Any]:
+    asked = Asked(ask("ditflow", prompt="a red star on a grey plain background"))
+    plan = planned(asked, name, Room("cpu", "cpu", MOST_ROOM))
+    about, card = load(name, "cpu").about, BUNDLED / name / CARD
+    return {
+        "name": name,
+        "bundled": True,
+        "family": about.family,
+        "width": about.shape.width,
+        "height": about.shape.height,
+        "frames": about.shape.frames,
+        "fps": about.fps,
+        "licence": LICENCE,
+        "memory_bytes": max(phase.peak for phase in plan.phases),
+        "words": list(vocabulary()),
+        "figures": json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {},
+    }
+
+
+def _listed_family(facts: Facts) -> dict[str, Any]:
+    return {
+        "name": facts.family,
+        "bundled": False,
+        "family": facts.family,
+        "width": facts.width,
+        "height": facts.height,
+        "frames": facts.frames,
+        "fps": facts.fps,
+        "licence": facts.licence,
+        "memory_bytes": None,
+        "pipelines": list(facts.pipelines),
+        "published": list(facts.published),
+        "steps": facts.steps,
+        "cfg": facts.cfg,
+        "samplers": list(facts.samplers),
+        "adapters": facts.adapters,
+        "reads_words": facts.words,
+        "positions": facts.positions,
+        "pictures": facts.pictures,
+    }
 
 
 def listed_methods() -> list[dict[str, Any]]:

@@ -341,7 +341,7 @@ def cast(
     from motionlift.work import cast as casting
     from motionlift.work import prepare
     from motionlift.work.planning import Asked
-    from motionlift.work.record import Costs, is_tuned
+    from motionlift.work.record import Costs
 
     lifted = Motion.load(motion)
     mixtures = mixed_of(lifted.method, mixed)
@@ -360,9 +360,6 @@ def cast(
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
         job = _prepared(asked, model, device, dtype, live, loras, memory, compiled)
-        about = job.model.about
-        if lifted.fingerprint not in ("", about.fingerprint) and is_tuned(lifted):
-            notice([f"the motion was tuned on other weights than these of {about.name}, or in another precision"])
         video = casting.casted(job, lifted, Costs(job.model, plan=job.plan), live.step)
     if keep_motion is not None:
         keep_motion = place_now(keep_motion, "", overwrite)
@@ -505,16 +502,12 @@ def _prepared(
     memory: str | None = None,
     compiled: bool = False,
 ) -> "Job":
-    """A job on a model that is loaded so that it fits; says which layers of adapters it lacks, and what else is to be known."""
+    """A job on a model that is loaded so that it fits; says what is to be known of it."""
     from motionlift.work.planning import fitting_job
 
     live.show("load", 0, None)
     job = fitting_job(asked, model, memory, device, loras or (), dtype, compiled)
-    about = job.model.about
-    check_model(about)
-    for each in about.added:
-        if each.left_out:
-            notice([f"{each.left_out} layers of {each.file} are not in {about.name} and were left out"])
+    check_model(job.model.about)
     notice(job.notices)
     return job
 

@@ -24,8 +24,12 @@ class Facts:
     """Pipelines of diffusers that it serves."""
     published: tuple[str, ...]
     """Published models that are known by name or settings, beside any other of its pipelines."""
-    size: str
-    """Width, height and frames of its videos."""
+    width: int | None
+    """Width of its videos in pixels, by the defaults of its pipeline's call; none where each model has its own."""
+    height: int | None
+    """Height, likewise."""
+    frames: int | None
+    """Length, likewise."""
     fps: float | None
     """Their rate; none where each model has one of its own."""
     steps: int
@@ -44,6 +48,14 @@ class Facts:
     """Whether a picture can be given."""
     adapters: str
     """Who loads adapters that were tuned on it; peft loads them into any network."""
+    licence: str
+    """Of the published weights, by their cards, which decide."""
+
+    @property
+    def size(self) -> str:
+        """Width, height and frames in words."""
+        sides = f"{self.width}x{self.height}" if self.width and self.height else "by its configuration"
+        return f"{sides}, {self.frames} frames" if self.frames else sides
 
 
 def served() -> list[Facts]:
@@ -61,7 +73,7 @@ def _facts(family: Any) -> Facts:
         family=family.family,
         pipelines=family.pipelines,
         published=tuple(name for name in variants if name != family.family),
-        size=_size(pipeline),
+        **_size(pipeline),
         fps=getattr(family, "fps", None),
         steps=own.get("steps", common.steps),
         cfg=own.get("cfg", common.cfg),
@@ -71,6 +83,7 @@ def _facts(family: Any) -> Facts:
         positions=is_row and type(family.placing) is not NoPositions,
         pictures=any("Image" in name for name in family.pipelines),
         adapters=_adapters(family),
+        licence=family.licence,
     )
 
 
@@ -80,14 +93,11 @@ def _adapters(family: Any) -> str:
     return ", ".join(titles.get(reader, reader) for reader in READERS if family.readers.loading(reader))
 
 
-def _size(pipeline: Any) -> str:
+def _size(pipeline: Any) -> dict[str, int | None]:
     """Width, height and frames by the defaults of a pipeline's call, as far as it has them."""
     parameters = {} if pipeline is None else inspect.signature(pipeline.__call__).parameters
-    height, width, frames = (
-        parameters[name].default if name in parameters else None for name in ("height", "width", "num_frames")
-    )
-    sides = f"{width}x{height}" if width and height else "by its configuration"
-    return f"{sides}, {frames} frames" if frames else sides
+    named = {"width": "width", "height": "height", "frames": "num_frames"}
+    return {own: parameters[name].default if name in parameters else None for own, name in named.items()}
 
 
 def _samplers(family: Any) -> tuple[str, ...]:

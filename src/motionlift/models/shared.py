@@ -71,6 +71,8 @@ class PipelineModel(ABC):
     """Whether a network that is offloaded waits block after block, or leaf after leaf: where its blocks are few and large."""
     readers: ClassVar[Readers] = Readers()
     """Who else loads adapters of it."""
+    licence: ClassVar[str] = ""
+    """Of the published weights, by their cards."""
     linear: Mapping[str, re.Pattern[str]]
     """Names of the linear layers of each kind, in a network."""
     decisive: Mapping[str, tuple[str, ...]]

@@ -146,6 +146,8 @@ class Row:
     """The text that a pipeline sets a prompt into, where it sets it into one."""
     readers: Readers = field(default_factory=Readers)
     """Who else loads adapters of it."""
+    licence: str = ""
+    """Of the published weights, by their cards."""
     finds_words: bool = True
     """Whether a word's tokens can be told among those that the network sees."""
     defaults: Mapping[str, Any] = field(default_factory=dict)

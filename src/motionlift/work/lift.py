@@ -1,6 +1,7 @@
 """From a reference to a motion."""
 
 import json
+import logging
 import math
 import warnings
 from collections.abc import Generator, Iterator, Mapping
@@ -37,6 +38,7 @@ from motionlift.work.moved import found_lines
 from motionlift.work.prepare import Job, ask, aspect_of, check_stages
 from motionlift.work.record import Costs
 
+LOG = logging.getLogger(__name__)
 LONGEST_SIDE = 512
 """Longest side, in pixels, at which a reference is read for optical flow (ours)."""
 MOST_WIDE = 1025 * LONGEST_SIDE**2
@@ -290,6 +292,8 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
         fit = how.fit or job.fit
         wide = read_reference(reference, model, job.shape, how.slower, fit, every_frame, how.fps, how.part)
         _check_rate(job, how, wide)
+    for notice in wide.notices:
+        LOG.info("note: %s", notice)
     clip = wide.resized(job.shape.height, job.shape.width)
     source = Source(wide.sha256, float(wide.fps), job.shape)
     content = _content(job, source, wide)
@@ -299,6 +303,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
         found = cache.find(name) if how.cached and how.folder is None else cache.Found(None)
         costs.note(found.notices)
         if found.motion is not None:
+            LOG.info("this motion was lifted before and came from the cache")
             motion = replace(found.motion, model=model.about.name, settings=asdict(settings))
         else:
             motion = Motion(
@@ -316,6 +321,8 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
             )
             if how.cached:
                 costs.note(cache.keep(name, motion))
+        if isinstance(settings, Tuned):
+            LOG.info("tuned with the prompt %r", settings.tuning_prompt)
         if folder is not None and how.folder is None:
             folder.remove()
     costs.note(found_lines(motion))

@@ -192,9 +192,10 @@ def prepare(
     """
     stages = tuple(checked_stage(stage) for stage in stages)
     view = model.counted()
+    notices = _left_out(view)
     if motion is not None:
         check_fit(motion, view)
-    notices: tuple[str, ...] = ()
+        notices += _of_other_weights(motion, view)
     if cut_prompt:
         request, notices = _cut(request, view)
     if motion is None:
@@ -235,6 +236,24 @@ def prepare(
     if motion is not None:  # the rate of a reference is settled when it is lifted, which checks them then
         check_stages(job, motion.source.fps)
     return job
+
+
+def _left_out(model: Model) -> tuple[str, ...]:
+    """What is to be known of adapters of others that fit the model in part."""
+    about = model.about
+    return tuple(
+        f"{each.left_out} layers of {each.file} are not in {about.name} and were left out"
+        for each in about.added
+        if each.left_out
+    )
+
+
+def _of_other_weights(motion: Motion, model: Model) -> tuple[str, ...]:
+    """What is to be known of a motion that was tuned on other weights than those it is cast with."""
+    about = model.about
+    if motion.fingerprint in ("", about.fingerprint) or not isinstance(method_named(motion.method), Tuner):
+        return ()
+    return (f"the motion was tuned on other weights than these of {about.name}, or in another precision",)
 
 
 def _windows_of(motion: Motion, model: Model, shape: Shape) -> Windows:

@@ -275,11 +275,6 @@ def tuning_prompt(motion: Motion) -> dict[str, str]:
     return {"tuning_prompt": str(written)}
 
 
-def is_tuned(motion: Motion) -> bool:
-    """Whether a motion is of a method that tunes."""
-    return isinstance(method_named(motion.method), Tuner)
-
-
 def versions() -> dict[str, str]:
     """Versions of all that decides the numbers."""
     names = ("motionlift", "torch", "diffusers", "transformers", "av", "opencv-python-headless")

@@ -28,6 +28,7 @@ def _frames(pipeline: Any) -> int:
 
 MODEL = Row(
     family="allegro",
+    licence="Apache-2.0",
     pipelines=("AllegroPipeline",),
     transformers=("AllegroTransformer3DModel",),
     fps=15.0,

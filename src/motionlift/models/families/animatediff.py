@@ -25,6 +25,7 @@ class AnimateDiff(FramewiseUNet):
     """A :class:`motionlift.core.model.Model` of an AnimateDiff pipeline."""
 
     family = "animatediff"
+    licence = "Apache-2.0, and that of the picture model"
     pipelines = ("AnimateDiffPipeline",)
     parts: Mapping[str, tuple[str, ...]] = {
         "unet": ("UNetMotionModel",),

@@ -129,6 +129,7 @@ def _size(pipeline: Any) -> tuple[int, int]:
 
 MODEL = Row(
     family="cogvideox",
+    licence="Apache-2.0 (2B), CogVideoX (5B, 1.5)",
     pipelines=("CogVideoXPipeline", "CogVideoXImageToVideoPipeline"),
     transformers=("CogVideoXTransformer3DModel",),
     fps=FPS,

@@ -46,6 +46,7 @@ BLOCKS = (
 
 MODEL = Row(
     family="hunyuan",
+    licence="Tencent Hunyuan Community",
     pipelines=("HunyuanVideoPipeline",),
     transformers=("HunyuanVideoTransformer3DModel",),
     fps=24.0,

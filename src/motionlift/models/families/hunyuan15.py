@@ -66,6 +66,7 @@ APART = (
 
 MODEL = Row(
     family="hunyuan15",
+    licence="Tencent Hunyuan Community",
     pipelines=("HunyuanVideo15Pipeline",),
     transformers=("HunyuanVideo15Transformer3DModel",),
     fps=24.0,

@@ -26,6 +26,7 @@ BLOCKS = (
 
 MODEL = Row(
     family="kandinsky5",
+    licence="MIT",
     pipelines=("Kandinsky5T2VPipeline",),
     transformers=("Kandinsky5Transformer3DModel",),
     fps=24.0,

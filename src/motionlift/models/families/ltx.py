@@ -7,6 +7,7 @@ from motionlift.motion.original import LTX, Readers
 
 MODEL = Row(
     family="ltx",
+    licence="LTXV Open Weights",
     pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
     transformers=("LTXVideoTransformer3DModel",),
     fps=25.0,

@@ -7,6 +7,7 @@ from motionlift.motion.original import LTX, Readers
 
 MODEL = Row(
     family="ltx2",
+    licence="LTX-2 Community",
     pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     transformers=("LTX2VideoTransformer3DModel",),
     fps=24.0,

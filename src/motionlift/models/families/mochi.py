@@ -13,6 +13,7 @@ def _size(pipeline: Any) -> tuple[int, int]:
 
 MODEL = Row(
     family="mochi",
+    licence="Apache-2.0",
     pipelines=("MochiPipeline",),
     transformers=("MochiTransformer3DModel",),
     fps=30.0,

@@ -6,6 +6,7 @@ from motionlift.motion.original import WAN, Readers
 
 MODEL = Row(
     family="skyreels",
+    licence="Skywork Community",
     pipelines=("SkyReelsV2Pipeline",),
     transformers=("SkyReelsV2Transformer3DModel",),
     fps=24.0,

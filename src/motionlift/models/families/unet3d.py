@@ -49,6 +49,7 @@ class UNet3D(FramewiseUNet):
     """A :class:`motionlift.core.model.Model` of the parts of a TextToVideoSD pipeline."""
 
     family = "unet3d"
+    licence = "CC-BY-NC-4.0"
     pipelines = ("TextToVideoSDPipeline",)
     parts: Mapping[str, tuple[str, ...]] = {
         "unet": ("UNet3DConditionModel",),

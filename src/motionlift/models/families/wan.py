@@ -10,6 +10,7 @@ from motionlift.motion.original import WAN, Readers
 
 MODEL = Row(
     family="wan",
+    licence="Apache-2.0",
     pipelines=("WanPipeline", "WanImageToVideoPipeline"),
     transformers=("WanTransformer3DModel",),
     fps=16.0,
