@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test test-slow lint time results
+.PHONY: help demo test test-slow lint typed time results
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,6 +35,14 @@ lint: $(READY) ## style, types, and which floor imports which
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+typed: $(READY) ## a user's program against the wheel, by mypy
+	@rm -rf build/typed
+	@$(BIN)/python -m venv --without-pip build/typed
+	@$(BIN)/python -m pip --quiet wheel --no-deps --wheel-dir build/typed .
+	@$(BIN)/python -m pip --quiet --python build/typed/bin/python install --no-deps build/typed/*.whl
+	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$(build/typed/bin/python -c 'import site; print(site.getsitepackages()[0])')/others.pth"
+	$(BIN)/mypy --config-file tests/typed/mypy.ini --cache-dir build/mypy --python-executable build/typed/bin/python tests/typed/program.py
 
 time: $(READY) ## time and memory, one table for each file of benchmarks/
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done

@@ -31,7 +31,19 @@ def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert run(["models"]) == 0
     told = capsys.readouterr().out
     assert "tiny-dit" in told
-    assert "CogVideoXPipeline" in told
+    assert "CogVideoXPipeline" in told and "licence of the published weights: Apache-2.0 (2B)" in told
+
+
+def test_models_as_json_say_what_a_program_needs(capsys: pytest.CaptureFixture[str]):
+    assert run(["models", "--json"]) == 0
+    listed = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
+    own = listed["tiny-dit"]
+    assert own["bundled"] and (own["width"], own["height"], own["frames"], own["fps"]) == (64, 64, 17, 8.0)
+    assert own["licence"] == "Apache-2.0" and 10**7 < own["memory_bytes"] < 10**9 and "star" in own["words"]
+    wan = listed["wan"]
+    assert not wan["bundled"] and (wan["width"], wan["height"], wan["frames"], wan["fps"]) == (832, 480, 81, 16.0)
+    assert "WanPipeline" in wan["pipelines"] and wan["memory_bytes"] is None
+    assert all(model["licence"] for model in listed.values()), "every family says it"
 
 
 def test_demo_makes_its_page_in_the_folder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

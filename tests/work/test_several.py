@@ -1,5 +1,6 @@
 """Several videos in one call, generators, and diffusers' callback."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from motionlift.work.cast import CastOptions, TransferOptions, cast, transfer
 from motionlift.work.lift import lift
 from motionlift.work.several import seed_of, wanted
 from tests.motion.test_file import assert_same
-from tests.work.trials import PROMPT, QUICK, a_clip, counting, refusal
+from tests.work.trials import PROMPT, QUICK, TUNED, a_clip, counting, refusal
 
 OTHER = "the dog"
 
@@ -165,3 +166,19 @@ def test_type_checkers_know_every_argument():
     for function, table in ((cast, CastOptions), (transfer, TransferOptions)):
         own = inspect.signature(function).parameters
         assert own.keys() - named == table.__annotations__.keys()
+
+
+def test_notes_go_to_the_log_and_into_the_record(model: Model, caplog: pytest.LogCaptureFixture):
+    """Of the reference, of the cache, and of weights that a motion was not tuned on."""
+    caplog.set_level("INFO", "motionlift")
+    clip = replace(a_clip(), notices=("the reference was turned",))
+    tuned = lift(clip, model, "vmc", settings=TUNED)
+    again = lift(clip, model, "vmc", settings=TUNED)
+    told = [record.getMessage() for record in caplog.records]
+    assert told.count("note: the reference was turned") == 2
+    assert told.count("this motion was lifted before and came from the cache") == 1
+    assert f"tuned with the prompt {again.settings['tuning_prompt']!r}" in told
+    with pytest.warns(UserWarning, match="tuned on other weights"):
+        video = cast(replace(tuned, fingerprint="of others"), PROMPT, model)
+    assert any("tuned on other weights than these" in notice for notice in video.record["notices"])
+    assert any("note: the motion was tuned on other weights" in record.getMessage() for record in caplog.records)
