@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+NEWEST_PYTHON ?= $(PYTHON)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test test-slow lint typed time results
+.PHONY: help demo test test-slow test-oldest test-newest test-installs lint typed time results
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,10 +26,24 @@ demo: $(READY) ## transfer motion to new prompts, into demo-output/
 	$(BIN)/motionlift demo
 
 test: $(READY) ## the quick tests
-	$(BIN)/pytest -q -n auto -m "not slow"
+	$(BIN)/pytest -q -n auto -m "not slow and not network"
 
 test-slow: $(READY) ## the tests that take their time
 	$(BIN)/pytest -q -n auto -m slow
+
+# Environments of their own, each of some gigabytes: the package index has torch for GPUs alone (docs/versions.md).
+test-oldest: $(READY) ## the quick tests with the oldest versions that are allowed
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)-oldest
+	$(BIN)/uv pip install --quiet --python $(VENV)-oldest --resolution lowest-direct --upgrade -e ".[dev]"
+	$(VENV)-oldest/bin/python -m pytest -q -n auto -m "not slow and not network"
+
+test-newest: $(READY) ## the quick tests with the newest versions that are allowed; NEWEST_PYTHON names another Python
+	$(BIN)/uv venv --quiet --allow-existing --python $(NEWEST_PYTHON) $(VENV)-newest
+	$(BIN)/uv pip install --quiet --python $(VENV)-newest --upgrade -e ".[dev]"
+	$(VENV)-newest/bin/python -m pytest -q -n auto -m "not slow and not network"
+
+test-installs: $(READY) ## whether the package can be installed beside others, on every system; asks the package index
+	$(BIN)/pytest -q -m network
 
 lint: $(READY) ## style, types, and which floor imports which
 	$(BIN)/ruff check .
