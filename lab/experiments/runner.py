@@ -17,6 +17,7 @@ from lab.experiments import (
     ghosts,
     intervals,
     inversion,
+    lag,
     longer,
     looks,
     masks,
@@ -45,7 +46,7 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
         *(looks, signal, masks, inversion, retrieval, stages, comparison, speed, saved_positions),
-        *(several_seeds, sweep, ghosts, fast_turning, longer, footage),
+        *(several_seeds, sweep, ghosts, fast_turning, longer, lag, footage),
         *(intervals, trackers, metric_checks),
     )
 }
