@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from motionlift.errors import InputError
 from motionlift.video.clip import Clip
-from motionlift.video.given import frames_of
+from motionlift.video.given import Frames, frames_of
 from tests.work.trials import refusal
 
 FRAMES = torch.arange(2 * 4 * 5 * 3, dtype=torch.uint8).reshape(2, 4, 5, 3)
@@ -35,17 +34,17 @@ FORMS = {
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_is_the_same_frames(name: str):
     found = frames_of(FORMS[name])
-    assert torch.equal(found, FRAMES)
+    assert torch.equal(found.frames, FRAMES) and found.notices == ()
     assert Clip.of(FORMS[name], 8).sha256 == Clip.of(FRAMES, 8).sha256
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
 def test_halves_are_near(kind: torch.dtype):
-    assert (frames_of((FRAMES / 255).to(kind)).int() - FRAMES.int()).abs().max() <= 1
+    assert (frames_of((FRAMES / 255).to(kind)).frames.int() - FRAMES.int()).abs().max() <= 1
 
 
 def test_grey_pictures_have_three_colours():
-    assert frames_of([Image.new("L", (4, 4), 7)] * 2).unique().tolist() == [7]
+    assert frames_of([Image.new("L", (4, 4), 7)] * 2).frames.unique().tolist() == [7]
 
 
 REFUSED = {
@@ -58,11 +57,10 @@ REFUSED = {
     "texts": (np.array([["a"]]), "frames are of <U1; give"),
     "one picture": (ARRAY[0], r"frames are \(4, 5, 3\) of uint8; give"),
     "grey": (ARRAY[..., 0], r"frames are \(2, 4, 5\) of uint8; give"),
-    "with alpha": (np.zeros((2, 4, 5, 4), np.uint8), r"frames\[\.\.\., :3\]"),
+    "of five channels": (np.zeros((2, 6, 5, 5), np.uint8), r"frames are \(2, 6, 5, 5\) of uint8; give"),
     "two videos": (FRAMES[None].repeat(2, 1, 1, 1, 1), r"frames are \(2, 2, 4, 5, 3\)"),
     "none": ([], "no pictures came"),
     "of two sizes": ([ARRAY[0], ARRAY[0, :2]], r"not all alike: \(4, 5, 3\) of uint8 and \(2, 5, 3\) of uint8"),
-    "transparent": ([Image.new("RGBA", (4, 4))] * 2, "picture 0 has transparent parts, of mode RGBA"),
 }
 
 
@@ -74,5 +72,26 @@ def test_what_is_no_video_is_refused_and_told(name: str):
 
 
 def test_tensors_with_gradients_are_read():
-    found: Tensor = frames_of((FRAMES / 255).requires_grad_())
-    assert torch.equal(found, FRAMES)
+    assert torch.equal(frames_of((FRAMES / 255).requires_grad_()).frames, FRAMES)
+
+
+HALF = np.concatenate([np.full((2, 6, 5, 3), 200, np.uint8), np.full((2, 6, 5, 1), 51, np.uint8)], axis=-1)
+"""Seen through by four fifths."""
+
+
+@pytest.mark.parametrize(
+    "given", [HALF, HALF.transpose(0, 3, 1, 2), HALF / 255, [Image.fromarray(each) for each in HALF]]
+)
+def test_what_is_transparent_is_laid_on_one_colour_and_that_is_told(given: Frames):
+    """Grey by itself: 0.2 * 200 + 0.8 * 128 = 142.4."""
+    found = frames_of(given)
+    assert found.frames.unique().tolist() == [142]
+    assert found.notices == ("transparent parts of the video were laid on grey",)
+    assert frames_of(given, "white").frames.unique().tolist() == [244]
+    assert Clip.of(given, 8).notices == found.notices
+
+
+def test_alpha_that_hides_nothing_is_not_told():
+    opaque = np.concatenate([ARRAY, np.full((2, 4, 5, 1), 255, np.uint8)], axis=-1)
+    found = frames_of(opaque)
+    assert torch.equal(found.frames, FRAMES) and found.notices == ()

@@ -97,7 +97,7 @@ class Clip:
 
         Args:
             frames: an array or a tensor, ``(frames, height, width, 3)`` or ``(frames, 3, height, width)``, of uint8 from 0 to 255
-                or of floats from 0 to 1; or a list of pictures.
+                or of floats from 0 to 1; or a list of pictures. What is transparent is laid on grey, which a notice tells.
             fps: frames a second at which they play at natural speed, 0.1 to 240.
 
         Raises:
@@ -105,14 +105,15 @@ class Clip:
             SettingError: ``fps`` out of range.
         """
         check_rate(fps)
-        frames = frames_of(frames)
+        given = frames_of(frames)
+        frames = given.frames
         if not (1 <= len(frames) <= FRAMES[1] and all(1 <= side <= SIDES[1] for side in frames.shape[1:3])):
             raise InputError(
                 f"frames are {tuple(frames.shape)}; give 1 to {FRAMES[1]} frames of 1 to {SIDES[1]} pixels a side"
             )
         digest = hashlib.sha256(f"{tuple(frames.shape)} {float(fps)!r}".encode())
         digest.update(frames.numpy().data)
-        return cls(frames, float(fps), digest.hexdigest())
+        return cls(frames, float(fps), digest.hexdigest(), given.notices)
 
     @classmethod
     def from_pixels(cls, pixels: Pixels, fps: float | int) -> "Clip":

@@ -1,6 +1,7 @@
 """Frames that come from memory in any of the forms that programs hold them in."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,12 +10,16 @@ from PIL import Image
 from torch import Tensor
 
 from motionlift.errors import InputError
+from motionlift.video.colour import TRANSPARENT
+from motionlift.video.part import GREY, colour_of
 
 FORMS = (
     "give (frames, height, width, 3) or (frames, 3, height, width) of uint8 from 0 to 255 or of floats from 0 to 1, or a list "
     "of pictures of one size"
 )
 """What is allowed: what diffusers' pipelines give as ``np``, ``pt`` and ``pil``."""
+CHANNELS = (3, 4)
+"""RGB, and RGBA."""
 ROUNDING = 1e-3
 """How far floats may lie beyond 0 and 1 (ours: half precision rounds so)."""
 
@@ -22,28 +27,52 @@ Frames = np.ndarray | Tensor | Sequence[Image.Image | np.ndarray | Tensor]
 """Frames in memory: an array, a tensor, or pictures one by one."""
 
 
-def frames_of(given: Frames) -> UInt8[Tensor, "frames height width 3"]:
-    """Frames as clips hold them, on the CPU.
+@dataclass(frozen=True)
+class Given:
+    """Frames from memory as clips hold them."""
+
+    frames: UInt8[Tensor, "frames height width 3"]
+    """RGB on the CPU."""
+    notices: tuple[str, ...] = ()
+    """What was done to them, each a plain sentence."""
+
+
+def frames_of(given: Frames, background: str | tuple[int, int, int] = GREY) -> Given:
+    """Frames as clips hold them.
 
     Args:
-        given: an array or a tensor, RGB in the last axis or in the second, with or without a batch axis of one before the others;
-            or a list of pictures of Pillow's, arrays or tensors of one size.
+        given: an array or a tensor, RGB or RGBA in the last axis or in the second, with or without a batch axis of one before the
+            others; or a list of pictures of Pillow's, arrays or tensors of one size.
+        background: what lies behind what is transparent, as :func:`motionlift.video.part.colour_of` takes it.
 
     Raises:
-        InputError: another shape, type or range, no frames, or pictures of several sizes or with transparent parts.
+        InputError: another shape, type or range, no frames, or pictures of several sizes.
+        SettingError: the background is no colour.
     """
+    colour, frames = colour_of(background), _colours(_ordered(_whole(given)))
+    if frames.shape[-1] == 3:
+        return Given(frames)
+    share = frames[..., 3:].float() / 255
+    laid = frames[..., :3] * share + torch.tensor(colour) * (1 - share)
+    told = (TRANSPARENT.format(background),) if share.min() < 1 else ()
+    return Given(laid.round().to(torch.uint8), told)
+
+
+def _whole(given: Frames) -> Tensor:
+    """All frames in one tensor."""
     if isinstance(given, np.ndarray | Tensor):
-        return _colours(_ordered(_tensor(given)))
+        return _tensor(given)
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise InputError(f"frames came as {type(given).__name__}; {FORMS}")
-    pictures = [_picture(number, each) for number, each in enumerate(given)]
+    clear = any(isinstance(each, Image.Image) and each.has_transparency_data for each in given)
+    pictures = [_picture(number, each, "RGBA" if clear else "RGB") for number, each in enumerate(given)]
     shapes = list(dict.fromkeys((tuple(each.shape), each.dtype) for each in pictures))
     if not shapes:
         raise InputError(f"no pictures came; {FORMS}")
     if len(shapes) > 1:
         told = " and ".join(f"{shape} of {_named(kind)}" for shape, kind in shapes[:2])
         raise InputError(f"the pictures are not all alike: {told}; {FORMS}")
-    return _colours(_ordered(torch.stack(pictures)))
+    return torch.stack(pictures)
 
 
 def _tensor(given: np.ndarray | Tensor) -> Tensor:
@@ -56,15 +85,10 @@ def _tensor(given: np.ndarray | Tensor) -> Tensor:
         raise InputError(f"frames are of {given.dtype}; {FORMS}") from error
 
 
-def _picture(number: int, given: object) -> Tensor:
-    """One picture of a list."""
+def _picture(number: int, given: object, mode: str) -> Tensor:
+    """One picture of a list; of Pillow's in a mode."""
     if isinstance(given, Image.Image):
-        if given.has_transparency_data:
-            raise InputError(
-                f"picture {number} has transparent parts, of mode {given.mode}; put it on a ground, or give "
-                "picture.convert('RGB'), which drops them"
-            )
-        return torch.from_numpy(np.array(given.convert("RGB")))
+        return torch.from_numpy(np.array(given.convert(mode)))
     if isinstance(given, np.ndarray | Tensor):
         return _tensor(given)
     raise InputError(f"picture {number} came as {type(given).__name__}; {FORMS}")
@@ -73,11 +97,10 @@ def _picture(number: int, given: object) -> Tensor:
 def _ordered(frames: Tensor) -> Tensor:
     """Colours last, without a batch of one."""
     own = frames[0] if frames.ndim == 5 and len(frames) == 1 else frames
-    if own.ndim == 4 and own.shape[-1] != 3 and own.shape[1] == 3:
+    if own.ndim == 4 and own.shape[-1] not in CHANNELS and own.shape[1] in CHANNELS:
         own = own.movedim(1, -1)
-    if own.ndim != 4 or own.shape[-1] != 3:
-        alpha = "; of four channels the last is left out by frames[..., :3]" if own.shape[-1:] == (4,) else ""
-        raise InputError(f"frames are {tuple(frames.shape)} of {_named(frames.dtype)}; {FORMS}{alpha}")
+    if own.ndim != 4 or own.shape[-1] not in CHANNELS:
+        raise InputError(f"frames are {tuple(frames.shape)} of {_named(frames.dtype)}; {FORMS}")
     return own
 
 

@@ -257,7 +257,7 @@ def transfer(
     """
     from motionlift.work.planning import Asked, fitting_jobs  # which runs what is here
 
-    given, values = referred(reference), with_negative(settings, negative_prompt)
+    given, values = referred(reference, background), with_negative(settings, negative_prompt)
     aspect = aspect_of(given)
     asked = [
         Asked(

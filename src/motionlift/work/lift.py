@@ -30,7 +30,7 @@ from motionlift.loops.windows import conditions_of, first_pictures, lifted_in
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
-from motionlift.video.given import Frames, frames_of
+from motionlift.video.given import Frames, Given, frames_of
 from motionlift.video.limits import RATES, check_rate
 from motionlift.video.part import GREY, WHOLE, Part, check_part
 from motionlift.work.code import code_of
@@ -185,7 +185,7 @@ def lift(
     """
     from motionlift.work.planning import Asked, fitting_job  # which runs what is here
 
-    given = referred(reference)
+    given = referred(reference, background)
     asked = Asked(ask(method, settings), frames, size, cut_prompt=cut_prompt, aspect=aspect_of(given))
     job = fitting_job(asked, model, memory)
     warn(job)
@@ -195,22 +195,28 @@ def lift(
         return lifted(job, at_rate(given, fps, job.model), how, Costs(job.model, plan=job.plan), advance).motion
 
 
-def referred(reference: Referred) -> str | Path | Clip | Tensor:
+def referred(reference: Referred, background: str | tuple[int, int, int]) -> str | Path | Clip | Given:
     """A reference, with frames in memory as clips hold them.
+
+    Args:
+        reference: the reference.
+        background: what lies behind what is transparent in frames in memory.
 
     Raises:
         InputError: they are no frames.
+        SettingError: the background is no colour.
     """
-    return reference if isinstance(reference, str | Path | Clip) else frames_of(reference)
+    return reference if isinstance(reference, str | Path | Clip) else frames_of(reference, background)
 
 
-def at_rate(reference: str | Path | Clip | Tensor, fps: float | None, model: Model) -> str | Path | Clip:
+def at_rate(reference: str | Path | Clip | Given, fps: float | None, model: Model) -> str | Path | Clip:
     """A reference, with frames in memory as a clip at the rate that is asked for, or the model's own, which a notice tells."""
-    if not isinstance(reference, Tensor):
+    if not isinstance(reference, Given):
         return reference
     rate = model.about.fps if fps is None else fps
     notice = f"frames in memory have no rate of their own and were taken as {rate:g} a second: Clip.of(frames, fps) says another"
-    return replace(Clip.of(reference, rate), notices=() if fps is not None else (notice,))
+    told = () if fps is not None else (notice,)
+    return replace(Clip.of(reference.frames, rate), notices=(*reference.notices, *told))
 
 
 def warn(*jobs: Job) -> None:

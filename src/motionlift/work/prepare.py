@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
@@ -35,6 +33,7 @@ from motionlift.motion.file import Motion
 from motionlift.video import reading
 from motionlift.video.clip import Clip
 from motionlift.video.files import existing
+from motionlift.video.given import Given
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.part import WHOLE, Part
 from motionlift.video.picture import fitted, read_picture
@@ -381,11 +380,10 @@ def _settled(
     return settings
 
 
-def aspect_of(reference: str | Path | Clip | Tensor) -> float | None:
+def aspect_of(reference: str | Path | Clip | Given) -> float | None:
     """Width by height of a reference; none where it cannot be read, which reading it says."""
-    if isinstance(reference, Clip | Tensor):
-        frames = reference.frames if isinstance(reference, Clip) else reference
-        height, width = frames.shape[1:3]
+    if isinstance(reference, Clip | Given):
+        height, width = reference.frames.shape[1:3]
         return width / height
     try:
         return reading.aspect_of(existing(reference))
