@@ -77,7 +77,7 @@ def test_the_command_line_is_frozen():
     }
     assert taken == {
         "transfer": [
-            *("reference", "--prompt", "--method", "--preset", "--model", "--lora", "--output", "--seed"),
+            *("reference", "--prompt", "--prompts", "--method", "--preset", "--model", "--lora", "--output", "--seed"),
             *("--frames", "--size", "--picture", "--steps", "--sampler", "--read", "--reference"),
             *("--source-prompt", "--negative-prompt", "--pair", "--strength", "--cut-prompt", "--set"),
             *(
@@ -114,7 +114,7 @@ def test_the_command_line_is_frozen():
             ),
         ],
         "cast": [
-            *("motion", "--prompt", "--model", "--lora", "--output", "--seed", "--picture", "--steps"),
+            *("motion", "--prompt", "--prompts", "--model", "--lora", "--output", "--seed", "--picture", "--steps"),
             *("--sampler", "--target", "--negative-prompt", "--strength", "--mix", "--interpolate"),
             *(
                 "--between",

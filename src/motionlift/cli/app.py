@@ -7,11 +7,13 @@ import typer
 from motionlift.cli import about, again, measure, motion
 from motionlift.cli.examples import example_of
 from motionlift.cli.planned import planned_only, plans
+from motionlift.cli.prompts import for_each_prompt
 
+transfer, cast = (for_each_prompt(command) for command in (motion.transfer, motion.cast))
 COMMANDS = (
-    motion.transfer,
+    transfer,
     motion.lift,
-    motion.cast,
+    cast,
     again.again,
     motion.export,
     about.adapter,
@@ -32,7 +34,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 for command in COMMANDS:
     as_of_another = {"ignore_unknown_options": True} if command is again.again else None
     app.command(epilog=example_of(command.__name__), context_settings=as_of_another)(command)
-for command in (motion.transfer, motion.lift, motion.cast):
+for command in (transfer, motion.lift, cast):
     plans.command(epilog=example_of(command.__name__, "plan"))(planned_only(command))
 app.add_typer(plans, name="plan")
 

@@ -71,6 +71,7 @@ from motionlift.cli.options import (
     whole,
 )
 from motionlift.cli.planned import is_planned
+from motionlift.cli.prompts import HELD
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
 from motionlift.core.places import check_there
 from motionlift.errors import SettingError
@@ -506,7 +507,11 @@ def _prepared(
     from motionlift.work.planning import fitting_job
 
     live.show("load", 0, None)
-    job = fitting_job(asked, model, memory, device, loras or (), dtype, compiled)
+    held = HELD.get()
+    there = held.models[0] if held is not None and held.models else model
+    job = fitting_job(asked, there, memory, device, loras or (), dtype, compiled)
+    if held is not None and not held.models:
+        held.models.append(job.model)
     check_model(job.model.about)
     notice(job.notices)
     return job

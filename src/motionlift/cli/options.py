@@ -49,6 +49,8 @@ def prompt(given: str) -> str:
 
 
 MOST_SEED = 2**63 - 1
+SEVERAL_PROMPTS = "--prompts"
+"""The option that names a file of prompts."""
 FRAMES = (2, 10_000)
 """Fewest and most frames, as :mod:`motionlift.video.limits` has them."""
 

@@ -1,0 +1,160 @@
+"""``--prompts FILE``: a command that makes a video does so for each line of a file, with the model loaded once."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from motionlift.cli.options import SEVERAL_PROMPTS
+from motionlift.cli.planned import IS_ASKED
+from motionlift.cli.terminal import COMMAND_LINE, notice
+from motionlift.errors import InputError, SettingError, staying
+
+if TYPE_CHECKING:
+    from motionlift.core.model import Model
+
+MOST_BYTES = 2**20
+"""Largest file of prompts that is read (ours: a hundred of the longest prompts)."""
+MOST_PROMPTS = 1000
+"""Most prompts of a file (ours)."""
+PromptsFile = Annotated[
+    Path | None,
+    typer.Option(
+        SEVERAL_PROMPTS,
+        metavar="FILE",
+        help="A text file with a prompt in each line; a video is made for each, and --output gets its number, as out-1.mp4.",
+        show_default=False,
+    ),
+]
+
+
+class Held(NamedTuple):
+    """A model that serves several prompts."""
+
+    models: list["Model"]
+    """The model, once it is loaded."""
+
+
+HELD: ContextVar[Held | None] = ContextVar("HELD", default=None)
+"""Where the command that runs leaves its model for the next prompt; None where there is one alone."""
+
+
+def for_each_prompt(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes ``--prompts`` beside ``--prompt``."""
+
+    @wraps(command)
+    def each(*, prompt: str | None = None, prompts: Path | None = None, **named: Any) -> None:
+        if prompt is not None and prompts is not None:
+            raise SettingError(f"--prompt and {SEVERAL_PROMPTS} are both given; give one of them")
+        if prompts is not None:
+            _in_turn(command, read_prompts(prompts), named)
+        elif prompt is not None:
+            command(prompt=prompt, **named)
+        else:
+            raise typer.TyperException(f"Missing option '--prompt', or {SEVERAL_PROMPTS} with a file")
+
+    each.__signature__ = _signature(command)  # pyright: ignore[reportAttributeAccessIssue]
+    each.__annotations__ = {name: own.annotation for name, own in _signature(command).parameters.items()}
+    return each
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The prompts of a file, a line each; empty lines are none.
+
+    Raises:
+        InputError: it cannot be read, is no text in UTF-8, holds none or too many, or one that no model can take.
+    """
+    from motionlift.core.places import check_there
+    from motionlift.core.prompts import check_prompt
+
+    check_there(path, "give a text file with a prompt in each line")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path} is larger than {MOST_BYTES} bytes; give a text file with a prompt in each line")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InputError(f"{path} cannot be read ({reason}); give a text file with a prompt in each line") from error
+    prompts = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    if not 1 <= len(prompts) <= MOST_PROMPTS:
+        raise InputError(f"{path} holds {len(prompts)} prompts; allowed are 1 to {MOST_PROMPTS}, a line each")
+    for number, prompt in prompts.items():
+        try:
+            check_prompt(prompt)
+        except InputError as error:
+            raise InputError(f"line {number} of {path}: {error}") from error
+    return [*prompts.values()]
+
+
+def numbered(output: Path, number: int, count: int) -> Path:
+    """Where one of several videos goes: as many digits for all, so that they stand in order."""
+    return output.with_stem(f"{output.stem}-{number:0{len(str(count))}}")
+
+
+def one_of_several(words: Sequence[str], prompt: str, output: Path) -> tuple[str, ...]:
+    """The command that would make one of the videos alone, of the command that makes them all."""
+    kept: list[str] = []
+    skips = False
+    for word in words:
+        if not skips and not word.startswith(f"{SEVERAL_PROMPTS}="):
+            skips = word == SEVERAL_PROMPTS
+            kept += [] if skips else [word]
+        else:
+            skips = False
+    first, rest = kept[:2], kept[2:]
+    return (*first, f"--prompt={prompt}", *rest, f"--output={output}")
+
+
+@contextmanager
+def one_model() -> Iterator[None]:
+    """Let all commands within share the model that the first of them loads."""
+    token = HELD.set(Held([]))
+    try:
+        yield
+    finally:
+        HELD.reset(token)
+
+
+def _in_turn(command: Callable[..., None], prompts: Sequence[str], named: Mapping[str, Any]) -> None:
+    """Run a command for each prompt, once none of its outputs is refused."""
+    output, words = named["output"], COMMAND_LINE.get()
+    places = [numbered(output, number, len(prompts)) for number in range(1, len(prompts) + 1)]
+    _check_places(places, named)
+    done = 0
+    with one_model(), staying(lambda: f"{done} of {len(prompts)} videos are written and stay"):
+        for prompt, place in zip(prompts, places, strict=True):
+            token = COMMAND_LINE.set(one_of_several(words, prompt, place))
+            try:
+                if not IS_ASKED.get():
+                    notice([f"prompt {done + 1} of {len(prompts)}: {prompt}"])
+                command(prompt=prompt, **{**named, "output": place})
+            finally:
+                COMMAND_LINE.reset(token)
+            done += 1
+
+
+def _check_places(places: Sequence[Path], named: Mapping[str, Any]) -> None:
+    from motionlift.cli.checks import check_outputs
+    from motionlift.video.marks import RECORD, VIDEO
+
+    for place in places:
+        check_outputs(place, VIDEO, RECORD, named.get("reference"), named["overwrite"])
+
+
+def _signature(command: Callable[..., None]) -> inspect.Signature:
+    """A command's arguments, with the option behind ``--prompt``, of which neither has to be there."""
+    found: list[inspect.Parameter] = []
+    for own in inspect.signature(command).parameters.values():
+        if own.name != "prompt":
+            found.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        one = Annotated[str | None, *own.annotation.__metadata__]
+        found.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=one, default=None))
+        several = inspect.Parameter("prompts", inspect.Parameter.KEYWORD_ONLY, annotation=PromptsFile, default=None)
+        found.append(several)
+    return inspect.Signature(found)
