@@ -22,7 +22,7 @@ def model_name(given: str) -> str:
     """A model, refused where its name can be none; the hub is not asked."""
     from motionlift.models.sources import check_name
 
-    check_name(_text(given, "--model"))
+    check_name(_text(given))
     return given
 
 
@@ -57,7 +57,7 @@ def memory(given: str) -> str:
 
 def method_name(given: str) -> str:
     """A method, refused where there is none of its name."""
-    settings_of(_text(given, "--method"))
+    settings_of(_text(given))
     return given
 
 
@@ -134,10 +134,10 @@ def method_of(motion: Path) -> str | None:
     return told if isinstance(told, str) else None
 
 
-def _text(given: str, option: str) -> str:
+def _text(given: str) -> str:
     """What was typed, refused where its bytes are no text."""
     try:
         given.encode()
     except UnicodeEncodeError:
-        raise typer.BadParameter(f"{given[:40]!r} came; allowed is text in UTF-8", param_hint=repr(option)) from None
+        raise typer.BadParameter(f"{given[:40]!r} came; allowed is text in UTF-8") from None
     return given

@@ -176,8 +176,9 @@ def transfer(
     from motionlift.loops.run_folder import is_first_process
     from motionlift.work import cast as casting
     from motionlift.work import prepare
-    from motionlift.work.lift import Lifting
+    from motionlift.work.lift import Lifting, lifted, resting
     from motionlift.work.planning import Asked
+    from motionlift.work.record import Costs
 
     request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called, picture=picture)
     prepare.check_reference(reference, part)
@@ -191,16 +192,23 @@ def transfer(
     with Live(quiet, as_json) as live, unfinished.at_work():
         job = _prepared(asked, model, device, dtype, live, loras, memory, compiled)
         live.show("lift", 0, None)
-        video = casting.transferred(job, reference, how, live.step)
+        costs = Costs(job.model, plan=job.plan)
+        with resting(job.model):
+            found = lifted(job, reference, how, costs, live.step)
+            told = [*found.reference.notices, *costs.notices]
+            if is_first_process():
+                notice(told, job.notices)
+            with found.staying():
+                video = casting.casted(job, found.motion, costs, live.step, found.reference)
     if not is_first_process():
         return
-    notice(video.record["reference_notices"])
     place, shown = place_now(output, ".json", overwrite), []
     sound = part_heard(reference, part.start, video.clip) if keep_sound else None
     if side_by_side:
         shown = [_beside(place)]
         _show_beside(video, shown[0], sound)
-    _finish(video, place, _sources(reference=reference, picture=picture), as_json, job.notices, sound, shown)
+    sources = _sources(reference=reference, picture=picture)
+    _finish(video, place, sources, as_json, (*job.notices, *told), sound, shown)
 
 
 def lift(
