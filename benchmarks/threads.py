@@ -52,7 +52,7 @@ def transferred(folder: Path, model: str, steps: int, threads: int | None) -> tu
         "a red star on the blue field",
     )
     told = subprocess.run(
-        [sys.executable, "-m", "motionlift", "transfer", "0000.mp4", *arguments, "--json", "--quiet"],
+        [sys.executable, "-m", "motionlift", "transfer", "0000.mp4", *arguments, "--json", "--quiet", "--overwrite"],
         cwd=folder, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     record = json.loads(told.stdout)
