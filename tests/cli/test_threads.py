@@ -4,9 +4,10 @@ import os
 
 import psutil
 import pytest
+import torch
 
 from motionlift.cli import threads
-from motionlift.cli.threads import NAMED, Load, threads_beside
+from motionlift.cli.threads import NAMED, Load, threads_beside, use_threads
 
 
 @pytest.mark.parametrize(
@@ -72,3 +73,13 @@ def test_the_environment_says_otherwise(machine: dict[str, float], monkeypatch: 
     monkeypatch.setenv(NAMED, "4")
     machine["percent"] = 100.0
     assert chosen() == "4"
+
+
+@pytest.mark.parametrize(("asked", "used"), [(1, 1), (3, 3), (64, 4)])
+def test_a_number_of_threads_is_taken_as_far_as_there_are_cores(asked: int, used: int, monkeypatch: pytest.MonkeyPatch):
+    taken: list[int] = []
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    monkeypatch.setenv(NAMED, "2")
+    use_threads(asked)
+    assert (os.environ[NAMED], taken) == (str(used), [used])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionlift.cli.terminal import COMMAND_LINE, notice
+from motionlift.cli.threads import use_threads
 from motionlift.errors import InputError, MotionError, SettingError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Expected:
     """Hash of its frames; None where they are to be others."""
     versions: Mapping[str, Any]
     """Versions of what made it."""
+    threads: int | None
+    """How many threads of the processor it was computed with; None where the record does not say."""
 
 
 EXPECTED: ContextVar[Expected | None] = ContextVar("EXPECTED", default=None)
@@ -80,6 +83,8 @@ def again(
     from motionlift.cli.recorded import same_files
 
     merged |= same_files(record, merged, changes, Path(file).parent)
+    if expected.frames is not None and expected.threads is not None:
+        use_threads(expected.threads)
     token = EXPECTED.set(expected)
     try:
         _invoke(name, merged)
@@ -125,6 +130,8 @@ def tell_sameness(video: "Video") -> None:
         return
     here = video.record["versions"]
     others = [f"{key} {value}" for key, value in expected.versions.items() if here.get(key) != value]
+    if expected.threads not in (None, video.record["threads"]):
+        others.append(f"{expected.threads} threads")
     why = f", which was made with {', '.join(map(str, others))[:200]}" if others else ""
     notice([f"these are not the frames of {expected.file}{why}"])
 
@@ -260,6 +267,7 @@ def _merged(given: Given, changes: Given) -> dict[str, Any]:
 def _expected(file: Path, record: Mapping[str, Any], changes: Given) -> Expected:
     """What is to be the same, by what is asked for."""
     model, frames, versions = record.get("model"), record.get("frames_sha256"), record.get("versions")
+    threads = record.get("threads")
     is_same = not _without_writing(changes).keys() - {"side_by_side", "keep_sound", "memory"}
     keeps_model = not {"model", "loras", "dtype", "device"} & changes.keys()
     return Expected(
@@ -267,6 +275,7 @@ def _expected(file: Path, record: Mapping[str, Any], changes: Given) -> Expected
         model if keeps_model and isinstance(model, dict) else None,
         frames if is_same and isinstance(frames, str) else None,
         versions if isinstance(versions, dict) else {},
+        threads if type(threads) is int and threads > 0 else None,
     )
 
 

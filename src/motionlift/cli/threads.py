@@ -1,6 +1,7 @@
 """How many threads the program computes with: as many as other work leaves cores free when it begins."""
 
 import os
+import sys
 import time
 
 NAMED = "OMP_NUM_THREADS"
@@ -30,6 +31,17 @@ class Load:
         threads = threads_beside(max(0.0, taken - own), cores)
         if threads < cores:
             os.environ[NAMED] = str(threads)
+
+
+def use_threads(threads: int) -> None:
+    """Compute with so many threads, as far as there are cores: sums differ in their last digits by their number.
+
+    PyTorch is not imported for that: it reads the environment when it is.
+    """
+    count = min(threads, usable_cores())
+    os.environ[NAMED] = str(count)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
 
 
 def threads_beside(taken: float, cores: int) -> int:
