@@ -86,8 +86,8 @@ def sections(path: Path) -> dict[str, str]:
 
 
 def methods_of(row: Item) -> list[Any]:
-    """The methods whose files a row names."""
-    found = {*re.findall(r"`methods/(\w+)\.py:", row.where)}
+    """The methods whose files a row names, or those of their settings."""
+    found = {*re.findall(r"`(?:methods|settings)/(\w+)\.py:", row.where)}
     if "ditflow_constants" in found:
         found.add("ditflow")
     return [methods()[name] for name in sorted(found & methods().keys())]

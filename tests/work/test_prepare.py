@@ -227,29 +227,34 @@ def test_settings_are_read_once_from_python(model: Model, motion: Motion, monkey
     assert sorted(parsed.names) == sorted(motion.settings)
 
 
-def test_from_the_command_line_settings_are_read_once_and_the_reference_once_after_the_model_is_there(
+def test_from_the_command_line_settings_are_looked_at_and_read_and_the_reference_read_once_after_the_model_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Before that a look at two frames says whether it is a video at all."""
+    """Before that a look says whether it is a video at all."""
     a_clip().save(tmp_path / "clip.mp4")
     cogvideox().save_pretrained(tmp_path / "model")
-    parsed, done, clip_read, loaded = Parsed(monkeypatch), [], Clip.read, planning.load
+    parsed, done, clip_read, loaded, looked = Parsed(monkeypatch), [], Clip.read, planning.load, prepare.check_reference
 
     def read(*arguments: Any, **named: Any) -> Clip:
         done.append(f"read {named['frames']}")
         return clip_read(*arguments, **named)
 
-    def load_once(*arguments: Any) -> Any:
+    def load_once(*arguments: Any, **named: Any) -> Any:
         done.append("load")
-        return loaded(*arguments)
+        return loaded(*arguments, **named)
+
+    def look(*arguments: Any) -> None:
+        done.append("look")
+        looked(*arguments)
 
     monkeypatch.setattr(Clip, "read", read)
     monkeypatch.setattr(planning, "load", load_once)
+    monkeypatch.setattr(prepare, "check_reference", look)
     words = ["transfer", str(tmp_path / "clip.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "model")]
     told = [word for name, value in GIVEN.items() for word in ("--set", f"{name}={value}")]
     assert main.run([*words, "--output", str(tmp_path / "out.mp4"), *told]) == 0
-    assert sorted(parsed.names) == sorted(GIVEN)
-    assert done == ["read 2", "load", "read 9"]
+    assert sorted(parsed.names) == sorted([*GIVEN, *GIVEN]), "a look before PyTorch is imported, and what is worked with"
+    assert done == ["look", "load", "read 9"]
 
 
 def test_every_prompt_is_encoded_once_a_transfer(monkeypatch: pytest.MonkeyPatch):

@@ -317,9 +317,12 @@ def test_the_command(
         "report-chart-1.png and report-chart-2.png\n"
     )
     assert run(["report", "gone"]) == 1
-    assert (
-        capsys.readouterr().err == "error: gone holds no records; give the file records.jsonl of a run, or its folder\n"
-    )
+    told = capsys.readouterr().err
+    assert told == "error: gone does not exist; give the records of motionlift bench, or their folder\n"
+    (tmp_path / "empty").mkdir()
+    assert run(["report", "empty"]) == 1
+    told = capsys.readouterr().err
+    assert told == "error: empty holds no records; give the file records.jsonl of a run, or its folder\n"
 
 
 # In a browser
