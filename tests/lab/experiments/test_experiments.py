@@ -72,6 +72,11 @@ def narrow_unet() -> Any:
     return tiny_unet.pipeline(AutoencoderKL.from_config({**tiny_unet.autoencoder().config, **narrow}))
 
 
+def slow_where(twin: Any = None, **_others: Any) -> bool:
+    """The same is tried on the transformer."""
+    return twin is narrow_unet
+
+
 @pytest.fixture(scope="module", params=[narrow_dit, narrow_unet])
 def twin(request: pytest.FixtureRequest) -> Any:
     """A model of a bundled one's form; two steps, one of them guided."""

@@ -296,6 +296,7 @@ def test_the_page_is_made_of_the_records_that_are_kept(tmp_path: Path):
     assert text_of(tmp_path / "results.md") == text_of(DOCS / "results.md")
 
 
+@pytest.mark.slow
 def test_the_page_is_made_of_the_records_as_they_are_written_today(tmp_path: Path):
     """Figures that are undefined are null in records that are written now, and NaN in some that are kept."""
     for path in (DOCS / "results").rglob("*.jsonl"):
