@@ -157,6 +157,9 @@ def test_what_is_no_adapter_is_refused_in_one_line(tmp_path: Path, monkeypatch: 
     refused("half.safetensors", "no adapter", {"a.lora_A.weight": torch.zeros(2, 2)})
     scale = {**factors(["a"], 4, 2), "a.alpha": torch.zeros(5)}
     refused("scale.safetensors", r"a scale is of \[5\] numbers", scale)
+    refused("odd_scale.safetensors", "a scale is nan", {**factors(["a"], 4, 2), "a.alpha": torch.tensor(float("nan"))})
+    unlike = {"a.lora_A.weight": torch.zeros(4, 8), "a.lora_B.weight": torch.zeros(8, 9)}
+    refused("unlike.safetensors", "the factors of a are of ranks 4 and 9", unlike)
     motion = motionlift.lift(a_clip(), TRANSFORMERS["wan-2.1"].model(), "none", settings={"steps": 3}, cached=False)
     motion.save(tmp_path / "motion.safetensors")
     refused("motion.safetensors", "is a motion: cast it, or make an adapter of it by motionlift export")
@@ -164,6 +167,12 @@ def test_what_is_no_adapter_is_refused_in_one_line(tmp_path: Path, monkeypatch: 
     refused("folder", "is a folder; give an adapter")
     monkeypatch.setattr(adapter_file, "MOST_TENSORS", 1)
     refused("many.safetensors", "holds 2 tensors, and at most 1 are looked at", factors(["a"], 4, 2))
+
+
+def test_numbers_beyond_all_blocks_are_of_no_layer_that_is_known(tmp_path: Path):
+    name = f"transformer.blocks.{'9' * 5000}.attn1.to_q"
+    told = look_into(saved(tmp_path / "a.safetensors", factors([name], 4, 2)))
+    assert (len(told.layers), told.blocks, told.readings) == (1, 0, ())
 
 
 def test_what_a_file_says_of_itself_stays_short(tmp_path: Path):

@@ -253,7 +253,9 @@ def test_from_the_command_line_settings_are_looked_at_and_read_and_the_reference
     words = ["transfer", str(tmp_path / "clip.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "model")]
     told = [word for name, value in GIVEN.items() for word in ("--set", f"{name}={value}")]
     assert main.run([*words, "--output", str(tmp_path / "out.mp4"), *told]) == 0
-    assert sorted(parsed.names) == sorted([*GIVEN, *GIVEN]), "a look before PyTorch is imported, and what is worked with"
+    assert sorted(parsed.names) == sorted([*GIVEN, *GIVEN]), (
+        "a look before PyTorch is imported, and what is worked with"
+    )
     assert done == ["look", "load", "read 9"]
 
 

@@ -184,7 +184,11 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _layers(path: Path, told: Mapping[str, Any], data: Known) -> tuple[list[Layer], list[str]]:
-    """The layers that a file is for, and the names that belong to none."""
+    """The layers that a file is for, and the names that belong to none.
+
+    Raises:
+        ValueError: factors do not fit each other, or a scale is no number.
+    """
     left, layers = dict(told), []
     for kind, ends in data.ends.items():
         for name in [name for name in left if name.endswith(ends[0])]:
@@ -196,6 +200,8 @@ def _layers(path: Path, told: Mapping[str, Any], data: Known) -> tuple[list[Laye
             if len(first) < 2 or any(len(own) < 2 for own in second):
                 continue
             rank = first[0] if second else None
+            if second and second[0][1] != rank:
+                raise ValueError(f"the factors of {start[:LONGEST]} are of ranks {rank} and {second[0][1]}")
             scale = 1.0 if alpha is None or not rank else _number(path, alpha) / rank
             rows = second[0][0] if second else first[0]
             layers.append(Layer(start, kind, rows, math.prod(first[1:]), rank, scale))
@@ -206,7 +212,7 @@ def _number(path: Path, told: Mapping[str, Any]) -> float:
     """A tensor of one number.
 
     Raises:
-        ValueError: it has more, or a type that is not known.
+        ValueError: it has more, is not finite, or of a type that is not known.
     """
     types = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4"}
     begin, end = told["data_offsets"]
@@ -218,6 +224,8 @@ def _number(path: Path, told: Mapping[str, Any]) -> float:
         found = np.frombuffer(opened.read(end - begin), types[told["dtype"]])
     if told["dtype"] == "BF16":
         found = (found.astype("<u4") << 16).view("<f4")
+    if not np.isfinite(found[0]):
+        raise ValueError(f"a scale is {found[0]}")
     return float(found[0])
 
 

@@ -21,6 +21,8 @@ READERS = ("diffusers", "comfyui", "kohya", "peft")
 onto any network."""
 STAR = "*"
 """A number in a name of the data: of a block, mostly."""
+NUMBER = r"([0-9]{1,4})"
+"""A number in a name of a file (ours: no network has ten thousand blocks)."""
 
 
 def check_reader(reader: str) -> None:
@@ -49,9 +51,7 @@ class Form:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Matches a layer's name in a file; its groups are the numbers."""
-        return re.compile(
-            "|".join(re.escape(self.named(name)).replace(re.escape(STAR), r"(\d+)") for name in self.names)
-        )
+        return re.compile("|".join(re.escape(self.named(name)).replace(re.escape(STAR), NUMBER) for name in self.names))
 
     def named(self, name: str) -> str:
         """A layer as a file has it."""
