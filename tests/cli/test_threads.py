@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motionlift.cli import threads
-from motionlift.cli.threads import NAMED, Load, threads_beside, use_threads
+from motionlift.cli.threads import NAMED, OWN, Load, threads_beside, use_threads
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,10 @@ def test_a_number_of_threads_is_taken_as_far_as_there_are_cores(asked: int, used
     monkeypatch.setattr(torch, "set_num_threads", taken.append)
     monkeypatch.setenv(NAMED, "2")
     use_threads(asked)
+    assert (os.environ[NAMED], taken) == ("2", []), "somebody named a number"
+    named = OWN.set(True)
+    try:
+        use_threads(asked)
+    finally:
+        OWN.reset(named)
     assert (os.environ[NAMED], taken) == (str(used), [used])

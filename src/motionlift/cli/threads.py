@@ -3,9 +3,13 @@
 import os
 import sys
 import time
+from contextvars import ContextVar
 
 NAMED = "OMP_NUM_THREADS"
 """Says how many threads PyTorch, NumPy and OpenCV compute with, where it is set before they are imported (OpenMP)."""
+
+OWN: ContextVar[bool] = ContextVar("OWN", default=False)
+"""Whether the number of threads is for the program to choose: nobody named one in the environment."""
 
 
 class Load:
@@ -24,6 +28,7 @@ class Load:
 
         if os.environ.get(NAMED):
             return
+        OWN.set(True)
         spent = max(1e-3, time.monotonic() - self._began)
         taken = psutil.cpu_percent() / 100 * (psutil.cpu_count() or 1)
         own = (time.process_time() - self._own) / spent
@@ -36,8 +41,10 @@ class Load:
 def use_threads(threads: int) -> None:
     """Compute with so many threads, as far as there are cores: sums differ in their last digits by their number.
 
-    PyTorch is not imported for that: it reads the environment when it is.
+    Nothing changes where the environment names a number. PyTorch is not imported for that: it reads the environment when it is.
     """
+    if os.environ.get(NAMED) and not OWN.get():
+        return
     count = min(threads, usable_cores())
     os.environ[NAMED] = str(count)
     if "torch" in sys.modules:
