@@ -81,11 +81,10 @@ def test_a_number_of_threads_is_taken_as_far_as_there_are_cores(asked: int, used
     monkeypatch.setattr(threads, "usable_cores", lambda: 4)
     monkeypatch.setattr(torch, "set_num_threads", taken.append)
     monkeypatch.setenv(NAMED, "2")
-    use_threads(asked)
-    assert (os.environ[NAMED], taken) == ("2", []), "somebody named a number"
-    named = OWN.set(True)
-    try:
-        use_threads(asked)
-    finally:
-        OWN.reset(named)
-    assert (os.environ[NAMED], taken) == (str(used), [used])
+    for is_own, expected in ((False, ("2", [])), (True, (str(used), [used]))):
+        before = OWN.set(is_own)
+        try:
+            use_threads(asked)
+        finally:
+            OWN.reset(before)
+        assert (os.environ[NAMED], taken) == expected
