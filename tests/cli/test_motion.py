@@ -494,7 +494,7 @@ def test_parts_that_cannot_be_read_are_refused_before_a_model_is_loaded(
         ("--start", "99"): (1, "and is to be read from 99 s; give an earlier --start"),
         ("--duration", "0"): (2, "allowed are seconds from 0.001"),
         ("--crop", "left"): (2, "give two numbers from 0 to 1"),
-        ("--crop", "0.5,0.5", "--fit", "pad"): (1, "crop is given, and fit is pad"),
+        ("--crop", "0.5,0.5", "--fit", "pad"): (1, "--crop is given, and --fit is pad"),
         ("--background", "rainbow"): (2, "give a colour such as grey, white or black, or #rrggbb"),
     }.items():
         for command in (["transfer", "--prompt", PROMPT], ["lift"], ["inspect"]):

@@ -440,6 +440,8 @@ def part_of(start: float, duration: float | None, crop: str | None, background: 
     """
     from motionlift.video.part import Part, check_part, crop_of
 
+    if crop is not None and fit not in (None, "crop"):
+        raise SettingError(f"--crop is given, and --fit is {fit}, which crops nothing; give one of them")
     part = Part(start, duration, None if crop is None else crop_of(crop), background)
     check_part(part, fit or "crop")
     return part

@@ -2,8 +2,11 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
+import numpy as np
 from PIL import ImageColor
 
 from motionlift.errors import SettingError
@@ -19,6 +22,15 @@ MOST_SECONDS = 86_400.0
 """Latest start and longest duration, seconds (ours: a day)."""
 LONGEST_COLOUR = 40
 """Most characters of a colour's name (ours: the longest that Pillow knows has 20)."""
+LONGEST_PLACE = 40
+"""Most characters of the place of a crop (ours: two numbers with every digit that they can have)."""
+NUMBER = r"\s*(\d*\.?\d+|\d+\.)\s*"
+"""A number without a sign."""
+
+
+def _plain(value: object) -> object:
+    """NumPy's numbers, and others of that kind, as Python's; anything else as it is."""
+    return float(value) if isinstance(value, Real) and not isinstance(value, int | float) else value
 
 
 @dataclass(frozen=True)
@@ -29,13 +41,21 @@ class Part:
     """Where it begins, seconds after the first frame of the reference."""
     duration: float | int | None = None
     """Seconds that are read at most; to its end where none are given."""
-    crop: tuple[float | int, float | int] | str | None = None
-    """Where the middle of a crop lies, as shares of width and height from the left and from the top; ``"motion"`` is where things
-    move. By default the middle."""
+    crop: Sequence[float | int] | str | None = None
+    """Where the middle of a crop lies, as shares of width and height from the left and from the top: two numbers, kept as a pair;
+    ``"motion"`` is where things move. By default the middle."""
     background: str | tuple[int, int, int] = GREY
     """Colour behind what is transparent: a name, ``#rrggbb``, or red, green and blue of 0 to 255."""
     rate: float | int | None = None
     """Frames a second of a folder of pictures, which say none; other references say their own."""
+
+    def __post_init__(self) -> None:
+        for name in ("start", "duration", "rate"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+        if isinstance(self.crop, np.ndarray):
+            object.__setattr__(self, "crop", self.crop.tolist())
+        if isinstance(self.crop, list | tuple):
+            object.__setattr__(self, "crop", tuple(map(_plain, self.crop)))
 
     @property
     def colour(self) -> tuple[int, int, int]:
@@ -45,7 +65,7 @@ class Part:
     @property
     def place(self) -> tuple[float | int, float | int]:
         """Where the middle of a crop lies, as far as that is known before the reference is read."""
-        return self.crop if isinstance(self.crop, tuple) else MIDDLE
+        return (self.crop[0], self.crop[1]) if isinstance(self.crop, tuple) else MIDDLE
 
     @property
     def cut(self) -> bool:
@@ -86,22 +106,22 @@ def check_seconds(name: str, seconds: float | int, least: float) -> None:
     Raises:
         SettingError: so it is, or it is no number.
     """
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not number or not least <= seconds <= MOST_SECONDS:
-        raise SettingError(f"{name} is {str(seconds)[:40]}; give seconds from {least:g} to {MOST_SECONDS:g}")
+    if not _is_number(seconds) or not least <= seconds <= MOST_SECONDS:
+        raise SettingError(f"{name} is {_told(seconds)}; give seconds from {least:g} to {MOST_SECONDS:g}")
 
 
-def check_crop(crop: tuple[float | int, float | int] | str) -> None:
+def check_crop(crop: Sequence[float | int] | str) -> None:
     """Refuse what says no place of a crop.
 
     Raises:
         SettingError: so it is.
     """
-    pair = not isinstance(crop, str) and len(crop) == 2 and all(0 <= share <= 1 for share in crop)
-    if crop != MOTION and not pair:
-        raise SettingError(
-            f"crop is {str(crop)[:40]!r}; give two numbers from 0 to 1, such as 0.3,0.5, where the crop's middle lies, or {MOTION}"
-        )
+    shares = crop if isinstance(crop, tuple) else ()
+    if crop == MOTION or (len(shares) == 2 and all(_is_number(share) and 0 <= share <= 1 for share in shares)):
+        return
+    raise SettingError(
+        f"crop is {_told(crop)}; give two numbers from 0 to 1, such as 0.3,0.5, where the crop's middle lies, or {MOTION}"
+    )
 
 
 def crop_of(text: str) -> tuple[float, float] | str:
@@ -110,9 +130,10 @@ def crop_of(text: str) -> tuple[float, float] | str:
     Raises:
         SettingError: it is neither.
     """
-    found = re.fullmatch(r"\s*(\d*\.?\d+|\d+\.)\s*,\s*(\d*\.?\d+|\d+\.)\s*", text[:LONGEST_COLOUR])
+    found = re.fullmatch(f"{NUMBER},{NUMBER}", text) if len(text) <= LONGEST_PLACE else None
     crop = text if found is None else (float(found[1]), float(found[2]))
-    check_crop(crop)
+    outside = isinstance(crop, tuple) and max(crop) > 1
+    check_crop(text if outside else crop)  # told as it came
     return crop
 
 
@@ -142,3 +163,12 @@ def told_times(part: Part) -> str:
     """The part in time, for messages; nothing where it is all."""
     end = "" if part.duration is None else f" to {part.start + part.duration:g} s"
     return f" from {part.start:g} s{end}" if part.cut and math.isfinite(part.start) else ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _told(value: object) -> str:
+    """What came, for messages; not all of what is long."""
+    return repr(value[:40] if isinstance(value, str) else value)[:80]

@@ -80,7 +80,7 @@ class TransferOptions(TypedDict, total=False):
     memory: str | int | None
     start: float | int
     duration: float | int | None
-    crop: tuple[float | int, float | int] | str | None
+    crop: Sequence[float | int] | str | None
     background: str | tuple[int, int, int]
 
 
@@ -247,7 +247,7 @@ def transfer(
     memory: str | int | None = None,
     start: float | int = 0.0,
     duration: float | int | None = None,
-    crop: tuple[float | int, float | int] | str | None = None,
+    crop: Sequence[float | int] | str | None = None,
     background: str | tuple[int, int, int] = GREY,
 ) -> Video | list[Video]:
     """Lift once and cast, in one call; arguments, what is returned and warnings as of :func:`motionlift.lift` and :func:`cast`.

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -141,7 +141,7 @@ def lift(
     memory: str | int | None = None,
     start: float | int = 0.0,
     duration: float | int | None = None,
-    crop: tuple[float | int, float | int] | str | None = None,
+    crop: Sequence[float | int] | str | None = None,
     background: str | tuple[int, int, int] = GREY,
 ) -> Motion:
     """Lift the motion out of a reference.
