@@ -70,6 +70,32 @@ def test_a_short_video_is_spread_over_its_length(tmp_path):
     )
 
 
+def test_the_rate_that_is_told_is_the_one_that_the_clip_has(tmp_path):
+    """Half a second in 400 frames would be 800 a second; a still video is still for as long as it shows."""
+    path = write(tmp_path / "a.mp4", levels(12), rate=24)
+    clip = Clip.read(path, frames=400, fps=8, aspect=SQUARE)
+    assert clip.fps == 240
+    assert any(
+        told.endswith(
+            "400 frames were spread evenly over it, 240 a second, the most there are: it moves 3.63 times slower than the reference"
+        )
+        for told in clip.notices
+    )
+    still = Clip.of(np.full((12, 64, 64, 3), 90, np.uint8), 24)
+    told = still.sampled(frames=400, fps=8, aspect=SQUARE).notices
+    assert "nothing moves in the first 0.5 s, nor after that: give a reference that moves" in told
+
+
+@pytest.mark.parametrize(("gap", "rate", "told"), [
+    (2, 240, "240 a second, the most there are: it moves 2.08 times slower than the reference"),
+    (40_000, 0.1, "0.1 a second, the fewest there are: it moves 4 times faster than the reference"),
+])  # fmt: skip
+def test_the_rate_of_frames_as_they_come_is_told_as_the_clip_has_it(tmp_path, gap, rate, told):
+    path = write(tmp_path / "a.mkv", levels(5), milliseconds=[gap * number for number in range(5)])
+    clip = Clip.read(path, frames=5, fps=8, aspect=SQUARE, every_frame=True)
+    assert clip.fps == rate and f"the first 5 frames were taken as they come, {told}" in clip.notices
+
+
 def test_a_video_of_fewer_frames_repeats_some_and_says_so(tmp_path):
     path = write(tmp_path / "a.mp4", levels(3), rate=8)
     clip = Clip.read(path, frames=5, fps=8, aspect=SQUARE)

@@ -214,13 +214,40 @@ def test_a_duration_is_covered_by_the_frames_there_are(model: Model):
     clip = a_clip(frames=80, width=64)
     wide = read_reference(clip, model, model.about.shape, part=Part(start=1, duration=6))
     assert wide.fps == pytest.approx(9 / 6) and len(wide.frames) == 9
-    assert wide.notices[-1] == "9 frames cover the 6 s that are read, 1.5 a second; more --frames keep 8"
+    assert wide.notices[-1] == "9 frames cover 6 s, 1.5 a second; more --frames keep 8"
     for number, frame in enumerate(wide.frames):
         assert torch.equal(frame, clip.cropped((1, 1)).frames[min(79, 8 + int(number * 8 / 1.5 + 0.05 * 8 / 1.5))])
     by_rate = read_reference(clip, model, model.about.shape, fps=4, part=Part(duration=6))
     assert by_rate.fps == 4 and not any("cover" in told for told in by_rate.notices)
-    told = refusal(SettingError, lambda: lift(clip, model, settings=QUICK, duration=1000))
-    assert told == "duration is 1000 s, too long for 9 frames; give at most 90 s"
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("duration", [12, 500, 86400])
+def test_a_duration_beyond_the_end_is_one_to_the_end(model: Model, tmp_path: Path, duration: int, in_memory: bool):
+    """No more than there is can be read, and what is said of it is so."""
+    clip = a_clip(frames=80, width=64)
+    clip.save(tmp_path / "a.mp4")
+    reference = clip if in_memory else tmp_path / "a.mp4"
+    wide = read_reference(reference, model, model.about.shape, part=Part(start=1, duration=duration))
+    same = read_reference(reference, model, model.about.shape, part=Part(start=1, duration=9))
+    assert torch.equal(wide.frames, same.frames) and wide.fps == pytest.approx(1)
+    assert wide.notices[-1] == "9 frames cover the 9 s that there are, 1 a second; more --frames keep 8"
+    late, whole = (
+        read_reference(reference, model, model.about.shape, part=Part(start=9.5, duration=seconds))
+        for seconds in (duration, None)
+    )
+    assert torch.equal(late.frames, whole.frames) and late.fps == whole.fps
+    assert any("shows 0.50 s, too short for 9 frames at 8 a second" in told for told in late.notices)
+    assert not any("cover" in told for told in late.notices)
+
+
+def test_a_duration_is_covered_as_far_as_the_lowest_rate_reaches(model: Model):
+    clip = replace(a_clip(frames=40, width=64), fps=0.2)
+    wide = read_reference(clip, model, model.about.shape, part=Part(duration=150))
+    assert wide.fps == 0.1
+    assert wide.notices[-1] == (
+        "9 frames cover 90 s of the 150 s that are asked for, at the lowest rate, 0.1 a second; more --frames keep 8"
+    )
 
 
 def test_a_folder_is_lifted_by_its_own_rate(model: Model, tmp_path: Path):

@@ -110,6 +110,19 @@ def measured_file(source: Path) -> tuple[int, float, tuple[int, int], tuple[str,
     return count, (count - 1) / last if last else 1.0, size, notices
 
 
+def seconds_of(source: Path, part: Part) -> float:
+    """How long a part is seen, seconds: less than its duration where the video ends before.
+
+    Raises:
+        InputError: it cannot be read, or ends before the part begins.
+    """
+    end = 0.0
+    with closing(moments_of(source, part)) as moments:
+        for moment in moments:
+            end = moment.end
+    return end
+
+
 def aspect_of(source: Path) -> float:
     """Width by height of a video's first frame as it is shown.
 
@@ -152,7 +165,9 @@ class Sampled:
     images: UInt8[np.ndarray, "frames height width 3"]
     """The frames."""
     fps: float
-    """Their frames a second."""
+    """Their frames a second, as near to the true ones as is allowed."""
+    seconds: float
+    """How long they show."""
     notices: tuple[str, ...]
     """What was done to make the video fit, each a plain sentence."""
 
@@ -184,7 +199,7 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
     fitting.tell_what_left()
     told = (*found.notices, *fitting.notices[before:])
     if fitting.watch is not None and fitting.watch.still:
-        shown = min(len(found.images) / found.fps, math.inf if fitting.part.duration is None else fitting.part.duration)
+        shown = min(found.seconds, math.inf if fitting.part.duration is None else fitting.part.duration)
         told += (_resting(onward, fitting.part, shown),)
     return replace(found, notices=told)
 
@@ -217,13 +232,15 @@ def sampled_frames(moments: Moments, name: str, fps: float | int, fitting: Fitti
     """
     frames = fitting.frames
     picked = _picked(moments, name, np.arange(frames) / fps, 1 / fps, fitting)
-    rate, notices = float(fps), []
+    rate = written = float(fps)
+    notices = []
     if not picked.complete:
         rate = (frames - 1) / picked.last
+        written, beyond = _told_rate(rate)
         what = "part that is read" if fitting.part.cut else "video"
         notices.append(
             f"the {what} shows {picked.end:.2f} s, too short for {frames} frames at {fps:g} a second: "
-            f"{frames} frames were spread evenly over it, {rate:.3g} a second"
+            f"{frames} frames were spread evenly over it, {written:.3g} a second{beyond}"
         )
         if fitting.watch is not None:
             fitting.watch = Watch()
@@ -235,7 +252,7 @@ def sampled_frames(moments: Moments, name: str, fps: float | int, fitting: Fitti
         )
     if picked.distinct < frames:
         notices.append(f"there were {picked.distinct} different frames for {frames}: some are repeated")
-    return Sampled(picked.images, min(rate, RATES[1]), (*fitting.notices, *notices))
+    return Sampled(picked.images, written, frames / rate, (*fitting.notices, *notices))
 
 
 def first_frames(moments: Moments, name: str, fitting: Fitting) -> Sampled:
@@ -263,10 +280,19 @@ def first_frames(moments: Moments, name: str, fitting: Fitting) -> Sampled:
             f"{name}{told_times(fitting.part)} holds {len(times)} frames, and {frames} are to be taken as they come; give a longer "
             "video, ask for fewer, or have it read by time"
         )
-    rate = min(max((frames - 1) / (times[-1] - times[0]), RATES[0]), RATES[1])
-    return Sampled(
-        images, rate, (*fitting.notices, f"the first {frames} frames were taken as they come, {rate:.3g} a second")
-    )
+    rate = (frames - 1) / (times[-1] - times[0])
+    written, beyond = _told_rate(rate)
+    told = f"the first {frames} frames were taken as they come, {written:.3g} a second{beyond}"
+    return Sampled(images, written, frames / rate, (*fitting.notices, told))
+
+
+def _told_rate(rate: float) -> tuple[float, str]:
+    """The allowed rate that is nearest to a true one, and what is said where it is another."""
+    allowed = min(max(rate, RATES[0]), RATES[1])
+    if allowed == rate:
+        return rate, ""
+    end, times, how = ("most", rate / allowed, "slower") if rate > allowed else ("fewest", allowed / rate, "faster")
+    return allowed, f", the {end} there are: it moves {times:.3g} times {how} than the reference"
 
 
 @dataclass

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -30,9 +30,11 @@ from motionlift.loops.windows import conditions_of, first_pictures, lifted_in
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
+from motionlift.video.files import existing
 from motionlift.video.given import Frames, Given, frames_of
 from motionlift.video.limits import RATES, check_rate
 from motionlift.video.part import GREY, WHOLE, Part, check_part
+from motionlift.video.reading import seconds_of
 from motionlift.work.code import code_of
 from motionlift.work.moved import found_lines
 from motionlift.work.prepare import Job, ask, aspect_of, check_stages
@@ -248,35 +250,62 @@ def read_reference(
 
     A rate that is so many times slower takes as many times fewer frames of every second. A clip in memory is read as a file is.
     How frames are fitted, and that they are taken as they come, :meth:`motionlift.Clip.read` says. A part that lasts longer than
-    the frames at the model's own rate has them spread over it.
+    the frames at the model's own rate has them spread over it, as far as the reference and the lowest rate reach.
 
     Raises:
         InputError: it cannot be read.
-        SettingError: the part is too long for so few frames.
     """
     asked = Lifting(slower=slower, fps=fps)
-    aspect, rate = (shape.height, shape.width), asked.rate(model)
-    covers = part.duration is not None and not every_frame and not asked.by_time and shape.frames < rate * part.duration
-    if covers and part.duration is not None:
-        rate = _rate_over(part.duration, shape.frames)
+    aspect, own = (shape.height, shape.width), asked.rate(model)
     longest = max(min(LONGEST_SIDE, math.isqrt(MOST_WIDE // shape.frames)), *aspect)
-    read = reference.sampled if isinstance(reference, Clip) else partial(Clip.read, reference)
-    clip = read(
-        frames=shape.frames, fps=rate, aspect=aspect, longest=longest, fit=fit, every_frame=every_frame, part=part
+    read = partial(
+        reference.sampled if isinstance(reference, Clip) else partial(Clip.read, reference),
+        frames=shape.frames,
+        aspect=aspect,
+        longest=longest,
+        fit=fit,
+        every_frame=every_frame,
+        part=part,
     )
-    if not covers:
-        return clip
-    told = f"{shape.frames} frames cover the {part.duration:g} s that are read, {clip.fps:.3g} a second; more --frames keep"
-    return replace(clip, notices=(*clip.notices, f"{told} {asked.rate(model):g}"))
+    spread = not every_frame and not asked.by_time
+    if not spread or part.duration is None or shape.frames >= own * part.duration:
+        return read(fps=own)
+    return _covering(
+        part.duration, lambda rate: read(fps=rate), partial(_seconds_of, reference, part), shape.frames, own
+    )
 
 
-def _rate_over(duration: float | int, frames: int) -> float:
-    rate = frames / duration
-    if rate < RATES[0]:
-        raise SettingError(
-            f"duration is {duration:g} s, too long for {frames} frames; give at most {frames / RATES[0]:g} s"
-        )
-    return rate
+def _covering(
+    duration: float | int, read: Callable[[float], Clip], seconds: Callable[[], float], frames: int, own: float
+) -> Clip:
+    """A reference whose frames are spread over a duration, or over what there is of it.
+
+    Args:
+        duration: seconds, more than the frames cover at their own rate.
+        read: reads it at a rate.
+        seconds: gives how long it is where it is shorter.
+        frames: how many there are.
+        own: their own rate.
+    """
+    rate = max(frames / duration, RATES[0])
+    clip, covered = read(rate), f"{duration:g} s"
+    if rate > frames / duration:
+        covered = f"{frames / rate:g} s of the {duration:g} s that are asked for, at the lowest rate"
+    if clip.fps != rate:  # it ends before that
+        shown = seconds()
+        rate, covered = min(frames / shown, own), f"the {shown:.4g} s that there are"
+        clip = read(rate)
+        if rate == own:
+            return clip
+    told = f"{frames} frames cover {covered}, {clip.fps:.3g} a second; more --frames keep {own:g}"
+    return replace(clip, notices=(*clip.notices, told))
+
+
+def _seconds_of(reference: str | Path | Clip, part: Part) -> float:
+    """How long a part is seen that a reference is too short for, seconds."""
+    if isinstance(reference, Clip):
+        return len(reference.frames) / reference.fps - part.start
+    return seconds_of(existing(reference), part)
 
 
 def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, advance: Advance = ignore) -> Lifted:
