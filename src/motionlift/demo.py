@@ -27,7 +27,7 @@ from motionlift.video.clip import Clip
 from motionlift.video.marks import CLIP, DRAWING, MOTION, RECORD, VIDEO, Kind, signed, signed_text
 from motionlift.video.marks import PICTURE as PICTURE_KIND
 from motionlift.video.sheets import moving_picture
-from motionlift.video.writing import check_output, check_place, replacing
+from motionlift.video.writing import check_local, check_output, check_place, replacing
 from motionlift.work.cast import cast
 from motionlift.work.lift import Lifting, lifted
 from motionlift.work.prepare import ask, prepare
@@ -232,6 +232,7 @@ class _Bar:
 
 def _prepare(folder: Path, overwrite: bool) -> None:
     """Make the folder and see that it can be written, before long work."""
+    check_local(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the demo")
     try:

@@ -345,6 +345,12 @@ def test_bad_outputs_are_refused_before_a_model_is_loaded(clips: Path, capsys: p
     assert "must end in .safetensors" in refused(capsys, 1, "lift", reference, "--output", "motion.pt")
     assert "it is a file" in refused(capsys, 1, "world", reference)
     assert "there is no folder" in refused(capsys, 1, "world", "no/parent")
+    for command in (["world"], ["demo", "--output"]):
+        assert "https://a.b/c: it is an address" in refused(capsys, 1, *command, "https://a.b/c")
+    Path("run.yaml").write_text(
+        "models: [tiny-dit]\nmethods: [none]\nreferences: [world: {count: 1}]\noutput: s3://a/b\n"
+    )
+    assert "s3://a/b: it is an address" in refused(capsys, 1, "bench", "run.yaml")
 
 
 def test_bad_words_and_settings_are_refused_before_a_model_is_loaded(clips: Path, capsys: pytest.CaptureFixture[str]):

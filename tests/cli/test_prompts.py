@@ -1,6 +1,8 @@
 """``--prompts FILE``: a video for each line."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,12 +35,25 @@ def test_what_is_no_file_of_prompts_is_refused(content: bytes, words: str, tmp_p
         read_prompts(tmp_path / "prompts.txt")
 
 
+@pytest.mark.parametrize("place", ["/dev/zero", "pipe"])
+def test_prompts_are_read_from_a_file_alone(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A device may never end, and nobody may write to a pipe."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(InputError, match=f"{place} is not a regular file; give a text file with a prompt in each line"):
+        read_prompts(Path(place))
+
+
 def test_a_record_says_the_command_of_its_own_video():
     words = ("motionlift", "cast", "m.safetensors", "--prompts", "p.txt", "-o", "a.mp4", "--seed", "3")
     told = ("motionlift", "cast", "--prompt=a star", "m.safetensors", "-o", "a.mp4", "--seed", "3", "--output=a-1.mp4")
-    assert one_of_several(words, "a star", Path("a-1.mp4")) == told
-    assert one_of_several(("motionlift", "cast", "--prompts=p.txt"), "a", Path("b")) == (
+    assert one_of_several(words, "a star", {"--output": Path("a-1.mp4")}) == told
+    assert one_of_several(("motionlift", "cast", "--prompts=p.txt"), "a", {"--output": Path("b")}) == (
         *("motionlift", "cast", "--prompt=a", "--output=b"),
+    )
+    of_a_dash = ("motionlift", "cast", "--prompts=p.txt", "--", "-m.safetensors")
+    assert one_of_several(of_a_dash, "a", {"--output": Path("b"), "--keep-motion": Path("k")}) == (
+        *("motionlift", "cast", "--prompt=a", "--output=b", "--keep-motion=k", "--", "-m.safetensors"),
     )
     assert [str(numbered(Path("x/a.mp4"), number, 12)) for number in (1, 12)] == ["x/a-01.mp4", "x/a-12.mp4"]
 
@@ -69,3 +84,38 @@ def test_a_video_is_made_for_each_with_one_model(
     assert [record["prompt"] for record in records] == ["a red star", "a blue ring"]
     assert "--prompt=a blue ring" in records[1]["command"] and "--prompts" not in records[1]["command"]
     assert "video-1.mp4" in refused(capsys, 1, *start, "--steps", "2", "-o", "video.mp4")
+
+
+def test_each_video_keeps_its_own_motion(motion: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    shutil.copy(motion, "m.safetensors")
+    Path("prompts.txt").write_text("a red star\na blue ring\n")
+    start = ["cast", "m.safetensors", "--prompts", "prompts.txt", "--model", model, "--steps", "2"]
+    assert run([*start, "-o", "v.mp4", "--keep-motion", "k.safetensors", "--overwrite"]) == 0
+    records = [json.loads(Path(f"v-{number}.json").read_text()) for number in (1, 2)]
+    assert [record["kept_motion"] for record in records] == ["k-1.safetensors", "k-2.safetensors"]
+    assert all(Path(record["kept_motion"]).is_file() for record in records) and not Path("k.safetensors").exists()
+    assert [record["command"][-1] for record in records] == [
+        "--keep-motion=k-1.safetensors",
+        "--keep-motion=k-2.safetensors",
+    ]
+    Path("k-1.safetensors").unlink()
+    again = refused(capsys, 1, *start, "-o", "w.mp4", "--keep-motion", "k.safetensors")
+    assert "cannot write k-2.safetensors: it is there already" in again, "before the first is made"
+    shutil.copy(motion, "m-2.safetensors")
+    itself = ["cast", "m-2.safetensors", *start[2:], "-o", "w.mp4", "--keep-motion", "m.safetensors", "--overwrite"]
+    assert "cannot write m-2.safetensors: it is the motion itself" in refused(capsys, 1, *itself)
+
+
+def test_a_place_without_a_name_gets_no_number(clips: Path, capsys: pytest.CaptureFixture[str]):
+    Path("prompts.txt").write_text("a red star\n")
+    for place in (".", "..", ""):
+        told = refused(capsys, 1, "transfer", str(clips / "one.mp4"), "--prompts", "prompts.txt", "-o", place)
+        assert "that names no file; give the name of one" in told
+
+
+def test_what_is_shown_beside_each_is_looked_for_first(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    Path("prompts.txt").write_text("a red star\na blue ring\n")
+    Path("v-2-side-by-side.mp4").write_text("mine")
+    start = ["transfer", str(clips / "one.mp4"), "--prompts", "prompts.txt", "--model", model, "--method", "none"]
+    told = refused(capsys, 1, *start, "--steps", "2", "-o", "v.mp4", "--side-by-side")
+    assert "cannot write v-2-side-by-side.mp4" in told

@@ -1,5 +1,6 @@
 """Files are looked for before anything heavy is imported."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def test_what_is_not_there_is_told(given: str | Path, words: str, tmp_path: Path
         (tmp_path / name).touch()
     with pytest.raises(InputError, match=words):
         check_there(given)
+
+
+def test_what_may_never_end_is_refused(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for place in (tmp_path / "pipe.mp4", Path(os.devnull), Path("/dev/zero")):
+        with pytest.raises(InputError, match=f"{place} is not a regular file; give a video file"):
+            check_there(place)
 
 
 @pytest.mark.parametrize("name", ["one:two.mp4", "c:one.mp4", "https"])

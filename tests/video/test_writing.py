@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import time
@@ -51,6 +52,29 @@ def test_outputs_that_cannot_be_are_refused_before_and_after(tmp_path):
         with pytest.raises(OutputError, match=told):
             clip.save(path)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (".", "cannot write '.': that names no file; give the name of one"),
+        ("", "that names no file"),
+        ("..", "cannot write '..': that names no file"),
+        ("x/..", "that names no file"),
+        ("/", "cannot write '/': that names no file"),
+        ("https://a.b/x.mp4", "cannot write https://a.b/x.mp4: it is an address, and results go to files here"),
+        ("s3://bucket/x", "cannot write s3://bucket/x: it is an address"),
+        (Path("file:///x.mp4"), "cannot write file://x.mp4: it is an address"),
+    ],
+)
+def test_what_names_no_file_is_refused(place: str | Path, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where the folder is empty too, of which pictures might take the place."""
+    monkeypatch.chdir(tmp_path)
+    clip = Clip.of(torch.from_numpy(np.stack(levels(2))), 8)
+    for write in (check_output, clip.save, lambda place: companion(place, ".json")):
+        with pytest.raises(OutputError, match=re.escape(told)):
+            write(place)
+    assert not [*tmp_path.iterdir()]
 
 
 def saved_clip(path: Path) -> bytes:

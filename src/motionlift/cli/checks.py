@@ -1,10 +1,12 @@
 """What the command line refuses before long work begins."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionlift.cli.options import mixture
 from motionlift.cli.terminal import notice
 from motionlift.errors import OutputError, SettingError
 
@@ -24,6 +26,21 @@ def check_outputs(
         check_not_same(video, reference, "the reference")
     check_output(video, kind, overwrite)
     check_output(companion(video, beside.suffixes[0]), beside, overwrite)
+
+
+def check_kept(kept: Path, motion: Path, mixed: Sequence[str] | None, overwrite: bool) -> None:
+    """Make sure that a motion can be kept, and that it is none of those that are cast."""
+    from motionlift.video.marks import MOTION
+    from motionlift.video.writing import check_output
+
+    for source in (motion, *[mixture(word)[0] for word in mixed or ()]):
+        check_not_same(kept, source)
+    check_output(kept, MOTION, overwrite)
+
+
+def side_by_side_of(output: Path) -> Path:
+    """Where reference and result are shown together."""
+    return output.with_stem(f"{output.stem}-side-by-side")
 
 
 def place_now(output: Path, beside: str, overwrite: bool) -> Path:

@@ -11,12 +11,14 @@ import typer
 from motionlift.cli import early
 from motionlift.cli.again import check_model, repeatable_words, tell_sameness
 from motionlift.cli.checks import (
+    check_kept,
     check_not_same,
     check_outputs,
     check_run_folder,
     check_sound,
     part_heard,
     place_now,
+    side_by_side_of,
 )
 from motionlift.cli.options import (
     AsJson,
@@ -167,7 +169,7 @@ def transfer(
 
     check_outputs(output, VIDEO, RECORD, reference, overwrite)
     if side_by_side:
-        check_output(_beside(output), CLIP, overwrite)
+        check_output(side_by_side_of(output), CLIP, overwrite)
     if keep_sound:
         check_sound(output, reference)
     check_run_folder(folder)
@@ -205,7 +207,7 @@ def transfer(
     place, shown = place_now(output, ".json", overwrite), []
     sound = part_heard(reference, part.start, video.clip) if keep_sound else None
     if side_by_side:
-        shown = [_beside(place)]
+        shown = [side_by_side_of(place)]
         _show_beside(video, shown[0], sound)
     sources = _sources(reference=reference, picture=picture)
     _finish(video, place, sources, as_json, (*job.notices, *told), sound, shown)
@@ -340,10 +342,11 @@ def cast(
             check_there(path, early.GIVE_MOTION)
     _check_between(between, interpolate)
     early.check_files(None, picture, loras)
-    from motionlift.video.marks import MOTION, RECORD, VIDEO
-    from motionlift.video.writing import check_output
+    from motionlift.video.marks import RECORD, VIDEO
 
     check_outputs(output, VIDEO, RECORD, overwrite=overwrite)
+    if keep_motion is not None:
+        check_kept(keep_motion, motion, mixed, overwrite)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.file import Motion
@@ -354,10 +357,6 @@ def cast(
 
     lifted = Motion.load(motion)
     mixtures = mixed_of(lifted.method, mixed)
-    if keep_motion is not None:
-        for source in (motion, *[path for path, _ in mixtures]):
-            check_not_same(keep_motion, source)
-        check_output(keep_motion, MOTION, overwrite)
     given = given_settings(lifted.method, settings, target=targets or None, **shorthands)
     request = prepare.ask(
         lifted.method, given.values, prompt=prompt, seed=seed, motion=lifted, called=given.called, picture=picture
@@ -411,7 +410,7 @@ def export(
     from motionlift.video.marks import ADAPTER
     from motionlift.video.writing import check_output
 
-    check_reader(form)
+    check_reader(form, "--for")
     check_output(output, ADAPTER, overwrite)
     from motionlift.motion.file import Motion
     from motionlift.work.export import export_adapter
@@ -544,11 +543,6 @@ def _stages(
             casting.interpolation(loading.load(between, device, dtype=dtype) if between else backbone, interpolate)
         )
     return [*stages, upscaling.super_resolution(device)] if upscale else stages
-
-
-def _beside(output: Path) -> Path:
-    """Where reference and result are shown together."""
-    return output.with_stem(f"{output.stem}-side-by-side")
 
 
 def _show_beside(video: "Video", place: Path, sound: "Sound | None") -> None:

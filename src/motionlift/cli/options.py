@@ -548,6 +548,12 @@ def _paired(pairs: str | Sequence[str]) -> dict[str, list[str]]:
     return {"subjects": [subject for subject, _ in split], "targets": [target for _, target in split]}
 
 
+def mixture(word: str) -> tuple[Path, str]:
+    """File and strength of one ``--mix``, as they were typed."""
+    path, _, strength = word.rpartition("=") if "=" in word else (word, "", "1")
+    return Path(path), strength
+
+
 def mixed_of(method: str, pairs: Sequence[str] | None) -> list[tuple[Path, float]]:
     """Motion files and strengths from ``--mix MOTION=STRENGTH``; without a strength it is 1.
 
@@ -561,7 +567,7 @@ def mixed_of(method: str, pairs: Sequence[str] | None) -> list[tuple[Path, float
         check_use("--mix", method, is_tuned)
     found = []
     for pair in pairs or ():
-        path, _, strength = pair.rpartition("=") if "=" in pair else (pair, "", "1")
+        path, strength = mixture(pair)
         called = {"strength": f"the strength of --mix {pair}"}
-        found.append((Path(path), read_values(Tuned, {"strength": strength}, called)["strength"]))
+        found.append((path, read_values(Tuned, {"strength": strength}, called)["strength"]))
     return found

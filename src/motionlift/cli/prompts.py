@@ -22,12 +22,14 @@ MOST_BYTES = 2**20
 """Largest file of prompts that is read (ours: a hundred of the longest prompts)."""
 MOST_PROMPTS = 1000
 """Most prompts of a file (ours)."""
+NUMBERED = {"output": "--output", "keep_motion": "--keep-motion"}
+"""Arguments that say where something is written of which each video has its own, and their options."""
 PromptsFile = Annotated[
     Path | None,
     typer.Option(
         SEVERAL_PROMPTS,
         metavar="FILE",
-        help="A text file with a prompt in each line; a video is made for each, and --output gets its number, as out-1.mp4.",
+        help="A text file with a prompt in each line; a video is made for each, and what it writes gets its number, as out-1.mp4.",
         show_default=False,
     ),
 ]
@@ -74,9 +76,11 @@ def read_prompts(path: Path) -> list[str]:
 
     check_there(path, "give a text file with a prompt in each line")
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
             raise InputError(f"{path} is larger than {MOST_BYTES} bytes; give a text file with a prompt in each line")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(f"{path} cannot be read ({reason}); give a text file with a prompt in each line") from error
@@ -92,12 +96,25 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def numbered(output: Path, number: int, count: int) -> Path:
-    """Where one of several videos goes: as many digits for all, so that they stand in order."""
+    """Where one of several files goes: as many digits for all, so that they stand in order.
+
+    Raises:
+        OutputError: as :func:`motionlift.video.writing.check_named`.
+    """
+    from motionlift.video.writing import check_named
+
+    check_named(output)
     return output.with_stem(f"{output.stem}-{number:0{len(str(count))}}")
 
 
-def one_of_several(words: Sequence[str], prompt: str, output: Path) -> tuple[str, ...]:
-    """The command that would make one of the videos alone, of the command that makes them all."""
+def one_of_several(words: Sequence[str], prompt: str, places: Mapping[str, Path]) -> tuple[str, ...]:
+    """The command that would make one of the videos alone, of the command that makes them all.
+
+    Args:
+        words: the command that makes them all.
+        prompt: that of the one.
+        places: where what it writes goes, by the names of the options.
+    """
     kept: list[str] = []
     skips = False
     for word in words:
@@ -107,7 +124,9 @@ def one_of_several(words: Sequence[str], prompt: str, output: Path) -> tuple[str
         else:
             skips = False
     first, rest = kept[:2], kept[2:]
-    return (*first, f"--prompt={prompt}", *rest, f"--output={output}")
+    end = rest.index("--") if "--" in rest else len(rest)  # behind it there are no options
+    written = [f"{option}={place}" for option, place in places.items()]
+    return (*first, f"--prompt={prompt}", *rest[:end], *written, *rest[end:])
 
 
 @contextmanager
@@ -121,29 +140,39 @@ def one_model() -> Iterator[None]:
 
 
 def _in_turn(command: Callable[..., None], prompts: Sequence[str], named: Mapping[str, Any]) -> None:
-    """Run a command for each prompt, once none of its outputs is refused."""
-    output, words = named["output"], COMMAND_LINE.get()
-    places = [numbered(output, number, len(prompts)) for number in range(1, len(prompts) + 1)]
-    _check_places(places, named)
-    done = 0
-    with one_model(), staying(lambda: f"{done} of {len(prompts)} videos are written and stay"):
-        for prompt, place in zip(prompts, places, strict=True):
-            token = COMMAND_LINE.set(one_of_several(words, prompt, place))
+    """Run a command for each prompt, once none of the places of what it writes is refused."""
+    words, count, done = COMMAND_LINE.get(), len(prompts), 0
+    written = {name: named[name] for name in NUMBERED if named.get(name) is not None}
+    turns = [
+        {name: numbered(place, number, count) for name, place in written.items()} for number in range(1, count + 1)
+    ]
+    for places in turns:
+        _check_places({**named, **places})
+    with one_model(), staying(lambda: f"{done} of {count} videos are written and stay"):
+        for prompt, places in zip(prompts, turns, strict=True):
+            options = {NUMBERED[name]: place for name, place in places.items()}
+            token = COMMAND_LINE.set(one_of_several(words, prompt, options))
             try:
                 if not IS_ASKED.get():
-                    notice([f"prompt {done + 1} of {len(prompts)}: {prompt}"])
-                command(prompt=prompt, **{**named, "output": place})
+                    notice([f"prompt {done + 1} of {count}: {prompt}"])
+                command(prompt=prompt, **{**named, **places})
             finally:
                 COMMAND_LINE.reset(token)
             done += 1
 
 
-def _check_places(places: Sequence[Path], named: Mapping[str, Any]) -> None:
-    from motionlift.cli.checks import check_outputs
-    from motionlift.video.marks import RECORD, VIDEO
+def _check_places(named: Mapping[str, Any]) -> None:
+    """Refuse the arguments of one of the videos where something that it writes cannot be."""
+    from motionlift.cli.checks import check_kept, check_outputs, side_by_side_of
+    from motionlift.video.marks import CLIP, RECORD, VIDEO
+    from motionlift.video.writing import check_output
 
-    for place in places:
-        check_outputs(place, VIDEO, RECORD, named.get("reference"), named["overwrite"])
+    output, overwrite = named["output"], named["overwrite"]
+    check_outputs(output, VIDEO, RECORD, named.get("reference"), overwrite)
+    if named.get("side_by_side"):
+        check_output(side_by_side_of(output), CLIP, overwrite)
+    if named.get("keep_motion") is not None:
+        check_kept(named["keep_motion"], named["motion"], named["mixed"], overwrite)
 
 
 def _signature(command: Callable[..., None]) -> inspect.Signature:

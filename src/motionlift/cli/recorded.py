@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from motionlift.cli.options import mixture
+from motionlift.core.places import check_there
 from motionlift.errors import InputError, MotionError
 from motionlift.video.encoding import comment_of
 from motionlift.video.files import hash_of_file
 from motionlift.video.marks import FOREIGN, KEY, RECORD, hash_of, is_marked_json, json_of
 from motionlift.video.reading import hash_of as hash_of_source
-from motionlift.video.writing import companion
+from motionlift.video.writing import NAMELESS, companion
 
 WANTED = "give a video that motionlift transfer or cast wrote, or the .json beside it"
 
@@ -21,8 +23,9 @@ def record_of(file: Path) -> Mapping[str, Any]:
     Raises:
         InputError: there is none, it is not as motionlift wrote it, or it is of another file.
     """
-    if not file.exists():
-        raise InputError(f"{file} does not exist; {WANTED}")
+    check_there(file, WANTED)
+    if file.name in NAMELESS:
+        raise InputError(f"{file} is a folder without a name of its own; {WANTED}")
     if file.suffix.lower() == ".json":
         return _record_in(file)
     within = _record_within(file)
@@ -156,5 +159,5 @@ def _same_lora(word: str, told: object, folder: Path) -> str:
 
 
 def _same_mixture(word: str, told: object, folder: Path) -> str:
-    name, equals, strength = word.rpartition("=") if "=" in word else (word, "", "")
-    return f"{_same_motion(name, told, folder, '--mix')}{equals}{strength}"
+    name, strength = mixture(word)
+    return f"{_same_motion(str(name), told, folder, '--mix')}={strength}"

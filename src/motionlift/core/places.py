@@ -13,7 +13,7 @@ MOST_BESIDE = 1000
 
 
 def check_there(given: str | Path, wanted: str = "give a video file") -> None:
-    """Refuse an address, what is not there, and an empty file.
+    """Refuse an address, what is not there, an empty file, and a device or a pipe, which may never end.
 
     Args:
         given: a path, as it was given.
@@ -29,8 +29,16 @@ def check_there(given: str | Path, wanted: str = "give a video file") -> None:
             raise InputError(f"{given} does not exist{asked(_beside(path))}; {wanted}")
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{given} is empty; {wanted}")
+        if not path.is_file() and not path.is_dir():
+            raise InputError(f"{given} is not a regular file; {wanted}")
     except (OSError, ValueError) as error:
         raise InputError(f"{str(given)!r} cannot be read ({error}); {wanted}") from error
+
+
+def address_in(given: str | Path) -> str | None:
+    """The address that was given in the place of a path, with both of its slashes; none where it is a path."""
+    found = ADDRESS.match(str(given))
+    return None if found is None else f"{found[1]}://{str(given)[found.end() :]}"
 
 
 def check_no_address(given: str | Path, wanted: str) -> None:
@@ -39,12 +47,12 @@ def check_no_address(given: str | Path, wanted: str) -> None:
     Raises:
         InputError: it is one.
     """
-    found = ADDRESS.match(str(given))
-    if found is None:
+    address = address_in(given)
+    if address is None:
         return
-    address = f"{found[1]}://{str(given)[found.end() :]}"
-    if found[1].lower() == "file":
-        raise InputError(f"{address} is an address; give the path alone: /{str(given)[found.end() :]}")
+    scheme, _, rest = address.partition("://")
+    if scheme.lower() == "file":
+        raise InputError(f"{address} is an address; give the path alone: /{rest}")
     raise InputError(
         f"{address} is an address on the web, and nothing is fetched from there: download it, then {wanted}"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from motionlift.errors import OutputError
+from motionlift.video.writing import check_local
 
 LOCK = ".motionlift.lock"
 """Name of the file in a folder that is locked while the folder is held; it is empty."""
@@ -23,7 +24,8 @@ def held(path: Path, wait: bool = False) -> Iterator[None]:
         wait: wait for a run that holds it.
 
     Raises:
-        OutputError: it cannot be made or written, another run holds it and is not waited for, or the lock's file is not ours.
+        OutputError: it is an address, cannot be made or written, another run holds it and is not waited for, or the lock's file is
+            not ours.
     """
     lock = _locked(path, wait)
     try:
@@ -37,6 +39,7 @@ def held(path: Path, wait: bool = False) -> Iterator[None]:
 
 def _locked(path: Path, wait: bool) -> FileLock:
     """The lock of a folder, once it is ours."""
+    check_local(path)
     lock = FileLock(path / LOCK, blocking=wait, thread_local=False)
     while True:
         try:

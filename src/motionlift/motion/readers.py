@@ -25,14 +25,18 @@ NUMBER = r"([0-9]{1,4})"
 """A number in a name of a file (ours: no network has ten thousand blocks)."""
 
 
-def check_reader(reader: str) -> None:
+def check_reader(reader: str, called: str = "the reader") -> None:
     """Refuse a reader that is not known.
+
+    Args:
+        reader: its name.
+        called: how it was given, for the message.
 
     Raises:
         SettingError: it is none of :data:`READERS`.
     """
     if reader not in READERS:
-        raise SettingError(f"the reader is {reader[:40]!r}{meant(reader, READERS)}; allowed are {', '.join(READERS)}")
+        raise SettingError(f"{called} is {reader[:40]!r}{meant(reader, READERS)}; allowed are {', '.join(READERS)}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from motionlift.errors import OutputError
 from motionlift.motion.lock import LOCK, check_lock
 from motionlift.video.marks import CHECKPOINT as CHECKPOINT_KIND
 from motionlift.video.marks import FOREIGN, SHEET, header_of, opened_by, table_of
-from motionlift.video.writing import TEMPORARY, remove_leftovers, replacing
+from motionlift.video.writing import TEMPORARY, check_local, remove_leftovers, replacing
 
 CHECKPOINT, LOSSES, PREVIEWS = "checkpoint.safetensors", "loss.csv", "previews"
 """Names in the folder of a run."""
@@ -35,8 +35,9 @@ def check_folder(path: Path) -> None:
     A folder of a version without markers is told by its checkpoint. What else lies in the folder is left alone.
 
     Raises:
-        OutputError: such a file, which is named; or the folder cannot be read.
+        OutputError: such a file, which is named; an address; or the folder cannot be read.
     """
+    check_local(path)
     try:
         check_lock(path)
         is_ours = is_marked(path)

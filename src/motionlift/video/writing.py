@@ -23,6 +23,7 @@ from typing import Any
 
 from av.error import FFmpegError
 
+from motionlift.core.places import address_in
 from motionlift.errors import OutputError
 from motionlift.video.marks import CLIP, FOLDER, Kind, marked_json
 
@@ -31,6 +32,10 @@ TEMPORARY = re.compile(r"\.motionlift-(?:(?P<machine>[0-9a-f]{8})-(?P<process>[0
 STALE_AFTER = 24 * 3600
 """Seconds without a change after which nobody writes a file any more (ours: a write takes minutes)."""
 LOG = logging.getLogger(__name__)
+
+
+NAMELESS = ("", "..")
+"""Last parts of paths that name a folder by where it lies alone, as ``.`` and ``/`` do."""
 
 
 def check_output(path: str | Path, kind: Kind = CLIP, overwrite: bool = True) -> None:
@@ -87,9 +92,10 @@ def check_place(path: str | Path, kind: Kind, overwrite: bool = True) -> Path:
         overwrite: whether it may take the place of one of its kind.
 
     Raises:
-        OutputError: another suffix, a folder, no parent folder, read-only, or there is a file that this program did not write, or
-            that is to stay.
+        OutputError: as :func:`check_named`; another suffix, a folder, no parent folder, read-only, or there is a file that this
+            program did not write, or that is to stay.
     """
+    check_named(path)
     suffix = Path(path).suffix.lower()
     if kind.suffixes and suffix not in kind.suffixes:
         raise OutputError(f"cannot write {str(path)!r}: {_named_so(kind)}")
@@ -112,6 +118,28 @@ def check_place(path: str | Path, kind: Kind, overwrite: bool = True) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise _unwritable(path, error) from error
     return target
+
+
+def check_named(path: str | Path) -> None:
+    """Refuse what names no file: an address, and a folder without a name of its own, as ``.``.
+
+    Raises:
+        OutputError: so it is.
+    """
+    check_local(path)
+    if Path(path).name in NAMELESS:
+        raise OutputError(f"cannot write {str(path)!r}: that names no file; give the name of one")
+
+
+def check_local(path: str | Path) -> None:
+    """Refuse an address in the place of a file or folder that is written.
+
+    Raises:
+        OutputError: it is one.
+    """
+    address = address_in(path)
+    if address is not None:
+        raise OutputError(f"cannot write {address}: it is an address, and results go to files here; give a path")
 
 
 def _check_folder(path: str | Path, target: Path, kind: Kind, suffix: str) -> None:
@@ -143,8 +171,10 @@ def companion(path: str | Path, suffix: str) -> Path:
     """The file that goes with a video: ``x.json`` with ``x.mp4``, ``x.gif.json`` with ``x.gif``, ``x.json`` with a folder ``x``.
 
     Raises:
-        OutputError: that file goes with another video of the folder, whose suffix is in other letters: ``x.MP4`` beside ``x.mp4``.
+        OutputError: as :func:`check_named`; or that file goes with another video of the folder, whose suffix is in other letters:
+            ``x.MP4`` beside ``x.mp4``.
     """
+    check_named(path)
     video = Path(path)
     if video.suffix.lower() != ".mp4":
         return video.with_name(video.name + suffix)

@@ -16,7 +16,7 @@ from motionlift.video.clip import Clip
 from motionlift.video.encoding import write_video
 from motionlift.video.limits import FRAMES
 from motionlift.video.marks import TRUTH, WORLD
-from motionlift.video.writing import check_place, replacing, write_json
+from motionlift.video.writing import check_local, check_place, replacing, write_json
 from motionlift.world.named import named_vocabulary, sample_named
 from motionlift.world.places import PLACES
 from motionlift.world.scenes import BACKGROUNDS, COLOURS, PATTERNS, Background, Scene, render, sample
@@ -127,8 +127,9 @@ def make_folder(folder: Path) -> None:
     """Make a folder if there is none.
 
     Raises:
-        OutputError: a file is in its place, its parent does not exist, or it cannot be made.
+        OutputError: an address, a file is in its place, its parent does not exist, or it cannot be made.
     """
+    check_local(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"cannot write into {folder}: it is a file; name a folder")
     if not folder.absolute().parent.is_dir():
