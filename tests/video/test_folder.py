@@ -43,6 +43,48 @@ def test_pictures_come_in_the_order_of_their_numbers(tmp_path, name):
     assert clip.notices == (ASSUMED,)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["frame_{:03}_1920x1080.png", "img_{}_v2.png", "{}_of_12.png", "2024-01-02 {} 7.png", "cam1_{:05}_left2.png"],
+)
+def test_the_number_that_differs_is_the_one_that_counts(tmp_path, name):
+    found = pictures_of(laid(tmp_path / "a", [name.format(number) for number in range(12)]))
+    assert [path.name for path in found.paths] == [name.format(number) for number in range(12)]
+    assert found.notices == ()
+
+
+def test_a_few_of_another_name_are_left_out_wherever_their_number_stands(tmp_path):
+    names = [f"img_{number}_v{1 + (number > 8)}.png" for number in range(12)]
+    found = pictures_of(laid(tmp_path / "a", names))
+    assert [path.name for path in found.paths] == names[:9]
+    assert found.notices == ("3 other pictures of the folder were left out, whose names differ in more than a number",)
+
+
+def test_a_picture_without_a_number_is_no_frame_of_a_series(tmp_path):
+    found = pictures_of(laid(tmp_path / "a", ["frame.png", "frame1.png", "frame2.png"]))
+    assert [path.name for path in found.paths] == ["frame1.png", "frame2.png"]
+    assert found.notices[0].startswith("1 other pictures")
+
+
+def test_one_series_may_be_in_several_formats(tmp_path):
+    names = [f"{number:05}.{'jpg' if number < 8 else 'JPEG' if number < 10 else 'png'}" for number in range(20)]
+    clip = Clip.read(laid(tmp_path / "a", names), frames=20, fps=24, aspect=SQUARE)
+    assert numbers(clip) == list(range(20)) and clip.notices == (ASSUMED,)
+    found = pictures_of(laid(tmp_path / "b", [*names[:3], *names[10:]]))
+    assert [path.name for path in found.paths] == [*names[:3], *names[10:]]
+    assert found.notices[0].startswith("numbers are missing in the folder, first after 00002.jpg")
+
+
+def test_numbers_that_come_in_two_formats_are_two_series(tmp_path):
+    path = laid(tmp_path / "a", [*[f"{number}.jpg" for number in range(5)], *[f"{number}.png" for number in range(5)]])
+    with pytest.raises(InputError, match=r"several series of pictures, such as 0\.jpg and 0\.png"):
+        pictures_of(path)
+    laid(path, ["5.png"])
+    found = pictures_of(path)
+    assert [path.name for path in found.paths] == [f"{number}.png" for number in range(6)]
+    assert found.notices[0].startswith("5 other pictures")
+
+
 def test_the_rate_says_how_fast_pictures_follow_each_other(tmp_path):
     path = laid(tmp_path / "a", [f"{number}.png" for number in range(17)])
     assert numbers(Clip.read(path, frames=5, fps=6, aspect=SQUARE, part=Part(rate=24))) == [0, 4, 8, 12, 16]

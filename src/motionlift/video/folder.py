@@ -28,6 +28,10 @@ RATE = 24.0
 """Frames a second of a folder of which none are said (ours: that of cinema, at which DAVIS is shown)."""
 MOST_ENTRIES = 100_000
 """Most entries of a folder (ours: more than an hour at 24 frames a second)."""
+DIGITS = 18
+"""Last digits of a number that count (ours: those of 64 bits)."""
+MOST_NUMBERS = 12
+"""Most numbers of a name that are looked at, from the last on (ours: a date, a time, a size and a few more)."""
 
 
 @dataclass(frozen=True)
@@ -43,40 +47,39 @@ class Pictures:
 def pictures_of(folder: Path) -> Pictures:
     """The pictures of a folder in the order of their numbers.
 
-    Pictures whose names differ in nothing but a number belong together. Of several such series the longest is taken, and the
-    others are told.
+    Pictures whose names differ in nothing but a number, and perhaps the format, belong together; it is the one that differs among
+    the most of them that counts. Of several such series the longest is taken, and the others are told.
 
     Raises:
         InputError: it holds none, several series of the same length, or too much.
     """
-    series = defaultdict[tuple[str, str, str], list[Path]](list)
+    found: list[Path] = []
     try:
         for count, path in enumerate(folder.iterdir()):
             if count >= MOST_ENTRIES:
                 raise InputError(f"{folder} holds more than {MOST_ENTRIES} entries; give a folder of fewer pictures")
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
-                series[_series(path)].append(path)
+                found.append(path)
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error}); give a folder that you may read") from error
-    if not series:
+    if not found:
         raise InputError(
             f"{folder} is a folder without pictures; give one of pictures (JPEG, PNG, ...), or a video file"
         )
-    lengths = sorted((len(paths) for paths in series.values()), reverse=True)
-    if len(lengths) > 1 and lengths[0] == lengths[1]:
-        names = " and ".join(sorted(min(paths).name for paths in series.values() if len(paths) == lengths[0])[:2])
+    series = sorted(_series_of(found), key=len, reverse=True)
+    if len(series) > 1 and len(series[0]) == len(series[1]):
+        names = " and ".join(sorted(min(each)[1].name for each in series if len(each) == len(series[0]))[:2])
         raise InputError(
             f"{folder} holds several series of pictures, such as {names}, whose names differ in more than a number; give a "
             "folder of one series"
         )
-    paths = sorted(max(series.values(), key=len), key=lambda path: (_number(path), path.name))
-    others = sum(lengths[1:])
+    pictures, others = series[0], len(found) - len(series[0])
     left_out = (
         [f"{others} other pictures of the folder were left out, whose names differ in more than a number"]
         if others
         else []
     )
-    return Pictures(tuple(paths), (*left_out, *_missing(paths)))
+    return Pictures(tuple(path for _, path in pictures), (*left_out, *_missing(pictures)))
 
 
 def folder_moments(folder: Path, rate: float | None) -> Generator[Moment, None, None]:
@@ -115,26 +118,41 @@ def _opened(path: Path) -> VideoFrame:
         raise InputError(f"{path} is no picture, or is damaged; replace it, or take it out of the folder") from error
 
 
-def _series(path: Path) -> tuple[str, str, str]:
-    """What the names of one series have in common: what stands before and after the last number, and the format."""
-    before, _, after = _parts(path)
-    return before, after, SUFFIXES[path.suffix.lower()]
+def _series_of(paths: list[Path]) -> list[list[tuple[int, Path]]]:
+    """Pictures that belong together, each with its number, in their order."""
+    numbers = defaultdict[tuple[str, str], set[int]](set)
+    for path in paths:
+        for number, around in _places(path.stem):
+            numbers[around].add(number)
+    series = defaultdict[tuple[str, str], list[tuple[int, Path]]](list)
+    for path in paths:
+        # Where several differ among as many, it is the last: frames of a shot have theirs behind that of the shot.
+        number, around = max(reversed(_places(path.stem)), key=lambda place: len(numbers[place[1]]))
+        series[around].append((number, path))
+    return [sorted(each) for together in series.values() for each in _by_format(together)]
 
 
-def _parts(path: Path) -> tuple[str, str, str]:
-    found = re.fullmatch(r"(.*?)([0-9]*)([^0-9]*)", path.stem, re.DOTALL)
-    assert found is not None
-    return found[1], found[2], found[3]
+def _by_format(pictures: list[tuple[int, Path]]) -> list[list[tuple[int, Path]]]:
+    """One series where no number comes in two formats, else one of each format."""
+    formats = defaultdict[str, list[tuple[int, Path]]](list)
+    for number, path in pictures:
+        formats[SUFFIXES[path.suffix.lower()]].append((number, path))
+    numbers = [{number for number, _ in each} for each in formats.values()]
+    return [pictures] if sum(map(len, numbers)) == len(set.union(*numbers)) else list(formats.values())
 
 
-def _number(path: Path) -> int:
-    digits = _parts(path)[1]
-    return int(digits[-18:]) if digits else -1
+def _places(stem: str) -> list[tuple[int, tuple[str, str]]]:
+    """The numbers in a name, each with what stands before and after it; -1 for a name without any."""
+    found = [
+        (int(number[0][-DIGITS:]), (stem[: number.start()], stem[number.end() :]))
+        for number in re.finditer("[0-9]+", stem)
+    ]
+    return found[-MOST_NUMBERS:] or [(-1, ("/", stem))]  # which no name begins with
 
 
-def _missing(paths: list[Path]) -> list[str]:
+def _missing(pictures: list[tuple[int, Path]]) -> list[str]:
     """What is said of numbers that are left out between others; those that go up by the same step leave none out."""
-    numbers = [_number(path) for path in paths]
+    numbers = [number for number, _ in pictures]
     steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
     if len(steps) < 2 or len(set(steps)) == 1:
         return []
@@ -143,5 +161,5 @@ def _missing(paths: list[Path]) -> list[str]:
     if gap is None:
         return []
     return [
-        f"numbers are missing in the folder, first after {paths[gap].name}: its pictures were taken one after the other"
+        f"numbers are missing in the folder, first after {pictures[gap][1].name}: its pictures were taken one after the other"
     ]
