@@ -78,6 +78,20 @@ def test_options_change_what_was_asked_for(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.usefixtures("here")
+def test_what_is_typed_takes_the_place_of_what_it_excludes(model: str, capsys: pytest.CaptureFixture[str]):
+    shown = ["transfer", "r.mp4", "--prompt", PROMPT, "--model", model, "--method", "none", "--steps", "2"]
+    assert run([*shown, "--crop", "0.3,0.5", "--side-by-side", "-o", "shown.mp4"]) == 0
+    Path("p.txt").write_text("a red star\n")
+    capsys.readouterr()
+    assert run(["again", "shown.mp4", "--fit", "pad", "--prompts", "p.txt", "--upscale", "-o", "w.mp4"]) == 0
+    told = capsys.readouterr().err
+    assert "note: --crop of the record is left out: --fit pad crops nothing\n" in told
+    assert "note: --side-by-side of the record is left out: it shows frames beside those of the reference\n" in told
+    record = json.loads(Path("w-1.json").read_text())
+    assert record["prompt"] == "a red star" and "--crop=0.3,0.5" not in record["again"]
+
+
+@pytest.mark.usefixtures("here")
 def test_a_file_that_changed_since_is_refused_unless_it_is_given_anew(
     clips: Path, model: str, capsys: pytest.CaptureFixture[str]
 ):
@@ -128,6 +142,11 @@ def test_what_has_no_record_of_ours_is_refused_in_a_line(capsys: pytest.CaptureF
     assert "gone.mp4 does not exist" in refused(capsys, 1, "again", "gone.mp4")
     assert "no file came" in refused(capsys, 1, "again", "--seed", "3")
     assert "No such option: --colour" in refused(capsys, 2, "again", "out.mp4", "--colour", "red")
+    assert "No such option: --nonsense; see motionlift again --help" in refused(
+        capsys, 2, "again", "out.mp4", "--nonsense", "3"
+    )
+    near = "No such option: --promt (did you mean --prompt or --prompts"
+    assert near in refused(capsys, 2, "again", "out.mp4", "--promt", "3")
     assert "at most one reference" in refused(capsys, 1, "again", "out.mp4", "a", "b")
     told = json.loads(Path("out.json").read_text())
     Path("changed.json").write_text(json.dumps({**told, "seed": 5}))

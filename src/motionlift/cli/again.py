@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motionlift.cli.giving_way import SHORT_FOR, Given, given_way
 from motionlift.cli.terminal import COMMAND_LINE, notice
 from motionlift.cli.threads import use_threads
 from motionlift.errors import InputError, MotionError, SettingError
@@ -26,12 +27,8 @@ REPEATED = ("transfer", "cast")
 """The commands that make videos."""
 OF_WRITING = ("output", "overwrite", "folder", "previews", "keep_motion", "quiet", "as_json")
 """Arguments by which a command says what it writes and prints, which are nobody's but the caller's."""
-SHORT_FOR = {"reference_form": ("reference",), "pairs": ("subjects", "targets")}
-"""Settings that options are short for, where they have another name than the option."""
 MOST_WORDS, MOST_LETTERS = 1000, 100_000
 """Most words of a command, and letters of each, that are read from a record (ours: far above what is typed)."""
-Given = Mapping[str, Any]
-"""Arguments of a command by name, each as it was typed: a text, several, or whether a switch is on."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,10 @@ def again(
         raise SettingError(f"again takes a file and at most one reference or motion; {others[1]!r} came too")
     source = _argument(name)
     changes = {key: value for key, value in changes.items() if key != source} | ({source: others[0]} if others else {})
-    expected = _expected(Path(file), record, changes)
-    merged = _merged(given, changes)
+    kept, why = given_way(given, changes)
+    _tell_given_way(name, why)
+    expected = _expected(Path(file), record, {**changes, **why})
+    merged = _merged(kept, changes)
     merged.setdefault("output", str(_output(Path(file))))
     _drop_sound(merged, changes)
     from motionlift.cli.recorded import same_files
@@ -157,7 +156,9 @@ def _split(name: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         typer.TyperException: an option that the command does not have, or that lacks its value.
     """
     command = _command(name)
-    given, beyond, _ = command.make_parser(command.context_class(command, info_name="again")).parse_args(list(words))
+    given, beyond, _ = command.make_parser(command.context_class(command, info_name="motionlift again")).parse_args(
+        list(words)
+    )
     return {key: value for key, value in given.items() if value is not None}, list(beyond)
 
 
@@ -262,6 +263,12 @@ def _merged(given: Given, changes: Given) -> dict[str, Any]:
     else:
         merged.pop("settings", None)
     return merged
+
+
+def _tell_given_way(name: str, why: Mapping[str, str]) -> None:
+    """Say what of the record is left out; a prompt of which several take the place needs no word."""
+    options = {own.name: max(own.opts, key=len) for own in _command(name).params}
+    notice([f"{options[key]} of the record is left out: {reason}" for key, reason in why.items() if reason])
 
 
 def _expected(file: Path, record: Mapping[str, Any], changes: Given) -> Expected:

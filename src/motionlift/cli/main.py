@@ -6,13 +6,18 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from motionlift.cli.apple import fall_back
 from motionlift.cli.stopping import Stopping
 from motionlift.cli.streams import take_over, unheard
 from motionlift.cli.terminal import COMMAND_LINE, say
 from motionlift.cli.threads import Load
+from motionlift.core.meant import alike, asked
 from motionlift.errors import MotionliftError, Stopped, stop_behind
+
+if TYPE_CHECKING:
+    from typer import TyperException
 
 STOPPED = 128
 """Exit code of a run that a signal stopped, to which the number of the signal is added, as shells have it."""
@@ -99,8 +104,17 @@ def _invoke(arguments: Sequence[str], load: Load | None) -> int:
     except typer.TyperException as error:
         named = " ".join(["motionlift", *[word for word in arguments[:1] if not word.startswith("-")]])
         command = getattr(getattr(error, "ctx", None), "command_path", named)
-        return _failed(f"{error.format_message().rstrip('.')}; see {command} --help", 2)
+        return _failed(f"{_wrong(error).rstrip('.')}; see {command} --help", 2)
     return 0
+
+
+def _wrong(error: "TyperException") -> str:
+    """What is wrong with the words of a command; of options that there are not, those that are spelt alike are named."""
+    name, near = getattr(error, "option_name", None), getattr(error, "possibilities", None)
+    if name is None or near is None:
+        return error.format_message()
+    bare = {option.lstrip("-"): option for option in near}  # their dashes alone make short ones look alike
+    return f"{error.message}{asked([bare[own] for own in alike(name.lstrip('-'), bare)])}"
 
 
 def _silence() -> None:
