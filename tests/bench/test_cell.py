@@ -199,19 +199,19 @@ def test_scores_are_asked_for_where_there_are_any(monkeypatch: pytest.MonkeyPatc
 def test_the_command_measures_and_goes_on(
     clips: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """In processes of its own, with one video that cannot be read."""
+    """In processes of its own, with one video that cannot be read, which the exit code says."""
     monkeypatch.chdir(tmp_path)
     (clips / "broken.mp4").write_bytes(b"nonsense")
     Path("run.yaml").write_text(
         f"models: [{model}]\nmethods:\n  - {{name: none, settings: {{steps: 2}}}}\noutput: out/run\n"
         f"references:\n  - folder: {{path: clips, prompts: [{PROMPT}]}}\n"
     )
-    assert run(["bench", "run.yaml", "--jobs", "1"]) == 0
+    assert run(["bench", "run.yaml", "--jobs", "1"]) == 1
     told = capsys.readouterr()
     assert "measured 2 of 2 cells, 0 were there; records in out/run/records.jsonl" in told.out
     assert "1 of 2" in told.err
     assert "note: 1 of them failed and were recorded so (--again measures them once more); the first:" in told.err
-    assert run(["bench", "run.yaml", "--jobs", "1"]) == 0
+    assert run(["bench", "run.yaml", "--jobs", "1"]) == 1
     assert "measured 0 of 2 cells, 2 were there" in capsys.readouterr().out
     (clips / "broken.mp4").unlink()
     video(clips / "broken.mp4", frames=12)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from motionlift.cli.options import Overwrite, Quiet
-from motionlift.cli.terminal import notice, wrote
+from motionlift.cli.terminal import notice, shown, wrote
 from motionlift.errors import staying
 
 
@@ -44,7 +44,7 @@ def adapter(
     from motionlift.cli.telling import adapter_lines
 
     for line in adapter_lines(found):
-        print("".join(letter if letter.isprintable() else "?" for letter in line))
+        print(shown(line))
 
 
 def cache(
@@ -60,10 +60,10 @@ def cache(
     verb = "removed" if clear else "kept"
     cap = "" if clear else f", of at most {readable_bytes(state.most_bytes)}"
     motions = f"{state.files} {'motion' if state.files == 1 else 'motions'}"
-    print(f"{verb}: {motions} of {readable_bytes(state.bytes)}{cap}, in {state.folder}")
+    print(shown(f"{verb}: {motions} of {readable_bytes(state.bytes)}{cap}, in {state.folder}"))
     if state.runs:
         runs = f"{state.runs} tuning {'run' if state.runs == 1 else 'runs'}"
-        print(f"{verb}: {runs} of {readable_bytes(state.run_bytes)}, stopped or at work, in {kept.runs()}")
+        print(shown(f"{verb}: {runs} of {readable_bytes(state.run_bytes)}, stopped or at work, in {kept.runs()}"))
 
 
 def demo(

@@ -13,11 +13,15 @@ COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE")
 """The words of the command line that runs, for the records."""
 
 
+def shown(text: str) -> str:
+    """Text as it can be printed: of a file's name that is no text, question marks."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def say(message: str) -> None:
     """One line on standard error, whatever characters a file's name or a message brings."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(shown(" ".join(message.split())), file=sys.stderr, flush=True)
     except OSError:  # whoever listened left, or the disk is full: the work goes on without a word
         unheard(sys.stderr)
 
@@ -31,7 +35,7 @@ def notice(notices: Sequence[str], told: Sequence[str] = ()) -> None:
 
 def wrote(files: Sequence[Path]) -> None:
     """The files that were written, on standard output."""
-    print(f"wrote {' and '.join(map(str, files))}")
+    print(shown(f"wrote {' and '.join(map(str, files))}"))
 
 
 def report_costs(record: Mapping[str, Any], files: Sequence[Path], as_json: bool) -> None:
