@@ -119,9 +119,12 @@ def test_the_peak_is_that_of_the_allocator(twin: str, method: str):
 
 @pytest.mark.parametrize("method", ["vmc", "motionflow"])
 def test_steps_that_are_not_run_are_counted(method: str):
-    """The inverted latents of all steps, and the maps of all guided ones, are held together."""
-    few, many = (predicted("cogvideox-table", method, TRIED | SHORT | {"steps": steps}) for steps in (10, 40))
-    found, passes = measured("cogvideox-table", method, TRIED | SHORT | {"steps": 40})
+    """The inverted latents of all steps, and the maps of all guided ones, are held together.
+
+    Far more steps, since what Python has not collected yet is a tenth of so small a network's peak.
+    """
+    few, many = (predicted("cogvideox-table", method, TRIED | SHORT | {"steps": steps}) for steps in (10, 100))
+    found, passes = measured("cogvideox-table", method, TRIED | SHORT | {"steps": 100})
     assert many.peaks["invert"] > few.peaks["invert"]
     assert many.peaks["invert"] == pytest.approx(found["invert"], rel=WITHIN)
     assert many.passes.work == pytest.approx(passes.work)
