@@ -66,7 +66,9 @@ def test_a_shell_completes_commands_models_methods_and_settings():
 def test_completion_is_installed_by_the_programs_own_option():
     program = "import motionlift.cli.main as m; m.main()"
     words = [sys.executable, "-c", program, "--show-completion", "bash"]
-    told = subprocess.run(words, capture_output=True, text=True)
+    # typer looks for the shell that it was started from, and there may be none: with this it takes a name.
+    named = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    told = subprocess.run(words, capture_output=True, text=True, env=named)
     assert told.returncode == 0
     assert "_MOTIONLIFT_COMPLETE=complete_bash" in told.stdout
 
