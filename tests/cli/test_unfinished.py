@@ -141,7 +141,7 @@ def test_a_killed_lift_is_told_by_the_next(
 ):
     command = ["lift", str(clips / "one.mp4"), "--model", model, "--method", "none", "--steps", "2"]
     program = subprocess.Popen([sys.executable, "-m", "motionlift", *command])
-    while not list(motion_cache.glob("at-work/*")):
+    while not any(word.stat().st_size for word in motion_cache.glob("at-work/*")):
         assert program.poll() is None
         time.sleep(0.001)
     program.send_signal(signal.SIGKILL)
