@@ -20,6 +20,7 @@ from motionlift.core.model import Model
 from motionlift.errors import OutputError
 from motionlift.measure.tracks import aligned_error, direction_cosine
 from motionlift.models.loading import load
+from motionlift.models.sources import DEFAULT_MODEL
 from motionlift.motion.drawing import draw_motion
 from motionlift.motion.file import Motion
 from motionlift.page import template
@@ -157,7 +158,7 @@ def ignore_line(_line: str) -> None:
 
 def make_demo(
     folder: Path,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     advance: Progress = ignore,
     overwrite: bool = True,
     tell: Callable[[str], None] = ignore_line,

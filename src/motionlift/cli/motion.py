@@ -77,6 +77,7 @@ from motionlift.cli.prompts import HELD
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
 from motionlift.core.places import check_there
 from motionlift.errors import SettingError
+from motionlift.models.sources import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from motionlift.cli.progress import Live
@@ -101,7 +102,7 @@ def transfer(
     prompt: Prompt,
     method: MethodName = "ditflow",
     preset: Preset = None,
-    model: Model = "tiny-dit",
+    model: Model = DEFAULT_MODEL,
     loras: Loras = None,
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
@@ -220,7 +221,7 @@ def lift(
     ),
     method: MethodName = "ditflow",
     preset: Preset = None,
-    model: Model = "tiny-dit",
+    model: Model = DEFAULT_MODEL,
     loras: Loras = None,
     frames: Frames = None,
     size: Size = None,
@@ -306,7 +307,7 @@ def cast(
         Path, typer.Argument(metavar="MOTION", help="A motion file, made by motionlift lift.", show_default=False)
     ],
     prompt: Prompt,
-    model: Model = "tiny-dit",
+    model: Model = DEFAULT_MODEL,
     loras: Loras = None,
     output: VideoOutput = Path("out.mp4"),
     seed: Seed = 0,
@@ -430,7 +431,7 @@ def inspect(
     ] = Path("inspect.mp4"),
     method: MethodName = "ditflow",
     preset: Preset = None,
-    model: Model = "tiny-dit",
+    model: Model = DEFAULT_MODEL,
     loras: Loras = None,
     frames: Frames = None,
     size: Size = None,

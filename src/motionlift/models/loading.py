@@ -20,7 +20,7 @@ from motionlift.models.loras import fuse
 from motionlift.models.parts import read_parts
 from motionlift.models.precision import AUTO, QUANTIZED, check_dtype, check_weights, chosen, quantizing, typed
 from motionlift.models.quiet import quiet
-from motionlift.models.sources import BUNDLED, Source, joined_sources
+from motionlift.models.sources import BUNDLED, DEFAULT_MODEL, Source, joined_sources
 from motionlift.models.words import read_plainly
 
 PICKLED = re.compile(r"no file named \S+\.safetensors|necessary .?safetensors").search
@@ -39,7 +39,7 @@ LOG = logging.getLogger(__name__)
 
 @quiet()
 def load(
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     device: str = "auto",
     loras: str | Path | LoraFile | Sequence[str | Path | LoraFile] = (),
     dtype: str = AUTO,

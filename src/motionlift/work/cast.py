@@ -18,6 +18,7 @@ from motionlift.loops import sample, tuning
 from motionlift.loops.adapters import Addition, fitted
 from motionlift.loops.cascade import Interpolation, Stage
 from motionlift.methods import method as method_named
+from motionlift.models.sources import DEFAULT_MODEL
 from motionlift.motion import names
 from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
@@ -88,7 +89,7 @@ class TransferOptions(TypedDict, total=False):
 def cast(
     motion: Motion,
     prompt: str,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     seed: int = 0,
     seeds: None = None,
@@ -98,7 +99,7 @@ def cast(
 def cast(
     motion: Motion,
     prompt: Prompts,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     seed: int = 0,
     seeds: Sequence[int],
@@ -108,7 +109,7 @@ def cast(
 def cast(
     motion: Motion,
     prompt: list[str] | tuple[str, ...],
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     seed: int = 0,
     seeds: Sequence[int] | None = None,
@@ -117,7 +118,7 @@ def cast(
 def cast(
     motion: Motion,
     prompt: Prompts,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     seed: int = 0,
     seeds: Sequence[int] | None = None,
@@ -193,7 +194,7 @@ def cast(
 def transfer(
     reference: Referred,
     prompt: str,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     seed: int = 0,
     seeds: None = None,
@@ -203,7 +204,7 @@ def transfer(
 def transfer(
     reference: Referred,
     prompt: Prompts,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     seed: int = 0,
     seeds: Sequence[int],
@@ -213,7 +214,7 @@ def transfer(
 def transfer(
     reference: Referred,
     prompt: list[str] | tuple[str, ...],
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     seed: int = 0,
     seeds: Sequence[int] | None = None,
@@ -222,7 +223,7 @@ def transfer(
 def transfer(
     reference: Referred,
     prompt: Prompts,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     *,
     method: str = "ditflow",
     seed: int = 0,

@@ -27,6 +27,7 @@ from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
 from motionlift.loops.run_folder import RunFolder
 from motionlift.loops.windows import conditions_of, first_pictures, lifted_in
+from motionlift.models.sources import DEFAULT_MODEL
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
@@ -125,7 +126,7 @@ def ignore(step: Step) -> None:
 
 def lift(
     reference: Referred,
-    model: Any = "tiny-dit",
+    model: Any = DEFAULT_MODEL,
     method: str = "ditflow",
     *,
     frames: int | None = None,
