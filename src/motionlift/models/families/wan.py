@@ -36,6 +36,14 @@ MODEL = Row(
         "wan2.1-i2v-14b": Published({"num_layers": 40, "image_dim": 1280}),
         "wan2.1-t2v-1.3b": Published({"num_layers": 30, "num_attention_heads": 12}),
         "wan2.1-t2v-14b": Published({"num_layers": 40, "num_attention_heads": 40}),
+        "tiny-wan": Published(
+            {"name": "tiny-wan"},
+            size=(64, 64),
+            sizes=((64, 64),),
+            frames=17,
+            fps=8.0,
+            defaults={"steps": 30, "cfg": 4.0},
+        ),
     },
 )
 """Size, rate and guidance by the published pipelines' defaults and model cards. The autoencoder is meant for single precision
