@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from motionlift.bench.references import LOOKS_STREAM, bundled, likeness
+from motionlift.bench.references import bundled, caption_scene, likeness
 from motionlift.bench.report.tables import interval, table
 from motionlift.core.model import Model
 from motionlift.video.clip import Clip
@@ -24,7 +24,7 @@ def cells(count: int) -> list[dict[str, Any]]:
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Sample the caption without any motion and judge the video."""
     backbone: Model = bundled(model)
-    scene = scenes.sample(LOOKS_STREAM, cell["index"], backbone.about.shape.frames, objects=1, unseen=True)
+    scene = caption_scene(cell["index"], backbone)
     blank = Clip.of(scenes.render([scene]).frames[0], backbone.about.fps)
     motion = lift(blank, backbone, "none", cached=False)
     video = cast(motion, scene.caption(), backbone, seed=cell["index"])

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from lab.experiments import (
     comparison,
+    exchange,
     fast_turning,
     footage,
     ghosts,
@@ -45,7 +46,7 @@ from motionlift.work.record import versions
 EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
-        *(looks, signal, masks, inversion, retrieval, stages, comparison, speed, saved_positions),
+        *(looks, exchange, signal, masks, inversion, retrieval, stages, comparison, speed, saved_positions),
         *(several_seeds, sweep, ghosts, fast_turning, longer, lag, footage),
         *(intervals, trackers, metric_checks),
     )

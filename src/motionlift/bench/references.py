@@ -21,7 +21,7 @@ from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.world import scenes
 from motionlift.world.judge import judge_video
-from motionlift.world.named import sample_named
+from motionlift.world.named import ALWAYS_SEEN, sample_named
 from motionlift.world.things import THINGS
 from motionlift.world.truth import Looks
 
@@ -210,6 +210,18 @@ def named_prompt_scene(index: int, turn: int = 0, frames: int = 17) -> scenes.Sc
         if crosses and all(_differs(scene, other) and _stands_elsewhere(scene, other) for other in others):
             return scene
     raise AssertionError("a thousand captions are all alike")
+
+
+def caption_scene(index: int, model: Model) -> scenes.Scene:
+    """A scene of one object whose held-out caption the model is asked to paint.
+
+    Of a model that knows them, things and grounds with names are among them, and the whole object is seen all the time.
+    """
+    frames = model.about.shape.frames
+    if set(THINGS) <= set(model.text.known_words()):
+        motion = ALWAYS_SEEN[index % len(ALWAYS_SEEN)]
+        return sample_named(LOOKS_STREAM, index, frames, objects=1, motion=motion, unseen=True)
+    return scenes.sample(LOOKS_STREAM, index, frames, objects=1, unseen=True)
 
 
 def _goes(scene: scenes.Scene) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from lab.experiments import (
     card,
+    exchange,
     fast_turning,
     footage,
     ghosts,
@@ -39,6 +40,8 @@ from motionlift.methods import motiondirector, motionmatcher, vmc
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.world import scenes, upscaler
+from motionlift.world.shapes import SHAPES
+from motionlift.world.things import THINGS
 from motionlift.world.upscaling import SuperResolution
 
 MODULES = (
@@ -53,6 +56,7 @@ MODULES = (
     sweep,
     ghosts,
     fast_turning,
+    exchange,
 )
 """Those whose extent is a count."""
 
@@ -103,6 +107,7 @@ def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
         footage,
         ghosts,
         fast_turning,
+        exchange,
     ):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
@@ -135,6 +140,30 @@ def test_looks():
     text = looks.section([record, record])
     assert_table(text, 4)
     assert "| true renderings | 100 [2 of 2] | 100 [2 of 2] | 100 [2 of 2] |" in text
+
+
+def test_looks_of_a_model_that_knows_things(twin: Any, monkeypatch: pytest.MonkeyPatch):
+    known = [*twin.text.known_words(), *THINGS]
+    shown = references.caption_scene(3, twin)
+    assert shown.objects[0].shape in SHAPES and shown.background.pattern in scenes.PATTERNS
+    monkeypatch.setattr(type(twin.text), "known_words", lambda _self: known)
+    drawn = [references.caption_scene(index, twin) for index in range(12)]
+    assert any(scene.objects[0].shape in THINGS for scene in drawn)
+    assert all(scenes.held_out(scene.caption()) and len(scene.tracks()) == 1 for scene in drawn)
+
+
+def test_exchanged_colours(twin: Any):
+    for index in range(4):
+        scene = exchange.exchangeable(index, twin)
+        item, ground = scene.objects[0], scene.background
+        turned = replace(
+            scene, objects=(replace(item, colour=ground.colour),), background=replace(ground, colour=item.colour)
+        )
+        seen, other = (exchange.colours_seen(scenes.render([each]).frames[0], scene) for each in (scene, turned))
+        assert seen["right"] and not seen["exchanged"] and not seen["one_sided"]
+        assert other["exchanged"] and not other["right"] and not other["one_sided"]
+    records = [{**cell, **measured(exchange, cell)} for cell in exchange.cells(1)]
+    assert_table(exchange.section(records), sum("refused" not in record for record in records))
 
 
 def test_signal(twin: Any):
