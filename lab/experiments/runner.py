@@ -16,6 +16,7 @@ from lab.experiments import (
     fast_turning,
     footage,
     ghosts,
+    given_picture,
     intervals,
     inversion,
     lag,
@@ -30,6 +31,7 @@ from lab.experiments import (
     speed,
     stages,
     sweep,
+    told_motion,
     trackers,
 )
 from motionlift.bench.cells import DIED, RECORDS
@@ -47,7 +49,7 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
         *(looks, exchange, signal, masks, inversion, retrieval, stages, comparison, speed, saved_positions),
-        *(several_seeds, sweep, ghosts, fast_turning, longer, lag, footage),
+        *(several_seeds, sweep, told_motion, given_picture, ghosts, fast_turning, longer, lag, footage),
         *(intervals, trackers, metric_checks),
     )
 }

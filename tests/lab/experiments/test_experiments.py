@@ -10,7 +10,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLCogVideoX, CogVideoXPipeline, CogVideoXTransformer3DModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderKLCogVideoX,
+    AutoencoderKLWan,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
+    WanTransformer3DModel,
+)
 from PIL import Image
 
 from lab.experiments import (
@@ -19,6 +26,7 @@ from lab.experiments import (
     fast_turning,
     footage,
     ghosts,
+    given_picture,
     inversion,
     looks,
     masks,
@@ -29,9 +37,10 @@ from lab.experiments import (
     signal,
     stages,
     sweep,
+    told_motion,
     trial,
 )
-from lab.training import tiny_dit, tiny_unet
+from lab.training import tiny_dit, tiny_unet, tiny_wan
 from motionlift.bench import references
 from motionlift.bench.records import append_record, read_records
 from motionlift.core.lattice import Lattice
@@ -40,6 +49,7 @@ from motionlift.methods import motiondirector, motionmatcher, vmc
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
 from motionlift.world import scenes, upscaler
+from motionlift.world.named import sample_named
 from motionlift.world.shapes import SHAPES
 from motionlift.world.things import THINGS
 from motionlift.world.upscaling import SuperResolution
@@ -57,6 +67,8 @@ MODULES = (
     ghosts,
     fast_turning,
     exchange,
+    told_motion,
+    given_picture,
 )
 """Those whose extent is a count."""
 
@@ -74,6 +86,27 @@ def narrow_unet() -> Any:
     """Sixteen frames of 64x64 and the world's words, with a narrow autoencoder."""
     narrow = {"block_out_channels": (8, 8, 8), "norm_num_groups": 2}
     return tiny_unet.pipeline(AutoencoderKL.from_config({**tiny_unet.autoencoder().config, **narrow}))
+
+
+def narrow_wan() -> Any:
+    """Seventeen frames of 64x64, words for things and motions, and a first picture that may be given."""
+    pipeline = tiny_wan.pipeline(
+        AutoencoderKLWan.from_config({**tiny_wan.autoencoder().config, "base_dim": 4, "decoder_base_dim": 4})
+    )
+    shallow = {"num_layers": 2, "num_attention_heads": 1}
+    pipeline.register_modules(
+        transformer=WanTransformer3DModel.from_config({**tiny_wan.transformer().config, **shallow})
+    )
+    pipeline.register_to_config(_name_or_path="tiny-wan")
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def wan() -> Any:
+    torch.manual_seed(0)
+    backbone = load(narrow_wan(), "cpu")
+    backbone.about = replace(backbone.about, defaults={"steps": 2, "share": 0.5, "inner": 1})
+    return backbone
 
 
 def slow_where(twin: Any = None, **_others: Any) -> bool:
@@ -108,6 +141,8 @@ def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
         ghosts,
         fast_turning,
         exchange,
+        told_motion,
+        given_picture,
     ):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
@@ -164,6 +199,49 @@ def test_exchanged_colours(twin: Any):
         assert other["exchanged"] and not other["right"] and not other["one_sided"]
     records = [{**cell, **measured(exchange, cell)} for cell in exchange.cells(1)]
     assert_table(exchange.section(records), sum("refused" not in record for record in records))
+
+
+def test_told_motion(wan: Any, monkeypatch: pytest.MonkeyPatch):
+    assert measured(told_motion, {"index": 0, "told": True}) == {
+        **told_motion.cells(1)[0],
+        "refused": "it has no words for motions",
+    }
+    monkeypatch.setattr(told_motion, "bundled", lambda _model: wan)
+    records = [measured(told_motion, cell) for cell in told_motion.cells(1)]
+    assert [
+        " to the " in record["caption"] or record["caption"].split()[4] in ("up", "down") for record in records
+    ] == [
+        True,
+        False,
+    ]
+    assert_table(told_motion.section(records), 2)
+
+
+def test_the_way_of_what_is_told():
+    scene = sample_named(told_motion.STREAM, 0, objects=1, motion="line", camera="still", unseen=True)
+    frames = scenes.render([scene]).frames[0]
+    going, coming = (told_motion.way_of(each, scene) for each in (frames, frames.flip(0)))
+    assert going["cosine"] > 0.98 and coming["cosine"] < -0.98 and going["length"] > 3 * told_motion.MOVED
+    assert told_motion.way_of(frames[:1].expand(17, -1, -1, -1), scene)["cosine"] == 0
+
+
+def test_given_picture(wan: Any, monkeypatch: pytest.MonkeyPatch):
+    assert "begin with no picture" in measured(given_picture, given_picture.cells(1)[0])["refused"]
+    for module in (given_picture, trial):
+        monkeypatch.setattr(module, "bundled", lambda _model: wan)
+    cells = [cell for cell in given_picture.cells(1) if cell["method"] != "ditflow"]
+    records = [measured(given_picture, cell) for cell in cells]
+    assert all("refused" not in record for record in records)
+    with_picture, without = records[:2]
+    assert with_picture["psnr"] == pytest.approx(with_picture["decoded_psnr"], abs=0.5), "the picture itself, decoded"
+    assert with_picture["psnr"] != without["psnr"]
+    assert_table(given_picture.section(records), 4)
+
+
+def test_decibels_between_pictures():
+    black, grey = torch.zeros(4, 4, 3, dtype=torch.uint8), torch.full((4, 4, 3), 51, dtype=torch.uint8)
+    assert given_picture.psnr(black, grey) == pytest.approx(20 * math.log10(5))
+    assert given_picture.psnr(black, black) == math.inf
 
 
 def test_signal(twin: Any):
