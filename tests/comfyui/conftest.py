@@ -9,9 +9,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
+
+from tests.work.trials import a_clip
 
 PACK = Path(__file__).parents[2] / "comfyui"
 STANDIN = Path(__file__).parent / "standin"
+PICTURED = "Wan2.2-TI2V-5B-Diffusers"
+"""The model that the workflow with a picture names."""
 OURS = ("folder_paths", "comfy", "core_nodes", "graph", "custom_nodes_motionlift")
 
 
@@ -67,3 +72,14 @@ def comfy(_loaded: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(folder_paths, "base", tmp_path / "comfy")
     yield Comfy(tmp_path / "comfy", _loaded, graph, comfy.model_management, comfy.utils)
     comfy.model_management.interrupt_current_processing(False)
+
+
+@pytest.fixture
+def filled(comfy: Comfy) -> Comfy:
+    """With what the workflows read; of the model with a picture the name alone."""
+    a_clip(frames=17, height=64, width=64).save(comfy.base / "input" / "reference.mp4")
+    Image.new("RGB", (96, 64), (200, 30, 30)).save(comfy.base / "input" / "picture.png")
+    folder = comfy.base / "models" / "diffusers" / PICTURED
+    folder.mkdir()
+    (folder / "model_index.json").write_text("{}")
+    return comfy

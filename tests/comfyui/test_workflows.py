@@ -8,19 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.world.scenes import render, sample
-from tests.comfyui.conftest import PACK, Comfy
+from tests.comfyui.conftest import PACK, PICTURED, Comfy
 from tests.twins import TRANSFORMERS
-from tests.work.trials import a_clip
 
 WORKFLOWS = ("text", "my_picture")
-PICTURED = "Wan2.2-TI2V-5B-Diffusers"
-"""The model that the workflow with a picture names."""
 NOTES = ("MarkdownNote",)
 """What the page alone knows."""
 
@@ -35,17 +31,6 @@ def prompt_in(name: str) -> dict[str, Any]:
         number: {key: told[key] for key in ("class_type", "inputs")}
         for number, told in read("api_workflows", name).items()
     }
-
-
-@pytest.fixture
-def filled(comfy: Comfy) -> Comfy:
-    """With what the workflows read; of the model with a picture the name alone."""
-    a_clip(frames=17, height=64, width=64).save(comfy.base / "input" / "reference.mp4")
-    Image.new("RGB", (96, 64), (200, 30, 30)).save(comfy.base / "input" / "picture.png")
-    folder = comfy.base / "models" / "diffusers" / PICTURED
-    folder.mkdir()
-    (folder / "model_index.json").write_text("{}")
-    return comfy
 
 
 def test_there_is_no_other_workflow():
