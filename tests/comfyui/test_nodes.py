@@ -120,6 +120,41 @@ def test_settings_of_another_method_are_refused(comfy: Comfy, line: Callable[...
     assert "give both" in line(SettingError, "LiftMotion", **{**given, "width": 32})
 
 
+WRONG_LIFTS = [
+    *({"fps": rate} for rate in (math.nan, math.inf, -1.0, 1e-6)),
+    *({"frames": length} for length in (-5, 1, 10**9)),
+    {"width": -32, "height": -32},
+    {"width": 10**9, "height": 32},
+    {"method": "magic"},
+]
+"""What links may bring: ComfyUI looks at the bounds of what is typed alone."""
+
+
+@pytest.mark.parametrize("wrong", WRONG_LIFTS, ids=str)
+def test_numbers_that_come_over_links_are_refused_in_words(line: Callable[..., str], wrong: dict[str, Any]):
+    model = TRANSFORMERS["wan-2.1"].model()
+    line(
+        MotionliftError, "LiftMotion", **{"model": model, "images": images_of(), "fps": 8.0, "method": "none", **wrong}
+    )
+
+
+WRONG_CASTS = [{"seed": -1}, {"seed": 2**64}, {"prompt": " "}, {"picture": images_of()}]
+
+
+@pytest.mark.parametrize("wrong", WRONG_CASTS, ids=[next(iter(each)) for each in WRONG_CASTS])
+def test_casts_that_cannot_be_are_refused_in_words(line: Callable[..., str], wrong: dict[str, Any]):
+    model = TRANSFORMERS["wan-2.1"].model()
+    motion = motionlift.lift(a_clip(), model, "none", settings={"steps": 2})
+    line(MotionliftError, "CastMotion", **{"motion": motion, "model": model, "prompt": PROMPT, "seed": 0, **wrong})
+
+
+@pytest.mark.parametrize("rank", [-1, 10**6])
+def test_ranks_that_cannot_be_are_refused_in_words(line: Callable[..., str], rank: int):
+    model = TRANSFORMERS["wan-2.1"].model()
+    motion = motion_of(model, adapter_of(linear_of(model), "differences"))
+    assert "rank" in line(SettingError, "SaveAdapter", motion=motion, filename_prefix="loras/walk", rank=rank)
+
+
 def test_bundled_models_and_those_of_the_diffusers_folders_are_listed(comfy: Comfy):
     place = comfy.base / "models" / "diffusers"
     for folder in ("one", "within/two", "within/two/transformer"):
