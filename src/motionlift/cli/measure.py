@@ -272,7 +272,9 @@ def report(
     records: Annotated[
         Path,
         typer.Argument(
-            metavar="RECORDS", help="The records of motionlift bench, or the folder they are in.", show_default=False
+            metavar="RECORDS",
+            help="The records of motionlift bench, or the folder they are in; or a study's answers, a .csv.",
+            show_default=False,
         ),
     ],
     output: Annotated[
@@ -280,10 +282,13 @@ def report(
     ] = Path("report.html"),
     overwrite: Overwrite = False,
 ) -> None:
-    """Write one page of tables, charts and videos from records, and the tables as Markdown and CSV."""
-    check_there(records, "give the records of motionlift bench, or their folder")
-    from motionlift.bench.report.page import write_report
+    """Write one page of tables, charts and videos of records, with the tables as Markdown and CSV; or of a study's answers."""
+    check_there(records, "give the records of motionlift bench, or their folder, or the answers of a study")
+    if records.suffix.lower() == ".csv" and not records.is_dir():
+        from motionlift.bench.report.study import write_study as write
+    else:
+        from motionlift.bench.report.page import write_report as write
 
-    written, notices = write_report(records, output, overwrite)
+    written, notices = write(records, output, overwrite)
     notice(notices)
     wrote(written)

@@ -196,16 +196,16 @@ def write_report(records: Path, output: Path, overwrite: bool = True) -> tuple[l
         (output, REPORT, signed_text(REPORT, page(parts, _versions(found), told))),
         (output.with_name(output.stem + TABLES), TABLES_KIND, signed_text(TABLES_KIND, markdown(parts, told))),
         (output.with_name(output.stem + LATEX), LATEX_KIND, latex(_told_of_tables(), map(tables_of, parts))),
-        (output.with_name(output.stem + MEANS_FILE), table_of("table", MEANS), _csv(MEANS, means(found))),
+        (output.with_name(output.stem + MEANS_FILE), table_of("table", MEANS), csv_of(MEANS, means(found))),
         (
             output.with_name(output.stem + PAIRS_FILE),
             table_of("table", PAIRS, PAIRS[:-1]),
-            _csv(PAIRS, differences(found)),
+            csv_of(PAIRS, differences(found)),
         ),
     ]
     if ranked:
         name = output.with_name(output.stem + AGREEMENT_FILE)
-        texts.append((name, table_of("table", AGREEMENTS), _csv(AGREEMENTS, ranked)))
+        texts.append((name, table_of("table", AGREEMENTS), csv_of(AGREEMENTS, ranked)))
     drawings = _drawings(parts, output)
     for place, kind in [*[(place, kind) for place, kind, _ in texts], *[(place, CHART) for place in drawings]]:
         if place.exists() and place.samefile(path):
@@ -390,14 +390,14 @@ def page(parts: Sequence[Part], versions: str, mixed: Sequence[str]) -> str:
 def markdown(parts: Sequence[Part], mixed: Sequence[str]) -> str:
     """The tables of all sections, and what they mix."""
     text = f"# Report\n\n{_told_of_tables()}\n"
-    text += "".join(f"\nNote: {_markdown(each)}.\n" for each in mixed)
+    text += "".join(f"\nNote: {plain_markdown(each)}.\n" for each in mixed)
     for part in parts:
         for number, own in enumerate(tables_of(part)):
-            lines = table(list(map(_markdown, own.head)), [list(map(_markdown, line)) for line in own.rows])
-            told = f"\n{_markdown(own.told)}\n" if own.told else ""
-            text += f"\n{'###' if number else '##'} {_markdown(own.title)}\n{told}\n{lines}"
-            text += f"\n{_markdown(own.after)}\n" if own.after else ""
-        failures = "".join(f"- {count} failed: {_markdown(error)}\n" for error, count in part.failures)
+            lines = table(list(map(plain_markdown, own.head)), [list(map(plain_markdown, line)) for line in own.rows])
+            told = f"\n{plain_markdown(own.told)}\n" if own.told else ""
+            text += f"\n{'###' if number else '##'} {plain_markdown(own.title)}\n{told}\n{lines}"
+            text += f"\n{plain_markdown(own.after)}\n" if own.after else ""
+        failures = "".join(f"- {count} failed: {plain_markdown(error)}\n" for error, count in part.failures)
         text += f"\n{failures}" if failures else ""
     return text
 
@@ -432,7 +432,7 @@ def _titled(
     return Titled(title, told, [column.title for column in columns], lines, after)
 
 
-def _markdown(text: str) -> str:
+def plain_markdown(text: str) -> str:
     """Text that Markdown takes for nothing else."""
     return MARKUP.sub(r"\\\g<0>", html.escape(" ".join(text.split()), quote=False))
 
@@ -499,7 +499,8 @@ def agreements(found: Sequence[Section]) -> Iterator[Sequence[Any]]:
             )
 
 
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def csv_of(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table for programs, in which no cell is run by a spreadsheet."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([head, *[map(_as_cell, row) for row in rows]])
     return buffer.getvalue()
