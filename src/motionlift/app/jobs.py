@@ -1,0 +1,141 @@
+"""The queue: tasks are done one after the other, in the order in which they came, by one thread."""
+
+import logging
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from motionlift.app.history import History, Item, State
+from motionlift.app.making import CancelledError, Live
+from motionlift.app.tasks import Task
+from motionlift.app.workspace import Workspace
+from motionlift.errors import MotionliftError, SettingError
+
+LOG = logging.getLogger(__name__)
+MOST_WAITING = 50
+"""Most tasks that one visitor has in the queue (ours)."""
+
+
+@runtime_checkable
+class Making(Protocol):
+    """What does tasks: :class:`motionlift.app.making.Maker`."""
+
+    def made(self, task: Task, workspace: Workspace, live: Live) -> tuple[str, ...]:
+        """Do a task; gives the names of its files."""
+        ...
+
+    def forget(self) -> None:
+        """Hold no model any more."""
+        ...
+
+
+class Jobs:
+    """The queue of one program.
+
+    Args:
+        data: folder of the history and of all workspaces.
+        maker: what does the tasks.
+
+    Raises:
+        OutputError: the history cannot be written.
+    """
+
+    def __init__(self, data: Path, maker: Making):
+        data.mkdir(parents=True, exist_ok=True)
+        self.history = History(data / "history.sqlite")
+        self.history.stop_open()
+        self._data, self._maker = data, maker
+        self._waiting: deque[tuple[Item, Live]] = deque()
+        self._running: tuple[Item, Live] | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._thread.start()
+
+    def submit(self, owner: str, task: Task) -> Item:
+        """Put a task at the end of the queue.
+
+        Raises:
+            SettingError: too many of the owner's wait already.
+        """
+        with self._changed:
+            own = sum(item.owner == owner for item, _ in self._waiting)
+            if own >= MOST_WAITING:
+                raise SettingError(f"{own} of your tasks are waiting, as many as may; cancel some, or wait")
+            item = self.history.add(owner, task)
+            self._waiting.append((item, Live()))
+            self._changed.notify_all()
+        return item
+
+    def place(self, number: int) -> int | None:
+        """How many tasks come before one; none where it neither waits nor runs."""
+        with self._changed:
+            ahead = int(self._running is not None)
+            if self._running is not None and self._running[0].number == number:
+                return 0
+            for index, (item, _) in enumerate(self._waiting):
+                if item.number == number:
+                    return index + ahead
+        return None
+
+    def live(self, number: int) -> Live | None:
+        """How far a task is; none where it has ended."""
+        with self._changed:
+            open_ones = [*self._waiting, *([self._running] if self._running is not None else [])]
+            return next((live for item, live in open_ones if item.number == number), None)
+
+    def cancel(self, number: int, owner: str) -> None:
+        """Take a task of the owner's out of the queue, or stop it at its next step; what it has kept so far stays."""
+        with self._changed:
+            for entry in self._waiting:
+                if (entry[0].number, entry[0].owner) == (number, owner):
+                    self._waiting.remove(entry)
+                    self.history.change(number, State.CANCELLED)
+                    return
+            if self._running is not None and (self._running[0].number, self._running[0].owner) == (number, owner):
+                self._running[1].unwanted.set()
+
+    def again(self, number: int, owner: str) -> Item | None:
+        """Put what has ended into the queue once more; what was tuned before goes on from where it was stopped."""
+        item = self.history.item(number, owner)
+        return None if item is None else self.submit(owner, item.task)
+
+    def close(self) -> None:
+        """Stop at the next step, and wait for that."""
+        with self._changed:
+            self._closed = True
+            if self._running is not None:
+                self._running[1].unwanted.set()
+            self._changed.notify_all()
+        self._thread.join()
+        self.history.stop_open()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._running = None
+                self._changed.wait_for(lambda: self._closed or self._waiting)
+                if self._closed:
+                    return
+                self._running = item, live = self._waiting.popleft()
+            self._do(item, live)
+
+    def _do(self, item: Item, live: Live) -> None:
+        """Do one task; whatever goes wrong is told in its line of the history, and the next one comes."""
+        change = self.history.change
+        try:
+            change(item.number, State.RUNNING)
+            files = self._maker.made(item.task, Workspace(self._data / "visitors" / item.owner), live)
+            change(item.number, State.DONE, files=files)
+        except CancelledError:
+            if not self._closed:
+                change(item.number, State.CANCELLED)
+        except MotionliftError as error:
+            change(item.number, State.FAILED, str(error))
+        except Exception as error:
+            LOG.exception("task %d failed", item.number)
+            self._maker.forget()
+            change(
+                item.number, State.FAILED, f"the program has a fault of its own: {type(error).__name__}: {error}"[:500]
+            )

@@ -1,0 +1,166 @@
+"""Does what the page is asked for, by the library: one model is held, and each step is told as it comes."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from motionlift.app.tasks import LIFT, Task, command_of
+from motionlift.app.workspace import Workspace
+from motionlift.core.cost import Step
+from motionlift.core.model import Model
+from motionlift.errors import MotionliftError
+from motionlift.motion.drawing import draw_lifted
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from motionlift.video.marks import DRAWING
+from motionlift.work import cast as casting
+from motionlift.work import prepare
+from motionlift.work.lift import Lifting, lifted, resting
+from motionlift.work.planning import Asked, fitting_job
+from motionlift.work.previews import Projection, projection_of
+from motionlift.work.record import Costs
+
+PREVIEW_EVERY = 2.0
+"""Seconds between pictures of what comes into being (ours)."""
+
+
+class CancelledError(Exception):
+    """Somebody does not want it any more."""
+
+
+@dataclass
+class Live:
+    """How far a task is; written by the one who works on it, read by those who look on."""
+
+    phase: str = "waiting"
+    """What is being done."""
+    done: int = 0
+    """Steps of it that are done."""
+    total: int = 0
+    """Its steps."""
+    losses: list[float] = field(default_factory=list)
+    """Loss after each step of this phase that has one."""
+    preview: Any = None
+    """The last picture of the latents, ``(height, width, 3)``, a row of frames; none yet."""
+    began: float = field(default_factory=time.monotonic)
+    """When the phase began."""
+    unwanted: threading.Event = field(default_factory=threading.Event)
+    """Set when somebody cancels it."""
+
+    def enter(self, phase: str) -> None:
+        """Begin a phase.
+
+        Raises:
+            CancelledError: it is not wanted any more.
+        """
+        if self.unwanted.is_set():
+            raise CancelledError
+        self.phase, self.done, self.total, self.losses = phase, 0, 0, []
+        self.began = time.monotonic()
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the phase still takes, at its own pace; not known at its beginning."""
+        if not self.done or not self.total:
+            return None
+        return (time.monotonic() - self.began) / self.done * (self.total - self.done)
+
+
+class Maker:
+    """Lifts and casts; holds the model that it used last.
+
+    Args:
+        device: where models run, as :func:`motionlift.models.loading.load` has it.
+    """
+
+    def __init__(self, device: str = "auto"):
+        self._device = device
+        self._name: str | None = None
+        self._model: Model | None = None
+        self._projection: Projection | None = None
+
+    def made(self, task: Task, workspace: Workspace, live: Live) -> tuple[str, ...]:
+        """Do a task.
+
+        Returns:
+            Names of its files in the workspace, the most important first.
+
+        Raises:
+            CancelledError: it was not wanted any more.
+            MotionliftError: one of its kinds.
+        """
+        live.enter("reading")
+        place = workspace.kept(task.source)
+        if task.kind == LIFT:
+            return self._lifted(task, place, workspace, live)
+        return self._cast(task, place, workspace, live)
+
+    def _lifted(self, task: Task, clip: Path, workspace: Workspace, live: Live) -> tuple[str, ...]:
+        request = prepare.ask(task.method, task.settings)
+        prepare.check_reference(clip, task.part)
+        job = self._job(task.model, Asked(request, aspect=prepare.aspect_of(clip)), live)
+        found = lifted(job, clip, Lifting(part=task.part), Costs(job.model, plan=job.plan), self._watching(live))
+        motion = workspace.new(task.name, ".safetensors")
+        found.motion.save(motion)
+        live.enter("drawing")
+        files = [motion.name]
+        with suppress(MotionliftError):  # some motions have nothing that can be drawn
+            files.append(_saved(draw_lifted(found.motion, found.reference), workspace, f"{motion.stem} drawn"))
+        files.append(_saved(found.reference, workspace, f"{motion.stem} reference"))
+        return tuple(files)
+
+    def _cast(self, task: Task, place: Path, workspace: Workspace, live: Live) -> tuple[str, ...]:
+        motion = Motion.load(place)
+        request = prepare.ask(motion.method, task.settings, prompt=task.prompt, seed=task.seed, motion=motion)
+        job = self._job(task.model, Asked(request, motion=motion), live)
+        with resting(job.model):
+            video = casting.casted(job, motion, Costs(job.model, plan=job.plan), self._watching(live))
+        output = workspace.new(task.name, ".mp4")
+        video.save(output, {"command": command_of(task, workspace.folder)})
+        return output.name, output.with_suffix(".json").name
+
+    def _job(self, name: str, asked: Asked, live: Live) -> prepare.Job:
+        """The job on the model that is held, or on another, which is then held in its place."""
+        live.enter("loading the model")
+        if self._name == name and self._model is not None:
+            return fitting_job(asked, self._model)
+        self.forget()
+        job = fitting_job(asked, name, device=self._device)
+        self._name, self._model = name, job.model
+        with suppress(MotionliftError):
+            self._projection = projection_of(job.model)
+        return job
+
+    def forget(self) -> None:
+        """Hold no model any more."""
+        self._name = self._model = self._projection = None
+
+    def _watching(self, live: Live) -> Callable[[Step], None]:
+        """What is called with every step."""
+        shown = 0.0
+
+        def watch(step: Step) -> None:
+            nonlocal shown
+            if step.phase != live.phase:
+                live.enter(step.phase)
+            if live.unwanted.is_set():
+                raise CancelledError
+            live.done, live.total = step.index + 1, step.total
+            if step.loss is not None:
+                live.losses.append(step.loss)
+            if step.latents is not None and self._projection is not None and time.monotonic() - shown > PREVIEW_EVERY:
+                pictures = self._projection.pictures(step.latents)
+                live.preview = pictures.permute(1, 0, 2, 3).flatten(1, 2).numpy()
+                shown = time.monotonic()
+
+        return watch
+
+
+def _saved(clip: Clip, workspace: Workspace, name: str) -> str:
+    place = workspace.new(name, ".mp4")
+    clip.save(place, DRAWING)
+    return place.name

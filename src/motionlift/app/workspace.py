@@ -1,0 +1,89 @@
+"""Where the files of a visitor lie: a folder of their own, which nothing leaves and nobody else sees."""
+
+import hashlib
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from motionlift.errors import InputError, OutputError
+
+TOKEN = re.compile(r"[0-9a-f]{32}")
+"""What a visitor's token looks like: 128 bits that nobody guesses."""
+MOST_NAME = 60
+"""Most letters of a name (ours)."""
+FORBIDDEN = re.compile(r"[^\w .-]+")
+"""What no name of a file has here: separators of folders, signs of HTML, and what Windows forbids."""
+
+
+def new_token() -> str:
+    """A token for a new visitor; who has it sees the visitor's files."""
+    return secrets.token_hex(16)
+
+
+def plain_name(given: str, otherwise: str = "unnamed") -> str:
+    """A name of letters, digits, blanks, dots and hyphens, without folders, made of any text.
+
+    Args:
+        given: what came, such as the name of an upload.
+        otherwise: the name where nothing of it is left.
+    """
+    text = unicodedata.normalize("NFC", given.replace("\\", "/").rpartition("/")[2])
+    text = FORBIDDEN.sub("-", text).strip(" .-")[:MOST_NAME].strip(" .-")
+    return text or otherwise
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of one visitor."""
+
+    folder: Path
+    """The folder; made when something is put there."""
+
+    @classmethod
+    def of(cls, data: Path, token: str) -> "Workspace":
+        """That of a visitor, below the folder of all data; its name does not tell the token.
+
+        Raises:
+            InputError: the token is none.
+        """
+        if not isinstance(token, str) or TOKEN.fullmatch(token) is None:
+            raise InputError("this page has no visitor; load it again")
+        return cls(data / "visitors" / hashlib.sha256(token.encode()).hexdigest()[:24])
+
+    @property
+    def owner(self) -> str:
+        """By what the history knows the visitor."""
+        return self.folder.name
+
+    def new(self, name: str, suffix: str) -> Path:
+        """A free place for a file; where the name is taken, with a number.
+
+        Args:
+            name: how it is to be called; made plain.
+            suffix: of the file, with its dot.
+
+        Raises:
+            OutputError: the folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"cannot make the folder {self.folder} ({error.strerror}); free space, or --data"
+            ) from error
+        stem = plain_name(name)
+        numbers = (f"{stem}{(number and f'-{number + 1}') or ''}" for number in range(10_000))
+        return next(place for place in (self.folder / f"{each}{suffix}" for each in numbers) if not place.exists())
+
+    def kept(self, name: str) -> Path:
+        """A file of the visitor's.
+
+        Raises:
+            InputError: it is none, or lies elsewhere.
+        """
+        place = (self.folder / name).resolve()
+        if place.parent != self.folder.resolve() or not place.is_file():
+            raise InputError(f"{plain_name(name)} is no file of yours; it may have been deleted in another window")
+        return place
