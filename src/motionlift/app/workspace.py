@@ -78,12 +78,36 @@ class Workspace:
         return next(place for place in (self.folder / f"{each}{suffix}" for each in numbers) if not place.exists())
 
     def kept(self, name: str) -> Path:
-        """A file of the visitor's.
+        """A file of the visitor's, or a folder of pictures.
 
         Raises:
             InputError: it is none, or lies elsewhere.
         """
         place = (self.folder / name).resolve()
-        if place.parent != self.folder.resolve() or not place.is_file():
+        if place.parent != self.folder.resolve() or not place.exists():
             raise InputError(f"{plain_name(name)} is no file of yours; it may have been deleted in another window")
         return place
+
+    def motions(self) -> list[str]:
+        """Names of the motion files, newest first."""
+        found = [(place.stat().st_mtime, place.name) for place in self.folder.glob("*.safetensors")]
+        return [name for _, name in sorted(found, reverse=True)]
+
+    def rename(self, name: str, new: str) -> str:
+        """Call a file of the visitor's otherwise; gives the name that it has then.
+
+        Raises:
+            InputError: it is no file of the visitor's.
+        """
+        place = self.kept(name)
+        other = self.new(new, place.suffix)
+        place.rename(other)
+        return other.name
+
+    def remove(self, name: str) -> None:
+        """Delete a file of the visitor's.
+
+        Raises:
+            InputError: it is none, or not any more.
+        """
+        self.kept(name).unlink(missing_ok=True)

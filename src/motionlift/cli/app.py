@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motionlift.cli import about, again, measure, motion
+from motionlift.cli import about, again, measure, motion, page
 from motionlift.cli.examples import example_of
 from motionlift.cli.planned import planned_only, plans
 from motionlift.cli.prompts import for_each_prompt
@@ -26,6 +26,7 @@ COMMANDS = (
     about.models,
     about.methods,
     about.cache,
+    page.app,
     about.demo,
 )
 """The commands; each has the name of its function."""

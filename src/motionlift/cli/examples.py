@@ -19,6 +19,7 @@ EXAMPLES: Mapping[str, str] = {
     "models": "motionlift models",
     "methods": "motionlift methods --json",
     "cache": "motionlift cache --clear",
+    "app": "motionlift app",
     "demo": "motionlift demo -o demo-output",
 }
 """By the command's name."""

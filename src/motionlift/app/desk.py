@@ -1,0 +1,74 @@
+"""What the page's tabs have in common: the queue, the visitor's workspace, and how wrong input is told."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+from gradio.components import Component
+
+from motionlift.app.history import OPEN, Item
+from motionlift.app.jobs import Jobs
+from motionlift.app.tasks import Task
+from motionlift.app.workspace import Workspace
+from motionlift.errors import MotionliftError
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+
+
+def telling(handler: Callable[Given, Found]) -> Callable[Given, Found]:
+    """A handler of the page whose refusals are shown as a notice, in which nothing from outside is HTML."""
+
+    @functools.wraps(handler)
+    def told(*given: Given.args, **named: Given.kwargs) -> Found:
+        try:
+            return handler(*given, **named)
+        except MotionliftError as error:
+            raise gr.Error(escape(str(error)), print_exception=False) from error
+
+    return told
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every tab works with."""
+
+    jobs: Jobs
+    """The queue."""
+    data: Path
+    """Folder of all data."""
+    token: gr.BrowserState
+    """The visitor's token, kept by the visitor's browser."""
+    stamp: gr.State
+    """What changes whenever something of the visitor's does."""
+
+    def refreshes(self, handler: Callable[..., Any], given: Sequence[Component], shown: Sequence[Component]) -> None:
+        """Call a handler whenever something of the visitor's has changed."""
+        self.stamp.change(handler, list(given), list(shown), show_progress="hidden")
+
+    def workspace(self, token: str) -> Workspace:
+        """The workspace of a visitor.
+
+        Raises:
+            InputError: the token is none.
+        """
+        return Workspace.of(self.data, token)
+
+    def submit(self, token: str, task: Task) -> Item:
+        """Put a task of a visitor's into the queue.
+
+        Raises:
+            MotionliftError: its source is not the visitor's, or too many wait.
+        """
+        own = self.workspace(token)
+        own.kept(task.source)
+        return self.jobs.submit(own.owner, task)
+
+    def first_open(self, token: str) -> Item | None:
+        """The task of a visitor that is worked on, or the first that waits."""
+        items = [item for item in self.jobs.history.items(self.workspace(token).owner) if item.state in OPEN]
+        return items[-1] if items else None

@@ -1,0 +1,69 @@
+"""The page: tabs over one queue."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from motionlift.app.desk import Desk
+from motionlift.app.history_tab import history_tab
+from motionlift.app.jobs import Jobs
+from motionlift.app.library_tab import library_tab
+from motionlift.app.motion_tab import motion_tab
+from motionlift.app.now import now_panel
+from motionlift.app.video_tab import video_tab
+from motionlift.app.workspace import TOKEN, new_token
+
+TITLE = "motionlift"
+STYLE = """
+.gradio-container { max-width: 46rem !important; margin: 0 auto !important; }
+footer { display: none !important; }
+.quiet { opacity: .7; }
+.bar { height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden; }
+.bar > div { height: 100%; background: var(--color-accent); transition: width .4s; }
+.curve { width: 100%; height: 48px; }
+.curve polyline { fill: none; stroke: var(--color-accent); stroke-width: 1; vector-effect: non-scaling-stroke; }
+.library { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .75rem; }
+.library figure { margin: 0; }
+.library video, .library .blank { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 6px; }
+.library .blank { background: var(--border-color-primary); }
+.history { list-style: none; padding: 0; } .history li { padding: .5rem 0; border-bottom: 1px solid var(--border-color-primary); }
+.history code { display: block; white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem; }
+.state { opacity: .75; } .state.failed, .state.stopped { color: #b3261e; opacity: 1; }
+.dark .state.failed, .dark .state.stopped { color: #ffb4ab; }
+.examples button { min-width: 7rem; }
+"""
+"""One column, quiet, the same on a phone."""
+
+
+def built(jobs: Jobs, data: Path, secret: str) -> gr.Blocks:
+    """The page over a queue.
+
+    Args:
+        jobs: the queue.
+        data: folder of all data.
+        secret: by which visitors' tokens are sealed in their browsers; another one makes new visitors of them.
+    """
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        token = gr.BrowserState("", storage_key="motionlift", secret=secret)
+        desk = Desk(jobs, data, token, gr.State(""))
+        gr.Markdown(
+            "# motionlift\nThe motion of one video in another: lift it from a clip, then say what is to move like it."
+        )
+        with gr.Group():
+            now_panel(desk)
+        with gr.Tabs():
+            with gr.Tab("Motion", id="motion"):
+                motion_tab(desk)
+            with gr.Tab("Video", id="video"):
+                motion = video_tab(desk)
+            with gr.Tab("Library", id="library"):
+                library_tab(desk, [motion])
+            with gr.Tab("History", id="history"):
+                history_tab(desk)
+        page.load(_visitor, token, token, show_progress="hidden")
+    return page
+
+
+def _visitor(token: str | None) -> str:
+    """The visitor's token; a new one where there is none."""
+    return token if isinstance(token, str) and TOKEN.fullmatch(token) else new_token()

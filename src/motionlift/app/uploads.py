@@ -1,0 +1,121 @@
+"""What visitors bring: looked at before it is taken in, and given a plain name."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import av
+
+from motionlift.app.workspace import Workspace, plain_name
+from motionlift.errors import InputError
+from motionlift.motion.file import Motion
+from motionlift.video.reading import check_moves
+
+MOST_BYTES = 500 * 2**20
+"""Largest upload, and most that a zip unpacks to, bytes (ours)."""
+MOST_SECONDS = 600.0
+"""Longest clip, seconds (ours: models make some seconds, and the part that is read can be chosen)."""
+MOST_PICTURES = 2000
+"""Most pictures of a zip (ours)."""
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""Pictures that a zip is searched for."""
+CLIPS = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".gif", ".webp", ".apng", ".png", ".zip")
+"""What is offered to be chosen; what is in a file is seen when it is read."""
+PIECE = 2**20
+"""Bytes that are unpacked at once."""
+
+
+def taken_clip(upload: Path, workspace: Workspace) -> str:
+    """Take a clip, or a zip of pictures, into the workspace.
+
+    Returns:
+        Its name there.
+
+    Raises:
+        InputError: it is too large, too long, no video, or a zip with anything but pictures.
+        OutputError: there is no room.
+    """
+    _check_bytes(upload)
+    if zipfile.is_zipfile(upload):
+        return _unpacked(upload, workspace)
+    check_moves(upload)
+    _check_length(upload)
+    place = workspace.new(upload.stem, upload.suffix.lower() or ".mp4")
+    shutil.copyfile(upload, place)
+    return place.name
+
+
+def taken_motion(upload: Path, workspace: Workspace) -> str:
+    """Take a motion file into the workspace.
+
+    Returns:
+        Its name there.
+
+    Raises:
+        MotionliftError: it is too large, or no motion.
+    """
+    _check_bytes(upload)
+    Motion.load(upload)
+    place = workspace.new(upload.stem, ".safetensors")
+    shutil.copyfile(upload, place)
+    return place.name
+
+
+def _check_bytes(upload: Path) -> None:
+    size = upload.stat().st_size
+    if size > MOST_BYTES:
+        raise InputError(f"{plain_name(upload.name)} has {size >> 20} MB; allowed are {MOST_BYTES >> 20}: cut it first")
+
+
+def _check_length(upload: Path) -> None:
+    """Refuse a clip that says it is too long; what says nothing of its length is read as far as it is needed."""
+    try:
+        with av.open(str(upload)) as container:
+            seconds = (container.duration or 0) / av.time_base
+    except (OSError, ValueError, av.FFmpegError):
+        return  # an animated picture, which was read before
+    if seconds > MOST_SECONDS:
+        raise InputError(
+            f"{plain_name(upload.name)} lasts {seconds:.0f} seconds; allowed are {MOST_SECONDS:.0f}: cut out the part that moves"
+        )
+
+
+def _unpacked(upload: Path, workspace: Workspace) -> str:
+    """The pictures of a zip as a folder; nothing is left of one that is refused."""
+    folder = workspace.new(upload.stem, "")
+    folder.mkdir()
+    try:
+        with zipfile.ZipFile(upload) as archive:
+            _unpack(archive, folder)
+        check_moves(folder)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise InputError(f"{plain_name(upload.name)} cannot be unpacked ({error}); pack the pictures again") from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder.name
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    wrong = [entry.filename for entry in entries if Path(entry.filename).suffix.lower() not in PICTURES]
+    if wrong or not entries:
+        found = f"{plain_name(wrong[0])!r}" if wrong else "nothing"
+        raise InputError(f"the zip holds {found}; allowed are pictures alone: {', '.join(PICTURES)}")
+    if len(entries) > MOST_PICTURES:
+        raise InputError(f"the zip holds {len(entries)} pictures; allowed are {MOST_PICTURES}")
+    left = MOST_BYTES
+    for entry in entries:
+        place = folder / plain_name(entry.filename)
+        if place.exists():
+            raise InputError(f"the zip holds {place.name} twice, in several folders; pack one folder")
+        # What an entry says of its size may be a lie: what comes out is counted.
+        with archive.open(entry) as packed, place.open("wb") as unpacked:
+            while piece := packed.read(PIECE):
+                left -= len(piece)
+                if left < 0:
+                    raise InputError(
+                        f"the zip unpacks to more than {MOST_BYTES >> 20} MB; give fewer or smaller pictures"
+                    )
+                unpacked.write(piece)

@@ -1,0 +1,107 @@
+"""The tab where a motion is cast onto prompts."""
+
+from typing import Any
+
+import gradio as gr
+
+from motionlift.app.desk import Desk, telling
+from motionlift.app.settings_form import CASTING, show_settings
+from motionlift.app.tasks import CAST, Task
+from motionlift.app.workspace import plain_name
+from motionlift.core.presets import FAST, OURS
+from motionlift.errors import InputError, SettingError
+from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
+from motionlift.motion.file import Motion
+
+MOST_VIDEOS = 20
+"""Most videos of one press of the button (ours)."""
+QUALITIES = {"draft": {"steps": "10"}, "fast": {"preset": FAST}, "good": {"preset": OURS}}
+"""How it is sampled, in words: settings of every method."""
+SEEDS = 2**63 - 1
+"""Greatest seed."""
+
+
+def video_tab(desk: Desk) -> gr.Dropdown:
+    """A motion, prompts, seeds, and the button; gives the choice of motions, which others fill."""
+    motion = gr.Dropdown([], label="Motion", info="From the library.", elem_id="motion")
+    prompts = gr.Textbox(
+        label="Prompts, one a line",
+        lines=2,
+        max_lines=8,
+        max_length=4000,
+        elem_id="prompts",
+        placeholder="what the video shows",
+    )
+    seeds = gr.Textbox("0", label="Seeds", info="One or more whole numbers, with commas between them.", max_length=200)
+    quality = gr.Radio(list(QUALITIES), value="good", label="Quality")
+    model = gr.Dropdown(list(BUNDLED_MODELS), value=DEFAULT_MODEL, label="Model", allow_custom_value=True)
+    chosen, method = gr.State({}), gr.State("ditflow")
+    with gr.Accordion("More settings", open=False):
+        gr.render(inputs=method)(lambda method: show_settings(method, CASTING, chosen))
+    make = gr.Button("Make the video", variant="primary", elem_id="cast")
+    told = gr.Markdown(elem_id="cast-told")
+
+    @telling
+    def picked(name: str | None, token: str) -> tuple[str, str, dict[str, str]]:
+        """The motion says its method and its model."""
+        if not name:
+            return "ditflow", DEFAULT_MODEL, {}
+        found = Motion.load(desk.workspace(token).kept(name))
+        return found.method, found.model, {}
+
+    motion.change(picked, [motion, desk.token], [method, model, chosen], show_progress="hidden")
+
+    @telling
+    def go(*given: Any) -> str:
+        return _submitted(desk, *given)
+
+    make.click(go, [desk.token, motion, prompts, seeds, quality, model, chosen], told, show_progress="hidden")
+    return motion
+
+
+def _submitted(
+    desk: Desk,
+    token: str,
+    motion: str | None,
+    prompts: str,
+    seeds: str,
+    quality: str,
+    model: str,
+    settings: dict[str, str],
+) -> str:
+    if not motion:
+        raise InputError("no motion yet; lift one first, or take one from the library")
+    lines = [line.strip() for line in prompts.splitlines() if line.strip()]
+    if not lines:
+        raise InputError("the prompt is empty; say what the video shows")
+    numbers = seeds_of(seeds)
+    if len(lines) * len(numbers) > MOST_VIDEOS:
+        raise SettingError(
+            f"{len(lines)} prompts with {len(numbers)} seeds are too many; allowed are {MOST_VIDEOS} videos"
+        )
+    values = {**QUALITIES.get(quality, {}), **settings}
+    items = [
+        desk.submit(
+            token,
+            Task(
+                CAST, motion, plain_name(f"{line} {seed}"), model=model.strip(), settings=values, prompt=line, seed=seed
+            ),
+        )
+        for line in lines
+        for seed in numbers
+    ]
+    count = "1 video is" if len(items) == 1 else f"{len(items)} videos are"
+    return f"{count} in the queue, from number {items[0].number} on."
+
+
+def seeds_of(text: str) -> list[int]:
+    """Seeds of a text such as ``0, 1, 2``.
+
+    Raises:
+        SettingError: something in it is no seed.
+    """
+    words = text.replace(",", " ").split() or ["0"]
+    wrong = [word for word in words if not (word.isascii() and word.isdecimal() and int(word[:20]) <= SEEDS)]
+    if wrong:
+        raise SettingError(f"{wrong[0][:40]!r} is no seed; give whole numbers from 0, such as 0, 1, 2")
+    return list(dict.fromkeys(int(word) for word in words))

@@ -1,0 +1,120 @@
+"""What the page says, as HTML: every text that came from outside is escaped."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from motionlift.app.history import Item, State
+from motionlift.app.making import Live
+from motionlift.app.tasks import LIFT, command_of
+
+MOST_EMBEDDED = 3 * 2**20
+"""Largest video that is put into the page, bytes (ours)."""
+DOING: Mapping[str, str] = {
+    "waiting": "Waiting",
+    "reading": "Reading",
+    "loading the model": "Loading the model",
+    "invert": "Inverting the reference",
+    "lift": "Lifting the motion",
+    "tune": "Tuning",
+    "guide": "Guiding",
+    "sample": "Sampling",
+    "drawing": "Drawing",
+}
+"""Phases in words."""
+STATES: Mapping[State, str] = {
+    State.WAITING: "waiting",
+    State.RUNNING: "at work",
+    State.DONE: "done",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.STOPPED: "stopped: the program ended",
+}
+"""States in words."""
+
+
+def title_of(item: Item) -> str:
+    """What a task is, in a few words."""
+    task = item.task
+    return f"the motion of {task.source}" if task.kind == LIFT else f"{task.prompt}, seed {task.seed}"
+
+
+def progress_of(item: Item | None, live: Live | None, ahead: int | None) -> str:
+    """How far the first open task of a visitor is."""
+    if item is None or live is None:
+        return '<p class="quiet" role="status">Nothing is being made.</p>'
+    if ahead:
+        place = "one task comes before it" if ahead == 1 else f"{ahead} tasks come before it"
+        return f'<p role="status"><strong>{escape(title_of(item))}</strong> waits: {place}.</p>'
+    doing = DOING.get(live.phase, live.phase)
+    steps = f", step {live.done} of {live.total}" if live.total else ""
+    left = f", {_span(live.left)} left" if live.left is not None else ""
+    share = 100 * live.done / live.total if live.total else 0
+    curve = _curve(live.losses)
+    return (
+        f'<p role="status"><strong>{escape(title_of(item))}</strong><br>{escape(doing)}{steps}{left}</p>'
+        f'<div class="bar" role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-label="{escape(doing)}"><div style="width:{share:.1f}%"></div></div>{curve}'
+    )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _curve(losses: Sequence[float]) -> str:
+    """The losses of a phase as a line."""
+    shown = [loss for loss in losses if loss == loss and abs(loss) != float("inf")]
+    if len(shown) < 3:
+        return ""
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    points = " ".join(
+        f"{100 * index / (len(shown) - 1):.1f},{28 - 26 * (loss - low) / span:.1f}" for index, loss in enumerate(shown)
+    )
+    return (
+        f'<svg class="curve" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label="loss, from {losses[0]:.3g} '
+        f'to {losses[-1]:.3g}"><polyline points="{points}"/></svg><p class="quiet">loss {shown[-1]:.3g}</p>'
+    )
+
+
+def history_of(items: Sequence[Item], folder: Path) -> str:
+    """The history as a list, newest first, each with the command line that does the same."""
+    if not items:
+        return '<p class="quiet">Nothing was made yet.</p>'
+    lines = []
+    for item in items:
+        told = f"<br><span class='quiet'>{escape(item.told)}</span>" if item.told else ""
+        lines.append(
+            f"<li><strong>{item.number}. {escape(title_of(item))}</strong> "
+            f"<span class='state {item.state}'>{STATES[item.state]}</span>{told}"
+            f"<details><summary>the same from the command line</summary><code>{escape(command_of(item.task, folder))}</code>"
+            "</details></li>"
+        )
+    return f"<ul class='history'>{''.join(lines)}</ul>"
+
+
+def library_of(names: Sequence[str], folder: Path) -> str:
+    """Motions with pictures that move."""
+    if not names:
+        return '<p class="quiet">No motions yet: lift one, or upload a motion file.</p>'
+    return f"<div class='library'>{''.join(_card(Path(name).stem, folder) for name in names)}</div>"
+
+
+def _card(stem: str, folder: Path) -> str:
+    """A motion, drawn over its clip where it can be, else its clip."""
+    drawn = [folder / f"{stem} {kind}.mp4" for kind in ("drawn", "reference")]
+    shown = next((place for place in drawn if place.is_file()), None)
+    video = "<div class='blank'></div>"
+    if shown is not None:
+        label = escape(stem, quote=True)
+        video = f"<video autoplay loop muted playsinline aria-label='{label}' src='{embedded(shown)}'></video>"
+    return f"<figure>{video}<figcaption>{escape(stem)}</figcaption></figure>"
+
+
+def embedded(path: Path) -> str:
+    """A video as a data address; nothing where it is large."""
+    if path.stat().st_size > MOST_EMBEDDED:
+        return ""
+    return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,167 @@
+"""The whole way through the page in a browser: a clip, its motion, a video of it, and what is kept."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from motionlift.app.history import History, State
+from motionlift.video.clip import Clip
+from motionlift.world.scenes import render, sample
+
+WAIT = 120_000
+"""Milliseconds that a slow machine may take for a step."""
+
+
+class Served:
+    """A page in a process of its own."""
+
+    def __init__(self, data: Path, port: int):
+        self.data, self.url = data, f"http://127.0.0.1:{port}"
+        words = [sys.executable, "-m", "motionlift", "app", "--port", str(port), "--data", str(data), "--device", "cpu"]
+        self.process = subprocess.Popen(words, env={**os.environ, "MOTIONLIFT_CACHE": str(data / "cache")})
+        end = time.monotonic() + WAIT / 1000
+        while True:
+            try:
+                urllib.request.urlopen(self.url, timeout=1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None and time.monotonic() < end
+                time.sleep(0.2)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+        self.process.wait(60)
+
+    @property
+    def states(self) -> list[State]:
+        owners = (
+            [place.name for place in (self.data / "visitors").iterdir()] if (self.data / "visitors").is_dir() else []
+        )
+        history = History(self.data / "history.sqlite")
+        return [item.state for owner in owners for item in history.items(owner)]
+
+
+@pytest.fixture
+def served(data: Path, free_port: int) -> Iterator[Served]:
+    page = Served(data, free_port)
+    yield page
+    if page.process.poll() is None:
+        page.stop()
+
+
+def opened(browser, served: Served, width: int = 900, **more):
+    context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **more)
+    page = context.new_page()
+    page.goto(served.url)
+    page.wait_for_selector("#lift", timeout=WAIT)
+    page.wait_for_selector("#now p", timeout=WAIT)
+    return page
+
+
+def lifted(page, name: str = "an arc") -> None:
+    page.get_by_role("button", name=f"Try {name}").click()
+    page.wait_for_function(
+        f"document.querySelector('#motion-name textarea, #motion-name input').value == '{name}'", timeout=WAIT
+    )
+    page.get_by_role("button", name="Lift the motion").click()
+    page.wait_for_selector("#result iframe", timeout=WAIT)
+
+
+def asked(page, prompt: str) -> None:
+    page.get_by_role("tab", name="Video").click()
+    page.locator("#motion input").click()
+    page.get_by_role("option").first.click()
+    page.locator("#prompts textarea").fill(prompt)
+    page.get_by_label("draft").check()
+    page.get_by_role("button", name="Make the video").click()
+
+
+@pytest.mark.slow
+def test_from_a_clip_to_a_video_that_is_downloaded(browser, served: Served, tmp_path: Path):
+    page = opened(browser, served)
+    clip = tmp_path / "<b>my clip.gif"
+    Clip.of(render([sample(3, 1, motion="arc", camera="still")]).frames[0], 8).save(clip)
+    page.locator("#clip-upload input[type=file]").set_input_files(clip)
+    page.wait_for_function(
+        "document.querySelector('#motion-name textarea, #motion-name input').value != ''", timeout=WAIT
+    )
+    page.get_by_role("button", name="Lift the motion").click()
+    page.wait_for_selector("#result iframe", timeout=WAIT)
+    asked(page, "a red star on a blue plain background")
+    page.wait_for_selector("#preview img", timeout=WAIT)  # it is seen while it is made
+    page.wait_for_selector("#download:visible", timeout=WAIT)
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "made.mp4")
+    assert len(Clip.read(tmp_path / "made.mp4", frames=9, fps=8, aspect=(1, 1)).frames) == 9
+    page.get_by_role("tab", name="History").click()
+    assert "motionlift cast" in page.locator("#history code").first.text_content()
+    assert page.locator("#history b").count() == 0, "names are text"
+    assert served.states == [State.DONE, State.DONE]
+
+
+@pytest.mark.slow
+def test_reloaded_and_cancelled_and_seen_by_nobody_else(browser, served: Served):
+    page = opened(browser, served)
+    lifted(page)
+    asked(page, "\n".join(["a red star on a blue plain background"] * 5))
+    page.wait_for_selector("#cancel:visible", timeout=WAIT)
+    page.reload()  # in the middle
+    page.wait_for_selector("#cancel:visible", timeout=WAIT)
+    other = opened(browser, served)
+    other.get_by_role("tab", name="History").click()
+    assert "Nothing was made yet" in other.locator("#history").text_content(timeout=WAIT)
+    for _ in range(60):
+        if not page.locator("#cancel").is_visible():
+            break
+        page.locator("#cancel").click()
+        page.wait_for_timeout(500)
+    deadline = time.monotonic() + 60
+    while any(state in (State.WAITING, State.RUNNING) for state in served.states):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert State.CANCELLED in served.states and State.FAILED not in served.states
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_is_stopped_and_done_again(browser, served: Served, free_port: int):
+    page = opened(browser, served)
+    lifted(page)
+    asked(page, "a red star on a blue plain background")
+    page.wait_for_selector("#cancel:visible", timeout=WAIT)
+    served.stop(signal.SIGKILL)
+    again = Served(served.data, free_port)
+    try:
+        page.goto(again.url)
+        page.wait_for_selector("#now p", timeout=WAIT)
+        page.get_by_role("tab", name="History").click()
+        page.wait_for_selector("#history .stopped", timeout=WAIT)
+        page.locator("#history-number input").click()
+        page.get_by_role("option").first.click()
+        page.get_by_role("button", name="Do it again").click()
+        page.wait_for_selector("#download:visible", timeout=WAIT)
+        assert sorted(again.states) == sorted([State.DONE, State.STOPPED, State.DONE])
+    finally:
+        again.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_shows_one_column_with_names_for_all(browser, served: Served, dark: bool):
+    page = opened(browser, served, 390, color_scheme="dark" if dark else "light", has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll('button:not([hidden]), input:not([type=file]), textarea, select')].filter(
+            each => each.offsetParent && !(each.textContent.trim() || each.ariaLabel || each.title || each.labels?.length
+                || each.getAttribute('aria-labelledby') || each.placeholder)).map(each => each.outerHTML.slice(0, 200))"""
+    )
+    assert unnamed == []
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement !== document.body")
