@@ -165,6 +165,7 @@ def test_the_command_line_is_frozen():
         "models": ["--json"],
         "methods": ["--json"],
         "cache": ["--clear"],
+        "app": ["--data", "--device", "--host", "--password", "--port", "--share"],
         "demo": ["--output", "--overwrite", "--quiet"],
         "plan": [],
     }
@@ -185,7 +186,7 @@ def test_help_lists_every_command_in_order(arguments: list[str], capsys: pytest.
     assert run(arguments) == 0
     told = capsys.readouterr().out
     order = ("transfer", "lift", "cast", "again", "export", "inspect", "score", "world", "bench", "report")
-    order += ("models", "methods", "cache", "demo")
+    order += ("models", "methods", "cache", "app", "demo")
     places = [told.index(f"│ {name} ") for name in order]
     assert places == sorted(places)
 

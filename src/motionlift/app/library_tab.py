@@ -18,11 +18,11 @@ def library_tab(desk: Desk, refreshed: list[Component]) -> None:
         desk: what the page works with.
         refreshed: the choices of motions elsewhere on the page, which follow what is done here.
     """
-    search = gr.Textbox(label="Search", max_length=60)
+    search = gr.Textbox("", label="Search", max_length=60)
     shown = gr.HTML(elem_id="library")
     motion = gr.Dropdown([], label="Motion", elem_id="library-motion")
     with gr.Row():
-        name = gr.Textbox(label="New name", max_length=60)
+        name = gr.Textbox("", label="New name", max_length=60)
         rename = gr.Button("Rename")
     with gr.Row():
         download = gr.DownloadButton("Download", interactive=False)
@@ -30,9 +30,9 @@ def library_tab(desk: Desk, refreshed: list[Component]) -> None:
     upload = gr.File(label="Upload a motion file", file_types=[".safetensors"], height=120, elem_id="motion-upload")
     everything = [shown, motion, *refreshed]
 
-    def listed(token: str, search: str) -> list[object]:
+    def listed(token: str, search: str | None) -> list[object]:
         own = desk.workspace(token)
-        names = [each for each in own.motions() if search.casefold() in each.casefold()]
+        names = [each for each in own.motions() if (search or "").casefold() in each.casefold()]
         choices = gr.Dropdown(choices=[(Path(each).stem, each) for each in names])
         every = gr.Dropdown(choices=[(Path(each).stem, each) for each in own.motions()])
         return [library_of(names, own.folder), choices, *[every for _ in refreshed]]

@@ -32,7 +32,7 @@ def motion_tab(desk: Desk) -> None:
     upload = gr.File(label="Clip", file_types=list(CLIPS), elem_id="clip-upload", height=140)
     with gr.Row(elem_classes="examples"):
         buttons = {title: gr.Button(f"Try {title}", size="sm") for title in EXAMPLES}
-    name = gr.Textbox(label="Name of the motion", max_length=60, elem_id="motion-name")
+    name = gr.Textbox("", label="Name of the motion", max_length=60, elem_id="motion-name")
     with gr.Accordion("Part of the clip", open=False):
         start = gr.Number(0, label="Start, seconds", minimum=0)
         duration = gr.Number(None, label="Duration, seconds (empty: to the end)", minimum=0)

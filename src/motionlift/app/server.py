@@ -9,6 +9,7 @@ import gradio as gr
 from motionlift.app.jobs import Jobs
 from motionlift.app.making import Maker
 from motionlift.app.page import STYLE, built
+from motionlift.app.serving import Serving
 from motionlift.app.uploads import MOST_BYTES
 from motionlift.errors import OutputError
 

@@ -25,6 +25,7 @@ def video_tab(desk: Desk) -> gr.Dropdown:
     """A motion, prompts, seeds, and the button; gives the choice of motions, which others fill."""
     motion = gr.Dropdown([], label="Motion", info="From the library.", elem_id="motion")
     prompts = gr.Textbox(
+        "",
         label="Prompts, one a line",
         lines=2,
         max_lines=8,
