@@ -62,10 +62,9 @@ def library_tab(desk: Desk, refreshed: list[Component]) -> None:
         place = desk.workspace(token).kept(motion) if motion else None
         return gr.DownloadButton(value=place and str(place), interactive=place is not None)
 
-    quiet = {"show_progress": "hidden"}
-    search.change(telling(listed), [desk.token, search], everything, **quiet)
-    motion.change(offered, [desk.token, motion], download, **quiet)
-    rename.click(renamed, [desk.token, search, motion, name], everything, **quiet)
-    delete.click(deleted, [desk.token, search, motion], everything, **quiet)
-    upload.change(taken, [desk.token, search, upload], everything, **quiet)
+    search.change(telling(listed), [desk.token, search], everything, show_progress="hidden")
+    motion.change(offered, [desk.token, motion], download, show_progress="hidden")
+    rename.click(renamed, [desk.token, search, motion, name], everything, show_progress="hidden")
+    delete.click(deleted, [desk.token, search, motion], everything, show_progress="hidden")
+    upload.change(taken, [desk.token, search, upload], everything, show_progress="hidden")
     desk.refreshes(telling(listed), [desk.token, search], everything)

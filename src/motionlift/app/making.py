@@ -6,7 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
 
 from motionlift.app.tasks import LIFT, Task, command_of
 from motionlift.app.workspace import Workspace
@@ -24,8 +27,10 @@ from motionlift.work.planning import Asked, fitting_job
 from motionlift.work.previews import Projection, projection_of
 from motionlift.work.record import Costs
 
-PREVIEW_EVERY = 2.0
+PREVIEW_EVERY = 1.0
 """Seconds between pictures of what comes into being (ours)."""
+SHOWN_HEIGHT = 96
+"""Height of those pictures, pixels, where latents have fewer rows (ours)."""
 
 
 class CancelledError(Exception):
@@ -44,8 +49,8 @@ class Live:
     """Its steps."""
     losses: list[float] = field(default_factory=list)
     """Loss after each step of this phase that has one."""
-    preview: Any = None
-    """The last picture of the latents, ``(height, width, 3)``, a row of frames; none yet."""
+    preview: UInt8[np.ndarray, "high wide 3"] | None = None
+    """The last picture of the latents, a row of frames; none yet."""
     began: float = field(default_factory=time.monotonic)
     """When the phase began."""
     unwanted: threading.Event = field(default_factory=threading.Event)
@@ -153,11 +158,17 @@ class Maker:
             if step.loss is not None:
                 live.losses.append(step.loss)
             if step.latents is not None and self._projection is not None and time.monotonic() - shown > PREVIEW_EVERY:
-                pictures = self._projection.pictures(step.latents)
-                live.preview = pictures.permute(1, 0, 2, 3).flatten(1, 2).numpy()
+                live.preview = _strip(self._projection.pictures(step.latents))
                 shown = time.monotonic()
 
         return watch
+
+
+def _strip(pictures: UInt8[Tensor, "frames height width 3"]) -> UInt8[np.ndarray, "high wide 3"]:
+    """The frames beside each other, each place of the latents a square that can be seen."""
+    beside = pictures.permute(1, 0, 2, 3).flatten(1, 2).numpy()
+    scale = max(1, SHOWN_HEIGHT // len(beside))
+    return beside.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def _saved(clip: Clip, workspace: Workspace, name: str) -> str:

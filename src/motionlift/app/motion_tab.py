@@ -21,6 +21,8 @@ EXAMPLES = {"a jump": ("jump", 4), "an arc": ("arc", 8), "a zigzag": ("zigzag", 
 """Clips that need no upload: motion of the world's scenes and number in a stream."""
 EXAMPLE_STREAM, EXAMPLE_FRAMES, EXAMPLE_RATE = 3, 17, 8.0
 """Seed of their scenes, frames, and frames a second."""
+FIRST_METHOD = "ditflow"
+"""The method that is chosen at first, as on the command line."""
 WHERE = {"the middle": "", "where things move": "motion", "a point": "point"}
 """Where the crop lies, in words."""
 
@@ -40,7 +42,9 @@ def motion_tab(desk: Desk) -> None:
         with gr.Row():
             across = gr.Slider(0, 1, 0.5, label="across")
             down = gr.Slider(0, 1, 0.5, label="down")
-    method = gr.Dropdown(choices_of_methods(), value="ditflow", label="Method", elem_id="method")
+    method = gr.Dropdown(list(methods()), value=FIRST_METHOD, label="Method", elem_id="method")
+    summary = gr.Markdown(methods()[FIRST_METHOD].summary, elem_classes="quiet")
+    method.change(lambda name: methods()[name].summary, method, summary, show_progress="hidden")
     model = gr.Dropdown(
         list(BUNDLED_MODELS),
         value=DEFAULT_MODEL,
@@ -124,8 +128,3 @@ def _submitted(
     )
     item = desk.submit(token, task)
     return f"Number {item.number} is in the queue; the motion will be in the library."
-
-
-def choices_of_methods() -> list[tuple[str, str]]:
-    """Methods, each with what it does."""
-    return [(f"{name}: {method.summary}", name) for name, method in methods().items()]

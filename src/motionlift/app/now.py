@@ -1,5 +1,6 @@
 """What is being made now, and what was made last: shown above all tabs, and alive."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _shown(item: Item, folder: Path) -> tuple[str, gr.DownloadButton]:
     """What a task made, or why it made nothing."""
     if item.state is not State.DONE:
         reason = f": {item.told}" if item.told else ""
-        return gr_text(f"Number {item.number} {item.state}{reason}"), gr.DownloadButton(visible=False)
+        return _line(f"Number {item.number} {item.state}{reason}"), gr.DownloadButton(visible=False)
     places = [folder / name for name in item.files]
     videos = [place for place in places if place.suffix == ".mp4" and place.is_file()]
     if item.task.kind == LIFT:
@@ -88,8 +89,6 @@ def _shown(item: Item, folder: Path) -> tuple[str, gr.DownloadButton]:
     return player(shown), offered
 
 
-def gr_text(text: str) -> str:
+def _line(text: str) -> str:
     """A line of text as HTML."""
-    from html import escape
-
     return f'<p role="alert">{escape(text)}</p>'

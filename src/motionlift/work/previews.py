@@ -15,10 +15,11 @@ from torch.nn import functional
 from motionlift.core.model import Model
 from motionlift.core.tensors import Latents
 from motionlift.world.named import sample_named
-from motionlift.world.scenes import render
+from motionlift.world.scenes import render, sample
+from motionlift.world.things import THINGS
 
-PICTURES = 24
-"""Pictures that it is fitted to (ours: two hundred latents and more for each of its numbers, of the smallest models)."""
+PICTURES = 64
+"""Pictures that it is fitted to (ours: every ground and colour is among them several times)."""
 STREAM = 98
 """Seed of their scenes."""
 MOST_SIDE = 128
@@ -53,7 +54,10 @@ def projection_of(model: Model) -> Projection:
     codec: Any = model.codec
     step = codec.side * codec.tokens
     side = max(step, min(MOST_SIDE, model.about.shape.height, model.about.shape.width) // step * step)
-    drawn = [sample_named(STREAM, index, codec.fewest) for index in range(PICTURES)]
+    known = set(model.text.known_words())
+    # A model that learned patterns alone has latents of its own for what it never saw.
+    kinds = (sample,) if known and not known.issuperset(THINGS) else (sample, sample_named)
+    drawn = [kinds[index % len(kinds)](STREAM, index, codec.fewest) for index in range(PICTURES)]
     rows, colours = [], []
     for scene in drawn:
         pixels = render([scene], side, side).frames[0].permute(0, 3, 1, 2) / 127.5 - 1
@@ -61,6 +65,6 @@ def projection_of(model: Model) -> Projection:
         shown = functional.adaptive_avg_pool3d((pixels.movedim(1, 0) + 1) / 2, latents.shape[1:])
         rows.append(latents.flatten(1).T)
         colours.append(shown.flatten(1).T)
-    known = torch.cat(rows)
-    known = torch.cat([known, torch.ones(len(known), 1)], dim=1)
-    return Projection(torch.linalg.lstsq(known, torch.cat(colours)).solution)
+    latents = torch.cat(rows)
+    latents = torch.cat([latents, torch.ones(len(latents), 1)], dim=1)
+    return Projection(torch.linalg.lstsq(latents, torch.cat(colours)).solution)

@@ -1,0 +1,70 @@
+"""A task is data: it is kept, and the command line that is told for it makes the same file."""
+
+import json
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from motionlift.app.making import CancelledError, Live, Maker
+from motionlift.app.tasks import CAST, LIFT, Task, command_of
+from motionlift.app.workspace import Workspace
+from motionlift.cli import main
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from motionlift.world.scenes import render, sample
+from tests import twins
+
+STEPS = {"steps": "3", "share": "0.34", "inner": "1", "block": "0"}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path / "own")
+    Clip.of(render([sample(3, 1, motion="arc")]).frames[0], 8).save(made.new("clip", ".mp4"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    place = tmp_path_factory.mktemp("model") / "dit"
+    twins.cogvideox(window=32).save_pretrained(place)
+    return str(place)
+
+
+def test_a_task_is_kept_as_it_was():
+    task = Task(LIFT, "clip.mp4", "arc", settings={"block": "0"}, duration=1.5, crop="0.2,0.5")
+    told = json.loads(json.dumps(asdict(task)))
+    assert Task.of({**told, "of_a_later_version": 1}) == task
+    assert task.part.crop == (0.2, 0.5) and task.part.duration == 1.5
+
+
+def test_the_command_that_is_told_makes_the_same(
+    own: Workspace, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    maker, live = Maker("cpu"), Live()
+    lift = Task(LIFT, "clip.mp4", "arc", model=model, settings=STEPS, start=0.25)
+    motion, *shown = maker.made(lift, own, live)
+    assert [Path(name).suffix for name in shown] == [".mp4", ".mp4"]
+    cast = Task(CAST, motion, "a 'star'", model=model, settings={"steps": "3"}, prompt="a red star", seed=5)
+    video, record = maker.made(cast, own, live)
+    assert live.phase == "sample" and live.done == live.total == 3 and live.preview is not None
+    assert json.loads(own.kept(record).read_text())["prompt"] == "a red star"
+    monkeypatch.chdir(tmp_path)
+    for task in (lift, cast):
+        words = shlex.split(command_of(task, own.folder))
+        assert words[0] == "motionlift" and main.run([*words[1:], "--device", "cpu"]) == 0
+    assert Motion.load("arc.safetensors").digest() == Motion.load(own.kept(motion)).digest()
+    told, made = (json.loads(path.read_text()) for path in (Path("a 'star'.json"), own.kept(record)))
+    assert told["output"]["sha256"] == made["output"]["sha256"] or told["seed"] == made["seed"] == 5
+    frames = [Clip.read(path, frames=9, fps=8, aspect=(1, 1)).frames for path in ("a 'star'.mp4", own.kept(video))]
+    assert frames[0].equal(frames[1])
+
+
+def test_what_is_not_wanted_any_more_is_left(own: Workspace, model: str):
+    live = Live()
+    live.unwanted.set()
+    with pytest.raises(CancelledError):
+        Maker("cpu").made(Task(LIFT, "clip.mp4", "arc", model=model, settings=STEPS), own, live)
+    assert own.motions() == []

@@ -1,0 +1,92 @@
+"""What comes in is a clip or pictures, small enough, under a plain name; all else is refused in a line and leaves nothing."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from motionlift.app import uploads
+from motionlift.app.uploads import taken_clip, taken_motion
+from motionlift.app.workspace import Workspace
+from motionlift.errors import InputError, MotionliftError
+from motionlift.video.clip import Clip
+from motionlift.world.scenes import render, sample
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "own")
+
+
+def picture(shade: int, side: int = 32) -> bytes:
+    written = io.BytesIO()
+    Image.fromarray(np.full((side, side, 3), shade, np.uint8)).save(written, "PNG")
+    return written.getvalue()
+
+
+def packed(place: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return place
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webp"])
+def test_clips_get_plain_names(own: Workspace, tmp_path: Path, suffix: str):
+    clip = tmp_path / f"a <i>clip{suffix}"
+    Clip.of(render([sample(3, 1)]).frames[0], 8).save(clip)
+    name = taken_clip(clip, own)
+    assert name == f"a -i-clip{suffix}" and own.kept(name).read_bytes() == clip.read_bytes()
+
+
+def test_a_zip_of_pictures_is_a_folder_that_can_be_read(own: Workspace, tmp_path: Path):
+    files = {f"frames/{number:03}.png": picture(20 * number) for number in range(9)}
+    name = taken_clip(packed(tmp_path / "frames.zip", files), own)
+    assert len(Clip.read(own.kept(name), frames=9, fps=8, aspect=(1, 1)).frames) == 9
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"../../up.png": picture(1), "up.png": picture(2)}, "twice"),
+        ({"a.png": picture(1), "run.sh": b"rm"}, "run.sh"),
+        ({}, "nothing"),
+        ({"a.png": b"no picture", "b.png": b"none"}, "a.png"),
+        ({"a.png": picture(1)}, "one"),
+    ],
+)
+def test_zips_of_other_things_leave_nothing(own: Workspace, tmp_path: Path, files: dict[str, bytes], message: str):
+    with pytest.raises(MotionliftError, match=message):
+        taken_clip(packed(tmp_path / "frames.zip", files), own)
+    assert list(own.folder.iterdir()) == [] and not (tmp_path / "up.png").exists()
+
+
+def test_what_a_bomb_unpacks_to_is_counted(own: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(uploads, "MOST_BYTES", 2**20)
+    bomb = packed(tmp_path / "bomb.zip", {"a.png": bytes(2**21)})
+    assert bomb.stat().st_size < 10_000
+    with pytest.raises(InputError, match="unpacks to more than 1 MB"):
+        taken_clip(bomb, own)
+    assert list(own.folder.iterdir()) == []
+
+
+def test_what_is_too_large_too_long_or_no_video_is_refused(
+    own: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clip, text = tmp_path / "clip.mp4", tmp_path / "text.mp4"
+    Clip.of(render([sample(3, 1)]).frames[0], 8).save(clip)
+    text.write_text("<html>")
+    with pytest.raises(InputError, match=r"text\.mp4"):
+        taken_clip(text, own)
+    monkeypatch.setattr(uploads, "MOST_SECONDS", 1.0)
+    with pytest.raises(InputError, match="lasts 2 seconds; allowed are 1"):
+        taken_clip(clip, own)
+    monkeypatch.setattr(uploads, "MOST_BYTES", 100)
+    with pytest.raises(InputError, match="allowed are 0: cut it first"):
+        taken_clip(clip, own)
+    with pytest.raises(MotionliftError):
+        taken_motion(text, own)
+    assert not own.folder.exists()
