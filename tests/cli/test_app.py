@@ -165,7 +165,7 @@ def test_the_command_line_is_frozen():
         "models": ["--json"],
         "methods": ["--json"],
         "cache": ["--clear"],
-        "app": ["--data", "--device", "--host", "--password", "--port", "--share"],
+        "app": ["--host", "--port", "--share", "--password", "--data", "--device"],
         "demo": ["--output", "--overwrite", "--quiet"],
         "plan": [],
     }
