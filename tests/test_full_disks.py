@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from motionlift.bench.records import append_record, read_records
 from motionlift.bench.report.page import write_report
 from motionlift.errors import OutputError
+from motionlift.jobs.records import append_record, read_records
 from motionlift.loops.run_folder import Row, opened
 from motionlift.motion import cache
 from motionlift.motion.file import Motion

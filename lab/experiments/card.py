@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from lab.experiments.curves import Panel, picture
 from lab.experiments.runner import current
 from lab.training.tiny_dit import GRID_CAPTIONS
-from motionlift.bench.records import read_records
+from motionlift.jobs.records import read_records
 from motionlift.models.loading import CARD, load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.video.clip import Clip

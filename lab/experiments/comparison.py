@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from motionlift.bench.cells import RECORDS, at_work, lay_out
-from motionlift.bench.records import read_records
 from motionlift.bench.report.agreement import TRUE, Agreement, agreement, interval_text
 from motionlift.bench.report.catalogue import figure, shown
 from motionlift.bench.report.controls import Standing, Standings, failures, standings
@@ -18,6 +17,7 @@ from motionlift.bench.report.summary import Measurement, Pair, Row, Section, sec
 from motionlift.bench.report.tables import estimate_text, table
 from motionlift.bench.run_file import ModelRun, read_run
 from motionlift.bench.sources import World
+from motionlift.jobs.records import read_records
 
 NAME = "world"
 """Of the run, and of the folder of its records."""

@@ -34,13 +34,15 @@ from lab.experiments import (
     told_motion,
     trackers,
 )
-from motionlift.bench.cells import DIED, RECORDS
-from motionlift.bench.records import CODE, append_record, missing, read_records
+from motionlift.bench.cells import RECORDS
+from motionlift.bench.records import CODE, missing
 from motionlift.bench.report.mixed import mixed_code
 from motionlift.bench.report.tables import HOW_SURE
 from motionlift.bench.state import code_for, defaults_of, fingerprint_of
-from motionlift.bench.workers import Workers
 from motionlift.errors import OutputError
+from motionlift.jobs.records import append_record, read_records
+from motionlift.jobs.runner import DIED
+from motionlift.jobs.workers import Workers
 from motionlift.models.loading import load
 from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.work.record import versions

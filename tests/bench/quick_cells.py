@@ -12,11 +12,12 @@ from typing import Any
 from motionlift.bench.cell import Cell
 from motionlift.bench.cells import RECORDS, Cells
 from motionlift.bench.measures import Measuring
-from motionlift.bench.records import missing, read_lines
+from motionlift.bench.records import missing
 from motionlift.bench.run_file import MethodRun, ModelRun
 from motionlift.bench.sources import Asked, World
-from motionlift.bench.workers import Workers
 from motionlift.cli.stopping import Stopping
+from motionlift.jobs.records import read_lines
+from motionlift.jobs.workers import Workers
 
 COUNT = 12
 """Cells of the run."""

@@ -12,11 +12,11 @@ from motionlift.bench import cell, cells, sources
 from motionlift.bench.cell import Cell, Survey, record_of, surveyed
 from motionlift.bench.cells import at_work, lay_out
 from motionlift.bench.measures import Measuring
-from motionlift.bench.records import append_record, read_lines
 from motionlift.bench.run_file import MethodRun, ModelRun, RunFile
 from motionlift.bench.sources import Folder, World
-from motionlift.bench.workers import Workers
 from motionlift.errors import InputError, ModelError, OutputError, SettingError
+from motionlift.jobs.records import append_record, read_lines
+from motionlift.jobs.workers import Workers
 from motionlift.motion.lock import held
 
 METHODS = (MethodRun("none", {}), MethodRun("ditflow", {"target": "positions"}))

@@ -10,10 +10,10 @@ from motionlift.bench.cell import Cell, Survey, ended
 from motionlift.bench.cells import lay_out
 from motionlift.bench.completing import OF_FILES, at_hand, completable, completed, left_to_measure
 from motionlift.bench.measures import Measuring
-from motionlift.bench.records import read_lines
 from motionlift.bench.run_file import MethodRun, ModelRun, RunFile
 from motionlift.bench.sources import World
 from motionlift.errors import ModelError
+from motionlift.jobs.records import read_lines
 from motionlift.measure import leakage, reward
 from tests.bench.made_records import record, video
 from tests.bench.test_cells import Here

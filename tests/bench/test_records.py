@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from motionlift.bench import records
-from motionlift.bench.records import append_record, missing, number, read_lines
+from motionlift.bench.records import missing, number
 from motionlift.errors import InputError
+from motionlift.jobs import records
+from motionlift.jobs.records import append_record, read_lines
 
 
 @pytest.mark.parametrize("cut", range(2, 40, 5))

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from motionlift.bench import cells
-from motionlift.bench.records import read_lines
-from motionlift.bench.workers import Workers
+from motionlift.jobs.records import read_lines
+from motionlift.jobs.runner import DIED
+from motionlift.jobs.workers import Workers
 from motionlift.loops.interrupts import STOPPING
 from tests.bench import quick_cells
 
@@ -55,7 +56,7 @@ def test_a_process_that_dies_takes_only_its_cell(tmp_path: Path, workers: Worker
     records = list(quick_cells.waiting(tmp_path).measured(workers, quick_cells.measure_or_die))
     assert sorted(record["seed"] for record in records) == list(range(quick_cells.COUNT))
     (failed,) = [record for record in records if "error" in record]
-    assert failed["seed"] == quick_cells.DEADLY and failed["error"] == cells.DIED
+    assert failed["seed"] == quick_cells.DEADLY and failed["error"] == DIED
 
 
 def test_a_process_that_dies_before_it_is_given_an_item_takes_none():
@@ -104,7 +105,7 @@ class Whole(Broken):
 def test_an_item_that_a_broken_executor_does_not_take_is_given_to_the_next(monkeypatch: pytest.MonkeyPatch):
     """Also where it is tried alone: nobody counts it as deadly."""
     pools = [BrokenAtSecond(), Broken(), *[Whole()] * 9]
-    monkeypatch.setattr("motionlift.bench.workers.ProcessPoolExecutor", lambda *_, **__: pools.pop(0))
+    monkeypatch.setattr("motionlift.jobs.workers.ProcessPoolExecutor", lambda *_, **__: pools.pop(0))
     with Workers(2) as workers:
         found = list(workers.each(lambda item: item + 10, [0, 1, 2], lambda item: -item))
     assert sorted(found) == [10, 11, 12]

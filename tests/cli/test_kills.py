@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from motionlift.bench.records import read_records
 from motionlift.cli.main import main
 from motionlift.cli.stopping import Stopping
+from motionlift.jobs.records import read_records
 from motionlift.loops.interrupts import STOPPING
 from motionlift.motion.cache import TAG
 from motionlift.motion.file import Motion

@@ -22,6 +22,7 @@ from motionlift.bench.state import state_of
 from motionlift.bench.words import NEEDED, untold
 from motionlift.core.model import Model
 from motionlift.errors import MotionliftError, OutputError, SettingError
+from motionlift.jobs.runner import MOST_TOLD, told_of
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
@@ -188,12 +189,10 @@ def record_of(cell: Cell, measure: Callable[[Cell], Mapping[str, Any]]) -> dict[
     except OutputError:
         raise
     except Exception as error:  # whatever a cell ends with, the others go on
-        told = " ".join(str(error).split())[:500]
         if cell.record is not None:
-            return without(cell.record, cell.lacking, told)
-        kind = "" if error.__class__.__module__ == "motionlift.errors" else f"{type(error).__name__}: "
+            return without(cell.record, cell.lacking, " ".join(str(error).split())[:MOST_TOLD])
         seconds = round(time.perf_counter() - began, 3)
-        return {**cell.stated(), "error": f"{kind}{told}", "seconds": seconds, "versions": versions()}
+        return {**cell.stated(), "error": told_of(error), "seconds": seconds, "versions": versions()}
 
 
 def _completed(cell: Cell, record: Mapping[str, Any]) -> dict[str, Any]:

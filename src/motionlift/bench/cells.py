@@ -3,7 +3,6 @@
 import functools
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,16 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
-
 from motionlift.bench.cell import VIDEOS, Cell, Survey, ended, file_names, measured_cell, record_of, surveyed
 from motionlift.bench.completing import at_hand, completable, left_to_measure, videos
 from motionlift.bench.measures import check_at_hand
-from motionlift.bench.records import CODE, RECORDS_KIND, append_record, found, read_lines
+from motionlift.bench.records import CODE, RECORDS_KIND, found
 from motionlift.bench.run_file import ModelRun, RunFile
 from motionlift.bench.sources import CONTENT
-from motionlift.bench.workers import Workers
 from motionlift.errors import ModelError, OutputError, SettingError
+from motionlift.jobs.records import read_lines
+from motionlift.jobs.runner import DIED, recorded
+from motionlift.jobs.workers import Workers
 from motionlift.motion.lock import held
 from motionlift.video.marks import CLIP
 from motionlift.video.writing import check_output, check_place
@@ -29,11 +28,8 @@ RECORDS = "records.jsonl"
 """Name of the file of records in a run's folder."""
 MOST_CELLS = 20_000
 """Most cells of a run (ours: thirty times the largest bundled one)."""
-MOST_PROCESSES = 4
-"""Most processes that are started unasked (ours: each holds a model, the small ones a gigabyte)."""
 MOST_REASONS = 3
 """Most reasons that are told why a method leaves out references of one source (ours: captions may each have one of their own)."""
-DIED = "the process ended while it was at work, most likely for want of memory"
 
 Measure = Callable[[Cell], Mapping[str, Any]]
 
@@ -68,18 +64,7 @@ class Cells:
         Raises:
             OutputError: nothing can be written any more.
         """
-        work = functools.partial(record_of, measure=measure)
-        for record in workers.each(work, self.waiting, functools.partial(ended, reason=DIED)):
-            try:
-                append_record(self.records, record)
-            except OSError as error:
-                raise OutputError(f"cannot write {self.records}: {error.strerror}; what is in it stays") from error
-            yield record
-
-
-def default_processes() -> int:
-    """One for each core, up to :data:`MOST_PROCESSES`; one where a GPU does the work."""
-    return 1 if torch.cuda.is_available() else min(MOST_PROCESSES, os.cpu_count() or 1)
+        yield from recorded(workers, functools.partial(record_of, measure=measure), self.waiting, ended, self.records)
 
 
 @contextmanager

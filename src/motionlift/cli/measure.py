@@ -16,8 +16,8 @@ from motionlift.errors import InputError, SettingError, staying
 
 if TYPE_CHECKING:
     from motionlift.bench.cells import Cells
-    from motionlift.bench.workers import Workers
     from motionlift.cli.progress import Live
+    from motionlift.jobs.workers import Workers
     from motionlift.measure.score import Scores
 
 
@@ -176,10 +176,11 @@ def bench(
 ) -> None:
     """Measure methods beside each other: every cell of a run that has no record yet. Cells that failed make the exit code 1."""
     early.check_run_file(run)
-    from motionlift.bench.cells import at_work, default_processes, lay_out
+    from motionlift.bench.cells import at_work, lay_out
     from motionlift.bench.run_file import read_run
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
+    from motionlift.jobs.workers import default_processes
 
     asked = read_run(run)
     if output is not None:

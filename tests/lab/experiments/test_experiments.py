@@ -42,8 +42,8 @@ from lab.experiments import (
 )
 from lab.training import tiny_dit, tiny_unet, tiny_wan
 from motionlift.bench import references
-from motionlift.bench.records import append_record, read_records
 from motionlift.core.lattice import Lattice
+from motionlift.jobs.records import append_record, read_records
 from motionlift.measure.tracks import aligned_error
 from motionlift.methods import motiondirector, motionmatcher, vmc
 from motionlift.models.loading import load

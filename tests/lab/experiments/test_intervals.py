@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lab.experiments import intervals
-from motionlift.bench.records import read_records
 from motionlift.bench.report.estimates import FEWEST
+from motionlift.jobs.records import read_records
 
 KEPT = Path(__file__).parents[3] / "docs" / "results" / "intervals.jsonl"
 LEAST = 0.93

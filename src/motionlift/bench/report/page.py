@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from motionlift.bench.cells import RECORDS
-from motionlift.bench.records import read_lines
 from motionlift.bench.report.agreement import Agreement, interval_text
 from motionlift.bench.report.catalogue import MOTION, figure, shown
 from motionlift.bench.report.charts import HEIGHT, WIDTH, Chart, charts, keyed
@@ -28,6 +27,7 @@ from motionlift.bench.report.summary import Pair, Row, Section, measurement, sec
 from motionlift.bench.report.tables import HOW_SURE, around, table
 from motionlift.bench.report.wall import Embedder, Wall, wall
 from motionlift.errors import InputError, OutputError
+from motionlift.jobs.records import read_lines
 from motionlift.page import template
 from motionlift.video.marks import signed, signed_text, table_of
 from motionlift.video.writing import check_output, replacing

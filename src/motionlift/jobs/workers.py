@@ -23,9 +23,18 @@ from motionlift.loops.interrupts import STOPPING
 
 GRACE = 2.0
 """Seconds that a process has to remove what is half written when its parent stops (ours)."""
+MOST_PROCESSES = 4
+"""Most processes that are started unasked (ours: each holds a model, the small ones a gigabyte)."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def default_processes() -> int:
+    """One for each core, up to :data:`MOST_PROCESSES`; one where a GPU does the work."""
+    import torch
+
+    return 1 if torch.cuda.is_available() else min(MOST_PROCESSES, os.cpu_count() or 1)
 
 
 class Workers:
