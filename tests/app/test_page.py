@@ -42,11 +42,16 @@ class Served:
 
     @property
     def states(self) -> list[State]:
-        owners = (
-            [place.name for place in (self.data / "visitors").iterdir()] if (self.data / "visitors").is_dir() else []
-        )
+        """Of the tasks since it was begun, or since they were last forgotten here."""
+        visitors = self.data / "visitors"
+        owners = [place.name for place in visitors.iterdir()] if visitors.is_dir() else []
         history = History(self.data / "history.sqlite")
-        return [item.state for owner in owners for item in history.items(owner)]
+        items = [item for owner in owners for item in history.items(owner) if item.number > self.seen]
+        return [item.state for item in sorted(items, key=lambda item: item.number)]
+
+    def forget(self) -> None:
+        """Count from here on."""
+        self.seen += len(self.states)
 
 
 @pytest.fixture(scope="module")
