@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
 
+from tests import annotations
 from tests.full_disk import FullDisk, mounted
 
 # Before anything imports torch: the tensors are small, and threads that wait for each other stall on a busy machine.
@@ -15,7 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
 # Before anything imports motionlift.
-install_import_hook("motionlift", "tests.check")
+annotations.install()
 
 
 @pytest.hookimpl(tryfirst=True)
