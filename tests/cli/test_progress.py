@@ -125,7 +125,7 @@ def test_a_run_into_files_has_its_phases_in_one_and_its_record_in_the_other(clip
     command = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK, "--json"]
     with Path("out").open("w") as out, Path("err").open("w") as err:
         program = [sys.executable, "-m", "motionlift", *command]
-        assert subprocess.run(program, stdout=out, stderr=err, timeout=100).returncode == 0
+        assert subprocess.run(program, stdout=out, stderr=err, timeout=300).returncode == 0
     assert json.loads(Path("out").read_text()) == json.loads(Path("out.json").read_text())
     assert Path("err").read_text().splitlines() == [
         f"phase: {phase}" for phase in ("load", "lift", "guide", "sample", "decode")
@@ -138,7 +138,7 @@ def test_a_reader_of_the_lines_who_leaves_ends_nothing(clips: Path, model: str):
     os.close(reading)
     command = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK]
     program = [sys.executable, "-m", "motionlift", *command]
-    assert subprocess.run(program, stdout=subprocess.DEVNULL, stderr=writing, timeout=100).returncode == 0
+    assert subprocess.run(program, stdout=subprocess.DEVNULL, stderr=writing, timeout=300).returncode == 0
     os.close(writing)
     assert Path("out.mp4").is_file()
 

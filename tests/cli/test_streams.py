@@ -17,7 +17,7 @@ LISTS = (["--version"], ["cache"])
 def told(command: list[str], ending: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """What a program does whose streams a shell made."""
     words = ["sh", "-c", f'"$@" {ending}', "sh", sys.executable, "-m", "motionlift", *command]
-    return subprocess.run(words, capture_output=True, env={**os.environ, **environment}, timeout=100)
+    return subprocess.run(words, capture_output=True, env={**os.environ, **environment}, timeout=300)
 
 
 def transfer(clips: Path, model: str, *more: str) -> list[str]:

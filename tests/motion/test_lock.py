@@ -1,6 +1,7 @@
 """A folder is one run's at a time, whoever comes and goes."""
 
 import errno
+import select
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from motionlift.motion.lock import held
+print("asks", flush=True)
 with held(Path(sys.argv[1]), wait=sys.argv[2] == "wait"):
     print("in", flush=True)
     sys.stdin.read()
@@ -37,15 +39,16 @@ def test_a_folder_is_made_held_and_left_as_it_was(tmp_path: Path):
 
 def test_another_process_is_refused_or_waits(tmp_path: Path):
     with held(tmp_path):
-        _, told = other(tmp_path).communicate(timeout=60)
+        _, told = other(tmp_path).communicate(timeout=300)
         assert f"another run is at work in {tmp_path}; wait for it, or give another folder" in told
         waiting = other(tmp_path, "wait")
-        time.sleep(3)
-        assert waiting.poll() is None
-    assert waiting.stdout is not None and waiting.stdout.readline() == "in\n"
+        assert waiting.stdout is not None and waiting.stdout.readline() == "asks\n"
+        time.sleep(0.5)
+        assert waiting.poll() is None and not select.select([waiting.stdout], [], [], 0)[0], "it waits"
+    assert waiting.stdout.readline() == "in\n"
     with pytest.raises(OutputError, match="another run is at work"), held(tmp_path):
         raise AssertionError("it began")
-    waiting.communicate(timeout=60)
+    waiting.communicate(timeout=300)
     assert waiting.returncode == 0
     with held(tmp_path):
         pass
@@ -53,9 +56,9 @@ def test_another_process_is_refused_or_waits(tmp_path: Path):
 
 def test_a_process_that_is_killed_holds_nothing(tmp_path: Path):
     killed = other(tmp_path)
-    assert killed.stdout is not None and killed.stdout.readline() == "in\n"
+    assert killed.stdout is not None and [killed.stdout.readline() for _ in range(2)] == ["asks\n", "in\n"]
     killed.kill()
-    killed.communicate(timeout=60)
+    killed.communicate(timeout=300)
     with held(tmp_path):
         pass
 

@@ -181,5 +181,5 @@ for start, told in (("0.5", "'0.5'"), (True, "True"), (np.float32(-1), "-1.0"), 
 
 def test_what_comes_as_another_type_is_taken_or_refused_in_words():
     """As users call it: without the types being checked, as they are in tests."""
-    done = subprocess.run([sys.executable, "-c", UNTYPED], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", UNTYPED], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

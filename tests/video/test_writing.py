@@ -231,7 +231,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     assert written.exists() and new.exists(), "of one at work, or of one that may be"
     assert all(path.exists() for path in mine)
     waiting.kill()
-    waiting.communicate(timeout=60)
+    waiting.communicate(timeout=300)
 
 
 def test_on_another_machine_a_process_may_be_at_work(tmp_path, monkeypatch):
