@@ -1,5 +1,7 @@
 """Bytes of tensors, with values and without, by sizes that are known."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -69,6 +71,25 @@ def test_half_precision_is_that_of_autocast():
                 assert layer(torch.empty(2, 8, device=META)).dtype == torch.float32
         assert layer(torch.empty(2, 8, device=META)).dtype == torch.float32
     assert torch.autocast.__module__ == "torch.amp.autocast_mode"
+
+
+def test_what_another_thread_runs_meanwhile_is_its_own():
+    inside, counted = threading.Event(), threading.Event()
+
+    def run() -> torch.dtype:
+        with torch.autocast("cpu", torch.bfloat16):
+            inside.set()
+            assert counted.wait(10)
+            return torch.nn.Linear(8, 8)(torch.empty(2, 8)).dtype
+
+    with ThreadPoolExecutor(1) as threads:
+        with counting():
+            found = threads.submit(run)
+            assert inside.wait(10)
+            layer = torch.nn.Linear(8, 8, device=META)
+            assert layer(torch.empty(2, 8, device=META)).dtype == torch.float32
+        counted.set()
+        assert found.result(10) == torch.bfloat16
 
 
 def profiled(run) -> int:

@@ -45,6 +45,8 @@ class Desk:
     """The visitor's token, kept by the visitor's browser."""
     stamp: gr.State
     """What changes whenever something of the visitor's does."""
+    device: str = "auto"
+    """Where models run."""
 
     def refreshes(self, handler: Callable[..., Any], given: Sequence[Component], shown: Sequence[Component]) -> None:
         """Call a handler whenever something of the visitor's has changed."""

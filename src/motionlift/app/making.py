@@ -23,7 +23,7 @@ from motionlift.video.marks import DRAWING
 from motionlift.work import cast as casting
 from motionlift.work import prepare
 from motionlift.work.lift import Lifting, lifted, resting
-from motionlift.work.planning import Asked, fitting_job
+from motionlift.work.planning import Asked, fitting_job, pace_key
 from motionlift.work.previews import Projection, projection_of
 from motionlift.work.record import Costs
 
@@ -122,8 +122,10 @@ class Maker:
         motion = Motion.load(place)
         request = prepare.ask(motion.method, task.settings, prompt=task.prompt, seed=task.seed, motion=motion)
         job = self._job(task.model, Asked(request, motion=motion), live)
+        costs = Costs(job.model, plan=job.plan)
         with resting(job.model):
-            video = casting.casted(job, motion, Costs(job.model, plan=job.plan), self._watching(live))
+            video = casting.casted(job, motion, costs, self._watching(live))
+        costs.keep(pace_key(job))
         output = workspace.new(task.name, ".mp4")
         video.save(output, {"command": command_of(task, workspace.folder)})
         return output.name, output.with_suffix(".json").name

@@ -6,14 +6,17 @@ from typing import Any
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
+from motionlift.app.foreseeing import matching
 from motionlift.app.settings_form import LIFTING, show_settings
 from motionlift.app.tasks import LIFT, Task
+from motionlift.app.trimming import A_POINT, crop_told, trimming
 from motionlift.app.uploads import CLIPS, taken_clip
 from motionlift.app.workspace import plain_name
 from motionlift.errors import InputError
 from motionlift.methods import methods
 from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
 from motionlift.video.clip import Clip
+from motionlift.work.matching import matrix
 from motionlift.world.named import sample_named
 from motionlift.world.scenes import render
 
@@ -23,7 +26,7 @@ EXAMPLE_STREAM, EXAMPLE_FRAMES, EXAMPLE_RATE = 3, 17, 8.0
 """Seed of their scenes, frames, and frames a second."""
 FIRST_METHOD = "ditflow"
 """The method that is chosen at first, as on the command line."""
-WHERE = {"the middle": "", "where things move": "motion", "a point": "point"}
+WHERE = {"the middle": "", "where things move": "motion", A_POINT: ""}
 """Where the crop lies, in words."""
 
 
@@ -35,13 +38,6 @@ def motion_tab(desk: Desk) -> None:
     with gr.Row(elem_classes="examples"):
         buttons = {title: gr.Button(f"Try {title}", size="sm") for title in EXAMPLES}
     name = gr.Textbox("", label="Name of the motion", max_length=60, elem_id="motion-name")
-    with gr.Accordion("Part of the clip", open=False):
-        start = gr.Number(0, label="Start, seconds", minimum=0)
-        duration = gr.Number(None, label="Duration, seconds (empty: to the end)", minimum=0)
-        where = gr.Dropdown(list(WHERE), value="the middle", label="The crop's middle lies at")
-        with gr.Row():
-            across = gr.Slider(0, 1, 0.5, label="across")
-            down = gr.Slider(0, 1, 0.5, label="down")
     method = gr.Dropdown(list(methods()), value=FIRST_METHOD, label="Method", elem_id="method")
     summary = gr.Markdown(methods()[FIRST_METHOD].summary, elem_classes="quiet")
     method.change(lambda name: methods()[name].summary, method, summary, show_progress="hidden")
@@ -53,9 +49,21 @@ def motion_tab(desk: Desk) -> None:
         info="A bundled one, or the name of one on the hub.",
     )
     chosen = gr.State({})
+    with gr.Accordion("Part of the clip", open=False):
+        start = gr.Number(0, label="Start, seconds", minimum=0)
+        duration = gr.Number(None, label="Duration, seconds (empty: to the end)", minimum=0)
+        where = gr.Dropdown(list(WHERE), value="the middle", label="The crop's middle lies at")
+        with gr.Row():
+            across = gr.Slider(0, 1, 0.5, label="across")
+            down = gr.Slider(0, 1, 0.5, label="down")
+    trimming(desk, clip, (start, duration, where, across, down), (method, model, chosen), WHERE)
     with gr.Accordion("More settings", open=False):
         gr.render(inputs=method)(lambda method: show_settings(method, LIFTING, chosen))
         method.change(lambda: {}, None, chosen, show_progress="hidden")
+    with gr.Accordion("What goes together", open=False) as accordion:
+        gr.Markdown("Which method runs on which bundled model, and why not.")
+        rows = gr.HTML(elem_id="matching")
+    accordion.expand(lambda: matching(matrix()), None, rows)
     lift = gr.Button("Lift the motion", variant="primary", elem_id="lift")
     told = gr.Markdown(elem_id="lift-told")
 
@@ -114,7 +122,6 @@ def _submitted(
 ) -> str:
     if not clip:
         raise InputError("no clip yet; upload one, or try an example")
-    crop = f"{across:g},{down:g}" if WHERE.get(where) == "point" else WHERE.get(where, "")
     task = Task(
         LIFT,
         clip,
@@ -124,7 +131,7 @@ def _submitted(
         settings=settings,
         start=float(start or 0),
         duration=float(duration) if duration else None,
-        crop=crop,
+        crop=crop_told(where, across, down, WHERE),
     )
     item = desk.submit(token, task)
     return f"Number {item.number} is in the queue; the motion will be in the library."

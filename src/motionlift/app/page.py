@@ -31,21 +31,26 @@ footer { display: none !important; }
 .state { opacity: .75; } .state.failed, .state.stopped { color: #b3261e; opacity: 1; }
 .dark .state.failed, .dark .state.stopped { color: #ffb4ab; }
 .examples button { min-width: 7rem; }
+.wide { overflow-x: auto; } .wide td { min-width: 9rem; font-size: .85em; }
+.foreseen { width: 100%; } .foreseen th, .foreseen td { text-align: left; padding: .15rem .5rem .15rem 0; }
+#preview, #outline, #frames { border: 0; }
+.notices { opacity: .85; padding-left: 1.2rem; }
 """
 """One column, quiet, the same on a phone."""
 
 
-def built(jobs: Jobs, data: Path, secret: str) -> gr.Blocks:
+def built(jobs: Jobs, data: Path, secret: str, device: str = "auto") -> gr.Blocks:
     """The page over a queue.
 
     Args:
         jobs: the queue.
         data: folder of all data.
         secret: by which visitors' tokens are sealed in their browsers; another one makes new visitors of them.
+        device: where models run.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         token = gr.BrowserState("", storage_key="motionlift", secret=secret)
-        desk = Desk(jobs, data, token, gr.State(""))
+        desk = Desk(jobs, data, token, gr.State(""), device)
         gr.Markdown(
             "# motionlift\nThe motion of one video in another: lift it from a clip, then say what is to move like it."
         )

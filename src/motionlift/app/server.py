@@ -37,7 +37,7 @@ def serve(serving: Serving, data: Path) -> None:
     except OSError as error:
         raise OutputError(f"cannot write to {data} ({error.strerror}); give another folder by --data") from error
     jobs = Jobs(data, Maker(serving.device))
-    page = built(jobs, data, secret)
+    page = built(jobs, data, secret, serving.device)
     page.queue(default_concurrency_limit=AT_ONCE, api_open=False)
     try:
         _launch(page, serving)

@@ -5,18 +5,20 @@ from typing import Any
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
+from motionlift.app.foreseeing import foreseen
 from motionlift.app.settings_form import CASTING, show_settings
 from motionlift.app.tasks import CAST, Task
 from motionlift.app.workspace import plain_name
-from motionlift.core.presets import FAST, OURS
 from motionlift.errors import InputError, SettingError
 from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
 from motionlift.motion.file import Motion
 
 MOST_VIDEOS = 20
 """Most videos of one press of the button (ours)."""
-QUALITIES = {"draft": {"steps": "10"}, "fast": {"preset": FAST}, "good": {"preset": OURS}}
-"""How it is sampled, in words: settings of every method."""
+QUALITIES = {"draft": {"steps": "10"}, "good": {}, "best": {"steps": "100"}}
+"""How it is sampled, in words: settings of every method that any motion can be cast with, however it was lifted (ours)."""
+NO_MOTION = "no motion yet; lift one first, or take one from the library"
+"""What is said where none is chosen."""
 SEEDS = 2**63 - 1
 """Greatest seed."""
 
@@ -39,6 +41,10 @@ def video_tab(desk: Desk) -> gr.Dropdown:
     chosen, method = gr.State({}), gr.State("ditflow")
     with gr.Accordion("More settings", open=False):
         gr.render(inputs=method)(lambda method: show_settings(method, CASTING, chosen))
+    with gr.Accordion("What it takes", open=False):
+        gr.Markdown("Memory and time of one video, in each quality, as planned for this machine.")
+        ask = gr.Button("Plan it", size="sm", elem_id="plan")
+        plan = gr.HTML(elem_id="foreseen")
     make = gr.Button("Make the video", variant="primary", elem_id="cast")
     told = gr.Markdown(elem_id="cast-told")
 
@@ -51,6 +57,16 @@ def video_tab(desk: Desk) -> gr.Dropdown:
         return found.method, found.model, {}
 
     motion.change(picked, [motion, desk.token], [method, model, chosen], show_progress="hidden")
+
+    @telling
+    def planned(token: str, name: str | None, prompts: str, model: str, settings: dict[str, str]) -> str:
+        if not name:
+            raise InputError(NO_MOTION)
+        prompt = next(iter(prompts.strip().splitlines()), "") or "anything"
+        found = Motion.load(desk.workspace(token).kept(name))
+        return foreseen(found, prompt, model.strip(), desk.device, QUALITIES, settings)
+
+    ask.click(planned, [desk.token, motion, prompts, model, chosen], plan)
 
     @telling
     def go(*given: Any) -> str:
@@ -71,7 +87,7 @@ def _submitted(
     settings: dict[str, str],
 ) -> str:
     if not motion:
-        raise InputError("no motion yet; lift one first, or take one from the library")
+        raise InputError(NO_MOTION)
     lines = [line.strip() for line in prompts.splitlines() if line.strip()]
     if not lines:
         raise InputError("the prompt is empty; say what the video shows")

@@ -10,30 +10,23 @@ from rich.text import Text
 
 from motionlift.core.method import Method
 from motionlift.core.method_settings import Guided, Sampled, Tuned
-from motionlift.core.model import Model
 from motionlift.core.presets import Constants
 from motionlift.core.settings import described
-from motionlift.errors import SettingError
 from motionlift.methods import methods
 from motionlift.models.facts import Facts, served
 from motionlift.models.loading import CARD, load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.models.unserved import NOT_SERVED
+from motionlift.work.matching import matrix
 from motionlift.work.memory import Room
 from motionlift.work.planning import Asked, planned
-from motionlift.work.prepare import ask, settings_for
+from motionlift.work.prepare import ask
 from motionlift.world.scenes import vocabulary
 
 LICENCE = "Apache-2.0"
 """Of the bundled weights, as of all of the package."""
 MOST_ROOM = 2**40
 """Memory with which no measure is taken, bytes (ours)."""
-VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "ditflow, read by optical flow": ("ditflow", {"read": "flow"}),
-    "ditflow, on positions": ("ditflow", {"target": "positions"}),
-    "ditflow, on saved positions": ("ditflow", {"target": "saved"}),
-}
-"""Ways to run a method beside its defaults that ask something else of a model."""
 
 
 def print_models() -> None:
@@ -135,24 +128,6 @@ def _listed_presets(method: Method[Any]) -> dict[str, dict[str, Any]]:
         }
         for name, preset in method.published.items()
     }
-
-
-def matrix() -> dict[str, dict[str, str]]:
-    """For every way to run a method, and every bundled model: ``yes``, or why not."""
-    ways: dict[str, tuple[str, Mapping[str, Any]]] = {**{name: (name, {}) for name in methods()}, **VARIANTS}
-    models = {f"{model.about.family} ({model.about.name})": model for model in map(load, BUNDLED_MODELS)}
-    return {
-        way: {title: _whether(name, settings, model) for title, model in models.items()}
-        for way, (name, settings) in ways.items()
-    }
-
-
-def _whether(name: str, settings: Mapping[str, Any], model: Model) -> str:
-    try:
-        settings_for(methods()[name], model, settings)
-    except SettingError as error:
-        return f"no: {error}"
-    return "yes"
 
 
 def print_methods() -> None:

@@ -288,11 +288,19 @@ HALVED = frozenset(
 def _as_autocast(args: Any, named: Any) -> tuple[Any, Any]:
     """Matrices and kernels that meet in half precision: all of them under autocast, and whatever meets one that is."""
     kinds = {each.dtype for each in tree_iter((args, named)) if isinstance(each, Tensor)}
-    on = _Autocast.entered[-1] if _Autocast.entered else None
+    on = _Autocast.entered.types[-1] if _Autocast.entered.types else None
     half = on or next((kind for kind in (torch.bfloat16, torch.float16) if kind in kinds), None)
     if half is None or kinds == {half}:
         return args, named
     return tree_map_only(Tensor, lambda each: each.to(half) if each.is_floating_point() else each, (args, named))
+
+
+class _Entered(threading.local):
+    """What one thread has entered: others may run models while this one counts."""
+
+    def __init__(self) -> None:
+        self.types: list[torch.dtype | None] = []
+        """Of each, none where one switches autocast off."""
 
 
 class _Autocast(torch.autocast):
@@ -301,8 +309,8 @@ class _Autocast(torch.autocast):
     Within an operation PyTorch says that it is off everywhere, so that it is remembered here.
     """
 
-    entered: ClassVar[list[torch.dtype | None]] = []
-    """The types of those that are entered, none where one switches it off."""
+    entered: ClassVar[_Entered] = _Entered()
+    """Those that are entered."""
 
     def __init__(self, device_type: str, *given: Any, **named: Any):
         if device_type == "meta":
@@ -311,11 +319,11 @@ class _Autocast(torch.autocast):
             super().__init__(device_type, *given, **named)
 
     def __enter__(self) -> Any:
-        self.entered.append(self.fast_dtype if self._enabled else None)
+        self.entered.types.append(self.fast_dtype if self._enabled else None)
         return super().__enter__()
 
     def __exit__(self, *raised: Any) -> Any:
-        self.entered.pop()
+        self.entered.types.pop()
         return super().__exit__(*raised)
 
 
@@ -328,7 +336,7 @@ def _autocast_known() -> Iterator[None]:
         yield
     finally:
         torch.autocast, torch.amp.autocast = before
-        _Autocast.entered.clear()
+        _Autocast.entered.types.clear()
 
 
 _ONE_COUNT = threading.RLock()

@@ -67,7 +67,7 @@ class Fitting:
             self._tell(RESIZED)
         canvas = self._canvas(height, width, pixel_aspect)
         across, down = self._middle
-        top, left = _begin(height, canvas[0], down), _begin(width, canvas[1], across)
+        top, left = begin(height, canvas[0], down), begin(width, canvas[1], across)
         image = image[top : top + canvas[0], left : left + canvas[1]]
         inner = [
             min(most, max(1, round(side * most / full)))
@@ -144,6 +144,6 @@ def resized_image(image: UInt8[np.ndarray, "rows columns 3"], height: int, width
     return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=how)
 
 
-def _begin(side: int, kept: int, middle: float | int) -> int:
-    """Where the kept part of a side begins, so that its middle lies at a share of it, as near as it can."""
+def begin(side: int, kept: int, middle: float | int) -> int:
+    """Where the kept part of a side, in pixels, begins, so that its middle lies at a share of it, as near as it can."""
     return min(max(math.floor(side * middle - kept / 2), 0), max(side - kept, 0))

@@ -140,6 +140,12 @@ def fitting_jobs(asked: Sequence[Asked], model: Any, memory: str | int | None = 
     return [first, *(others if first.plan is None else [_with(job, first.plan) for job in others])]
 
 
+def pace_key(job: Job) -> str:
+    """Under which seconds of a pass are kept of a job, planned or not."""
+    about = job.model.about
+    return measured.seconds_key(room(about.device).name, about.identity, job.shape)
+
+
 def kind_named(device: str) -> torch.device:
     """A device by its name, which need not be here; ``auto`` is one that is.
 

@@ -150,12 +150,17 @@ class Costs:
             raise MemoryShortError(shortage(self.at, str(self.model.about.device), self.plan)) from error
         self.phases.append(Phase(name, time.perf_counter() - started, counted.since(before)))
 
-    def keep(self) -> None:
-        """Keep what a pass took, for later plans, where the job was planned."""
+    def keep(self, key: str = "") -> None:
+        """Keep what a pass took, for later plans, where the job was planned.
+
+        Args:
+            key: under which it is kept of a job that was not.
+        """
         work = all_of([phase.passes for phase in self.phases]).work
-        if self.plan is not None and work:
+        place = key if self.plan is None else self.plan.seconds_key
+        if place and work:
             seconds = sum(phase.seconds for phase in self.phases if phase.passes.forward)
-            keep_seconds(self.plan.seconds_key, seconds / work)
+            keep_seconds(place, seconds / work)
 
     def told(self) -> dict[str, Any]:
         """Seconds, passes, memory and notices, as records say them."""

@@ -1,0 +1,106 @@
+"""What a model will get of a clip: its frames, and what the crop leaves out of them; the crop is laid by a touch."""
+
+import tempfile
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from motionlift.app.desk import Desk
+from motionlift.errors import MotionliftError
+from motionlift.video.part import Part, crop_of
+from motionlift.video.sheets import contact_sheet
+from motionlift.work.looking import Looked, look
+
+SIDE, COLUMNS = 96, 6
+"""Longest side of a frame on the sheet, pixels, and frames in a row (ours: they fit a phone)."""
+PartFields = tuple[gr.Number, gr.Number, gr.Dropdown, gr.Slider, gr.Slider]
+LiftFields = tuple[gr.Dropdown, gr.Dropdown, gr.State]
+A_POINT = "a point"
+"""The place of a crop that is laid by hand, as it is called on the page."""
+
+
+def crop_told(where: str, across: float, down: float, places: dict[str, str]) -> str:
+    """The place of a crop as ``--crop`` takes it; empty for the middle.
+
+    Args:
+        where: as it is called on the page.
+        across: share from the left, of a point.
+        down: share from the top.
+        places: what is meant by what is called so.
+    """
+    return f"{across:g},{down:g}" if where == A_POINT else places.get(where, "")
+
+
+def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, places: dict[str, str]) -> None:
+    """Pictures that follow what is chosen.
+
+    Args:
+        desk: what the page works with.
+        clip: name of the clip.
+        part: start, duration, where the crop lies, and how far across and down.
+        lifted: method, model and settings.
+        places: what is meant by where the crop lies.
+    """
+    with gr.Column(visible=False) as shown:
+        whole = gr.Image(
+            label="What of the clip is read: touch it to lay the crop there",
+            interactive=False,
+            height=260,
+            elem_id="outline",
+            buttons=[],
+        )
+        sheet = gr.Image(label="The frames that the model gets", interactive=False, elem_id="frames", buttons=[])
+    told = gr.HTML(elem_id="clip-told")
+
+    def follow(token: str, clip: str, *chosen: Any) -> tuple[Any, Any, Any, str]:
+        if not clip:
+            return gr.Column(visible=False), None, None, ""
+        start, duration, where, across, down, method, model, settings = chosen
+        try:
+            crop = crop_told(where, across, down, places)
+            asked = Part(float(start or 0), float(duration) if duration else None, crop_of(crop) if crop else None)
+            found = look(desk.workspace(token).kept(clip), model.strip(), method, settings, asked)
+        except MotionliftError as error:
+            return gr.Column(visible=False), None, None, f'<p role="alert">{escape(str(error))}</p>'
+        kept = None if found.outline is None else found.outline.dimmed
+        return gr.Column(visible=True), gr.Image(value=kept, visible=kept is not None), _sheet(found), described(found)
+
+    given = [desk.token, clip, *part, *lifted]
+    start, duration, where, across, down = part
+    gr.on(
+        [*(each.change for each in (clip, start, duration, where, *lifted)), across.release, down.release],
+        follow,
+        given,
+        [shown, whole, sheet, told],
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
+
+    def laid(picture: np.ndarray, touched: gr.SelectData) -> tuple[str, float, float]:
+        height, width = picture.shape[:2]
+        return A_POINT, round(touched.index[0] / width, 3), round(touched.index[1] / height, 3)
+
+    whole.select(laid, whole, [where, across, down], show_progress="hidden").then(
+        follow, given, [shown, whole, sheet, told], show_progress="hidden"
+    )
+
+
+def described(found: Looked) -> str:
+    """What a model will get, in words, as HTML; what is to be known of it is a warning."""
+    height, width = found.size
+    frames = found.clip.frames
+    notices = "".join(f"<li>{escape(notice)}</li>" for notice in found.clip.notices)
+    told = f"The model gets {len(frames)} frames of {width}x{height} pixels, {found.clip.fps:.3g} a second."
+    return f'<div role="status"><p>{told}</p><ul class="notices">{notices}</ul></div>'
+
+
+def _sheet(found: Looked) -> Image.Image:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "frames.png"
+        contact_sheet(found.clip, place, COLUMNS, SIDE)
+        with Image.open(place) as picture:
+            return picture.convert("RGB")
