@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 NEWEST_PYTHON ?= $(PYTHON)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo test test-slow test-oldest test-newest test-installs lint typed time results
+.PHONY: help demo docs dist test test-slow test-oldest test-newest test-installs lint typed time results
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,6 +58,14 @@ typed: $(READY) ## a user's program against the wheel, by mypy
 	@$(BIN)/python -m pip --quiet --python build/typed/bin/python install --no-deps build/typed/*.whl
 	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$(build/typed/bin/python -c 'import site; print(site.getsitepackages()[0])')/others.pth"
 	$(BIN)/mypy --config-file tests/typed/mypy.ini --cache-dir build/mypy --python-executable build/typed/bin/python tests/typed/program.py
+
+docs: $(READY) ## the site, into build/site; warnings and dead links are errors
+	$(BIN)/python -m lab.site.compose build/site-source
+	$(BIN)/zensical build --strict --clean
+
+dist: $(READY) ## wheel and source archive, into dist/
+	@rm -rf dist
+	$(BIN)/python -m build
 
 time: $(READY) ## time and memory, one table for each file of benchmarks/
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done

@@ -1,0 +1,123 @@
+"""The site: whole, its figures those of the results, and nothing in it leads nowhere or elsewhere."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from lab.site.compose import Site, mathematical
+from lab.site.filling import filled, rows
+from lab.site.gallery import MOST_BYTES, SHOWN
+from motionlift.methods import methods
+from tests.docs.pages import ROOT
+
+CONFIGURED = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+FETCHED = {"img": "src", "video": "src", "script": "src", "link": "href", "source": "src"}
+
+
+def listed(nav: Any) -> set[str]:
+    """Every page of the navigation."""
+    if isinstance(nav, str):
+        return {nav}
+    return {page for each in (nav.values() if isinstance(nav, dict) else nav) for page in listed(each)}
+
+
+def test_every_page_is_in_the_navigation():
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "decisions" not in path.parts}
+    pages |= {f"notebooks/{path.name}.md" for path in (DOCS / "notebooks").glob("*.ipynb")}
+    generated = {"reference.md", "commands.md", "repository/CONTRIBUTING.md", "decisions/README.md"}
+    assert listed(tomllib.loads(CONFIGURED)["project"]["nav"]) == pages | generated
+
+
+def test_every_method_has_a_page_and_is_listed():
+    overview = (DOCS / "methods" / "README.md").read_text(encoding="utf-8")
+    for name in methods():
+        page = (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8")
+        assert f"[{name}]({name}.md)" in overview
+        assert "```math" in page
+        for asked in ("video", "figures", "settings", "presets"):
+            assert f"<!-- {asked}: {name} -->" in page
+
+
+def test_figures_are_those_of_the_results():
+    results = (DOCS / "results.md").read_text(encoding="utf-8")
+    measured = rows("Methods")
+    assert measured and all("ditflow" in {row[""] for row in own} for own in measured.values())
+    told = filled("<!-- figures: ditflow -->", PurePosixPath("docs/methods/ditflow.md"))
+    for own in measured.values():
+        (row,) = [row for row in own if row[""] == "ditflow"]
+        assert row["aligned error"] in told and row["aligned error"] in results
+
+
+def test_what_is_not_there_cannot_be_asked_for():
+    with pytest.raises(ValueError, match="asks for what there is not"):
+        filled("<!-- weather -->", PurePosixPath("docs/index.md"))
+
+
+def test_formulas_become_mathml_wherever_a_line_begins():
+    told = mathematical("With\n$`x`$ and\n\n```math\na \\qquad b\n```\n")
+    assert told.count("<math") == 3 and "\n<math" not in told
+
+
+def test_the_gallery_is_small():
+    assert 0 < sum(path.stat().st_size for path in SHOWN.glob("*.mp4")) < MOST_BYTES
+
+
+class Reader(HTMLParser):
+    """What a page fetches, and where its links lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        own = dict(attrs)
+        if (target := own.get(FETCHED.get(tag, ""))) and own.get("rel") not in ("canonical", "me"):
+            self.fetched.append(target)
+        if tag == "a" and own.get("href"):
+            self.links.append(own["href"] or "")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as ``make docs`` builds it, elsewhere."""
+    folder = tmp_path_factory.mktemp("site")
+    Site(folder / "source").write()
+    told = CONFIGURED.replace("build/site-source", "source").replace('"build/site"', '"site"')
+    told = told.replace('paths = ["src"]', f"paths = ['{ROOT / 'src'}']").replace(
+        '"lab/site/', f'"{ROOT.as_posix()}/lab/site/'
+    )
+    (folder / "zensical.toml").write_text(told, encoding="utf-8")
+    found = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "--strict"], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_the_built_site_is_whole(site: Path):
+    pages = [path for path in site.rglob("*.html") if path.name != "404.html"]
+    assert len(pages) > 40
+    for page in pages:
+        reader = Reader()
+        text = page.read_text(encoding="utf-8")
+        reader.feed(text)
+        assert "<!-- figures" not in text and ":class:" not in text, page
+        for target in reader.fetched:
+            assert "//" not in target, f"{page} fetches {target}"
+            assert (page.parent / unquote(target.partition("?")[0])).is_file(), f"{page}: {target}"
+        for target in (each.partition("#")[0] for each in reader.links):
+            if target and not re.match(r"[a-z]+:", target):
+                assert (page.parent / unquote(target)).exists(), f"{page}: {target}"
+    assert "<video" in (site / "gallery.html").read_text(encoding="utf-8")
+    assert "--prompt" in (site / "commands.html").read_text(encoding="utf-8")
+    assert "super_resolution" in (site / "reference.html").read_text(encoding="utf-8")
