@@ -132,10 +132,15 @@ def _video(method: str, depth: str) -> str:
 
 
 def _gallery(_: str, depth: str) -> str:
-    """All of the gallery's videos, under the prompts they were asked for."""
-    told = ""
+    """All of the gallery's videos: under each prompt the reference, and what every method made of it."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for item in _listed():
-        told += f"### [{item['method']}](methods/{item['method']}.md)\n\n{_beside(item, depth)}\n"
+        groups.setdefault((item["prompt"], item["model"], item["reference"]), []).append(item)
+    told = ""
+    for (prompt, model, reference), items in groups.items():
+        made = "".join(_player(item["video"], depth, _linked(item["method"], depth), item["method"]) for item in items)
+        players = _player(reference, depth, "the reference", "the reference") + made
+        told += f'## {prompt.capitalize()}\n\nOn `{model}`.\n\n<div class="beside small">{players}</div>\n\n'
     return told
 
 
@@ -143,14 +148,24 @@ def _listed() -> list[dict[str, Any]]:
     return json.loads((SHOWN / LIST).read_text(encoding="utf-8"))
 
 
+def _linked(method: str, depth: str) -> str:
+    return f'<a href="{depth}methods/{method}.html">{method}</a>'
+
+
 def _beside(item: Mapping[str, Any], depth: str) -> str:
-    pair = (("reference", "the reference"), ("video", f"{item['method']}: {item['prompt']}"))
-    players = "".join(
-        f'<figure><video src="{depth}gallery/{item[key]}" controls autoplay loop muted playsinline width="256" height="256"'
-        f' aria-label="{told}"></video><figcaption>{told}</figcaption></figure>'
-        for key, told in pair
+    told = f"{item['method']}: {item['prompt']}"
+    players = _player(item["reference"], depth, "the reference", "the reference") + _player(
+        item["video"], depth, told, told
     )
     return f'<div class="beside">{players}</div>\n\nMade on `{item["model"]}`, seed {item["seed"]}.\n'
+
+
+def _player(file: str, depth: str, caption: str, label: str) -> str:
+    """A video that plays by itself, again and again, with what is said below it."""
+    return (
+        f'<figure><video src="{depth}gallery/{file}" controls autoplay loop muted playsinline aria-label="{label}"></video>'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
 
 
 def _memory(_: str, __: str) -> str:
