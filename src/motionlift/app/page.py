@@ -14,6 +14,8 @@ from motionlift.app.video_tab import video_tab
 from motionlift.app.workspace import TOKEN, new_token
 
 TITLE = "motionlift"
+KEPT = 24 * 3600
+"""Seconds after which copies that Gradio made of uploads and downloads are deleted (ours: what is taken in is kept apart)."""
 STYLE = """
 .gradio-container { max-width: 46rem !important; margin: 0 auto !important; }
 footer { display: none !important; }
@@ -48,7 +50,7 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto") -> gr.Block
         secret: by which visitors' tokens are sealed in their browsers; another one makes new visitors of them.
         device: where models run.
     """
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         token = gr.BrowserState("", storage_key="motionlift", secret=secret)
         desk = Desk(jobs, data, token, gr.State(""), device)
         gr.Markdown(
