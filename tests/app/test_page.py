@@ -180,3 +180,37 @@ def test_a_phone_shows_one_column_with_names_for_all(browser, served: Served, da
     assert unnamed == []
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement !== document.body")
+
+
+@pytest.mark.slow
+def test_what_the_model_gets_is_seen_and_laid_by_a_touch(browser, served: Served, tmp_path: Path):
+    page = opened(browser, served)
+    wide = render([sample(3, 1, motion="arc", camera="still")], 64, 128).frames[0]
+    Clip.of(wide, 8).save(tmp_path / "wide.mp4")
+    page.locator("#clip-upload input[type=file]").set_input_files(tmp_path / "wide.mp4")
+    page.wait_for_selector("#frames img", timeout=WAIT)
+    assert "The model gets" in page.locator("#clip-told").text_content()
+    before = page.locator("#outline img").get_attribute("src")
+    box = page.locator("#outline img").bounding_box()  # the picture, 128 wide, stands in its middle
+    page.locator("#outline img").click(position={"x": box["width"] / 2 - 50, "y": box["height"] / 2})
+    page.wait_for_function("before => document.querySelector('#outline img').src !== before", arg=before, timeout=WAIT)
+    page.get_by_role("button", name="Part of the clip").click()
+    assert page.get_by_label("The crop's middle lies at").input_value() == "a point"
+    page.get_by_role("button", name="What goes together").click()
+    page.wait_for_selector("#matching table", timeout=WAIT)
+
+
+@pytest.mark.slow
+def test_two_windows_delete_one_motion(browser, served: Served):
+    page = opened(browser, served)
+    lifted(page)
+    other = page.context.new_page()
+    other.goto(served.url)
+    for each in (page, other):
+        each.get_by_role("tab", name="Library").click()
+        each.locator("#library-motion input").click()
+        each.get_by_role("option").first.click()
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_selector("text=No motions yet", timeout=WAIT)
+    other.get_by_role("button", name="Delete").click()
+    other.wait_for_selector("text=it may have been deleted in another window", timeout=WAIT)
