@@ -1,5 +1,6 @@
 """What is being made now, and what was made last: shown above all tabs, and alive."""
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import gradio as gr
 
 from motionlift.app.desk import Desk, telling
 from motionlift.app.history import Item, State
+from motionlift.app.overlay import overlay
 from motionlift.app.player import player
 from motionlift.app.tasks import LIFT
 from motionlift.app.words import progress_of
@@ -77,16 +79,20 @@ def _shown(item: Item, folder: Path) -> tuple[str, gr.DownloadButton]:
     places = [folder / name for name in item.files]
     videos = [place for place in places if place.suffix == ".mp4" and place.is_file()]
     if item.task.kind == LIFT:
-        shown = [
-            ("what was lifted" if " drawn" in place.name else "the clip as the model sees it", place)
-            for place in videos
-        ]
-        return player(shown) if shown else "", gr.DownloadButton(visible=False)
+        return _lifted(videos), gr.DownloadButton(visible=False)
     reference = folder / f"{Path(item.task.source).stem} reference.mp4"
     beside = [("the reference", reference)] if reference.is_file() else []
     shown = [*beside, *[(item.task.prompt, place) for place in videos]]
     offered = gr.DownloadButton(value=str(videos[0]), visible=True) if videos else gr.DownloadButton(visible=False)
     return player(shown), offered
+
+
+def _lifted(videos: Sequence[Path]) -> str:
+    """What was lifted over its clip, or the clip alone."""
+    if len(videos) == 2:
+        drawn, reference = sorted(videos, key=lambda place: " drawn" not in place.name)
+        return overlay(reference, drawn)
+    return player([("the clip as the model sees it", place) for place in videos]) if videos else ""
 
 
 def _line(text: str) -> str:

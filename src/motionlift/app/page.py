@@ -10,12 +10,18 @@ from motionlift.app.jobs import Jobs
 from motionlift.app.library_tab import library_tab
 from motionlift.app.motion_tab import motion_tab
 from motionlift.app.now import now_panel
+from motionlift.app.path_tab import path_tab
+from motionlift.app.scores_panel import scores_panel
+from motionlift.app.study import Study
+from motionlift.app.study_tab import study_tab
 from motionlift.app.video_tab import video_tab
 from motionlift.app.workspace import TOKEN, new_token
 
 TITLE = "motionlift"
 KEPT = 24 * 3600
 """Seconds after which copies that Gradio made of uploads and downloads are deleted (ours: what is taken in is kept apart)."""
+STUDY = "study"
+"""Folder of a user study below the data: where there is one, the page asks for answers."""
 STYLE = """
 .gradio-container { max-width: 46rem !important; margin: 0 auto !important; }
 footer { display: none !important; }
@@ -67,6 +73,13 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto") -> gr.Block
                 library_tab(desk, [motion])
             with gr.Tab("History", id="history"):
                 history_tab(desk)
+                scores_panel(desk)
+            with gr.Tab("Draw", id="draw"):
+                path_tab(desk)
+            study = Study(data / STUDY)
+            if study.items:
+                with gr.Tab("Study", id="study"):
+                    study_tab(study)
         page.load(_visitor, token, token, show_progress="hidden")
     return page
 

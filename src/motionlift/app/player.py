@@ -9,7 +9,7 @@ from motionlift.app.words import embedded
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body{{margin:0;font:14px system-ui,sans-serif;color:#333;background:transparent}}
 @media(prefers-color-scheme:dark){{body{{color:#ddd}}}}
-.row{{display:flex;gap:8px;flex-wrap:wrap}}figure{{margin:0;flex:1 1 140px;max-width:360px}}
+.row{{display:flex;gap:8px;flex-wrap:wrap}}figure{{margin:0;flex:1 1 80px;max-width:360px}}
 video{{width:100%;display:block;border-radius:6px;background:#000}}figcaption{{padding:2px 0 6px;overflow-wrap:anywhere}}
 .controls{{display:flex;gap:10px;align-items:center}}input{{flex:1}}button{{min-width:4.5em;padding:4px 10px}}
 </style><div class="row">{figures}</div>

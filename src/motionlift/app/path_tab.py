@@ -1,0 +1,133 @@
+"""The tab where a path is drawn on a picture, and becomes a motion. Mount it as ``path_tab(desk)``."""
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import gradio as gr
+import numpy as np
+from jaxtyping import UInt8
+
+from motionlift.app.desk import Desk, telling
+from motionlift.app.tasks import LIFT, Task
+from motionlift.app.workspace import plain_name
+from motionlift.errors import InputError
+from motionlift.video.dragging import SECONDS, SIZES, Point, dragged
+from motionlift.world.named import sample_named
+from motionlift.world.scenes import render
+
+POINT = re.compile(r"\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*")
+"""A point in words: per cent of the width from the left, and of the height from the top."""
+MOST_PIXELS = 40_000_000
+"""Most pixels of a picture (ours: larger than those of phones)."""
+EXAMPLE_PATH = "56,70 45,35 20,25"
+"""Of the example's thing, which lies at its beginning."""
+INK = (255, 120, 40)
+"""Colour of the path."""
+Picture = UInt8[np.ndarray, "height width 3"]
+
+
+def path_tab(desk: Desk) -> None:
+    """A picture, the points that are clicked on it or typed, and the button.
+
+    A piece of the picture around the first point is dragged along the path; the clip of it goes through the queue as any other.
+
+    Args:
+        desk: what the page works with.
+    """
+    gr.Markdown("Give a picture, and click on it: first on what is to move, then where it goes.")
+    picture = gr.Image(label="Picture", type="numpy", sources=["upload"], image_mode="RGB", elem_id="path-picture")
+    example = gr.Button("Try an example picture", size="sm", elem_id="path-example")
+    seen = gr.Image(label="The path: click here", interactive=False, type="numpy", elem_id="path-seen", visible=False)
+    points = gr.Textbox(
+        "",
+        label="Points",
+        info="In per cent from the left and from the top, such as 20,50 80,50; each click adds one.",
+        max_length=4000,
+        elem_id="path-points",
+    )
+    clear = gr.Button("Clear the path", size="sm")
+    with gr.Row():
+        size = gr.Slider(*SIZES, 0.2, label="Radius of what moves, share of the picture")
+        seconds = gr.Slider(*SECONDS, 2.0, step=0.5, label="Seconds")
+    name = gr.Textbox("drawn motion", label="Name of the motion", max_length=60)
+    make = gr.Button("Make it a motion", variant="primary", elem_id="path-make")
+    told = gr.Markdown(elem_id="path-told")
+
+    @telling
+    def redrawn(picture: Picture | None, points: str, size: float) -> Any:
+        if picture is None:
+            return gr.Image(value=None, visible=False)
+        return gr.Image(value=_drawn(_checked(picture), points_of(points), size), visible=True)
+
+    @telling
+    def added(picture: Picture | None, points: str, event: gr.SelectData) -> str:
+        if picture is None:
+            return points
+        across, down = (100 * place / side for place, side in zip(event.index, picture.shape[1::-1], strict=True))
+        return f"{points} {across:.1f},{down:.1f}".strip()
+
+    @telling
+    def made(token: str, picture: Picture | None, points: str, size: float, seconds: float, name: str) -> str:
+        if picture is None:
+            raise InputError("no picture yet; upload one, or try the example")
+        clip = dragged(_checked(picture), points_of(points), size, seconds)
+        place = desk.workspace(token).new(f"{plain_name(name, 'drawn motion')} path", ".mp4")
+        clip.save(place)
+        item = desk.submit(token, Task(LIFT, place.name, plain_name(name, "drawn motion")))
+        return f"Number {item.number} is in the queue; the motion will be in the library."
+
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    for changed in (picture.change, points.change, size.release):
+        changed(redrawn, [picture, points, size], [seen], **quiet)
+    seen.select(added, [picture, points], points, **quiet)
+    clear.click(lambda: "", None, points, **quiet)
+    example.click(lambda: (_example(), EXAMPLE_PATH), None, [picture, points], **quiet)
+    make.click(made, [desk.token, picture, points, size, seconds, name], told, **quiet)
+
+
+def points_of(text: str) -> list[Point]:
+    """Points as shares of width and height.
+
+    Args:
+        text: ``x,y`` in per cent, with blanks between points.
+
+    Raises:
+        InputError: something in it is no point.
+    """
+    found = [POINT.fullmatch(word) for word in text.split()]
+    try:
+        return [(float(each[1]) / 100, float(each[2]) / 100) for each in found]  # type: ignore[index]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "the points are to be such as 20,50 80,50: per cent from the left, and from the top"
+        ) from error
+
+
+def _checked(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    if height * width > MOST_PIXELS:
+        raise InputError(
+            f"the picture is {width}x{height}; allowed are {MOST_PIXELS // 10**6} million pixels: make it smaller"
+        )
+    return picture
+
+
+def _drawn(picture: Picture, points: list[Point], size: float) -> Picture:
+    """The picture with the path, and a ring around what moves."""
+    seen = picture.copy()
+    height, width = seen.shape[:2]
+    places = [(round(x * width), round(y * height)) for x, y in points]
+    line = max(2, min(height, width) // 150)
+    for one, other in pairwise(places):
+        cv2.arrowedLine(seen, one, other, INK, line, cv2.LINE_AA, tipLength=0.1)
+    if places:
+        cv2.circle(seen, places[0], round(size * min(height, width)), INK, line, cv2.LINE_AA)
+    return seen
+
+
+def _example() -> Picture:
+    """A still of the world with one thing in its middle."""
+    scene = sample_named(3, 1, 2, objects=1, motion="line", camera="still", only_named=True)
+    return render([scene], 256, 256).frames[0][0].numpy()
