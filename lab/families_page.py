@@ -22,7 +22,7 @@ from lab.evidence import (
     slope_error,
     video,
 )
-from lab.memory import of_published
+from lab.memory import GIB, of_published
 from motionlift.core.lattice import Shape
 from motionlift.errors import SettingError
 from motionlift.methods import methods
@@ -39,6 +39,8 @@ FOUND = Path(__file__).parents[1] / "docs" / "results" / "families.jsonl"
 """What was found of every twin, a line each."""
 TAKEN = FOUND.with_name("memory.jsonl")
 """What published models take, a line each."""
+PACKAGED = Path(__file__).parents[1] / "src" / "motionlift" / "models" / "published_memory.json"
+"""The same by families, in bytes, for ``motionlift models --json``."""
 STEPS = 4
 """Of the videos that are compared."""
 TRIPS = (4, 24)
@@ -231,6 +233,25 @@ def _keep(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
 
+def packaged(found: Iterable[Mapping[str, Any]], taken: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """What published models take, by their families; none of those that could not be counted."""
+    families_of = {row["twin"]: row["family"] for row in found}
+    told: dict[str, list[dict[str, Any]]] = {}
+    for row in taken:
+        own, sizes = WIDE[row["model"]], [row.get(name) for name in ("weights", "sampled", "guided")]
+        if any(size is None for size in sizes):
+            continue
+        weights, sampling, guided = (round(size * GIB) for size in sizes)
+        told.setdefault(families_of[own.twin], []).append(
+            {
+                "model": row["model"],
+                **{"width": own.shape.width, "height": own.shape.height, "frames": own.shape.frames},
+                **{"weights_bytes": weights, "sampling_bytes": sampling, "guided_bytes": guided},
+            }
+        )
+    return told
+
+
 def _takes(name: str) -> dict[str, Any]:
     counted = of_published(name)
     return {"model": name, **({} if counted is None else asdict(counted))}
@@ -248,3 +269,4 @@ if __name__ == "__main__":
         )
         _keep(TAKEN, [_takes(name) for name in WIDE])
     PAGE.write_text(page(kept(FOUND), kept(TAKEN)), encoding="utf-8")
+    PACKAGED.write_text(json.dumps(packaged(kept(FOUND), kept(TAKEN)), indent=1) + "\n", encoding="utf-8")

@@ -140,6 +140,14 @@ def test_what_holds_still_needs_no_words_and_no_settings(model: str):
     assert survey.states[FROZEN]["fingerprint"] == survey.states["inverted"]["fingerprint"]
 
 
+def test_a_prompt_that_is_too_long_is_told_before_any_cell(model: str):
+    told = MethodRun("ditflow", {"negative_prompt": "red " * 600})
+    survey = surveyed(ModelRun(model), (told, MethodRun("ditflow", {})), (World(2),))
+    reasons = survey.refused_cells[told.title, 0]
+    assert len(reasons) == 2 and all("tokens" in reason and "shorten it by" in reason for reason in reasons.values())
+    assert not survey.refused_cells["ditflow", 0]
+
+
 def test_an_unreadable_video_fails_alone(clips: Path, model: str, tmp_path: Path):
     (clips / "broken.mp4").write_bytes(b"nonsense")
     record = record_of(cell_of(Folder(clips, (PROMPT,)), model, tmp_path), measured_cell)

@@ -42,7 +42,12 @@ def test_models_as_json_say_what_a_program_needs(capsys: pytest.CaptureFixture[s
     assert own["licence"] == "Apache-2.0" and 10**7 < own["memory_bytes"] < 10**9 and "star" in own["words"]
     wan = listed["wan"]
     assert not wan["bundled"] and (wan["width"], wan["height"], wan["frames"], wan["fps"]) == (832, 480, 81, 16.0)
-    assert "WanPipeline" in wan["pipelines"] and wan["memory_bytes"] is None
+    assert "WanPipeline" in wan["pipelines"] and {own["model"] for own in wan["memory"]} >= {
+        "wan-2.1-1.3b",
+        "wan-2.1-14b",
+    }
+    assert 8 * 2**30 < wan["memory_bytes"] < 9 * 2**30, "of the 1.3B model, as the page of families has it"
+    assert listed["mochi"]["memory_bytes"] is None, "its network could not be counted"
     assert all(model["licence"] for model in listed.values()), "every family says it"
 
 

@@ -66,6 +66,22 @@ def test_a_video_alone_is_made_again_with_the_same_frames(capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("here")
+def test_what_was_asked_for_can_be_left_out(capsys: pytest.CaptureFixture[str]):
+    told = comment("out.mp4")
+    words = [*told["again"], "--lora=none.safetensors:0.5", "--picture=none.png", "--compile", "--set=cfg=3"]
+    words = [words[0], *words[-4:], *words[1:-4]]  # what a command begins from stays last
+    written("made.json", {**told, "again": words})
+    assert "none.png" in refused(capsys, 1, "again", "made.json")
+    without = ["--no-lora", "--no-picture", "--no-compile", "--no-set", "--no-upscale", "--overwrite"]
+    assert run(["again", "made.json", "-o", "without.mp4", *without]) == 0
+    assert "the record has no --upscale that could be left out" in capsys.readouterr().err
+    again_ = comment("without.mp4")["again"]
+    assert not [word for word in again_ if word.startswith(("--lora", "--picture", "--compile", "--set"))]
+    assert "both given" in refused(capsys, 1, "again", "made.json", "--no-seed", "--seed", "4")
+    assert "No such option: --no-such" in refused(capsys, 2, "again", "made.json", "--no-such")
+
+
+@pytest.mark.usefixtures("here")
 def test_options_change_what_was_asked_for(capsys: pytest.CaptureFixture[str]):
     assert run(["again", "--seed", "4", "out.json", "--set", "steps=3", "--output", "other.gif"]) == 0
     assert "these are" not in capsys.readouterr().err

@@ -9,6 +9,8 @@ import pytest
 
 from motionlift.cli import early
 from motionlift.errors import ModelError, SettingError
+from motionlift.measure.score import figure_names
+from motionlift.measure.trackers import TRACKERS, CoTracker
 from motionlift.methods import methods
 from motionlift.models.precision import AUTO, DTYPES
 from motionlift.models.sources import check_name
@@ -76,6 +78,23 @@ SLIPS = {
     ("again", "/dev/zero"): "/dev/zero is not a regular file; give a video that motionlift",
     ("inspect", "none.mp4"): "none.mp4 does not exist",
     ("score", "clip.mp4", "none.mp4"): "none.mp4 does not exist",
+    (
+        "score",
+        "clip.mp4",
+        "clip.mp4",
+        "--metrics",
+        "sim",
+    ): "--metrics: 'sim' (did you mean ssim?) came; allowed are motion_fidelity",
+    ("score", "clip.mp4", "clip.mp4", "--metrics", ","): "--metrics: no name came; allowed are motion_fidelity",
+    ("score", "clip.mp4", "clip.mp4", "--tracker", "cotraker"): "--tracker is 'cotraker' (did you mean cotracker?)",
+    (*("score", "clip.mp4", "clip.mp4"), "--tracker-weights", "w.pt"): "--tracker-weights are for --tracker cotracker",
+    (
+        "score",
+        "clip.mp4",
+        "clip.mp4",
+        "--truth",
+        "none.json",
+    ): "none.json does not exist; give what motionlift world wrote",
     ("bench", "quik"): "give a run file, or one of kinds, papers, quick, world (did you mean quick?)",
     ("report", "none"): "none does not exist; give the records of motionlift bench",
 }
@@ -104,6 +123,22 @@ def test_a_slip_is_told_in_one_line_before_torch_is_imported(tmp_path: Path):
         assert words in line, arguments
         assert code == 1 and line.startswith("error: ") and line.count("\n") == 1, line
         assert not imported, arguments
+
+
+def test_what_a_bundled_model_cannot_do_is_told_before_torch_is_imported(tmp_path: Path):
+    (tmp_path / "clip.mp4").write_text("no video, which is seen later")
+    program = (
+        "import sys; from motionlift.cli import early; "
+        "told = early.foretell('tiny-dit', 'a knight on a horse', 170); print(len(told), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == "2 False\n"
+    assert "note: tiny-dit cannot paint this prompt" in done.stderr and "10 times the 17 that tiny-dit" in done.stderr
+
+
+def test_figures_and_trackers_are_those_that_there_are():
+    assert figure_names() == early.FIGURES
+    assert tuple(TRACKERS) == early.TRACKERS and CoTracker.name == early.WEIGHED
 
 
 def test_every_method_takes_the_settings_that_are_looked_at_early():

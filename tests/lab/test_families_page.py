@@ -1,9 +1,10 @@
+import json
 from dataclasses import asdict
 
 import diffusers
 import pytest
 
-from lab.families_page import FOUND, PAGE, TAKEN, kept, page
+from lab.families_page import FOUND, PACKAGED, PAGE, TAKEN, kept, packaged, page
 from lab.memory import of_published
 from motionlift.models.facts import served
 from motionlift.models.families import families
@@ -61,3 +62,7 @@ def test_what_is_not_served_is_there_in_diffusers():
     for name in (name for names in NOT_SERVED for name in names):
         assert hasattr(diffusers, name), name
         assert name not in served_names or NOT_SERVED[(name,)].startswith("with ")
+
+
+def test_the_package_has_the_memory_that_was_counted():
+    assert json.loads(PACKAGED.read_text(encoding="utf-8")) == packaged(kept(FOUND), kept(TAKEN))

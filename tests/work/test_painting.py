@@ -3,7 +3,8 @@
 import pytest
 
 from motionlift.models.loading import load
-from motionlift.work.painting import WORKS, painting_lines
+from motionlift.work.foreseen import FRAMES, WORKS, far_lines, foreseen
+from motionlift.work.painting import painting_lines
 from motionlift.work.prepare import ask, prepare
 
 
@@ -47,3 +48,15 @@ def test_a_length_far_beyond_the_models_is_told_before_work():
         line for line in prepare(ask("none"), model, frames=169).notices if "are 10 times the 17 that tiny-dit" in line
     ]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("name", list(FRAMES))
+def test_what_is_said_before_a_bundled_model_is_read_is_what_it_says_itself(name: str):
+    model = load(name, "cpu")
+    assert FRAMES[name] == model.about.shape.frames
+    for prompt in ("a knight on a horse", "a red star", WORKS):
+        assert foreseen(name, prompt, 6 * FRAMES[name]) == [
+            *painting_lines(model, prompt),
+            *far_lines(name, FRAMES[name], 6 * FRAMES[name]),
+        ]
+    assert foreseen("some/model", "a knight on a horse", 9000) == []

@@ -168,9 +168,11 @@ def _refusal(method: MethodRun, source: Source, asked: Asked, model: Model) -> s
     lacking = untold(method.name, values)
     if lacking is not None:
         return f"it must be told {NEEDED[lacking]}: {source.advice.get(lacking, 'give it in the settings')}"
-    if not told:
-        return None
     try:
+        for prompt in _prompts(method, source, asked, model.about.shape.frames):
+            model.text.check(prompt)
+        if not told:
+            return None
         prepare(ask(method.name, values, prompt=asked.prompt), model)
     except MotionliftError as error:
         return str(error)

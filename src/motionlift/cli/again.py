@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REPEATED = ("transfer", "cast")
 """The commands that make videos."""
+WITHOUT = "--no-"
+"""What stands before the name of an option of the record that is to be left out, as ``--no-lora``."""
 OF_WRITING = ("output", "overwrite", "folder", "previews", "keep_motion", "quiet", "as_json")
 """Arguments by which a command says what it writes and prints, which are nobody's but the caller's."""
 MOST_WORDS, MOST_LETTERS = 1000, 100_000
@@ -57,7 +59,7 @@ def again(
         typer.Argument(
             metavar="FILE [REFERENCE] [OPTIONS]...",
             help="A video that transfer or cast wrote, or its .json; another reference, or motion, where it is to be another; and "
-            "any options of that command, in place of those that were given.",
+            "any options of that command, in place of those that were given. --no-NAME leaves one of these out, as --no-lora.",
             show_default=False,
         ),
     ],
@@ -68,14 +70,16 @@ def again(
     file, *others = _positional(words)
     record = record_of(Path(file))
     name, given = _recorded(record, file)
-    changes = _read(name, words)
+    changes, removed = _changes(name, words)
     if len(others) > 1:
         raise SettingError(f"again takes a file and at most one reference or motion; {others[1]!r} came too")
     source = _argument(name)
     changes = {key: value for key, value in changes.items() if key != source} | ({source: others[0]} if others else {})
-    kept, why = given_way(given, changes)
+    gone = {key for key in removed if key in given}
+    kept, why = given_way({key: value for key, value in given.items() if key not in gone}, changes)
     _tell_given_way(name, why)
-    expected = _expected(Path(file), record, {**changes, **why})
+    _tell_not_there(name, removed - gone)
+    expected = _expected(Path(file), record, {**changes, **why, **dict.fromkeys(gone)})
     merged = _merged(kept, changes)
     merged.setdefault("output", str(_output(Path(file))))
     _drop_sound(merged, changes)
@@ -149,17 +153,58 @@ def _argument(name: str) -> str:
     return next(own.name for own in _command(name).params if own.param_type_name == "argument" and own.name)
 
 
-def _split(name: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def _split(name: str, words: Sequence[str], without: bool = False) -> tuple[dict[str, Any], list[str]]:
     """Arguments by name, and words beyond them.
+
+    Args:
+        name: the command.
+        words: what was typed after it.
+        without: whether :data:`WITHOUT` is known too; what is left out is then named by the option itself.
 
     Raises:
         typer.TyperException: an option that the command does not have, or that lacks its value.
     """
     command = _command(name)
-    given, beyond, _ = command.make_parser(command.context_class(command, info_name="motionlift again")).parse_args(
-        list(words)
-    )
+    parser = command.make_parser(command.context_class(command, info_name="motionlift again"))
+    for own in _removable(name) if without else ():
+        option = max(own.opts, key=len)
+        if _without(option) not in words:
+            continue  # nor is it suggested for a slip
+        parser.add_option(own, [_without(option)], dest=_without(option), action="store_const", const=True)
+    given, beyond, _ = parser.parse_args(list(words))
     return {key: value for key, value in given.items() if value is not None}, list(beyond)
+
+
+def _removable(name: str) -> list[Any]:
+    """The options of a command that may be left out of a record."""
+    command = _command(name)
+    known = {word for own in command.params for word in (*own.opts, *own.secondary_opts)}
+    return [
+        own
+        for own in command.params
+        if own.param_type_name == "option"
+        and own.name not in OF_WRITING
+        and _without(max(own.opts, key=len)) not in known
+    ]
+
+
+def _without(option: str) -> str:
+    return f"{WITHOUT}{option.removeprefix('--')}"
+
+
+def _changes(name: str, words: Sequence[str]) -> tuple[dict[str, Any], set[str]]:
+    """Arguments that are typed, and the names of those of the record that are to be left out.
+
+    Raises:
+        SettingError: one is both.
+    """
+    given, _ = _split(name, words, without=True)
+    options = {max(own.opts, key=len): own.name for own in _removable(name)}
+    removed = {option: own for option, own in options.items() if given.pop(_without(option), False)}
+    both = next((option for option, own in removed.items() if own in given), None)
+    if both is not None:
+        raise SettingError(f"{both} and {_without(both)} are both given; give one of them")
+    return given, set(removed.values())
 
 
 def _read(name: str, words: Sequence[str]) -> dict[str, Any]:
@@ -174,10 +219,10 @@ def _positional(words: Sequence[str]) -> list[str]:
         SettingError: there is no file.
     """
     try:
-        given, beyond = _split(REPEATED[0], words)
+        given, beyond = _split(REPEATED[0], words, without=True)
         first = given.get(_argument(REPEATED[0]))
     except typer.TyperException:
-        given, beyond = _split(REPEATED[1], words)
+        given, beyond = _split(REPEATED[1], words, without=True)
         first = given.get(_argument(REPEATED[1]))
     if first is None:
         raise SettingError("no file came to make again; give a video that motionlift wrote, or its .json")
@@ -269,6 +314,12 @@ def _tell_given_way(name: str, why: Mapping[str, str]) -> None:
     """Say what of the record is left out; a prompt of which several take the place needs no word."""
     options = {own.name: max(own.opts, key=len) for own in _command(name).params}
     notice([f"{options[key]} of the record is left out: {reason}" for key, reason in why.items() if reason])
+
+
+def _tell_not_there(name: str, removed: set[str]) -> None:
+    """Say which options are not in the record, and so cannot be left out of it."""
+    options = [max(own.opts, key=len) for own in _command(name).params if own.name in removed]
+    notice([f"the record has no {option} that could be left out" for option in options])
 
 
 def _expected(file: Path, record: Mapping[str, Any], changes: Given) -> Expected:

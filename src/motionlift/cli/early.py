@@ -15,6 +15,34 @@ DTYPES = ("auto", "bf16", "fp16", "fp32")
 """Types of numbers, as :mod:`motionlift.models.precision` has them."""
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "meta")
 """Kinds of devices that PyTorch may find; whether it does, it says."""
+FIGURES = (
+    *("motion_fidelity", "motion_fidelity_moving", "moving_share", "followed_reference", "followed_generated"),
+    *(
+        "motion_fidelity_legacy",
+        "motion_discrepancy",
+        "clip_text",
+        "clip_frames",
+        "image_reward",
+        "temporal_consistency",
+    ),
+    *(
+        "ssim",
+        "lpips",
+        "histogram",
+        "aligned_error",
+        "absolute_error",
+        "direction_cosine",
+        "seen_share",
+        "colour",
+        "shape",
+    ),
+    *("background", "looks_leaked"),
+)
+"""Figures of one video, as :func:`motionlift.measure.score.figure_names` has them."""
+TRACKERS = ("flow", "lucas-kanade", "cotracker")
+"""Trackers, as :data:`motionlift.measure.trackers.TRACKERS` has them."""
+WEIGHED = "cotracker"
+"""The one of them that takes weights."""
 GIVE_MOTION = "give a motion file made by motionlift lift"
 
 
@@ -61,6 +89,39 @@ def method_name(given: str) -> str:
     return given
 
 
+def figures(given: str) -> str:
+    """Names of figures with commas between them."""
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown or not names:
+        came = ", ".join(f"{name[:40]!r}{meant(name, FIGURES)}" for name in unknown[:3]) or "no name"
+        raise SettingError(f"--metrics: {came} came; allowed are {', '.join(FIGURES)}")
+    return given
+
+
+def tracker(given: str) -> str:
+    """How points are followed."""
+    if given not in TRACKERS:
+        raise SettingError(f"--tracker is {given[:40]!r}{meant(given, TRACKERS)}; allowed are {', '.join(TRACKERS)}")
+    return given
+
+
+def check_tracking(tracker: str, weights: Path | None) -> None:
+    """Refuse weights for a tracker that takes none, and those that are not there.
+
+    Raises:
+        SettingError: the tracker takes none.
+        InputError: they are not there.
+    """
+    if weights is None:
+        return
+    if tracker != WEIGHED:
+        raise SettingError(
+            f"--tracker-weights are for --tracker {WEIGHED}, and --tracker is {tracker}, which takes none"
+        )
+    check_there(weights, "give CoTracker's weights, as --tracker-weights FILE")
+
+
 def settings_of(method: str) -> type[Any]:
     """The settings of a method, of which PyTorch is imported only where it keeps them in its own file.
 
@@ -86,6 +147,16 @@ def every_settings() -> dict[str, type[Any]]:
 
         return {name: method.Settings for name, method in methods().items()}
     return {name: settings_of(name) for name in settings.known()}
+
+
+def foretell(model: str, prompt: str | None = None, frames: int | None = None) -> list[str]:
+    """Say what a bundled model cannot paint, and that a length is far beyond it, and give what was said."""
+    from motionlift.cli.terminal import notice
+    from motionlift.work.foreseen import foreseen
+
+    lines = foreseen(model, prompt, frames)
+    notice(lines)
+    return lines
 
 
 def check_files(reference: Path | None = None, picture: Path | None = None, loras: Sequence[str] | None = None) -> None:

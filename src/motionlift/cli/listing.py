@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,6 +26,8 @@ from motionlift.world.scenes import vocabulary
 
 LICENCE = "Apache-2.0"
 """Of the bundled weights, as of all of the package."""
+PUBLISHED_MEMORY = Path(__file__).parents[1] / "models" / "published_memory.json"
+"""What networks of published models take, by families, as ``python -m lab.families_page`` counts it on the meta device."""
 MOST_ROOM = 2**40
 """Memory with which no measure is taken, bytes (ours)."""
 
@@ -51,7 +54,8 @@ def print_models() -> None:
 def listed_models() -> list[dict[str, Any]]:
     """The bundled models, then every family of pipelines that is served: sizes, rates, licence, and what a transfer takes.
 
-    Memory is what the planner says of a transfer by ``ditflow`` on a CPU; of a family it is not known before a model is chosen.
+    Memory of a bundled model is what the planner says of a transfer by ``ditflow`` on a CPU. Of a family it is what the network of
+    its smallest published model takes in bfloat16, weights and a guided pass at its own size; all that were counted are listed.
     """
     bundled = [_listed_bundled(name) for name in BUNDLED_MODELS]
     return [*bundled, *[_listed_family(facts) for facts in served()]]
@@ -77,6 +81,7 @@ def _listed_bundled(name: str) -> dict[str, Any]:
 
 
 def _listed_family(facts: Facts) -> dict[str, Any]:
+    counted = json.loads(PUBLISHED_MEMORY.read_text(encoding="utf-8")).get(facts.family, [])
     return {
         "name": facts.family,
         "bundled": False,
@@ -86,7 +91,8 @@ def _listed_family(facts: Facts) -> dict[str, Any]:
         "frames": facts.frames,
         "fps": facts.fps,
         "licence": facts.licence,
-        "memory_bytes": None,
+        "memory_bytes": min((own["weights_bytes"] + own["guided_bytes"] for own in counted), default=None),
+        "memory": counted,
         "pipelines": list(facts.pipelines),
         "published": list(facts.published),
         "steps": facts.steps,

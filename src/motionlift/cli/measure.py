@@ -32,10 +32,17 @@ def score(
         typer.Option("--truth", metavar="CLIP.json", help="What motionlift world wrote beside the reference."),
     ] = None,
     metrics: Annotated[
-        str | None, typer.Option("--metrics", metavar="A,B,...", help="The figures wanted; by default all.")
+        str | None,
+        typer.Option("--metrics", metavar="A,B,...", parser=early.figures, help="The figures wanted; by default all."),
     ] = None,
     tracker: Annotated[
-        str, typer.Option("--tracker", help="How points are followed: flow, lucas-kanade or cotracker.")
+        str,
+        typer.Option(
+            "--tracker",
+            metavar="NAME",
+            parser=early.tracker,
+            help="How points are followed: flow, lucas-kanade or cotracker.",
+        ),
     ] = "flow",
     tracker_weights: Annotated[
         Path | None,
@@ -59,6 +66,9 @@ def score(
     """Measure a generated video beside its reference: motion, looks, consistency, and what leaked."""
     check_there(reference)
     check_there(generated)
+    if truth is not None:
+        check_there(truth, "give what motionlift world wrote beside the reference, as --truth CLIP.json")
+    early.check_tracking(tracker, tracker_weights)
     from motionlift.cli.progress import Live
     from motionlift.measure import score
 

@@ -174,6 +174,7 @@ def transfer(
     if keep_sound:
         check_sound(output, reference)
     check_run_folder(folder)
+    foretold = early.foretell(model, prompt, frames)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
@@ -193,7 +194,7 @@ def transfer(
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled)
+        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled, foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
         with resting(job.model):
@@ -262,6 +263,7 @@ def lift(
 
     check_output(output, MOTION, overwrite)
     check_run_folder(folder)
+    foretold = early.foretell(model, None, frames)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
@@ -279,7 +281,7 @@ def lift(
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras, memory)
+        job = _prepared(asked, model, device, dtype, live, loras, memory, told=foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
         found = lifted(job, reference, how, costs, live.step)
@@ -348,6 +350,7 @@ def cast(
     check_outputs(output, VIDEO, RECORD, overwrite=overwrite)
     if keep_motion is not None:
         check_kept(keep_motion, motion, mixed, overwrite)
+    foretold = early.foretell(model, prompt)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.file import Motion
@@ -368,7 +371,7 @@ def cast(
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled)
+        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled, foretold)
         video = casting.casted(job, lifted, Costs(job.model, plan=job.plan), live.step)
     if keep_motion is not None:
         keep_motion = place_now(keep_motion, "", overwrite)
@@ -462,6 +465,7 @@ def inspect(
     from motionlift.video.marks import DRAWING, SHEET
 
     check_outputs(output, DRAWING, SHEET, reference, overwrite)
+    foretold = early.foretell(model, None, frames)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted
@@ -479,7 +483,7 @@ def inspect(
     asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect)
     how = Lifting(fps=fps, fit=fit, every_frame=every_frame, part=part)
     with Live(quiet) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras)
+        job = _prepared(asked, model, device, dtype, live, loras, told=foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
         found = lifted(job, reference, how, costs, live.step)
@@ -510,18 +514,24 @@ def _prepared(
     loras: Sequence[str] | None,
     memory: str | None = None,
     compiled: bool = False,
+    told: Sequence[str] = (),
 ) -> "Job":
-    """A job on a model that is loaded so that it fits; says what is to be known of it."""
+    """A job on a model that is loaded so that it fits; says what is to be known of it, but for what was told."""
     from motionlift.work.planning import fitting_job
 
     live.show("load", 0, None)
-    held = HELD.get()
+    held, said = HELD.get(), [*told]
+
+    def tell(lines: Sequence[str]) -> None:
+        notice(lines, said)
+        said.extend(lines)
+
     there = held.models[0] if held is not None and held.models else model
-    job = fitting_job(asked, there, memory, device, loras or (), dtype, compiled)
+    job = fitting_job(asked, there, memory, device, loras or (), dtype, compiled, tell)
     if held is not None and not held.models:
         held.models.append(job.model)
     check_model(job.model.about)
-    notice(job.notices)
+    tell(job.notices)
     return job
 
 

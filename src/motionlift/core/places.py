@@ -8,6 +8,8 @@ from motionlift.errors import InputError
 
 ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]+):/+", re.IGNORECASE)
 """How an address on the web begins, also where a path was made of it, which makes one slash of two. A letter alone is a drive."""
+NO_VIDEO = (".json", ".jsonl", ".safetensors", ".yaml", ".yml", ".csv", ".txt", ".md", ".html", ".py", ".zip")
+"""How files end that are neither videos nor pictures; one of them is not suggested for a video, nor for another."""
 MOST_BESIDE = 1000
 """Most names of a folder that are compared with one that is not there (ours)."""
 
@@ -64,5 +66,12 @@ def _beside(path: Path) -> list[str]:
         beside = [other for other, _ in zip(path.parent.iterdir(), range(MOST_BESIDE), strict=False)]
     except OSError:
         return []
+    suffix = path.suffix.lower()
+    if suffix:
+        beside = [
+            other
+            for other in beside
+            if other.suffix.lower() == suffix or not {suffix, other.suffix.lower()} & {*NO_VIDEO}
+        ]
     named = {other.stem: other.name for other in sorted(beside, key=lambda other: other.suffix == path.suffix)}
     return [named[stem] for stem in alike(path.stem, named)]

@@ -55,7 +55,7 @@ def whole_words(tokenizer: Any) -> list[str]:
         return []
     vocabulary, special = tokenizer.get_vocab(), set(tokenizer.all_special_tokens)
     pieces = [piece for piece in sorted(vocabulary, key=vocabulary.__getitem__) if piece not in special]
-    marked = [word for piece in pieces if (word := _marked_word(piece))]
+    marked = [word for piece in pieces if (word := marked_word(piece))]
     return marked or [piece for piece in pieces if not piece.startswith(WITHIN)]
 
 
@@ -64,7 +64,7 @@ def is_ones_own(tokenizer: Any) -> bool:
     return len(tokenizer) <= MOST_PIECES
 
 
-def _marked_word(piece: str) -> str:
+def marked_word(piece: str) -> str:
     """The word that a piece is marked as; empty where it has no mark."""
     for mark in BEFORE:
         if piece.startswith(mark):

@@ -8,14 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from motionlift.core.model import Model
 from motionlift.models.words import bare
-from motionlift.work.synonyms import SYNONYMS
+from motionlift.work.foreseen import learned_of, unpaintable_lines
 from motionlift.world.places import PLACES
 from motionlift.world.scenes import BACKGROUNDS, PATTERNS
-
-WORKS = "a red star on a blue plain background"
-"""A prompt that the bundled models have learned."""
-REAL = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
-"""A published model of real content, the smallest of Wan's (ours to name)."""
 
 
 def painting_lines(model: Model, prompt: str) -> list[str]:
@@ -25,27 +20,13 @@ def painting_lines(model: Model, prompt: str) -> list[str]:
         model: the model.
         prompt: what the video is to show.
     """
-    known = set(model.text.known_words())
-    things, colours, grounds = (
-        [word for word in SYNONYMS[kind] if word in known] for kind in ("things", "colours", "grounds")
+    known, name = set(model.text.known_words()), model.about.name
+    found = unpaintable_lines(name, known, prompt)
+    if found or not all(learned_of(kind, known) for kind in ("things", "grounds")):
+        return found
+    return _strange_colour(
+        name, [bare(word).casefold() for word in prompt.split()], learned_of("colours", known), known
     )
-    if not (prompt.strip() and things and grounds):
-        return []
-    name, words = model.about.name, [bare(word).casefold() for word in prompt.split()]
-    works = f"; a prompt that works: {WORKS!r}" if known.issuperset(WORKS.split()) else ""
-    if not any(word in things for word in words):
-        return [
-            f"{name} cannot paint this prompt, and the video will not show it: it paints {', '.join(things)} in "
-            f"{', '.join(colours)} on {', '.join(grounds)}, and nothing else{works}. Real content needs a real model, "
-            f"such as --model {REAL}"
-        ]
-    named = [word for word in words if word in grounds]
-    if not named:
-        return [
-            f"the prompt names no background that {name} knows, and what is behind is left to chance; it knows "
-            f"{', '.join(grounds)}{works}"
-        ]
-    return _strange_colour(name, words, colours, known)
 
 
 def _strange_colour(name: str, words: Sequence[str], colours: Iterable[str], known: set[str]) -> list[str]:

@@ -62,6 +62,8 @@ class Plan:
     """Tokens of the network's lattice."""
     passes: Passes
     """Passes of the network."""
+    before: tuple[str, ...] = ()
+    """What is to be known of the job, which can be told before a model is read."""
     factor: float = 1.0
     """What peaks are multiplied by, since earlier plans were short on this device."""
 

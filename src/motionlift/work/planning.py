@@ -93,6 +93,7 @@ def fitting_job(
     loras: Sequence[str | Path | LoraFile] = (),
     dtype: str = AUTO,
     compiled: bool = False,
+    tell: Callable[[Sequence[str]], None] = lambda lines: None,
 ) -> Job:
     """A job on a model that is loaded with what it takes to fit; its plan is with it, where it was planned.
 
@@ -107,6 +108,7 @@ def fitting_job(
         loras: adapters of such a model.
         dtype: what such a model computes with.
         compiled: whether such a model samples compiled. That is not in the plan.
+        tell: called with what is to be known of the job, where it is known before weights are read.
 
     Raises:
         MemoryShortError: it does not fit, whatever is done.
@@ -126,6 +128,7 @@ def fitting_job(
         if space.asked or isinstance(error, MotionliftError):
             raise
         return _unplanned(asked.job(load(model, device, loras, dtype, compiled=compiled)), error)
+    tell(plan.before)
     return _with(asked.job(load(model, device, loras, dtype, plan.measures, compiled)), plan)
 
 
@@ -462,5 +465,6 @@ class _Trial:
             shape=job.shape,
             tokens=self.model.lattice(job.shape).tokens,
             passes=taken.passes,
+            before=job.notices,
             factor=measured.kept().factors.get(measured.factor_key(self.space.name, identity), 1.0),
         )

@@ -37,6 +37,7 @@ from motionlift.video.given import Given
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.part import WHOLE, Part
 from motionlift.video.picture import fitted, read_picture
+from motionlift.work.foreseen import far_lines
 from motionlift.work.painting import painting_lines
 from motionlift.work.plan import Plan
 from motionlift.work.unknown import unknown_lines
@@ -45,8 +46,6 @@ SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
 """Settings that are prompts."""
-FAR = 4
-"""So many times the frames that a model was made for are far beyond it (ours)."""
 
 
 @dataclass(frozen=True)
@@ -280,13 +279,7 @@ def _noise_told(settings: Sampled) -> tuple[str, ...]:
 
 def _length_told(shape: Shape, model: Model) -> tuple[str, ...]:
     """What is to be known of a video that is far longer than those that the model was made for."""
-    own = model.about.shape.frames
-    if shape.frames < FAR * own:
-        return ()
-    return (
-        f"{shape.frames} frames are {shape.frames / own:.0f} times the {own} that {model.about.name} was made for: it takes at "
-        "least as many times as long, and looks may drift along the way; fewer --frames keep to what it knows",
-    )
+    return tuple(far_lines(model.about.name, model.about.shape.frames, shape.frames))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def path(times: np.ndarray) -> np.ndarray:
     return np.stack([0.5 + 0.3 * np.sin(times / 2.5), 0.2 + 0.02 * times + 0.1 * np.cos(times / 1.7)], axis=1)
 
 
-@pytest.mark.parametrize("shift", [-4.0, -2.0, -0.5, 0.0, 0.25, 1.0, 3.0])
+@pytest.mark.parametrize("shift", [-3.0, -2.0, -0.5, 0.0, 0.25, 1.0, 3.0])
 def test_a_shift_is_found(shift):
     times = np.arange(17.0)
     generator = np.random.default_rng(0)
@@ -29,10 +29,24 @@ def test_frames_without_the_object_do_not_count():
     times = np.arange(17.0)
     made = path(times - 1)
     made[[0, 1, 9]] = np.nan
-    assert lag_of(agreement(made, path(times))) == 1
+    assert abs(lag_of(agreement(made, path(times))) - 1) < 0.1
     assert np.isnan(lag_of(agreement(np.full((17, 2), np.nan), path(times))))
     straight = np.stack([times, times], axis=1)
     assert lag_of(agreement(straight, straight)) == 0  # of shifts that do equally well the least
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.02, 0.04])
+def test_places_that_tremble_are_not_told_as_a_shift(noise):
+    times, generator = np.arange(17.0), np.random.default_rng(1)
+    found = [agreement(path(times) + noise * generator.standard_normal((17, 2)), path(times)) for _ in range(100)]
+    assert abs(lag_of(np.mean(found, axis=0))) < 0.1
+
+
+def test_what_does_not_follow_has_no_shift():
+    times, generator = np.arange(17.0), np.random.default_rng(2)
+    found = [agreement(generator.standard_normal((17, 2)), path(times)) for _ in range(20)]
+    assert np.isnan(lag_of(np.mean(found, axis=0)))
+    assert np.isnan(lag_of(agreement(path(times - 9), path(times))))  # best beyond what is tried
 
 
 def test_a_page_of_known_records():
@@ -40,7 +54,7 @@ def test_a_page_of_known_records():
     record = {"method": "ditflow", "index": 0, "lag": lag_of(found), "agreement": list(found)}
     text = lag.section([record, {"method": "smm", "index": 0, "refused": "no"}])
     assert "| ditflow | +2.00 | no | 1.00 |" in text and "smm" not in text
-    assert len(LAGS) == 33 and lag.turning(3) == sorted(lag.turning(3))
+    assert len(LAGS) == 9 and lag.turning(3) == sorted(lag.turning(3))
 
 
 @pytest.mark.slow
