@@ -141,7 +141,7 @@ def test_what_holds_still_needs_no_words_and_no_settings(model: str):
 
 
 def test_a_prompt_that_is_too_long_is_told_before_any_cell(model: str):
-    told = MethodRun("ditflow", {"negative_prompt": "red " * 600})
+    told = MethodRun("ditflow", {"negative_prompt": " ".join(["red"] * 300)})
     survey = surveyed(ModelRun(model), (told, MethodRun("ditflow", {})), (World(2),))
     reasons = survey.refused_cells[told.title, 0]
     assert len(reasons) == 2 and all("tokens" in reason and "shorten it by" in reason for reason in reasons.values())
