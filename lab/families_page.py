@@ -238,10 +238,10 @@ def packaged(found: Iterable[Mapping[str, Any]], taken: Iterable[Mapping[str, An
     families_of = {row["twin"]: row["family"] for row in found}
     told: dict[str, list[dict[str, Any]]] = {}
     for row in taken:
-        own, sizes = WIDE[row["model"]], [row.get(name) for name in ("weights", "sampled", "guided")]
-        if any(size is None for size in sizes):
+        own = WIDE[row["model"]]
+        if "weights" not in row:
             continue
-        weights, sampling, guided = (round(size * GIB) for size in sizes)
+        weights, sampling, guided = (round(row[name] * GIB) for name in ("weights", "sampled", "guided"))
         told.setdefault(families_of[own.twin], []).append(
             {
                 "model": row["model"],
