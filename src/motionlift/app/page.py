@@ -23,7 +23,8 @@ KEPT = 24 * 3600
 STUDY = "study"
 """Folder of a user study below the data: where there is one, the page asks for answers."""
 STYLE = """
-.gradio-container { max-width: 46rem !important; margin: 0 auto !important; }
+.gradio-container, .gradio-container > .main { max-width: min(46rem, 100vw) !important; min-width: 0 !important; }
+.gradio-container { margin: 0 auto !important; }
 footer { display: none !important; }
 .quiet { opacity: .7; }
 .bar { height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden; }
