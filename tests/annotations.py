@@ -14,7 +14,8 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintException
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))
+# The package takes a TypeError of what it reads for a wrong file, as that of jaxtyping is.
+check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))
 """Checks annotations; takes an ``int`` for a ``float``, as type checkers do."""
 _with_shapes = jaxtyping.jaxtyped
 
