@@ -318,7 +318,10 @@ def test_the_command(
     )
     assert run(["report", "gone"]) == 1
     told = capsys.readouterr().err
-    assert told == "error: gone does not exist; give the records of motionlift bench, or their folder, or the answers of a study\n"
+    assert (
+        told
+        == "error: gone does not exist; give the records of motionlift bench, or their folder, or the answers of a study\n"
+    )
     (tmp_path / "empty").mkdir()
     assert run(["report", "empty"]) == 1
     told = capsys.readouterr().err
