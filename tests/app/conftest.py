@@ -9,7 +9,7 @@ import pytest
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # two of Playwright cannot be open in one process, and others have their own
 def browser() -> Iterator:
     """A headless browser; what needs one is skipped where there is none."""
     found = next((place for place in map(shutil.which, BROWSERS) if place), None)

@@ -148,5 +148,6 @@ def test_a_killed_lift_is_told_by_the_next(
     program.wait()
     assert run(command) == 0
     assert "ended without a word" in capsys.readouterr().err
+    Path("motion.safetensors").unlink()
     assert run(command) == 0
     assert "ended without a word" not in capsys.readouterr().err
