@@ -145,6 +145,7 @@ def test_a_prompt_that_is_too_long_is_told_before_any_cell(model: str):
     survey = surveyed(ModelRun(model), (told, MethodRun("ditflow", {})), (World(2),))
     reasons = survey.refused_cells[told.title, 0]
     assert len(reasons) == 2 and all("tokens" in reason and "shorten it by" in reason for reason in reasons.values())
+    assert not any("--" in reason for reason in reasons.values()), "bench has no option for it"
     assert not survey.refused_cells["ditflow", 0]
 
 

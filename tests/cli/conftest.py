@@ -8,9 +8,11 @@ import diffusers
 import pytest
 import transformers
 
+from motionlift.cli import terminal
 from motionlift.cli.main import run
 from tests import twins
 from tests.cli.calls import QUICK
+from tests.cli.offered import not_offered
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,3 +64,17 @@ def motion(clips: Path, model: str, tmp_path_factory: pytest.TempPathFactory) ->
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture(autouse=True)
+def _options_that_are_named_are_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test is about, no line tells a person to give an option that the command at hand lacks."""
+    missing, shown = list[tuple[str, str]](), terminal.shown
+
+    def looked_at(text: str) -> str:
+        missing.extend((option, text) for option in not_offered(text, terminal.COMMAND_LINE.get(())))
+        return shown(text)
+
+    monkeypatch.setattr(terminal, "shown", looked_at)
+    yield
+    assert missing == []

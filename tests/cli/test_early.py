@@ -129,11 +129,16 @@ def test_what_a_bundled_model_cannot_do_is_told_before_torch_is_imported(tmp_pat
     (tmp_path / "clip.mp4").write_text("no video, which is seen later")
     program = (
         "import sys; from motionlift.cli import early; "
-        "told = early.foretell('tiny-dit', 'a knight on a horse', 170); print(len(told), 'torch' in sys.modules)"
+        "told = early.foretell('tiny-dit', 'a knight on a horse', 170); "
+        "told += early.foretell('tiny-dit', 'a red star'); "
+        "told += early.foretell('tiny-unet', 'a red star on a white plain background'); "
+        "print(len(told), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout == "2 False\n"
+    assert done.stdout == "4 False\n"
     assert "note: tiny-dit cannot paint this prompt" in done.stderr and "10 times the 17 that tiny-dit" in done.stderr
+    assert "names no background that tiny-dit knows" in done.stderr
+    assert "tiny-unet has learned no plain background that is white" in done.stderr
 
 
 def test_figures_and_trackers_are_those_that_there_are():

@@ -137,7 +137,7 @@ def test_what_cannot_be_scored_is_refused(clips: Path, capsys: pytest.CaptureFix
         ("--tracker", "eyes"): "--tracker is 'eyes'; allowed are flow, lucas-kanade, cotracker",
         ("--tracker-weights", "own.pth"): "takes none",
         ("--tracker", "cotracker", "--tracker-weights", "none.pth"): "as --tracker-weights FILE",
-        ("--truth", "none.json"): "is no file",
+        ("--truth", "none.json"): "none.json does not exist; give what motionlift world wrote beside the reference",
         ("--truth", str(clips / "two.json")): "tells of 2 objects",
     }.items():
         assert words in refused(capsys, 1, "score", one, one, *arguments)

@@ -59,7 +59,7 @@ def test_the_next_run_of_a_killed_one_says_so_once(capsys: pytest.CaptureFixture
     began = time.strftime("%Y-%m-%d")
     said = told(capsys)
     assert said.startswith(f"note: the last run of this command, begun {began}") and said.count("\n") == 1
-    assert "ended without a word" in said and "fewer --frames, a smaller --model, or another --device" in said
+    assert "ended without a word" in said and "fewer frames, a smaller model, or another device" in said
     assert told(capsys) == ""
     assert not cache.at_work().exists()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from motionlift.cli.apple import fall_back
 from motionlift.cli.stopping import Stopping
 from motionlift.cli.streams import take_over, unheard
-from motionlift.cli.terminal import COMMAND_LINE, say
+from motionlift.cli.terminal import COMMAND_LINE, SMALLER, say
 from motionlift.cli.threads import Load
 from motionlift.core.meant import alike, asked
 from motionlift.errors import MotionliftError, Stopped, stop_behind
@@ -74,7 +74,7 @@ def _refused(error: Exception) -> int:
             return _failed("no folder for temporary files can be written; set TMPDIR to one that can", 1)
         return _failed(f"{error.strerror or error}: {error.filename or 'a file that was needed'}", 1)
     if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
-        return _failed("out of memory; ask for fewer --frames, a smaller --model, or another --device", 1)
+        return _failed(f"out of memory; ask for {SMALLER}", 1)
     stop = stop_behind(error)
     if stop is not None:
         return _stopped(stop, None)

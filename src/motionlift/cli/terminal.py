@@ -11,6 +11,8 @@ from motionlift.cli.streams import unheard
 
 COMMAND_LINE: ContextVar[tuple[str, ...]] = ContextVar("COMMAND_LINE")
 """The words of the command line that runs, for the records."""
+SMALLER = "fewer frames, a smaller model, or another device"
+"""What needs less memory; without options, which not every command has."""
 
 
 def shown(text: str) -> str:

@@ -15,12 +15,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from motionlift.cli.terminal import COMMAND_LINE, notice
+from motionlift.cli.terminal import COMMAND_LINE, SMALLER, notice
 from motionlift.loops.run_folder import is_first_process
 from motionlift.motion import cache
 
-SMALLER = "fewer --frames, a smaller --model, or another --device"
-"""What needs less memory."""
 MOST_DAY = 18
 """Characters of the file, after its first words, that say when its run began."""
 

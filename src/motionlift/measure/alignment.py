@@ -155,7 +155,8 @@ _clip = functools.lru_cache(maxsize=1)(ClipModel)
 
 CLIP_MODEL = Need(
     "a CLIP model",
-    "name a CLIP model, a folder or a hub name such as openai/clip-vit-large-patch14 (--clip-model)",
+    "name a CLIP model, a folder or a hub name such as openai/clip-vit-large-patch14 (motionlift score --clip-model, or clip_model "
+    "in a run file)",
     lambda job: job.clip_model is not None,
 )
 

@@ -125,13 +125,13 @@ def looks_right(figures: Mapping[str, float]) -> float:
 
 TRUTH = Need(
     "the truth of the reference",
-    "give the truth of the reference, which motionlift world writes beside its clips (--truth)",
+    "give the truth of the reference, which motionlift world writes beside its clips (motionlift score --truth)",
     lambda job: job.truth is not None,
 )
 CAPTION = Need(
     "a caption of the world as prompt",
-    "give the caption of what it is to show, such as 'a red star on a blue striped background' or 'a red car on a grey road' "
-    "(--prompt)",
+    "give as prompt the caption of what it is to show, such as 'a red star on a blue striped background' or 'a red car on a grey "
+    "road'",
     lambda job: looks_told(job.prompt) is not None,
 )
 

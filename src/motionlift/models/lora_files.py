@@ -76,7 +76,8 @@ class LoraFile:
             raise ModelError(f"{self.path} is damaged or no safetensors file ({reason})") from error
         if is_motion:
             raise ModelError(
-                f"{self.path} is a motion: cast it, mix it with another by --mix, or make an adapter of it by motionlift export"
+                f"{self.path} is a motion: cast it, mix it with another by motionlift cast --mix, or make an adapter of it by "
+                "motionlift export"
             )
         if not names:
             raise ModelError(f"{self.path} holds no tensors")

@@ -72,8 +72,7 @@ class Prompts:
         tokens = self._tokens(prompt)
         if tokens > self._window:
             raise InputError(
-                f"the prompt has {tokens} tokens; {self._name} reads {self._window}: shorten it by {tokens - self._window}, or "
-                "give --cut-prompt (in Python cut_prompt=True)"
+                f"the prompt has {tokens} tokens; {self._name} reads {self._window}: shorten it by {tokens - self._window}"
             )
 
     def cut(self, prompt: str) -> str:

@@ -1,7 +1,7 @@
 """What is to be said of a prompt and a length before a model is read, without PyTorch: of the bundled models alone."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from motionlift.models.sources import BUNDLED
 from motionlift.models.words import bare, marked_word
@@ -15,6 +15,20 @@ FAR = 4
 """So many times the frames that a model was made for are far beyond it (ours)."""
 FRAMES: Mapping[str, int] = {"tiny-dit": 17, "tiny-unet": 16}
 """Frames of the bundled models, as they say themselves once they are read."""
+PATTERNS = ("plain", "striped", "checkered", "gradient")
+"""Grounds that captions call backgrounds."""
+GROUND_COLOURS: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(PATTERNS, ("red", "green", "blue", "purple", "brown", "grey")),
+    "sky": ("blue", "red", "purple"),
+    "sea": ("blue", "green"),
+    "grass": ("green", "brown"),
+    "road": ("grey", "brown"),
+    "night": ("blue", "purple"),
+    "sand": ("brown", "red"),
+}
+"""Colours of each ground, as the worlds of :mod:`motionlift.world` have them."""
+BEHIND = "background"
+"""The word that follows a pattern in captions."""
 
 
 def foreseen(model: str, prompt: str | None = None, frames: int | None = None) -> list[str]:
@@ -33,7 +47,7 @@ def foreseen(model: str, prompt: str | None = None, frames: int | None = None) -
 
 
 def unpaintable_lines(name: str, known: Iterable[str], prompt: str) -> list[str]:
-    """A line where a model paints nothing that a prompt names, or no ground.
+    """A line where a model paints nothing that a prompt names, or no ground, or a ground in a colour that it never has.
 
     Args:
         name: the model's.
@@ -56,7 +70,25 @@ def unpaintable_lines(name: str, known: Iterable[str], prompt: str) -> list[str]
             f"the prompt names no background that {name} knows, and what is behind is left to chance; it knows "
             f"{', '.join(grounds)}{works}"
         ]
+    return _strange_colour(name, words, colours, learned)
+
+
+def _strange_colour(name: str, words: Sequence[str], colours: Sequence[str], learned: set[str]) -> list[str]:
+    """A line where a ground has a colour in which it was never seen."""
+    for place, ground in enumerate(words):
+        allowed = [colour for colour in GROUND_COLOURS.get(ground, ()) if colour in learned]
+        strange = [word for word in _colours_of(words, place) if word in colours and word not in allowed]
+        if ground in learned and allowed and strange:
+            told = f"{ground} {BEHIND}" if ground in PATTERNS else ground
+            return [f"{name} has learned no {told} that is {strange[0]}; those that it knows are {', '.join(allowed)}"]
     return []
+
+
+def _colours_of(words: Sequence[str], place: int) -> list[str]:
+    """Words that stand where the colour of a ground does: before it, or between it and the word for what is behind."""
+    before = words[max(place - 1, 0) : place]
+    after = words[place + 1 : place + 3]
+    return [*before, *(after[:1] if after[1:] == [BEHIND] else [])]
 
 
 def far_lines(name: str, own: int, frames: int) -> list[str]:
@@ -71,7 +103,7 @@ def far_lines(name: str, own: int, frames: int) -> list[str]:
         return []
     return [
         f"{frames} frames are {frames / own:.0f} times the {own} that {name} was made for: it takes at least as many times as "
-        "long, and looks may drift along the way; fewer --frames keep to what it knows"
+        "long, and looks may drift along the way; fewer frames keep to what it knows"
     ]
 
 

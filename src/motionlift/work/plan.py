@@ -131,9 +131,12 @@ def shortage(phase: str, device: str, plan: Plan | None) -> str:
         plan: of the job, where it was planned.
     """
     head = f"out of memory on {device} in the phase {phase}"
-    change = "ask for fewer frames (--frames), a smaller size (--size), or a method that takes less, such as flowmotion"
+    change = "ask for fewer frames, a smaller size, or a method that takes less, such as flowmotion"
     if plan is None:
-        return f"{head}: say what it may use, such as --memory 8GB, so that measures are taken, or {change}"
+        return (
+            f"{head}: say what may be used, as motionlift transfer, motionlift lift and motionlift cast take it by --memory, so "
+            f"that measures are taken, or {change}"
+        )
     measured.keep_shortage(measured.factor_key(plan.room.name, plan.model))
     largest = plan.largest
     return (

@@ -37,8 +37,7 @@ from motionlift.video.given import Given
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.part import WHOLE, Part
 from motionlift.video.picture import fitted, read_picture
-from motionlift.work.foreseen import far_lines
-from motionlift.work.painting import painting_lines
+from motionlift.work.foreseen import far_lines, unpaintable_lines
 from motionlift.work.plan import Plan
 from motionlift.work.unknown import unknown_lines
 
@@ -316,7 +315,8 @@ def _begun_with(request: Request, model: Model, shape: Shape) -> Clip | None:
     if request.picture is None:
         if about.pictures is Pictures.MUST and request.prompt is not None:
             raise SettingError(
-                f"{about.name} makes videos that begin with a picture: give --picture FILE (in Python picture=...)"
+                f"{about.name} makes videos that begin with a picture: give one (by --picture FILE of motionlift transfer and "
+                "motionlift cast, in Python by picture=...)"
             )
         return None
     picture = fitted(request.picture, shape.height, shape.width)
@@ -427,21 +427,23 @@ def _lifting(method: Method[Any], model: Model, settings: Sampled) -> Sampled:
         settings = replace(settings, tuning_prompt=method.caption(settings))
         prompts["tuning"] = settings.tuning_prompt
     for kind, prompt in prompts.items():
-        try:
-            model.text.check(prompt)
-        except InputError as error:
-            raise InputError(f"the {kind} prompt does not fit: {error}") from error
+        _check_length(model, prompt, f"the {kind} prompt does not fit: ")
     return settings
+
+
+def _check_length(model: Model, prompt: str, head: str = "") -> None:
+    """Refuse a prompt that the model cannot read whole, unless it is cut."""
+    try:
+        model.text.check(prompt)
+    except InputError as error:
+        raise InputError(f"{head}{error}, or give --cut-prompt (in Python cut_prompt=True)") from error
 
 
 def _check_words(request: Request, model: Model, settings: Sampled) -> None:
     """Refuse prompts that the model cannot read whole, and a prompt without the words that the method asks for."""
     prompt = request.prompt or ""
-    model.text.check(prompt)
-    try:
-        model.text.check(settings.negative_prompt)
-    except InputError as error:
-        raise InputError(f"the negative prompt does not fit: {error}") from error
+    _check_length(model, prompt)
+    _check_length(model, settings.negative_prompt, "the negative prompt does not fit: ")
     if isinstance(request.method, Guide):
         word_places(model, request.method.needs(settings).words, prompt)
 
@@ -569,7 +571,7 @@ def check_stages(job: Job, fps: float) -> None:
 
 def _painting(job: Job) -> list[str]:
     """What is to be said of a prompt that the model cannot paint."""
-    return painting_lines(job.model, job.prompt) if job.prompt else []
+    return unpaintable_lines(job.model.about.name, job.model.text.known_words(), job.prompt) if job.prompt else []
 
 
 def _unknown_words(job: Job) -> list[str]:
