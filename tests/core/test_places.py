@@ -1,6 +1,7 @@
 """Files are looked for before anything heavy is imported."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from motionlift.errors import InputError
         ("S3://bucket/a.mp4", "S3://bucket/a.mp4 is an address on the web"),
         (Path("file:///home/a.mp4"), r"file://home/a.mp4 is an address; give the path alone: /home/a.mp4"),
         ("bear.mp4", "bear.mp4 does not exist; give a video file"),
-        ("two", r"two does not exist \(did you mean two.(json|mp4)\?\); give"),
+        ("two", r"two does not exist \(did you mean two.json or two.mp4\?\); give"),
         ("tw.mp4", r"tw.mp4 does not exist \(did you mean two.mp4\?\); give"),
         ("no/none.mp4", "no/none.mp4 does not exist; give a video file"),
         ("on.mp4", r"on.mp4 does not exist \(did you mean one.mp4\?\); give a video file"),
@@ -31,6 +32,33 @@ def test_what_is_not_there_is_told(given: str | Path, words: str, tmp_path: Path
         (tmp_path / name).touch()
     with pytest.raises(InputError, match=words):
         check_there(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("none.pth", ["nones.pth"]),
+        ("noise.mp5", ["noise.mp4"]),
+        ("noises.gif", ["noise.gif"]),
+        ("noises.mov", ["noise.gif", "noise.mp4", "noisy"]),
+        ("nois.safetensor", ["noise.safetensors"]),
+        ("nois.safetensors", ["noise.safetensors"]),
+        ("noise.json", []),
+        ("noise.jsonl", []),
+        ("nois.yml", ["noise.yaml"]),
+        ("noise.zip", []),
+        ("noises.txt", []),
+    ],
+)
+def test_what_is_proposed_serves_the_same(given: str, meant: list[str], tmp_path: Path):
+    """Weights are not meant by the name of a video, nor a table by that of a motion."""
+    for name in ("noise.mp4", "noise.gif", "nones.pth", "noise.safetensors", "noise.yaml", "noise"):
+        (tmp_path / name).touch()
+    (tmp_path / "noisy").mkdir()
+    with pytest.raises(InputError) as refused:
+        check_there(tmp_path / given)
+    told = re.search(r"\(did you mean (.*)\?\)", str(refused.value))
+    assert (sorted(told[1].split(" or ")) if told else []) == meant
 
 
 def test_what_may_never_end_is_refused(tmp_path: Path):

@@ -3,13 +3,36 @@
 import re
 from pathlib import Path
 
-from motionlift.core.meant import alike, asked
+from motionlift.core.meant import MOST, alike, asked
 from motionlift.errors import InputError
 
 ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]+):/+", re.IGNORECASE)
 """How an address on the web begins, also where a path was made of it, which makes one slash of two. A letter alone is a drive."""
-NO_VIDEO = (".json", ".jsonl", ".safetensors", ".yaml", ".yml", ".csv", ".txt", ".md", ".html", ".py", ".zip")
-"""How files end that are neither videos nor pictures; one of them is not suggested for a video, nor for another."""
+FOLDER = "/"
+"""Stands for how the name of a folder ends."""
+SHOWN = {
+    *(
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".wmv",
+        ".flv",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".3gp",
+        ".ogv",
+    ),
+    *(".gif", ".webp", ".apng", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", FOLDER),
+}
+"""How videos, pictures, and folders of them end; one may be meant by another."""
+RUNS = {".yaml", ".yml"}
+"""How run files end."""
 MOST_BESIDE = 1000
 """Most names of a folder that are compared with one that is not there (ours)."""
 
@@ -61,17 +84,22 @@ def check_no_address(given: str | Path, wanted: str) -> None:
 
 
 def _beside(path: Path) -> list[str]:
-    """Names in the folder in which a path would be that are spelt alike, but for how they end."""
+    """Names in the folder in which a path would be that are spelt alike, and end alike or as what serves the same."""
     try:
         beside = [other for other, _ in zip(path.parent.iterdir(), range(MOST_BESIDE), strict=False)]
     except OSError:
         return []
-    suffix = path.suffix.lower()
-    if suffix:
-        beside = [
-            other
-            for other in beside
-            if other.suffix.lower() == suffix or not {suffix, other.suffix.lower()} & {*NO_VIDEO}
-        ]
-    named = {other.stem: other.name for other in sorted(beside, key=lambda other: other.suffix == path.suffix)}
-    return [named[stem] for stem in alike(path.stem, named)]
+    beside = [other for other in beside if _end_alike(path.suffix.lower(), other)]
+    named: dict[str, list[str]] = {}
+    for other in sorted(beside, key=lambda other: (other.suffix != path.suffix, other.name)):
+        named.setdefault(other.stem, []).append(other.name)
+    found = [name for stem in alike(path.stem, named) for name in named[stem]]
+    return [name for name in found if Path(name).suffix == path.suffix] or found[:MOST]
+
+
+def _end_alike(suffix: str, other: Path) -> bool:
+    """Whether a file may be meant by a name that ends so: of none any, else one of the same kind, or that is spelt nearly so."""
+    if not suffix or suffix == other.suffix.lower():
+        return True
+    own = other.suffix.lower() or (FOLDER if other.is_dir() else "")
+    return any({suffix, own} <= kind for kind in (SHOWN, RUNS)) or (suffix not in SHOWN and bool(alike(suffix, [own])))
