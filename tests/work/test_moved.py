@@ -81,6 +81,15 @@ def test_what_stands_or_is_of_another_length_is_not_compared():
     assert likeness(right, Clip.of(right.frames[:8], 8.0)) is None
 
 
+def test_a_reference_that_flow_mostly_cannot_follow_is_no_measure():
+    """A part that is new in each frame cannot be followed, and what little is left says nothing of the video."""
+    pushed, other = moving(24, 0), moving(-24, 0, seed=1)
+    frames = pushed.frames.clone()
+    frames[:, :, 24:] = torch.randint(0, 256, frames[:, :, 24:].shape, generator=torch.Generator().manual_seed(0))
+    assert likeness(pushed, other) is not None
+    assert likeness(Clip.of(frames, 8.0), other) is None
+
+
 def test_an_unlike_video_is_told():
     right = moving(24, 0)
     (line,) = unlike_lines(right, moving(-24, 0, seed=1))

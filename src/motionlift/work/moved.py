@@ -16,6 +16,8 @@ CELLS = 8
 """Rows and columns by which two videos are compared (ours: those of the bundled models)."""
 MOMENTS = 5
 """Moments of two videos between which they are compared (ours: the lattice frames of the bundled models)."""
+FOLLOWED = 1 / 2
+"""Share of a reference that optical flow must be able to follow (ours: of one that it mostly cannot, it cannot be the judge)."""
 UNLIKE = 0.2
 """Likeness below which a video hardly moves like its motion (ours, set on eight videos of tiny-dit of four references of the
 world: plain sampling reached -0.21 to 0.37, DiTFlow 0.49 to 0.89; of three others it then was 0.03 and 0.04, and 0.35 and 0.77)."""
@@ -64,7 +66,7 @@ def unlike_lines(reference: Clip, video: Clip) -> list[str]:
         return []
     return [
         f"the video hardly moves like its motion: by optical flow the likeness is {alike:.2f}, of at most 1, and {UNLIKE:g} is "
-        "reached by chance. Try another --seed, other settings or another --method; motionlift score measures more"
+        "reached by chance. Try another seed, other settings or another method; motionlift score measures more"
     ]
 
 
@@ -75,13 +77,15 @@ def likeness(reference: Clip, video: Clip) -> float | None:
     over the cells by how much they move, whichever is greater: the second lets a thing be elsewhere.
 
     Returns:
-        None where one of them stands still, too little of it is known, or they have other numbers of frames.
+        None where one of them stands still, optical flow cannot follow most of the reference, too little is known of both, or they
+        have other numbers of frames.
     """
     if len(reference.frames) != len(video.frames) or len(video.frames) < MOMENTS:
         return None
     own, made = (_steps(clip) for clip in (reference, video))
-    both = ~(own.isnan() | made.isnan()).any(dim=-1, keepdim=True)
-    if float(both.float().mean()) < FEW:
+    followed = ~own.isnan().any(dim=-1, keepdim=True)
+    both = followed & ~made.isnan().any(dim=-1, keepdim=True)
+    if float(followed.float().mean()) < FOLLOWED or float(both.float().mean()) < FEW:
         return None
     own, made = own.nan_to_num() * both, made.nan_to_num() * both
     found = [_cosine(first, second) for first, second in ((own, made), (_mean(own), _mean(made)))]
