@@ -1,0 +1,114 @@
+"""A batch: jobs laid out in a folder, done by workers side by side, and gone on with where it was stopped."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from motionlift.errors import OutputError
+from motionlift.jobs.job import Job
+from motionlift.jobs.records import read_lines
+from motionlift.jobs.runner import Pool, Record, recorded
+from motionlift.jobs.work import Placed, died, record_of
+from motionlift.video.marks import RECORD, VIDEO, Kind
+from motionlift.video.writing import check_output, check_place, companion, remove_leftovers
+
+RECORDS = "jobs.jsonl"
+"""Name of the file of records in a batch's folder."""
+STATED = frozenset({"output", "reference", "content", "prompt", "seed", "method", "model", "settings"})
+"""What every record says of its job."""
+
+
+def _has_records(path: Path) -> bool:
+    lines = read_lines(path).records
+    return path.stat().st_size == 0 or any(line.keys() >= STATED for line in lines)
+
+
+RECORDS_KIND = Kind("file of a batch's records", (".jsonl",), _has_records)
+"""The file of records; its lines are the mark."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The jobs of a batch, and which of them are still to be done."""
+
+    count: int
+    """How many there are."""
+    waiting: tuple[Placed, ...]
+    """Those without a record whose video is there, those of one model together, and of one motion within it."""
+    failed: int
+    """How many failed before, and are not tried again."""
+    lost: int
+    """Lines of the file of records that are no record, such as one that was cut off."""
+    records: Path
+    """The file of records."""
+
+    def done(self, pool: Pool) -> Iterator[Record]:
+        """Do what waits; every record is in the file before it is yielded.
+
+        Of each motion one job is done first, and the others of its model once that is lifted, so that it is lifted once.
+
+        Raises:
+            OutputError: nothing can be written any more.
+        """
+        for items in _turns(self.waiting):
+            yield from recorded(pool, record_of, items, died, self.records)
+
+
+def lay_out(jobs: Sequence[Job], folder: Path, retry: bool = False) -> Batch:
+    """Which jobs of a batch are still to be done, in a folder that is held.
+
+    Args:
+        jobs: all of them.
+        folder: where their outputs and records go.
+        retry: count those that failed as not done.
+
+    Raises:
+        InputError: a reference cannot be read.
+        OutputError: a file would be replaced that motionlift did not write, or nothing can be written.
+    """
+    records = folder / RECORDS
+    check_output(records, RECORDS_KIND)
+    lines = read_lines(records)
+    known = {_key(record): record for record in lines.records if record.keys() >= STATED}
+    waiting: list[Placed] = []
+    failed = 0
+    for job in jobs:
+        stated = job.stated()
+        record = known.get(_key(stated))
+        if record is not None and "error" in record and not retry:
+            failed += 1
+        elif record is None or "error" in record or not (folder / job.output).exists():
+            waiting.append(Placed(job, stated, folder))
+    for placed in waiting:
+        _make_room(placed)
+    models = {model: place for place, model in enumerate(dict.fromkeys(job.model for job in jobs))}
+    motions = {motion: place for place, motion in enumerate(dict.fromkeys(job.lifted_by() for job in jobs))}
+    waiting.sort(key=lambda placed: (models[placed.job.model], motions[placed.job.lifted_by()]))
+    return Batch(len(jobs), tuple(waiting), failed, lines.lost, records)
+
+
+def _key(record: Record) -> str:
+    return json.dumps({name: record[name] for name in STATED}, sort_keys=True)
+
+
+def _make_room(placed: Placed) -> None:
+    """Make the folder of an output, remove what a killed worker left there, and see that nothing of others is in the way."""
+    output = placed.folder / placed.job.output
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {output.parent}: {error.strerror}; choose another output") from error
+    remove_leftovers(output.parent)
+    check_place(output, VIDEO)
+    check_place(companion(output, ".json"), RECORD)
+
+
+def _turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:
+    """Of each model first a job of every motion, then the others."""
+    for model in dict.fromkeys(placed.job.model for placed in waiting):
+        own = [placed for placed in waiting if placed.job.model == model]
+        firsts = {placed.job.lifted_by(): placed for placed in reversed(own)}
+        leaders = [placed for placed in own if firsts[placed.job.lifted_by()] is placed]
+        yield leaders
+        yield [placed for placed in own if firsts[placed.job.lifted_by()] is not placed]
