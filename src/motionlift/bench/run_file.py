@@ -44,12 +44,11 @@ Paths are relative to the folder in which the command is called.
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -61,23 +60,17 @@ from motionlift.bench.references import ONE_MOVES, SCENES
 from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World, lacking
 from motionlift.bench.words import NEEDED, TARGETS
 from motionlift.core.prompts import check_prompt
-from motionlift.core.settings import MOST_TEXT, read_size, with_values
-from motionlift.errors import InputError, MotionliftError
+from motionlift.core.settings import read_size, with_values
+from motionlift.errors import InputError
+from motionlift.jobs.job import as_read, titled
+from motionlift.jobs.page import MOST_LISTED, Page, Value
 from motionlift.methods import method as method_named
 from motionlift.models.lora_files import LoraFile
 from motionlift.video.limits import FRAMES, check_fit
 from motionlift.work.prepare import SEEDS
 
-NULL = "tag:yaml.org,2002:null"
-"""What YAML calls a value that is left out, ``null`` or ``~``."""
-NO_TEXT = re.compile("[\0\ud800-\udfff]")
-"""Characters that YAML can spell, and no file name and no file can hold."""
 MOST_BYTES = 2**18
 """Largest run file that is read (ours: the bundled ones take some kB)."""
-MOST_DEPTH = 20
-"""Most levels of lists and mappings within each other (ours: a run has six; PyYAML takes minutes for thousands)."""
-MOST_LISTED = 1000
-"""Most entries of a list, and most combinations of a grid (ours)."""
 MOST_PROMPTS = 2
 """Most prompts for one reference of the world: so many of their stream belong to each."""
 OPTIONAL = ("seeds", "metrics", "tracker", "clip_model")
@@ -86,8 +79,6 @@ PROMPT = (("prompt",), (TARGETS,))
 """Keys that a prompt must have, and those that it may have, where it is more than a text."""
 OWN = "own"
 """Word for seeds that are the references' numbers."""
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -116,7 +107,7 @@ class MethodRun:
     @property
     def title(self) -> str:
         """How tables name it, such as ``ditflow read=flow``."""
-        return " ".join([self.name, *[f"{name}={_plain(value)}" for name, value in self.settings.items()]])
+        return titled(self.name, self.settings)
 
 
 @dataclass(frozen=True)
@@ -159,204 +150,78 @@ def read_run(name: str) -> RunFile:
     return _Page(name).run(text)
 
 
-def as_read(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a method as it reads them, ready for JSON: ``"1e-4"``, which YAML takes for text, is a number.
-
-    Raises:
-        SettingError: an unknown name, or a value that is not allowed.
-    """
-    settings = with_values(method_named(name).Settings(), values)
-    read = {key: getattr(settings, key) for key in values}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in read.items()}
-
-
-def _plain(value: Any) -> str:
-    """A setting's value as ``--set`` takes it."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_plain, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _distinct(values: Sequence[Value]) -> tuple[Value, ...]:
     """Values without those that came before: settings of two grids may be the same."""
     return tuple(value for place, value in enumerate(values) if value not in values[:place])
 
 
-@dataclass(frozen=True)
-class _Page:
-    """Reads the nodes of one file; every refusal names the line."""
-
-    name: str
+class _Page(Page):
+    """Reads a run."""
 
     def run(self, text: str) -> RunFile:
         """The whole file."""
-        root = self._root(text)
-        parts = self._mapping(root, "the run", ("models", "methods", "references", "output"), OPTIONAL)
+        root = self.root(text, "name at least models, methods, references and output")
+        parts = self.mapping(root, "the run", ("models", "methods", "references", "output"), OPTIONAL)
         methods: list[MethodRun] = []
-        for node in self._items(parts["methods"], "methods"):
+        for node in self.items(parts["methods"], "methods"):
             methods += self._method(node)
             if len(methods) > MOST_LISTED:
                 raise self.refusal(node, f"methods and their grids come to more than {MOST_LISTED}; take fewer")
         return RunFile(
-            models=_distinct([self._model(node) for node in self._items(parts["models"], "models")]),
+            models=_distinct([self._model(node) for node in self.items(parts["models"], "models")]),
             methods=_distinct(methods),
-            references=_distinct(self._told_sources(self._items(parts["references"], "references"), methods)),
+            references=_distinct(self._told_sources(self.items(parts["references"], "references"), methods)),
             seeds=self._seeds(parts["seeds"]) if "seeds" in parts else (0,),
             measuring=self._measuring(parts),
-            output=Path(self._text(parts["output"], "output")),
+            output=Path(self.text(parts["output"], "output")),
         )
-
-    def refusal(self, node: yaml.Node, problem: str) -> InputError:
-        """An error at a node."""
-        return InputError(f"{self.name}, line {node.start_mark.line + 1}: {problem}")
-
-    def _root(self, text: str) -> yaml.Node:
-        """The file's only node; without aliases, by which a few lines can grow to billions."""
-        try:
-            depth = 0
-            for event in yaml.parse(text, Loader=yaml.SafeLoader):
-                line = event.start_mark.line + 1
-                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-                if depth > MOST_DEPTH:
-                    raise InputError(f"{self.name}, line {line}: more than {MOST_DEPTH} levels; a run has six")
-                tag = getattr(event, "tag", None)
-                if tag is not None:
-                    raise InputError(
-                        f"{self.name}, line {line}: the tag {tag[:80]!r} cannot be read; write the value alone"
-                    )
-                if isinstance(event, yaml.AliasEvent):
-                    raise InputError(f"{self.name}, line {line}: aliases (*{event.anchor}) are not read; write it out")
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise InputError(f"{self.name}, line {line}: {error.problem or error.context}; write YAML") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"{self.name} holds characters that are no text; write YAML") from error
-        if root is None:
-            raise InputError(f"{self.name} is empty; name at least models, methods, references and output")
-        return root
-
-    def _value(self, node: yaml.Node) -> Any:
-        """What YAML says that a node is: text, a number, a list, ..."""
-        self._check_lengths(node)
-        try:
-            return yaml.safe_load(yaml.serialize(node))
-        except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            raise self.refusal(
-                node, "this cannot be read; write text, numbers, true or false, or lists of them"
-            ) from error
-
-    def _check_lengths(self, node: yaml.Node) -> None:
-        """Refuse what is longer than any setting: Python does not write numbers of thousands of digits."""
-        if isinstance(node, yaml.ScalarNode):
-            if len(node.value) > MOST_TEXT:
-                raise self.refusal(node, f"this has {len(node.value)} characters; a value has at most {MOST_TEXT}")
-            return
-        for each in node.value:
-            for part in each if isinstance(each, tuple) else (each,):
-                self._check_lengths(part)
-
-    def _mapping(
-        self, node: yaml.Node, what: str, needed: Sequence[str], others: Sequence[str] = ()
-    ) -> dict[str, yaml.Node]:
-        """The nodes under the keys of a mapping, which are checked."""
-        allowed = (*needed, *others)
-        found = self._pairs(node, f"{what} needs {', '.join(needed) or 'keys'} with a colon behind each")
-        for key, (place, _) in found.items():
-            if key not in allowed:
-                raise self.refusal(place, f"unknown key {key[:80]!r}; allowed are {', '.join(allowed)}")
-        lacking = [key for key in needed if key not in found]
-        if lacking:
-            raise self.refusal(node, f"{what} lacks {', '.join(lacking)}; allowed are {', '.join(allowed)}")
-        return {key: value for key, (_, value) in found.items()}
-
-    def _pairs(self, node: yaml.Node, needs: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-        if not isinstance(node, yaml.MappingNode):
-            raise self.refusal(node, needs)
-        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise self.refusal(key, "a key is a word; put a text before the colon")
-            if key.value in found:
-                raise self.refusal(key, f"{key.value[:80]!r} comes twice; give it once")
-            found[key.value] = (key, value)
-        return found
-
-    def _items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
-        """The entries of a list, of which there is at least one."""
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
-            raise self.refusal(node, f"{what} is a list of at least one; write {what}: [first, second]")
-        if len(node.value) > MOST_LISTED:
-            raise self.refusal(node, f"{what} has {len(node.value)} entries; at most {MOST_LISTED} are read")
-        return node.value
-
-    def _text(self, node: yaml.Node, what: str) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not node.value.strip() or node.tag == NULL:
-            raise self.refusal(node, f"{what} is text; write a name")
-        if NO_TEXT.search(node.value):
-            raise self.refusal(node, f"{what} holds characters that are no text; write a name")
-        return node.value
-
-    def _whole(self, node: yaml.Node, what: str, low: int, high: int) -> int:
-        value = self._value(node)
-        if type(value) is not int or not low <= value <= high:
-            came = " ".join(str(value).split())[:40]
-            raise self.refusal(node, f"{what} is {came!r}; allowed is a whole number from {low} to {high}")
-        return value
-
-    def _checked(self, node: yaml.Node, check: Callable[[], Value]) -> Value:
-        """What a check gives; what it refuses is refused at the node."""
-        try:
-            return check()
-        except MotionliftError as error:
-            raise self.refusal(node, str(error)) from error
 
     def _model(self, node: yaml.Node) -> ModelRun:
         """A model, by its name alone or with adapters, which are looked at."""
         parts = (
             {"name": node}
             if isinstance(node, yaml.ScalarNode)
-            else self._mapping(node, "a model", ("name",), ("loras",))
+            else self.mapping(node, "a model", ("name",), ("loras",))
         )
         loras = []
-        for item in self._items(parts["loras"], "loras") if "loras" in parts else ():
-            loras.append(self._text(item, "an adapter"))
-            self._checked(item, lambda: LoraFile.parsed(loras[-1]).check())
-        return ModelRun(self._text(parts["name"], "a model"), tuple(loras))
+        for item in self.items(parts["loras"], "loras") if "loras" in parts else ():
+            loras.append(self.text(item, "an adapter"))
+            self.checked(item, lambda: LoraFile.parsed(loras[-1]).check())
+        return ModelRun(self.text(parts["name"], "a model"), tuple(loras))
 
     def _method(self, node: yaml.Node) -> list[MethodRun]:
         """A method, or one for every combination of its grid."""
         if isinstance(node, yaml.ScalarNode):
             parts: dict[str, yaml.Node] = {"name": node}
         else:
-            parts = self._mapping(node, "a method", ("name",), ("settings", "grid"))
-        name = self._text(parts["name"], "a method")
+            parts = self.mapping(node, "a method", ("name",), ("settings", "grid"))
+        name = self.text(parts["name"], "a method")
         if name == FROZEN:
             if len(parts) > 1:
                 raise self.refusal(node, f"{FROZEN} is no method and has no settings; write its name alone")
             return [MethodRun(FROZEN, {})]
-        method = self._checked(parts["name"], lambda: method_named(name))
+        method = self.checked(parts["name"], lambda: method_named(name))
         fixed: dict[str, Any] = {}
         for key, (_, value) in self._pairs_in(parts, "settings").items():
-            fixed[key] = self._value(value)
-            self._checked(value, lambda key=key: with_values(method.Settings(), {key: fixed[key]}))
+            fixed[key] = self.value(value)
+            self.checked(value, lambda key=key: with_values(method.Settings(), {key: fixed[key]}))
         choices: dict[str, list[Any]] = {}
         for key, (place, value) in self._pairs_in(parts, "grid").items():
             if key in fixed:
                 raise self.refusal(place, f"{key!r} is in the settings and in the grid; give it in one of them")
-            choices[key] = [self._value(each) for each in self._items(value, key)]
+            choices[key] = [self.value(each) for each in self.items(value, key)]
             for choice in choices[key]:
-                self._checked(value, lambda key=key, choice=choice: with_values(method.Settings(), {key: choice}))
+                self.checked(value, lambda key=key, choice=choice: with_values(method.Settings(), {key: choice}))
         combinations = math.prod(map(len, choices.values()))
         if combinations > MOST_LISTED:
             raise self.refusal(node, f"the grid has {combinations} combinations; at most {MOST_LISTED} are taken")
         chosen = [{**fixed, **dict(zip(choices, each, strict=True))} for each in itertools.product(*choices.values())]
-        return [MethodRun(name, self._checked(node, lambda values=values: as_read(name, values))) for values in chosen]
+        return [MethodRun(name, self.checked(node, lambda values=values: as_read(name, values))) for values in chosen]
 
     def _pairs_in(self, parts: Mapping[str, yaml.Node], key: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         if key not in parts:
             return {}
-        return self._pairs(parts[key], f"{key} are names with a value each, such as {{share: 0.2}}")
+        return self.pairs(parts[key], f"{key} are names with a value each, such as {{share: 0.2}}")
 
     def _told_sources(self, nodes: Sequence[yaml.Node], methods: Sequence[MethodRun]) -> list[Source]:
         """Sources, each of which says what the methods must be told."""
@@ -381,7 +246,7 @@ class _Page:
             Davis.kind: self._davis,
             MTBench.kind: self._mtbench,
         }
-        parts = self._mapping(node, "a source of references", (), tuple(kinds))
+        parts = self.mapping(node, "a source of references", (), tuple(kinds))
         if len(parts) != 1:
             raise self.refusal(node, f"a source of references is one of {', '.join(kinds)}; begin each with a dash")
         ((kind, value),) = parts.items()
@@ -389,76 +254,76 @@ class _Page:
 
     def _world(self, kind: type[World], node: yaml.Node) -> World:
         others = ("first", "prompts", *(("scenes",) if kind is World else ()))
-        parts = self._mapping(node, kind.kind, ("count",), others)
-        scenes = self._text(parts["scenes"], "scenes") if "scenes" in parts else ONE_MOVES
+        parts = self.mapping(node, kind.kind, ("count",), others)
+        scenes = self.text(parts["scenes"], "scenes") if "scenes" in parts else ONE_MOVES
         if scenes not in SCENES:
             raise self.refusal(parts["scenes"], f"scenes is {scenes[:40]!r}; allowed are {', '.join(SCENES)}")
         return kind(
-            self._whole(parts["count"], "count", 1, MOST_REFERENCES),
-            self._whole(parts["first"], "first", 0, 10**6) if "first" in parts else 0,
-            self._whole(parts["prompts"], "prompts", 1, MOST_PROMPTS) if "prompts" in parts else 1,
+            self.whole(parts["count"], "count", 1, MOST_REFERENCES),
+            self.whole(parts["first"], "first", 0, 10**6) if "first" in parts else 0,
+            self.whole(parts["prompts"], "prompts", 1, MOST_PROMPTS) if "prompts" in parts else 1,
             scenes,
         )
 
     def _folder(self, node: yaml.Node) -> Folder:
-        parts = self._mapping(node, "folder", ("path", "prompts"), ("captions", "frames", "size", "fit", "every_frame"))
+        parts = self.mapping(node, "folder", ("path", "prompts"), ("captions", "frames", "size", "fit", "every_frame"))
         prompts: list[str] = []
         targets: dict[str, tuple[str, ...]] = {}
-        for item in self._items(parts["prompts"], "prompts"):
-            own = {"prompt": item} if isinstance(item, yaml.ScalarNode) else self._mapping(item, "a prompt", *PROMPT)
-            prompts.append(self._text(own["prompt"], "a prompt"))
-            self._checked(item, lambda: check_prompt(prompts[-1]))
+        for item in self.items(parts["prompts"], "prompts"):
+            own = {"prompt": item} if isinstance(item, yaml.ScalarNode) else self.mapping(item, "a prompt", *PROMPT)
+            prompts.append(self.text(own["prompt"], "a prompt"))
+            self.checked(item, lambda: check_prompt(prompts[-1]))
             if TARGETS in own:
-                words = [self._text(word, "a target") for word in self._items(own[TARGETS], TARGETS)]
+                words = [self.text(word, "a target") for word in self.items(own[TARGETS], TARGETS)]
                 targets[prompts[-1]] = tuple(words)
-        captions = Path(self._text(parts["captions"], "captions")) if "captions" in parts else None
-        path, words = Path(self._text(parts["path"], "path")), tuple(targets.items())
-        frames = self._whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
+        captions = Path(self.text(parts["captions"], "captions")) if "captions" in parts else None
+        path, words = Path(self.text(parts["path"], "path")), tuple(targets.items())
+        frames = self.whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
         fit, every_frame = self._fit(parts), self._every_frame(parts)
         folder = Folder(path, _distinct(prompts), captions, words, frames, self._pixels(parts), fit, every_frame)
-        self._checked(parts["path"], folder.size)
-        self._checked(parts.get("captions", node), folder.check)
+        self.checked(parts["path"], folder.size)
+        self.checked(parts.get("captions", node), folder.check)
         return folder
 
     def _davis(self, node: yaml.Node) -> Davis:
-        parts = self._mapping(node, "davis", ("path",), ("prompts", "frames", "clips", "size", "fit"))
+        parts = self.mapping(node, "davis", ("path",), ("prompts", "frames", "clips", "size", "fit"))
         numbers = {
-            key: self._whole(parts[key], key, *bounds)
+            key: self.whole(parts[key], key, *bounds)
             for key, bounds in {"frames": FRAMES, "clips": (1, MOST_REFERENCES)}.items()
             if key in parts
         }
-        prompts = Path(self._text(parts["prompts"], "prompts")) if "prompts" in parts else DAVIS_TABLE
+        prompts = Path(self.text(parts["prompts"], "prompts")) if "prompts" in parts else DAVIS_TABLE
         davis = Davis(
-            Path(self._text(parts["path"], "path")),
+            Path(self.text(parts["path"], "path")),
             prompts,
             **numbers,
             pixels=self._pixels(parts),
             fit=self._fit(parts),
         )
-        self._checked(node, davis.size)
+        self.checked(node, davis.size)
         return davis
 
     def _mtbench(self, node: yaml.Node) -> MTBench:
-        parts = self._mapping(node, "mtbench", ("path",), ("frames", "size", "fit", "every_frame"))
-        frames = self._whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
-        path, is_every = Path(self._text(parts["path"], "path")), self._every_frame(parts)
+        parts = self.mapping(node, "mtbench", ("path",), ("frames", "size", "fit", "every_frame"))
+        frames = self.whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
+        path, is_every = Path(self.text(parts["path"], "path")), self._every_frame(parts)
         source = MTBench(path, frames, self._pixels(parts), self._fit(parts), is_every)
-        self._checked(node, lambda: source.asked(frames or FRAMES[0]))
+        self.checked(node, lambda: source.asked(frames or FRAMES[0]))
         return source
 
     def _fit(self, parts: Mapping[str, yaml.Node]) -> str:
         """How frames get the shape of the videos."""
         if "fit" not in parts:
             return "crop"
-        fit = self._text(parts["fit"], "fit")
-        self._checked(parts["fit"], lambda: check_fit(fit))
+        fit = self.text(parts["fit"], "fit")
+        self.checked(parts["fit"], lambda: check_fit(fit))
         return fit
 
     def _every_frame(self, parts: Mapping[str, yaml.Node]) -> bool:
         """Whether frames are taken as they come."""
         if "every_frame" not in parts:
             return False
-        value = self._value(parts["every_frame"])
+        value = self.value(parts["every_frame"])
         if not isinstance(value, bool):
             raise self.refusal(parts["every_frame"], f"every_frame is {str(value)[:40]!r}; allowed is true or false")
         return value
@@ -467,7 +332,7 @@ class _Page:
         """Width and height of the videos, where they are given."""
         if "size" not in parts:
             return None
-        text = self._text(parts["size"], "size")
+        text = self.text(parts["size"], "size")
         pixels = read_size(text)
         if pixels is None:
             raise self.refusal(parts["size"], f"size is {text[:40]!r}; give WIDTHxHEIGHT in pixels, such as 832x480")
@@ -476,7 +341,7 @@ class _Page:
     def _seeds(self, node: yaml.Node) -> tuple[int, ...] | None:
         if isinstance(node, yaml.ScalarNode) and node.value == OWN:
             return None
-        seeds = [self._whole(item, "a seed", *SEEDS) for item in self._items(node, "seeds")]
+        seeds = [self.whole(item, "a seed", *SEEDS) for item in self.items(node, "seeds")]
         return _distinct(seeds)
 
     def _measuring(self, parts: Mapping[str, yaml.Node]) -> Measuring:
@@ -485,15 +350,15 @@ class _Page:
         if "metrics" in parts:
             found["metrics"] = self._metrics(parts["metrics"])
         if "tracker" in parts:
-            found["tracker"] = self._text(parts["tracker"], "the tracker")
-            self._checked(parts["tracker"], lambda: check_tracker(found["tracker"]))
+            found["tracker"] = self.text(parts["tracker"], "the tracker")
+            self.checked(parts["tracker"], lambda: check_tracker(found["tracker"]))
         if "clip_model" in parts:
-            found["clip_model"] = self._text(parts["clip_model"], "the CLIP model")
+            found["clip_model"] = self.text(parts["clip_model"], "the CLIP model")
         return Measuring(**found)
 
     def _metrics(self, node: yaml.Node) -> tuple[str, ...]:
         names = []
-        for item in self._items(node, "metrics"):
-            names.append(self._text(item, "a metric"))
-            self._checked(item, lambda: check_metrics(names[-1:]))
+        for item in self.items(node, "metrics"):
+            names.append(self.text(item, "a metric"))
+            self.checked(item, lambda: check_metrics(names[-1:]))
         return _distinct(names)

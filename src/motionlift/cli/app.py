@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motionlift.cli import about, again, measure, motion, page
+from motionlift.cli import about, again, batch, measure, motion, page
 from motionlift.cli.examples import example_of
 from motionlift.cli.planned import planned_only, plans
 from motionlift.cli.prompts import for_each_prompt
@@ -15,6 +15,7 @@ COMMANDS = (
     motion.lift,
     cast,
     again.again,
+    batch.batch,
     motion.export,
     about.adapter,
     motion.inspect,

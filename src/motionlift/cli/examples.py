@@ -8,6 +8,7 @@ EXAMPLES: Mapping[str, str] = {
     "lift": "motionlift lift dance.mp4 -o dance.safetensors",
     "cast": f"motionlift cast dance.safetensors -p {PROMPT} -o star.mp4 -s 7",
     "again": "motionlift again star.mp4 --seed 8",
+    "batch": "motionlift batch night.yaml -o night",
     "export": "motionlift export tuned.safetensors adapter.safetensors --for comfyui",
     "adapter": "motionlift adapter adapter.safetensors",
     "inspect": "motionlift inspect dance.mp4 --read flow -o arrows.mp4",

@@ -5,17 +5,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionlift.errors import OutputError
-from motionlift.jobs.job import Job
+from motionlift.errors import InputError, OutputError
+from motionlift.jobs.job import Contents, Job
 from motionlift.jobs.records import read_lines
 from motionlift.jobs.runner import Pool, Record, recorded
-from motionlift.jobs.work import Placed, died, record_of
+from motionlift.jobs.work import HERE, Placed, Where, died, record_of
 from motionlift.video.marks import RECORD, VIDEO, Kind
 from motionlift.video.writing import check_output, check_place, companion, remove_leftovers
 
 RECORDS = "jobs.jsonl"
 """Name of the file of records in a batch's folder."""
-STATED = frozenset({"output", "reference", "content", "prompt", "seed", "method", "model", "settings"})
+STATED = frozenset(
+    {
+        *("output", "reference", "content", "prompt", "seed", "method", "model", "settings"),
+        *("frames", "size", "start", "duration"),
+    }
+)
 """What every record says of its job."""
 
 
@@ -36,8 +41,8 @@ class Batch:
     """How many there are."""
     waiting: tuple[Placed, ...]
     """Those without a record whose video is there, those of one model together, and of one motion within it."""
-    failed: int
-    """How many failed before, and are not tried again."""
+    failed: tuple[Record, ...]
+    """Records of those that failed before, and are not tried again."""
     lost: int
     """Lines of the file of records that are no record, such as one that was cut off."""
     records: Path
@@ -51,41 +56,79 @@ class Batch:
         Raises:
             OutputError: nothing can be written any more.
         """
-        for items in _turns(self.waiting):
+        for items in turns(self.waiting):
             yield from recorded(pool, record_of, items, died, self.records)
 
+    def motions(self) -> int:
+        """How many motions those that wait are made of."""
+        return len({placed.job.lifted_by() for placed in self.waiting})
 
-def lay_out(jobs: Sequence[Job], folder: Path, retry: bool = False) -> Batch:
-    """Which jobs of a batch are still to be done, in a folder that is held.
+
+def lay_out(
+    jobs: Sequence[Job], folder: Path, where: Where = HERE, retry: bool = False, contents: Contents | None = None
+) -> Batch:
+    """Which jobs of a batch are still to be done, in a folder that is held, once there is room for what they write.
 
     Args:
-        jobs: all of them.
+        jobs: all of them; no two have one output.
         folder: where their outputs and records go.
+        where: on what they are done.
         retry: count those that failed as not done.
+        contents: what references hold, as far as that is known already.
 
     Raises:
         InputError: a reference cannot be read.
         OutputError: a file would be replaced that motionlift did not write, or nothing can be written.
     """
-    records = folder / RECORDS
-    check_output(records, RECORDS_KIND)
+    check_output(folder / RECORDS, RECORDS_KIND)
+    batch = standing(jobs, folder, where, retry, contents)
+    for placed in batch.waiting:
+        _make_room(placed)
+    for parent in {placed.output.parent for placed in batch.waiting}:
+        remove_leftovers(parent)
+    return batch
+
+
+def standing(
+    jobs: Sequence[Job], folder: Path, where: Where = HERE, retry: bool = False, contents: Contents | None = None
+) -> Batch:
+    """Which jobs of a batch are still to be done, as far as that is seen without writing; arguments as of :func:`lay_out`.
+
+    Raises:
+        InputError: a reference, or the file of records, cannot be read.
+    """
+    records, contents = folder / RECORDS, contents or Contents()
     lines = read_lines(records)
     known = {_key(record): record for record in lines.records if record.keys() >= STATED}
-    waiting: list[Placed] = []
-    failed = 0
+    waiting, failed = list[Placed](), list[Record]()
     for job in jobs:
-        stated = job.stated()
-        record = known.get(_key(stated))
+        placed = Placed(job, _stated(job, contents), folder, where)
+        record = known.get(_key(placed.stated))
         if record is not None and "error" in record and not retry:
-            failed += 1
-        elif record is None or "error" in record or not (folder / job.output).exists():
-            waiting.append(Placed(job, stated, folder))
-    for placed in waiting:
-        _make_room(placed)
+            failed.append(record)
+        elif record is None or "error" in record or not placed.output.exists():
+            waiting.append(placed)
     models = {model: place for place, model in enumerate(dict.fromkeys(job.model for job in jobs))}
     motions = {motion: place for place, motion in enumerate(dict.fromkeys(job.lifted_by() for job in jobs))}
     waiting.sort(key=lambda placed: (models[placed.job.model], motions[placed.job.lifted_by()]))
-    return Batch(len(jobs), tuple(waiting), failed, lines.lost, records)
+    return Batch(len(jobs), tuple(waiting), tuple(failed), lines.lost, records)
+
+
+def turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:
+    """Of each model first a job of every motion, then the others."""
+    for model in dict.fromkeys(placed.job.model for placed in waiting):
+        own = [placed for placed in waiting if placed.job.model == model]
+        firsts = {placed.job.lifted_by(): placed for placed in reversed(own)}
+        leaders = [placed for placed in own if firsts[placed.job.lifted_by()] is placed]
+        others = [placed for placed in own if firsts[placed.job.lifted_by()] is not placed]
+        yield from filter(None, (leaders, others))
+
+
+def _stated(job: Job, contents: Contents) -> Record:
+    try:
+        return job.stated(contents.of(job.reference))
+    except OSError as error:
+        raise InputError(f"{job.place}: {job.reference} cannot be read: {error.strerror}; give another clip") from error
 
 
 def _key(record: Record) -> str:
@@ -93,22 +136,14 @@ def _key(record: Record) -> str:
 
 
 def _make_room(placed: Placed) -> None:
-    """Make the folder of an output, remove what a killed worker left there, and see that nothing of others is in the way."""
-    output = placed.folder / placed.job.output
+    """Make the folder of an output, and see that nothing of others is in the way."""
+    output, place = placed.output, placed.job.place
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {output.parent}: {error.strerror}; choose another output") from error
-    remove_leftovers(output.parent)
-    check_place(output, VIDEO)
-    check_place(companion(output, ".json"), RECORD)
-
-
-def _turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:
-    """Of each model first a job of every motion, then the others."""
-    for model in dict.fromkeys(placed.job.model for placed in waiting):
-        own = [placed for placed in waiting if placed.job.model == model]
-        firsts = {placed.job.lifted_by(): placed for placed in reversed(own)}
-        leaders = [placed for placed in own if firsts[placed.job.lifted_by()] is placed]
-        yield leaders
-        yield [placed for placed in own if firsts[placed.job.lifted_by()] is not placed]
+        raise OutputError(f"{place}: cannot make the folder {output.parent}: {error.strerror}") from error
+    try:
+        check_place(output, VIDEO)
+        check_place(companion(output, ".json"), RECORD)
+    except OutputError as error:
+        raise OutputError(f"{place}: {error}") from error

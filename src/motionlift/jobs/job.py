@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from motionlift.core.method_settings import Sampled
+from motionlift.core.settings import with_values
 from motionlift.methods import method as method_named
 from motionlift.video.files import hash_of_file
+from motionlift.video.part import Part
 
 DIGITS = 16
 """Hexadecimal digits by which a record tells what a reference holds (ours: 64 bits)."""
@@ -34,18 +35,35 @@ class Job:
     """Values of the method's settings, ready for JSON."""
     output: str
     """The video, below the folder of the batch."""
+    frames: int | None = None
+    """Its length; by default the model's own."""
+    size: tuple[int, int] | None = None
+    """Its width and height; by default the nearest to the reference of those that the model was made for."""
+    start: float = 0.0
+    """Seconds of the reference that are passed over."""
+    duration: float | None = None
+    """Seconds of it that are read; by default all that the video needs."""
+    processes: int = field(default=1, compare=False)
+    """Processes, of a GPU each, that tune its motion together."""
+    place: str = field(default="", compare=False)
+    """Where it was asked for, such as ``night.yaml, line 3``."""
 
-    def stated(self) -> dict[str, Any]:
-        """What a record says of the job, and is found by; a reference that changed since makes it another."""
+    def stated(self, content: str) -> dict[str, Any]:
+        """What a record says of the job, and is found by.
+
+        Args:
+            content: of the reference, as :func:`content_of` has it: one that changed since makes another job.
+        """
         return {
             "output": self.output,
             "reference": self.reference,
-            "content": content_of(self.reference),
+            "content": content,
             "prompt": self.prompt,
             "seed": self.seed,
             "method": self.method,
             "model": self.model,
             "settings": dict(self.settings),
+            **self._shape(),
         }
 
     def lifted_by(self) -> str:
@@ -56,18 +74,84 @@ class Job:
             for name, value in self.settings.items()
             if kind.__dataclass_fields__[name].metadata["when"] != "cast"
         }
-        return json.dumps([self.model, self.method, self.reference, lifting], sort_keys=True)
+        return json.dumps([self.model, self.method, self.reference, lifting, self._shape()], sort_keys=True)
+
+    def _shape(self) -> dict[str, Any]:
+        return {
+            "frames": self.frames,
+            "size": None if self.size is None else list(self.size),
+            "start": self.start,
+            "duration": self.duration,
+        }
+
+    def titled(self) -> str:
+        """The method with its settings, such as ``ditflow read=flow``."""
+        return titled(self.method, self.settings)
+
+    def part(self) -> Part:
+        """The part of the reference that is read."""
+        return Part(self.start, self.duration)
 
     def __str__(self) -> str:
         return f"{self.output}: {self.reference}, {self.prompt!r}, seed {self.seed}"
 
 
-@cache
-def content_of(reference: str) -> str:
-    """Start of a hash of a clip's bytes, or of all files of a folder of pictures."""
+def as_read(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a method as it reads them, ready for JSON: ``"1e-4"``, which YAML takes for text, is a number.
+
+    Raises:
+        SettingError: an unknown name, or a value that is not allowed.
+    """
+    settings = with_values(method_named(method).Settings(), values)
+    read = {key: getattr(settings, key) for key in values}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in read.items()}
+
+
+def titled(method: str, settings: Mapping[str, Any]) -> str:
+    """A method with the settings in which it differs from its defaults, such as ``ditflow read=flow``."""
+    return " ".join([method, *[f"{name}={plain(value)}" for name, value in settings.items()]])
+
+
+def plain(value: Any) -> str:
+    """A setting's value as ``--set`` takes it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(plain, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def content_of(reference: str | Path) -> str:
+    """Start of a hash of a clip's bytes, or of all files of a folder of pictures.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     place = Path(reference)
     if not place.is_dir():
         return hash_of_file(place)[:DIGITS]
     files = sorted(path for path in place.iterdir() if path.is_file())
     told = "\n".join(f"{path.name} {hash_of_file(path)}" for path in files)
     return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]
+
+
+class Contents:
+    """What references hold, each read once for as long as it stays of one size and time."""
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self._read: dict[str, tuple[tuple[int, int], str]] = {}
+
+    def of(self, reference: str) -> str:
+        """As :func:`content_of`; of a folder it is read each time.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        place = Path(reference)
+        if not place.is_file():
+            return content_of(place)
+        about = place.stat()
+        state = (about.st_size, about.st_mtime_ns)
+        known = self._read.get(reference)
+        if known is None or known[0] != state:
+            known = self._read[reference] = (state, content_of(place))
+        return known[1]

@@ -1,5 +1,7 @@
 """What a worker does with a job: lift, or take what was lifted before, cast, and write the video with its record."""
 
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from motionlift.core.model import Model
-from motionlift.errors import OutputError
-from motionlift.jobs.job import Job
-from motionlift.jobs.runner import Record, told_of
+from motionlift.errors import InputError, MotionliftError, OutputError
+from motionlift.jobs.job import Job, plain
+from motionlift.jobs.runner import MOST_TOLD, Record, told_of
+from motionlift.models.precision import AUTO
+from motionlift.video.marks import RECORD, VIDEO, hash_of, json_of
+from motionlift.video.writing import companion
 from motionlift.work.cast import transferred
 from motionlift.work.lift import Lifting
 from motionlift.work.planning import Asked, fitting_job
@@ -18,6 +23,24 @@ from motionlift.work.record import versions
 
 COSTS = ("seconds", "phases", "passes", "peak_memory_bytes", "device", "threads", "versions")
 """What a job's record takes over from that of its video."""
+STATED = "job"
+"""Key of a video's record that says which job it was."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """On what jobs are done."""
+
+    device: str = "auto"
+    """As of :func:`motionlift.load`."""
+    dtype: str = AUTO
+    """As of :func:`motionlift.load`."""
+    memory: str | None = None
+    """What a worker may use of the device, such as ``12GB``; by default what is free."""
+
+
+HERE = Where()
+"""On what this machine has."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +53,13 @@ class Placed:
     """What its record says of it."""
     folder: Path
     """Folder of the batch."""
+    where: Where = HERE
+    """On what it is done."""
+
+    @property
+    def output(self) -> Path:
+        """The video."""
+        return self.folder / self.job.output
 
 
 def asked_of(job: Job) -> Asked:
@@ -39,18 +69,21 @@ def asked_of(job: Job) -> Asked:
         MotionliftError: one of its kinds.
     """
     request = ask(job.method, job.settings, prompt=job.prompt, seed=job.seed)
-    return Asked(request, aspect=aspect_of(job.reference))
+    return Asked(request, job.frames, job.size, aspect=aspect_of(job.reference))
 
 
 def record_of(placed: Placed) -> Record:
     """The record of a job: what it cost, or the error that it ended with.
+
+    A video that an earlier worker had finished, and was killed before that was recorded, is not made again.
 
     Raises:
         OutputError: nothing can be written, which is no fault of the job.
     """
     began = time.perf_counter()
     try:
-        return {**placed.stated, **_made(placed)}
+        record = finished(placed)
+        return {**placed.stated, **(_made(placed) if record is None else _told(record))}
     except OutputError:
         raise
     except Exception as error:  # whatever a job ends with, the others go on
@@ -63,35 +96,100 @@ def died(placed: Placed, reason: str) -> Record:
     return {**placed.stated, "error": reason}
 
 
+def finished(placed: Placed) -> dict[str, Any] | None:
+    """The record of a job's video, where both are there and whole; None where it is still to be made."""
+    beside = companion(placed.output, ".json")
+    try:
+        if not (RECORD.wrote(beside) and VIDEO.wrote(placed.output)):
+            return None
+        told = json_of(beside)
+        is_whole = told[STATED] == placed.stated and told["output"]["sha256"] == hash_of(placed.output).hex()
+    except (OSError, ValueError, KeyError, TypeError, MotionliftError):
+        return None
+    return dict(told) if is_whole else None
+
+
+def _told(record: dict[str, Any]) -> Record:
+    """What a job's record takes over from that of its video."""
+    costs = {name: record[name] for name in COSTS if name in record}
+    return {**costs, "sha256": record["output"]["sha256"], "notices": record.get("notices", [])}
+
+
 def _made(placed: Placed) -> Record:
     job = placed.job
-    there = _models(job.model)
-    prepared = fitting_job(asked_of(job), there[0] if there else job.model)
-    if not there:
-        there.append(prepared.model)
-    video = transferred(prepared, job.reference, Lifting())
-    record = video.save(placed.folder / job.output, {"command": command_of(placed), "reference": job.reference})
-    told = {name: record[name] for name in COSTS if name in record}
-    return {**told, "sha256": record["output"]["sha256"], "notices": [*prepared.notices]}
+    if job.processes > 1:
+        _tuned_together(placed)
+    holder = _held(job.model, placed.where)
+    own = holder.model or job.model
+    where = placed.where
+    prepared = fitting_job(asked_of(job), own, where.memory, device=where.device, dtype=where.dtype)
+    holder.model = holder.model or prepared.model
+    video = transferred(prepared, job.reference, Lifting(part=job.part()))
+    added = {"command": command_of(placed), "reference": job.reference, STATED: placed.stated}
+    return _told(video.save(placed.output, added))
+
+
+class _Holder:
+    """Keeps the model of a process, once it is loaded as its first job asks for it."""
+
+    model: Model | None = None
 
 
 @lru_cache(maxsize=1)
-def _models(_name: str) -> list[Model]:
-    """The model of a process, once it is loaded: one at a time."""
-    return []
+def _held(_name: str, _where: Where) -> _Holder:
+    """The place of a process's model: one at a time."""
+    return _Holder()
+
+
+def _tuned_together(placed: Placed) -> None:
+    """Lift a job's motion by several processes, a GPU each, into the cache that all workers share.
+
+    Raises:
+        InputError: they ended with an error.
+    """
+    launched = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={placed.job.processes}"]
+    command = [*launched, "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no", "-m", "motionlift"]
+    motion = placed.output.with_name(f".{placed.output.name}.safetensors")
+    try:
+        done = subprocess.run(
+            [*command, *lifting_of(placed, motion)],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if line.startswith("error:")] or ["it gave no reason"]
+            raise InputError(f"{placed.job.processes} processes could not tune it: {lines[0][:MOST_TOLD]}")
+    finally:
+        motion.unlink(missing_ok=True)
+
+
+def lifting_of(placed: Placed, motion: Path) -> list[str]:
+    """The arguments with which the motion of a job is lifted alone."""
+    return ["lift", *_shared(placed), f"--output={motion}", "--overwrite", "--", placed.job.reference]
 
 
 def command_of(placed: Placed) -> list[str]:
     """The command that makes the video alone."""
     job = placed.job
-    told = [f"--set={name}={_plain(value)}" for name, value in job.settings.items()]
-    given = [f"--prompt={job.prompt}", f"--method={job.method}", f"--model={job.model}", f"--seed={job.seed}"]
-    output = f"--output={placed.folder / job.output}"
-    return ["motionlift", "transfer", *given, *told, output, "--", job.reference]
+    given = [f"--prompt={job.prompt}", f"--seed={job.seed}", *_shared(placed), f"--output={placed.output}"]
+    return ["motionlift", "transfer", *given, "--", job.reference]
 
 
-def _plain(value: Any) -> str:
-    """A setting's value as ``--set`` takes it."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_plain, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _shared(placed: Placed) -> list[str]:
+    """Options of lifting and of making a video."""
+    job, where = placed.job, placed.where
+    given = {
+        "method": job.method,
+        "model": job.model,
+        "frames": job.frames,
+        "size": None if job.size is None else "{}x{}".format(*job.size),
+        "start": job.start or None,
+        "duration": job.duration,
+        "device": None if where.device == "auto" else where.device,
+        "dtype": None if where.dtype == AUTO else where.dtype,
+        "memory": where.memory,
+    }
+    told = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    return told + [f"--set={name}={plain(value)}" for name, value in job.settings.items()]

@@ -1,0 +1,225 @@
+"""``motionlift batch``: many videos, as a file of jobs asks for them or as clips arrive in a folder."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motionlift.cli.options import Device, Dtype, Memory, Quiet, whole
+from motionlift.cli.terminal import notice
+from motionlift.core.places import check_there
+from motionlift.errors import InputError, MotionliftError, SettingError, staying
+
+if TYPE_CHECKING:
+    from motionlift.cli.progress import Live
+    from motionlift.jobs.batch import Batch
+    from motionlift.jobs.job import Contents, Job
+    from motionlift.jobs.job_file import Jobs
+    from motionlift.jobs.runner import Pool
+    from motionlift.jobs.watching import Arrived
+    from motionlift.jobs.work import Where
+
+EVERY = 1.0
+"""Seconds between two looks at a folder that is watched (ours)."""
+
+
+def batch(
+    jobs: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[JOBS]",
+            help="The jobs: YAML, a table (.csv) or lines of JSON (.jsonl); with --watch, jobs without a reference are made of "
+            "every clip that arrives.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The folder of videos and records; by default the name of JOBS.", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            parser=whole(1, 64),
+            help="Processes side by side, each with its model; by default one for each core up to four, and one with a GPU.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, with its memory and passes, and do nothing.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try what failed once more.")] = False,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            "--watch",
+            metavar="FOLDER",
+            help="Take clips and job files as they arrive there, until Ctrl-C.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    memory: Memory = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make many videos: what is done stays done, what fails is recorded, the same command goes on. Failed jobs: exit code 1."""
+    if jobs is None and watch is None:
+        raise SettingError("JOBS is lacking; give a job file, or --watch FOLDER")
+    if dry_run and watch is not None:
+        raise SettingError("--dry-run says what a job file would take; leave --watch out")
+    if jobs is not None:
+        check_there(jobs, "give a job file, which ends in .yaml, .csv or .jsonl")
+    from motionlift.cli import unfinished
+    from motionlift.cli.progress import Live
+    from motionlift.jobs.job_file import Jobs, read_jobs
+    from motionlift.jobs.watching import Watch
+    from motionlift.jobs.work import Where
+    from motionlift.jobs.workers import Workers, default_processes
+    from motionlift.motion.lock import held
+
+    asked = Jobs(()) if jobs is None else read_jobs(jobs, templates=watch is not None)
+    where = Where(device, dtype, memory)
+    folder = output or Path((jobs or watch or Path("batch")).stem)
+    if watch is not None and folder.resolve() == watch.resolve():
+        raise SettingError("--output and --watch are one folder; what is made would be taken for what arrives")
+    if dry_run:
+        _say_plans(asked.jobs, folder, where, retry)
+        return
+    looks = None if watch is None else Watch(watch)
+    with (
+        Live(quiet) as live,
+        held(folder),
+        Workers(workers or default_processes()) as pool,
+        unfinished.at_work("fewer --workers"),
+    ):
+        if looks is None:
+            failed = _done(asked.jobs, folder, where, retry, pool, live)
+        else:
+            failed = _watched(looks.look, asked, folder, where, retry, pool, live)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _done(
+    jobs: "tuple[Job, ...]",
+    folder: Path,
+    where: "Where",
+    retry: bool,
+    pool: "Pool",
+    live: "Live",
+    contents: "Contents | None" = None,
+) -> int:
+    """Do what waits of jobs; gives how many failed, now or before."""
+    from motionlift.jobs.batch import lay_out
+
+    laid = lay_out(jobs, folder, where, retry, contents)
+    if laid.lost:
+        notice([f"lines of {laid.records} that were cut off, whose jobs are looked at anew: {laid.lost}"])
+    failed = _run(laid, pool, live)
+    done = len(laid.waiting)
+    print(f"did {done} of {laid.count} jobs, {laid.count - done} were there; records in {laid.records}")
+    again = "(--retry tries them once more)"
+    if failed:
+        notice([f"{len(failed)} of them failed and were recorded so {again}; the first: {failed[0]}"])
+    if laid.failed:
+        first = laid.failed[0]
+        notice(
+            [f"{len(laid.failed)} of those before had failed {again}; the first: {first['output']}: {first['error']}"]
+        )
+    return len(failed) + len(laid.failed)
+
+
+def _run(laid: "Batch", pool: "Pool", live: "Live") -> list[str]:
+    """Do what waits, saying how far it is; gives the errors."""
+    failed: list[str] = []
+    before, number = laid.count - len(laid.waiting), 0
+    told = f"of {laid.count} jobs stay in {laid.records.parent}; the same command goes on from there"
+    if laid.waiting:
+        live.doing(f"{len(laid.waiting)} jobs of {laid.motions()} motions", before / laid.count)
+    with staying(lambda: f"{before + number} {told}"):
+        for number, record in enumerate(laid.done(pool), 1):
+            title = record["output"]
+            if "error" in record:
+                failed.append(f"{title}: {record['error']}")
+            live.line(f"{before + number} of {laid.count}: {failed[-1] if 'error' in record else title}")
+            live.doing(f"{before + number} of {laid.count}: {title}", (before + number) / laid.count)
+    return failed
+
+
+def _watched(
+    look: Callable[[], "Arrived"],
+    asked: "Jobs",
+    folder: Path,
+    where: "Where",
+    retry: bool,
+    pool: "Pool",
+    live: "Live",
+) -> int:
+    """Take what arrives, round after round, until it is stopped."""
+    from motionlift.jobs.job import Contents
+
+    contents, taken, told = Contents(), None, set[str]()
+    live.line("watching; Ctrl-C ends it, and the same command goes on")
+    with staying(lambda: f"what is done stays in {folder}; the same command goes on from there"):
+        while True:
+            arrived = look()
+            if arrived.files != taken:
+                taken = arrived.files
+                jobs, refused = _arrived(asked, arrived)
+                notice([line for line in refused if line not in told])
+                told.update(refused)
+                if jobs:
+                    _done(jobs, folder, where, retry, pool, live, contents)
+            time.sleep(EVERY)
+
+
+def _arrived(asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[str]]":
+    """All jobs that there are by now, and what is to be said of files of which none are made."""
+    from motionlift.jobs.job_file import check_outputs, for_clips, read_jobs
+
+    found, refused = [*asked.jobs, *for_clips(asked.templates, arrived.clips)], list[str]()
+    for path in arrived.job_files:
+        try:
+            more = [*found, *read_jobs(path).jobs]
+            check_outputs(more)
+            found = more
+        except MotionliftError as error:
+            refused.append(f"{path.name} is left out: {error}")
+    if arrived.clips and not asked.templates:
+        refused.append(
+            "clips arrived, and no job file says what is to be made of them: give JOBS, with jobs without a reference"
+        )
+    return tuple(found), refused
+
+
+def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: bool) -> None:
+    """Print what would run: of each kind of job how many, at what size, and what one takes."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from motionlift.jobs.planning import forecast
+    from motionlift.work.memory import told
+
+    columns = ("jobs", "motions", "passes of one", "memory", "seconds")
+    table = Table("model", "method", "size", *[Column(name, justify="right") for name in columns])
+    found = forecast(jobs, folder, where, retry)
+    for each in found.kinds:
+        passes = f"{each.passes.forward} + {each.passes.backward}" if each.passes else "-"
+        need = "-" if each.bytes is None else told(each.bytes)
+        seconds = "-" if each.seconds is None else f"{each.seconds:.0f}"
+        counts = (str(each.jobs), str(each.motions), passes, need, seconds)
+        table.add_row(each.model, each.method, each.shape, *counts)
+    Console().print(table)
+    print(
+        f"{found.waiting} of {len(jobs)} jobs would run, {len(jobs) - found.waiting} are done or failed; passes of one are "
+        "forward + back, seconds of all, as measured here before"
+    )
+    notice([f"{each.model}, {each.method}: {each.reason}" for each in found.kinds if each.reason])
+    if any(each.reason for each in found.kinds):
+        raise InputError("not all of it can run, as said above")

@@ -1,0 +1,368 @@
+"""Job files: what ``motionlift batch`` makes, as YAML, as a table, or as lines of JSON.
+
+In YAML a file is a list of jobs, or has what they share at its top and the list under ``jobs``::
+
+    model: tiny-dit                     # a name, a folder, or a hub name; the bundled default where none is given
+    method: ditflow                     # ditflow where none is given
+    settings: {steps: 30}               # of the method, as --set takes them
+    output: "{reference}-{number}.mp4"  # below the folder of the batch; {reference}-{prompt}-{seed}.mp4 where it is not said
+    jobs:
+      - reference: clips/*.mp4          # a clip, a folder of pictures, or a pattern: a job for each that it finds
+        prompts: [a red star on a blue plain background, a green ring on a grey plain background]
+        seeds: [0, 1]                   # a video for each prompt with each of them; or seed: 7; 0 where none are given
+      - {reference: fast.mp4, prompt: a blue square on a red plain background, start: 1.5, duration: 2, frames: 33, size: 96x64}
+      - {reference: slow.mp4, prompt: ..., method: vmc, processes: 4}  # tuned on four GPUs
+
+A table (``.csv``) has a job in each row and these keys in its head; several prompts or seeds of a row stand with ``|`` between
+them, and settings as ``share=0.2; read=flow``. In lines of JSON (``.jsonl``) each is an object with these keys.
+
+An output names its video by ``{reference}``, ``{prompt}``, ``{seed}``, ``{method}``, ``{model}`` and ``{number}``, the job's own
+number in the file. Paths of references are relative to the folder in which the command is called. What is said of a job itself
+goes before what all share, settings one by one.
+"""
+
+import csv
+import glob
+import io
+import json
+import re
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+
+from motionlift.core.places import check_there
+from motionlift.core.prompts import check_prompt
+from motionlift.core.settings import read_size, with_values
+from motionlift.errors import InputError
+from motionlift.jobs.job import Job, as_read
+from motionlift.jobs.page import Page, Value, node_of
+from motionlift.methods import method as method_named
+from motionlift.models.sources import DEFAULT_MODEL, check_name
+from motionlift.video.limits import FRAMES, SIDES
+from motionlift.video.part import Part, check_part
+from motionlift.work.prepare import SEEDS
+
+YAML_BYTES = 2**20
+"""Largest job file in YAML that is read (ours: PyYAML takes some seconds for it)."""
+MOST_BYTES = 2**26
+"""Largest table, or file of JSON lines (ours: a hundred thousand jobs of 600 bytes)."""
+MOST_JOBS = 100_000
+"""Most jobs of a file (ours)."""
+MOST_PROCESSES = 64
+"""Most processes that tune one motion (ours)."""
+FORMS = (".yaml", ".yml", ".csv", ".jsonl")
+"""How names of job files end."""
+METHOD = "ditflow"
+"""The method where none is given, as of ``motionlift transfer``."""
+OUTPUT = "{reference}-{prompt}-{seed}.mp4"
+"""The output where none is given."""
+NAMED = ("reference", "prompt", "seed", "method", "model", "number")
+"""What an output may name."""
+MOST_NAMED = 40
+"""Most characters of an output's name that come from one word (ours)."""
+NOT_IN_NAMES = re.compile(r"[^\w.]+")
+"""What an output's name is spared of words; letters of all scripts stay."""
+KEYS = (
+    *("reference", "prompt", "prompts", "seed", "seeds", "method", "model", "settings", "output"),
+    *("frames", "size", "start", "duration", "processes"),
+)
+"""Keys of a job."""
+BETWEEN = {"prompts": "|", "seeds": "|", "settings": ";"}
+"""What stands between several values in a cell of a table."""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What a job file asks for."""
+
+    jobs: tuple[Job, ...]
+    """Jobs whose reference is said."""
+    templates: tuple[Job, ...] = ()
+    """Those without one, of which each clip that arrives makes its own."""
+
+
+def read_jobs(name: str | Path, templates: bool = False) -> Jobs:
+    """Read a job file.
+
+    Args:
+        name: the file.
+        templates: allow jobs without a reference.
+
+    Raises:
+        InputError: it is not there, too large or no such file, or something in it is unknown, malformed or not there, or two jobs
+            have one output; the line is named.
+    """
+    place = Path(name)
+    check_there(place, f"give a job file, which ends in {', '.join(FORMS)}")
+    form = place.suffix.lower()
+    if form not in FORMS or not place.is_file():
+        raise InputError(f"{name} is no job file; its name ends in {', '.join(FORMS)}")
+    most = YAML_BYTES if form in (".yaml", ".yml") else MOST_BYTES
+    try:
+        if place.stat().st_size > most:
+            advice = "; write so many jobs as .csv or .jsonl" if most == YAML_BYTES else "; split it"
+            raise InputError(f"{name} is larger than {most} bytes{advice}")
+        text = place.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InputError(f"job file {str(name)[:200]!r} cannot be read ({reason}); give another") from error
+    return _Reader(str(name)).jobs(text, form, templates)
+
+
+def for_clips(templates: Sequence[Job], clips: Sequence[Path]) -> tuple[Job, ...]:
+    """The jobs that clips make of templates.
+
+    Args:
+        templates: jobs without a reference.
+        clips: references that arrived.
+    """
+    found = []
+    for clip in clips:
+        for each in templates:
+            output = each.output.replace("{reference}", _word(clip.stem))
+            found.append(replace(each, reference=str(clip), output=output, place=f"{each.place}, of {clip.name}"))
+    return tuple(found)
+
+
+def check_outputs(jobs: Sequence[Job]) -> None:
+    """Refuse two jobs that would write one file.
+
+    Raises:
+        InputError: there are two; both lines are named.
+    """
+    taken: dict[str, Job] = {}
+    for job in jobs:
+        # File systems of Windows and Mac take names that differ in case alone for one.
+        other = taken.setdefault(str(PurePath(job.output)).casefold(), job)
+        if other is not job:
+            advice = "{number}" if other.prompt != job.prompt else _telling(other, job)
+            raise InputError(
+                f"{job.place}: its output {job.output!r} is that of {other.place} too; let the output name {advice}, or give each "
+                "job its own"
+            )
+
+
+def _telling(one: Job, other: Job) -> str:
+    """What an output may name to tell two jobs apart."""
+    differing = [name for name in ("seed", "method", "model") if getattr(one, name) != getattr(other, name)]
+    return f"{{{differing[0]}}}" if differing else "{number}"
+
+
+def _word(text: str) -> str:
+    """A word as names of files have it."""
+    return NOT_IN_NAMES.sub("-", text).strip("-._")[:MOST_NAMED].rstrip("-._") or "x"
+
+
+@dataclass(frozen=True)
+class _Reader(Page):
+    """Reads a job file."""
+
+    def jobs(self, text: str, form: str, templates: bool) -> Jobs:
+        """All its jobs."""
+        shared, nodes = self._entries(text, form)
+        found: list[Job] = []
+        for node in nodes:
+            found += self._jobs(node, shared, templates, len(found))
+            if len(found) > MOST_JOBS:
+                raise self.refusal(node, f"there are more than {MOST_JOBS} jobs; split the file")
+        jobs = tuple(job for job in found if job.reference)
+        check_outputs(jobs)
+        check_outputs([job for job in found if not job.reference])
+        return Jobs(jobs, tuple(job for job in found if not job.reference))
+
+    def _entries(self, text: str, form: str) -> tuple[dict[str, yaml.Node], list[yaml.Node]]:
+        """What all jobs share, and the jobs."""
+        if form == ".csv":
+            return {}, list(self._rows(text))
+        if form == ".jsonl":
+            return {}, list(self._lines(text))
+        root = self.root(text, "name at least a reference and a prompt")
+        if isinstance(root, yaml.SequenceNode):
+            return {}, self.items(root, "jobs", MOST_JOBS)
+        parts = self.mapping(root, "a job file", ("jobs",), KEYS)
+        return {key: node for key, node in parts.items() if key != "jobs"}, self.items(parts["jobs"], "jobs", MOST_JOBS)
+
+    def _lines(self, text: str) -> Iterator[yaml.Node]:
+        """A node of each line of JSON."""
+        if not text.strip():
+            raise InputError(f"{self.name} is empty; name at least a reference and a prompt")
+        for line, content in enumerate(text.split("\n")):
+            if not content.strip():
+                continue
+            try:
+                value = json.loads(content)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{self.name}, line {line + 1}: this is no JSON ({error}); write an object") from error
+            yield node_of(value, line)
+
+    def _rows(self, text: str) -> Iterator[yaml.Node]:
+        """A node of each row of a table; empty cells are not there."""
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            head = [cell.strip() for cell in next(reader, [])]
+            self._check_head(head)
+            line = reader.line_num
+            for row in reader:
+                if len(row) > len(head):
+                    raise InputError(
+                        f"{self.name}, line {line + 1}: there are {len(row)} cells, and {len(head)} in the head"
+                    )
+                cells = {key: cell.strip() for key, cell in zip(head, row, strict=False) if cell.strip()}
+                if cells:
+                    yield node_of({key: _cell(key, cell) for key, cell in cells.items()}, line)
+                line = reader.line_num
+        except csv.Error as error:
+            raise InputError(f"{self.name}, line {reader.line_num}: {error}; write a table with commas") from error
+
+    def _check_head(self, head: Sequence[str]) -> None:
+        unknown = [key for key in head if key not in KEYS]
+        twice = [key for place, key in enumerate(head) if key in head[:place]]
+        if unknown or twice or not head:
+            came = (
+                f"unknown key {unknown[0][:80]!r}" if unknown else f"{twice[0]!r} comes twice" if twice else "no head"
+            )
+            raise InputError(f"{self.name}, line 1: {came}; the head of a table names {', '.join(KEYS)}")
+
+    def _jobs(self, node: yaml.Node, shared: Mapping[str, yaml.Node], templates: bool, before: int) -> list[Job]:
+        """The jobs of an entry: of each reference, each prompt with each seed."""
+        own = self.mapping(node, "a job", (), KEYS)
+        parts = {**_without(shared, own), **own}
+        if not parts.keys() & {"prompt", "prompts"}:
+            raise self.refusal(node, f"a job lacks prompt; allowed are {', '.join(KEYS)}")
+        first, place = self._first(node, parts, shared), f"{self.name}, line {node.start_mark.line + 1}"
+        pattern = self._pattern(parts)
+        found = []
+        for reference in self._references(node, parts, templates):
+            for prompt in self._several(parts, "prompt", self._prompt):
+                for seed in self._several(parts, "seed", lambda each: self.whole(each, "a seed", *SEEDS)) or [0]:
+                    job = replace(first, reference=reference, prompt=prompt, seed=seed, place=place)
+                    found.append(replace(job, output=_named(pattern, job, before + len(found))))
+        return found
+
+    def _first(self, node: yaml.Node, parts: Mapping[str, yaml.Node], shared: Mapping[str, yaml.Node]) -> Job:
+        """What the jobs of an entry have in common."""
+        method = self.text(parts["method"], "method") if "method" in parts else METHOD
+        self.checked(parts.get("method", node), lambda: method_named(method))
+        model = self.text(parts["model"], "model") if "model" in parts else DEFAULT_MODEL
+        self.checked(parts.get("model", node), lambda: check_name(model))
+        settings: dict[str, Any] = {}
+        for each in (shared.get("settings"), parts.get("settings")):
+            settings |= {} if each is None else self._settings(each, method)
+        read = self.checked(parts.get("settings", node), lambda: as_read(method, settings))
+        frames = self.whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
+        processes = self.whole(parts["processes"], "processes", 1, MOST_PROCESSES) if "processes" in parts else 1
+        part = Part(**{key: self.value(parts[key]) for key in ("start", "duration") if key in parts})
+        self.checked(parts.get("start", parts.get("duration", node)), lambda: check_part(part, "crop"))
+        duration = None if part.duration is None else float(part.duration)
+        size, start = self._size(parts), float(part.start)
+        return Job("", "", 0, method, model, read, "", frames, size, start, duration, processes)
+
+    def _settings(self, node: yaml.Node, method: str) -> dict[str, Any]:
+        found = {}
+        for key, (_, value) in self.pairs(node, "settings are names with a value each, such as {share: 0.2}").items():
+            found[key] = self.value(value)
+            self.checked(value, lambda key=key: with_values(method_named(method).Settings(), {key: found[key]}))
+        return found
+
+    def _size(self, parts: Mapping[str, yaml.Node]) -> tuple[int, int] | None:
+        if "size" not in parts:
+            return None
+        text = self.text(parts["size"], "size")
+        size = read_size(text)
+        if size is None or not all(SIDES[0] <= side <= SIDES[1] for side in size):
+            raise self.refusal(
+                parts["size"],
+                f"size is {text[:40]!r}; give WIDTHxHEIGHT of {SIDES[0]} to {SIDES[1]} pixels, such as 832x480",
+            )
+        return size
+
+    def _several(self, parts: Mapping[str, yaml.Node], key: str, read: Callable[[yaml.Node], Value]) -> list[Value]:
+        """The values of a key or of its plural, each once."""
+        many = f"{key}s"
+        if many in parts and key in parts:
+            raise self.refusal(parts[many], f"{key} and {many} are both given; give one of them")
+        nodes = self.items(parts[many], many, MOST_JOBS) if many in parts else [parts[key]] if key in parts else []
+        return list(dict.fromkeys([read(each) for each in nodes]))
+
+    def _prompt(self, node: yaml.Node) -> str:
+        prompt = self.text(node, "a prompt")
+        self.checked(node, lambda: check_prompt(prompt))
+        return prompt
+
+    def _references(self, node: yaml.Node, parts: Mapping[str, yaml.Node], templates: bool) -> list[str]:
+        """The clips that are named, or found by a pattern; one empty text where each that arrives is meant."""
+        if "reference" not in parts:
+            if templates:
+                return [""]
+            raise self.refusal(node, f"a job lacks reference; allowed are {', '.join(KEYS)}")
+        given = parts["reference"]
+        text = self.text(given, "reference")
+        if not glob.has_magic(text) or Path(text).exists():
+            self.checked(given, lambda: check_there(text))
+            return [text]
+        found = sorted(place for place in glob.glob(text, recursive=True) if not Path(place).name.startswith("."))  # noqa: PTH207  # a pattern may begin anywhere
+        if not found:
+            raise self.refusal(
+                given, f"nothing is there by the pattern {text[:200]!r}; give a clip, or another pattern"
+            )
+        return found
+
+    def _pattern(self, parts: Mapping[str, yaml.Node]) -> str:
+        """How outputs are named, which is checked."""
+        if "output" not in parts:
+            return OUTPUT
+        node, names = parts["output"], ", ".join(f"{{{name}}}" for name in NAMED)
+        pattern = self.text(node, "output")
+        try:
+            fields = [(name, form, how) for _, name, form, how in string.Formatter().parse(pattern) if name is not None]
+        except ValueError as error:
+            raise self.refusal(node, f"output is {pattern[:80]!r} ({error}); it may name {names}") from error
+        for name, form, how in fields:
+            if name not in NAMED or form or how:
+                raise self.refusal(node, f"output names {{{name[:40]}}}; it may name {names}")
+        path = PurePath(pattern.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:|^[a-z0-9]+://", pattern):
+            raise self.refusal(node, f"output is {pattern[:80]!r}; give a place below the folder of the batch")
+        return pattern
+
+
+def _without(shared: Mapping[str, yaml.Node], own: Mapping[str, yaml.Node]) -> dict[str, yaml.Node]:
+    """What all share, but for what a job says itself in the singular or plural."""
+    others = {"prompt": "prompts", "prompts": "prompt", "seed": "seeds", "seeds": "seed"}
+    return {key: node for key, node in shared.items() if others.get(key) not in own}
+
+
+def _named(pattern: str, job: Job, number: int) -> str:
+    """The output of a job; of a template the reference stays to be named."""
+    words = {
+        "reference": _word(Path(job.reference).stem) if job.reference else "{reference}",
+        "prompt": _word(job.prompt),
+        "seed": str(job.seed),
+        "method": _word(job.method),
+        "model": _word(job.model),
+        "number": f"{number:04d}",
+    }
+    return pattern.format(**words)
+
+
+def _cell(key: str, cell: str) -> Any:
+    """A cell of a table as JSON would have it."""
+    if key == "settings":
+        pairs = [each.partition("=") for each in cell.split(BETWEEN[key]) if each.strip()]
+        return {name.strip(): value.strip() for name, _, value in pairs}
+    if key in BETWEEN:
+        return [_number(key, each.strip()) for each in cell.split(BETWEEN[key]) if each.strip()]
+    return _number(key, cell)
+
+
+def _number(key: str, cell: str) -> Any:
+    """The number that a cell holds, where its key has numbers."""
+    if key in ("seed", "seeds", "frames", "processes") and re.fullmatch(r"\d{1,20}", cell, re.ASCII):
+        return int(cell)
+    if key in ("start", "duration") and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", cell, re.ASCII):
+        return float(cell)
+    return cell

@@ -1,0 +1,86 @@
+"""What a batch would take: of each kind of job what one takes of memory and passes, without reading weights."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from motionlift.core.cost import Passes
+from motionlift.errors import MotionliftError
+from motionlift.jobs.batch import standing
+from motionlift.jobs.job import Job
+from motionlift.jobs.work import Placed, Where, asked_of
+from motionlift.models.loading import device_named
+from motionlift.work.memory import Room, room
+from motionlift.work.plan import Plan
+from motionlift.work.planning import kind_named, planned
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Jobs of which one takes what another takes: of one model, method, settings and size."""
+
+    model: str
+    """The model's name."""
+    method: str
+    """The method, with the settings in which it differs."""
+    jobs: int
+    """How many there are."""
+    motions: int
+    """How many motions they are made of."""
+    shape: str = "-"
+    """Size of the videos."""
+    passes: Passes | None = None
+    """Passes of one job, its lifting included; none where it cannot be planned."""
+    bytes: float | None = None
+    """What a worker needs of its device's memory; none where it cannot be planned."""
+    seconds: float | None = None
+    """Predicted for all of them one after the other, by jobs that were measured here; none where none was."""
+    reason: str = ""
+    """Why it cannot be done, or be planned; nothing where it can."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What would be done."""
+
+    kinds: tuple[Kind, ...]
+    """By kind of job."""
+    waiting: int
+    """How many jobs would be done."""
+
+
+def forecast(jobs: Sequence[Job], folder: Path, where: Where, retry: bool = False) -> Forecast:
+    """What the jobs of a batch that are still to be done take; arguments as of :func:`motionlift.jobs.batch.lay_out`.
+
+    Raises:
+        InputError: a reference cannot be read.
+        SettingError: there is no such device.
+    """
+    waiting = standing(jobs, folder, where, retry).waiting
+    kinds: dict[str, list[Placed]] = {}
+    for placed in waiting:
+        kinds.setdefault(_kind(placed), []).append(placed)
+    place = device_named(where.device) if where.memory is None else kind_named(where.device)
+    space = room(place, where.memory)
+    return Forecast(tuple(_planned(own, space, where.dtype) for own in kinds.values()), len(waiting))
+
+
+def _kind(placed: Placed) -> str:
+    """What makes jobs of one kind, as text."""
+    job, asked = placed.job, asked_of(placed.job)
+    about = (job.model, job.method, dict(job.settings), job.frames, job.size, asked.aspect)
+    return json.dumps(about, sort_keys=True)
+
+
+def _planned(placed: Sequence[Placed], space: Room, dtype: str) -> Kind:
+    """What jobs of one kind take, by the first of them."""
+    job = placed[0].job
+    motions = len({each.job.lifted_by() for each in placed})
+    told = (job.model, job.titled(), len(placed), motions)
+    try:
+        plan: Plan = planned(asked_of(job), job.model, space, dtype)
+    except MotionliftError as error:
+        return Kind(*told, reason=str(error))
+    seconds = None if plan.seconds is None else plan.seconds * len(placed)
+    return Kind(*told, str(plan.shape), plan.passes, plan.need(plan.largest), seconds)
