@@ -38,10 +38,19 @@ models: [{model}]
 methods: [none, moft]
 references:
   - folder: {{path: {clips}, prompts: ["a red star on the blue field"]}}
-seeds: [0, 1, 2, 3]
+seeds: [0, 1]
 metrics: [motion_fidelity]
 output: bench
 """
+BATCH = """
+model: {model}
+method: none
+settings: {{steps: 2}}
+jobs:
+  - {{reference: "{clips}/*.mp4", prompt: "a red star on the blue field", output: "{{reference}}-{{seed}}.mp4", seeds: {seeds}}}
+"""
+BATCH_KILLS = 10
+"""Kills of the program, and as many of one of its workers, in a batch of 40 jobs."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +277,7 @@ def test_what_is_killed_and_given_again_ends_as_if_it_was_not(
     assert kills >= len(SIGNALS), "most were killed at work"
 
 
-def test_a_bench_that_is_killed_by_each_signal_in_turn_ends_as_if_it_was_not(
+def test_a_bench_that_is_killed_ends_as_if_it_was_not(
     processes: multiprocessing.context.ForkServerContext, clips: Path, model: str, tmp_path: Path
 ):
     words = ["bench", "run.yaml", "--jobs", "2"]
@@ -282,10 +291,10 @@ def test_a_bench_that_is_killed_by_each_signal_in_turn_ends_as_if_it_was_not(
     trials["alone"].whole()
     with trials["alone"].within():
         expected = measured()
-    assert len(expected) == 16
+    assert len(expected) == 8
     generator, killed = random.Random("bench"), trials["killed"]
     records = killed.folder / "bench" / "records.jsonl"
-    for number in SIGNALS:
+    for number in (signal.SIGTERM, signal.SIGKILL):
         before = len(read_records(records))
         moment = after(0)
 
@@ -302,3 +311,76 @@ def test_a_bench_that_is_killed_by_each_signal_in_turn_ends_as_if_it_was_not(
     killed.check_clean()
     with killed.within():
         assert measured() == expected
+
+
+def made() -> dict[str, str]:
+    """The hash of each job's video, which has one record."""
+    records = read_records(Path("out/jobs.jsonl"))
+    assert len({record["output"] for record in records}) == len(records), "each once"
+    assert {record.get("error", "") for record in records} == {""}
+    found = {
+        record["output"]: hashlib.sha256(Path("out", record["output"]).read_bytes()).hexdigest() for record in records
+    }
+    assert found == {record["output"]: record["sha256"] for record in records}
+    assert {path.name for path in Path("out").iterdir()} == {
+        "jobs.jsonl",
+        *found,
+        *(f"{name.removesuffix('mp4')}json" for name in found),
+    }
+    return found
+
+
+def test_a_batch_that_is_killed_and_whose_workers_are_ends_as_if_nothing_was(
+    processes: multiprocessing.context.ForkServerContext, clips: Path, model: str, tmp_path: Path
+):
+    """At 20 moments in all: a worker dies, and then the program, and again."""
+    words = ["batch", "jobs.yaml", "-o", "out", "--workers", "2", "--retry"]
+    trials = {name: Trial(processes, tmp_path / name, words) for name in ("alone", "killed")}
+    few = tmp_path / "clips"
+    few.mkdir()
+    for name in ("one.mp4", "two.mp4"):
+        (few / name).symlink_to(clips / name)
+    for trial in trials.values():
+        (trial.folder / "jobs.yaml").write_text(BATCH.format(model=model, clips=few, seeds=[*range(20)]))
+    trials["alone"].whole()
+    with trials["alone"].within():
+        expected = made()
+    assert len(expected) == 40
+    generator, killed = random.Random("batch"), trials["killed"]
+    for _ in range(BATCH_KILLS):
+        assert killed.killed(signal.SIGKILL, worker_dies_first(killed, generator)), "it has jobs left"
+    killed.whole()
+    killed.check_clean()
+    with killed.within():
+        assert made() == expected
+
+
+def worker_dies_first(trial: Trial, generator: random.Random) -> Callable[[], bool]:
+    """Ready some time after a worker was killed, which is some time after the first job of this start was recorded."""
+    records = trial.folder / "out" / "jobs.jsonl"
+    before, moments = len(read_records(records)), [after(generator.uniform(0, 0.5)) for _ in range(2)]
+    struck: list[int] = []
+
+    def ready() -> bool:
+        if len(read_records(records)) <= before:
+            time.sleep(0.01)
+            return False
+        if not struck and moments[0]():
+            workers = working(trial.cache)
+            struck.extend(generator.sample(workers, 1) if workers else [])
+            for each in struck:
+                os.kill(each, signal.SIGKILL)
+        return bool(struck) and moments[1]()
+
+    return ready
+
+
+def working(cache: Path) -> list[int]:
+    """The workers of a trial: spawned processes that have its cache."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_ours = f"MOTIONLIFT_CACHE={cache}".encode() in (each / "environ").read_bytes().split(b"\0")
+            if is_ours and b"spawn_main" in (each / "cmdline").read_bytes():
+                found.append(int(each.name))
+    return sorted(found)

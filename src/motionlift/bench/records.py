@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from motionlift.jobs.records import read_lines
-from motionlift.video.marks import Kind
+from motionlift.jobs.records import records_kind
 
 CODE = "code"
 """Key of the hash of the code behind a record; records from before it was kept have none, and are of an unknown code."""
@@ -17,20 +16,9 @@ MOST_VALUE = 1e15
 """Largest magnitude of a figure or cost (ours: far beyond any, and sums of their squares stay finite)."""
 
 
-def _has_records(path: Path) -> bool:
-    """Whether a file holds a record, or the beginning of one, or nothing yet."""
-    lines = read_lines(path).records
-    if not lines:
-        with path.open("rb") as file:
-            return file.read(len(FIRST)) in (b"", FIRST)
-    return any(line.keys() >= STATED for line in lines)
-
-
-FIRST = b'{"model": '
-"""What a record begins with."""
 STATED = frozenset({"model", "method", "settings", "source", "reference", "prompt", "seed"})
 """What every record says; :meth:`motionlift.bench.cell.Cell.stated` says more."""
-RECORDS_KIND = Kind("file of records", (".jsonl",), _has_records)
+RECORDS_KIND = records_kind("file of records", STATED, "model")
 """The file of records; its lines are the mark."""
 
 

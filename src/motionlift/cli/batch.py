@@ -199,27 +199,26 @@ def _arrived(asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[
 
 
 def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: bool) -> None:
-    """Print what would run: of each kind of job how many, at what size, and what one takes."""
-    from rich.console import Console
-    from rich.table import Column, Table
+    """Print what would run: of each kind of job how many, at what size, and what one takes.
 
+    Raises:
+        InputError: some of it cannot run, which is said.
+    """
     from motionlift.jobs.planning import forecast
     from motionlift.work.memory import told
 
-    columns = ("jobs", "motions", "passes of one", "memory", "seconds")
-    table = Table("model", "method", "size", *[Column(name, justify="right") for name in columns])
     found = forecast(jobs, folder, where, retry)
     for each in found.kinds:
-        passes = f"{each.passes.forward} + {each.passes.backward}" if each.passes else "-"
-        need = "-" if each.bytes is None else told(each.bytes)
-        seconds = "-" if each.seconds is None else f"{each.seconds:.0f}"
-        counts = (str(each.jobs), str(each.motions), passes, need, seconds)
-        table.add_row(each.model, each.method, each.shape, *counts)
-    Console().print(table)
-    print(
-        f"{found.waiting} of {len(jobs)} jobs would run, {len(jobs) - found.waiting} are done or failed; passes of one are "
-        "forward + back, seconds of all, as measured here before"
-    )
-    notice([f"{each.model}, {each.method}: {each.reason}" for each in found.kinds if each.reason])
-    if any(each.reason for each in found.kinds):
+        head = f"{each.model}, {each.method}: {each.jobs} jobs of {each.motions} motions"
+        if each.plan is None:
+            continue
+        need, passes = told(each.plan.need(each.plan.largest)), each.plan.passes
+        took = "" if each.seconds is None else f"; all about {each.seconds:.0f} seconds, as measured here before"
+        print(
+            f"{head}, {each.plan.shape}; of one {passes.forward} passes forward and {passes.backward} back, {need}{took}"
+        )
+    print(f"{found.waiting} of {len(jobs)} jobs would run, {len(jobs) - found.waiting} are done or failed")
+    unfit = [f"{each.model}, {each.method}, {each.jobs} jobs: {each.reason}" for each in found.kinds if each.reason]
+    notice(unfit)
+    if unfit:
         raise InputError("not all of it can run, as said above")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from motionlift.errors import InputError, OutputError
 from motionlift.jobs.job import Contents, Job
-from motionlift.jobs.records import read_lines
+from motionlift.jobs.records import append_record, read_lines, records_kind
 from motionlift.jobs.runner import Pool, Record, recorded
 from motionlift.jobs.work import HERE, Placed, Where, died, record_of
-from motionlift.video.marks import RECORD, VIDEO, Kind
-from motionlift.video.writing import check_output, check_place, companion, remove_leftovers
+from motionlift.video.marks import RECORD, VIDEO
+from motionlift.video.writing import check_output, check_place, companion, remove_leftovers, replacing
 
 RECORDS = "jobs.jsonl"
 """Name of the file of records in a batch's folder."""
@@ -24,12 +24,7 @@ STATED = frozenset(
 """What every record says of its job."""
 
 
-def _has_records(path: Path) -> bool:
-    lines = read_lines(path).records
-    return path.stat().st_size == 0 or any(line.keys() >= STATED for line in lines)
-
-
-RECORDS_KIND = Kind("file of a batch's records", (".jsonl",), _has_records)
+RECORDS_KIND = records_kind("file of a batch's records", STATED, "output")
 """The file of records; its lines are the mark."""
 
 
@@ -80,10 +75,12 @@ def lay_out(
         InputError: a reference cannot be read.
         OutputError: a file would be replaced that motionlift did not write, or nothing can be written.
     """
+    _make_folder(folder)
     check_output(folder / RECORDS, RECORDS_KIND)
     batch = standing(jobs, folder, where, retry, contents)
     for placed in batch.waiting:
         _make_room(placed)
+    _forget(batch)
     for parent in {placed.output.parent for placed in batch.waiting}:
         remove_leftovers(parent)
     return batch
@@ -135,15 +132,32 @@ def _key(record: Record) -> str:
     return json.dumps({name: record[name] for name in STATED}, sort_keys=True)
 
 
+def _forget(batch: Batch) -> None:
+    """Leave out of the file of records what it says of jobs that are done once more, so that each has one record."""
+    again = {_key(placed.stated) for placed in batch.waiting}
+    records = read_lines(batch.records).records
+    kept = [record for record in records if not (record.keys() >= STATED and _key(record) in again)]
+    if len(kept) == len(records) and not batch.lost:
+        return
+    with replacing(batch.records, RECORDS_KIND) as place:
+        place.touch()
+        for record in kept:
+            append_record(place, record)
+
+
 def _make_room(placed: Placed) -> None:
     """Make the folder of an output, and see that nothing of others is in the way."""
     output, place = placed.output, placed.job.place
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{place}: cannot make the folder {output.parent}: {error.strerror}") from error
-    try:
+        _make_folder(output.parent)
         check_place(output, VIDEO)
         check_place(companion(output, ".json"), RECORD)
     except OutputError as error:
         raise OutputError(f"{place}: {error}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another output") from error

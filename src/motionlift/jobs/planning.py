@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionlift.core.cost import Passes
 from motionlift.errors import MotionliftError
 from motionlift.jobs.batch import standing
 from motionlift.jobs.job import Job
@@ -28,12 +27,8 @@ class Kind:
     """How many there are."""
     motions: int
     """How many motions they are made of."""
-    shape: str = "-"
-    """Size of the videos."""
-    passes: Passes | None = None
-    """Passes of one job, its lifting included; none where it cannot be planned."""
-    bytes: float | None = None
-    """What a worker needs of its device's memory; none where it cannot be planned."""
+    plan: Plan | None = None
+    """What one of them takes, its lifting included; none where it cannot be planned."""
     seconds: float | None = None
     """Predicted for all of them one after the other, by jobs that were measured here; none where none was."""
     reason: str = ""
@@ -79,8 +74,8 @@ def _planned(placed: Sequence[Placed], space: Room, dtype: str) -> Kind:
     motions = len({each.job.lifted_by() for each in placed})
     told = (job.model, job.titled(), len(placed), motions)
     try:
-        plan: Plan = planned(asked_of(job), job.model, space, dtype)
+        plan = planned(asked_of(job), job.model, space, dtype)
     except MotionliftError as error:
         return Kind(*told, reason=str(error))
     seconds = None if plan.seconds is None else plan.seconds * len(placed)
-    return Kind(*told, str(plan.shape), plan.passes, plan.need(plan.largest), seconds)
+    return Kind(*told, plan, seconds)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from motionlift.errors import InputError
+from motionlift.video.marks import Kind
 
 MOST_BYTES = 2**29
 """Largest file of records that is read (ours: a hundred times the records of the largest run)."""
@@ -46,6 +47,26 @@ def read_lines(path: Path) -> Lines:
 def read_records(path: Path) -> list[dict[str, Any]]:
     """Finished jobs; a line cut off by a kill counts as not finished."""
     return read_lines(path).records
+
+
+def records_kind(name: str, stated: frozenset[str], first: str) -> Kind:
+    """The kind of a file of records, whose lines are the mark: it holds a record, or the beginning of one, or nothing yet.
+
+    Args:
+        name: what it is called.
+        stated: keys that every record has.
+        first: the key that it begins with.
+    """
+    beginning = f'{{"{first}": '.encode()
+
+    def has_records(path: Path) -> bool:
+        lines = read_lines(path).records
+        if lines:
+            return any(line.keys() >= stated for line in lines)
+        with path.open("rb") as file:
+            return file.read(len(beginning)) in (b"", beginning)
+
+    return Kind(name, (".jsonl",), has_records)
 
 
 def _record(line: str) -> dict[str, Any] | None:

@@ -27,14 +27,8 @@ class Arrived:
     unfinished: int
     """How many files are still being written, or were too short a time ago to know."""
 
-    @property
-    def files(self) -> tuple[tuple[Path, int, int], ...]:
-        """All of them, with size and time of change, by which a later look is compared."""
-        found = []
-        for path in (*self.clips, *self.job_files):
-            about = path.stat()
-            found.append((path, about.st_size, about.st_mtime_ns))
-        return tuple(found)
+    files: tuple[tuple[Path, tuple[int, int]], ...] = ()
+    """All of them with size and time of change, by which a later look is compared."""
 
 
 class Watch:
@@ -74,7 +68,8 @@ class Watch:
         whole = sorted(path for path, ((size, _), since) in seen.items() if size and now - since >= STILL)
         clips = tuple(path for path in whole if path.suffix.lower() in CLIPS)
         files = tuple(path for path in whole if path.suffix.lower() in FORMS)
-        return Arrived(clips, files, len(seen) - len(whole))
+        states = tuple((path, seen[path][0]) for path in whole)
+        return Arrived(clips, files, len(seen) - len(whole), states)
 
     def _states(self) -> list[tuple[Path, tuple[int, int]]]:
         """Every file that may be taken, with its size and time of change."""

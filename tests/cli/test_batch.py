@@ -1,0 +1,174 @@
+"""``motionlift batch`` at the command line."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from motionlift.cli import batch
+from motionlift.cli.main import run
+from motionlift.jobs.batch import RECORDS
+from motionlift.jobs.records import read_records
+from tests.cli.calls import refused
+from tests.jobs.test_batch import RED, Here
+
+FILE = f"""
+method: none
+settings: {{steps: 2}}
+jobs:
+  - {{reference: 'clips/*.mp4', prompt: {RED}, seeds: [0, 1], output: "{{reference}}-{{seed}}.mp4"}}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two clips and a job file, where processes are this one."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["world", "clips", "--count", "2", "--quiet"]) == 0
+    Path("night.yaml").write_text(FILE, encoding="utf-8")
+
+    class Held(Here):
+        def __init__(self, _: int):
+            super().__init__()
+
+        def __enter__(self) -> "Held":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("motionlift.jobs.workers.Workers", Held)
+    return tmp_path
+
+
+def test_a_batch_is_done_and_then_is_there(here: Path, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    assert run(["batch", "night.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"did 4 of 4 jobs, 0 were there; records in {Path('night') / RECORDS}\n"
+    assert "4 of 4: 0001-1.mp4" in err
+    assert sorted(path.name for path in Path("night").glob("*.mp4")) == [
+        "0000-0.mp4",
+        "0000-1.mp4",
+        "0001-0.mp4",
+        "0001-1.mp4",
+    ]
+    assert run(["batch", "night.yaml"]) == 0
+    assert "did 0 of 4 jobs, 4 were there" in capsys.readouterr().out
+
+
+def test_a_job_that_fails_is_told_and_makes_the_exit_code_one(here: Path, capsys: pytest.CaptureFixture[str]):
+    Path("clips/0000.mp4").write_bytes(b"no video at all")
+    assert run(["batch", "night.yaml", "-o", "out"]) == 1
+    err = capsys.readouterr().err
+    assert "2 of them failed and were recorded so (--retry tries them once more); the first: 0000-0.mp4: " in err
+    assert run(["batch", "night.yaml", "-o", "out"]) == 1
+    out, err = capsys.readouterr()
+    assert (
+        "did 0 of 4 jobs" in out
+        and "2 of those before had failed (--retry tries them once more); the first: 0000-" in err
+    )
+    shutil.copy("clips/0001.mp4", "clips/0000.mp4")
+    assert run(["batch", "night.yaml", "-o", "out", "--retry"]) == 0
+
+
+def test_a_dry_run_says_what_would_run_and_writes_nothing(here: Path, capsys: pytest.CaptureFixture[str]):
+    before = sorted(here.rglob("*"))
+    assert run(["batch", "night.yaml", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "4 of 4 jobs would run, 0 are done or failed" in out
+    first = out.splitlines()[0]
+    assert first.startswith("tiny-dit, none steps=2: 4 jobs of 2 motions, 17 frames of 64x64; of one ")
+    assert re.search(r"of one \d+ passes forward and 0 back, \d+ MB", first)
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_dry_run_says_what_cannot_run(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["batch", "night.yaml", "--dry-run", "--memory", "1MB"]) == 1
+    err = capsys.readouterr().err
+    assert (
+        "tiny-dit, none steps=2, 4 jobs: it does not fit" in err
+        and "error: not all of it can run, as said above" in err
+    )
+
+
+def test_what_cannot_be_is_refused_at_once(here: Path, capsys: pytest.CaptureFixture[str]):
+    Path("bad.yaml").write_text(FILE.replace("seeds", "sedes"), encoding="utf-8")
+    for arguments, words in {
+        (): "JOBS is lacking; give a job file, or --watch FOLDER",
+        ("none.yaml",): "none.yaml does not exist",
+        ("bad.yaml",): "bad.yaml, line 5: unknown key 'sedes'",
+        ("clips",): "clips is no job file",
+        ("night.yaml", "--dry-run", "--watch", "clips"): "leave --watch out",
+        ("night.yaml", "--watch", "none"): "is no folder",
+        ("night.yaml", "--watch", "clips", "-o", "clips"): "--output and --watch are one folder",
+    }.items():
+        assert words in refused(capsys, 1, "batch", *arguments)
+
+
+def test_two_of_one_folder_are_refused(here: Path, capsys: pytest.CaptureFixture[str]):
+    from motionlift.motion.lock import held
+
+    with held(Path("night")):
+        assert run(["batch", "night.yaml"]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
+def test_clips_and_job_files_are_taken_as_they_arrive(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The rounds that a watch makes, with the clips put there between its looks."""
+    Path("in").mkdir()
+    Path("each.yaml").write_text(FILE.replace("reference: 'clips/*.mp4', ", ""), encoding="utf-8")
+    looks = 0
+
+    def arrives(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            shutil.copy("clips/0000.mp4", "in/walk.mp4")
+        if looks == 2:
+            Path("in/more.jsonl").write_text(
+                json.dumps({"reference": "clips/0001.mp4", "prompt": RED, "method": "none", "settings": {"steps": 2}})
+            )
+            Path("in/bad.csv").write_text("speed\n")
+        if looks == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch.time, "sleep", arrives)
+    monkeypatch.setattr("motionlift.jobs.watching.STILL", 0.0)
+    assert run(["batch", "each.yaml", "--watch", "in", "-o", "out"]) == 130
+    err = capsys.readouterr().err
+    assert err.count("bad.csv is left out: in/bad.csv, line 1: unknown key 'speed'") == 1
+    assert "what is done stays in out; the same command goes on from there" in err
+    made = sorted(record["output"] for record in read_records(Path("out") / RECORDS))
+    assert made == ["0001-a-red-star-on-a-blue-plain-background-0.mp4", "walk-0.mp4", "walk-1.mp4"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
+def test_a_watch_is_ended_by_a_signal(tmp_path: Path):
+    """With real processes: what arrives is made, and Ctrl-C leaves nothing behind."""
+    command = [sys.executable, "-m", "motionlift"]
+    subprocess.run([*command, "world", "clips", "--count", "1", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "each.yaml").write_text(FILE.replace("reference: 'clips/*.mp4', ", ""), encoding="utf-8")
+    asked = [*command, "batch", "each.yaml", "--watch", "in", "-o", "out", "--workers", "1"]
+    with subprocess.Popen(asked, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        shutil.copy(tmp_path / "clips/0000.mp4", tmp_path / "in/walk.mp4")
+        records, until = tmp_path / "out" / RECORDS, time.monotonic() + 300
+        while len(read_records(records)) < 2 and time.monotonic() < until:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        [RECORDS, *(f"walk-{seed}.{suffix}" for seed in (0, 1) for suffix in ("json", "mp4"))]
+    )

@@ -1,0 +1,235 @@
+"""A batch: what waits, what is lifted once, and what is gone on with."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionlift.errors import InputError, OutputError
+from motionlift.jobs import batch
+from motionlift.jobs.batch import RECORDS, lay_out, standing, turns
+from motionlift.jobs.job import Contents, Job, content_of
+from motionlift.jobs.records import read_records
+from motionlift.jobs.runner import DIED
+from motionlift.jobs.work import Placed, command_of, finished, record_of
+from motionlift.video.files import hash_of_file
+from motionlift.world.truth import write_world
+
+RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
+FEW = {"steps": 2}
+
+
+class Here:
+    """A pool of this process alone, which counts what it is given."""
+
+    def __init__(self, dies: str = ""):
+        """Nothing is done yet; where an output ends so, its process is said to have died."""
+        self.rounds: list[list[str]] = []
+        self._dies = dies
+
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any], died: Callable[[Any], Any]) -> Iterator[Any]:
+        items = list(items)
+        self.rounds.append([item.job.output for item in items])
+        for item in items:
+            yield died(item) if self._dies and item.job.output.endswith(self._dies) else work(item)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clips of the world."""
+    folder = tmp_path_factory.mktemp("clips")
+    write_world(folder, 2, 0, 17, 64)
+    return folder
+
+
+@pytest.fixture
+def jobs(clips: Path) -> list[Job]:
+    """Four jobs of two motions, which follow none, in two steps."""
+    return [
+        Job(
+            str(clips / f"{clip}.mp4"), prompt, 0, "none", "tiny-dit", FEW, f"{clip}-{number}.mp4", place=f"line {clip}"
+        )
+        for clip in ("0000", "0001")
+        for number, prompt in enumerate((RED, GREEN))
+    ]
+
+
+def test_jobs_are_done_once_and_each_has_its_record(jobs: list[Job], tmp_path: Path):
+    pool = Here()
+    records = list(lay_out(jobs, tmp_path).done(pool))
+    assert pool.rounds == [["0000-0.mp4", "0001-0.mp4"], ["0000-1.mp4", "0001-1.mp4"]]
+    assert read_records(tmp_path / RECORDS) == [json.loads(json.dumps(record)) for record in records]
+    for job, record in zip(sorted(jobs, key=lambda job: job.output[-5]), records, strict=True):
+        assert (record["output"], record["prompt"]) == (job.output, job.prompt)
+        assert record["sha256"] == hash_of_file(tmp_path / job.output)
+        assert record["content"] == content_of(job.reference)
+    again = lay_out(jobs, tmp_path)
+    assert (again.count, again.waiting, again.failed) == (4, (), ())
+
+
+@pytest.fixture
+def done(jobs: list[Job], tmp_path: Path) -> Path:
+    """A folder where one job is done."""
+    list(lay_out(jobs[:1], tmp_path).done(Here()))
+    return tmp_path
+
+
+def test_a_video_that_is_gone_is_made_again_and_is_the_same(jobs: list[Job], done: Path):
+    video = done / jobs[0].output
+    before = hash_of_file(video)
+    video.unlink()
+    (placed,) = lay_out(jobs[:1], done).waiting
+    assert record_of(placed)["sha256"] == before
+    assert read_records(done / RECORDS) == [], "each job has one record"
+    assert hash_of_file(video) == before
+
+
+def test_a_video_whose_record_was_never_written_is_not_made_again(
+    jobs: list[Job], done: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (done / RECORDS).unlink()
+    (placed,) = lay_out(jobs[:1], done).waiting
+    monkeypatch.setattr("motionlift.jobs.work._made", lambda _: pytest.fail("made again"))
+    assert record_of(placed)["sha256"] == hash_of_file(done / jobs[0].output)
+
+
+@pytest.mark.parametrize("spoiled", ["video", "record", "seed"])
+def test_what_is_not_whole_or_of_another_job_is_made_again(jobs: list[Job], done: Path, spoiled: str):
+    (done / RECORDS).unlink()
+    job = replace(jobs[0], seed=1) if spoiled == "seed" else jobs[0]
+    (placed,) = lay_out([job], done).waiting
+    place = done / job.output
+    if spoiled == "video":
+        place.write_bytes(place.read_bytes()[:-10])
+    if spoiled == "record":
+        place.with_suffix(".json").write_text("{", encoding="utf-8")
+    assert finished(placed) is None
+
+
+def test_a_line_that_was_cut_off_is_no_record(jobs: list[Job], done: Path):
+    records = done / RECORDS
+    records.write_bytes(records.read_bytes()[:-20])
+    laid = lay_out(jobs[:1], done)
+    assert (len(laid.waiting), laid.lost) == (1, 1)
+    list(laid.done(Here()))
+    assert [len(read_records(records)), len(records.read_bytes().splitlines())] == [1, 1]
+
+
+def test_records_of_other_jobs_stay(jobs: list[Job], done: Path):
+    list(lay_out(jobs[1:2], done).done(Here()))
+    (done / jobs[1].output).unlink()
+    list(lay_out(jobs[1:2], done).done(Here()))
+    assert [record["output"] for record in read_records(done / RECORDS)] == [job.output for job in jobs[:2]]
+
+
+def test_a_full_disk_stops_the_batch_and_is_no_fault_of_a_job(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    laid = lay_out(jobs, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("motionlift.work.record.write_video", _full)
+        with pytest.raises(OutputError, match="the disk is full"):
+            list(laid.done(Here()))
+    assert read_records(tmp_path / RECORDS) == []
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".jsonl"] == []
+    assert len(list(lay_out(jobs, tmp_path).done(Here()))) == 4
+
+
+def _full(*_: Any) -> list[str]:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_clock_that_is_set_back_changes_nothing(jobs: list[Job], done: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    assert [placed.job for placed in lay_out(jobs, done).waiting] == jobs[1:]
+    assert len(list(lay_out(jobs, done).done(Here()))) == 3
+    assert lay_out(jobs, done).waiting == ()
+
+
+def test_a_clip_that_changed_makes_another_job(jobs: list[Job], clips: Path, tmp_path: Path):
+    clip = tmp_path / "own.mp4"
+    shutil.copy(clips / "0000.mp4", clip)
+    job, contents = replace(jobs[0], reference=str(clip)), Contents()
+    folder = tmp_path / "out"
+    list(lay_out([job], folder, contents=contents).done(Here()))
+    assert lay_out([job], folder, contents=contents).waiting == ()
+    shutil.copy(clips / "0001.mp4", clip)
+    assert len(lay_out([job], folder, contents=contents).waiting) == 1
+
+
+def test_what_fails_is_recorded_and_tried_again_when_asked(jobs: list[Job], clips: Path, tmp_path: Path):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video at all")
+    mixed = [replace(jobs[0], reference=str(bad)), *jobs[1:2]]
+    first, second = lay_out(mixed, tmp_path / "out").done(Here())
+    assert "error" in first and "bad.mp4" in first["error"] and "\n" not in first["error"]
+    assert "sha256" in second
+    later = lay_out(mixed, tmp_path / "out")
+    assert later.waiting == () and [record["output"] for record in later.failed] == [jobs[0].output]
+    retried = lay_out(mixed, tmp_path / "out", retry=True)
+    assert [placed.job for placed in retried.waiting] == mixed[:1]
+    list(retried.done(Here()))
+    assert [record["output"] for record in read_records(tmp_path / "out" / RECORDS)] == ["0000-1.mp4", "0000-0.mp4"]
+
+
+def test_a_process_that_dies_is_recorded_so(jobs: list[Job], tmp_path: Path):
+    records = list(lay_out(jobs[:2], tmp_path).done(Here(dies="-0.mp4")))
+    assert [record.get("error") for record in records] == [DIED, None]
+
+
+def test_those_of_one_model_come_together(jobs: list[Job]):
+    other = [replace(job, model="tiny-unet", output=f"u-{job.output}") for job in jobs]
+    mixed = [job for pair in zip(jobs, other, strict=True) for job in pair]
+    rounds = [[(placed.job.model, placed.job.output) for placed in own] for own in turns(_placed(mixed))]
+    assert [{model for model, _ in own} for own in rounds] == [{"tiny-dit"}] * 2 + [{"tiny-unet"}] * 2
+
+
+def _placed(jobs: list[Job]) -> list[Placed]:
+    return [Placed(job, {}, Path()) for job in jobs]
+
+
+def test_settings_of_casting_leave_the_motion_as_it_is(jobs: list[Job]):
+    job = replace(jobs[0], method="ditflow", settings={"steps": 5})
+    assert replace(job, settings={"steps": 5, "lr": 0.1}).lifted_by() == job.lifted_by()
+    for other in ({"settings": {"steps": 5, "read": "flow"}}, {"start": 1.0}, {"frames": 9}, {"model": "tiny-unet"}):
+        assert replace(job, **other).lifted_by() != job.lifted_by()
+
+
+def test_what_is_in_the_way_is_refused_with_its_line(jobs: list[Job], tmp_path: Path):
+    (tmp_path / jobs[0].output).write_bytes(b"somebody's own")
+    with pytest.raises(OutputError, match=r"line 0000: cannot write .*0000-0\.mp4"):
+        lay_out(jobs, tmp_path)
+    (tmp_path / jobs[0].output).unlink()
+    with pytest.raises(OutputError, match=r"line 0000: cannot write .*0000-0\.txt"):
+        lay_out([replace(jobs[0], output="0000-0.txt")], tmp_path)
+    (tmp_path / RECORDS).write_text("mine\n", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"jobs\.jsonl"):
+        lay_out(jobs, tmp_path)
+
+
+def test_a_reference_that_went_is_refused_with_its_line(jobs: list[Job], tmp_path: Path):
+    with pytest.raises(InputError, match=r"line 0000: .*gone\.mp4 cannot be read"):
+        standing([replace(jobs[0], reference="gone.mp4")], tmp_path)
+
+
+def test_looking_writes_nothing(jobs: list[Job], tmp_path: Path):
+    assert len(standing(jobs, tmp_path / "none").waiting) == 4
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_record_says_what_makes_the_video_alone(jobs: list[Job], tmp_path: Path):
+    job = replace(jobs[0], frames=9, size=(96, 64), start=0.5, duration=2.0, settings={"steps": 2, "dynamic_cfg": True})
+    command = command_of(Placed(job, {}, tmp_path))
+    assert command[:2] == ["motionlift", "transfer"] and command[-1] == job.reference
+    wanted = {"--frames=9", "--size=96x64", "--start=0.5", "--duration=2.0", "--set=steps=2", "--set=dynamic_cfg=true"}
+    assert wanted | {f"--output={tmp_path / job.output}", "--method=none", "--model=tiny-dit", "--seed=0"} <= {*command}
+
+
+def test_every_record_says_all_of_its_job(jobs: list[Job]):
+    assert jobs[0].stated("").keys() == batch.STATED

@@ -1,0 +1,203 @@
+"""Job files: what each form says, and what is refused with its line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from motionlift.errors import InputError
+from motionlift.jobs.job import Job
+from motionlift.jobs.job_file import MOST_JOBS, for_clips, read_jobs
+
+RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two clips, whose bytes nobody reads."""
+    monkeypatch.chdir(tmp_path)
+    Path("clips").mkdir()
+    for name in ("one", "two"):
+        Path(f"clips/{name}.mp4").write_bytes(b"clip")
+    return tmp_path
+
+
+def written(text: str, name: str = "jobs.yaml") -> str:
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def test_yaml_makes_a_job_of_each_reference_prompt_and_seed():
+    found = read_jobs(
+        written(
+            f"""
+model: tiny-unet
+settings: {{steps: 8, share: "0.5"}}
+jobs:
+  - reference: clips/*.mp4
+    prompts: [{RED}, {GREEN}]
+    seeds: [3, 4]
+  - {{reference: clips/one.mp4, prompt: {RED}, method: vmc, model: tiny-dit, settings: {{steps: 5}}, output: "own/{{number}}.gif"}}
+""".replace('share: "0.5"', "cfg: 2")
+        )
+    ).jobs
+    assert len(found) == 9
+    assert [(Path(job.reference).stem, job.prompt, job.seed) for job in found[:8]] == [
+        (stem, prompt, seed) for stem in ("one", "two") for prompt in (RED, GREEN) for seed in (3, 4)
+    ]
+    assert found[0].output == "one-a-red-star-on-a-blue-plain-background-3.mp4"
+    assert {job.model for job in found[:8]} == {"tiny-unet"} and {job.method for job in found[:8]} == {"ditflow"}
+    assert found[0].settings == {"steps": 8, "cfg": 2.0}
+    last = found[8]
+    assert (last.method, last.model, last.output) == ("vmc", "tiny-dit", "own/0008.gif")
+    assert last.settings == {"steps": 5, "cfg": 2.0} and last.place == "jobs.yaml, line 8"
+
+
+def test_a_table_and_lines_of_json_say_the_same():
+    table = written(
+        "reference,prompts,seeds,settings,frames,size,start,duration\n"
+        f'clips/one.mp4,{RED}|{GREEN},1|2,"share=0.25; read=flow",9,96x64,0.5,2\n',
+        "jobs.csv",
+    )
+    lines = written(
+        json.dumps(
+            {
+                "reference": "clips/one.mp4",
+                "prompts": [RED, GREEN],
+                "seeds": [1, 2],
+                "settings": {"share": 0.25, "read": "flow"},
+                "frames": 9,
+                "size": "96x64",
+                "start": 0.5,
+                "duration": 2,
+            }
+        ),
+        "jobs.jsonl",
+    )
+    of_table, of_lines = read_jobs(table).jobs, read_jobs(lines).jobs
+    assert of_table == of_lines and len(of_table) == 4
+    first = of_table[0]
+    assert (first.settings, first.frames, first.size) == ({"share": 0.25, "read": "flow"}, 9, (96, 64))
+    assert (first.start, first.duration) == (0.5, 2.0)
+    assert (of_table[0].place, of_lines[0].place) == ("jobs.csv, line 2", "jobs.jsonl, line 1")
+
+
+def test_a_prompt_of_json_keeps_letters_of_all_scripts():
+    prompt = "a \N{SNOWMAN} and a \N{GRINNING FACE}"
+    (job,) = read_jobs(written(json.dumps({"reference": "clips/one.mp4", "prompt": prompt}), "j.jsonl")).jobs
+    assert job.prompt == prompt
+
+
+def test_outputs_tell_jobs_by_what_is_asked():
+    output = "{method}/{model}-{seed}-{reference}.webm"
+    text = f"- {{reference: clips/one.mp4, prompt: {RED}, seeds: [1, 2], output: '{output}'}}"
+    assert [job.output for job in read_jobs(written(text)).jobs] == [
+        f"ditflow/tiny-dit-{seed}-one.webm" for seed in (1, 2)
+    ]
+
+
+JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"\n{JOB}, speed: 3}}", "line 2: unknown key 'speed'; allowed are reference, prompt"),
+        ("- {reference: clips/one.mp4}", "line 1: a job lacks prompt"),
+        (f"- {{prompt: {RED}}}", "line 1: a job lacks reference"),
+        (
+            f"\n- {{reference: clips/on.mp4, prompt: {RED}}}",
+            "line 2: clips/on.mp4 does not exist (did you mean one.mp4?)",
+        ),
+        (f"- {{reference: clips/*.mov, prompt: {RED}}}", "line 1: nothing is there by the pattern 'clips/*.mov'"),
+        (f"- {{reference: 's3://a/b.mp4', prompt: {RED}}}", "line 1: s3://a/b.mp4 is an address"),
+        (f"{JOB}, method: ditflw}}", "line 1: unknown method 'ditflw' (did you mean ditflow?)"),
+        (f"{JOB},\n   settings: {{stps: 3}}}}", "line 2: unknown setting 'stps' (did you mean steps?)"),
+        (f"{JOB}, settings: {{steps: many}}}}", "line 1: steps is 'many'"),
+        (f"{JOB}, seed: -1}}", "line 1: a seed is '-1'; allowed is a whole number from 0"),
+        (f"{JOB}, seed: 1, seeds: [2]}}", "line 1: seed and seeds are both given"),
+        (f"{JOB}, frames: 0}}", "line 1: frames is '0'"),
+        (f"{JOB}, size: 9}}", "line 1: size is '9'; give WIDTHxHEIGHT"),
+        (f"{JOB}, start: -2}}", "line 1: start is -2"),
+        (f"{JOB}, processes: 100}}", "line 1: processes is '100'"),
+        (f"{JOB}, output: '../x.mp4'}}", "line 1: output is '../x.mp4'; give a place below the folder"),
+        (f"{JOB}, output: /x.mp4}}", "line 1: output is '/x.mp4'; give a place below the folder"),
+        (f"{JOB}, output: '{{clip}}.mp4'}}", "line 1: output names {clip}; it may name {reference}, {prompt}, {seed}"),
+        (f"{JOB}, output: '{{seed.real}}.mp4'}}", "line 1: output names {seed.real}"),
+        (f"{JOB}, output: '{{seed:>9}}.mp4'}}", "line 1: output names {seed}"),
+        (f"{JOB}, output: '{{.mp4'}}", "line 1: output is '{.mp4'"),
+        (
+            f"{JOB}}}\n\n{JOB}}}",
+            "line 3: its output 'one-a-red-star-on-a-blue-plain-background-0.mp4' is that of jobs.yaml, line",
+        ),
+        (f"{JOB}}}\n{JOB}, method: vmc}}", "let the output name {method}"),
+        (
+            f"{JOB}, seeds: [1, 2], output: all.mp4}}",
+            "line 1: its output 'all.mp4' is that of jobs.yaml, line 1 too; let the output name {seed}",
+        ),
+        (f"{JOB}, prompts: [], seed: 1}}", "prompt and prompts are both given"),
+        ("model: tiny-dit", "line 1: a job file lacks jobs"),
+        ("jobs: []", "line 1: jobs is a list of at least one"),
+        ("- &a {x: 1}\n- *a", "line 2: aliases (*a) are not read"),
+        ("# nothing\n", "is empty; name at least a reference and a prompt"),
+        ("- [", "write YAML"),
+    ],
+)
+def test_what_yaml_is_refused_with_its_line(text: str, told: str):
+    with pytest.raises(InputError) as refusal:
+        read_jobs(written(text))
+    assert told in str(refusal.value) and str(refusal.value).startswith("jobs.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("j.csv", "reference,speed\n", "line 1: unknown key 'speed'"),
+        ("j.csv", "reference,reference\n", "line 1: 'reference' comes twice"),
+        ("j.csv", "", "line 1: no head"),
+        (
+            "j.csv",
+            f"reference,prompt\nclips/one.mp4,{RED}\nclips/none.mp4,{RED}\n",
+            "line 3: clips/none.mp4 does not exist",
+        ),
+        ("j.csv", f"reference,prompt\nclips/one.mp4,{RED},3\n", "line 2: there are 3 cells, and 2 in the head"),
+        ("j.csv", f"reference,prompt,seed\nclips/one.mp4,{RED},x\n", "line 2: a seed is 'x'"),
+        ("j.csv", 'reference,prompt\n"clips', "line 2: unexpected end of data"),
+        ("j.jsonl", '\n{"reference": 1', "line 2: this is no JSON"),
+        ("j.jsonl", "[1]", "line 1: a job needs keys"),
+        ("j.jsonl", '{"reference": {"a": 1}, "prompt": "x"}', "line 1: reference is text"),
+        ("j.jsonl", '{"reference": "clips/one.mp4", "prompt": null}', "line 1: a prompt is text"),
+        ("j.jsonl", "\n", "is empty"),
+        ("j.txt", "x", "is no job file; its name ends in .yaml, .yml, .csv, .jsonl"),
+    ],
+)
+def test_what_tables_and_lines_are_refused_with(name: str, text: str, told: str):
+    Path(name).write_text(text or "\n", encoding="utf-8")
+    with pytest.raises(InputError) as refusal:
+        read_jobs(name)
+    assert told in str(refusal.value) and str(refusal.value).startswith(name)
+
+
+def test_what_is_no_text_or_too_large_is_refused():
+    Path("j.jsonl").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(InputError, match="no text in UTF-8"):
+        read_jobs("j.jsonl")
+    Path("j.yaml").write_text("# " + "x" * 2**20, encoding="utf-8")
+    with pytest.raises(InputError, match=r"larger than 1048576 bytes; write so many jobs as \.csv or \.jsonl"):
+        read_jobs("j.yaml")
+    line = json.dumps({"reference": "clips/one.mp4", "prompt": RED, "seeds": [*range(999)], "output": "{number}.mp4"})
+    Path("j.jsonl").write_text("\n".join([line] * (MOST_JOBS // 999 + 2)), encoding="utf-8")
+    with pytest.raises(InputError, match=f"there are more than {MOST_JOBS} jobs; split the file"):
+        read_jobs("j.jsonl")
+
+
+def test_a_job_without_a_reference_is_made_of_each_clip():
+    found = read_jobs(written(f"- {{prompt: {RED}, seeds: [1, 2]}}"), templates=True)
+    assert found.jobs == () and len(found.templates) == 2
+    made = for_clips(found.templates, [Path("in/a b.mp4"), Path("in/two.mp4")])
+    assert [(job.reference, job.output) for job in made] == [
+        (f"in/{name}.mp4", f"{word}-a-red-star-on-a-blue-plain-background-{seed}.mp4")
+        for name, word in (("a b", "a-b"), ("two", "two"))
+        for seed in (1, 2)
+    ]
+    assert isinstance(made[0], Job) and made[0].place == "jobs.yaml, line 1, of a b.mp4"
