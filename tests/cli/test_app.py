@@ -136,6 +136,10 @@ def test_the_command_line_is_frozen():
             ),
         ],
         "again": ["words"],
+        "batch": [
+            *("jobs", "--output", "--workers", "--dry-run", "--retry", "--watch", "--device", "--dtype", "--memory"),
+            *("--overwrite", "--quiet"),
+        ],
         "export": ["motion", "output", "--for", "--rank", "--overwrite"],
         "adapter": ["file"],
         "inspect": [
@@ -185,7 +189,7 @@ def test_nothing_heavy_is_imported_before_a_command_needs_it():
 def test_help_lists_every_command_in_order(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert run(arguments) == 0
     told = capsys.readouterr().out
-    order = ("transfer", "lift", "cast", "again", "export", "inspect", "score", "world", "bench", "report")
+    order = ("transfer", "lift", "cast", "again", "batch", "export", "inspect", "score", "world", "bench", "report")
     order += ("models", "methods", "cache", "app", "demo")
     places = [told.index(f"│ {name} ") for name in order]
     assert places == sorted(places)

@@ -103,13 +103,27 @@ def test_a_video_whose_record_was_never_written_is_not_made_again(
 def test_what_is_not_whole_or_of_another_job_is_made_again(jobs: list[Job], done: Path, spoiled: str):
     (done / RECORDS).unlink()
     job = replace(jobs[0], seed=1) if spoiled == "seed" else jobs[0]
-    (placed,) = lay_out([job], done).waiting
+    (placed,) = lay_out([job], done, overwrite=True).waiting
     place = done / job.output
     if spoiled == "video":
         place.write_bytes(place.read_bytes()[:-10])
     if spoiled == "record":
         place.with_suffix(".json").write_text("{", encoding="utf-8")
     assert finished(placed) is None
+
+
+def test_what_another_job_made_stays_unless_it_may_be_replaced(jobs: list[Job], done: Path):
+    other = replace(jobs[0], seed=1)
+    before = hash_of_file(done / other.output)
+    laid = lay_out([other], done)
+    assert (laid.waiting, [placed.job for placed in laid.taken]) == ((), [other])
+    (record,) = lay_out([other], done, overwrite=True).done(Here())
+    assert hash_of_file(done / other.output) == record["sha256"] != before
+
+
+def test_a_video_whose_record_was_not_yet_written_is_nobody_s(jobs: list[Job], done: Path):
+    (done / jobs[0].output).with_suffix(".json").unlink()
+    assert len(lay_out([replace(jobs[0], seed=1)], done).waiting) == 1
 
 
 def test_a_line_that_was_cut_off_is_no_record(jobs: list[Job], done: Path):
@@ -131,14 +145,14 @@ def test_records_of_other_jobs_stay(jobs: list[Job], done: Path):
 def test_a_full_disk_stops_the_batch_and_is_no_fault_of_a_job(
     jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    laid = lay_out(jobs, tmp_path)
+    folder = tmp_path / "out"
+    laid = lay_out(jobs, folder)
     with monkeypatch.context() as patch:
         patch.setattr("motionlift.work.record.write_video", _full)
         with pytest.raises(OutputError, match="the disk is full"):
             list(laid.done(Here()))
-    assert read_records(tmp_path / RECORDS) == []
-    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".jsonl"] == []
-    assert len(list(lay_out(jobs, tmp_path).done(Here()))) == 4
+    assert not any(folder.iterdir()), "nothing half written stays"
+    assert len(list(lay_out(jobs, folder).done(Here()))) == 4
 
 
 def _full(*_: Any) -> list[str]:
@@ -160,7 +174,7 @@ def test_a_clip_that_changed_makes_another_job(jobs: list[Job], clips: Path, tmp
     list(lay_out([job], folder, contents=contents).done(Here()))
     assert lay_out([job], folder, contents=contents).waiting == ()
     shutil.copy(clips / "0001.mp4", clip)
-    assert len(lay_out([job], folder, contents=contents).waiting) == 1
+    assert len(lay_out([job], folder, contents=contents).taken) == 1
 
 
 def test_what_fails_is_recorded_and_tried_again_when_asked(jobs: list[Job], clips: Path, tmp_path: Path):

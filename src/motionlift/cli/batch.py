@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motionlift.cli.options import Device, Dtype, Memory, Quiet, whole
+from motionlift.cli.options import Device, Dtype, Memory, Overwrite, Quiet, whole
 from motionlift.cli.terminal import notice
 from motionlift.core.places import check_there
 from motionlift.errors import InputError, MotionliftError, SettingError, staying
@@ -66,6 +67,7 @@ def batch(
     device: Device = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Make many videos: what is done stays done, what fails is recorded, the same command goes on. Failed jobs: exit code 1."""
@@ -77,6 +79,7 @@ def batch(
         check_there(jobs, "give a job file, which ends in .yaml, .csv or .jsonl")
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
+    from motionlift.jobs.job import Contents
     from motionlift.jobs.job_file import Jobs, read_jobs
     from motionlift.jobs.watching import Watch
     from motionlift.jobs.work import Where
@@ -98,95 +101,101 @@ def batch(
         Workers(workers or default_processes()) as pool,
         unfinished.at_work("fewer --workers"),
     ):
-        if looks is None:
-            failed = _done(asked.jobs, folder, where, retry, pool, live)
-        else:
-            failed = _watched(looks.look, asked, folder, where, retry, pool, live)
+        session = _Session(folder, where, retry, overwrite, pool, live, Contents())
+        failed = session.do(asked.jobs) if looks is None else session.watch(looks.look, asked)
     if failed:
         raise typer.Exit(1)
 
 
-def _done(
-    jobs: "tuple[Job, ...]",
-    folder: Path,
-    where: "Where",
-    retry: bool,
-    pool: "Pool",
-    live: "Live",
-    contents: "Contents | None" = None,
-) -> int:
-    """Do what waits of jobs; gives how many failed, now or before."""
-    from motionlift.jobs.batch import lay_out
+@dataclass(frozen=True)
+class _Session:
+    """Does jobs in a folder, and says how far it is."""
 
-    laid = lay_out(jobs, folder, where, retry, contents)
-    if laid.lost:
-        notice([f"lines of {laid.records} that were cut off, whose jobs are looked at anew: {laid.lost}"])
-    failed = _run(laid, pool, live)
-    done = len(laid.waiting)
-    print(f"did {done} of {laid.count} jobs, {laid.count - done} were there; records in {laid.records}")
-    again = "(--retry tries them once more)"
-    if failed:
-        notice([f"{len(failed)} of them failed and were recorded so {again}; the first: {failed[0]}"])
-    if laid.failed:
-        first = laid.failed[0]
-        notice(
-            [f"{len(laid.failed)} of those before had failed {again}; the first: {first['output']}: {first['error']}"]
-        )
-    return len(failed) + len(laid.failed)
+    folder: Path
+    where: "Where"
+    retry: bool
+    overwrite: bool
+    pool: "Pool"
+    live: "Live"
+    contents: "Contents"
 
+    def do(self, jobs: "tuple[Job, ...]") -> int:
+        """Do what waits of jobs; gives how many failed, now or before, or were left out.
 
-def _run(laid: "Batch", pool: "Pool", live: "Live") -> list[str]:
-    """Do what waits, saying how far it is; gives the errors."""
-    failed: list[str] = []
-    before, number = laid.count - len(laid.waiting), 0
-    told = f"of {laid.count} jobs stay in {laid.records.parent}; the same command goes on from there"
-    if laid.waiting:
-        live.doing(f"{len(laid.waiting)} jobs of {laid.motions()} motions", before / laid.count)
-    with staying(lambda: f"{before + number} {told}"):
-        for number, record in enumerate(laid.done(pool), 1):
-            title = record["output"]
-            if "error" in record:
-                failed.append(f"{title}: {record['error']}")
-            live.line(f"{before + number} of {laid.count}: {failed[-1] if 'error' in record else title}")
-            live.doing(f"{before + number} of {laid.count}: {title}", (before + number) / laid.count)
-    return failed
+        Raises:
+            MotionliftError: one of its kinds.
+        """
+        from motionlift.jobs.batch import lay_out
 
+        laid = lay_out(jobs, self.folder, self.where, self.retry, self.contents, self.overwrite)
+        if laid.lost:
+            notice([f"lines of {laid.records} that were cut off, whose jobs are looked at anew: {laid.lost}"])
+        failed = self._run(laid)
+        done, there = len(laid.waiting), laid.count - len(laid.waiting) - len(laid.taken)
+        print(f"did {done} of {laid.count} jobs, {there} were there; records in {laid.records}")
+        again = "(--retry tries them once more)"
+        if failed:
+            notice([f"{len(failed)} of them failed and were recorded so {again}; the first: {failed[0]}"])
+        if laid.failed:
+            first = "{output}: {error}".format(**laid.failed[0])
+            notice([f"{len(laid.failed)} of those before had failed {again}; the first: {first}"])
+        if laid.taken:
+            first = f"{laid.taken[0].job.place}, {laid.taken[0].output}"
+            told = "whose output is there and is of another job (--overwrite makes it anew)"
+            notice([f"{len(laid.taken)} were left out, {told}; the first: {first}"])
+        return len(failed) + len(laid.failed) + len(laid.taken)
 
-def _watched(
-    look: Callable[[], "Arrived"],
-    asked: "Jobs",
-    folder: Path,
-    where: "Where",
-    retry: bool,
-    pool: "Pool",
-    live: "Live",
-) -> int:
-    """Take what arrives, round after round, until it is stopped."""
-    from motionlift.jobs.job import Contents
+    def _run(self, laid: "Batch") -> list[str]:
+        """Do what waits, saying how far it is; gives the errors."""
+        failed: list[str] = []
+        before, number = laid.count - len(laid.waiting), 0
+        told = f"of {laid.count} jobs stay in {laid.records.parent}; the same command goes on from there"
+        if laid.waiting:
+            self.live.doing(f"{len(laid.waiting)} jobs of {laid.motions()} motions", before / laid.count)
+        with staying(lambda: f"{before + number} {told}"):
+            for number, record in enumerate(laid.done(self.pool), 1):
+                title = record["output"]
+                if "error" in record:
+                    failed.append(f"{title}: {record['error']}")
+                self.live.line(f"{before + number} of {laid.count}: {failed[-1] if 'error' in record else title}")
+                self.live.doing(f"{before + number} of {laid.count}: {title}", (before + number) / laid.count)
+        return failed
 
-    contents, taken, told = Contents(), None, set[str]()
-    live.line("watching; Ctrl-C ends it, and the same command goes on")
-    with staying(lambda: f"what is done stays in {folder}; the same command goes on from there"):
-        while True:
-            arrived = look()
-            if arrived.files != taken:
-                taken = arrived.files
-                jobs, refused = _arrived(asked, arrived)
-                notice([line for line in refused if line not in told])
-                told.update(refused)
-                if jobs:
-                    _done(jobs, folder, where, retry, pool, live, contents)
-            time.sleep(EVERY)
+    def watch(self, look: Callable[[], "Arrived"], asked: "Jobs") -> int:
+        """Take what arrives, round after round, until it is stopped."""
+        taken, told = None, set[str]()
+        self.live.line("watching; Ctrl-C ends it, and the same command goes on")
+        with staying(lambda: f"what is done stays in {self.folder}; the same command goes on from there"):
+            while True:
+                arrived = look()
+                if arrived.files != taken:
+                    taken = arrived.files
+                    jobs, refused = _arrived(asked, arrived)
+                    notice([line for line in refused if line not in told])
+                    told.update(refused)
+                    self._round(jobs)
+                time.sleep(EVERY)
+
+    def _round(self, jobs: "tuple[Job, ...]") -> None:
+        """Do what waits of jobs, where there are any; a clip that is gone meanwhile is told, and looked for in the next round."""
+        try:
+            if jobs:
+                self.do(jobs)
+        except InputError as error:
+            notice([str(error)])
 
 
 def _arrived(asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[str]]":
     """All jobs that there are by now, and what is to be said of files of which none are made."""
     from motionlift.jobs.job_file import check_outputs, for_clips, read_jobs
 
-    found, refused = [*asked.jobs, *for_clips(asked.templates, arrived.clips)], list[str]()
-    for path in arrived.job_files:
+    def of(path: Path) -> "tuple[Job, ...]":
+        return for_clips(asked.templates, [path]) if path in arrived.clips else read_jobs(path).jobs
+
+    found, refused = [*asked.jobs], list[str]()
+    for path in (*(arrived.clips if asked.templates else ()), *arrived.job_files):
         try:
-            more = [*found, *read_jobs(path).jobs]
+            more = [*found, *of(path)]
             check_outputs(more)
             found = more
         except MotionliftError as error:

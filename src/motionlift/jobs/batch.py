@@ -9,7 +9,7 @@ from motionlift.errors import InputError, OutputError
 from motionlift.jobs.job import Contents, Job
 from motionlift.jobs.records import append_record, read_lines, records_kind
 from motionlift.jobs.runner import Pool, Record, recorded
-from motionlift.jobs.work import HERE, Placed, Where, died, record_of
+from motionlift.jobs.work import HERE, Placed, Where, died, is_of_another, record_of
 from motionlift.video.marks import RECORD, VIDEO
 from motionlift.video.writing import check_output, check_place, companion, remove_leftovers, replacing
 
@@ -42,6 +42,8 @@ class Batch:
     """Lines of the file of records that are no record, such as one that was cut off."""
     records: Path
     """The file of records."""
+    taken: tuple[Placed, ...] = ()
+    """Those whose output is there and is of another job, such as one with other settings; they do not wait."""
 
     def done(self, pool: Pool) -> Iterator[Record]:
         """Do what waits; every record is in the file before it is yielded.
@@ -60,7 +62,12 @@ class Batch:
 
 
 def lay_out(
-    jobs: Sequence[Job], folder: Path, where: Where = HERE, retry: bool = False, contents: Contents | None = None
+    jobs: Sequence[Job],
+    folder: Path,
+    where: Where = HERE,
+    retry: bool = False,
+    contents: Contents | None = None,
+    overwrite: bool = False,
 ) -> Batch:
     """Which jobs of a batch are still to be done, in a folder that is held, once there is room for what they write.
 
@@ -70,6 +77,7 @@ def lay_out(
         where: on what they are done.
         retry: count those that failed as not done.
         contents: what references hold, as far as that is known already.
+        overwrite: let outputs take the place of what another job wrote there.
 
     Raises:
         InputError: a reference cannot be read.
@@ -77,7 +85,7 @@ def lay_out(
     """
     _make_folder(folder)
     check_output(folder / RECORDS, RECORDS_KIND)
-    batch = standing(jobs, folder, where, retry, contents)
+    batch = standing(jobs, folder, where, retry, contents, overwrite)
     for placed in batch.waiting:
         _make_room(placed)
     _forget(batch)
@@ -87,7 +95,12 @@ def lay_out(
 
 
 def standing(
-    jobs: Sequence[Job], folder: Path, where: Where = HERE, retry: bool = False, contents: Contents | None = None
+    jobs: Sequence[Job],
+    folder: Path,
+    where: Where = HERE,
+    retry: bool = False,
+    contents: Contents | None = None,
+    overwrite: bool = False,
 ) -> Batch:
     """Which jobs of a batch are still to be done, as far as that is seen without writing; arguments as of :func:`lay_out`.
 
@@ -108,7 +121,9 @@ def standing(
     models = {model: place for place, model in enumerate(dict.fromkeys(job.model for job in jobs))}
     motions = {motion: place for place, motion in enumerate(dict.fromkeys(job.lifted_by() for job in jobs))}
     waiting.sort(key=lambda placed: (models[placed.job.model], motions[placed.job.lifted_by()]))
-    return Batch(len(jobs), tuple(waiting), tuple(failed), lines.lost, records)
+    found = [(placed, not overwrite and is_of_another(placed)) for placed in waiting]
+    free, taken = (tuple(placed for placed, is_taken in found if is_taken == which) for which in (False, True))
+    return Batch(len(jobs), free, tuple(failed), lines.lost, records, taken)
 
 
 def turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:

@@ -13,7 +13,7 @@ from motionlift.errors import InputError, MotionliftError, OutputError
 from motionlift.jobs.job import Job, plain
 from motionlift.jobs.runner import MOST_TOLD, Record, told_of
 from motionlift.models.precision import AUTO
-from motionlift.video.marks import RECORD, VIDEO, hash_of, json_of
+from motionlift.video.marks import FOREIGN, RECORD, VIDEO, hash_of, json_of
 from motionlift.video.writing import companion
 from motionlift.work.cast import transferred
 from motionlift.work.lift import Lifting
@@ -98,15 +98,32 @@ def died(placed: Placed, reason: str) -> Record:
 
 def finished(placed: Placed) -> dict[str, Any] | None:
     """The record of a job's video, where both are there and whole; None where it is still to be made."""
+    told = _beside(placed)
+    try:
+        if told is None or not VIDEO.wrote(placed.output):
+            return None
+        is_whole = told[STATED] == placed.stated and told["output"]["sha256"] == hash_of(placed.output).hex()
+    except (OSError, KeyError, TypeError):
+        return None
+    return told if is_whole else None
+
+
+def is_of_another(placed: Placed) -> bool:
+    """Whether another job, or another command, wrote what is in the place of a job's video, as the record beside it says.
+
+    A video without a record is one whose writing was cut off.
+    """
+    told = _beside(placed)
+    return told is not None and told.get(STATED) != placed.stated
+
+
+def _beside(placed: Placed) -> dict[str, Any] | None:
+    """The record beside a video; None where there is none of ours."""
     beside = companion(placed.output, ".json")
     try:
-        if not (RECORD.wrote(beside) and VIDEO.wrote(placed.output)):
-            return None
-        told = json_of(beside)
-        is_whole = told[STATED] == placed.stated and told["output"]["sha256"] == hash_of(placed.output).hex()
-    except (OSError, ValueError, KeyError, TypeError, MotionliftError):
+        return dict(json_of(beside)) if beside.is_file() and RECORD.wrote(beside) else None
+    except (*FOREIGN, MotionliftError):
         return None
-    return dict(told) if is_whole else None
 
 
 def _told(record: dict[str, Any]) -> Record:
