@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motionlift.errors import InputError, OutputError
-from motionlift.jobs import batch
+from motionlift.jobs import batch, work
 from motionlift.jobs.batch import RECORDS, lay_out, standing, turns
 from motionlift.jobs.job import Contents, Job, content_of
 from motionlift.jobs.records import read_records
@@ -20,6 +20,7 @@ from motionlift.jobs.runner import DIED
 from motionlift.jobs.work import Placed, command_of, finished, record_of
 from motionlift.video.files import hash_of_file
 from motionlift.world.truth import write_world
+from tests import twins
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
 FEW = {"steps": 2}
@@ -44,17 +45,29 @@ class Here:
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two clips of the world."""
     folder = tmp_path_factory.mktemp("clips")
-    write_world(folder, 2, 0, 17, 64)
+    write_world(folder, 2, 0, 17, 32)
     return folder
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A pipeline in a folder, whose text window takes the prompts."""
+    folder = tmp_path_factory.mktemp("models") / "twin"
+    twins.cogvideox(window=32).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_loaded() -> Iterator[None]:
+    yield
+    work._held.cache_clear()
+
+
 @pytest.fixture
-def jobs(clips: Path) -> list[Job]:
+def jobs(clips: Path, model: str) -> list[Job]:
     """Four jobs of two motions, which follow none, in two steps."""
     return [
-        Job(
-            str(clips / f"{clip}.mp4"), prompt, 0, "none", "tiny-dit", FEW, f"{clip}-{number}.mp4", place=f"line {clip}"
-        )
+        Job(str(clips / f"{clip}.mp4"), prompt, 0, "none", model, FEW, f"{clip}-{number}.mp4", place=f"line {clip}")
         for clip in ("0000", "0001")
         for number, prompt in enumerate((RED, GREEN))
     ]
@@ -201,7 +214,7 @@ def test_those_of_one_model_come_together(jobs: list[Job]):
     other = [replace(job, model="tiny-unet", output=f"u-{job.output}") for job in jobs]
     mixed = [job for pair in zip(jobs, other, strict=True) for job in pair]
     rounds = [[(placed.job.model, placed.job.output) for placed in own] for own in turns(_placed(mixed))]
-    assert [{model for model, _ in own} for own in rounds] == [{"tiny-dit"}] * 2 + [{"tiny-unet"}] * 2
+    assert [{model for model, _ in own} for own in rounds] == [{jobs[0].model}] * 2 + [{"tiny-unet"}] * 2
 
 
 def _placed(jobs: list[Job]) -> list[Placed]:
@@ -242,7 +255,9 @@ def test_a_record_says_what_makes_the_video_alone(jobs: list[Job], tmp_path: Pat
     command = command_of(Placed(job, {}, tmp_path))
     assert command[:2] == ["motionlift", "transfer"] and command[-1] == job.reference
     wanted = {"--frames=9", "--size=96x64", "--start=0.5", "--duration=2.0", "--set=steps=2", "--set=dynamic_cfg=true"}
-    assert wanted | {f"--output={tmp_path / job.output}", "--method=none", "--model=tiny-dit", "--seed=0"} <= {*command}
+    assert wanted | {f"--output={tmp_path / job.output}", "--method=none", f"--model={job.model}", "--seed=0"} <= {
+        *command
+    }
 
 
 def test_every_record_says_all_of_its_job(jobs: list[Job]):
