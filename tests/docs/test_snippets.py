@@ -15,6 +15,7 @@ import yaml
 import motionlift
 from motionlift.bench.run_file import read_run
 from motionlift.cli.app import app
+from motionlift.jobs.job_file import read_jobs
 from motionlift.methods import methods
 from motionlift.world.truth import write_world
 from tests.docs.pages import BLOCKS, PROGRAMS, ROOT, Block, commands
@@ -63,7 +64,20 @@ def test_a_program_can_be_read(block: Block):
         assert name in motionlift.__all__, f"{block}: {name}"
 
 
-@pytest.mark.parametrize("block", [each for each in BLOCKS if each.language == "yaml"], ids=str)
+YAML = [each for each in BLOCKS if each.language == "yaml"]
+
+
+@pytest.mark.parametrize("block", [each for each in YAML if "jobs:" in each.text], ids=str)
+def test_a_job_file_can_be_read(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+    for name in ("fast", "slow"):
+        (tmp_path / "clips" / f"{name}.mp4").write_bytes(b"clip")
+    (tmp_path / "night.yaml").write_text(block.text, encoding="utf-8")
+    assert len(read_jobs("night.yaml").jobs) > 2
+
+
+@pytest.mark.parametrize("block", [each for each in YAML if "jobs:" not in each.text], ids=str)
 def test_a_run_file_can_be_read(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     told = yaml.safe_load(block.text)
