@@ -1,0 +1,45 @@
+"""What a worker does with a job that several processes tune."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from motionlift.jobs.batch import lay_out
+from motionlift.jobs.job import Job
+from motionlift.jobs.work import Placed, lifting_of
+from tests.jobs.test_batch import GREEN, RED, Here, clips, model
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="several processes on a CPU")
+__all__ = ["clips", "model"]
+
+
+@pytest.fixture
+def tuned(clips: Path, model: str) -> Job:
+    """A job whose motion two processes tune."""
+    settings = {"steps": 2, "tuning_steps": 2, "source_prompt": GREEN}
+    return Job(str(clips / "0000.mp4"), RED, 0, "vmc", model, settings, "tuned.mp4", processes=2)
+
+
+def test_a_motion_is_lifted_with_what_the_job_says(tuned: Job, tmp_path: Path):
+    words = lifting_of(Placed(replace(tuned, frames=9, start=0.5), {}, tmp_path), tmp_path / "m.safetensors")
+    assert words[0] == "lift" and words[-1] == tuned.reference
+    wanted = {"--method=vmc", f"--model={tuned.model}", "--frames=9", "--start=0.5", "--set=tuning_steps=2"}
+    assert wanted < {*words} and not [word for word in words if word.startswith(("--prompt", "--seed"))]
+
+
+@pytest.mark.slow
+def test_two_processes_tune_a_motion_and_the_worker_casts_it(tuned: Job, tmp_path: Path):
+    (record,) = lay_out([tuned], tmp_path / "out").done(Here())
+    assert "error" not in record, record
+    tune = [phase for phase in record["phases"] if phase["name"] == "tune"]
+    assert not tune or tune[0]["passes"]["backward"] == 0, "it was found tuned"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["jobs.jsonl", "tuned.json", "tuned.mp4"]
+
+
+@pytest.mark.slow
+def test_what_they_end_with_is_the_reason_in_one_line(tuned: Job, tmp_path: Path):
+    bad = replace(tuned, settings={**tuned.settings, "block": [99]})
+    (record,) = lay_out([bad], tmp_path).done(Here())
+    assert record["error"].startswith("2 processes could not tune it: error: block 99 does not exist")
