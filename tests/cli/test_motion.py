@@ -508,14 +508,16 @@ def test_parts_that_cannot_be_read_are_refused_before_a_model_is_loaded(
 
 
 def test_an_adapter_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    name = "transformer.transformer_blocks.0.attn1.to_q"
+    names = [f"transformer.transformer_blocks.0.attn1.{layer}" for layer in ("to_q", "to_k", "to_out.0")]
+    factors = {"lora_A": torch.zeros(4, 1920), "lora_B": torch.zeros(1920, 4)}
     save_file(
-        {f"{name}.lora_A.weight": torch.zeros(4, 1920), f"{name}.lora_B.weight": torch.zeros(1920, 4)},
+        {f"{name}.{factor}.weight": value.clone() for name in names for factor, value in factors.items()},
         tmp_path / "a.safetensors",
     )
     assert run(["adapter", str(tmp_path / "a.safetensors")]) == 0
     first, model, *rest = capsys.readouterr().out.splitlines()
-    assert "low-rank factors (LoRA) of rank 4; 1 layer" in first and "CogVideoX 2B" in model
+    assert "low-rank factors (LoRA) of rank 4; 3 layers" in first and "CogVideoX 2B" in model
+    assert rest[0] == "layers   transformer.transformer_blocks.*.attn1: to_k, to_out.0, to_q"
     assert any(line.startswith("read by  diffusers: pipeline.load_lora_weights") for line in rest)
     save_file({"a": torch.zeros(2)}, tmp_path / "b.safetensors")
     assert run(["adapter", str(tmp_path / "b.safetensors")]) == 1

@@ -1,13 +1,16 @@
 """What an adapter file is, in lines for a person."""
 
+import re
 from collections.abc import Sequence
 
 from motionlift.cli.progress import readable_bytes
 from motionlift.motion.adapter_file import AdapterFile, Reading
 from motionlift.motion.readers import READERS, known
 
+NUMBERED = re.compile(r"\.[\d*]+$")
+"""How the name of a layer in a list of its own ends, as ``to_out.0``."""
 SHOWN = 12
-"""Most names of layers that are shown (ours)."""
+"""Most places of layers that are shown (ours)."""
 
 
 def adapter_lines(file: AdapterFile) -> list[str]:
@@ -51,10 +54,7 @@ def _models(file: AdapterFile) -> str:
 
 def _layers(file: AdapterFile) -> list[str]:
     """Which layers, with stars for numbers, and what of it is nothing that is known."""
-    lines = []
-    if file.parts:
-        more = f", and {len(file.parts) - SHOWN} more" if len(file.parts) > SHOWN else ""
-        lines.append(f"layers   {', '.join(file.parts[:SHOWN])}{more}")
+    lines = _placed(file.parts)
     if file.text_layers:
         lines.append("also     layers of a text encoder, which only programs with that encoder read")
     elif file.others:
@@ -62,6 +62,17 @@ def _layers(file: AdapterFile) -> list[str]:
             f"also     {file.others} {'tensor' if file.others == 1 else 'tensors'} of which nothing is known here"
         )
     return lines
+
+
+def _placed(names: Sequence[str]) -> list[str]:
+    """A line for each place in the network, with the layers there."""
+    places: dict[str, list[str]] = {}
+    for name in names:
+        place = NUMBERED.sub("", name).rpartition(".")[0]
+        places.setdefault(place, []).append(name.removeprefix(f"{place}."))
+    told = [f"{place}: {', '.join(layers)}" if place else ", ".join(layers) for place, layers in places.items()]
+    told[SHOWN:] = [f"and {len(told) - SHOWN} places more"] if len(told) > SHOWN else []
+    return [f"{'' if number else 'layers':<9}{line}" for number, line in enumerate(told)]
 
 
 def _readers(file: AdapterFile) -> list[str]:
