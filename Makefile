@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 NEWEST_PYTHON ?= $(PYTHON)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo docs dist test test-slow test-oldest test-newest test-installs lint typed time results
+.PHONY: help demo docs dist test test-slow test-no-posix test-oldest test-newest test-installs lint typed time results
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,6 +30,9 @@ test: $(READY) ## the quick tests
 
 test-slow: $(READY) ## the tests that take their time
 	$(BIN)/pytest -q -n auto -m slow
+
+test-no-posix: $(READY) ## the quick tests where the package finds nothing that POSIX alone has
+	WITHOUT_POSIX=1 $(BIN)/pytest -q -n auto -m "not slow and not network"
 
 # Environments of their own, each of some gigabytes: the package index has torch for GPUs alone (docs/versions.md).
 test-oldest: $(READY) ## the quick tests with the oldest versions that are allowed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import annotations
+from tests import annotations, no_posix
 from tests.full_disk import FullDisk, mounted
 
 # Before anything imports torch: the tensors are small, and threads that wait for each other stall on a busy machine.
@@ -16,6 +16,8 @@ os.environ["MPLBACKEND"] = "Agg"
 
 # Before anything imports motionlift.
 annotations.install()
+if no_posix.is_asked_for():
+    no_posix.hide()
 
 
 @pytest.hookimpl(tryfirst=True)

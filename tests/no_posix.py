@@ -1,6 +1,6 @@
 """A stand-in for Windows: what POSIX alone has is absent to the package, though not to the libraries, which are built for Linux.
 
-``python -m tests.no_posix ARGUMENTS`` runs the command line so.
+``python -m tests.no_posix ARGUMENTS`` runs the command line so, and ``make test-no-posix`` the quick tests.
 """
 
 import builtins
@@ -28,6 +28,11 @@ SIGNAL_CALLS = (
     "siginterrupt",
     "pause",
 )
+
+
+def is_asked_for() -> bool:
+    """Whether all tests are to run so."""
+    return bool(os.environ.get("WITHOUT_POSIX"))
 
 
 def hide() -> None:

@@ -23,7 +23,7 @@ from motionlift.cli.main import run
 from motionlift.errors import SettingError
 from motionlift.video.clip import Clip
 from motionlift.work.record import peak_memory
-from tests import twins
+from tests import no_posix, twins
 from tests.bench.made_records import video
 
 PROMPT = "a red star on the blue field"
@@ -164,6 +164,7 @@ def test_names_of_files_are_tame(clips: Path, model: str, tmp_path: Path):
     assert all(letter.isalnum() or letter in "-/." for letter in record["video"]) and ".." not in record["video"]
 
 
+@pytest.mark.skipif(no_posix.is_asked_for(), reason="without resource the most is told on Windows alone")
 def test_peak_memory_begins_anew():
     forget_peak_memory(torch.device("cpu"))
     before = peak_memory()

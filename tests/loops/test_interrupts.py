@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from motionlift.loops.interrupts import STOPPING, held_back
+from tests import no_posix
 
 
 @pytest.fixture
@@ -20,7 +21,8 @@ def came() -> Iterator[list[int]]:
 
 
 def test_they_are_ctrl_c_term_and_a_closed_terminal():
-    assert [number.name for number in STOPPING] == ["SIGINT", "SIGTERM", "SIGHUP"]
+    posix = [] if no_posix.is_asked_for() else ["SIGHUP"]
+    assert [number.name for number in STOPPING] == ["SIGINT", "SIGTERM", *posix]
 
 
 @pytest.mark.parametrize("number", STOPPING)
