@@ -36,6 +36,10 @@ class MemoryShortError(MotionliftError):
     """What is asked for does not fit the memory that there is, by a plan or because an allocation failed."""
 
 
+class ClusterError(MotionliftError):
+    """Machines that are to work together cannot be had, or are gone."""
+
+
 class Stopped(KeyboardInterrupt):
     """Ctrl-C, or another signal that ends a run, in work of which something stays.
 

@@ -10,21 +10,26 @@ import sys
 import threading
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+from motionlift.jobs.schedule import Done, Lost, Patience, worked
 from motionlift.loops.interrupts import STOPPING
 
 GRACE = 2.0
 """Seconds that a process has to remove what is half written when its parent stops (ours)."""
 MOST_PROCESSES = 4
 """Most processes that are started unasked (ours: each holds a model, the small ones a gigabyte)."""
+
+PATIENCE = Patience(tries=2, alone_from=2)
+"""Of processes of one machine: nobody knows which of them it was that died, so that the next try tells."""
+HERE = ""
+"""The one machine that there is."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,7 +46,8 @@ class Workers:
     """Processes within a ``with`` block; where it is left by an error or because the run is stopped, they stop at once."""
 
     def __init__(self, processes: int):
-        self._processes = processes
+        self.processes = processes
+        """How many there are."""
         self._start()
 
     def _start(self) -> None:
@@ -49,7 +55,7 @@ class Workers:
         # Nothing is ever sent: its end is closed by whatever ends the parent, a kill included, and the others see that.
         alive, self._held = context.Pipe(duplex=False)
         with _signals_wait():  # a process of multiprocessing's own, which keeps account of semaphores, is started here
-            self._pool = ProcessPoolExecutor(self._processes, context, initializer=_prepare, initargs=(alive,))
+            self._pool = ProcessPoolExecutor(self.processes, context, initializer=_prepare, initargs=(alive,))
 
     def __enter__(self) -> "Workers":
         return self
@@ -69,53 +75,60 @@ class Workers:
 
         Args:
             work: a function that another process can import.
-            items: they begin in this order.
+            items: they begin in this order; each is taken when a process is free for it.
             died: gives the result of an item whose process dies even then, most likely for want of memory.
         """
-        waiting, suspects = deque(items), deque[Item]()
-        running: dict[Future[Result], Item] = {}
-        while waiting or suspects or running:
-            free = self._processes - len(running)
-            alone = bool(suspects)
-            if alone:
-                free = 0 if running else 1
-            broken = not self._begun(work, suspects or waiting, free, running)
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    broken = True
-                    continue
-                del running[future]
-                yield result
-            if broken:
-                lost = list(running.values())
-                running.clear()
-                self._restart()
-                if alone:
-                    yield from map(died, lost)
-                else:
-                    suspects.extend(lost)
+        return worked(_Crew(self, work), items, died, PATIENCE)
 
-    def _begun(
-        self, work: Callable[[Item], Result], waiting: deque[Item], free: int, running: dict[Future[Result], Item]
-    ) -> bool:
-        """Begin as many items as there are processes free; False where one of them died that nobody was waiting for."""
-        for _ in range(min(free, len(waiting))):
-            item = waiting.popleft()
-            try:
-                with _signals_wait():
-                    running[self._pool.submit(functools.partial(_worked, work), item)] = item
-            except BrokenProcessPool:
-                waiting.appendleft(item)
-                return False
-        return True
+    def submit(self, work: Callable[[Item], Result], item: Item) -> "Future[Result]":
+        """Give an item to a process.
 
-    def _restart(self) -> None:
+        Raises:
+            BrokenProcessPool: one of them died.
+        """
+        with _signals_wait():
+            return self._pool.submit(functools.partial(worked_on, work), item)
+
+    def restart(self) -> None:
+        """Put others in the place of all processes."""
         self._pool.shutdown(wait=True)
         self._held.close()
         self._start()
+
+
+class _Crew(Generic[Item, Result]):
+    """The processes as the schedule sees them: when one dies, all are gone."""
+
+    def __init__(self, workers: Workers, work: Callable[[Item], Result]):
+        self._workers, self._work = workers, work
+        self._running: dict[int, Future[Result]] = {}
+        self._broken = False
+
+    def free(self) -> list[tuple[int, str]]:
+        return [(number, HERE) for number in range(self._workers.processes) if number not in self._running]
+
+    def give(self, worker: int, item: Item) -> bool:
+        try:
+            self._running[worker] = self._workers.submit(self._work, item)
+        except BrokenProcessPool:
+            self._broken = True
+            return False
+        return True
+
+    def wait(self) -> Iterator[Done[int, Result] | Lost[int]]:
+        ended, _ = wait(self._running.values(), return_when=FIRST_COMPLETED)
+        for worker, future in [(worker, future) for worker, future in self._running.items() if future in ended]:
+            try:
+                result = future.result()
+            except BrokenProcessPool:
+                self._broken = True
+                continue
+            del self._running[worker]
+            yield Done(worker, result)
+        if self._broken:
+            lost, self._running, self._broken = self._running, {}, False
+            self._workers.restart()
+            yield from map(Lost, lost)
 
 
 @contextmanager
@@ -134,7 +147,15 @@ def _signals_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _worked(work: Callable[[Item], Result], item: Item) -> Result:
+def _interrupt() -> None:
+    """Interrupt the main thread, also where it waits for something; on Windows, once it has done waiting."""
+    if hasattr(signal, "pthread_kill") and (ident := threading.main_thread().ident) is not None:
+        signal.pthread_kill(ident, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+def worked_on(work: Callable[[Item], Result], item: Item) -> Result:
     """Work on an item, in a process; one that is stopped ends there, once what is half written is removed."""
     try:
         return work(item)
@@ -143,10 +164,20 @@ def _worked(work: Callable[[Item], Result], item: Item) -> Result:
 
 
 def _prepare(alive: Connection) -> None:
-    """Make a new process ready: as quiet as the command line, of one thread, and with its parent's end as its own."""
+    """Make a new process ready, with its parent's end as its own."""
+    prepare(lambda: alive.poll(None), threads=1)
+
+
+def prepare(until_stopped: Callable[[], bool], threads: int) -> None:
+    """Make a new process ready: as quiet as the command line, and ended at once by whoever began it.
+
+    Args:
+        until_stopped: waits, in a thread of its own, until the process is to end; False where that cannot be told any more.
+        threads: how many PyTorch uses.
+    """
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    without_parent, stopped = threading.Event(), threading.Event()
+    unwanted, stopped = threading.Event(), threading.Event()
 
     def end() -> None:
         time.sleep(GRACE)
@@ -154,7 +185,7 @@ def _prepare(alive: Connection) -> None:
 
     def stop(number: int, _frame: Any) -> None:
         # Ctrl-C reaches all processes of a terminal; only the parent decides what it means. The others end this one too.
-        if stopped.is_set() or (number == signal.SIGINT and not without_parent.is_set()):
+        if stopped.is_set() or (number == signal.SIGINT and not unwanted.is_set()):
             return
         stopped.set()
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # Python has words of its own for the interrupt
@@ -162,9 +193,10 @@ def _prepare(alive: Connection) -> None:
         raise KeyboardInterrupt
 
     def watch() -> None:
-        alive.poll(None)
-        without_parent.set()
-        _thread.interrupt_main()
+        if not until_stopped():
+            return
+        unwanted.set()
+        _interrupt()
         end()
 
     for number in STOPPING:
@@ -175,4 +207,4 @@ def _prepare(alive: Connection) -> None:
     threading.Thread(target=watch, daemon=True).start()
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
