@@ -18,6 +18,7 @@ from motionlift.errors import ClusterError, OutputError
 from motionlift.jobs import ray_pool
 from motionlift.jobs.ray_pool import LOCAL, Needs, RayPool
 from motionlift.jobs.runner import Pool
+from motionlift.jobs.schedule import Patience
 from tests.jobs import quick_work
 from tests.jobs.quick_work import Item, items
 
@@ -142,12 +143,13 @@ def test_items_are_worked_on_in_processes_that_keep_what_they_loaded(pool: RayPo
 
 @pytest.mark.slow
 def test_an_item_that_takes_its_workers_with_it_is_given_up_and_the_others_are_done(
-    pool: RayPool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    pool: RayPool, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(ray_pool, "PATIENCE", Patience(tries=2, alone_from=2))
     found = list(pool.each(quick_work.deadly, items(tmp_path, 5, 0.1), died))
     assert sorted(number for number, *_ in found) == list(range(5))
     assert [number for number, process, _ in found if not process] == [2]
-    assert begun(tmp_path, 2) == ray_pool.PATIENCE.tries
+    assert begun(tmp_path, 2) == 2
     assert capfd.readouterr() == ("", "")
 
 

@@ -34,8 +34,8 @@ LOCAL = "local"
 """Starts Ray on this machine, and stops it at the end."""
 AUTO = "auto"
 """Joins the cluster that ``ray start`` made this machine a node of, or that ``RAY_ADDRESS`` names."""
-PATIENCE = Patience(tries=3, alone_from=3)
-"""Workers of a cluster are lost without a fault of theirs, too: see docs/scale.md for what other numbers cost."""
+PATIENCE = Patience(tries=5, alone_from=5)
+"""Workers of a cluster are lost without a fault of their items, too (ours: docs/scale.md has what other numbers cost)."""
 MOST_STARTS = 5
 """Most workers that are lost in a row while they start, before no more are started (ours)."""
 ANSWERS_WITHIN = 15.0
