@@ -453,7 +453,7 @@ def test_bad_motions_are_refused(
         "weights.safetensors": "no motion",
         str(clips / "one.mp4"): "damaged",
     }.items():
-        told = refused(capsys, 1, "cast", name, "--prompt", PROMPT, "--model", "no/such")
+        told = refused(capsys, 1, "cast", name, "--prompt", PROMPT, "--model", model)
         assert name in told
         assert words in told
     told = refused(capsys, 1, "cast", str(motion), "--prompt", PROMPT, "--model", other_model)

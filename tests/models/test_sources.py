@@ -12,7 +12,7 @@ from huggingface_hub import errors
 
 from motionlift.errors import ModelError
 from motionlift.models import sources
-from motionlift.models.sources import found, joined_sources
+from motionlift.models.sources import check_had, found, joined_sources
 from tests.work.trials import refusal
 
 NAME = "owner/model"
@@ -66,6 +66,17 @@ def test_why_a_model_is_not_to_be_had_is_said_apart(hub: SimpleNamespace, kind: 
     hub.answer = raising(kind)
     message = refusal(ModelError, lambda: found(NAME))
     assert f"model 'owner/model' {said}" in message
+
+
+def test_only_of_what_is_not_kept_the_hub_is_asked_early(hub: SimpleNamespace):
+    check_had(NAME)
+    hub.answer = raising(ConnectionError)
+    for name in (NAME, f"{NAME}+some/adapter"):
+        assert "is not kept on this machine" in refusal(ModelError, lambda name=name: check_had(name))
+    check_had("tiny-dit")
+    hub.kept = str(hub.index)
+    hub.answer = lambda: pytest.fail("the hub was asked")
+    check_had(NAME)
 
 
 def test_a_model_that_is_no_pipeline(hub: SimpleNamespace):

@@ -156,10 +156,16 @@ def every_settings() -> dict[str, type[Any]]:
 
 
 def foretell(model: str, prompt: str | None = None, frames: int | None = None) -> list[str]:
-    """Say what a bundled model cannot paint, and that a length is far beyond it, and give what was said."""
+    """Say what a bundled model cannot paint, and that a length is far beyond it, and give what was said.
+
+    Raises:
+        ModelError: it is no bundled one, nothing of it is kept here, and the hub does not give it.
+    """
     from motionlift.cli.terminal import notice
+    from motionlift.models.sources import check_had
     from motionlift.work.foreseen import foreseen
 
+    check_had(model)
     lines = foreseen(model, prompt, frames)
     notice(lines)
     return lines

@@ -75,6 +75,17 @@ def check_name(name: str) -> None:
     _folder(base if joined else name)
 
 
+def check_had(name: str) -> None:
+    """Refuse a model of which nothing is kept here and which the hub does not give; of one that is kept the hub is not asked.
+
+    Raises:
+        ModelError: so it is.
+    """
+    base = name if _is_there(name) else name.partition("+")[0]
+    if _folder(base) is None and _kept_index(base) is None:
+        _on_hub(base)
+
+
 def joined_sources(name: str) -> tuple[Source, str | None]:
     """A model by its name, and where a motion adapter is whose name follows a plus.
 
