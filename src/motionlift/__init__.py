@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from motionlift.core.memory import Measures, Weights
     from motionlift.core.model import About, Model
     from motionlift.errors import (
+        ClusterError,
         DivergenceError,
         InputError,
         MemoryShortError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "About",
     "Clip",
+    "ClusterError",
     "DivergenceError",
     "Exported",
     "InputError",
@@ -78,6 +80,7 @@ __all__ = [
 _HOMES = {
     "About": "core.model",
     "Clip": "video.clip",
+    "ClusterError": "errors",
     "DivergenceError": "errors",
     "Exported": "motion.export",
     "InputError": "errors",

@@ -169,8 +169,8 @@ def test_an_error_that_ends_the_run_comes_as_it_was_raised(pool: RayPool, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_outlives_a_run_that_is_stopped(tmp_path: Path, number: signal.Signals):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_nothing_outlives_a_run_that_is_stopped(tmp_path: Path, name: str):
     """As a terminal sends Ctrl-C, and as a kill comes to the driver alone."""
     run = started(tmp_path, 4, 60)
     until = time.monotonic() + 100
@@ -179,6 +179,7 @@ def test_nothing_outlives_a_run_that_is_stopped(tmp_path: Path, number: signal.S
     assert run.poll() is None, run.communicate()
     processes = psutil.Process(run.pid).children(recursive=True)
     assert len(processes) > 4
+    number = signal.Signals[name]
     if number == signal.SIGKILL:
         run.kill()
         run.communicate(timeout=100)
