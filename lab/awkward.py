@@ -156,8 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for clip in clips:
         found += outcomes(clip, asked.output, asked.model, ("--steps", asked.steps))
         (asked.output / TABLE).write_text(table_of(found), encoding="utf-8")
+        tile_of(found).save(asked.output / TILE)
         print(f"{clip.name}: {', '.join(f'{each.command} {_told(each.code)}' for each in found[-2:])}", flush=True)
-    tile_of(found).save(asked.output / TILE)
     print(f"wrote {asked.output / TABLE} and {asked.output / TILE}")
     return int(any(each.code == -1 for each in found))
 
