@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""A camera that shows a test picture, and that may be used."""
 
 
 @pytest.fixture(scope="module")  # two of Playwright cannot be open in one process, and others have their own
@@ -18,7 +20,7 @@ def browser() -> Iterator:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *CAMERA])
         yield opened
         opened.close()
 

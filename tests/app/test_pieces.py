@@ -81,6 +81,12 @@ def test_a_path_becomes_a_task_and_a_study_an_answer(browser, address: str, data
     task, clip = idle.tasks[0]
     assert task.name == "drawn motion"
     check_moves(clip)
+    page.locator("#path-take").click()
+    page.wait_for_function(
+        "document.querySelector('#motion-name textarea, #motion-name input').value == 'drawn motion'"
+    )
+    page.locator("#frames img").wait_for()
+    page.wait_for_selector("#lift:visible")
     open_tab(page, "Study")
     page.locator("#code input, #code textarea").fill("p1")
     page.locator("#study-begin").click()

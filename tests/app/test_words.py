@@ -18,14 +18,14 @@ def item(task: Task | None = None) -> Item:
 def test_nothing_is_html(tmp_path: Path):
     (tmp_path / f"{EVIL[:8]} drawn.mp4").touch()
     texts = [
-        history_of([item(), item(task=Task(LIFT, EVIL, EVIL))], tmp_path),
+        history_of([item(), item(task=Task(LIFT, EVIL, EVIL))], tmp_path, {3: 2}),
         progress_of(item(), Live(phase=EVIL, done=1, total=3), 0),
         progress_of(item(), Live(), 2),
         library_of([f"{EVIL}.safetensors"], tmp_path),
         player([(EVIL, tmp_path / f"{EVIL[:8]} drawn.mp4")]),
     ]
     assert all("<script>alert" not in text for text in texts)
-    assert "&lt;script&gt;alert" in texts[0]
+    assert "&lt;script&gt;alert" in texts[0] and "2 tasks come before it" in texts[0]
 
 
 def test_progress_says_how_far_it_is():

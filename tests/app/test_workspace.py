@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from motionlift.app.workspace import Workspace, new_token, plain_name
+from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace, new_token, plain_name
 from motionlift.errors import InputError
 
 
@@ -52,6 +52,22 @@ def test_a_link_out_of_the_folder_is_no_file_of_it(tmp_path: Path):
     own.new("star", ".mp4").symlink_to(tmp_path / "secret.txt")
     with pytest.raises(InputError, match="no file of yours"):
         own.kept("star.mp4")
+
+
+def test_a_motion_goes_with_its_pictures(tmp_path: Path):
+    own = Workspace(tmp_path)
+    long = own.new("x" * 60, MOTION)
+    first = own.new("star", MOTION)
+    for place in (long, first):
+        for kind in ("", DRAWN, REFERENCE):
+            (place.with_name(place.stem + kind) if kind else place).touch()
+    assert own.new("star", MOTION).name == "star-2.safetensors"
+    moved = own.rename("star.safetensors", "sun")
+    assert moved == {f"star{kind}": f"sun{kind}" for kind in (MOTION, DRAWN, REFERENCE)}
+    own.remove(long.name)
+    assert sorted(place.name for place in tmp_path.iterdir()) == sorted(moved.values())
+    (tmp_path / "sun.safetensors").unlink()
+    assert own.new("sun", MOTION).name == "sun-2.safetensors", "what lies there is no picture of another motion"
 
 
 @pytest.mark.parametrize("token", ["", "../..", "A" * 32, "0" * 31])

@@ -14,7 +14,7 @@ from motionlift.app.history import OPEN, Item
 from motionlift.app.jobs import Jobs
 from motionlift.app.tasks import Task
 from motionlift.app.workspace import Workspace
-from motionlift.errors import MotionliftError
+from motionlift.errors import InputError, MotionliftError
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -69,6 +69,26 @@ class Desk:
         own = self.workspace(token)
         own.kept(task.source)
         return self.jobs.submit(own.owner, task)
+
+    def rename(self, token: str, motion: str, new: str) -> dict[str, str]:
+        """Call a motion of a visitor's otherwise, in the history too; gives by each old name the new one.
+
+        Raises:
+            InputError: it is none of the visitor's, or what waits in the queue needs it.
+        """
+        own = self.workspace(token)
+        items = self.jobs.history.items(own.owner)
+        waiting = next((item for item in items if item.state in OPEN and item.task.source == motion), None)
+        if waiting is not None:
+            raise InputError(f"number {waiting.number} in the queue needs this motion; rename it when that is done")
+        names = own.rename(motion, new)
+        self.jobs.history.renamed(own.owner, names)
+        return names
+
+    def places(self, items: Sequence[Item]) -> dict[int, int]:
+        """By number, how many tasks come before those that wait."""
+        found = {item.number: self.jobs.place(item.number) for item in items if item.state in OPEN}
+        return {number: ahead for number, ahead in found.items() if ahead}
 
     def first_open(self, token: str) -> Item | None:
         """The task of a visitor that is worked on, or the first that waits."""

@@ -3,9 +3,9 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,25 @@ class History:
         return None if found is None else _item(found)
 
     def items(self, owner: str, most: int = 200) -> list[Item]:
-        """The last ones of an owner, newest first."""
+        """The last ones of an owner, newest first; all of them where ``most`` is negative."""
         with self._open() as base:
             rows = base.execute("select * from items where owner = ? order by number desc limit ?", (owner, most))
             return [_item(row) for row in rows]
+
+    def renamed(self, owner: str, names: Mapping[str, str]) -> None:
+        """Files of an owner are called otherwise: what was made of them can still be seen, and done again.
+
+        Args:
+            owner: whose they are.
+            names: by each old name the new one.
+        """
+        for item in self.items(owner, most=-1):
+            task = replace(item.task, source=names.get(item.task.source, item.task.source))
+            files = tuple(names.get(name, name) for name in item.files)
+            if (task, files) != (item.task, item.files):
+                with self._open() as base:
+                    told = (json.dumps(asdict(task)), json.dumps(files), item.number)
+                    base.execute("update items set task = ?, files = ? where number = ?", told)
 
     def remove(self, number: int, owner: str) -> bool:
         """Forget what has ended; whether there was such an item. Two who remove one at once do no harm."""

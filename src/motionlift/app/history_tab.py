@@ -3,7 +3,8 @@
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
-from motionlift.app.history import Item
+from motionlift.app.history import OPEN, Item
+from motionlift.app.outcome import outcome
 from motionlift.app.words import history_of, title_of
 from motionlift.errors import InputError
 
@@ -11,11 +12,13 @@ from motionlift.errors import InputError
 def history_tab(desk: Desk) -> None:
     """The list, and what can be done with a line of it."""
     shown = gr.HTML(elem_id="history")
-    chosen = gr.Dropdown([], label="Number", elem_id="history-number")
+    chosen = gr.Dropdown([], label="Number", info="What is chosen is shown below.", elem_id="history-number")
     with gr.Row():
         again = gr.Button("Do it again", elem_id="again")
         forget = gr.Button("Forget it", variant="stop")
     told = gr.Markdown()
+    seen = gr.HTML(elem_id="history-seen")
+    download = gr.DownloadButton("Download this video", visible=False, elem_id="history-download")
 
     def found(token: str, number: int | None) -> Item:
         own = desk.workspace(token)
@@ -29,7 +32,7 @@ def history_tab(desk: Desk) -> None:
         own = desk.workspace(token)
         items = desk.jobs.history.items(own.owner)
         choices = [(f"{item.number}. {title_of(item)}", item.number) for item in items]
-        return history_of(items, own.folder), gr.Dropdown(choices=choices)
+        return history_of(items, own.folder, desk.places(items)), gr.Dropdown(choices=choices)
 
     @telling
     def repeated(token: str, number: int | None) -> str:
@@ -43,6 +46,13 @@ def history_tab(desk: Desk) -> None:
             raise InputError("it is still in the queue; cancel it first")
         return listed(token)
 
+    @telling
+    def looked_at(token: str, number: int | None) -> tuple[str, gr.DownloadButton]:
+        item = None if number is None else desk.jobs.history.item(int(number), desk.workspace(token).owner)
+        made = outcome([] if item is None or item.state in OPEN else [item], desk.workspace(token).folder)
+        return made.html, gr.DownloadButton(value=made.file and str(made.file), visible=made.file is not None)
+
+    chosen.change(looked_at, [desk.token, chosen], [seen, download], show_progress="hidden")
     again.click(repeated, [desk.token, chosen], told, show_progress="hidden")
     forget.click(forgotten, [desk.token, chosen], [shown, chosen], show_progress="hidden")
     desk.refreshes(listed, [desk.token], [shown, chosen])

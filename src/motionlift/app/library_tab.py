@@ -1,9 +1,9 @@
 """The tab of the motions that a visitor keeps."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import gradio as gr
-from gradio.components import Component
 
 from motionlift.app.desk import Desk, telling
 from motionlift.app.uploads import taken_motion
@@ -11,12 +11,12 @@ from motionlift.app.words import library_of
 from motionlift.errors import InputError
 
 
-def library_tab(desk: Desk, refreshed: list[Component]) -> None:
+def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
     """Motions with moving pictures; search, rename, delete, download, upload.
 
     Args:
         desk: what the page works with.
-        refreshed: the choices of motions elsewhere on the page, which follow what is done here.
+        cast: the choice of what is cast, which follows what is done here; what was lifted last is chosen in it.
     """
     search = gr.Textbox("", label="Search", max_length=60)
     shown = gr.HTML(elem_id="library")
@@ -28,43 +28,55 @@ def library_tab(desk: Desk, refreshed: list[Component]) -> None:
         download = gr.DownloadButton("Download", interactive=False)
         delete = gr.Button("Delete", variant="stop")
     upload = gr.File(label="Upload a motion file", file_types=[".safetensors"], height=120, elem_id="motion-upload")
-    everything = [shown, motion, *refreshed]
+    newest = gr.State("")
+    given = [desk.token, search, motion, cast, newest]
+    everything = [shown, motion, cast, newest]
 
-    def listed(token: str, search: str | None) -> list[object]:
+    def listed(token: str, search: str | None, motion: str | None, cast: str | None, newest: str) -> list[object]:
         own = desk.workspace(token)
-        names = [each for each in own.motions() if (search or "").casefold() in each.casefold()]
-        choices = gr.Dropdown(choices=[(Path(each).stem, each) for each in names])
-        every = gr.Dropdown(choices=[(Path(each).stem, each) for each in own.motions()])
-        return [library_of(names, own.folder), choices, *[every for _ in refreshed]]
+        every = own.motions()
+        names = [each for each in every if (search or "").casefold() in each.casefold()]
+        came = next(iter(every), "")
+        chosen = came if came != newest else cast
+        return [library_of(names, own.folder), _choice(names, motion), _choice(every, chosen), came]
 
     @telling
-    def renamed(token: str, search: str, motion: str | None, name: str) -> list[object]:
+    def renamed(token: str, search: str, motion: str | None, cast: str | None, newest: str, name: str) -> list[object]:
         if not motion or not name.strip():
             raise InputError("choose a motion, and give the new name")
-        desk.workspace(token).rename(motion, name)
-        return listed(token, search)
+        names = desk.rename(token, motion, name)
+        here, there, last = (names.get(each or "", each) for each in (motion, cast, newest))
+        return listed(token, search, here, there, last or "")
 
     @telling
-    def deleted(token: str, search: str, motion: str | None) -> list[object]:
+    def deleted(token: str, search: str, motion: str | None, cast: str | None, newest: str) -> list[object]:
         if not motion:
             raise InputError("choose the motion that is to be deleted")
-        desk.workspace(token).remove(motion)
-        return listed(token, search)
+        own = desk.workspace(token)
+        own.remove(motion)
+        return listed(token, search, motion, cast, next(iter(own.motions()), ""))
 
     @telling
-    def taken(token: str, search: str, upload: str | None) -> list[object]:
+    def taken(
+        token: str, search: str, motion: str | None, cast: str | None, newest: str, upload: str | None
+    ) -> list[object]:
         if upload:
-            taken_motion(Path(upload), desk.workspace(token))
-        return listed(token, search)
+            motion = taken_motion(Path(upload), desk.workspace(token))
+        return listed(token, search, motion, cast, newest)
 
     @telling
     def offered(token: str, motion: str | None) -> gr.DownloadButton:
         place = desk.workspace(token).kept(motion) if motion else None
         return gr.DownloadButton(value=place and str(place), interactive=place is not None)
 
-    search.change(telling(listed), [desk.token, search], everything, show_progress="hidden")
+    search.change(telling(listed), given, everything, show_progress="hidden")
     motion.change(offered, [desk.token, motion], download, show_progress="hidden")
-    rename.click(renamed, [desk.token, search, motion, name], everything, show_progress="hidden")
-    delete.click(deleted, [desk.token, search, motion], everything, show_progress="hidden")
-    upload.change(taken, [desk.token, search, upload], everything, show_progress="hidden")
-    desk.refreshes(telling(listed), [desk.token, search], everything)
+    rename.click(renamed, [*given, name], everything, show_progress="hidden")
+    delete.click(deleted, given, everything, show_progress="hidden")
+    upload.change(taken, [*given, upload], everything, show_progress="hidden")
+    desk.refreshes(telling(listed), given, everything)
+
+
+def _choice(names: Sequence[str], chosen: str | None) -> gr.Dropdown:
+    """Motions to choose from; one that is there no more is chosen no more."""
+    return gr.Dropdown(choices=[(Path(each).stem, each) for each in names], value=chosen if chosen in names else None)

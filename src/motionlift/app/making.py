@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from motionlift.app.tasks import LIFT, Task, command_of
-from motionlift.app.workspace import Workspace
+from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace
 from motionlift.core.cost import Step
 from motionlift.core.model import Model
 from motionlift.errors import MotionliftError
@@ -109,13 +109,13 @@ class Maker:
         prepare.check_reference(clip, task.part)
         job = self._job(task.model, Asked(request, aspect=prepare.aspect_of(clip)), live)
         found = lifted(job, clip, Lifting(part=task.part), Costs(job.model, plan=job.plan), self._watching(live))
-        motion = workspace.new(task.name, ".safetensors")
+        motion = workspace.new(task.name, MOTION)
         found.motion.save(motion)
         live.enter("drawing")
         files = [motion.name]
         with suppress(MotionliftError):  # some motions have nothing that can be drawn
-            files.append(_saved(draw_lifted(found.motion, found.reference), workspace, f"{motion.stem} drawn"))
-        files.append(_saved(found.reference, workspace, f"{motion.stem} reference"))
+            files.append(_saved(draw_lifted(found.motion, found.reference), motion, DRAWN))
+        files.append(_saved(found.reference, motion, REFERENCE))
         return tuple(files)
 
     def _cast(self, task: Task, place: Path, workspace: Workspace, live: Live) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ def _strip(pictures: UInt8[Tensor, "frames height width 3"]) -> UInt8[np.ndarray
     return beside.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _saved(clip: Clip, workspace: Workspace, name: str) -> str:
-    place = workspace.new(name, ".mp4")
+def _saved(clip: Clip, motion: Path, kind: str) -> str:
+    place = motion.with_name(motion.stem + kind)
     clip.save(place, DRAWING)
     return place.name

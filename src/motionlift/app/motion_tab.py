@@ -7,6 +7,7 @@ import gradio as gr
 
 from motionlift.app.desk import Desk, telling
 from motionlift.app.foreseeing import matching
+from motionlift.app.recorder import recorder
 from motionlift.app.settings_form import LIFTING, show_settings
 from motionlift.app.tasks import LIFT, Task
 from motionlift.app.trimming import A_POINT, crop_told, trimming
@@ -30,11 +31,17 @@ WHERE = {"the middle": "", "where things move": "motion", A_POINT: ""}
 """Where the crop lies, in words."""
 
 
-def motion_tab(desk: Desk) -> None:
-    """A clip, its part, a method, and the button."""
-    gr.Markdown("Give a clip whose motion you want: a video, a GIF or WebP, or a zip of pictures.")
+Lifted = tuple[gr.State, gr.Textbox]
+"""The clip of the tab, by its name in the visitor's workspace, and what its motion is to be called."""
+
+
+def motion_tab(desk: Desk) -> Lifted:
+    """A clip, its part, a method, and the button; gives what others may fill."""
+    gr.Markdown("Give a clip whose motion you want: a video, a GIF or WebP, or a zip of pictures; or record one.")
     clip = gr.State("")
     upload = gr.File(label="Clip", file_types=list(CLIPS), elem_id="clip-upload", height=140)
+    with gr.Accordion("Record a clip", open=False):
+        recorded = recorder()
     with gr.Row(elem_classes="examples"):
         buttons = {title: gr.Button(f"Try {title}", size="sm") for title in EXAMPLES}
     name = gr.Textbox("", label="Name of the motion", max_length=60, elem_id="motion-name")
@@ -51,7 +58,7 @@ def motion_tab(desk: Desk) -> None:
     chosen = gr.State({})
     with gr.Accordion("Part of the clip", open=False):
         start = gr.Number(0, label="Start, seconds", minimum=0)
-        duration = gr.Number(None, label="Duration, seconds (empty: to the end)", minimum=0)
+        duration = gr.Number(0, label="Duration, seconds", info="0: to the end.", minimum=0)
         where = gr.Dropdown(list(WHERE), value="the middle", label="The crop's middle lies at")
         with gr.Row():
             across = gr.Slider(0, 1, 0.5, label="across")
@@ -67,14 +74,8 @@ def motion_tab(desk: Desk) -> None:
     lift = gr.Button("Lift the motion", variant="primary", elem_id="lift")
     told = gr.Markdown(elem_id="lift-told")
 
-    @telling
-    def take(upload: str | None, token: str) -> tuple[str, str]:
-        if not upload:
-            return "", ""
-        kept = taken_clip(Path(upload), desk.workspace(token))
-        return kept, Path(kept).stem
-
-    upload.change(take, [upload, desk.token], [clip, name], show_progress="hidden")
+    upload.change(_taking(desk, ""), [upload, desk.token], [clip, name], show_progress="hidden")
+    recorded.change(_taking(desk, "recording"), [recorded, desk.token], [clip, name], show_progress="hidden")
     for title, button in buttons.items():
         button.click(_example(desk, title), desk.token, [clip, name, told], show_progress="hidden")
 
@@ -88,6 +89,20 @@ def motion_tab(desk: Desk) -> None:
         told,
         show_progress="hidden",
     )
+    return clip, name
+
+
+def _taking(desk: Desk, called: str) -> Any:
+    """Takes what comes into the visitor's workspace; its motion is called so, or as the file."""
+
+    @telling
+    def take(given: str | None, token: str) -> tuple[str, str]:
+        if not given:
+            return "", ""
+        kept = taken_clip(Path(given), desk.workspace(token))
+        return kept, called or Path(kept).stem
+
+    return take
 
 
 def _example(desk: Desk, title: str) -> Any:
@@ -134,4 +149,4 @@ def _submitted(
         crop=crop_told(where, across, down, WHERE),
     )
     item = desk.submit(token, task)
-    return f"Number {item.number} is in the queue; the motion will be in the library."
+    return f"Number {item.number} is in the queue; its motion will be in the library, and chosen in the tab Video."

@@ -1,17 +1,11 @@
 """What is being made now, and what was made last: shown above all tabs, and alive."""
 
-from collections.abc import Sequence
-from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
-from motionlift.app.history import Item, State
-from motionlift.app.overlay import overlay
-from motionlift.app.player import player
-from motionlift.app.tasks import LIFT
+from motionlift.app.outcome import latest, outcome
 from motionlift.app.words import progress_of
 from motionlift.errors import InputError
 
@@ -56,10 +50,8 @@ def now_panel(desk: Desk) -> None:
     @telling
     def last(token: str) -> tuple[str, gr.DownloadButton]:
         own = desk.workspace(token)
-        done = next((item for item in desk.jobs.history.items(own.owner) if item.state is not State.WAITING), None)
-        if done is None or done.state is State.RUNNING:
-            return "", gr.DownloadButton(visible=False)
-        return _shown(done, own.folder)
+        found = outcome(latest(desk.jobs.history.items(own.owner)), own.folder)
+        return found.html, gr.DownloadButton(value=found.file and str(found.file), visible=found.file is not None)
 
     desk.refreshes(last, [desk.token], [result, download])
 
@@ -67,34 +59,6 @@ def now_panel(desk: Desk) -> None:
 def _stamp(desk: Desk, token: str) -> str:
     """Of all that the visitor has: other when something was made, changed or deleted."""
     own = desk.workspace(token)
-    states = " ".join(f"{item.number}{item.state}" for item in desk.jobs.history.items(own.owner))
+    items = desk.jobs.history.items(own.owner)
+    states = " ".join(f"{item.number}{item.state}{desk.places([item]) or ''}" for item in items)
     return f"{states} {len(own.motions())}"
-
-
-def _shown(item: Item, folder: Path) -> tuple[str, gr.DownloadButton]:
-    """What a task made, or why it made nothing."""
-    if item.state is not State.DONE:
-        reason = f": {item.told}" if item.told else ""
-        return _line(f"Number {item.number} {item.state}{reason}"), gr.DownloadButton(visible=False)
-    places = [folder / name for name in item.files]
-    videos = [place for place in places if place.suffix == ".mp4" and place.is_file()]
-    if item.task.kind == LIFT:
-        return _lifted(videos), gr.DownloadButton(visible=False)
-    reference = folder / f"{Path(item.task.source).stem} reference.mp4"
-    beside = [("the reference", reference)] if reference.is_file() else []
-    shown = [*beside, *[(item.task.prompt, place) for place in videos]]
-    offered = gr.DownloadButton(value=str(videos[0]), visible=True) if videos else gr.DownloadButton(visible=False)
-    return player(shown), offered
-
-
-def _lifted(videos: Sequence[Path]) -> str:
-    """What was lifted over its clip, or the clip alone."""
-    if len(videos) == 2:
-        drawn, reference = sorted(videos, key=lambda place: " drawn" not in place.name)
-        return overlay(reference, drawn)
-    return player([("the clip as the model sees it", place) for place in videos]) if videos else ""
-
-
-def _line(text: str) -> str:
-    """A line of text as HTML."""
-    return f'<p role="alert">{escape(text)}</p>'

@@ -57,8 +57,8 @@ def overlay(reference: Path, drawn: Path) -> str:
         frames=below.frames,
         last=below.frames - 1,
     )
-    high = round(360 * above.height / above.width) + 80
     return (
+        '<div style="container-type:inline-size">'
         f'<iframe title="what was lifted, over the reference" sandbox="allow-scripts" srcdoc="{escape(page, quote=True)}" '
-        f'style="width:100%;height:{high}px;border:0"></iframe>'
+        f'style="width:100%;height:calc(min(360px, 100cqw) * {above.height / above.width:.4f} + 80px);border:0"></iframe></div>'
     )

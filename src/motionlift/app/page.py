@@ -41,8 +41,12 @@ footer { display: none !important; }
 .dark .state.failed, .dark .state.stopped { color: #ffb4ab; }
 .examples button { min-width: 7rem; }
 .wide { overflow-x: auto; } .wide td { min-width: 9rem; font-size: .85em; }
-.foreseen { width: 100%; } .foreseen th, .foreseen td { text-align: left; padding: .15rem .5rem .15rem 0; }
-#preview, #outline, #frames { border: 0; }
+.wide table, .scores, .foreseen { border-collapse: collapse; } .scores { width: 100%; }
+.gradio-container :is(.wide, .scores, .foreseen) :is(th, td) { border: 0; border-bottom: 1px solid var(--border-color-primary);
+  padding: .35rem .5rem .35rem 0; text-align: left; vertical-align: top; font-weight: 400; }
+.gradio-container :is(.wide, .scores, .foreseen) thead th { font-weight: 600; }
+.foreseen { width: 100%; }
+#preview, #outline, #frames { border: 0; padding-top: 2rem; }
 .notices { opacity: .85; padding-left: 1.2rem; }
 """
 """One column, quiet, the same on a phone."""
@@ -65,18 +69,18 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto") -> gr.Block
         )
         with gr.Group():
             now_panel(desk)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Motion", id="motion"):
-                motion_tab(desk)
+                lifted = motion_tab(desk)
             with gr.Tab("Video", id="video"):
                 motion = video_tab(desk)
             with gr.Tab("Library", id="library"):
-                library_tab(desk, [motion])
+                library_tab(desk, motion)
             with gr.Tab("History", id="history"):
                 history_tab(desk)
                 scores_panel(desk)
             with gr.Tab("Draw", id="draw"):
-                path_tab(desk)
+                path_tab(desk, lifted, tabs)
             study = Study(data / STUDY)
             if study.items:
                 with gr.Tab("Study", id="study"):

@@ -1,4 +1,4 @@
-"""The tab where a path is drawn on a picture, and becomes a motion. Mount it as ``path_tab(desk)``."""
+"""The tab where a path is drawn on a picture, and becomes a motion."""
 
 import re
 from itertools import pairwise
@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from motionlift.app.desk import Desk, telling
+from motionlift.app.motion_tab import Lifted
 from motionlift.app.tasks import LIFT, Task
-from motionlift.app.workspace import plain_name
+from motionlift.app.workspace import Workspace, plain_name
 from motionlift.errors import InputError
 from motionlift.video.dragging import SECONDS, SIZES, Point, dragged
 from motionlift.world.named import sample_named
@@ -28,13 +29,16 @@ INK = (255, 120, 40)
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
-def path_tab(desk: Desk) -> None:
+def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
     """A picture, the points that are clicked on it or typed, and the button.
 
-    A piece of the picture around the first point is dragged along the path; the clip of it goes through the queue as any other.
+    A piece of the picture around the first point is dragged along the path; the clip of it goes through the queue as any other,
+    or to where method, model and settings are chosen.
 
     Args:
         desk: what the page works with.
+        lifted: the clip of the tab where motions are lifted, and its name: what is drawn can be taken there.
+        tabs: of the page.
     """
     gr.Markdown("Give a picture, and click on it: first on what is to move, then where it goes.")
     picture = gr.Image(label="Picture", type="numpy", sources=["upload"], image_mode="RGB", elem_id="path-picture")
@@ -53,6 +57,7 @@ def path_tab(desk: Desk) -> None:
         seconds = gr.Slider(*SECONDS, 2.0, step=0.5, label="Seconds")
     name = gr.Textbox("drawn motion", label="Name of the motion", max_length=60)
     make = gr.Button("Make it a motion", variant="primary", elem_id="path-make")
+    take = gr.Button("Take it as the clip of the tab Motion", elem_id="path-take")
     told = gr.Markdown(elem_id="path-told")
 
     @telling
@@ -69,14 +74,14 @@ def path_tab(desk: Desk) -> None:
         return f"{points} {across:.1f},{down:.1f}".strip()
 
     @telling
-    def made(token: str, picture: Picture | None, points: str, size: float, seconds: float, name: str) -> str:
-        if picture is None:
-            raise InputError("no picture yet; upload one, or try the example")
-        clip = dragged(_checked(picture), points_of(points), size, seconds)
-        place = desk.workspace(token).new(f"{plain_name(name, 'drawn motion')} path", ".mp4")
-        clip.save(place)
-        item = desk.submit(token, Task(LIFT, place.name, plain_name(name, "drawn motion")))
-        return f"Number {item.number} is in the queue; the motion will be in the library."
+    def made(token: str, *drawn: Any) -> str:
+        clip, name = _kept(desk.workspace(token), *drawn)
+        item = desk.submit(token, Task(LIFT, clip, name))
+        return f"Number {item.number} is in the queue; its motion will be in the library, and chosen in the tab Video."
+
+    @telling
+    def taken(token: str, *drawn: Any) -> tuple[str, str, gr.Tabs]:
+        return *_kept(desk.workspace(token), *drawn), gr.Tabs(selected="motion")
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     for changed in (picture.change, points.change, size.release):
@@ -84,7 +89,22 @@ def path_tab(desk: Desk) -> None:
     seen.select(added, [picture, points], points, **quiet)
     clear.click(lambda: "", None, points, **quiet)
     example.click(lambda: (_example(), EXAMPLE_PATH), None, [picture, points], **quiet)
-    make.click(made, [desk.token, picture, points, size, seconds, name], told, **quiet)
+    drawn = [desk.token, picture, points, size, seconds, name]
+    make.click(made, drawn, told, **quiet)
+    take.click(taken, drawn, [*lifted, tabs], **quiet)
+
+
+def _kept(
+    own: Workspace, picture: Picture | None, points: str, size: float, seconds: float, name: str
+) -> tuple[str, str]:
+    """The clip of what is drawn, by its name in the workspace, and the name of its motion."""
+    if picture is None:
+        raise InputError("no picture yet; upload one, or try the example")
+    clip = dragged(_checked(picture), points_of(points), size, seconds)
+    named = plain_name(name, "drawn motion")
+    place = own.new(f"{named} path", ".mp4")
+    clip.save(place)
+    return place.name, named
 
 
 def points_of(text: str) -> list[Point]:

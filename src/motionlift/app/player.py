@@ -1,16 +1,21 @@
 """Several videos in one player: they start, stop and stand at the same time."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+
+import av
 
 from motionlift.app.words import embedded
 
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body{{margin:0;font:14px system-ui,sans-serif;color:#333;background:transparent}}
 @media(prefers-color-scheme:dark){{body{{color:#ddd}}}}
-.row{{display:flex;gap:8px;flex-wrap:wrap}}figure{{margin:0;flex:1 1 80px;max-width:360px}}
-video{{width:100%;display:block;border-radius:6px;background:#000}}figcaption{{padding:2px 0 6px;overflow-wrap:anywhere}}
+.row{{display:grid;gap:8px;grid-template-columns:repeat({columns},minmax(0,{widest}px))}}figure{{margin:0}}
+video{{width:100%;display:block;border-radius:6px;background:#000}}
+figcaption{{height:2.6em;margin:2px 0 6px;line-height:1.3;overflow-wrap:anywhere;overflow:hidden;
+display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical}}
 .controls{{display:flex;gap:10px;align-items:center}}input{{flex:1}}button{{min-width:4.5em;padding:4px 10px}}
 </style><div class="row">{figures}</div>
 <div class="controls"><button id="play" aria-label="play or pause">Pause</button>
@@ -27,21 +32,44 @@ setInterval(()=>{{if(!isFinite(length()))return;if(playing){{videos.forEach(v=>v
 const at=videos[0].currentTime;videos.slice(1).forEach(v=>{{if(Math.abs(v.currentTime-at)>0.08)v.currentTime=at}});
 time.value=at/length()}}else videos.forEach(v=>v.pause())}},100);
 </script>"""
+WIDEST = 360
+"""Greatest width of a video, pixels (ours)."""
+MOST_BESIDE = 3
+"""Most videos in a row; of more, two are in a row (ours: they fit a phone)."""
+BELOW, CONTROLS = 52, 40
+"""Heights of a video's title with its distances, and of the controls, pixels."""
 
 
 def player(videos: Sequence[tuple[str, Path]]) -> str:
     """A player of videos side by side, as an inline frame that needs nothing else and can reach nothing.
 
     Args:
-        videos: titles and files.
+        videos: titles and files, one at least.
     """
+    columns = len(videos) if len(videos) <= MOST_BESIDE else 2
+    rows = math.ceil(len(videos) / columns)
+    tall = max(_tall(path) for _, path in videos)
     figures = "".join(
-        f"<figure><video muted loop playsinline src='{embedded(path)}'></video><figcaption>{escape(title)}</figcaption></figure>"
+        f"<figure><video muted loop playsinline src='{embedded(path)}'></video>"
+        f"<figcaption title='{escape(title, quote=True)}'>{escape(title)}</figcaption></figure>"
         for title, path in videos
     )
-    page = PAGE.format(figures=figures)
-    height = 330 if len(videos) > 1 else 420
+    page = PAGE.format(figures=figures, columns=columns, widest=WIDEST)
+    # The frame cannot tell its height to the page, which it must not reach: it follows from its width.
+    video = f"min({WIDEST}px, (100cqw - {8 * (columns - 1)}px) / {columns}) * {tall:.4f}"
+    height = f"calc({rows} * ({video} + {BELOW}px) + {CONTROLS}px)"
     return (
+        '<div style="container-type:inline-size">'
         f'<iframe title="player" sandbox="allow-scripts" srcdoc="{escape(page, quote=True)}" '
-        f'style="width:100%;height:{height}px;border:0"></iframe>'
+        f'style="width:100%;height:{height};border:0"></iframe></div>'
     )
+
+
+def _tall(path: Path) -> float:
+    """Height of a video as a share of its width; 1 where it cannot be told."""
+    try:
+        with av.open(str(path)) as container:
+            seen = container.streams.video[0]
+            return seen.height / seen.width
+    except (OSError, IndexError, ZeroDivisionError, av.FFmpegError):
+        return 1.0

@@ -10,6 +10,7 @@ from motionlift.app.desk import Desk, telling
 from motionlift.app.history import Item, State
 from motionlift.app.tasks import CAST
 from motionlift.app.words import title_of
+from motionlift.app.workspace import REFERENCE
 from motionlift.errors import InputError
 from motionlift.measure import figures
 from motionlift.measure.score import Scores, score
@@ -43,7 +44,7 @@ def scores_panel(desk: Desk) -> None:
         if item is None:
             raise InputError("choose a video; it may have been forgotten in another window")
         own = desk.workspace(token)
-        reference = own.kept(f"{Path(item.task.source).stem} reference.mp4")
+        reference = own.kept(f"{Path(item.task.source).stem}{REFERENCE}")
         return scores_of(score(reference, own.kept(item.files[0]), prompt=item.task.prompt, from_start=True))
 
     measure.click(measured, [desk.token, chosen], shown, concurrency_limit=AT_ONCE, concurrency_id="score")
@@ -54,11 +55,11 @@ def scores_of(found: Scores) -> str:
     """Figures as a table, each with how to read it; below, what was left out and why."""
     known = figures()
     lines = "".join(
-        f"<tr><th scope='row'>{escape(known[name].title)}</th><td>{value:.3g}</td>"
-        f"<td class='quiet'>{escape(known[name].reading)}</td></tr>"
+        f"<tr><th scope='row'>{escape(known[name].title)}<br><small class='quiet'>{escape(known[name].reading)}</small></th>"
+        f"<td>{value:.3g}</td></tr>"
         for name, value in found.figures.items()
     )
     left = "".join(f"<li>{escape(known[name].title)}: {escape(why)}</li>" for name, why in found.left_out.items())
     more = f"<details><summary>not measured</summary><ul>{left}</ul></details>" if left else ""
-    head = "<thead><tr><th scope='col'>figure</th><th scope='col'>value</th><th scope='col'>how to read it</th></tr></thead>"
-    return f"<div style='overflow-x:auto'><table>{head}<tbody>{lines}</tbody></table></div>{more}"
+    head = "<thead><tr><th scope='col'>figure, and how to read it</th><th scope='col'>value</th></tr></thead>"
+    return f"<table class='scores'>{head}<tbody>{lines}</tbody></table>{more}"

@@ -2,12 +2,14 @@
 
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
 
-from motionlift.app.workspace import Workspace, plain_name
-from motionlift.errors import InputError
+from motionlift.app.workspace import MOTION, Workspace, plain_name
+from motionlift.errors import InputError, MotionliftError
 from motionlift.motion.file import Motion
 from motionlift.video.reading import check_moves
 
@@ -38,7 +40,8 @@ def taken_clip(upload: Path, workspace: Workspace) -> str:
     _check_bytes(upload)
     if zipfile.is_zipfile(upload):
         return _unpacked(upload, workspace)
-    check_moves(upload)
+    with _named_plainly(upload):
+        check_moves(upload)
     _check_length(upload)
     place = workspace.new(upload.stem, upload.suffix.lower() or ".mp4")
     shutil.copyfile(upload, place)
@@ -55,10 +58,20 @@ def taken_motion(upload: Path, workspace: Workspace) -> str:
         MotionliftError: it is too large, or no motion.
     """
     _check_bytes(upload)
-    Motion.load(upload)
-    place = workspace.new(upload.stem, ".safetensors")
+    with _named_plainly(upload):
+        Motion.load(upload)
+    place = workspace.new(upload.stem, MOTION)
     shutil.copyfile(upload, place)
     return place.name
+
+
+@contextmanager
+def _named_plainly(place: Path) -> Iterator[None]:
+    """Refusals name a file as the visitor knows it, and not where it lies."""
+    try:
+        yield
+    except MotionliftError as error:
+        raise type(error)(str(error).replace(str(place), plain_name(place.name))) from error
 
 
 def _check_bytes(upload: Path) -> None:
@@ -68,16 +81,26 @@ def _check_bytes(upload: Path) -> None:
 
 
 def _check_length(upload: Path) -> None:
-    """Refuse a clip that says it is too long; what says nothing of its length is read as far as it is needed."""
+    """Refuse a clip that is too long."""
     try:
-        with av.open(str(upload)) as container:
-            seconds = (container.duration or 0) / av.time_base
+        seconds = _seconds(upload)
     except (OSError, ValueError, av.FFmpegError):
         return  # an animated picture, which was read before
     if seconds > MOST_SECONDS:
         raise InputError(
             f"{plain_name(upload.name)} lasts {seconds:.0f} seconds; allowed are {MOST_SECONDS:.0f}: cut out the part that moves"
         )
+
+
+def _seconds(upload: Path) -> float:
+    """How long a clip is, as far as it matters: what it says may be a lie, and browsers say nothing of what they record."""
+    with av.open(str(upload)) as container:
+        last = (container.duration or 0) / av.time_base
+        packets = container.demux(video=0)
+        while last <= MOST_SECONDS and (packet := next(packets, None)) is not None:
+            if packet.pts is not None and packet.time_base is not None:
+                last = max(last, float(packet.pts * packet.time_base))
+        return last
 
 
 def _unpacked(upload: Path, workspace: Workspace) -> str:
@@ -87,7 +110,8 @@ def _unpacked(upload: Path, workspace: Workspace) -> str:
     try:
         with zipfile.ZipFile(upload) as archive:
             _unpack(archive, folder)
-        check_moves(folder)
+        with _named_plainly(folder):
+            check_moves(folder)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise InputError(f"{plain_name(upload.name)} cannot be unpacked ({error}); pack the pictures again") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from motionlift.app.history import Item, State
 from motionlift.app.making import Live
 from motionlift.app.tasks import LIFT, command_of
+from motionlift.app.workspace import DRAWN, REFERENCE
 
 MOST_EMBEDDED = 3 * 2**20
 """Largest video that is put into the page, bytes (ours)."""
@@ -45,8 +46,7 @@ def progress_of(item: Item | None, live: Live | None, ahead: int | None) -> str:
     if item is None or live is None:
         return '<p class="quiet" role="status">Nothing is being made.</p>'
     if ahead:
-        place = "one task comes before it" if ahead == 1 else f"{ahead} tasks come before it"
-        return f'<p role="status"><strong>{escape(title_of(item))}</strong> waits: {place}.</p>'
+        return f'<p role="status"><strong>{escape(title_of(item))}</strong> waits: {_before(ahead)}.</p>'
     doing = DOING.get(live.phase, live.phase)
     steps = f", step {live.done} of {live.total}" if live.total else ""
     left = f", {_span(live.left)} left" if live.left is not None else ""
@@ -57,6 +57,10 @@ def progress_of(item: Item | None, live: Live | None, ahead: int | None) -> str:
         f'<div class="bar" role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-label="{escape(doing)}"><div style="width:{share:.1f}%"></div></div>{curve}'
     )
+
+
+def _before(ahead: int) -> str:
+    return "one task comes before it" if ahead == 1 else f"{ahead} tasks come before it"
 
 
 def _span(seconds: float) -> str:
@@ -79,16 +83,23 @@ def _curve(losses: Sequence[float]) -> str:
     )
 
 
-def history_of(items: Sequence[Item], folder: Path) -> str:
-    """The history as a list, newest first, each with the command line that does the same."""
+def history_of(items: Sequence[Item], folder: Path, places: Mapping[int, int]) -> str:
+    """The history as a list, newest first, each with the command line that does the same.
+
+    Args:
+        items: its lines.
+        folder: where their files lie.
+        places: by number, how many tasks come before those that wait.
+    """
     if not items:
         return '<p class="quiet">Nothing was made yet.</p>'
     lines = []
     for item in items:
         told = f"<br><span class='quiet'>{escape(item.told)}</span>" if item.told else ""
+        place = f", {_before(places[item.number])}" if item.number in places else ""
         lines.append(
             f"<li><strong>{item.number}. {escape(title_of(item))}</strong> "
-            f"<span class='state {item.state}'>{STATES[item.state]}</span>{told}"
+            f"<span class='state {item.state}'>{STATES[item.state]}{place}</span>{told}"
             f"<details><summary>the same from the command line</summary><code>{escape(command_of(item.task, folder))}</code>"
             "</details></li>"
         )
@@ -104,7 +115,7 @@ def library_of(names: Sequence[str], folder: Path) -> str:
 
 def _card(stem: str, folder: Path) -> str:
     """A motion, drawn over its clip where it can be, else its clip."""
-    drawn = [folder / f"{stem} {kind}.mp4" for kind in ("drawn", "reference")]
+    drawn = [folder / (stem + kind) for kind in (DRAWN, REFERENCE)]
     shown = next((place for place in drawn if place.is_file()), None)
     video = "<div class='blank'></div>"
     if shown is not None:

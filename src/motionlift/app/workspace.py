@@ -13,6 +13,10 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 """What a visitor's token looks like: 128 bits that nobody guesses."""
 MOST_NAME = 60
 """Most letters of a name (ours)."""
+MOTION = ".safetensors"
+"""How the names of motion files end."""
+DRAWN, REFERENCE = " drawn.mp4", " reference.mp4"
+"""What the pictures of a motion are called, after its stem: what was lifted over its clip, and the clip."""
 FORBIDDEN = re.compile(r"[^\w .-]+")
 """What no name of a file has here: separators of folders, signs of HTML, and what Windows forbids."""
 
@@ -58,7 +62,7 @@ class Workspace:
         return self.folder.name
 
     def new(self, name: str, suffix: str) -> Path:
-        """A free place for a file; where the name is taken, with a number.
+        """A free place for a file; where the name is taken, with a number. Of a motion, those of its pictures are free too.
 
         Args:
             name: how it is to be called; made plain.
@@ -75,7 +79,13 @@ class Workspace:
             ) from error
         stem = plain_name(name)
         numbers = (f"{stem}{(number and f'-{number + 1}') or ''}" for number in range(10_000))
-        return next(place for place in (self.folder / f"{each}{suffix}" for each in numbers) if not place.exists())
+        places = (self.folder / f"{each}{suffix}" for each in numbers)
+        kinds = (DRAWN, REFERENCE) if suffix == MOTION else ()
+        return next(
+            place
+            for place in places
+            if not any(each.exists() for each in (place, *(place.with_name(place.stem + kind) for kind in kinds)))
+        )
 
     def kept(self, name: str) -> Path:
         """A file of the visitor's, or a folder of pictures.
@@ -90,24 +100,33 @@ class Workspace:
 
     def motions(self) -> list[str]:
         """Names of the motion files, newest first."""
-        found = [(place.stat().st_mtime, place.name) for place in self.folder.glob("*.safetensors")]
+        found = [(place.stat().st_mtime, place.name) for place in self.folder.glob(f"*{MOTION}")]
         return [name for _, name in sorted(found, reverse=True)]
 
-    def rename(self, name: str, new: str) -> str:
-        """Call a file of the visitor's otherwise; gives the name that it has then.
+    def rename(self, name: str, new: str) -> dict[str, str]:
+        """Call a motion of the visitor's otherwise, and its pictures with it; gives by each old name the new one.
 
         Raises:
             InputError: it is no file of the visitor's.
         """
         place = self.kept(name)
         other = self.new(new, place.suffix)
-        place.rename(other)
-        return other.name
+        moved = {place: other, **{own: own.with_name(other.stem + kind) for own, kind in self._pictures(place)}}
+        for old, now in moved.items():
+            old.replace(now)
+        return {old.name: now.name for old, now in moved.items()}
 
     def remove(self, name: str) -> None:
-        """Delete a file of the visitor's.
+        """Delete a motion of the visitor's, and its pictures.
 
         Raises:
             InputError: it is none, or not any more.
         """
-        self.kept(name).unlink(missing_ok=True)
+        place = self.kept(name)
+        for each in (place, *(own for own, _ in self._pictures(place))):
+            each.unlink(missing_ok=True)
+
+    def _pictures(self, motion: Path) -> list[tuple[Path, str]]:
+        """Of a motion, those that there are, each with how its name ends."""
+        named = [(motion.with_name(motion.stem + kind), kind) for kind in (DRAWN, REFERENCE)]
+        return [(place, kind) for place, kind in named if place.is_file()]
