@@ -1,9 +1,13 @@
 """The site: whole, its figures those of the results, and nothing in it leads nowhere or elsewhere."""
 
+import functools
+import http.server
 import re
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +19,7 @@ from lab.site.compose import Site, mathematical
 from lab.site.filling import filled, rows
 from lab.site.gallery import MOST_BYTES, SHOWN
 from motionlift.methods import methods
+from tests.bench.chromium import browser
 from tests.docs.pages import ROOT
 
 CONFIGURED = (ROOT / "zensical.toml").read_text(encoding="utf-8")
@@ -121,3 +126,47 @@ def test_the_built_site_is_whole(site: Path):
     assert "<video" in (site / "gallery.html").read_text(encoding="utf-8")
     assert "--prompt" in (site / "commands.html").read_text(encoding="utf-8")
     assert "super_resolution" in (site / "reference.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def address(site: Path) -> Iterator[str]:
+    """Where the built site is served."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Nothing is logged."""
+
+    serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{serving.server_port}"
+    serving.shutdown()
+    serving.server_close()
+
+
+BROKEN = """() => [...document.images].filter(each => each.getClientRects().length && !(each.complete && each.naturalWidth))
+    .map(each => each.src)"""
+"""Pictures that are meant to be seen and are not."""
+WIDER = "() => document.documentElement.scrollWidth - innerWidth"
+"""Pixels by which a page goes beyond the window."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser() is None, reason="no Chromium")
+def test_pages_look_right_on_a_desk_and_on_a_phone(address: str):
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=browser(), args=["--no-sandbox", "--disable-gpu"])
+        for width in (1280, 390):
+            page = chromium.new_page(viewport={"width": width, "height": 900})
+            page.set_default_timeout(120_000)
+            told: list[str] = []
+            page.on(
+                "console", lambda message, told=told: told.append(message.text) if message.type == "error" else None
+            )
+            page.on("pageerror", lambda error, told=told: told.append(str(error)))
+            for name in ("index", "gallery", "methods/ditflow", "commands"):
+                page.goto(f"{address}/{name}.html", wait_until="load")
+                page.wait_for_function(f"!({BROKEN})().length")
+                assert page.evaluate(WIDER) <= 0, (name, width)
+            assert told == [], width
+        chromium.close()
