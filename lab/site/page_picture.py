@@ -12,7 +12,7 @@ from typing import Any
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "app.png"
 PORT = 7961
-SIZE = {"width": 600, "height": 900}
+WIDTH, HEIGHT = 600, 900
 """Of the window, pixels."""
 PROMPTS = "a red star on a blue plain background\na white ring on a green striped background"
 WAIT = 300_000
@@ -33,7 +33,7 @@ def main() -> None:
             _wait_for(server)
             with sync_playwright() as playwright:
                 opened = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-                _take(opened.new_page(viewport=SIZE))
+                _take(opened.new_page(viewport={"width": WIDTH, "height": HEIGHT}))
                 opened.close()
         finally:
             server.terminate()
