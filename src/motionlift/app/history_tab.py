@@ -56,3 +56,4 @@ def history_tab(desk: Desk) -> None:
     again.click(repeated, [desk.token, chosen], told, show_progress="hidden")
     forget.click(forgotten, [desk.token, chosen], [shown, chosen], show_progress="hidden")
     desk.refreshes(listed, [desk.token], [shown, chosen])
+    desk.refreshes(looked_at, [desk.token, chosen], [seen, download])
