@@ -42,6 +42,23 @@ def launched() -> Launched:
     return Launched(rank or 0, local_rank or 0, processes or 1)
 
 
+def check_processes(processes: int) -> None:
+    """Refuse a share among more or fewer processes than were started.
+
+    Args:
+        processes: how many are to share.
+
+    Raises:
+        SettingError: there are others.
+    """
+    there = launched().processes
+    if there != processes:
+        raise SettingError(
+            f"{processes} processes are to share the sequence, and {there} {'was' if there == 1 else 'were'} started: start "
+            f"them by accelerate launch --multi_gpu --num_processes {processes} -m motionlift ... --parallel context={processes}"
+        )
+
+
 def _whole(name: str, least: int) -> int | None:
     """The whole number that a variable holds; None where it is not set."""
     named = os.environ.get(name, "").strip()

@@ -328,3 +328,43 @@ def test_samplers_that_a_schedule_has_not(model: Model):
     assert refusal(SettingError, lambda: prepare.prepare(request, flow)).endswith(
         "allowed are own, euler, dpm, dpm-sde, unipc"
     )
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize(
+    ("method", "values", "told"),
+    [
+        ("none", {}, None),
+        ("inverted", {"source_prompt": PROMPT}, None),
+        ("flowmotion", {"inject": False}, None),
+        ("flowmotion", {"inject": True}, "flowmotion reads or changes attention"),
+        ("ditflow", {}, "ditflow reads or changes attention, of which each process would see its share"),
+        (
+            "motionflow",
+            {"source_prompt": PROMPT, "targets": "star", "subjects": "star"},
+            "motionflow reads or changes attention",
+        ),
+        (
+            "vmc",
+            {"source_prompt": PROMPT},
+            "vmc tunes, and processes that share a sequence cannot: lift the motion without",
+        ),
+    ],
+)
+def test_processes_share_what_samples_and_no_more(method: str, values: dict[str, Any], told: str | None, parallel: int):
+    model, request = TRANSFORMERS["wan-2.1"].model(), prepare.ask(method, values, prompt=PROMPT)
+    if told is None or parallel == 1:
+        prepare.prepare(request, model, parallel=parallel)
+    else:
+        assert told in refusal(SettingError, lambda: prepare.prepare(request, model, parallel=parallel))
+        model.about = replace(model.about, processes=parallel)
+        assert told in refusal(SettingError, lambda: prepare.prepare(request, model))
+
+
+def test_tokens_that_cannot_be_shared_evenly_are_refused_with_the_nearest_frames():
+    model, request = TRANSFORMERS["wan-2.1"].model(), prepare.ask("none", {}, prompt=PROMPT)
+    told = refusal(SettingError, lambda: prepare.prepare(request, model, frames=9, size=(48, 16), parallel=2))
+    assert (
+        "2 processes cannot share the 9 tokens of 9 frames of 48x16 evenly: take --frames 5, or another --size" in told
+    )
+    assert prepare.prepare(request, model, frames=5, size=(48, 16), parallel=2).shape.frames == 5

@@ -7,12 +7,16 @@ from typing import Any
 
 import typer
 
+from motionlift.cli.planned import IS_ASKED
 from motionlift.core.meant import meant
 from motionlift.core.places import check_no_address, check_there
+from motionlift.environment import check_processes
 from motionlift.errors import SettingError
 
 DTYPES = ("auto", "bf16", "fp16", "fp32")
 """Types of numbers, as :mod:`motionlift.models.precision` has them."""
+SHARING = (2, 1024)
+"""Fewest and most processes that share a sequence (ours: more than any published model has heads)."""
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "meta")
 """Kinds of devices that PyTorch may find; whether it does, it says."""
 FIGURES = (
@@ -81,6 +85,27 @@ def memory(given: str) -> str:
     except SettingError as error:
         raise SettingError(f"--{error}") from error
     return given
+
+
+def parallel(given: str) -> int:
+    """How many processes share a sequence, of ``context=N``."""
+    kind, _, number = given.partition("=")
+    low, high = SHARING
+    if kind != "context" or not (number.isascii() and number.isdecimal() and low <= int(number[:9]) <= high):
+        raise SettingError(
+            f"--parallel is {given[:40]!r}; give context=N, as context=2, with a whole number N from {low} to {high}"
+        )
+    return int(number)
+
+
+def check_started(parallel: int | None) -> None:
+    """Refuse to share among other processes than were started; a command that is only planned is planned as one process.
+
+    Raises:
+        SettingError: there are more or fewer, or the environment makes no sense.
+    """
+    if parallel is not None and not IS_ASKED.get():
+        check_processes(parallel)
 
 
 def method_name(given: str) -> str:

@@ -43,6 +43,7 @@ from motionlift.cli.options import (
     NegativePrompt,
     Overwrite,
     Pairs,
+    Parallel,
     Picture,
     Preset,
     Previews,
@@ -126,6 +127,7 @@ def transfer(
     fps: Fps = None,
     memory: Memory = None,
     compiled: Compiled = False,
+    parallel: Parallel = None,
     slower: Slower = 1,
     start: Start = 0.0,
     duration: Duration = None,
@@ -157,6 +159,7 @@ def transfer(
     shorthands |= {"steps": steps, "sampler": sampler, "reference": reference_form}
     given = given_settings(method, settings, read=read, pair=pairs or None, **shorthands)
     check_run(method, folder, previews)
+    early.check_started(parallel)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
     if side_by_side and (interpolate or upscale):
@@ -190,7 +193,8 @@ def transfer(
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
     stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
-    asked = Asked(request, frames, pixels, stages=stages, cut_prompt=cut_prompt, aspect=aspect)
+    how_made = {"stages": stages, "cut_prompt": cut_prompt, "aspect": aspect, "parallel": parallel or 1}
+    asked = Asked(request, frames, pixels, **how_made)
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
@@ -329,6 +333,7 @@ def cast(
     dtype: Dtype = "auto",
     memory: Memory = None,
     compiled: Compiled = False,
+    parallel: Parallel = None,
     keep_motion: Annotated[
         Path | None, typer.Option("--keep-motion", help="Write the motion with the positions that this run optimised.")
     ] = None,
@@ -337,6 +342,7 @@ def cast(
     as_json: AsJson = False,
 ) -> None:
     """Cast a lifted motion onto a prompt."""
+    early.check_started(parallel)
     told = early.method_of(motion)
     shorthands = {"steps": steps, "sampler": sampler, "strength": strength, "negative_prompt": negative_prompt}
     if told is not None:
@@ -353,6 +359,7 @@ def cast(
     foretold = early.foretell(model, prompt)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
+    from motionlift.loops.run_folder import is_first_process
     from motionlift.motion.file import Motion
     from motionlift.work import cast as casting
     from motionlift.work import prepare
@@ -367,12 +374,14 @@ def cast(
     )
     others = [(Motion.load(path), part) for path, part in mixtures]
     stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
-    asked = Asked(request, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt)
+    asked = Asked(request, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt, parallel=parallel or 1)
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
         job = _prepared(asked, model, device, dtype, live, loras, memory, compiled, foretold)
         video = casting.casted(job, lifted, Costs(job.model, plan=job.plan), live.step)
+    if not is_first_process():
+        return
     if keep_motion is not None:
         keep_motion = place_now(keep_motion, "", overwrite)
         video.motion.save(keep_motion)

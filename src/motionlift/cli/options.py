@@ -413,6 +413,15 @@ Compiled = Annotated[
         "many steps.",
     ),
 ]
+Parallel = Annotated[
+    int | None,
+    typer.Option(
+        "--parallel",
+        metavar="context=N",
+        parser=early.parallel,
+        help="Share the video's tokens among N processes in each step of sampling, for Wan and LTX; accelerate launch starts them.",
+    ),
+]
 Memory = Annotated[
     str | None,
     typer.Option(

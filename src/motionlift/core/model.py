@@ -80,6 +80,8 @@ class About:
     """What its network computes with: ``bf16``, ``fp16`` or ``fp32``."""
     compiled: bool = False
     """Whether passes for sampling run compiled."""
+    processes: int = 1
+    """How many processes share the video's tokens in passes for sampling."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
 

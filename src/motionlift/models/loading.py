@@ -17,6 +17,7 @@ from motionlift.models.families import serving
 from motionlift.models.identity import digest
 from motionlift.models.lora_files import LoraFile
 from motionlift.models.loras import fuse
+from motionlift.models.parallel import check_sharing
 from motionlift.models.parts import read_parts
 from motionlift.models.precision import AUTO, QUANTIZED, check_dtype, check_weights, chosen, quantizing, typed
 from motionlift.models.quiet import quiet
@@ -45,6 +46,7 @@ def load(
     dtype: str = AUTO,
     measures: Measures | None = None,
     compiled: bool = False,
+    parallel: int = 1,
 ) -> Model:
     """A model, ready to lift with and cast with.
 
@@ -62,11 +64,14 @@ def load(
         measures: what is done so that it takes less memory; by default what goes with its size.
         compiled: whether passes for sampling run compiled, after a minute or more for the first: that pays off on GPUs, and where
             many videos are made. Numbers differ in their last digits.
+        parallel: how many processes share the tokens of a video in passes for sampling, of models whose family can be shared so
+            (Wan and LTX). ``accelerate launch`` or ``torchrun`` starts them; each holds the whole model and gets the whole video.
 
     Raises:
         ModelError: there is no such model or adapter, it cannot be read, or no family serves it; or adapters for a loaded pipeline.
         SettingError: the device does not exist here, or lacks what is asked for; a type of numbers breaks the model; an adapter's
-            weight is out of range; a measure cannot be taken, or is one that changes the weights of a loaded pipeline.
+            weight is out of range; a measure cannot be taken, or is one that changes the weights of a loaded pipeline; the tokens
+            of a video cannot be shared, or other processes were started than are to share them.
     """
     files = [loras] if isinstance(loras, (str, Path, LoraFile)) else loras
     check_dtype(dtype)
@@ -80,10 +85,10 @@ def load(
             )
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
         check_parts(family, model, name)
-        own = family(model, name, place, given=True, measures=measures)
-        return own.compiling() if compiled else own
+        return _viewed(family(model, name, place, given=True, measures=measures), compiled, parallel)
     source, adapter = joined_sources(str(model))
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
+    check_parallel(str(model), place, parallel, compiled, measures)
     LOG.info("reads the model %s for %s", model, place)
     if measures is not None:
         _check_measures(measures, place, bool(asked), bool(adapter))
@@ -99,7 +104,40 @@ def load(
     if added:
         fingerprint = digest(loaded.about.fingerprint, *[(each.sha256, each.weight, each.part) for each in added])
         loaded.about = replace(loaded.about, fingerprint=fingerprint, added=added)
-    return loaded.compiling() if compiled else loaded
+    return _viewed(loaded, compiled, parallel)
+
+
+def check_parallel(
+    model: str, device: torch.device, parallel: int, compiled: bool = False, measures: Measures | None = None
+) -> None:
+    """Refuse before weights are read that several processes share the tokens of a model's videos, where they cannot.
+
+    Args:
+        model: what it is called.
+        device: where it runs.
+        parallel: how many processes are to share.
+        compiled: whether it is to be compiled.
+        measures: what is to be done with it.
+
+    Raises:
+        ModelError: there is no such model.
+        SettingError: they cannot.
+    """
+    if parallel == 1:
+        return
+    source, adapter = joined_sources(model)
+    family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
+    others = {
+        "a compiled network": compiled,
+        "a network that is offloaded": measures is not None and measures.offloaded,
+    }
+    check_sharing(parallel, family, model, device, others)
+
+
+def _viewed(model: Any, compiled: bool, parallel: int) -> Model:
+    """A model as it is to sample."""
+    view = model.compiling() if compiled else model
+    return view if parallel == 1 else view.sharing(parallel)
 
 
 def _lora(given: str | Path | LoraFile) -> LoraFile:

@@ -24,6 +24,7 @@ from motionlift.models.codecs import Autoencoder, can_tile
 from motionlift.models.compiling import Compiled, check_compiler
 from motionlift.models.identity import digest, former_identity, identity_of, sample_of
 from motionlift.models.offloading import cast, exact_gradients, held_as, is_offloaded, offload
+from motionlift.models.parallel import Parallel, check_sharing
 from motionlift.models.precision import named
 from motionlift.models.prompts import Prompts
 from motionlift.models.sources import Source
@@ -69,6 +70,8 @@ class PipelineModel(ABC):
     """The parts that predict, of which a pipeline may lack all but the first."""
     by_block: ClassVar[bool] = True
     """Whether a network that is offloaded waits block after block, or leaf after leaf: where its blocks are few and large."""
+    context_parallel: ClassVar[bool] = False
+    """Whether several processes can share the tokens of a video."""
     readers: ClassVar[Readers] = Readers()
     """Who else loads adapters of it."""
     licence: ClassVar[str] = ""
@@ -118,6 +121,7 @@ class PipelineModel(ABC):
         }
         self._measures = self._possible(replace(asked, **so))
         self._compiled: Mapping[nn.Module, Compiled] = {}
+        self._parallel: Parallel | None = None
 
     def __repr__(self) -> str:
         about = self.about
@@ -251,6 +255,25 @@ class PipelineModel(ABC):
         view.about = replace(self.about, compiled=True)
         return view
 
+    def sharing(self, processes: int) -> "PipelineModel":
+        """A view of the same model whose passes for sampling several processes share: those that nothing looks into.
+
+        Args:
+            processes: how many.
+
+        Raises:
+            SettingError: other processes were started, they cannot speak to each other, its heads cannot be shared, or its weights
+                are moved while it runs.
+            ModelError: something other than diffusers' own attends.
+        """
+        others = {"a compiled network": self.about.compiled, "a network that is offloaded": self._measures.offloaded}
+        check_sharing(processes, self, self.about.name, self._device, others)
+        view = object.__new__(type(self))
+        view.__dict__ = {**self.__dict__, "_parallel": Parallel(self._networks, processes, self._device)}
+        view._turns = self._turns.changing(view._changed)
+        view.about = replace(self.about, processes=processes)
+        return view
+
     @classmethod
     def breaking(cls, source: Source) -> Mapping[str, str]:
         """Types of numbers that break a model, by name, and what is known of that: none is known."""
@@ -310,6 +333,8 @@ class PipelineModel(ABC):
         with self._running(latents, level), ExitStack() as stack:
             if network in self._compiled and not torch.is_grad_enabled():
                 stack.enter_context(self._compiled[network].running())
+            if self._parallel is not None and positions is None and not torch.is_grad_enabled():
+                stack.enter_context(self._parallel.sharing(network))
             return self._predicted(latents, level, condition, positions).float()
 
     def record(
@@ -389,6 +414,8 @@ class PipelineModel(ABC):
                     stack.enter_context(probe.catching(self._attentions(network, number)[0], change))
             for compiled in self._compiled.values():
                 stack.enter_context(compiled.plain())
+            if self._parallel is not None:
+                stack.enter_context(self._parallel.plain())
             yield
 
     @contextmanager

@@ -130,6 +130,8 @@ class Row:
     """Types of numbers that break its models, by name, and what is known of that."""
     tiled: bool = False
     """Whether its autoencoder works in tiles only."""
+    context_parallel: bool = False
+    """Whether several processes can share the tokens of a video; where diffusers has a plan for it that holds on a twin."""
     picturing: Picturing | None = None
     """How its videos begin with a picture, where they can."""
     placing: Placing = field(default_factory=NoPositions)
@@ -215,6 +217,7 @@ class Transformer(PipelineModel):
     ):
         self._row = row
         self.family, self.defaults, self.decisive = row.family, {}, row.decisive
+        self.context_parallel = row.context_parallel
         super().__init__(pipeline, name, device, given, measures)
         self.linear = _patterns(row)
         self._schedules: dict[tuple[int, Shape], Schedule] = {}

@@ -27,6 +27,7 @@ from motionlift.loops.cascade import FACTORS
 from motionlift.loops.invert import invert
 from motionlift.loops.run_folder import RunFolder
 from motionlift.loops.windows import conditions_of, first_pictures, lifted_in
+from motionlift.models.parallel import for_all
 from motionlift.models.sources import DEFAULT_MODEL
 from motionlift.motion import cache
 from motionlift.motion.file import Motion, Source
@@ -338,6 +339,8 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
         # A named folder is to hold the run, so that a motion that was lifted before does not serve.
         found = cache.find(name) if how.cached and how.folder is None else cache.Found(None)
         costs.note(found.notices)
+        if model.about.processes > 1 and not for_all(found.motion is not None):
+            found = replace(found, motion=None)  # else some would wait for others, which have nothing to do
         if found.motion is not None:
             LOG.info("this motion was lifted before and came from the cache")
             motion = replace(found.motion, model=model.about.name, settings=asdict(settings))

@@ -6,6 +6,7 @@ other, in the order of their price.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +20,9 @@ from motionlift.loops.cascade import Stage
 from motionlift.methods import method as method_named
 from motionlift.models.blank import blank, blank_of
 from motionlift.models.counting import Count, counting
-from motionlift.models.loading import device_named, load
+from motionlift.models.loading import check_parallel, device_named, load
 from motionlift.models.lora_files import LoraFile
+from motionlift.models.parallel import check_same
 from motionlift.models.precision import AUTO
 from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import joined_sources
@@ -65,6 +67,9 @@ class Asked:
     """Gives the stages of a cascade, which are not planned, of the model."""
     cut_prompt: bool = False
     aspect: float | None = None
+    parallel: int = 1
+    """How many processes share the video's tokens in passes for sampling, as :func:`motionlift.models.loading.load` has it. That is
+    not in a plan, which is that of one process alone."""
 
     def job(self, model: Model) -> Job:
         """The job on a model.
@@ -82,6 +87,7 @@ class Asked:
             stages=self.stages(model),
             cut_prompt=self.cut_prompt,
             aspect=self.aspect,
+            parallel=self.parallel,
         )
 
 
@@ -116,10 +122,12 @@ def fitting_job(
     """
     if not isinstance(model, str | Path):
         own = loaded(model)
-        return _on_loaded(asked, own, room(own.about.device, memory, _held(own)))
+        return _together(_on_loaded(asked, own, room(own.about.device, memory, _held(own))))
+    check_parallel(str(model), device_named(device), asked.parallel, compiled)
+    read = partial(load, model, device, loras, dtype, compiled=compiled, parallel=asked.parallel)
     space = room(device_named(device), memory)
     if _weights_of(str(model)) <= SMALL:
-        return _on_loaded(asked, load(model, device, loras, dtype, compiled=compiled), space)
+        return _together(_on_loaded(asked, read(), space))
     try:
         plan = planned(asked, str(model), space, dtype)
     except MemoryShortError:
@@ -127,9 +135,9 @@ def fitting_job(
     except Exception as error:
         if space.asked or isinstance(error, MotionliftError):
             raise
-        return _unplanned(asked.job(load(model, device, loras, dtype, compiled=compiled)), error)
+        return _together(_unplanned(asked.job(read()), error))
     tell(plan.before)
-    return _with(asked.job(load(model, device, loras, dtype, plan.measures, compiled)), plan)
+    return _together(_with(asked.job(read(measures=plan.measures)), plan))
 
 
 def fitting_jobs(asked: Sequence[Asked], model: Any, memory: str | int | None = None) -> list[Job]:
@@ -160,6 +168,19 @@ def kind_named(device: str) -> torch.device:
     except RuntimeError:
         return device_named(device)
     return place if place.type == "cuda" and not torch.cuda.is_available() else device_named(device)
+
+
+def _together(job: Job) -> Job:
+    """A job of which all processes that share it have the same.
+
+    Raises:
+        SettingError: another process has another model, or takes other measures.
+    """
+    about = job.model.about
+    if about.processes > 1:
+        measures = ", ".join(about.measures.taken) or "no measures"
+        check_same(f"{about.name} {about.fingerprint[:12]} in {about.dtype} at {job.shape} with {measures}")
+    return job
 
 
 def _with(job: Job, plan: Plan) -> Job:

@@ -169,6 +169,7 @@ def prepare(
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
     aspect: float | None = None,
+    parallel: int = 1,
 ) -> Job:
     """A job for a model, with everything refused that can be refused before the network runs.
 
@@ -183,6 +184,7 @@ def prepare(
         stages: of a cascade.
         cut_prompt: cut prompts that are longer than the model's text window, and say so in the job's notices.
         aspect: width by height of the reference, where it is known.
+        parallel: how many processes are to share the video's tokens, where the model is not that which they share.
 
     Raises:
         MotionliftError: one of its kinds.
@@ -222,6 +224,10 @@ def prepare(
         _check_casting(request.method, motion, settings)
         _check_tensors(request.method, motion, settings, view, windows)
     _check_mixed(request.method, mixed, view)
+    processes = max(parallel, view.about.processes)
+    if processes > 1:
+        _check_shared(request.method, settings, motion is not None)
+        _check_shares(view, windows.shape, processes, motion is not None)
     picture = _begun_with(request, view, shape)
     if request.prompt is not None:
         _check_words(request, view, settings)
@@ -531,6 +537,59 @@ def _check_holding(settings: Sampled, motion: Tensors, model: Model, shape: Shap
     if isinstance(settings, Guided) and settings.target == "saved":
         for step in range(guided_steps(settings)):
             saved_positions(motion, step, model, shape)
+
+
+def _check_shared(method: Method[Any], settings: Sampled, is_lifted: bool) -> None:
+    """Refuse a method that does more than sample, where several processes are to share the tokens of a video.
+
+    Raises:
+        SettingError: it tunes, or reads or changes what goes on in the network.
+    """
+    able = "without --parallel (parallel= in Python)"
+    if isinstance(method, Tuner) and not is_lifted:
+        raise SettingError(
+            f"{method.name} tunes, and processes that share a sequence cannot: lift the motion {able}, then cast it with it"
+        )
+    if isinstance(method, Guide):
+        needs = method.needs(settings)
+        if needs.blocks or needs.features or needs.inject or needs.positions:
+            raise SettingError(
+                f"{method.name} reads or changes attention, of which each process would see its share: do it {able}; with it go "
+                "none, inverted, flowmotion with inject=false, and motions that were tuned"
+            )
+
+
+def _check_shares(model: Model, shape: Shape, processes: int, is_lifted: bool) -> None:
+    """Refuse a video whose tokens cannot be shared evenly, as gloo needs it.
+
+    Raises:
+        SettingError: they cannot.
+    """
+    tokens = _tokens(model, shape)
+    if tokens % processes == 0:
+        return
+    near = sorted(range(2, 2 * shape.frames + 8 * processes), key=lambda frames: abs(frames - shape.frames))
+    fitting = (frames for frames in near if _is_even(model, replace(shape, frames=frames), processes))
+    fits = next(fitting, None)
+    instead = "another --size" if fits is None else f"--frames {fits}, or another --size"
+    raise SettingError(
+        f"{processes} processes cannot share the {tokens} tokens of {shape} evenly: "
+        f"{'lift the motion again with' if is_lifted else 'take'} {instead}"
+    )
+
+
+def _tokens(model: Model, shape: Shape) -> int:
+    lattice = model.lattice(shape)
+    return lattice.frames * lattice.area
+
+
+def _is_even(model: Model, shape: Shape, processes: int) -> bool:
+    """Whether a model makes videos of a size, whose tokens can be shared evenly."""
+    try:
+        model.codec.fitting(shape.frames, shape.height, shape.width)
+    except SettingError:
+        return False
+    return _tokens(model, shape) % processes == 0
 
 
 def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], model: Model) -> None:

@@ -267,6 +267,7 @@ def _model(model: Model) -> dict[str, Any]:
     how = {"dtype": about.dtype, "measures": list(about.measures.taken)} | (
         {"compiled": True} if about.compiled else {}
     )
+    how |= {"parallel": {"context": about.processes}} if about.processes > 1 else {}
     return {"name": about.name, "identity": about.identity, "fingerprint": about.fingerprint, **how, **added}
 
 

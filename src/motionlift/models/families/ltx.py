@@ -14,6 +14,7 @@ MODEL = Row(
     axes="bnc",
     sizes=((512, 704), (704, 512)),
     picturing=Picturing("LTXImageToVideoPipeline"),
+    context_parallel=True,
     placing=RotaryModule("rope"),
     readers=Readers("transformer", (LTX,)),
     defaults={"cfg": 3.0},

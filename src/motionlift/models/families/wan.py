@@ -20,6 +20,7 @@ MODEL = Row(
     sizes=((480, 832), (832, 480), (720, 1280), (1280, 720)),
     single=("vae",),
     picturing=Picturing("WanImageToVideoPipeline", lambda pipeline: bool(pipeline.config.get("expand_timesteps"))),
+    context_parallel=True,
     placing=RotaryModule("rope"),
     readers=Readers("transformer", (WAN,), (WAN,)),
     defaults={"cfg": 5.0},
