@@ -330,7 +330,6 @@ def test_samplers_that_a_schedule_has_not(model: Model):
     )
 
 
-@pytest.mark.parametrize("parallel", [1, 2])
 @pytest.mark.parametrize(
     ("method", "values", "told"),
     [
@@ -351,14 +350,14 @@ def test_samplers_that_a_schedule_has_not(model: Model):
         ),
     ],
 )
-def test_processes_share_what_samples_and_no_more(method: str, values: dict[str, Any], told: str | None, parallel: int):
+def test_processes_share_what_samples_and_no_more(method: str, values: dict[str, Any], told: str | None):
     model, request = TRANSFORMERS["wan-2.1"].model(), prepare.ask(method, values, prompt=PROMPT)
-    if told is None or parallel == 1:
-        prepare.prepare(request, model, parallel=parallel)
-    else:
-        assert told in refusal(SettingError, lambda: prepare.prepare(request, model, parallel=parallel))
-        model.about = replace(model.about, processes=parallel)
-        assert told in refusal(SettingError, lambda: prepare.prepare(request, model))
+    if told is None:
+        prepare.prepare(request, model, parallel=2)
+        return
+    assert told in refusal(SettingError, lambda: prepare.prepare(request, model, parallel=2))
+    model.about = replace(model.about, processes=2)
+    assert told in refusal(SettingError, lambda: prepare.prepare(request, model))
 
 
 def test_tokens_that_cannot_be_shared_evenly_are_refused_with_the_nearest_frames():
