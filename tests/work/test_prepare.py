@@ -351,7 +351,8 @@ def test_samplers_that_a_schedule_has_not(model: Model):
     ],
 )
 def test_processes_share_what_samples_and_no_more(method: str, values: dict[str, Any], told: str | None):
-    model, request = TRANSFORMERS["wan-2.1"].model(), prepare.ask(method, values, prompt=PROMPT)
+    model: Any = TRANSFORMERS["wan-2.1"].model()
+    request = prepare.ask(method, values, prompt=PROMPT)
     if told is None:
         prepare.prepare(request, model, parallel=2)
         return
@@ -361,7 +362,8 @@ def test_processes_share_what_samples_and_no_more(method: str, values: dict[str,
 
 
 def test_tokens_that_cannot_be_shared_evenly_are_refused_with_the_nearest_frames():
-    model, request = TRANSFORMERS["wan-2.1"].model(), prepare.ask("none", {}, prompt=PROMPT)
+    model: Any = TRANSFORMERS["wan-2.1"].model()
+    request = prepare.ask("none", {}, prompt=PROMPT)
     told = refusal(SettingError, lambda: prepare.prepare(request, model, frames=9, size=(48, 16), parallel=2))
     assert (
         "2 processes cannot share the 9 tokens of 9 frames of 48x16 evenly: take --frames 5, or another --size" in told
