@@ -1,6 +1,7 @@
 """A batch: jobs laid out in a folder, done by workers side by side, and gone on with where it was stopped."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from motionlift.errors import InputError, OutputError
 from motionlift.jobs.job import Contents, Job
 from motionlift.jobs.records import append_record, read_lines, records_kind
 from motionlift.jobs.runner import Pool, Record, recorded
-from motionlift.jobs.work import HERE, Placed, Where, died, is_of_another, record_of
+from motionlift.jobs.stores import check_store
+from motionlift.jobs.work import HERE, INPUTS, Placed, Where, died, is_of_another, record_of
 from motionlift.video.marks import RECORD, VIDEO
 from motionlift.video.writing import check_output, check_place, companion, remove_leftovers, replacing
 
@@ -68,6 +70,7 @@ def lay_out(
     retry: bool = False,
     contents: Contents | None = None,
     overwrite: bool = False,
+    store: str = "",
 ) -> Batch:
     """Which jobs of a batch are still to be done, in a folder that is held, once there is room for what they write.
 
@@ -78,6 +81,7 @@ def lay_out(
         retry: count those that failed as not done.
         contents: what references hold, as far as that is known already.
         overwrite: let outputs take the place of what another job wrote there.
+        store: address of the store in which finished videos and their records are put too.
 
     Raises:
         InputError: a reference cannot be read.
@@ -85,9 +89,13 @@ def lay_out(
     """
     _make_folder(folder)
     check_output(folder / RECORDS, RECORDS_KIND)
-    batch = standing(jobs, folder, where, retry, contents, overwrite)
+    if store:
+        check_store(f"{store.rstrip('/')}/{RECORDS}")
+    batch = standing(jobs, folder, where, retry, contents, overwrite, store)
     for placed in batch.waiting:
         _make_room(placed)
+    if not batch.waiting:
+        shutil.rmtree(folder / INPUTS, ignore_errors=True)
     _forget(batch)
     for parent in {placed.output.parent for placed in batch.waiting}:
         remove_leftovers(parent)
@@ -101,6 +109,7 @@ def standing(
     retry: bool = False,
     contents: Contents | None = None,
     overwrite: bool = False,
+    store: str = "",
 ) -> Batch:
     """Which jobs of a batch are still to be done, as far as that is seen without writing; arguments as of :func:`lay_out`.
 
@@ -112,11 +121,11 @@ def standing(
     known = {_key(record): record for record in lines.records if record.keys() >= STATED}
     waiting, failed = list[Placed](), list[Record]()
     for job in jobs:
-        placed = Placed(job, _stated(job, contents), folder, where)
+        placed = Placed(job, _stated(job, contents), folder, where, store)
         record = known.get(_key(placed.stated))
         if record is not None and "error" in record and not retry:
             failed.append(record)
-        elif record is None or "error" in record or not placed.output.exists():
+        elif record is None or "error" in record or not placed.is_there():
             waiting.append(placed)
     models = {model: place for place, model in enumerate(dict.fromkeys(job.model for job in jobs))}
     motions = {motion: place for place, motion in enumerate(dict.fromkeys(job.lifted_by() for job in jobs))}
@@ -139,6 +148,8 @@ def turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:
 def _stated(job: Job, contents: Contents) -> Record:
     try:
         return job.stated(contents.of(job.reference))
+    except InputError as error:
+        raise InputError(f"{job.place}: {error}") from error
     except OSError as error:
         raise InputError(f"{job.place}: {job.reference} cannot be read: {error.strerror}; give another clip") from error
 

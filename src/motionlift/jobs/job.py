@@ -9,6 +9,7 @@ from typing import Any
 
 from motionlift.core.method_settings import Sampled
 from motionlift.core.settings import with_values
+from motionlift.jobs.stores import is_address, version_of
 from motionlift.methods import method as method_named
 from motionlift.video.files import hash_of_file
 from motionlift.video.part import Part
@@ -22,7 +23,7 @@ class Job:
     """One video: a reference, cast onto one prompt with one seed."""
 
     reference: str
-    """The clip."""
+    """The clip: a path, or an address of a store."""
     prompt: str
     """What the video shows."""
     seed: int
@@ -120,11 +121,14 @@ def plain(value: Any) -> str:
 
 
 def content_of(reference: str | Path) -> str:
-    """Start of a hash of a clip's bytes, or of all files of a folder of pictures.
+    """Start of a hash of a clip's bytes, of all files of a folder of pictures, or of what a store says of an address.
 
     Raises:
+        InputError: it is an address that cannot be read.
         OSError: it cannot be read.
     """
+    if is_address(reference):
+        return hashlib.sha256(version_of(reference).encode()).hexdigest()[:DIGITS]
     place = Path(reference)
     if not place.is_dir():
         return hash_of_file(place)[:DIGITS]
@@ -141,14 +145,15 @@ class Contents:
         self._read: dict[str, tuple[tuple[int, int], str]] = {}
 
     def of(self, reference: str) -> str:
-        """As :func:`content_of`; of a folder it is read each time.
+        """As :func:`content_of`; of a folder or an address it is read each time.
 
         Raises:
+            InputError: it is an address that cannot be read.
             OSError: it cannot be read.
         """
         place = Path(reference)
-        if not place.is_file():
-            return content_of(place)
+        if is_address(reference) or not place.is_file():
+            return content_of(reference)
         about = place.stat()
         state = (about.st_size, about.st_mtime_ns)
         known = self._read.get(reference)

@@ -17,7 +17,8 @@ A table (``.csv``) has a job in each row and these keys in its head; several pro
 them, and settings as ``share=0.2; read=flow``. In lines of JSON (``.jsonl``) each is an object with these keys.
 
 An output names its video by ``{reference}``, ``{prompt}``, ``{seed}``, ``{method}``, ``{model}`` and ``{number}``, the job's own
-number in the file. Paths of references are relative to the folder in which the command is called. What is said of a job itself
+number in the file. Paths of references are relative to the folder in which the command is called; a reference may be an address of
+a store too, such as ``s3://bucket/clip.mp4``. What is said of a job itself
 goes before what all share, settings one by one.
 """
 
@@ -40,6 +41,7 @@ from motionlift.core.settings import read_size, with_values
 from motionlift.errors import InputError
 from motionlift.jobs.job import Job, as_read
 from motionlift.jobs.page import Page, Value, node_of
+from motionlift.jobs.stores import is_address, version_of
 from motionlift.methods import method as method_named
 from motionlift.models.sources import DEFAULT_MODEL, check_name
 from motionlift.video.limits import FRAMES, SIDES
@@ -301,6 +303,9 @@ class _Reader(Page):
             raise self.refusal(node, f"a job lacks reference; allowed are {', '.join(KEYS)}")
         given = parts["reference"]
         text = self.text(given, "reference")
+        if is_address(text):
+            self.checked(given, lambda: version_of(text))
+            return [text]
         if not glob.has_magic(text) or Path(text).exists():
             self.checked(given, lambda: check_there(text))
             return [text]

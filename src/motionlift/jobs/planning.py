@@ -63,7 +63,7 @@ def forecast(jobs: Sequence[Job], folder: Path, where: Where, retry: bool = Fals
 
 def _kind(placed: Placed) -> str:
     """What makes jobs of one kind, as text."""
-    job, asked = placed.job, asked_of(placed.job)
+    job, asked = placed.job, asked_of(placed)
     about = (job.model, job.method, dict(job.settings), job.frames, job.size, asked.aspect)
     return json.dumps(about, sort_keys=True)
 
@@ -74,7 +74,7 @@ def _planned(placed: Sequence[Placed], space: Room, dtype: str) -> Kind:
     motions = len({each.job.lifted_by() for each in placed})
     told = (job.model, job.titled(), len(placed), motions)
     try:
-        plan = planned(asked_of(job), job.model, space, dtype)
+        plan = planned(asked_of(placed[0]), job.model, space, dtype)
     except MotionliftError as error:
         return Kind(*told, reason=str(error))
     seconds = None if plan.seconds is None else plan.seconds * len(placed)

@@ -115,6 +115,16 @@ def fetched(place: str | Path, cache: Path, most: int = MOST_BYTES) -> Path:
     return _tried(read, InputError, f"cannot read {told}")
 
 
+def version_of(place: str | Path) -> str:
+    """By what the store tells the content of an address from what was there before.
+
+    Raises:
+        InputError: nothing is there, or the store cannot be read.
+    """
+    store, path = _store(str(place), InputError)
+    return _tried(lambda: _version(_about(store, path)), InputError, f"cannot read {place}")
+
+
 def deliver(local: Path, place: str | Path) -> None:
     """Put a finished local file at a place, whole or not at all.
 

@@ -5,13 +5,14 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from motionlift.core.model import Model
 from motionlift.errors import InputError, MotionliftError, OutputError
 from motionlift.jobs.job import Job, plain
 from motionlift.jobs.runner import MOST_TOLD, Record, told_of
+from motionlift.jobs.stores import deliver, exists, fetched
 from motionlift.models.precision import AUTO
 from motionlift.video.marks import FOREIGN, RECORD, VIDEO, hash_of, json_of
 from motionlift.video.writing import companion
@@ -25,6 +26,10 @@ COSTS = ("seconds", "phases", "passes", "peak_memory_bytes", "device", "threads"
 """What a job's record takes over from that of its video."""
 STATED = "job"
 """Key of a video's record that says which job it was."""
+
+
+INPUTS = ".inputs"
+"""Folder in that of a batch in which is kept what was read of stores."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +60,48 @@ class Placed:
     """Folder of the batch."""
     where: Where = HERE
     """On what it is done."""
+    store: str = ""
+    """Address of the store in which finished videos and their records are put too; nothing where they stay here alone."""
 
     @property
     def output(self) -> Path:
         """The video."""
         return self.folder / self.job.output
 
+    @property
+    def files(self) -> dict[Path, str]:
+        """The video's record and the video, each with its place in the store; the video comes last and says that both are there."""
+        video = f"{self.store.rstrip('/')}/{PurePath(self.job.output).as_posix()}"
+        record = companion(self.output, ".json")
+        return {record: f"{video.rpartition('/')[0]}/{record.name}", self.output: video}
 
-def asked_of(job: Job) -> Asked:
+    def reference(self) -> Path:
+        """The clip on this machine, where it is read once of a store for all workers.
+
+        Raises:
+            InputError: it cannot be read.
+            OutputError: the folder of the batch cannot be written.
+        """
+        return fetched(self.job.reference, self.folder / INPUTS)
+
+    def is_there(self) -> bool:
+        """Whether its video is where it is to be.
+
+        Raises:
+            OutputError: the store cannot be read.
+        """
+        return exists(self.files[self.output]) if self.store else self.output.exists()
+
+
+def asked_of(placed: Placed) -> Asked:
     """What is asked for, read without a model.
 
     Raises:
         MotionliftError: one of its kinds.
     """
+    job = placed.job
     request = ask(job.method, job.settings, prompt=job.prompt, seed=job.seed)
-    return Asked(request, job.frames, job.size, aspect=aspect_of(job.reference))
+    return Asked(request, job.frames, job.size, aspect=aspect_of(placed.reference()))
 
 
 def record_of(placed: Placed) -> Record:
@@ -82,8 +114,11 @@ def record_of(placed: Placed) -> Record:
     """
     began = time.perf_counter()
     try:
-        record = finished(placed)
-        return {**placed.stated, **(_made(placed) if record is None else _told(record))}
+        record = finished(placed) or _made(placed)
+        if placed.store:
+            for local, place in placed.files.items():
+                deliver(local, place)
+        return {**placed.stated, **_told(record)}
     except OutputError:
         raise
     except Exception as error:  # whatever a job ends with, the others go on
@@ -132,18 +167,28 @@ def _told(record: dict[str, Any]) -> Record:
     return {**costs, "sha256": record["output"]["sha256"], "notices": record.get("notices", [])}
 
 
-def _made(placed: Placed) -> Record:
+def _made(placed: Placed) -> dict[str, Any]:
+    """Make a job's video; gives the record that is written beside it."""
     job = placed.job
+    _make_folder(placed.output.parent)
     if job.processes > 1:
         _tuned_together(placed)
     holder = _held(job.model, placed.where)
     own = holder.model or job.model
     where = placed.where
-    prepared = fitting_job(asked_of(job), own, where.memory, device=where.device, dtype=where.dtype)
+    prepared = fitting_job(asked_of(placed), own, where.memory, device=where.device, dtype=where.dtype)
     holder.model = holder.model or prepared.model
-    video = transferred(prepared, job.reference, Lifting(part=job.part()))
+    video = transferred(prepared, placed.reference(), Lifting(part=job.part()))
     added = {"command": command_of(placed), "reference": job.reference, STATED: placed.stated}
-    return _told(video.save(placed.output, added))
+    return video.save(placed.output, added)
+
+
+def _make_folder(folder: Path) -> None:
+    """On other machines than that of the batch nobody made it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another output") from error
 
 
 class _Holder:
@@ -184,7 +229,7 @@ def _tuned_together(placed: Placed) -> None:
 
 def lifting_of(placed: Placed, motion: Path) -> list[str]:
     """The arguments with which the motion of a job is lifted alone."""
-    return ["lift", *_shared(placed), f"--output={motion}", "--overwrite", "--", placed.job.reference]
+    return ["lift", *_shared(placed), f"--output={motion}", "--overwrite", "--", str(placed.reference())]
 
 
 def command_of(placed: Placed) -> list[str]:
