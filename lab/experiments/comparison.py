@@ -18,6 +18,7 @@ from motionlift.bench.report.tables import estimate_text, table
 from motionlift.bench.run_file import ModelRun, read_run
 from motionlift.bench.sources import World
 from motionlift.jobs.records import read_records
+from motionlift.jobs.workers import Workers
 
 NAME = "world"
 """Of the run, and of the folder of its records."""
@@ -52,7 +53,7 @@ def run(
     asked = replace(read_run(NAME), models=tuple(map(ModelRun, models)), output=folder)
     if count is not None:
         asked = replace(asked, references=(World(count),))
-    with at_work(asked, jobs) as workers:
+    with at_work(asked, Workers(jobs)) as workers:
         cells = lay_out(asked, workers)
         for number, record in enumerate(cells.measured(workers), 1):
             told(f"{NAME}: {number} of {len(cells.waiting)}")

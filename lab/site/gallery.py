@@ -15,6 +15,7 @@ from motionlift.bench.cells import RECORDS, at_work, lay_out
 from motionlift.bench.completing import videos
 from motionlift.bench.run_file import read_run
 from motionlift.jobs.records import read_records
+from motionlift.jobs.workers import Workers
 from motionlift.methods import methods
 from motionlift.models.sources import DEFAULT_MODEL
 
@@ -36,7 +37,7 @@ def main() -> None:
     RUN.mkdir(parents=True, exist_ok=True)
     path = RUN / "run.yaml"
     path.write_text(yaml.safe_dump(_run()), encoding="utf-8")
-    with at_work(read_run(str(path)), 1) as workers:
+    with at_work(read_run(str(path)), Workers(1)) as workers:
         cells = lay_out(read_run(str(path)), workers)
         for number, record in enumerate(cells.measured(workers), 1):
             print(f"{number} of {len(cells.waiting)}: {record['method']}", flush=True)

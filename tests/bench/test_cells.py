@@ -214,7 +214,7 @@ def test_what_somebody_wrote_under_the_names_of_a_run_is_refused(tmp_path: Path)
 
 def test_too_many_cells(tmp_path: Path):
     wanted = run_of(tmp_path, references=(World(10_000, prompts=2),))
-    with pytest.raises(SettingError) as refusal, at_work(wanted, 1):
+    with pytest.raises(SettingError) as refusal, at_work(wanted, Workers(1)):
         raise AssertionError("it began")
     assert "asks for 160000 cells (2 models x 2 methods x 20000 prompts of references x 2 seeds)" in str(refusal.value)
     assert not (tmp_path / "run").exists()
@@ -224,7 +224,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path):
     with (
         held(tmp_path / "run"),
         pytest.raises(OutputError, match="another run is at work"),
-        at_work(run_of(tmp_path), 1),
+        at_work(run_of(tmp_path), Workers(1)),
     ):
         raise AssertionError("it began")
 

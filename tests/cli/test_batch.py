@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr("motionlift.jobs.workers.Workers", Held)
+    monkeypatch.setattr("motionlift.jobs.pools.Workers", Held)
     return tmp_path
 
 
@@ -108,6 +108,11 @@ def test_what_cannot_be_is_refused_at_once(here: Path, capsys: pytest.CaptureFix
         ("clips",): "clips is no job file",
         ("night.yaml", "--dry-run", "--watch", "clips"): "leave --watch out",
         ("night.yaml", "--watch", "none"): "is no folder",
+        (
+            "night.yaml",
+            "--store",
+            "bucket/night",
+        ): "the store is 'bucket/night'; give an address such as s3://bucket/night",
         ("night.yaml", "--watch", "clips", "-o", "clips"): "--output and --watch are one folder",
     }.items():
         assert words in refused(capsys, 1, "batch", *arguments)

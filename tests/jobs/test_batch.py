@@ -1,6 +1,7 @@
 """A batch: what waits, what is lifted once, and what is gone on with."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from motionlift.errors import InputError, OutputError
 from motionlift.jobs import batch, work
@@ -262,3 +265,43 @@ def test_a_record_says_what_makes_the_video_alone(jobs: list[Job], tmp_path: Pat
 
 def test_every_record_says_all_of_its_job(jobs: list[Job]):
     assert jobs[0].stated("").keys() == batch.STATED
+
+
+@pytest.fixture
+def store() -> Iterator[str]:
+    """A store in memory, which holds a clip."""
+    MemoryFileSystem.store.clear()
+    yield "memory://night"
+    MemoryFileSystem.store.clear()
+
+
+def test_what_is_read_of_a_store_and_put_there(jobs: list[Job], clips: Path, store: str, tmp_path: Path):
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/clips/one.mp4", (clips / "0000.mp4").read_bytes())
+    wanted = [replace(job, reference="memory://clips/one.mp4", output=f"in/{job.output}") for job in jobs[:2]]
+    records = list(lay_out(wanted, tmp_path / "here", store=store).done(Here()))
+    assert [record.get("error") for record in records] == [None, None]
+    for record in records:
+        name = record["output"]
+        assert hashlib.sha256(memory.cat_file(f"/night/{name}")).hexdigest() == record["sha256"]
+        told = json.loads(memory.cat_file(f"/night/{name.replace('mp4', 'json')}"))
+        assert told["job"]["reference"] == "memory://clips/one.mp4"
+    assert lay_out(wanted, tmp_path / "here", store=store).waiting == ()
+    assert not (tmp_path / "here" / work.INPUTS).exists(), "nothing waits for it any more"
+    memory.rm_file(f"/night/{wanted[0].output}")
+    assert [placed.job for placed in lay_out(wanted, tmp_path / "here", store=store).waiting] == wanted[:1]
+
+
+def test_a_clip_of_a_store_that_changed_makes_another_job(jobs: list[Job], clips: Path, store: str, tmp_path: Path):
+    memory = fsspec.filesystem("memory")
+    job = replace(jobs[0], reference="memory://clips/one.mp4")
+    contents = []
+    for name in ("0000", "0001"):
+        memory.pipe_file("/clips/one.mp4", (clips / f"{name}.mp4").read_bytes())
+        contents.append(standing([job], tmp_path).waiting[0].stated["content"])
+    assert len({*contents}) == 2
+
+
+def test_a_clip_that_a_store_has_not_is_refused_with_its_line(jobs: list[Job], store: str, tmp_path: Path):
+    with pytest.raises(InputError, match=r"line 0000: .*memory://clips/none\.mp4"):
+        standing([replace(jobs[0], reference="memory://clips/none.mp4")], tmp_path)

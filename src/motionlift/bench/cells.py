@@ -5,7 +5,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,8 +18,7 @@ from motionlift.bench.run_file import ModelRun, RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.errors import ModelError, OutputError, SettingError
 from motionlift.jobs.records import read_lines
-from motionlift.jobs.runner import DIED, recorded
-from motionlift.jobs.workers import Workers
+from motionlift.jobs.runner import DIED, Pool, recorded
 from motionlift.motion.lock import held
 from motionlift.video.marks import CLIP
 from motionlift.video.writing import check_output, check_place
@@ -58,7 +57,7 @@ class Cells:
         """How many of those that wait are measured but for figures that were left out."""
         return sum(cell.record is not None for cell in self.waiting)
 
-    def measured(self, workers: Workers, measure: Measure = measured_cell) -> Iterator[dict[str, Any]]:
+    def measured(self, workers: Pool, measure: Measure = measured_cell) -> Iterator[dict[str, Any]]:
         """Measure what waits; every record is in the file before it is yielded.
 
         Raises:
@@ -68,7 +67,7 @@ class Cells:
 
 
 @contextmanager
-def at_work(run: RunFile, processes: int) -> Iterator[Workers]:
+def at_work(run: RunFile, pool: AbstractContextManager[Pool]) -> Iterator[Pool]:
     """Hold a run's output folder, made if need be, and start processes.
 
     Raises:
@@ -77,11 +76,11 @@ def at_work(run: RunFile, processes: int) -> Iterator[Workers]:
         SettingError: the run asks for too many cells.
     """
     _check_count(run)
-    with held(run.output), Workers(processes) as workers:
+    with held(run.output), pool as workers:
         yield workers
 
 
-def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
+def lay_out(run: RunFile, workers: Pool, again: bool = False) -> Cells:
     """The cells of a run, and which of them are still to be measured.
 
     Args:
@@ -118,7 +117,7 @@ def lay_out(run: RunFile, workers: Workers, again: bool = False) -> Cells:
     return Cells(len(stated), tuple(waiting), tuple(left_out), lines.lost, records, unknown, failed)
 
 
-def _at_hand(records: Iterable[Mapping[str, Any] | None], workers: Workers) -> tuple[str, ...]:
+def _at_hand(records: Iterable[Mapping[str, Any] | None], workers: Pool) -> tuple[str, ...]:
     """Figures that some record left out for want of what is at hand now."""
     names = completable()
     wanted = tuple(name for name in names if any(record and left_to_measure(record, [name]) for record in records))

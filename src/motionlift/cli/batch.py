@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motionlift.cli.options import Device, Dtype, Memory, Overwrite, Quiet, whole
+from motionlift.cli.options import Device, Dtype, Memory, OnRay, Overwrite, Quiet, whole
 from motionlift.cli.terminal import notice
 from motionlift.core.places import check_there
 from motionlift.errors import InputError, MotionliftError, SettingError, staying
@@ -64,6 +64,16 @@ def batch(
             show_default=False,
         ),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="ADDRESS",
+            help="Put finished videos and their records there too, such as s3://bucket/night; what is there is done.",
+            show_default=False,
+        ),
+    ] = None,
+    ray: OnRay = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
@@ -81,27 +91,31 @@ def batch(
     from motionlift.cli.progress import Live
     from motionlift.jobs.job import Contents
     from motionlift.jobs.job_file import Jobs, read_jobs
+    from motionlift.jobs.planning import needs
+    from motionlift.jobs.pools import pool_of
+    from motionlift.jobs.stores import check_address
     from motionlift.jobs.watching import Watch
     from motionlift.jobs.work import Where
-    from motionlift.jobs.workers import Workers, default_processes
     from motionlift.motion.lock import held
 
+    if store is not None:
+        check_address(store)
     asked = Jobs(()) if jobs is None else read_jobs(jobs, templates=watch is not None)
     where = Where(device, dtype, memory)
     folder = output or Path((jobs or watch or Path("batch")).stem)
     if watch is not None and folder.resolve() == watch.resolve():
         raise SettingError("--output and --watch are one folder; what is made would be taken for what arrives")
     if dry_run:
-        _say_plans(asked.jobs, folder, where, retry)
+        _say_plans(asked.jobs, folder, where, retry, store or "")
         return
     looks = None if watch is None else Watch(watch)
     with (
         Live(quiet) as live,
         held(folder),
-        Workers(workers or default_processes()) as pool,
+        pool_of(ray, workers, lambda: needs(asked.jobs, folder, where)) as pool,
         unfinished.at_work("fewer --workers"),
     ):
-        session = _Session(folder, where, retry, overwrite, pool, live, Contents())
+        session = _Session(folder, where, retry, overwrite, store or "", pool, live, Contents())
         failed = session.do(asked.jobs) if looks is None else session.watch(looks.look, asked)
     if failed:
         raise typer.Exit(1)
@@ -115,6 +129,7 @@ class _Session:
     where: "Where"
     retry: bool
     overwrite: bool
+    store: str
     pool: "Pool"
     live: "Live"
     contents: "Contents"
@@ -127,7 +142,7 @@ class _Session:
         """
         from motionlift.jobs.batch import lay_out
 
-        laid = lay_out(jobs, self.folder, self.where, self.retry, self.contents, self.overwrite)
+        laid = lay_out(jobs, self.folder, self.where, self.retry, self.contents, self.overwrite, self.store)
         if laid.lost:
             notice([f"lines of {laid.records} that were cut off, whose jobs are looked at anew: {laid.lost}"])
         failed = self._run(laid)
@@ -207,7 +222,7 @@ def _arrived(asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[
     return tuple(found), refused
 
 
-def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: bool) -> None:
+def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: bool, store: str) -> None:
     """Print what would run: of each kind of job how many, at what size, and what one takes.
 
     Raises:
@@ -216,7 +231,7 @@ def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: boo
     from motionlift.jobs.planning import forecast
     from motionlift.work.memory import told
 
-    found = forecast(jobs, folder, where, retry)
+    found = forecast(jobs, folder, where, retry, store)
     for each in found.kinds:
         head = f"{each.model}, {each.method}: {each.jobs} jobs of {each.motions} motions"
         if each.plan is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionlift.cli import early
-from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, Overwrite, Quiet, Reference, text, whole
+from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, OnRay, Overwrite, Quiet, Reference, text, whole
 from motionlift.cli.terminal import notice, wrote
 from motionlift.core.places import check_there
 from motionlift.errors import InputError, SettingError, staying
@@ -17,7 +17,7 @@ from motionlift.errors import InputError, SettingError, staying
 if TYPE_CHECKING:
     from motionlift.bench.cells import Cells
     from motionlift.cli.progress import Live
-    from motionlift.jobs.workers import Workers
+    from motionlift.jobs.runner import Pool
     from motionlift.measure.score import Scores
 
 
@@ -179,6 +179,7 @@ def bench(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder of records and videos; by default the run file's.")
     ] = None,
+    ray: OnRay = None,
     again: Annotated[
         bool, typer.Option("--again", help="Measure once more what failed, and what does not name its code.")
     ] = False,
@@ -190,13 +191,13 @@ def bench(
     from motionlift.bench.run_file import read_run
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
-    from motionlift.jobs.workers import default_processes
+    from motionlift.jobs.pools import pool_of
 
     asked = read_run(run)
     if output is not None:
         asked = replace(asked, output=output)
     word = unfinished.at_work("fewer --jobs")
-    with Live(quiet) as live, at_work(asked, jobs or default_processes()) as workers, word:
+    with Live(quiet) as live, at_work(asked, pool_of(ray, jobs)) as workers, word:
         live.doing("loading models", 0)
         with staying(lambda: f"nothing was measured yet; what was there before stays in {asked.output}"):
             cells = lay_out(asked, workers, again)
@@ -262,7 +263,7 @@ def protocol(
     print(f"{folder} holds all of {name}: {source.size()} prompts")
 
 
-def _measured(cells: "Cells", workers: "Workers", live: "Live") -> list[str]:
+def _measured(cells: "Cells", workers: "Pool", live: "Live") -> list[str]:
     """Measure what waits, saying how far it is; gives the errors."""
     from motionlift.bench.cell import label
 

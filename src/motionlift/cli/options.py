@@ -432,6 +432,16 @@ Memory = Annotated[
         "what is free.",
     ),
 ]
+OnRay = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="WHERE",
+        help="Work on a Ray cluster (motionlift[cluster]): local starts one on this machine, auto joins the one that is there, and "
+        "HOST:PORT is its address. --workers is then how many of all its machines.",
+        show_default=False,
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(

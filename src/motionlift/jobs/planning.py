@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionlift.errors import MotionliftError
+from motionlift.errors import InputError, MotionliftError
 from motionlift.jobs.batch import standing
 from motionlift.jobs.job import Job
+from motionlift.jobs.ray_pool import Needs
 from motionlift.jobs.work import Placed, Where, asked_of
 from motionlift.models.loading import device_named
 from motionlift.work.memory import Room, room
 from motionlift.work.plan import Plan
 from motionlift.work.planning import kind_named, planned
+
+PROCESS = 2**30
+"""Bytes that a process takes before it holds a model (ours: PyTorch and diffusers, 0.5 GiB, and as much again for what is read)."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +49,44 @@ class Forecast:
     """How many jobs would be done."""
 
 
-def forecast(jobs: Sequence[Job], folder: Path, where: Where, retry: bool = False) -> Forecast:
+def forecast(jobs: Sequence[Job], folder: Path, where: Where, retry: bool = False, store: str = "") -> Forecast:
     """What the jobs of a batch that are still to be done take; arguments as of :func:`motionlift.jobs.batch.lay_out`.
 
     Raises:
         InputError: a reference cannot be read.
         SettingError: there is no such device.
     """
-    waiting = standing(jobs, folder, where, retry).waiting
+    waiting = standing(jobs, folder, where, retry, store=store).waiting
     kinds: dict[str, list[Placed]] = {}
     for placed in waiting:
         kinds.setdefault(_kind(placed), []).append(placed)
     place = device_named(where.device) if where.memory is None else kind_named(where.device)
     space = room(place, where.memory)
     return Forecast(tuple(_planned(own, space, where.dtype) for own in kinds.values()), len(waiting))
+
+
+def needs(jobs: Sequence[Job], folder: Path, where: Where) -> Needs:
+    """What one worker of a batch needs of its machine: a GPU, or what the largest of its jobs takes of main memory.
+
+    Args:
+        jobs: those that are known; where there are none, nothing is known of the memory.
+        folder: of the batch.
+        where: on what they are done; ``auto`` is what is found here.
+
+    Raises:
+        InputError: a job does not fit, or cannot be planned.
+        SettingError: there is no such device.
+    """
+    place = device_named(where.device) if where.memory is None else kind_named(where.device)
+    if place.type != "cpu":
+        return Needs(gpus=1)
+    kinds = forecast(jobs, folder, where, retry=True).kinds
+    for each in kinds:
+        if each.reason:
+            raise InputError(f"{each.model}, {each.method}, {each.jobs} jobs: {each.reason}")
+    plans = [each.plan for each in kinds if each.plan is not None]
+    most = max((plan.need(plan.largest) for plan in plans), default=0.0)
+    return Needs(memory=PROCESS + round(most) if plans else 0)
 
 
 def _kind(placed: Placed) -> str:

@@ -19,7 +19,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from motionlift.core.places import address_in
-from motionlift.errors import InputError, MotionliftError, OutputError
+from motionlift.errors import InputError, MotionliftError, OutputError, SettingError
 from motionlift.motion.lock import held
 
 RENAMING = ("file", "local", "sftp", "ssh", "hdfs", "webhdfs", "arrow_hdfs")
@@ -75,6 +75,18 @@ Result = TypeVar("Result")
 def is_address(place: str | Path) -> bool:
     """Whether a place is in a store; else it is a path here."""
     return address_in(place) is not None or ("::" in str(place) and "://" in str(place))
+
+
+def check_address(place: str) -> None:
+    """Refuse what is no address of a store.
+
+    Raises:
+        SettingError: so it is.
+    """
+    if not is_address(place):
+        raise SettingError(
+            f"the store is {place[:80]!r}; give an address such as s3://bucket/night or gs://bucket/night"
+        )
 
 
 def fetched(place: str | Path, cache: Path, most: int = MOST_BYTES) -> Path:

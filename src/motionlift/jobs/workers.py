@@ -46,9 +46,9 @@ class Workers:
     """Processes within a ``with`` block; where it is left by an error or because the run is stopped, they stop at once."""
 
     def __init__(self, processes: int):
+        """Nothing is started before the block."""
         self.processes = processes
         """How many there are."""
-        self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -58,6 +58,7 @@ class Workers:
             self._pool = ProcessPoolExecutor(self.processes, context, initializer=_prepare, initargs=(alive,))
 
     def __enter__(self) -> "Workers":
+        self._start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
