@@ -110,7 +110,7 @@ JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
             "line 2: clips/on.mp4 does not exist (did you mean one.mp4?)",
         ),
         (f"- {{reference: clips/*.mov, prompt: {RED}}}", "line 1: nothing is there by the pattern 'clips/*.mov'"),
-        (f"- {{reference: 's3://a/b.mp4', prompt: {RED}}}", "line 1: cannot read s3://a/b.mp4"),
+        (f"- {{reference: 'memory://a/none.mp4', prompt: {RED}}}", "line 1: cannot read memory://a/none.mp4"),
         (f"{JOB}, method: ditflw}}", "line 1: unknown method 'ditflw' (did you mean ditflow?)"),
         (f"{JOB},\n   settings: {{stps: 3}}}}", "line 2: unknown setting 'stps' (did you mean steps?)"),
         (f"{JOB}, settings: {{steps: many}}}}", "line 1: steps is 'many'"),
