@@ -40,6 +40,7 @@ def test_two_processes_tune_a_motion_and_the_worker_casts_it(tuned: Job, tmp_pat
 
 @pytest.mark.slow
 def test_what_they_end_with_is_the_reason_in_one_line(tuned: Job, tmp_path: Path):
-    bad = replace(tuned, settings={**tuned.settings, "block": [99]})
+    bad = replace(tuned, settings={name: value for name, value in tuned.settings.items() if name != "source_prompt"})
     (record,) = lay_out([bad], tmp_path).done(Here())
-    assert record["error"].startswith("2 processes could not tune it: error: block 99 does not exist")
+    assert record["error"].startswith("2 processes could not tune it: error: ")
+    assert "source_prompt" in record["error"] and "\n" not in record["error"]

@@ -208,7 +208,7 @@ class RayPool:
 
     def _new(self) -> tuple[Any, Any]:
         """One more worker, and by what it says that it is ready."""
-        actor = self._kind.remote(self._bell, self._needs.cores)
+        actor = self._kind.remote(self._bell, self._needs.cores, str(Path.cwd()))
         return actor.place.remote(), actor
 
     def _started(self, ref: Any) -> None:
@@ -298,7 +298,9 @@ class Bell:
 class Hand:
     """A worker: a process that keeps what functions keep in it, such as a model."""
 
-    def __init__(self, bell: Any, threads: int):
+    def __init__(self, bell: Any, threads: int, folder: str):
+        with suppress(OSError):  # of a machine that has no such folder: paths of items are then its own
+            os.chdir(folder)
         prepare(lambda: _is_rung(bell), threads)
 
     def place(self) -> str:
