@@ -43,4 +43,4 @@ def test_what_they_end_with_is_the_reason_in_one_line(tuned: Job, tmp_path: Path
     bad = replace(tuned, settings={name: value for name, value in tuned.settings.items() if name != "source_prompt"})
     (record,) = lay_out([bad], tmp_path).done(Here())
     assert record["error"].startswith("2 processes could not tune it: error: ")
-    assert "source_prompt" in record["error"] and "\n" not in record["error"]
+    assert "the source prompt '' has no subject" in record["error"] and "\n" not in record["error"]

@@ -76,7 +76,7 @@ def at_work(run: RunFile, pool: AbstractContextManager[Pool]) -> Iterator[Pool]:
         SettingError: the run asks for too many cells.
     """
     _check_count(run)
-    with held(run.output), pool as workers:
+    with pool as workers, held(run.output):
         yield workers
 
 

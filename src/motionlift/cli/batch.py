@@ -111,8 +111,8 @@ def batch(
     looks = None if watch is None else Watch(watch)
     with (
         Live(quiet) as live,
-        held(folder),
         pool_of(ray, workers, lambda: needs(asked.jobs, folder, where)) as pool,
+        held(folder),
         unfinished.at_work("fewer --workers"),
     ):
         session = _Session(folder, where, retry, overwrite, store or "", pool, live, Contents())
