@@ -6,21 +6,28 @@ words as a command line of motionlift.
 
 import json
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from motionlift.cli.main import run
+from motionlift.core.cost import Step
 from motionlift.core.memory import Measures, Weights
 from motionlift.environment import launched
 from motionlift.models.shared import PipelineModel
+from motionlift.work.cast import transfer
+from tests.adapters import adapter_of, linear_of
+from tests.adapters import outputs as adapted
 from tests.twins import PICTURED, TRANSFORMERS
+from tests.work.trials import a_clip
 
 PROMPT = "a red star"
 PLAIN = ("wan-2.1", "wan-2.2", "wan-2.2-ti2v", "ltx")
 BEGUN = ("wan-2.1", "wan-2.2", "wan-2.2-ti2v", "ltx")
 """Twins whose videos begin with a picture."""
-FP8 = "wan-2.1 in fp8"
+FP8, ADAPTED, FLOWMOTION = "wan-2.1 in fp8", "wan-2.1 with what was tuned", "wan-2.1 by flowmotion"
 
 
 def outputs(model: PipelineModel) -> list[Tensor]:
@@ -33,12 +40,34 @@ def outputs(model: PipelineModel) -> list[Tensor]:
 
 
 def differences(model: PipelineModel) -> tuple[float, float]:
-    """The largest difference of shared passes from plain ones, and the largest value of these; plain ones stay as they were."""
-    own = outputs(model)
-    found = outputs(model.sharing(launched().processes))
-    assert all(torch.equal(one, other) for one, other in zip(own, outputs(model), strict=True))
+    """As :func:`apart_by`, of what the network gives."""
+    return apart_by(outputs, model)
+
+
+def apart_by(act: Callable[[PipelineModel], list[Tensor]], model: PipelineModel) -> tuple[float, float]:
+    """The largest difference of what is done shared from what is done plainly, and the largest value of that.
+
+    Plain passes stay as they were.
+    """
+    own = act(model)
+    found = act(model.sharing(launched().processes))
+    assert all(torch.equal(one, other) for one, other in zip(own, act(model), strict=True))
     apart = max((one - other).abs().max().item() for one, other in zip(own, found, strict=True))
     return apart, max(each.abs().max().item() for each in own)
+
+
+def guided(model: PipelineModel) -> list[Tensor]:
+    """The latents of a video whose every step FlowMotion guides."""
+    latents: list[Tensor] = []
+
+    def kept(step: Step) -> None:
+        if step.phase == "sample" and step.latents is not None:
+            latents.append(step.latents.float())
+
+    settings = {"inject": False, "steps": 3, "share": 1.0, "inner": 2}
+    reached: Any = model
+    transfer(a_clip(), PROMPT, reached, method="flowmotion", settings=settings, cached=False, advance=kept)
+    return latents
 
 
 def looked_at(model: PipelineModel) -> bool:
@@ -71,6 +100,10 @@ def main() -> None:
     found[FP8] = differences(
         cast.row(cast.build(), "twin", torch.device("cpu"), measures=Measures(weights=Weights.FP8))
     )
+    model = TRANSFORMERS["wan-2.1"].model()
+    adapter = adapter_of(linear_of(model))
+    found[ADAPTED] = apart_by(lambda own: adapted(own, adapter), model)
+    found[FLOWMOTION] = apart_by(guided, model)
     found["looked at"] = looked_at(TRANSFORMERS["wan-2.1"].model())
     print(json.dumps({"rank": launched().rank, "found": found}), flush=True)
     sys.exit(run(sys.argv[1:]))

@@ -18,7 +18,7 @@ from motionlift.models import parallel
 from motionlift.models.families import families
 from motionlift.models.loading import load
 from tests.cli.calls import frames_of
-from tests.models.parallel_passes import BEGUN, FP8, PLAIN, PROMPT
+from tests.models.parallel_passes import ADAPTED, BEGUN, FLOWMOTION, FP8, PLAIN, PROMPT
 from tests.twins import TRANSFORMERS
 
 LAUNCHER = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m"]
@@ -147,7 +147,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.M
     assert sorted(each["rank"] for each in told) == [0, 1]
     for each in told:
         assert each["found"].pop("looked at")
-        assert set(each["found"]) == {*PLAIN, *[f"{name} from a picture" for name in BEGUN], FP8}
+        assert set(each["found"]) == {*PLAIN, *[f"{name} from a picture" for name in BEGUN], FP8, ADAPTED, FLOWMOTION}
         for name, (apart, largest) in each["found"].items():
             assert apart < 1e-5 * largest, name
     assert ran.stdout.count("wrote two.mp4") == 1
