@@ -157,7 +157,7 @@ def test_reloaded_and_cancelled_and_seen_by_nobody_else(browser, served: Served)
     page.wait_for_selector("#cancel:visible", timeout=WAIT)
     other = opened(browser, served)
     other.get_by_role("tab", name="History").click()
-    assert "Nothing was made yet" in other.locator("#history").text_content(timeout=WAIT)
+    other.locator("#history").get_by_text("Nothing was made yet").wait_for(timeout=WAIT)
     for _ in range(60):
         if not page.locator("#cancel").is_visible():
             break

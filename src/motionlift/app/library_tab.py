@@ -20,7 +20,8 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
     """
     search = gr.Textbox("", label="Search", max_length=60)
     shown = gr.HTML(elem_id="library")
-    motion = gr.Dropdown([], label="Motion", elem_id="library-motion")
+    # Any name may come: what was deleted in another window is refused by the workspace, in words, and not by Gradio.
+    motion = gr.Dropdown([], label="Motion", allow_custom_value=True, elem_id="library-motion")
     with gr.Row():
         name = gr.Textbox("", label="New name", max_length=60)
         rename = gr.Button("Rename")
@@ -51,7 +52,7 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
     @telling
     def deleted(token: str, search: str, motion: str | None, cast: str | None, newest: str) -> list[object]:
         if not motion:
-            raise InputError("choose the motion that is to be deleted")
+            raise InputError("choose the motion that is to be deleted; it may have been deleted in another window")
         own = desk.workspace(token)
         own.remove(motion)
         return listed(token, search, motion, cast, next(iter(own.motions()), ""))

@@ -19,7 +19,7 @@ def now_panel(desk: Desk) -> None:
     preview = gr.Image(label="What comes into being", interactive=False, visible=False, height=120, elem_id="preview")
     cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
     result = gr.HTML(elem_id="result")
-    download = gr.DownloadButton("Download the video", visible=False, elem_id="download")
+    download = gr.DownloadButton("Download the newest video", visible=False, elem_id="download")
 
     def look(token: str) -> tuple[Any, Any, Any, Any]:
         try:

@@ -25,7 +25,7 @@ SEEDS = 2**63 - 1
 
 def video_tab(desk: Desk) -> gr.Dropdown:
     """A motion, prompts, seeds, and the button; gives the choice of motions, which others fill."""
-    motion = gr.Dropdown([], label="Motion", info="From the library.", elem_id="motion")
+    motion = gr.Dropdown([], label="Motion", info="From the library.", allow_custom_value=True, elem_id="motion")
     prompts = gr.Textbox(
         "",
         label="Prompts, one a line",
