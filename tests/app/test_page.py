@@ -139,6 +139,7 @@ def test_from_a_clip_to_a_video_that_is_downloaded(browser, served: Served, tmp_
         page.locator("#history-download").click()
     assert download.value.path().read_bytes() == (tmp_path / "made.mp4").read_bytes()
     page.get_by_role("button", name="Measure a video").click()
+    page.wait_for_timeout(1000)  # it unfolds, and a list that is opened meanwhile closes again
     chosen(page, "#score-number")
     page.locator("#score").click()
     page.wait_for_selector("#scores table", timeout=WAIT)
