@@ -314,10 +314,21 @@ def test_words_that_cannot_be_paired_are_refused(clips: Path, model: str, capsys
     assert "give source_prompt" in refused(capsys, 1, *start, "--pair", "ring=star")
 
 
-def test_bad_references_are_refused_before_a_model_is_loaded(clips: Path, capsys: pytest.CaptureFixture[str]):
+@pytest.fixture
+def unloadable(tmp_path: Path) -> str:
+    """A folder that says it is a pipeline, and holds none of its parts."""
+    folder = tmp_path / "unloadable"
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"_class_name": "WanPipeline"}', encoding="utf-8")
+    return str(folder)
+
+
+def test_bad_references_are_refused_before_a_model_is_loaded(
+    clips: Path, unloadable: str, capsys: pytest.CaptureFixture[str]
+):
     for name, words in bad_references(Path.cwd(), (clips / "one.mp4").read_bytes()).items():
         for command in (["transfer", name, "--prompt", PROMPT], ["lift", name], ["inspect", name]):
-            told = refused(capsys, 1, *command, "--model", "no-such-folder/twin")
+            told = refused(capsys, 1, *command, "--model", unloadable)
             assert name in told
             assert words in told
 
@@ -493,7 +504,7 @@ def test_the_part_that_is_read_is_chosen_by_options(model: str, capsys: pytest.C
 
 
 def test_parts_that_cannot_be_read_are_refused_before_a_model_is_loaded(
-    clips: Path, capsys: pytest.CaptureFixture[str]
+    clips: Path, unloadable: str, capsys: pytest.CaptureFixture[str]
 ):
     for given, (code, words) in {
         ("--start", "-1"): (2, "'-1' came; allowed are seconds from 0 to 86400"),
@@ -504,7 +515,7 @@ def test_parts_that_cannot_be_read_are_refused_before_a_model_is_loaded(
         ("--background", "rainbow"): (2, "give a colour such as grey, white or black, or #rrggbb"),
     }.items():
         for command in (["transfer", "--prompt", PROMPT], ["lift"], ["inspect"]):
-            assert words in refused(capsys, code, *command, str(clips / "one.mp4"), "--model", "no/such", *given)
+            assert words in refused(capsys, code, *command, str(clips / "one.mp4"), "--model", unloadable, *given)
 
 
 def test_an_adapter_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -111,12 +111,13 @@ def test_what_is_missing_is_measured(
         asked.append((run, workers))
         return Laid(1, (), (), 0, run.output)
 
-    monkeypatch.setattr(comparison, "at_work", lambda run, jobs: nullcontext(jobs))
+    monkeypatch.setattr(comparison, "at_work", lambda run, workers: nullcontext(workers))
     monkeypatch.setattr(comparison, "lay_out", lay_out)
     told: list[str] = []
     assert list(comparison.run(tmp_path, ["tiny-dit"], 2, count, told.append)) == [{"reference": "0000"}]
-    ((run, jobs),) = asked
-    assert (run.models, run.output, run.references, jobs) == ((ModelRun("tiny-dit"),), tmp_path, (references,), 2)
+    ((run, workers),) = asked
+    assert (run.models, run.output, run.references) == ((ModelRun("tiny-dit"),), tmp_path, (references,))
+    assert workers.processes == 2
     assert run.methods == read_run("world").methods and len(told) == 1
 
 
