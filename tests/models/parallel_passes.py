@@ -105,7 +105,8 @@ def main() -> None:
     found[ADAPTED] = apart_by(lambda own: adapted(own, adapter), model)
     found[FLOWMOTION] = apart_by(guided, model)
     found["looked at"] = looked_at(TRANSFORMERS["wan-2.1"].model())
-    print(json.dumps({"rank": launched().rank, "found": found}), flush=True)
+    told = json.dumps({"rank": launched().rank, "found": found})
+    print(f"{told}\n", end="", flush=True)  # in one piece, since the other writes there too
     sys.exit(run(sys.argv[1:]))
 
 

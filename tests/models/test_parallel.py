@@ -21,6 +21,7 @@ from tests.cli.calls import frames_of
 from tests.models.parallel_passes import ADAPTED, BEGUN, FLOWMOTION, FP8, PLAIN, PROMPT
 from tests.twins import TRANSFORMERS
 
+ROOT = Path(__file__).parents[2]
 LAUNCHER = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m"]
 
 
@@ -139,6 +140,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.M
     ]
     words += ["--model", "model", "--frames", "9", "--size", "32x32", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MOTIONLIFT_CACHE": str(tmp_path / "two")}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     shared = [*words, "--output", "two.mp4", "--parallel", "context=2"]
     command = [sys.executable, *LAUNCHER, "tests.models.parallel_passes", *shared]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
