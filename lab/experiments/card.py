@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from lab.experiments.curves import Panel, picture
 from lab.experiments.runner import current
-from lab.training.tiny_dit import GRID_CAPTIONS
+from lab.training.train import MODELS
 from motionlift.jobs.records import read_records
 from motionlift.models.loading import CARD, load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
@@ -55,7 +55,7 @@ def draw_grid(model: str, path: Path) -> None:
     blank = Clip.of(scenes.render([scenes.sample(0, 0)]).frames[0], backbone.about.fps)
     motion = lift(blank, backbone, "none", cached=False)
     rows = []
-    for seed, caption in enumerate(GRID_CAPTIONS):
+    for seed, caption in enumerate(MODELS[model].GRID_CAPTIONS):
         frames = cast(motion, caption, backbone, seed=seed).clip.frames[::FRAME_STRIDE].numpy()
         row = np.hstack(list(frames)).repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
         strip = Image.new("RGB", (row.shape[1], STRIP), "white")

@@ -35,27 +35,20 @@ TRUTH_BLOCK = 3
 SPEEDS = (1, 2, 4)
 """How fast clips of several latent frames move (ours)."""
 OBJECT_WEIGHT = 4.0
-"""Extra weight of pixels on and near objects in the last turns of the autoencoder's training (ours): without it the latents of
-several frames keep the grain of the ground, and of the object a smear."""
-PLAIN_TURNS, WEIGHTED_TURNS = 23, 32
-"""Turns of clips of all lengths without that weight, and with it (ours)."""
-
-
-def _turn(objects: float) -> tuple[AutoencoderStage, ...]:
-    """Clips of every length."""
-    return (
-        AutoencoderStage(steps=15, clips=4, frames=5, crop=64, objects=objects),
-        AutoencoderStage(steps=20, clips=4, frames=9, crop=64, speeds=SPEEDS, objects=objects),
-        AutoencoderStage(steps=30, clips=2, frames=17, crop=64, speeds=SPEEDS, objects=objects),
-    )
-
-
+"""Extra weight of pixels on and near objects in the autoencoder's training on videos (ours): without it the latents of several
+frames keep the grain of the ground, and of the object a smear."""
+TURNS = 32
+"""Turns of clips of all lengths (ours)."""
+_TURN = (
+    AutoencoderStage(steps=15, clips=4, frames=5, crop=64, objects=OBJECT_WEIGHT),
+    AutoencoderStage(steps=20, clips=4, frames=9, crop=64, speeds=SPEEDS, objects=OBJECT_WEIGHT),
+    AutoencoderStage(steps=30, clips=2, frames=17, crop=64, speeds=SPEEDS, objects=OBJECT_WEIGHT),
+)
 STAGES = (
     AutoencoderStage(steps=3000, clips=8, frames=1, crop=64),
-    AutoencoderStage(steps=1000, clips=4, frames=5, crop=32),
-    AutoencoderStage(steps=1500, clips=4, frames=9, crop=32),
-    *PLAIN_TURNS * _turn(0.0),
-    *WEIGHTED_TURNS * _turn(OBJECT_WEIGHT),
+    AutoencoderStage(steps=1000, clips=4, frames=5, crop=32, objects=OBJECT_WEIGHT),
+    AutoencoderStage(steps=1500, clips=4, frames=9, crop=32, objects=OBJECT_WEIGHT),
+    *TURNS * _TURN,
 )
 """The autoencoder's training. A path takes the whole clip, so clips of five and nine frames move four times and twice as fast as
 those of seventeen, but at most one of their latent frames follows another of several frames: longer ones are made faster too, so

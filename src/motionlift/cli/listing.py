@@ -18,11 +18,11 @@ from motionlift.models.facts import Facts, served
 from motionlift.models.loading import CARD, load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.models.unserved import NOT_SERVED
+from motionlift.work.foreseen import words_of
 from motionlift.work.matching import matrix
 from motionlift.work.memory import Room
 from motionlift.work.planning import Asked, planned
 from motionlift.work.prepare import ask
-from motionlift.world.scenes import vocabulary
 
 LICENCE = "Apache-2.0"
 """Of the bundled weights, as of all of the package."""
@@ -35,7 +35,7 @@ MOST_ROOM = 2**40
 def print_models() -> None:
     """The bundled models with their words and figures, the pipelines that are served, and those that are not."""
     for name in BUNDLED_MODELS:
-        print(f"{name}: bundled; its words are {', '.join(vocabulary())}")
+        print(f"{name}: bundled; its words are {', '.join(_words(name))}")
         card = BUNDLED / name / CARD
         for figure, value in json.loads(card.read_text(encoding="utf-8")).items() if card.is_file() else ():
             print(f"  {figure}: {value}")
@@ -75,9 +75,14 @@ def _listed_bundled(name: str) -> dict[str, Any]:
         "fps": about.fps,
         "licence": LICENCE,
         "memory_bytes": max(phase.peak for phase in plan.phases),
-        "words": list(vocabulary()),
+        "words": _words(name),
         "figures": json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {},
     }
+
+
+def _words(name: str) -> list[str]:
+    """Words of a bundled model, without the single letters of which others are spelt."""
+    return [word for word in words_of(name) if len(word) > 1 or word == "a"]
 
 
 def _listed_family(facts: Facts) -> dict[str, Any]:

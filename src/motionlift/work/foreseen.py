@@ -42,7 +42,7 @@ def foreseen(model: str, prompt: str | None = None, frames: int | None = None) -
     own = FRAMES.get(model)
     if own is None:
         return []
-    painting = [] if prompt is None else unpaintable_lines(model, _vocabulary(model), prompt)
+    painting = [] if prompt is None else unpaintable_lines(model, words_of(model), prompt)
     return painting + ([] if frames is None else far_lines(model, own, frames))
 
 
@@ -112,9 +112,10 @@ def learned_of(kind: str, known: set[str]) -> list[str]:
     return [word for word in SYNONYMS[kind] if word in known]
 
 
-def _vocabulary(model: str) -> set[str]:
-    """The words of a bundled model's tokenizer, and its other pieces."""
+def words_of(model: str) -> list[str]:
+    """The words of a bundled model's tokenizer, and its other pieces, in its order."""
     told = json.loads((BUNDLED / model / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))
     vocabulary = told["model"]["vocab"]
-    pieces = vocabulary if isinstance(vocabulary, dict) else [piece for piece, _ in vocabulary]
-    return {word for piece in pieces if (word := marked_word(piece))}
+    numbered = isinstance(vocabulary, dict)
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__) if numbered else [piece for piece, _ in vocabulary]
+    return [word for piece in pieces if (word := marked_word(piece))]

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -698,7 +699,8 @@ def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_grid(twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(card, "GRID_CAPTIONS", card.GRID_CAPTIONS[:2])
+    captions = tiny_dit.GRID_CAPTIONS[:2]
+    monkeypatch.setattr(card, "MODELS", {"twin": SimpleNamespace(GRID_CAPTIONS=captions)})
     card.draw_grid("twin", tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
         shown = math.ceil(twin.about.shape.frames / card.FRAME_STRIDE)
