@@ -233,6 +233,22 @@ def test_what_the_model_gets_is_seen_and_laid_by_a_touch(browser, served: Served
     assert page.get_by_label("The crop's middle lies at").input_value() == "a point"
     page.get_by_role("button", name="What goes together").click()
     page.wait_for_selector("#matching table", timeout=WAIT)
+    film = page.locator("#film img").bounding_box()
+    page.locator("#film img").click(position={"x": 0.75 * film["width"], "y": film["height"] / 2})
+    page.wait_for_function("document.querySelector('#part-duration input').value != '0'", timeout=WAIT)
+    lasts = float(page.get_by_label("Duration, seconds").input_value())
+    assert lasts == pytest.approx(0.75 * 17 / 8, abs=0.05), "a strip of twelve frames, wider than the page"
+
+
+@pytest.mark.slow
+def test_a_motion_is_edited_in_the_library(browser, served: Served):
+    page = opened(browser, served)
+    lifted(page)
+    page.get_by_role("tab", name="Library").click()
+    chosen(page, "#library-motion")
+    page.get_by_role("button", name="Mirror: left and right swapped").click()
+    page.wait_for_selector("text=an arc mirror", timeout=WAIT)
+    assert page.locator(".library video").count() == 2
 
 
 @pytest.mark.slow

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
+from motionlift.app.editing import edited
 from motionlift.app.uploads import taken_motion
 from motionlift.app.words import library_of
 from motionlift.errors import InputError
+from motionlift.motion.edits import edits
 
 
 def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
-    """Motions with moving pictures; search, rename, delete, download, upload.
+    """Motions with moving pictures; search, edit, rename, delete, download, upload.
 
     Args:
         desk: what the page works with.
@@ -26,6 +29,10 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
         name = gr.Textbox("", label="New name", max_length=60)
         rename = gr.Button("Rename")
     with gr.Row():
+        changes = {
+            own.name: gr.Button(f"{own.name.capitalize()}: {own.summary}", size="sm") for own in edits().values()
+        }
+    with gr.Row():
         download = gr.DownloadButton("Download", interactive=False)
         delete = gr.Button("Delete", variant="stop")
     upload = gr.File(label="Upload a motion file", file_types=[".safetensors"], height=120, elem_id="motion-upload")
@@ -33,13 +40,8 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
     given = [desk.token, search, motion, cast, newest]
     everything = [shown, motion, cast, newest]
 
-    def listed(token: str, search: str | None, motion: str | None, cast: str | None, newest: str) -> list[object]:
-        own = desk.workspace(token)
-        every = own.motions()
-        names = [each for each in every if (search or "").casefold() in each.casefold()]
-        came = next(iter(every), "")
-        chosen = came if came != newest else cast
-        return [library_of(names, own.folder), _choice(names, motion), _choice(every, chosen), came]
+    def listed(*given: Any) -> list[object]:
+        return _listed(desk, *given)
 
     @telling
     def renamed(token: str, search: str, motion: str | None, cast: str | None, newest: str, name: str) -> list[object]:
@@ -72,10 +74,36 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
 
     search.change(telling(listed), given, everything, show_progress="hidden")
     motion.change(offered, [desk.token, motion], download, show_progress="hidden")
+    for by, button in changes.items():
+        button.click(_editing(desk, by), given, everything, show_progress="hidden")
     rename.click(renamed, [*given, name], everything, show_progress="hidden")
     delete.click(deleted, given, everything, show_progress="hidden")
     upload.change(taken, [*given, upload], everything, show_progress="hidden")
     desk.refreshes(telling(listed), given, everything)
+
+
+def _listed(
+    desk: Desk, token: str, search: str | None, motion: str | None, cast: str | None, newest: str
+) -> list[object]:
+    """What the tab shows: the pictures, the choices here and where it is cast, and the motion that came last."""
+    own = desk.workspace(token)
+    every = own.motions()
+    names = [each for each in every if (search or "").casefold() in each.casefold()]
+    came = next(iter(every), "")
+    chosen = came if came != newest else cast
+    return [library_of(names, own.folder), _choice(names, motion), _choice(every, chosen), came]
+
+
+def _editing(desk: Desk, by: str) -> Any:
+    """Edits the chosen motion."""
+
+    @telling
+    def change(token: str, search: str, motion: str | None, cast: str | None, newest: str) -> list[object]:
+        if not motion:
+            raise InputError("choose the motion that is to be edited; the edited one will stand beside it")
+        return _listed(desk, token, search, edited(desk.workspace(token), motion, by), cast, newest)
+
+    return change
 
 
 def _choice(names: Sequence[str], chosen: str | None) -> gr.Dropdown:

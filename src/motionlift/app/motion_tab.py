@@ -58,7 +58,7 @@ def motion_tab(desk: Desk) -> Lifted:
     chosen = gr.State({})
     with gr.Accordion("Part of the clip", open=False):
         start = gr.Number(0, label="Start, seconds", minimum=0)
-        duration = gr.Number(0, label="Duration, seconds", info="0: to the end.", minimum=0)
+        duration = gr.Number(0, label="Duration, seconds", info="0: to the end.", minimum=0, elem_id="part-duration")
         where = gr.Dropdown(list(WHERE), value="the middle", label="The crop's middle lies at")
         with gr.Row():
             across = gr.Slider(0, 1, 0.5, label="across")

@@ -1,4 +1,4 @@
-"""What a model will get of a clip: its frames, and what the crop leaves out of them; the crop is laid by a touch."""
+"""What a model will get of a clip: its frames, and what trim and crop leave out of them; both are laid by a touch."""
 
 import tempfile
 from html import escape
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from motionlift.app.desk import Desk
+from motionlift.app.film import film, touched
 from motionlift.errors import MotionliftError
 from motionlift.video.part import Part, crop_of
 from motionlift.video.sheets import contact_sheet
@@ -45,7 +46,14 @@ def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, p
         lifted: method, model and settings.
         places: what is meant by where the crop lies.
     """
+    seconds = gr.State(0.0)
     with gr.Column(visible=False) as shown:
+        strip = gr.Image(
+            label="The whole clip: touch it where the part is to begin or to end",
+            interactive=False,
+            elem_id="film",
+            buttons=[],
+        )
         whole = gr.Image(
             label="What of the clip is read: touch it to lay the crop there",
             interactive=False,
@@ -56,37 +64,52 @@ def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, p
         sheet = gr.Image(label="The frames that the model gets", interactive=False, elem_id="frames", buttons=[])
     told = gr.HTML(elem_id="clip-told")
 
-    def follow(token: str, clip: str, *chosen: Any) -> tuple[Any, Any, Any, str]:
+    def follow(token: str, clip: str, *chosen: Any) -> tuple[Any, ...]:
         if not clip:
-            return gr.Column(visible=False), None, None, ""
+            return gr.Column(visible=False), None, None, None, "", 0.0
         start, duration, where, across, down, method, model, settings = chosen
         try:
             crop = crop_told(where, across, down, places)
             asked = Part(float(start or 0), float(duration) if duration else None, crop_of(crop) if crop else None)
-            found = look(desk.workspace(token).kept(clip), model.strip(), method, settings, asked)
+            place = desk.workspace(token).kept(clip)
+            found = look(place, model.strip(), method, settings, asked)
         except MotionliftError as error:
-            return gr.Column(visible=False), None, None, f'<p role="alert">{escape(str(error))}</p>'
+            return gr.Column(visible=False), None, None, None, f'<p role="alert">{escape(str(error))}</p>', 0.0
         kept = None if found.outline is None else found.outline.dimmed
-        return gr.Column(visible=True), gr.Image(value=kept, visible=kept is not None), _sheet(found), described(found)
+        pictures = gr.Image(value=kept, visible=kept is not None), _sheet(found)
+        try:
+            whole, length = film(place, asked.start, asked.duration)
+        except MotionliftError:  # so long that only its beginning is read: a strip of it would be long in coming
+            whole, length = None, 0.0
+        strip = gr.Image(value=whole, visible=whole is not None)
+        return gr.Column(visible=True), strip, *pictures, described(found), length
 
-    given = [desk.token, clip, *part, *lifted]
+    given, found = [desk.token, clip, *part, *lifted], [shown, strip, whole, sheet, told, seconds]
     start, duration, where, across, down = part
     gr.on(
         [*(each.change for each in (clip, start, duration, where, *lifted)), across.release, down.release],
         follow,
         given,
-        [shown, whole, sheet, told],
+        found,
         show_progress="hidden",
         trigger_mode="always_last",
     )
 
-    def laid(picture: np.ndarray, touched: gr.SelectData) -> tuple[str, float, float]:
+    def laid(picture: np.ndarray, at: gr.SelectData) -> tuple[str, float, float]:
         height, width = picture.shape[:2]
-        return A_POINT, round(touched.index[0] / width, 3), round(touched.index[1] / height, 3)
+        return A_POINT, round(at.index[0] / width, 3), round(at.index[1] / height, 3)
 
     whole.select(laid, whole, [where, across, down], show_progress="hidden").then(
-        follow, given, [shown, whole, sheet, told], show_progress="hidden"
+        follow, given, found, show_progress="hidden"
     )
+
+    def trimmed(
+        picture: np.ndarray, start: float | None, duration: float | None, seconds: float, at: gr.SelectData
+    ) -> tuple[float, float]:
+        return touched(at.index[0] / picture.shape[1], float(start or 0), duration or None, seconds)
+
+    # The numbers that it changes are followed above.
+    strip.select(trimmed, [strip, start, duration, seconds], [start, duration], show_progress="hidden")
 
 
 def described(found: Looked) -> str:

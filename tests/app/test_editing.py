@@ -1,0 +1,51 @@
+"""Motions that are edited in the library."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from motionlift.app.editing import edited
+from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace
+from motionlift.errors import InputError
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from motionlift.video.footage import Footage
+from motionlift.video.marks import DRAWING
+from motionlift.work.lift import lift
+from motionlift.world.scenes import render, sample
+from tests import twins
+
+
+@pytest.fixture(scope="module")
+def motion() -> Motion:
+    clip = Clip.of(render([sample(3, 1, 9, motion="line", camera="still")], 32, 32).frames[0], 8)
+    return lift(clip, twins.cogvideox(), "ditflow", settings={"steps": 2}, cached=False)
+
+
+def test_an_edited_motion_stands_beside_the_other_with_its_pictures(tmp_path: Path, motion: Motion):
+    own = Workspace(tmp_path)
+    motion.save(own.new("to the side", MOTION))
+    clip = Clip.of(torch.arange(9 * 32 * 32 * 3).reshape(9, 32, 32, 3).remainder(200).to(torch.uint8), 8)
+    half = clip.frames.clone()
+    half[:, :, 16:] = 0
+    Clip.of(half, 8).save(own.folder / f"to the side{REFERENCE}", DRAWING)
+    name = edited(own, f"to the side{MOTION}", "mirror")
+    assert name == f"to the side mirror{MOTION}" and set(own.motions()) == {name, f"to the side{MOTION}"}
+    made = Motion.load(own.kept(name))
+    assert made.edits == ("mirror",)
+    (frame, *_) = Footage.of(own.folder / f"to the side mirror{REFERENCE}")
+    assert frame[:, :14].mean() < 20 < frame[:, 18:].mean(), "its clip is mirrored, too"
+    assert (own.folder / f"to the side mirror{DRAWN}").is_file()
+
+
+def test_one_without_a_clip_has_no_pictures(tmp_path: Path, motion: Motion):
+    own = Workspace(tmp_path)
+    motion.save(own.new("bare", MOTION))
+    edited(own, f"bare{MOTION}", "mirror")
+    assert {each.name for each in tmp_path.iterdir()} == {f"bare{MOTION}", f"bare mirror{MOTION}"}
+
+
+def test_what_is_gone_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="is no file of yours"):
+        edited(Workspace(tmp_path), "gone.safetensors", "mirror")
