@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from motionlift.app.film import DIM, FRAMES, SIDE, film, touched
+from motionlift.app.film import DIM, SIDE, film, touched
 from motionlift.errors import InputError
 from motionlift.video.clip import Clip
 
@@ -14,7 +14,7 @@ from motionlift.video.clip import Clip
 def test_what_is_read_is_bright(tmp_path: Path):
     Clip.of(torch.full((24, 96, 160, 3), 200, dtype=torch.uint8), 8).save(tmp_path / "bright.mp4")
     strip, seconds = film(tmp_path / "bright.mp4", 0.75, 1.5)
-    assert seconds == pytest.approx(3.0) and strip.shape == (48, FRAMES * SIDE, 3)
+    assert seconds == pytest.approx(3.0) and strip.shape == (96, 5 * SIDE, 3)
     bright = np.flatnonzero(strip.mean(axis=(0, 2)) > 200 / DIM + 20)
     assert bright[[0, -1]] / strip.shape[1] == pytest.approx([0.25, 0.75], abs=0.01)
     whole, _ = film(tmp_path / "bright.mp4", 0.0, None)

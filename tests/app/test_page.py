@@ -237,7 +237,7 @@ def test_what_the_model_gets_is_seen_and_laid_by_a_touch(browser, served: Served
     page.locator("#film img").click(position={"x": 0.75 * film["width"], "y": film["height"] / 2})
     page.wait_for_function("document.querySelector('#part-duration input').value != '0'", timeout=WAIT)
     lasts = float(page.get_by_label("Duration, seconds").input_value())
-    assert lasts == pytest.approx(0.75 * 17 / 8, abs=0.05), "a strip of twelve frames, wider than the page"
+    assert lasts == pytest.approx(0.75 * 17 / 8, abs=0.05)
 
 
 @pytest.mark.slow

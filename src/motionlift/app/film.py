@@ -7,8 +7,8 @@ import numpy as np
 from motionlift.video.footage import Footage
 from motionlift.video.limits import Image
 
-FRAMES, SIDE = 12, 80
-"""Frames on the strip, and their longest side in pixels (ours: they fit a page's column)."""
+WIDE, SIDE = 8, 160
+"""How many times as wide as high the strip is, about, and the longest side of its frames in pixels (ours: a column of the page)."""
 DIM = 4
 """By what is divided what is not read (ours: it can still be made out)."""
 
@@ -25,7 +25,8 @@ def film(source: Path, start: float, duration: float | None) -> tuple[Image, flo
         InputError: it cannot be read, or has more frames than a :class:`motionlift.video.footage.Footage`.
     """
     footage = Footage.of(source, SIDE)
-    numbers = set(np.linspace(0, footage.frames - 1, min(FRAMES, footage.frames)).round().astype(int).tolist())
+    count = min(footage.frames, max(2, round(WIDE * footage.height / footage.width)))
+    numbers = set(np.linspace(0, footage.frames - 1, count).round().astype(int).tolist())
     strip = np.concatenate([frame for number, frame in enumerate(footage) if number in numbers], axis=1)
     ends = start, footage.seconds if duration is None else start + duration
     first, last = (round(strip.shape[1] * min(1.0, end / footage.seconds)) for end in ends)

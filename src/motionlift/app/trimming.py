@@ -48,12 +48,8 @@ def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, p
     """
     seconds = gr.State(0.0)
     with gr.Column(visible=False) as shown:
-        strip = gr.Image(
-            label="The whole clip: touch it where the part is to begin or to end",
-            interactive=False,
-            elem_id="film",
-            buttons=[],
-        )
+        gr.Markdown("The whole clip: touch it where the part is to begin or to end.", elem_classes="quiet")
+        strip = gr.Image(label="The whole clip", show_label=False, interactive=False, elem_id="film", buttons=[])
         whole = gr.Image(
             label="What of the clip is read: touch it to lay the crop there",
             interactive=False,
