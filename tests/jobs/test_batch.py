@@ -20,10 +20,12 @@ from motionlift.jobs.batch import RECORDS, lay_out, standing, turns
 from motionlift.jobs.job import Contents, Job, content_of
 from motionlift.jobs.records import read_records
 from motionlift.jobs.runner import DIED
+from motionlift.jobs.stores import fetched
 from motionlift.jobs.work import Placed, command_of, finished, record_of
 from motionlift.video.files import hash_of_file
 from motionlift.world.truth import write_world
 from tests import twins
+from tests.jobs.flaky_store import Flaky
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
 FEW = {"steps": 2}
@@ -290,6 +292,43 @@ def test_what_is_read_of_a_store_and_put_there(jobs: list[Job], clips: Path, sto
     assert not (tmp_path / "here" / work.INPUTS).exists(), "nothing waits for it any more"
     memory.rm_file(f"/night/{wanted[0].output}")
     assert [placed.job for placed in lay_out(wanted, tmp_path / "here", store=store).waiting] == wanted[:1]
+
+
+@pytest.fixture
+def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A store that fails every third write; nobody waits for it."""
+    monkeypatch.setattr("motionlift.jobs.stores.time.sleep", lambda _: None)
+    Flaky.empty()
+    yield "flaky://night"
+    Flaky.empty()
+
+
+def test_a_store_that_fails_every_third_write_gets_every_video_whole(jobs: list[Job], flaky: str, tmp_path: Path):
+    records = list(lay_out(jobs, tmp_path, store=flaky).done(Here()))
+    assert [record["sha256"] for record in records] and not any("error" in record for record in records)
+    assert Flaky.writes > 2 * len(jobs), "some were written again"
+    for job in jobs:
+        assert fetched(f"{flaky}/{job.output}", tmp_path / "cache").read_bytes() == (tmp_path / job.output).read_bytes()
+    assert lay_out(jobs, tmp_path, store=flaky).waiting == ()
+
+
+def test_a_store_that_fails_for_good_stops_the_batch_which_goes_on_later(
+    jobs: list[Job], flaky: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def gone(*_: Any, **__: Any) -> None:
+        raise OSError("no room")
+
+    laid = lay_out(jobs, tmp_path, store=flaky)
+    with monkeypatch.context() as patch:
+        patch.setattr(Flaky, "put_file", gone)
+        with pytest.raises(OutputError, match=r"cannot write flaky://night/.*no room"):
+            list(laid.done(Here()))
+    assert read_records(tmp_path / RECORDS) == [], "what is nowhere it belongs is not done"
+    (first,) = (job for job in jobs if (tmp_path / job.output).exists())
+    before = (tmp_path / first.output).stat().st_mtime_ns
+    records = list(lay_out(jobs, tmp_path, store=flaky).done(Here()))
+    assert len(records) == len(jobs) and not any("error" in record for record in records)
+    assert (tmp_path / first.output).stat().st_mtime_ns == before, "what was made is not made again"
 
 
 def test_a_clip_of_a_store_that_changed_makes_another_job(jobs: list[Job], clips: Path, store: str, tmp_path: Path):
