@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from motionlift.cli import prompts
 from motionlift.cli.main import run
-from motionlift.cli.prompts import numbered, one_of_several, read_prompts
+from motionlift.cli.prompts import MOST_TOLD, numbered, one_of_several, read_prompts
 from motionlift.errors import InputError
 from tests.cli.calls import refused
 
@@ -84,6 +85,20 @@ def test_a_video_is_made_for_each_with_one_model(
     assert [record["prompt"] for record in records] == ["a red star", "a blue ring"]
     assert "--prompt=a blue ring" in records[1]["command"] and "--prompts" not in records[1]["command"]
     assert "video-1.mp4" in refused(capsys, 1, *start, "--steps", "2", "-o", "video.mp4")
+
+
+def test_what_later_prompts_ask_in_vain_is_told_before_the_first_is_made(
+    clips: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("motionlift.cli.early.foretell", lambda *_: pytest.fail("told in time"))
+    good, strange = "a red star on a blue plain background", "a knight on a horse"
+    Path("prompts.txt").write_text("\n".join([strange, good, *[strange] * (MOST_TOLD + 2)]))
+    with pytest.raises(pytest.fail.Exception, match="told in time"):
+        run(["transfer", str(clips / "one.mp4"), "--prompts", "prompts.txt", "-o", "video.mp4"])
+    lines = [line for line in capsys.readouterr().err.splitlines() if "cannot paint" in line]
+    assert [line.partition(": ")[2][:15] for line in lines] == [f"prompt {number} of 7: "[:15] for number in (3, 4, 5)]
+    assert prompts._of_later_ones("tiny-dit", [good, *[strange] * 5])[-1] == "2 more prompts are like these"
+    assert prompts._of_later_ones("a/model", [good, strange]) == []
 
 
 def test_each_video_keeps_its_own_motion(motion: Path, model: str, capsys: pytest.CaptureFixture[str]):

@@ -22,6 +22,8 @@ MOST_BYTES = 2**20
 """Largest file of prompts that is read (ours: a hundred of the longest prompts)."""
 MOST_PROMPTS = 1000
 """Most prompts of a file (ours)."""
+MOST_TOLD = 3
+"""Most prompts of a file of which it is told at once what a model cannot paint (ours)."""
 NUMBERED = {"output": "--output", "keep_motion": "--keep-motion"}
 """Arguments that say where something is written of which each video has its own, and their options."""
 PromptsFile = Annotated[
@@ -148,6 +150,8 @@ def _in_turn(command: Callable[..., None], prompts: Sequence[str], named: Mappin
     ]
     for places in turns:
         _check_places({**named, **places})
+    if not IS_ASKED.get():
+        notice(_of_later_ones(named["model"], prompts))
     with one_model(), staying(lambda: f"{done} of {count} videos are written and stay"):
         for prompt, places in zip(prompts, turns, strict=True):
             options = {NUMBERED[name]: place for name, place in places.items()}
@@ -159,6 +163,19 @@ def _in_turn(command: Callable[..., None], prompts: Sequence[str], named: Mappin
             finally:
                 COMMAND_LINE.reset(token)
             done += 1
+
+
+def _of_later_ones(model: str, prompts: Sequence[str]) -> list[str]:
+    """What a bundled model cannot paint of all prompts but the first, which its own turn tells at once."""
+    from motionlift.work.foreseen import foreseen
+
+    lines = [
+        f"prompt {number} of {len(prompts)}: {line}"
+        for number, prompt in enumerate(prompts[1:], 2)
+        for line in foreseen(model, prompt)
+    ]
+    more = len(lines) - MOST_TOLD
+    return lines if more <= 0 else [*lines[:MOST_TOLD], f"{more} more prompts are like these"]
 
 
 def _check_places(named: Mapping[str, Any]) -> None:
