@@ -185,8 +185,7 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
     banks: dict[int, diffusing.LatentBank] = {}
     empty = diffusing.tokenize(pipeline, [""])[0]
     compiled = torch.compile(denoiser, dynamic=False)
-    words = nn.Linear(recipe.widths[1], diffusing.ROLES)
-    heads = nn.ModuleDict({"tokens": diffusing.truth_head(recipe.widths[0], parts.WORLD), "words": words}).to(device)
+    heads = _heads(parts).to(device)
 
     def loss_at(step: int) -> tuple[Tensor, Mapping[str, float]]:
         frames, batch = recipe.schedule(step)
@@ -204,7 +203,7 @@ def train_denoiser(parts: ModuleType, folder: Path, device: torch.device) -> Ite
             loss = parts.LOSS(network, pipeline.scheduler, latents, tokens, generator, recipe.time_shift)
             told = diffusing.truth_loss(heads["tokens"](denoiser.hidden).float(), truth, parts.WORLD)
             known = diffusing.word_roles(pipeline.tokenizer, tokens)
-            roles = diffusing.roles_loss(words(denoiser.words).float(), known)
+            roles = diffusing.roles_loss(heads["words"](denoiser.words).float(), known)
         named = [
             diffusing.naming_loss(
                 each, truth, diffusing.object_words(pipeline.tokenizer, tokens, parts.WORLD), parts.WORLD
@@ -245,6 +244,32 @@ def trained(parts: ModuleType, folder: Path) -> Any:
 def export(parts: ModuleType, folder: Path, weights: Path) -> None:
     """Write the shipped pipeline in half precision."""
     trained(parts, folder).to(torch.float16).save_pretrained(weights, safe_serialization=True)
+
+
+def begin(parts: ModuleType, weights: Path, folder: Path, step: int) -> None:
+    """Write checkpoints from which decoder and denoiser go on from a shipped pipeline, with new optimisers and new heads.
+
+    Args:
+        parts: of the model.
+        weights: folder of the pipeline.
+        folder: where the checkpoints go; those of the other stages that are there stay.
+        step: of the denoiser, how many are done.
+    """
+    shipped = type(parts.pipeline(parts.autoencoder())).from_pretrained(weights).to(torch.float32)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(
+        folder / "autoencoder.safetensors", sum(stage.steps for stage in parts.STAGES), {"vae": shipped.vae}, {}
+    )
+    denoiser = parts.Denoiser(shipped)
+    kept = {"denoiser": denoiser, "average": denoiser, "head": _heads(parts)}
+    save_checkpoint(folder / "denoiser.safetensors", step, kept, {})
+
+
+def _heads(parts: ModuleType) -> nn.ModuleDict:
+    """What tells the truth of tokens and the roles of words, new."""
+    tokens, words = parts.RECIPE.widths
+    told = {"tokens": diffusing.truth_head(tokens, parts.WORLD), "words": nn.Linear(words, diffusing.ROLES)}
+    return nn.ModuleDict(told)
 
 
 def sample_grid(parts: ModuleType, pipeline: Any, path: Path, frames: int) -> None:
@@ -308,10 +333,17 @@ def main() -> None:
         nargs="*",
         help="autoencoder, decoder, denoiser; the model's own by default; the last two may run at once",
     )
+    parser.add_argument(
+        "--begin", type=Path, help="go on from this shipped pipeline: write checkpoints of it and do not train"
+    )
+    parser.add_argument("--step", type=int, default=0, help="with --begin: how many steps of the denoiser are done")
     parser.add_argument("--export", type=Path, help="write the trained pipeline here and do not train")
     arguments = parser.parse_args()
     folder, parts = arguments.folder or Path("runs") / arguments.model, MODELS[arguments.model]
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.begin:
+        begin(parts, arguments.begin, folder, arguments.step)
+        return
     if arguments.export:
         export(parts, folder, arguments.export)
         return

@@ -164,6 +164,22 @@ def test_latents_have_unit_variance(tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("model", ["tiny-dit", "tiny-wan"])
+def test_training_goes_on_from_what_was_shipped(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    parts = PARTS[model]
+    torch.manual_seed(5)
+    parts.pipeline(parts.autoencoder()).save_pretrained(tmp_path / "shipped")
+    words = ["train", model, "--folder", str(tmp_path / "run"), "--begin", str(tmp_path / "shipped"), "--step", "3"]
+    monkeypatch.setattr(sys, "argv", words)
+    train.main()
+    train.export(parts, tmp_path / "run", tmp_path / "again")
+    for part in ("transformer", "text_encoder", "vae"):
+        (file,) = (tmp_path / "shipped" / part).glob("*.safetensors")
+        shipped, again = load_file(file), load_file(tmp_path / "again" / part / file.name)
+        assert all(torch.equal(value.half(), again[name].half()) for name, value in shipped.items())
+    assert [report.step for report in run_whole("denoiser", tmp_path / "run", model)] == [4, 5]
+
+
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         sys, "argv", ["train", "tiny-dit", "--folder", str(tmp_path / "run"), "--stages", "autoencoder"]
