@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from motionlift.app.jobs import MOST_WAITING, Jobs
 from motionlift.app.making import Live
 from motionlift.app.tasks import CAST, Task
 from motionlift.app.workspace import Workspace, new_token
-from motionlift.errors import InputError, SettingError
+from motionlift.errors import InputError, OutputError, SettingError
 
 TASK = Task(CAST, "motion.safetensors", "a star", prompt="a red star")
 
@@ -58,7 +59,7 @@ def jobs(tmp_path: Path, maker: Stepping):
 
 def test_tasks_are_done_in_the_order_in_which_they_came(jobs: Jobs, maker: Stepping):
     items = [
-        jobs.submit(owner, Task(CAST, "m", f"{number}", prompt=f"{number}")) for number, owner in enumerate("abab")
+        jobs.submit(owner, Task(CAST, "m", f"{number}", prompt=f"{number}"))[0] for number, owner in enumerate("abab")
     ]
     until(maker.begun.is_set)
     until(lambda: jobs.place(items[0].number) == 0)
@@ -72,7 +73,7 @@ def test_tasks_are_done_in_the_order_in_which_they_came(jobs: Jobs, maker: Stepp
 
 
 def test_what_runs_and_what_waits_is_cancelled_by_its_owner_alone(jobs: Jobs, maker: Stepping):
-    running, waiting = jobs.submit("a", TASK), jobs.submit("a", TASK)
+    running, waiting = jobs.submit("a", TASK, TASK)
     until(maker.begun.is_set)
     for item in (running, waiting):
         jobs.cancel(item.number, "b")
@@ -99,9 +100,40 @@ def test_nobody_fills_the_queue(jobs: Jobs, maker: Stepping):
     until(lambda: jobs.place(1) == 0)
     for _ in range(MOST_WAITING):
         jobs.submit("a", TASK)
-    with pytest.raises(SettingError, match="50 of your tasks are waiting"):
+    with pytest.raises(SettingError, match="50 of your tasks are waiting; 50 may wait"):
         jobs.submit("a", TASK)
     assert jobs.submit("b", TASK)
+
+
+def test_of_tasks_that_are_too_many_none_is_taken(jobs: Jobs, maker: Stepping):
+    jobs.submit("a", TASK)
+    until(maker.begun.is_set)
+    until(lambda: jobs.place(1) == 0)
+    jobs.submit("a", *[TASK] * (MOST_WAITING - 5))
+    with pytest.raises(SettingError, match="45 of your tasks are waiting, and 6 more are asked for; 50 may wait"):
+        jobs.submit("a", *[TASK] * 6)
+    assert len(jobs.history.items("a")) == 1 + MOST_WAITING - 5
+    assert len(jobs.submit("a", *[TASK] * 5)) == 5
+
+
+def test_a_history_that_cannot_be_written_for_a_while_ends_nothing(
+    jobs: Jobs, maker: Stepping, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("motionlift.app.jobs.PAUSE", 0.01)
+    change, refused = jobs.history.change, []
+
+    def full(number: int, state: State, *more: Any) -> None:
+        if len(refused) < 5:
+            refused.append(state)
+            raise OutputError("the disk is full")
+        change(number, state, *more)
+
+    monkeypatch.setattr(jobs.history, "change", full)
+    jobs.submit("a", TASK, TASK)
+    maker.let.release()
+    maker.let.release()
+    until(lambda: [item.state for item in jobs.history.items("a")] == [State.DONE] * 2)
+    assert refused == [State.RUNNING] * 5
 
 
 def test_what_was_open_is_stopped_after_a_restart_and_can_be_done_again(tmp_path: Path, maker: Stepping):

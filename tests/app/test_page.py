@@ -18,6 +18,7 @@ from motionlift.world.scenes import render, sample
 from tests.app.conftest import free_port
 from tests.app.test_hostile import recorded
 
+ROOT = Path(__file__).parents[2]
 WAIT = 120_000
 """Milliseconds that a slow machine may take for a step."""
 OPENED_AGAIN = 20
@@ -38,8 +39,14 @@ class Served:
 
     def __init__(self, data: Path, port: int):
         self.data, self.url, self.seen = data, f"http://127.0.0.1:{port}", 0
+        # Gradio serves what lies below the folder in which it runs, and below that of temporary files: the data lie in neither.
+        elsewhere, temporary = data.parent / "elsewhere", data.parent / "temporary"
+        for folder in (elsewhere, temporary):
+            folder.mkdir(exist_ok=True)
         words = [sys.executable, "-m", "motionlift", "app", "--port", str(port), "--data", str(data), "--device", "cpu"]
-        self.process = subprocess.Popen(words, env={**os.environ, "MOTIONLIFT_CACHE": str(data / "cache")})
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        own = {"MOTIONLIFT_CACHE": str(data / "cache"), "TMPDIR": str(temporary), "PYTHONPATH": path}
+        self.process = subprocess.Popen(words, cwd=elsewhere, env={**os.environ, **own})
         end = time.monotonic() + WAIT / 1000
         while True:
             try:

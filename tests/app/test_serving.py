@@ -7,6 +7,7 @@ import pytest
 from motionlift.app.serving import Serving
 from motionlift.cli import main
 from motionlift.errors import SettingError
+from motionlift.motion.lock import held
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,14 @@ def test_what_lets_anybody_in_is_refused(changes, message):
 def test_what_is_safe_is_not():
     for serving in (Serving(), Serving(host="localhost"), Serving(host="0.0.0.0", password="long enough")):
         serving.check()
+
+
+def test_a_folder_that_is_served_already_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Another program would tell that what is being made was stopped."""
+    with held(tmp_path):
+        assert main.run(["app", "--data", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "another run is at work in" in told and not (tmp_path / "history.sqlite").exists()
 
 
 def test_it_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -36,7 +36,9 @@ def test_places_are_free_and_inside(tmp_path: Path):
     assert own.kept("star.mp4") == first.resolve()
 
 
-@pytest.mark.parametrize("name", ["../other/star.mp4", "/etc/passwd", "", ".", "nothing.mp4", "../secret.txt"])
+@pytest.mark.parametrize(
+    "name", ["../other/star.mp4", "/etc/passwd", "", ".", "nothing.mp4", "../secret.txt", "a" * 300, "nul\0"]
+)
 def test_nothing_else_is_reached(tmp_path: Path, name: str):
     own, other = Workspace(tmp_path / "own"), Workspace(tmp_path / "other")
     own.new("star", ".mp4").touch()

@@ -144,6 +144,8 @@ def test_clips_and_job_files_are_taken_as_they_arrive(
                 json.dumps({"reference": "clips/0001.mp4", "prompt": RED, "method": "none", "settings": {"steps": 2}})
             )
             Path("in/bad.csv").write_text("speed\n")
+            bad = {"reference": "clips/0001.mp4", "prompt": RED, "method": "none", "output": "notes.txt"}
+            Path("in/worse.jsonl").write_text(json.dumps(bad))
         if looks == 4:
             raise KeyboardInterrupt
 
@@ -152,6 +154,7 @@ def test_clips_and_job_files_are_taken_as_they_arrive(
     assert run(["batch", "each.yaml", "--watch", "in", "-o", "out"]) == 130
     err = capsys.readouterr().err
     assert err.count("bad.csv is left out: in/bad.csv, line 1: unknown key 'speed'") == 1
+    assert err.count("worse.jsonl is left out: in/worse.jsonl, line 1: cannot write") == 1
     assert "what is done stays in out; the same command goes on from there" in err
     made = sorted(record["output"] for record in read_records(Path("out") / RECORDS))
     assert made == ["0001-a-red-star-on-a-blue-plain-background-0.mp4", "walk-0.mp4", "walk-1.mp4"]

@@ -12,16 +12,18 @@ from typing import Any
 
 import fsspec
 import pytest
+import torch
 from fsspec.implementations.memory import MemoryFileSystem
 
 from motionlift.errors import InputError, OutputError
 from motionlift.jobs import batch, work
 from motionlift.jobs.batch import RECORDS, lay_out, standing, turns
-from motionlift.jobs.job import Contents, Job, content_of
+from motionlift.jobs.job import INPUTS, Contents, Job, content_of
+from motionlift.jobs.planning import forecast, needs
 from motionlift.jobs.records import read_records
 from motionlift.jobs.runner import DIED
 from motionlift.jobs.stores import fetched
-from motionlift.jobs.work import Placed, command_of, finished, record_of
+from motionlift.jobs.work import HERE, Placed, command_of, finished, record_of
 from motionlift.video.files import hash_of_file
 from motionlift.world.truth import write_world
 from tests import twins
@@ -137,6 +139,43 @@ def test_what_another_job_made_stays_unless_it_may_be_replaced(jobs: list[Job], 
     assert (laid.waiting, [placed.job for placed in laid.taken]) == ((), [other])
     (record,) = lay_out([other], done, overwrite=True).done(Here())
     assert hash_of_file(done / other.output) == record["sha256"] != before
+
+
+def test_what_was_asked_for_before_another_job_took_its_place_is_made_again(jobs: list[Job], done: Path):
+    """The record of the first says nothing of the video that is there now."""
+    list(lay_out([replace(jobs[0], seed=1)], done, overwrite=True).done(Here()))
+    assert len(read_records(done / RECORDS)) == 1, "of each output there is one record"
+    first = lay_out(jobs[:1], done, overwrite=True)
+    assert [placed.job for placed in first.waiting] == jobs[:1]
+    assert [placed.job for placed in lay_out(jobs[:1], done).taken] == jobs[:1]
+
+
+def test_a_folder_of_one_s_own_that_is_called_as_ours_stays(jobs: list[Job], done: Path):
+    own = done / INPUTS / "mine.mp4"
+    own.parent.mkdir()
+    own.touch()
+    (done / INPUTS / ("a" * 64)).mkdir()
+    assert lay_out(jobs[:1], done).waiting == ()
+    assert [path.name for path in (done / INPUTS).iterdir()] == ["mine.mp4"]
+
+
+def test_a_plan_says_what_would_be_left_out_and_what_replaced(jobs: list[Job], done: Path):
+    others = [replace(job, seed=1) for job in jobs[:2]]
+    before = sorted(done.rglob("*"))
+    assert [
+        (each.waiting, each.taken)
+        for each in (forecast(others, done, HERE), forecast(others, done, HERE, overwrite=True))
+    ] == [
+        (1, 1),
+        (2, 0),
+    ]
+    assert sorted(done.rglob("*")) == before
+
+
+def test_workers_have_as_many_gpus_as_tune_one_motion(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr("motionlift.jobs.planning.device_named", lambda _: torch.device("cuda"))
+    assert needs([jobs[0], replace(jobs[1], processes=4)], tmp_path, HERE).gpus == 4
+    assert needs([], tmp_path, HERE).gpus == 1
 
 
 def test_a_video_whose_record_was_not_yet_written_is_nobody_s(jobs: list[Job], done: Path):
@@ -289,7 +328,7 @@ def test_what_is_read_of_a_store_and_put_there(jobs: list[Job], clips: Path, sto
         told = json.loads(memory.cat_file(f"/night/{name.replace('mp4', 'json')}"))
         assert told["job"]["reference"] == "memory://clips/one.mp4"
     assert lay_out(wanted, tmp_path / "here", store=store).waiting == ()
-    assert not (tmp_path / "here" / work.INPUTS).exists(), "nothing waits for it any more"
+    assert not (tmp_path / "here" / INPUTS).exists(), "nothing waits for it any more"
     memory.rm_file(f"/night/{wanted[0].output}")
     assert [placed.job for placed in lay_out(wanted, tmp_path / "here", store=store).waiting] == wanted[:1]
 
@@ -329,6 +368,46 @@ def test_a_store_that_fails_for_good_stops_the_batch_which_goes_on_later(
     records = list(lay_out(jobs, tmp_path, store=flaky).done(Here()))
     assert len(records) == len(jobs) and not any("error" in record for record in records)
     assert (tmp_path / first.output).stat().st_mtime_ns == before, "what was made is not made again"
+
+
+def test_what_is_whole_in_the_store_is_done(jobs: list[Job], store: str, tmp_path: Path):
+    """As on another machine, which has nothing of it."""
+    list(lay_out(jobs[:2], tmp_path / "here", store=store).done(Here()))
+    there = lay_out(jobs[:2], tmp_path / "there", store=store)
+    assert there.waiting == there.taken == ()
+    (first, _) = read_records(tmp_path / "there" / RECORDS)
+    assert (first["output"], first["sha256"]) == (jobs[0].output, hash_of_file(tmp_path / "here" / jobs[0].output))
+    assert lay_out(jobs[:2], tmp_path / "there", store=store).stored == ()
+
+
+def test_what_another_job_put_into_the_store_stays_unless_it_may_be_replaced(
+    jobs: list[Job], store: str, tmp_path: Path
+):
+    list(lay_out(jobs[:1], tmp_path / "here", store=store).done(Here()))
+    other = replace(jobs[0], seed=1)
+    laid = lay_out([other], tmp_path / "there", store=store)
+    assert (laid.waiting, [placed.job for placed in laid.taken]) == ((), [other])
+    assert [placed.job for placed in lay_out([other], tmp_path / "there", store=store, overwrite=True).waiting] == [
+        other
+    ]
+    MemoryFileSystem().rm_file(f"/night/{Path(jobs[0].output).stem}.json")
+    assert len(lay_out([other], tmp_path / "there", store=store).taken) == 1, "what is there is of others"
+
+
+def test_a_folder_of_pictures_is_put_into_no_store(jobs: list[Job], store: str, tmp_path: Path):
+    with pytest.raises(OutputError, match="line 0000: frames is a folder of pictures"):
+        lay_out([replace(jobs[0], output="frames")], tmp_path, store=store)
+
+
+def test_a_disk_that_is_full_while_a_clip_is_read_is_no_fault_of_a_job(
+    jobs: list[Job], clips: Path, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    MemoryFileSystem().pipe_file("/clips/one.mp4", (clips / "0000.mp4").read_bytes())
+    laid = lay_out([replace(jobs[0], reference="memory://clips/one.mp4")], tmp_path)
+    monkeypatch.setattr("motionlift.jobs.stores.os.replace", _full)
+    with pytest.raises(OutputError, match=r"cannot write .*No space left"):
+        list(laid.done(Here()))
+    assert read_records(tmp_path / RECORDS) == []
 
 
 def test_a_clip_of_a_store_that_changed_makes_another_job(jobs: list[Job], clips: Path, store: str, tmp_path: Path):

@@ -1,12 +1,13 @@
 """Job files: what each form says, and what is refused with its line."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from motionlift.errors import InputError
-from motionlift.jobs.job import Job
+from motionlift.jobs.job import Job, content_of
 from motionlift.jobs.job_file import MOST_JOBS, for_clips, read_jobs
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
@@ -121,6 +122,8 @@ JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
         (f"{JOB}, start: -2}}", "line 1: start is -2"),
         (f"{JOB}, processes: 100}}", "line 1: processes is '100'"),
         (f"{JOB}, output: '../x.mp4'}}", "line 1: output is '../x.mp4'; give a place below the folder"),
+        (f"{JOB}, output: .inputs/x.mp4}}", "line 1: output lies in .inputs, where is kept what is read of stores"),
+        (f"- {{reference: '{'?' * 300}', prompt: {RED}}}", "line 1: nothing is there by the pattern"),
         (f"{JOB}, output: /x.mp4}}", "line 1: output is '/x.mp4'; give a place below the folder"),
         (f"{JOB}, output: '{{clip}}.mp4'}}", "line 1: output names {clip}; it may name {reference}, {prompt}, {seed}"),
         (f"{JOB}, output: '{{seed.real}}.mp4'}}", "line 1: output names {seed.real}"),
@@ -168,6 +171,7 @@ def test_what_yaml_is_refused_with_its_line(text: str, told: str):
         ("j.jsonl", '{"reference": {"a": 1}, "prompt": "x"}', "line 1: reference is text"),
         ("j.jsonl", '{"reference": "clips/one.mp4", "prompt": null}', "line 1: a prompt is text"),
         ("j.jsonl", "\n", "is empty"),
+        ("j.jsonl", '{"prompt": ' + "[" * 400 + "]" * 400 + "}", "line 1: "),
         ("j.txt", "x", "is no job file; its name ends in .yaml, .yml, .csv, .jsonl"),
     ],
 )
@@ -189,6 +193,29 @@ def test_what_is_no_text_or_too_large_is_refused():
     Path("j.jsonl").write_text("\n".join([line] * (MOST_JOBS // 999 + 2)), encoding="utf-8")
     with pytest.raises(InputError, match=f"there are more than {MOST_JOBS} jobs; split the file"):
         read_jobs("j.jsonl")
+
+
+def test_too_many_jobs_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("motionlift.jobs.job_file.MOST_JOBS", 50)
+    made: list[object] = []
+    monkeypatch.setattr("motionlift.jobs.job_file._named", lambda *given: made.append(given))
+    prompts, seeds = [f"star {number}" for number in range(20)], list(range(20))
+    with pytest.raises(InputError, match="line 1: there are more than"):
+        read_jobs(written(json.dumps([{"reference": "clips/one.mp4", "prompts": prompts, "seeds": seeds}])))
+    Path("j.csv").write_text("reference,prompt\n" + f"clips/one.mp4,{RED}\n" * 60, encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 52: there are more than"):
+        read_jobs("j.csv")
+    assert made == []
+
+
+def test_names_of_pictures_may_be_no_text(tmp_path: Path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    try:
+        (folder / os.fsdecode(b"\xe9.png")).write_bytes(b"one")
+    except OSError:
+        pytest.skip("this system's names are text")
+    assert content_of(folder)
 
 
 def test_a_job_without_a_reference_is_made_of_each_clip():

@@ -152,6 +152,12 @@ def test_a_store_that_fails_every_third_write_gets_all_outputs_whole(tmp_path: P
         assert fetched(f"flaky://out/{number}.mp4", tmp_path / "cache").read_bytes() == b"video %d" % number
 
 
+def test_an_address_with_one_slash_is_that_of_the_store(tmp_path: Path):
+    """A shell or a path may have made one of two; else all would go into a folder here."""
+    deliver(local(tmp_path), "memory:/night/video.mp4")
+    assert exists("memory://night/video.mp4") and [path.name for path in tmp_path.iterdir()] == ["local.mp4"]
+
+
 def test_a_store_that_fails_always_has_nothing_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ):

@@ -1,11 +1,16 @@
 """What a worker does with a job that several processes tune."""
 
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
+from motionlift.jobs import work
 from motionlift.jobs.batch import lay_out
 from motionlift.jobs.job import Job
 from motionlift.jobs.work import Placed, lifting_of
@@ -27,6 +32,32 @@ def test_a_motion_is_lifted_with_what_the_job_says(tuned: Job, tmp_path: Path):
     assert words[0] == "lift" and words[-1] == tuned.reference
     wanted = {"--method=vmc", f"--model={tuned.model}", "--frames=9", "--start=0.5", "--set=tuning_steps=2"}
     assert wanted < {*words} and not [word for word in words if word.startswith(("--prompt", "--seed"))]
+
+
+def test_what_a_command_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Those of accelerate have sessions of their own."""
+    sleeps = "[sys.executable, '-c', 'import time; time.sleep(60)']"
+    child = f"import subprocess, sys, time; subprocess.Popen({sleeps}, start_new_session=True)"
+    command = [sys.executable, "-c", f"{child}; open('begun', 'w').close(); time.sleep(60)"]
+    monkeypatch.chdir(tmp_path)
+    before = {each.pid for each in psutil.Process().children(recursive=True)}
+    communicate = subprocess.Popen.communicate
+
+    def stopped(process: Any, *given: Any, **named: Any) -> Any:
+        while not Path("begun").exists():
+            time.sleep(0.01)
+        monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        work._ran(command)
+    assert {each.pid for each in psutil.Process().children(recursive=True)} <= before
+
+
+def test_what_a_command_says_is_told(tmp_path: Path):
+    told = "import sys; print('error: no', file=sys.stderr); sys.exit(3)"
+    assert work._ran([sys.executable, "-c", told]) == (3, "error: no\n")
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 from gradio.components import Component
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
 
 from motionlift.app.history import OPEN, Item
 from motionlift.app.jobs import Jobs
@@ -52,6 +54,12 @@ class Desk:
         """Call a handler whenever something of the visitor's has changed."""
         self.stamp.change(handler, list(given), list(shown), show_progress="hidden")
 
+    def offered(self, file: Path | None) -> gr.DownloadButton:
+        """A button by which a file is downloaded, of a copy: Gradio serves nothing of the data folder, and must not."""
+        if file is None:
+            return gr.DownloadButton(visible=False)
+        return gr.DownloadButton(value=save_file_to_cache(file, get_upload_folder()), visible=True)
+
     def workspace(self, token: str) -> Workspace:
         """The workspace of a visitor.
 
@@ -60,15 +68,16 @@ class Desk:
         """
         return Workspace.of(self.data, token)
 
-    def submit(self, token: str, task: Task) -> Item:
-        """Put a task of a visitor's into the queue.
+    def submit(self, token: str, *tasks: Task) -> list[Item]:
+        """Put tasks of a visitor's into the queue: all of them, or none.
 
         Raises:
-            MotionliftError: its source is not the visitor's, or too many wait.
+            MotionliftError: a source is not the visitor's, or too many wait.
         """
         own = self.workspace(token)
-        own.kept(task.source)
-        return self.jobs.submit(own.owner, task)
+        for task in tasks:
+            own.kept(task.source)
+        return self.jobs.submit(own.owner, *tasks)
 
     def rename(self, token: str, motion: str, new: str) -> dict[str, str]:
         """Call a motion of a visitor's otherwise, in the history too; gives by each old name the new one.

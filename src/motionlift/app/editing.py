@@ -31,11 +31,11 @@ def edited(own: Workspace, name: str, by: str) -> str:
     place = own.kept(name)
     motion = edit(Motion.load(place), by)
     made = own.new(f"{place.stem} {by}", MOTION)
-    motion.save(made)
     with suppress(MotionliftError):  # one that was uploaded has no clip, and some hold nothing that can be drawn
         seen = Footage.of(own.kept(place.stem + REFERENCE))
         frames = torch.from_numpy(np.stack(list(seen))).movedim(-1, 1).float()
         clip = Clip.of(edit_named(by).places(frames).movedim(1, -1).round().byte().contiguous(), seen.fps)
         clip.save(made.with_name(made.stem + REFERENCE), DRAWING)
         draw_lifted(motion, clip).save(made.with_name(made.stem + DRAWN), DRAWING)
+    motion.save(made)  # last: once it is seen, it may be called otherwise, and its pictures with it
     return made.name

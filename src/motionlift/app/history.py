@@ -78,14 +78,12 @@ class History:
             base.execute("pragma journal_mode=wal")
             base.execute(TABLE)
 
-    def add(self, owner: str, task: Task) -> Item:
-        """A new task, waiting."""
+    def add(self, owner: str, *tasks: Task) -> list[Item]:
+        """New tasks, waiting: all of them, or none."""
+        query = "insert into items (owner, task, state, asked) values (?, ?, ?, ?) returning *"
         with self._open() as base:
-            found = base.execute(
-                "insert into items (owner, task, state, asked) values (?, ?, ?, ?) returning *",
-                (owner, json.dumps(asdict(task)), State.WAITING, time.time()),
-            )
-            return _item(found.fetchone())
+            rows = [(owner, json.dumps(asdict(task)), State.WAITING, time.time()) for task in tasks]
+            return [_item(base.execute(query, row).fetchone()) for row in rows]
 
     def change(self, number: int, state: State, told: str = "", files: tuple[str, ...] = ()) -> None:
         """What becomes of a task; what has ended keeps the time."""

@@ -36,7 +36,7 @@ def history_tab(desk: Desk) -> None:
 
     @telling
     def repeated(token: str, number: int | None) -> str:
-        item = desk.submit(token, found(token, number).task)
+        (item,) = desk.submit(token, found(token, number).task)
         return f"Number {item.number} is in the queue."
 
     @telling
@@ -50,7 +50,7 @@ def history_tab(desk: Desk) -> None:
     def looked_at(token: str, number: int | None) -> tuple[str, gr.DownloadButton]:
         item = None if number is None else desk.jobs.history.item(int(number), desk.workspace(token).owner)
         made = outcome([] if item is None or item.state in OPEN else [item], desk.workspace(token).folder)
-        return made.html, gr.DownloadButton(value=made.file and str(made.file), visible=made.file is not None)
+        return made.html, desk.offered(made.file)
 
     chosen.change(looked_at, [desk.token, chosen], [seen, download], show_progress="hidden")
     again.click(repeated, [desk.token, chosen], told, show_progress="hidden")

@@ -10,11 +10,13 @@ from motionlift.app.history import History, Item, State
 from motionlift.app.making import CancelledError, Live
 from motionlift.app.tasks import Task
 from motionlift.app.workspace import Workspace
-from motionlift.errors import MotionliftError, SettingError
+from motionlift.errors import MotionliftError, OutputError, SettingError
 
 LOG = logging.getLogger(__name__)
 MOST_WAITING = 50
 """Most tasks that one visitor has in the queue (ours)."""
+PAUSE = 5.0
+"""Seconds until a history that could not be written is tried again (ours)."""
 
 
 @runtime_checkable
@@ -53,20 +55,24 @@ class Jobs:
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
 
-    def submit(self, owner: str, task: Task) -> Item:
-        """Put a task at the end of the queue.
+    def submit(self, owner: str, *tasks: Task) -> list[Item]:
+        """Put tasks at the end of the queue: all of them, or none.
 
         Raises:
-            SettingError: too many of the owner's wait already.
+            SettingError: with these, too many of the owner's would wait.
+            OutputError: the history cannot be written.
         """
         with self._changed:
             own = sum(item.owner == owner for item, _ in self._waiting)
-            if own >= MOST_WAITING:
-                raise SettingError(f"{own} of your tasks are waiting, as many as may; cancel some, or wait")
-            item = self.history.add(owner, task)
-            self._waiting.append((item, Live()))
+            if own + len(tasks) > MOST_WAITING:
+                more = f", and {len(tasks)} more are asked for" if len(tasks) > 1 else ""
+                raise SettingError(
+                    f"{own} of your tasks are waiting{more}; {MOST_WAITING} may wait: cancel some, or wait"
+                )
+            items = self.history.add(owner, *tasks)
+            self._waiting.extend((item, Live()) for item in items)
             self._changed.notify_all()
-        return item
+        return items
 
     def place(self, number: int) -> int | None:
         """How many tasks come before one; none where it neither waits nor runs."""
@@ -99,7 +105,7 @@ class Jobs:
     def again(self, number: int, owner: str) -> Item | None:
         """Put what has ended into the queue once more; what was tuned before goes on from where it was stopped."""
         item = self.history.item(number, owner)
-        return None if item is None else self.submit(owner, item.task)
+        return None if item is None else self.submit(owner, item.task)[0]
 
     def close(self) -> None:
         """Stop at the next step, and wait for that."""
@@ -123,7 +129,7 @@ class Jobs:
 
     def _do(self, item: Item, live: Live) -> None:
         """Do one task; whatever goes wrong is told in its line of the history, and the next one comes."""
-        change = self.history.change
+        change = self._change
         try:
             change(item.number, State.RUNNING)
             files = self._maker.made(item.task, Workspace(self._data / "visitors" / item.owner), live)
@@ -139,3 +145,15 @@ class Jobs:
             change(
                 item.number, State.FAILED, f"the program has a fault of its own: {type(error).__name__}: {error}"[:500]
             )
+
+    def _change(self, number: int, state: State, told: str = "", files: tuple[str, ...] = ()) -> None:
+        """Say what became of a task, once the history can be written: until then nothing else is begun."""
+        while True:
+            try:
+                self.history.change(number, state, told, files)
+                return
+            except OutputError as error:
+                LOG.warning("task %d is %s, which is to be told again in %g s: %s", number, state, PAUSE, error)
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closed, PAUSE):
+                    return

@@ -33,7 +33,7 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
             own.name: gr.Button(f"{own.name.capitalize()}: {own.summary}", size="sm") for own in edits().values()
         }
     with gr.Row():
-        download = gr.DownloadButton("Download", interactive=False)
+        download = gr.DownloadButton("Download", visible=False)
         delete = gr.Button("Delete", variant="stop")
     upload = gr.File(label="Upload a motion file", file_types=[".safetensors"], height=120, elem_id="motion-upload")
     newest = gr.State("")
@@ -69,8 +69,7 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
 
     @telling
     def offered(token: str, motion: str | None) -> gr.DownloadButton:
-        place = desk.workspace(token).kept(motion) if motion else None
-        return gr.DownloadButton(value=place and str(place), interactive=place is not None)
+        return desk.offered(desk.workspace(token).kept(motion) if motion else None)
 
     search.change(telling(listed), given, everything, show_progress="hidden")
     motion.change(offered, [desk.token, motion], download, show_progress="hidden")

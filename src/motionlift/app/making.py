@@ -110,12 +110,12 @@ class Maker:
         job = self._job(task.model, Asked(request, aspect=prepare.aspect_of(clip)), live)
         found = lifted(job, clip, Lifting(part=task.part), Costs(job.model, plan=job.plan), self._watching(live))
         motion = workspace.new(task.name, MOTION)
-        found.motion.save(motion)
         live.enter("drawing")
         files = [motion.name]
         with suppress(MotionliftError):  # some motions have nothing that can be drawn
             files.append(_saved(draw_lifted(found.motion, found.reference), motion, DRAWN))
         files.append(_saved(found.reference, motion, REFERENCE))
+        found.motion.save(motion)  # last: once it is seen, it may be called otherwise, and its pictures with it
         return tuple(files)
 
     def _cast(self, task: Task, place: Path, workspace: Workspace, live: Live) -> tuple[str, ...]:

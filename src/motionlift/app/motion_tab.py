@@ -148,5 +148,5 @@ def _submitted(
         duration=float(duration) if duration else None,
         crop=crop_told(where, across, down, WHERE),
     )
-    item = desk.submit(token, task)
+    (item,) = desk.submit(token, task)
     return f"Number {item.number} is in the queue; its motion will be in the library, and chosen in the tab Video."

@@ -51,7 +51,7 @@ def now_panel(desk: Desk) -> None:
     def last(token: str) -> tuple[str, gr.DownloadButton]:
         own = desk.workspace(token)
         found = outcome(latest(desk.jobs.history.items(own.owner)), own.folder)
-        return found.html, gr.DownloadButton(value=found.file and str(found.file), visible=found.file is not None)
+        return found.html, desk.offered(found.file)
 
     desk.refreshes(last, [desk.token], [result, download])
 
@@ -61,4 +61,4 @@ def _stamp(desk: Desk, token: str) -> str:
     own = desk.workspace(token)
     items = desk.jobs.history.items(own.owner)
     states = " ".join(f"{item.number}{item.state}{desk.places([item]) or ''}" for item in items)
-    return f"{states} {len(own.motions())}"
+    return f"{states} {' '.join(own.motions())}"

@@ -64,7 +64,12 @@ def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
     def redrawn(picture: Picture | None, points: str, size: float) -> Any:
         if picture is None:
             return gr.Image(value=None, visible=False)
-        return gr.Image(value=_drawn(_checked(picture), points_of(points), size), visible=True)
+        checked = _checked(picture)
+        try:
+            found = points_of(points)
+        except InputError:  # still being typed; what is wrong is told when a motion is made of it
+            return gr.skip()
+        return gr.Image(value=_drawn(checked, found, size), visible=True)
 
     @telling
     def added(picture: Picture | None, points: str, event: gr.SelectData) -> str:
@@ -76,7 +81,7 @@ def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
     @telling
     def made(token: str, *drawn: Any) -> str:
         clip, name = _kept(desk.workspace(token), *drawn)
-        item = desk.submit(token, Task(LIFT, clip, name))
+        (item,) = desk.submit(token, Task(LIFT, clip, name))
         return f"Number {item.number} is in the queue; its motion will be in the library, and chosen in the tab Video."
 
     @telling
@@ -114,15 +119,18 @@ def points_of(text: str) -> list[Point]:
         text: ``x,y`` in per cent, with blanks between points.
 
     Raises:
-        InputError: something in it is no point.
+        InputError: something in it is no point, or lies beyond the picture.
     """
-    found = [POINT.fullmatch(word) for word in text.split()]
+    matches = [POINT.fullmatch(word) for word in text.split()]
     try:
-        return [(float(each[1]) / 100, float(each[2]) / 100) for each in found]  # type: ignore[index]
+        found = [(float(each[1]) / 100, float(each[2]) / 100) for each in matches]  # type: ignore[index]
     except (TypeError, ValueError) as error:
         raise InputError(
             "the points are to be such as 20,50 80,50: per cent from the left, and from the top"
         ) from error
+    if not all(0 <= place <= 1 for point in found for place in point):
+        raise InputError("the points are to lie on the picture: from 0 to 100 per cent from the left, and from the top")
+    return found
 
 
 def _checked(picture: Picture) -> Picture:

@@ -12,11 +12,14 @@ from motionlift.app.page import STYLE, built
 from motionlift.app.serving import Serving
 from motionlift.app.uploads import MOST_BYTES
 from motionlift.errors import OutputError
+from motionlift.motion.lock import held
 
 NAME = "motionlift"
 """Whom the password is asked of."""
 AT_ONCE = 40
 """Handlers that run at once: all are short, and work is in the queue (ours)."""
+MOST_SESSIONS = 200
+"""Opened pages of which Gradio remembers what they show (ours): some megabytes each."""
 
 
 def serve(serving: Serving, data: Path) -> None:
@@ -27,7 +30,7 @@ def serve(serving: Serving, data: Path) -> None:
         data: folder of all data; made where it is not there.
 
     Raises:
-        OutputError: the folder cannot be written, or the port is taken.
+        OutputError: the folder cannot be written, another program serves it, or the port is taken.
         SettingError: as of :meth:`motionlift.app.serving.Serving.check`.
     """
     serving.check()
@@ -36,14 +39,16 @@ def serve(serving: Serving, data: Path) -> None:
         secret = _secret(data / "secret")
     except OSError as error:
         raise OutputError(f"cannot write to {data} ({error.strerror}); give another folder by --data") from error
-    jobs = Jobs(data, Maker(serving.device))
-    page = built(jobs, data, secret, serving.device)
-    page.queue(default_concurrency_limit=AT_ONCE, api_open=False)
-    try:
-        _launch(page, serving)
-    finally:
-        page.close(verbose=False)
-        jobs.close()
+    # A second program would take what the first is at for what was left when it ended.
+    with held(data):
+        jobs = Jobs(data, Maker(serving.device))
+        page = built(jobs, data, secret, serving.device)
+        page.queue(default_concurrency_limit=AT_ONCE, api_open=False)
+        try:
+            _launch(page, serving)
+        finally:
+            page.close(verbose=False)
+            jobs.close()
 
 
 def _launch(page: gr.Blocks, serving: Serving) -> None:
@@ -62,6 +67,7 @@ def _launch(page: gr.Blocks, serving: Serving) -> None:
             ssr_mode=False,
             run_history=False,
             enable_monitoring=False,
+            state_session_capacity=MOST_SESSIONS,
         )
     except OSError as error:
         raise OutputError(

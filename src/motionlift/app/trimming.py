@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from motionlift.app.desk import Desk
-from motionlift.app.film import film, touched
+from motionlift.app.film import Film, film_of, touched
+from motionlift.app.uploads import named_plainly
 from motionlift.errors import MotionliftError
 from motionlift.video.part import Part, crop_of
 from motionlift.video.sheets import contact_sheet
@@ -46,10 +47,11 @@ def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, p
         lifted: method, model and settings.
         places: what is meant by where the crop lies.
     """
-    seconds = gr.State(0.0)
-    with gr.Column(visible=False) as shown:
+    reel = gr.State(None)
+    with gr.Column(visible=False) as laid_out:
         gr.Markdown("The whole clip: touch it where the part is to begin or to end.", elem_classes="quiet")
         strip = gr.Image(label="The whole clip", show_label=False, interactive=False, elem_id="film", buttons=[])
+    with gr.Column(visible=False) as shown:
         whole = gr.Image(
             label="What of the clip is read: touch it to lay the crop there",
             interactive=False,
@@ -62,25 +64,20 @@ def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, p
 
     def follow(token: str, clip: str, *chosen: Any) -> tuple[Any, ...]:
         if not clip:
-            return gr.Column(visible=False), None, None, None, "", 0.0
+            return gr.Column(visible=False), None, None, ""
         start, duration, where, across, down, method, model, settings = chosen
         try:
             crop = crop_told(where, across, down, places)
             asked = Part(float(start or 0), float(duration) if duration else None, crop_of(crop) if crop else None)
             place = desk.workspace(token).kept(clip)
-            found = look(place, model.strip(), method, settings, asked)
+            with named_plainly(place):
+                found = look(place, model.strip(), method, settings, asked)
         except MotionliftError as error:
-            return gr.Column(visible=False), None, None, None, f'<p role="alert">{escape(str(error))}</p>', 0.0
+            return gr.Column(visible=False), None, None, f'<p role="alert">{escape(str(error))}</p>'
         kept = None if found.outline is None else found.outline.dimmed
-        pictures = gr.Image(value=kept, visible=kept is not None), _sheet(found)
-        try:
-            whole, length = film(place, asked.start, asked.duration)
-        except MotionliftError:  # so long that only its beginning is read: a strip of it would be long in coming
-            whole, length = None, 0.0
-        strip = gr.Image(value=whole, visible=whole is not None)
-        return gr.Column(visible=True), strip, *pictures, described(found), length
+        return gr.Column(visible=True), gr.Image(value=kept, visible=kept is not None), _sheet(found), described(found)
 
-    given, found = [desk.token, clip, *part, *lifted], [shown, strip, whole, sheet, told, seconds]
+    given, found = [desk.token, clip, *part, *lifted], [shown, whole, sheet, told]
     start, duration, where, across, down = part
     gr.on(
         [*(each.change for each in (clip, start, duration, where, *lifted)), across.release, down.release],
@@ -99,13 +96,30 @@ def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, p
         follow, given, found, show_progress="hidden"
     )
 
+    def rolled(token: str, clip: str) -> tuple[Film | None, float, float]:
+        """Of a new clip all is read at first."""
+        try:
+            return film_of(desk.workspace(token).kept(clip)) if clip else None, 0.0, 0.0
+        except MotionliftError:  # what is wrong with it is told with the frames
+            return None, 0.0, 0.0
+
+    def unrolled(reel: Film | None, start: float | None, duration: float | None) -> tuple[gr.Column, Any]:
+        if reel is None:
+            return gr.Column(visible=False), None
+        return gr.Column(visible=True), reel.strip(float(start or 0), float(duration) if duration else None)
+
     def trimmed(
-        picture: np.ndarray, start: float | None, duration: float | None, seconds: float, at: gr.SelectData
+        reel: Film | None, picture: np.ndarray, start: float | None, duration: float | None, at: gr.SelectData
     ) -> tuple[float, float]:
+        seconds = 0.0 if reel is None else reel.seconds
         return touched(at.index[0] / picture.shape[1], float(start or 0), duration or None, seconds)
 
+    bare: dict[str, Any] = {"show_progress": "hidden"}
+    ends = [reel, start, duration]
+    clip.change(rolled, [desk.token, clip], ends, **bare).then(unrolled, ends, [laid_out, strip], **bare)
+    gr.on([start.change, duration.change], unrolled, ends, [laid_out, strip], trigger_mode="always_last", **bare)
     # The numbers that it changes are followed above.
-    strip.select(trimmed, [strip, start, duration, seconds], [start, duration], show_progress="hidden")
+    strip.select(trimmed, [reel, strip, start, duration], [start, duration], **bare)
 
 
 def described(found: Looked) -> str:

@@ -40,7 +40,7 @@ def taken_clip(upload: Path, workspace: Workspace) -> str:
     _check_bytes(upload)
     if zipfile.is_zipfile(upload):
         return _unpacked(upload, workspace)
-    with _named_plainly(upload):
+    with named_plainly(upload):
         check_moves(upload)
     _check_length(upload)
     place = workspace.new(upload.stem, upload.suffix.lower() or ".mp4")
@@ -58,7 +58,7 @@ def taken_motion(upload: Path, workspace: Workspace) -> str:
         MotionliftError: it is too large, or no motion.
     """
     _check_bytes(upload)
-    with _named_plainly(upload):
+    with named_plainly(upload):
         Motion.load(upload)
     place = workspace.new(upload.stem, MOTION)
     shutil.copyfile(upload, place)
@@ -66,7 +66,7 @@ def taken_motion(upload: Path, workspace: Workspace) -> str:
 
 
 @contextmanager
-def _named_plainly(place: Path) -> Iterator[None]:
+def named_plainly(place: Path) -> Iterator[None]:
     """Refusals name a file as the visitor knows it, and not where it lies."""
     try:
         yield
@@ -110,7 +110,7 @@ def _unpacked(upload: Path, workspace: Workspace) -> str:
     try:
         with zipfile.ZipFile(upload) as archive:
             _unpack(archive, folder)
-        with _named_plainly(folder):
+        with named_plainly(folder):
             check_moves(folder)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
         shutil.rmtree(folder, ignore_errors=True)

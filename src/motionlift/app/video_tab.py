@@ -40,7 +40,8 @@ def video_tab(desk: Desk) -> gr.Dropdown:
     model = gr.Dropdown(list(BUNDLED_MODELS), value=DEFAULT_MODEL, label="Model", allow_custom_value=True)
     chosen, method = gr.State({}), gr.State("ditflow")
     with gr.Accordion("More settings", open=False):
-        gr.render(inputs=method)(lambda method: show_settings(method, CASTING, chosen))
+        # With every motion, too: what is chosen is empty then.
+        gr.render(inputs=[method, motion])(lambda method, _motion: show_settings(method, CASTING, chosen))
     with gr.Accordion("What it takes", open=False):
         gr.Markdown("Memory and time of one video, in each quality, as planned for this machine.")
         ask = gr.Button("Plan it", size="sm", elem_id="plan")
@@ -97,16 +98,12 @@ def _submitted(
             f"{len(lines)} prompts with {len(numbers)} seeds are too many; allowed are {MOST_VIDEOS} videos"
         )
     values = {**QUALITIES.get(quality, {}), **settings}
-    items = [
-        desk.submit(
-            token,
-            Task(
-                CAST, motion, plain_name(f"{line} {seed}"), model=model.strip(), settings=values, prompt=line, seed=seed
-            ),
-        )
+    tasks = [
+        Task(CAST, motion, plain_name(f"{line} {seed}"), model=model.strip(), settings=values, prompt=line, seed=seed)
         for line in lines
         for seed in numbers
     ]
+    items = desk.submit(token, *tasks)
     count = "1 video is" if len(items) == 1 else f"{len(items)} videos are"
     return f"{count} in the queue, from number {items[0].number} on."
 

@@ -93,8 +93,12 @@ class Workspace:
         Raises:
             InputError: it is none, or lies elsewhere.
         """
-        place = (self.folder / name).resolve()
-        if place.parent != self.folder.resolve() or not place.exists():
+        try:
+            place = (self.folder / name).resolve()
+            is_kept = place.parent == self.folder.resolve() and place.exists()
+        except (OSError, ValueError):  # a name that is too long, or that no file can have
+            is_kept = False
+        if not is_kept:
             raise InputError(f"{plain_name(name)} is no file of yours; it may have been deleted in another window")
         return place
 

@@ -106,12 +106,12 @@ def batch(
     if watch is not None and folder.resolve() == watch.resolve():
         raise SettingError("--output and --watch are one folder; what is made would be taken for what arrives")
     if dry_run:
-        _say_plans(asked.jobs, folder, where, retry, store or "")
+        _say_plans(asked.jobs, folder, where, retry, store or "", overwrite)
         return
     looks = None if watch is None else Watch(watch)
     with (
         Live(quiet) as live,
-        pool_of(ray, workers, lambda: needs(asked.jobs, folder, where)) as pool,
+        pool_of(ray, workers, lambda: needs(asked.jobs, folder, where, overwrite)) as pool,
         held(folder),
         unfinished.at_work("fewer --workers"),
     ):
@@ -185,11 +185,35 @@ class _Session:
                 arrived = look()
                 if arrived.files != taken:
                     taken = arrived.files
-                    jobs, refused = _arrived(asked, arrived)
+                    jobs, refused = self._arrived(asked, arrived)
                     notice([line for line in refused if line not in told])
                     told.update(refused)
                     self._round(jobs)
                 time.sleep(EVERY)
+
+    def _arrived(self, asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[str]]":
+        """All jobs that there are by now, and what is to be said of files of which none are made."""
+        from motionlift.jobs.batch import check_job
+        from motionlift.jobs.job_file import check_outputs, for_clips, read_jobs
+
+        def of(path: Path) -> "tuple[Job, ...]":
+            return for_clips(asked.templates, [path]) if path in arrived.clips else read_jobs(path).jobs
+
+        found, refused = [*asked.jobs], list[str]()
+        for path in (*(arrived.clips if asked.templates else ()), *arrived.job_files):
+            try:
+                own = of(path)
+                check_outputs([*found, *own])
+                for job in own:
+                    check_job(job, self.folder, self.contents, self.store)
+                found += own
+            except MotionliftError as error:
+                refused.append(f"{path.name} is left out: {error}")
+        if arrived.clips and not asked.templates:
+            refused.append(
+                "clips arrived, and no job file says what is to be made of them: give JOBS, with jobs without a reference"
+            )
+        return tuple(found), refused
 
     def _round(self, jobs: "tuple[Job, ...]") -> None:
         """Do what waits of jobs, where there are any; a clip that is gone meanwhile is told, and looked for in the next round."""
@@ -200,29 +224,7 @@ class _Session:
             notice([str(error)])
 
 
-def _arrived(asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[str]]":
-    """All jobs that there are by now, and what is to be said of files of which none are made."""
-    from motionlift.jobs.job_file import check_outputs, for_clips, read_jobs
-
-    def of(path: Path) -> "tuple[Job, ...]":
-        return for_clips(asked.templates, [path]) if path in arrived.clips else read_jobs(path).jobs
-
-    found, refused = [*asked.jobs], list[str]()
-    for path in (*(arrived.clips if asked.templates else ()), *arrived.job_files):
-        try:
-            more = [*found, *of(path)]
-            check_outputs(more)
-            found = more
-        except MotionliftError as error:
-            refused.append(f"{path.name} is left out: {error}")
-    if arrived.clips and not asked.templates:
-        refused.append(
-            "clips arrived, and no job file says what is to be made of them: give JOBS, with jobs without a reference"
-        )
-    return tuple(found), refused
-
-
-def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: bool, store: str) -> None:
+def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: bool, store: str, overwrite: bool) -> None:
     """Print what would run: of each kind of job how many, at what size, and what one takes.
 
     Raises:
@@ -231,7 +233,7 @@ def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: boo
     from motionlift.jobs.planning import forecast
     from motionlift.work.memory import told
 
-    found = forecast(jobs, folder, where, retry, store)
+    found = forecast(jobs, folder, where, retry, store, overwrite)
     for each in found.kinds:
         head = f"{each.model}, {each.method}: {each.jobs} jobs of {each.motions} motions"
         if each.plan is None:
@@ -241,7 +243,9 @@ def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: boo
         print(
             f"{head}, {each.plan.shape}; of one {passes.forward} passes forward and {passes.backward} back, {need}{took}"
         )
-    print(f"{found.waiting} of {len(jobs)} jobs would run, {len(jobs) - found.waiting} are done or failed")
+    left, rest = found.taken, len(jobs) - found.waiting - found.taken
+    others = f", {left} would be left out: their output is there and is of another job (--overwrite)" if left else ""
+    print(f"{found.waiting} of {len(jobs)} jobs would run, {rest} are done or failed{others}")
     unfit = [f"{each.model}, {each.method}, {each.jobs} jobs: {each.reason}" for each in found.kinds if each.reason]
     notice(unfit)
     if unfit:

@@ -191,13 +191,13 @@ def bench(
     from motionlift.bench.run_file import read_run
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
-    from motionlift.jobs.pools import pool_of
+    from motionlift.jobs.pools import one_gpu, pool_of
 
     asked = read_run(run)
     if output is not None:
         asked = replace(asked, output=output)
     word = unfinished.at_work("fewer --jobs")
-    with Live(quiet) as live, at_work(asked, pool_of(ray, jobs)) as workers, word:
+    with Live(quiet) as live, at_work(asked, pool_of(ray, jobs, one_gpu)) as workers, word:
         live.doing("loading models", 0)
         with staying(lambda: f"nothing was measured yet; what was there before stays in {asked.output}"):
             cells = lay_out(asked, workers, again)

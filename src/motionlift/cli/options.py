@@ -438,7 +438,7 @@ OnRay = Annotated[
         "--ray",
         metavar="WHERE",
         help="Work on a Ray cluster (motionlift[cluster]): local starts one on this machine, auto joins the one that is there, and "
-        "HOST:PORT is its address. --workers is then how many of all its machines.",
+        "HOST:PORT is its address. How many workers there are is then of all its machines.",
         show_default=False,
     ),
 ]

@@ -1,17 +1,29 @@
 """A batch: jobs laid out in a folder, done by workers side by side, and gone on with where it was stopped."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from motionlift.errors import InputError, OutputError
-from motionlift.jobs.job import Contents, Job
+from motionlift.jobs.job import INPUTS, Contents, Job
 from motionlift.jobs.records import append_record, read_lines, records_kind
 from motionlift.jobs.runner import Pool, Record, recorded
 from motionlift.jobs.stores import check_store
-from motionlift.jobs.work import HERE, INPUTS, Placed, Where, died, is_of_another, record_of
+from motionlift.jobs.work import (
+    HERE,
+    Placed,
+    Where,
+    died,
+    is_of,
+    is_of_another,
+    record_of,
+    record_of_stored,
+    stored_record,
+)
 from motionlift.video.marks import RECORD, VIDEO
 from motionlift.video.writing import check_output, check_place, companion, remove_leftovers, replacing
 
@@ -26,6 +38,8 @@ STATED = frozenset(
 """What every record says of its job."""
 
 
+KEPT = re.compile(r"[0-9a-f]{64}")
+"""How :func:`motionlift.jobs.stores.fetched` names its folders."""
 RECORDS_KIND = records_kind("file of a batch's records", STATED, "output")
 """The file of records; its lines are the mark."""
 
@@ -46,6 +60,8 @@ class Batch:
     """The file of records."""
     taken: tuple[Placed, ...] = ()
     """Those whose output is there and is of another job, such as one with other settings; they do not wait."""
+    stored: tuple[Record, ...] = ()
+    """Records of those that have none here, and whose videos are whole in the store."""
 
     def done(self, pool: Pool) -> Iterator[Record]:
         """Do what waits; every record is in the file before it is yielded.
@@ -85,18 +101,22 @@ def lay_out(
 
     Raises:
         InputError: a reference cannot be read.
-        OutputError: a file would be replaced that motionlift did not write, or nothing can be written.
+        OutputError: a file would be replaced that motionlift did not write, an output is a folder, which no store takes, or nothing
+            can be written.
     """
     _make_folder(folder)
     check_output(folder / RECORDS, RECORDS_KIND)
     if store:
+        _check_stored(jobs)
         check_store(f"{store.rstrip('/')}/{RECORDS}")
     batch = standing(jobs, folder, where, retry, contents, overwrite, store)
     for placed in batch.waiting:
-        _make_room(placed)
+        make_room(placed)
     if not batch.waiting:
-        shutil.rmtree(folder / INPUTS, ignore_errors=True)
+        _empty(folder / INPUTS)
     _forget(batch)
+    for record in batch.stored:
+        append_record(batch.records, record)
     for parent in {placed.output.parent for placed in batch.waiting}:
         remove_leftovers(parent)
     return batch
@@ -119,20 +139,31 @@ def standing(
     records, contents = folder / RECORDS, contents or Contents()
     lines = read_lines(records)
     known = {_key(record): record for record in lines.records if record.keys() >= STATED}
-    waiting, failed = list[Placed](), list[Record]()
+    waiting, failed, stored = list[Placed](), list[Record](), list[Record]()
+    taken_there: set[str] = set()
     for job in jobs:
         placed = Placed(job, _stated(job, contents), folder, where, store)
         record = known.get(_key(placed.stated))
         if record is not None and "error" in record and not retry:
             failed.append(record)
-        elif record is None or "error" in record or not placed.is_there():
+        elif record is not None and "error" not in record and placed.is_there():
+            continue
+        elif store and record is None and (told := stored_record(placed)) is not None:
+            if is_of(told, placed):
+                stored.append(record_of_stored(placed, told))
+            else:
+                taken_there.add(job.output)
+                waiting.append(placed)
+        else:
             waiting.append(placed)
     models = {model: place for place, model in enumerate(dict.fromkeys(job.model for job in jobs))}
     motions = {motion: place for place, motion in enumerate(dict.fromkeys(job.lifted_by() for job in jobs))}
     waiting.sort(key=lambda placed: (models[placed.job.model], motions[placed.job.lifted_by()]))
-    found = [(placed, not overwrite and is_of_another(placed)) for placed in waiting]
+    found = [
+        (placed, not overwrite and (placed.job.output in taken_there or is_of_another(placed))) for placed in waiting
+    ]
     free, taken = (tuple(placed for placed, is_taken in found if is_taken == which) for which in (False, True))
-    return Batch(len(jobs), free, tuple(failed), lines.lost, records, taken)
+    return Batch(len(jobs), free, tuple(failed), lines.lost, records, taken, tuple(stored))
 
 
 def turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:
@@ -159,10 +190,10 @@ def _key(record: Record) -> str:
 
 
 def _forget(batch: Batch) -> None:
-    """Leave out of the file of records what it says of jobs that are done once more, so that each has one record."""
-    again = {_key(placed.stated) for placed in batch.waiting}
+    """Leave out of the file of records what it says of outputs that are made once more, by whatever job: each has one record."""
+    again = {placed.job.output for placed in batch.waiting}
     records = read_lines(batch.records).records
-    kept = [record for record in records if not (record.keys() >= STATED and _key(record) in again)]
+    kept = [record for record in records if not (record.keys() >= STATED and record["output"] in again)]
     if len(kept) == len(records) and not batch.lost:
         return
     with replacing(batch.records, RECORDS_KIND) as place:
@@ -171,7 +202,40 @@ def _forget(batch: Batch) -> None:
             append_record(place, record)
 
 
-def _make_room(placed: Placed) -> None:
+def check_job(job: Job, folder: Path, contents: Contents, store: str = "") -> None:
+    """Refuse a job whose reference cannot be read, or whose output cannot be where it is to be.
+
+    Raises:
+        InputError: the former.
+        OutputError: the latter.
+    """
+    if store:
+        _check_stored([job])
+    make_room(Placed(job, _stated(job, contents), folder))
+
+
+def _check_stored(jobs: Sequence[Job]) -> None:
+    """Refuse folders of pictures as outputs: a store takes files."""
+    for job in jobs:
+        if not Path(job.output).suffix:
+            raise OutputError(
+                f"{job.place}: {job.output} is a folder of pictures, which is not put into a store; give a name such as "
+                f"{job.output}.mp4"
+            )
+
+
+def _empty(inputs: Path) -> None:
+    """Remove what was read of stores, and nothing else that lies there."""
+    if not inputs.is_dir():
+        return
+    for place in inputs.iterdir():
+        if KEPT.fullmatch(place.name):
+            shutil.rmtree(place, ignore_errors=True)
+    with suppress(OSError):  # of others
+        inputs.rmdir()
+
+
+def make_room(placed: Placed) -> None:
     """Make the folder of an output, and see that nothing of others is in the way."""
     output, place = placed.output, placed.job.place
     try:

@@ -97,6 +97,10 @@ class Job:
         return f"{self.output}: {self.reference}, {self.prompt!r}, seed {self.seed}"
 
 
+INPUTS = ".inputs"
+"""Folder in that of a batch in which is kept what was read of stores."""
+
+
 def as_read(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a method as it reads them, ready for JSON: ``"1e-4"``, which YAML takes for text, is a number.
 
@@ -134,7 +138,7 @@ def content_of(reference: str | Path) -> str:
         return hash_of_file(place)[:DIGITS]
     files = sorted(path for path in place.iterdir() if path.is_file())
     told = "\n".join(f"{path.name} {hash_of_file(path)}" for path in files)
-    return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:DIGITS]
 
 
 class Contents:

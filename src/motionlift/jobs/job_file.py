@@ -25,7 +25,9 @@ goes before what all share, settings one by one.
 import csv
 import glob
 import io
+import itertools
 import json
+import os
 import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +41,7 @@ from motionlift.core.places import check_there
 from motionlift.core.prompts import check_prompt
 from motionlift.core.settings import read_size, with_values
 from motionlift.errors import InputError
-from motionlift.jobs.job import Job, as_read
+from motionlift.jobs.job import INPUTS, Job, as_read
 from motionlift.jobs.page import Page, Value, node_of
 from motionlift.jobs.stores import is_address, version_of
 from motionlift.methods import method as method_named
@@ -54,6 +56,8 @@ MOST_BYTES = 2**26
 """Largest table, or file of JSON lines (ours: a hundred thousand jobs of 600 bytes)."""
 MOST_JOBS = 100_000
 """Most jobs of a file (ours)."""
+TOO_MANY = f"there are more than {MOST_JOBS} jobs; split the file"
+"""What is said of them."""
 MOST_PROCESSES = 64
 """Most processes that tune one motion (ours)."""
 FORMS = (".yaml", ".yml", ".csv", ".jsonl")
@@ -169,8 +173,6 @@ class _Reader(Page):
         found: list[Job] = []
         for node in nodes:
             found += self._jobs(node, shared, templates, len(found))
-            if len(found) > MOST_JOBS:
-                raise self.refusal(node, f"there are more than {MOST_JOBS} jobs; split the file")
         jobs = tuple(job for job in found if job.reference)
         check_outputs(jobs)
         check_outputs([job for job in found if not job.reference])
@@ -179,14 +181,21 @@ class _Reader(Page):
     def _entries(self, text: str, form: str) -> tuple[dict[str, yaml.Node], list[yaml.Node]]:
         """What all jobs share, and the jobs."""
         if form == ".csv":
-            return {}, list(self._rows(text))
+            return {}, self._few(self._rows(text))
         if form == ".jsonl":
-            return {}, list(self._lines(text))
+            return {}, self._few(self._lines(text))
         root = self.root(text, "name at least a reference and a prompt")
         if isinstance(root, yaml.SequenceNode):
             return {}, self.items(root, "jobs", MOST_JOBS)
         parts = self.mapping(root, "a job file", ("jobs",), KEYS)
         return {key: node for key, node in parts.items() if key != "jobs"}, self.items(parts["jobs"], "jobs", MOST_JOBS)
+
+    def _few(self, nodes: Iterator[yaml.Node]) -> list[yaml.Node]:
+        """Nodes of entries, of each of which there is a job at least."""
+        found = list(itertools.islice(nodes, MOST_JOBS + 1))
+        if len(found) > MOST_JOBS:
+            raise self.refusal(found[-1], TOO_MANY)
+        return found
 
     def _lines(self, text: str) -> Iterator[yaml.Node]:
         """A node of each line of JSON."""
@@ -196,10 +205,10 @@ class _Reader(Page):
             if not content.strip():
                 continue
             try:
-                value = json.loads(content)
+                node = node_of(json.loads(content), line)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{self.name}, line {line + 1}: this is no JSON ({error}); write an object") from error
-            yield node_of(value, line)
+            yield node
 
     def _rows(self, text: str) -> Iterator[yaml.Node]:
         """A node of each row of a table; empty cells are not there."""
@@ -237,12 +246,14 @@ class _Reader(Page):
             raise self.refusal(node, f"a job lacks prompt; allowed are {', '.join(KEYS)}")
         first, place = self._first(node, parts, shared), f"{self.name}, line {node.start_mark.line + 1}"
         pattern = self._pattern(parts)
+        references, prompts = self._references(node, parts, templates), self._several(parts, "prompt", self._prompt)
+        seeds = self._several(parts, "seed", lambda each: self.whole(each, "a seed", *SEEDS)) or [0]
+        if before + len(references) * len(prompts) * len(seeds) > MOST_JOBS:
+            raise self.refusal(node, TOO_MANY)
         found = []
-        for reference in self._references(node, parts, templates):
-            for prompt in self._several(parts, "prompt", self._prompt):
-                for seed in self._several(parts, "seed", lambda each: self.whole(each, "a seed", *SEEDS)) or [0]:
-                    job = replace(first, reference=reference, prompt=prompt, seed=seed, place=place)
-                    found.append(replace(job, output=_named(pattern, job, before + len(found))))
+        for reference, prompt, seed in itertools.product(references, prompts, seeds):
+            job = replace(first, reference=reference, prompt=prompt, seed=seed, place=place)
+            found.append(replace(job, output=_named(pattern, job, before + len(found))))
         return found
 
     def _first(self, node: yaml.Node, parts: Mapping[str, yaml.Node], shared: Mapping[str, yaml.Node]) -> Job:
@@ -306,7 +317,7 @@ class _Reader(Page):
         if is_address(text):
             self.checked(given, lambda: version_of(text))
             return [text]
-        if not glob.has_magic(text) or Path(text).exists():
+        if not glob.has_magic(text) or os.path.exists(text):  # noqa: PTH110  # false of a name that no file can have
             self.checked(given, lambda: check_there(text))
             return [text]
         found = sorted(place for place in glob.glob(text, recursive=True) if not Path(place).name.startswith("."))  # noqa: PTH207  # a pattern may begin anywhere
@@ -332,6 +343,10 @@ class _Reader(Page):
         path = PurePath(pattern.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:|^[a-z0-9]+://", pattern):
             raise self.refusal(node, f"output is {pattern[:80]!r}; give a place below the folder of the batch")
+        if path.parts[:1] == (INPUTS,):
+            raise self.refusal(
+                node, f"output lies in {INPUTS}, where is kept what is read of stores; give another place"
+            )
         return pattern
 
 

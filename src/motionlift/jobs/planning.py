@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from motionlift.errors import InputError, MotionliftError
 from motionlift.jobs.batch import standing
@@ -47,31 +48,40 @@ class Forecast:
     """By kind of job."""
     waiting: int
     """How many jobs would be done."""
+    taken: int = 0
+    """How many would be left out, since their output is there and is of another job."""
 
 
-def forecast(jobs: Sequence[Job], folder: Path, where: Where, retry: bool = False, store: str = "") -> Forecast:
+def forecast(
+    jobs: Sequence[Job], folder: Path, where: Where, retry: bool = False, store: str = "", overwrite: bool = False
+) -> Forecast:
     """What the jobs of a batch that are still to be done take; arguments as of :func:`motionlift.jobs.batch.lay_out`.
+
+    Nothing is written in the folder: clips of stores are read into a temporary one.
 
     Raises:
         InputError: a reference cannot be read.
         SettingError: there is no such device.
     """
-    waiting = standing(jobs, folder, where, retry, store=store).waiting
-    kinds: dict[str, list[Placed]] = {}
-    for placed in waiting:
-        kinds.setdefault(_kind(placed), []).append(placed)
+    found = standing(jobs, folder, where, retry, store=store, overwrite=overwrite)
     place = device_named(where.device) if where.memory is None else kind_named(where.device)
     space = room(place, where.memory)
-    return Forecast(tuple(_planned(own, space, where.dtype) for own in kinds.values()), len(waiting))
+    kinds: dict[str, list[Placed]] = {}
+    with TemporaryDirectory() as temporary:
+        for placed in (replace(each, folder=Path(temporary)) for each in found.waiting):
+            kinds.setdefault(_kind(placed), []).append(placed)
+        planned_kinds = tuple(_planned(own, space, where.dtype) for own in kinds.values())
+    return Forecast(planned_kinds, len(found.waiting), len(found.taken))
 
 
-def needs(jobs: Sequence[Job], folder: Path, where: Where) -> Needs:
-    """What one worker of a batch needs of its machine: a GPU, or what the largest of its jobs takes of main memory.
+def needs(jobs: Sequence[Job], folder: Path, where: Where, overwrite: bool = False) -> Needs:
+    """What one worker of a batch needs: as many GPUs as tune one motion, or what the largest of its jobs takes of main memory.
 
     Args:
         jobs: those that are known; where there are none, nothing is known of the memory.
         folder: of the batch.
         where: on what they are done; ``auto`` is what is found here.
+        overwrite: as of :func:`motionlift.jobs.batch.lay_out`.
 
     Raises:
         InputError: a job does not fit, or cannot be planned.
@@ -79,8 +89,8 @@ def needs(jobs: Sequence[Job], folder: Path, where: Where) -> Needs:
     """
     place = device_named(where.device) if where.memory is None else kind_named(where.device)
     if place.type != "cpu":
-        return Needs(gpus=1)
-    kinds = forecast(jobs, folder, where, retry=True).kinds
+        return Needs(gpus=max((job.processes for job in jobs), default=1))
+    kinds = forecast(jobs, folder, where, retry=True, overwrite=overwrite).kinds
     for each in kinds:
         if each.reason:
             raise InputError(f"{each.model}, {each.method}, {each.jobs} jobs: {each.reason}")

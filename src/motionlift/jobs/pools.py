@@ -5,6 +5,12 @@ from contextlib import AbstractContextManager
 
 from motionlift.jobs.ray_pool import Needs, RayPool
 from motionlift.jobs.workers import Workers, default_processes
+from motionlift.models.loading import device_named
+
+
+def one_gpu() -> Needs:
+    """What a worker needs whose models are loaded wherever they can be: a GPU, where this machine has one."""
+    return Needs(gpus=int(device_named("auto").type != "cpu"))
 
 
 def pool_of(

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -121,7 +121,8 @@ def fetched(place: str | Path, cache: Path, most: int = MOST_BYTES) -> Path:
                 _read(store, path, part, most, told)
                 if _version(_about(store, path)) != _version(about) or size not in (None, part.stat().st_size):
                     raise OSError("it changed while it was read")
-                os.replace(part, kept)
+                with _here(part):
+                    os.replace(part, kept)
         return kept
 
     return _tried(read, InputError, f"cannot read {told}")
@@ -226,6 +227,7 @@ def check_store(place: str | Path) -> None:
 
 def _store(address: str, kind: type[MotionliftError]) -> tuple[Any, str]:
     """The store of an address, and the path in it."""
+    address = address if "://" in address else address_in(address) or address
     scheme = address.partition("://")[0].lower()
     if "::" in address:
         raise kind(f"{address} is an address through another; give that of the store itself")
@@ -264,12 +266,49 @@ def _version(about: Mapping[str, Any]) -> str:
 
 def _read(store: Any, path: str, target: Path, most: int, told: str) -> None:
     left = most
-    with store.open(path, "rb") as source, target.open("wb") as file:
-        while part := source.read(AT_ONCE):
-            left -= len(part)
-            if left < 0:
-                raise InputError(f"{told} has more than {most} bytes; at most so many are read")
-            file.write(part)
+    with store.open(path, "rb") as source:
+        with _here(target):
+            file = target.open("wb", buffering=0)
+        with file:
+            while part := source.read(AT_ONCE):
+                left -= len(part)
+                if left < 0:
+                    raise InputError(f"{told} has more than {most} bytes; at most so many are read")
+                with _here(target):
+                    file.write(part)
+
+
+@contextlib.contextmanager
+def _here(place: Path) -> Iterator[None]:
+    """What this machine's own disk refuses is no fault of the store, and no other try changes it.
+
+    Raises:
+        OutputError: so it did.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {place}: {error.strerror or error}; free space, or give another folder"
+        ) from error
+
+
+def text_of(place: str, most: int) -> str | None:
+    """A text at an address, as far as ``most`` bytes; None where nothing is there.
+
+    Raises:
+        OutputError: the store cannot be read.
+    """
+    store, path = _store(place, OutputError)
+
+    def read() -> str | None:
+        try:
+            store.invalidate_cache()
+            return store.cat_file(path, start=0, end=most).decode(errors="replace")
+        except FileNotFoundError:
+            return None
+
+    return _tried(read, OutputError, f"cannot read {place}")
 
 
 def _put(store: Any, local: Path, path: str) -> None:

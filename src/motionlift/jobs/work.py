@@ -1,18 +1,22 @@
 """What a worker does with a job: lift, or take what was lifted before, cast, and write the video with its record."""
 
+import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
+import psutil
+
 from motionlift.core.model import Model
 from motionlift.errors import InputError, MotionliftError, OutputError
-from motionlift.jobs.job import Job, plain
+from motionlift.jobs.job import INPUTS, Job, plain
 from motionlift.jobs.runner import MOST_TOLD, Record, told_of
-from motionlift.jobs.stores import deliver, exists, fetched
+from motionlift.jobs.stores import deliver, exists, fetched, text_of
 from motionlift.models.precision import AUTO
 from motionlift.video.marks import FOREIGN, RECORD, VIDEO, hash_of, json_of
 from motionlift.video.writing import companion
@@ -26,10 +30,10 @@ COSTS = ("seconds", "phases", "passes", "peak_memory_bytes", "device", "threads"
 """What a job's record takes over from that of its video."""
 STATED = "job"
 """Key of a video's record that says which job it was."""
-
-
-INPUTS = ".inputs"
-"""Folder in that of a batch in which is kept what was read of stores."""
+MOST_RECORD = 2**24
+"""Largest record that is read of a store, bytes (ours)."""
+PATIENCE = 10.0
+"""Seconds that processes which tune together have to end (ours)."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def finished(placed: Placed) -> dict[str, Any] | None:
     try:
         if told is None or not VIDEO.wrote(placed.output):
             return None
-        is_whole = told[STATED] == placed.stated and told["output"]["sha256"] == hash_of(placed.output).hex()
+        is_whole = is_of(told, placed) and told["output"]["sha256"] == hash_of(placed.output).hex()
     except (OSError, KeyError, TypeError):
         return None
     return told if is_whole else None
@@ -149,7 +153,33 @@ def is_of_another(placed: Placed) -> bool:
     A video without a record is one whose writing was cut off.
     """
     told = _beside(placed)
-    return told is not None and told.get(STATED) != placed.stated
+    return told is not None and not is_of(told, placed)
+
+
+def stored_record(placed: Placed) -> dict[str, Any] | None:
+    """The record of the video that is whole in the store at a job's place; None where none is, empty where it has none of ours.
+
+    Raises:
+        OutputError: the store cannot be read.
+    """
+    record, video = (placed.files[path] for path in placed.files)
+    if not exists(video):
+        return None
+    try:
+        told = json.loads(text_of(record, MOST_RECORD) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) and isinstance(told.get("output"), dict) else {}
+
+
+def is_of(told: dict[str, Any], placed: Placed) -> bool:
+    """Whether the record of a video is of a job."""
+    return told.get(STATED) == placed.stated
+
+
+def record_of_stored(placed: Placed, told: dict[str, Any]) -> Record:
+    """A job's record, by that of its video in the store."""
+    return {**placed.stated, **_told(told)}
 
 
 def _beside(placed: Placed) -> dict[str, Any] | None:
@@ -164,7 +194,7 @@ def _beside(placed: Placed) -> dict[str, Any] | None:
 def _told(record: dict[str, Any]) -> Record:
     """What a job's record takes over from that of its video."""
     costs = {name: record[name] for name in COSTS if name in record}
-    return {**costs, "sha256": record["output"]["sha256"], "notices": record.get("notices", [])}
+    return {**costs, "sha256": record["output"].get("sha256"), "notices": record.get("notices", [])}
 
 
 def _made(placed: Placed) -> dict[str, Any]:
@@ -213,18 +243,39 @@ def _tuned_together(placed: Placed) -> None:
     command = [*launched, "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no", "-m", "motionlift"]
     motion = placed.output.with_name(f".{placed.output.name}.safetensors")
     try:
-        done = subprocess.run(
-            [*command, *lifting_of(placed, motion)],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.startswith("error:")] or ["it gave no reason"]
+        code, told = _ran([*command, *lifting_of(placed, motion)])
+        if code:
+            lines = [line for line in told.splitlines() if line.startswith("error:")] or ["it gave no reason"]
             raise InputError(f"{placed.job.processes} processes could not tune it: {lines[0][:MOST_TOLD]}")
     finally:
         motion.unlink(missing_ok=True)
+
+
+def _ran(command: list[str]) -> tuple[int, str]:
+    """Run a command; gives its exit code and its errors. Whatever ends this, none of the processes that it started stays."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _, told = process.communicate()
+    except BaseException:
+        _ended(process)
+        raise
+    return process.returncode, told
+
+
+def _ended(process: "subprocess.Popen[str]") -> None:
+    """End a process and all that it started; each has a session of its own, which no signal to the first reaches."""
+    with suppress(psutil.Error):
+        own = psutil.Process(process.pid)
+        every = [own, *own.children(recursive=True)]
+        for each in every:
+            with suppress(psutil.Error):
+                each.terminate()
+        for each in psutil.wait_procs(every, timeout=PATIENCE)[1]:
+            with suppress(psutil.Error):
+                each.kill()
+    process.wait()
 
 
 def lifting_of(placed: Placed, motion: Path) -> list[str]:

@@ -179,6 +179,8 @@ def companion(path: str | Path, suffix: str) -> Path:
     if video.suffix.lower() != ".mp4":
         return video.with_name(video.name + suffix)
     other = video.with_suffix(suffix)
+    if not other.exists():
+        return other
     with suppress(OSError):  # as where there is no such folder: writing says so
         alike = [own for own in video.parent.glob("*") if own.stem == video.stem and own.suffix.lower() == ".mp4"]
         others = [own.name for own in alike if own.name != video.name and not (video.exists() and own.samefile(video))]
