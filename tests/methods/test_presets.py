@@ -121,8 +121,9 @@ def test_motionmatcher_as_released():
     tuning = {"tuning_steps": 400, "tuning_lr": 5e-4, "weight_decay": 0.01, "clip": 0.0, "rank": 32, "dropout": 0.1}
     held("motionmatcher", "released", unet_twin(), **tuning, cross=2000.0, temporal=2000.0, clean_share=0.5, beta=0.3)
     held("motionmatcher", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=12.0, block=(4, 5))
-    step = {"stride": "timestep", "inverted_with": "empty", "factors": "released", "layers": "blocks"}
-    held("motionmatcher", "released", unet_twin(), **step)
+    step = {"inverted_with": "empty", "factors": "released", "layers": "blocks"}
+    held("motionmatcher", "released", unet_twin(), **step, stride="sampling")
+    held("motionmatcher", "released", unet_twin("zeroscope_v2_576w"), **step, stride="timestep")
 
 
 def test_motionflow_in_the_paper():

@@ -62,6 +62,25 @@ def test_a_prompt_is_weighed_as_the_pipeline_weighs_it(twin, model, pictured):
     assert difference(video(pictured, twin.shape, STEPS, cfg=GUIDED), own) < CLOSE
 
 
+def test_what_is_injected_leaves_the_picture_its_own_keys_and_values(name, twin, model, pictured):
+    """Where it is one of the video's own frames, and not an argument of the network."""
+    latents, level = noise_of(model, twin.shape), model.schedule(STEPS, twin.shape).levels[1]
+    bare = model if name in BOTH else pictured
+    seen = bare.record(latents, level, bare.text.encode(PROMPT, twin.shape), (0,), features=False)[0]
+    kept = model.lattice(twin.shape).area if name in BOTH else 0
+    text = 3 if twin.row.cross is None else 0
+    own = torch.randn(2, seen.key.shape[1], seen.key.shape[2] + text, seen.key.shape[3])
+    query, *changed = pictured._injected(seen)((own, own, own))
+    begin = text if twin.row.text_first else 0
+    video = slice(begin, begin + seen.key.shape[2])
+    assert torch.equal(query, own)
+    for found, recorded in zip(changed, (seen.key, seen.value), strict=True):
+        assert torch.equal(found[:, :, video][:, :, :kept], own[:, :, video][:, :, :kept])
+        assert torch.equal(found[:, :, video][:, :, kept:], recorded[:, :, kept:].expand(2, -1, -1, -1))
+        assert torch.equal(found[:, :, : video.start], own[:, :, : video.start])
+        assert torch.equal(found[:, :, video.stop :], own[:, :, video.stop :])
+
+
 def test_the_first_frame_is_the_picture(name, twin, model, pictured):
     if name not in BOTH:
         assert pictured.text.encode(PROMPT, twin.shape).given is None, "it is an argument"

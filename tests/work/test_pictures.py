@@ -9,6 +9,7 @@ from PIL import Image
 
 from motionlift.errors import InputError, SettingError
 from motionlift.methods import methods
+from motionlift.video.picture import fitted, read_picture
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
 from motionlift.work.prepare import ask, prepare
@@ -72,6 +73,22 @@ def test_every_method_runs_with_one(twin, may, must, photo, method):
     made = cast(motion, PROMPTED, model, picture=photo)
     other = cast(motion, PROMPTED, model, picture=Image.new("RGB", (64, 64), (0, 255, 0)))
     assert made.clip.frames.shape == other.clip.frames.shape and not torch.equal(made.clip.frames, other.clip.frames)
+
+
+@pytest.mark.parametrize("method", ["flowmotion", "ditflow"])
+@pytest.mark.parametrize("share", [0.34, 1.0])
+def test_what_is_given_stays_as_it_is_however_much_is_guided(may, photo, method, share):
+    motion = lift(clip_of(MAY), may, method, settings={"steps": 3}, cached=False)
+    seen: list[torch.Tensor] = []
+    guided = {"share": share, "lr": 0.5, "lr_end": 0.5, "optimizer": "rms"}
+    cast(motion, PROMPTED, may, settings=guided, picture=photo, advance=lambda step: seen.append(step.latents))
+    given = (
+        may.pictured(fitted(read_picture(photo), MAY.shape.height, MAY.shape.width).pixels())
+        .text.encode(PROMPTED, MAY.shape)
+        .given
+    )
+    final = next(latents for latents in reversed(seen) if latents is not None)
+    torch.testing.assert_close(final[:, :, :1].cpu(), given.latents.to(final).cpu(), atol=1e-4, rtol=0)
 
 
 def test_the_reference_is_seen_without_the_picture(may, photo, monkeypatch):

@@ -330,6 +330,23 @@ def test_samplers_that_a_schedule_has_not(model: Model):
     )
 
 
+def test_what_new_noise_in_every_step_takes_away_is_told(model: Model):
+    flow: Any = TRANSFORMERS["wan-2.1"].model()
+    for own, sampler in ((flow, "dpm-sde"), (model, "ddpm")):
+        request = prepare.ask("flowmotion", {"sampler": sampler}, prompt=PROMPT)
+        assert "follows the course of the noise" in refusal(
+            SettingError, lambda r=request, o=own: prepare.prepare(r, o)
+        )
+    for values, told in (
+        ({"sampler": "dpm-sde", "beta": 0.5}, True),
+        ({"sampler": "dpm", "beta": 0.5}, False),
+        ({"sampler": "dpm-sde", "beta": 0.0, "inversion": True}, False),
+    ):
+        request = prepare.ask("inverted", {**values, "source_prompt": PROMPT}, prompt=PROMPT)
+        notices = prepare.prepare(request, flow).notices
+        assert any("leaves nothing of the inverted noise that beta=0.5" in each for each in notices) == told
+
+
 @pytest.mark.parametrize(
     ("method", "values", "told"),
     [

@@ -41,6 +41,15 @@ class Given:
         perfect = self.schedule.output(clean.expand_as(held), noise, level)
         return torch.cat([perfect.to(output), output[:, :, self.frames :]], dim=2)
 
+    def known(self, clean: Latents, noise: Latents, latents: Latents, level: Level) -> tuple[Latents, Latents]:
+        """Clean latents and noise of a whole video with those of the given frames as they are, whatever a method made of them."""
+        own, held = self.latents.to(latents).expand(len(latents), -1, -1, -1, -1), latents[:, :, : self.frames]
+        left = (held - level.signal * own) / level.noise if level.noise else torch.zeros_like(held)
+        return tuple(  # pyright: ignore[reportReturnType]
+            torch.cat([first.to(whole), whole[:, :, self.frames :]], dim=2)
+            for first, whole in ((own, clean), (left, noise))
+        )
+
 
 @dataclass(frozen=True)
 class Condition:

@@ -154,7 +154,9 @@ class _Whole:
         for number, (run, sight) in enumerate(zip(self.runs, sights, strict=True)):
             method, pieces = run.casting.method, [self.windows.cut(whole, number) for whole in (latents, output)]
             assert isinstance(method, Guide)
-            found.append(method.steered(_predicted(run, pieces[0], level, pieces[1]), sight.aim, run.casting.settings))
+            steered = method.steered(_predicted(run, pieces[0], level, pieces[1]), sight.aim, run.casting.settings)
+            given = run.prompted.given
+            found.append(steered if given is None else given.known(*steered, pieces[0], level))
         return [self.windows.joined(pieces) for pieces in zip(*found, strict=True)]
 
     def step(self, result: Cast, index: int, estimates: Sequence[Latents], moved: bool = False) -> None:
@@ -451,6 +453,8 @@ def _gradients(
             run.model.passes.went_back(run.model.share(max(needs.blocks), needs.features))
         loss = method.loss(observed, aim, run.casting.settings)
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        if LATENTS in leaves and gradients[0] is not None and run.prompted.given is not None:
+            gradients[0][:, :, : run.prompted.given.frames] = 0.0  # a picture that is given is not moved
     return float(loss.detach()), gradients, output if shared else None
 
 

@@ -56,7 +56,7 @@ PUBLISHED: Mapping[str, Preset] = {
                 beta=0.3,
             ),
             **said("released: seven of eight configurations, 200 in the other", tuning_steps=400),
-            **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0, stride="timestep"),
+            **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0),
             **said("released, inference.py", inverted_with="empty"),
             **said("released, utils/dataset.py", fit="stretch", every_frame=True),
             **said("released, utils/lora.py", factors="released"),
@@ -66,6 +66,7 @@ PUBLISHED: Mapping[str, Preset] = {
         },
         models={
             "zeroscope": {
+                **said("released, train.py", stride="timestep"),
                 **said(
                     "released, configs/config_bus.yaml", steps=75, cfg=12.0, frames=16, size=(384, 384), block=(4, 5)
                 ),

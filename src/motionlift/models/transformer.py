@@ -575,17 +575,24 @@ class Transformer(PipelineModel):
         _, _, frames, height, width = latents.shape
         return frames // time * (height // rows) * (width // columns)
 
+    def _given_tokens(self) -> int:
+        """Tokens of the lattice frame that a picture gives, where it is one of the video's own; those come first."""
+        if self._picture is None or self._pictures is Pictures.MUST:
+            return 0
+        height, width = self._picture.shape[-2:]
+        return self.lattice(self.codec.fitting(None, height, width)).area
+
     def _injected(self, seen: Recorded) -> Callable[[probe.Attention], probe.Attention]:
-        """Put recorded keys and values in the place of those of the video tokens."""
-        video, is_last = seen.key.shape[2], self._row.text_first
+        """Put recorded keys and values in the place of those of the video tokens, but for those of a picture that is given."""
+        video, is_last, kept = seen.key.shape[2], self._row.text_first, self._given_tokens()
 
         def change(attention: probe.Attention) -> probe.Attention:
             query, key, value = attention
             swapped = []
             for own, other in ((key, seen.key), (value, seen.value)):
-                text = own[:, :, : own.shape[2] - video] if is_last else own[:, :, video:]
-                new = other.to(own.dtype).expand(len(own), -1, -1, -1)
-                swapped.append(torch.cat([text, new] if is_last else [new, text], dim=2))
+                begin = own.shape[2] - video if is_last else 0
+                new = other[:, :, kept:].to(own.dtype).expand(len(own), -1, -1, -1)
+                swapped.append(torch.cat([own[:, :, : begin + kept], new, own[:, :, begin + video :]], dim=2))
             return query, swapped[0], swapped[1]
 
         return change

@@ -15,6 +15,7 @@ from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tune
 from motionlift.core.model import Model, Pictures, checked_model
 from motionlift.core.presets import OURS, Constants, check_published
 from motionlift.core.prompts import check_prompt
+from motionlift.core.schedule import Schedule
 from motionlift.core.settings import read_values, with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.core.windows import Windows
@@ -22,6 +23,7 @@ from motionlift.errors import InputError, MotionError, SettingError
 from motionlift.loops.adapters import check_fit as check_adapter_fit
 from motionlift.loops.cascade import Stage, checked_stage
 from motionlift.loops.sample import guided_steps, saved_positions, word_places
+from motionlift.loops.samplers import ANCESTRAL
 from motionlift.loops.tune import precision_of
 from motionlift.loops.windows import windows_over
 from motionlift.methods import method as method_named
@@ -41,6 +43,8 @@ from motionlift.work.foreseen import far_lines, unpaintable_lines
 from motionlift.work.plan import Plan
 from motionlift.work.unknown import unknown_lines
 
+LEAST_SIGNAL = 1e-3
+"""A first level with less of the signal is pure noise, as far as what of it is kept goes (ours)."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
@@ -233,6 +237,7 @@ def prepare(
         _check_words(request, view, settings)
         _check_positions(request.method, view, settings, windows.shape)
     notices += _windows_told(windows, view) + _length_told(shape, view) + _noise_told(settings)
+    notices += _forgotten_told(settings, view.schedule(settings.steps, windows.shape))
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     cut = () if picture is None else picture.notices
     job = replace(job, notices=(*_painting(job), *notices, *_unknown_words(job), *cut), picture=picture, **reading)
@@ -279,6 +284,16 @@ def _noise_told(settings: Sampled) -> tuple[str, ...]:
     return (
         f"strength is {settings.strength:g} of what was tuned; the video begins with the reference's own noise all the same "
         f"(beta is {settings.beta:g}): --set beta=0 for none of it",
+    )
+
+
+def _forgotten_told(settings: Sampled, schedule: Schedule) -> tuple[str, ...]:
+    """Where a sampler leaves nothing of the noise that is asked for."""
+    if not (settings.beta and settings.sampler in ANCESTRAL and schedule.levels[0].signal < LEAST_SIGNAL):
+        return ()
+    return (
+        f"sampler={settings.sampler} draws new noise in every step, and the first leaves nothing of the inverted noise that "
+        f"beta={settings.beta:g} asks for: take another sampler, or beta=0",
     )
 
 
@@ -373,6 +388,11 @@ def _settled(
     if settings.sampler not in allowed:
         raise SettingError(
             f"sampler is {settings.sampler!r}, which the schedule of {about.name} has not; allowed are {', '.join(allowed)}"
+        )
+    if settings.sampler in ANCESTRAL and isinstance(method, Guide) and method.needs(settings).output:
+        raise SettingError(
+            f"sampler is {settings.sampler!r}, which draws new noise in every step, and {method.name} follows the course of the "
+            "noise that the video begins with: take another"
         )
     if isinstance(method, Tuner):
         method.plan(model, settings)
