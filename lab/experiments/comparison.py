@@ -1,4 +1,4 @@
-"""Methods beside each other on held-out references, from the records of the bundled run ``world``."""
+"""Methods beside each other on held-out references, from the records of the bundled runs ``world`` and ``things``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,12 +16,17 @@ from motionlift.bench.report.kinds import by_kind
 from motionlift.bench.report.summary import Measurement, Pair, Row, Section, sections
 from motionlift.bench.report.tables import estimate_text, table
 from motionlift.bench.run_file import ModelRun, read_run
-from motionlift.bench.sources import World
 from motionlift.jobs.records import read_records
 from motionlift.jobs.workers import Workers
+from motionlift.models.sources import BUNDLED_MODELS
 
 NAME = "world"
 """Of the run, and of the folder of its records."""
+TITLES = {
+    NAME: ("Methods", "another object, colour and background"),
+    "things": ("Methods, on things and grounds that have names", "another kind of thing, its colour, another ground"),
+}
+"""Title of a run's part of the page, and what a prompt has that its reference has not."""
 CONTROLS_TOLD = (
     "The controls are *frozen*, an object of the prompt that stands in the middle; *none*, which moves as it likes; *injection*; "
     "and the reference's own noise alone, by the empty prompt (*none inversion=true*, *inverted inverted_with=empty*) and by its "
@@ -43,20 +48,26 @@ FIGURES = (
 
 
 def run(
-    folder: Path, models: Sequence[str], jobs: int, count: int | None, told: Callable[[str], None]
+    name: str, folder: Path, models: Sequence[str], jobs: int, count: int | None, told: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
-    """Measure the cells of the run that have no record yet, of some models and on the first references.
+    """Measure the cells of a run that have no record yet, of some models and on the first references.
+
+    Bundled models that the run leaves out are left out here.
 
     Raises:
         MotionliftError: as of ``motionlift bench``.
     """
-    asked = replace(read_run(NAME), models=tuple(map(ModelRun, models)), output=folder)
+    asked = read_run(name)
+    wanted = tuple(ModelRun(each) for each in models if each not in BUNDLED_MODELS or ModelRun(each) in asked.models)
+    if not wanted:
+        return
+    asked = replace(asked, models=wanted, output=folder)
     if count is not None:
-        asked = replace(asked, references=(World(count),))
+        asked = replace(asked, references=tuple(replace(each, count=count) for each in asked.references))
     with at_work(asked, Workers(jobs)) as workers:
         cells = lay_out(asked, workers)
         for number, record in enumerate(cells.measured(workers), 1):
-            told(f"{NAME}: {number} of {len(cells.waiting)}")
+            told(f"{name}: {number} of {len(cells.waiting)}")
             yield record
 
 
@@ -73,16 +84,17 @@ def records_of(folder: Path, model: str, fingerprint: str, defaults: Callable[[s
 def section(records: Sequence[Mapping[str, Any]]) -> str:
     """A row for every method, in the order of the run, and how figures of motion order all videos beside the true error."""
     (found,) = sections(records)
-    order = {method.title: number for number, method in enumerate(read_run(NAME).methods)}
+    title, other = TITLES[records[0]["source"]]
+    order = {method.title: number for number, method in enumerate(read_run(records[0]["source"]).methods)}
     rows = sorted(found.rows, key=lambda row: order.get(row.title, len(order)))
     references = max(row.references for row in rows)
     text = (
-        f"## Methods\n\n{references} held-out references, each cast onto one new held-out prompt (another object, colour and "
-        "background), one seed each. Errors of the object's centre as shares of the frame's width, *aligned* with each track's "
-        "mean removed; *direction* is the mean cosine of its steps; *motion fidelity* is by the built-in flow tracker; looks are "
-        "judged by the classifier; *leakage* is how often the object or the background has the reference's colour; passes are "
-        "forward and backward, of lifting and casting; seconds to lift and to cast are on one core. Where the cost of lifting is "
-        f"not told, the motion was that of a row above. {CONTROLS_TOLD}\n\n"
+        f"## {title}\n\n{references} held-out references, each cast onto one new held-out prompt ({other}), one seed each. "
+        "Errors of the object's centre as shares of the frame's width, *aligned* with each track's mean removed; *direction* is "
+        "the mean cosine of its steps; *motion fidelity* is by the built-in flow tracker; looks are judged by the classifier; "
+        "*leakage* is how often the object or the background has the reference's colour; passes are forward and backward, of "
+        "lifting and casting; seconds to lift and to cast are on one core. Where the cost of lifting is not told, the motion was "
+        f"that of a row above. {CONTROLS_TOLD}\n\n"
     )
     head = [
         "",

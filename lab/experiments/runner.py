@@ -213,7 +213,7 @@ def _cell_of(record: Mapping[str, Any]) -> str:
 def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What an experiment lacks."""
     if name == comparison.NAME:
-        yield from comparison.run(asked.records / name, asked.models, asked.jobs, asked.count, print)
+        yield from comparison.run(name, asked.records / name, asked.models, asked.jobs, asked.count, print)
         return
     extent = asked.clips if name == footage.NAME else asked.count or EXPERIMENTS[name].COUNT
     for model in [NO_MODEL] if name in MODEL_FREE else asked.models:

@@ -6,6 +6,7 @@ import pytest
 from motionlift.core.model import WORDS, checked_model
 from motionlift.errors import ModelError
 from motionlift.models.loading import load
+from motionlift.models.sources import BUNDLED_MODELS
 
 
 class Half:
@@ -52,7 +53,7 @@ def test_what_is_nothing_like_a_model_is_refused(given: object):
         checked_model(given)
 
 
-@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
 def test_a_model_is_given_back(name: str):
     model = load(name, "cpu")
     assert checked_model(model) is model and checked_model(model.counted()).about is model.about

@@ -14,7 +14,7 @@ from motionlift.errors import SettingError
 from motionlift.models.families import families, serving
 from motionlift.models.loading import device_named, load
 from motionlift.models.precision import chosen, named
-from motionlift.models.sources import Source, found
+from motionlift.models.sources import BUNDLED_MODELS, Source, found
 from tests.twins import TRANSFORMERS, as_kind, cogvideox
 
 CPU, GPU, APPLE = torch.device("cpu"), torch.device("cuda:0"), torch.device("mps")
@@ -153,12 +153,12 @@ def test_a_configuration_that_cannot_be_read_says_nothing(tmp_path: Path):
 # As models are loaded
 
 
-@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 def test_the_bundled_models_run_in_half_precision(name: str, dtype: str):
     plain, half = load(name, "cpu"), load(name, "cpu", dtype=dtype)
     assert (plain.about.dtype, half.about.dtype) == ("fp32", dtype) and plain.about.identity == half.about.identity
-    shape = plain.codec.fitting(9 if name == "tiny-dit" else 4)
+    shape = plain.codec.fitting(4 if name == "tiny-unet" else 9)
     latents = torch.randn(plain.codec.latent_shape(shape), generator=torch.Generator().manual_seed(0))
     level = plain.schedule(4, shape).levels[1]
     outputs = [own.predict(latents, level, own.text.encode("a red star", shape)) for own in (plain, half)]

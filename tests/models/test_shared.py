@@ -20,6 +20,7 @@ from motionlift.models import probe
 from motionlift.models.loading import load
 from motionlift.models.schedules import flow_schedule, shifted
 from motionlift.models.shared import PipelineModel
+from motionlift.models.sources import BUNDLED_MODELS
 from tests.frozen.measured import GUIDED, PROMPT, SETTINGS, reference
 
 WIDTH, TEXT, SIDE = 16, 12, 8
@@ -193,7 +194,7 @@ def test_every_method_lifts_and_casts_on_it(model, name):
     assert torch.equal(guided, plain) == (name == "none"), "the motion changes the video"
 
 
-@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
 def test_watching_gives_the_output_and_what_was_seen_with_gradients(name: str):
     model = load(name, "cpu")
     shape = model.codec.fitting(None)
@@ -209,7 +210,7 @@ def test_watching_gives_the_output_and_what_was_seen_with_gradients(name: str):
     torch.testing.assert_close(*both)
 
 
-@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
 def test_shares_grow_from_block_to_block_and_features_take_more(name: str):
     model = load(name, "cpu")
     shares = [model.share(number, features) for number in range(model.about.blocks) for features in (False, True)]

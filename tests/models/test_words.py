@@ -8,6 +8,7 @@ import torch
 from lab.training import tiny_dit, tiny_unet, tiny_wan
 from motionlift.models import words
 from motionlift.models.loading import load
+from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.models.words import tokens_within, whole_words
 from motionlift.world.named import named_vocabulary
 from motionlift.world.scenes import vocabulary
@@ -53,7 +54,7 @@ def test_punctuation_does_not_hide_a_word(parts):
 PLAIN = "a red star on a blue plain background"
 
 
-@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("model", BUNDLED_MODELS)
 @pytest.mark.parametrize(
     "typed",
     [
@@ -105,7 +106,7 @@ def test_nothing_is_taken_from_a_vocabulary_of_language_at_large(monkeypatch: py
     assert whole_words(tiny_dit.tokenizer()) == []
 
 
-@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("model", BUNDLED_MODELS)
 def test_a_word_that_is_spelt_by_parts_of_others_is_unknown_to_a_bundled_model(model: str):
     """Such as forrest, of f, or, re and st: half of its pieces are no letters, and yet the model never saw it."""
     text = load(model, "cpu").text

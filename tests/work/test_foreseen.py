@@ -3,7 +3,7 @@
 import pytest
 
 from motionlift.models.loading import load
-from motionlift.models.sources import BUNDLED
+from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.work.foreseen import FRAMES, GROUND_COLOURS, PATTERNS, WORKS, far_lines, foreseen, unpaintable_lines
 from motionlift.work.prepare import ask, prepare
 from motionlift.world import scenes
@@ -33,7 +33,7 @@ def test_what_a_bundled_model_cannot_paint_is_told(prompt: str, words: str):
         assert "circle" in line and "red" in line and "striped" in line and "--model Wan-AI/" in line
 
 
-@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("model", BUNDLED_MODELS)
 def test_what_was_learned_is_not_spoken_of(model: str):
     for prompt in (
         WORKS,

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from motionlift.models.loading import load
+from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.video.clip import Clip
 from motionlift.work.previews import projection_of
 from motionlift.world.scenes import render, sample
@@ -30,7 +31,7 @@ def test_the_map_is_the_best_of_all_linear_ones():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
 def test_a_bundled_models_latents_look_like_their_videos(name: str):
     """Of other scenes than those that it was fitted to, it tells half of what their colours differ by."""
     model = load(name, "cpu")

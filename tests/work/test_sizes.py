@@ -9,6 +9,7 @@ import torch
 import motionlift
 from motionlift.core.lattice import Shape
 from motionlift.models.families import families
+from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.models.transformer import Published, Row, Transformer
 from motionlift.video.clip import Clip
 from motionlift.work.cast import transfer
@@ -62,7 +63,7 @@ def test_without_a_reference_it_is_the_models_own(model: Transformer):
     assert prepare(ask("none", prompt=PROMPT), model).shape == Shape(9, *WIDE)
 
 
-@pytest.mark.parametrize("name", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
 def test_models_of_one_size_keep_it(name: str):
     model = motionlift.load(name)
     assert model.about.sizes == () and nearest_size(model, 0.5) is None

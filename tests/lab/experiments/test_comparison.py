@@ -114,7 +114,7 @@ def test_what_is_missing_is_measured(
     monkeypatch.setattr(comparison, "at_work", lambda run, workers: nullcontext(workers))
     monkeypatch.setattr(comparison, "lay_out", lay_out)
     told: list[str] = []
-    assert list(comparison.run(tmp_path, ["tiny-dit"], 2, count, told.append)) == [{"reference": "0000"}]
+    assert list(comparison.run("world", tmp_path, ["tiny-dit"], 2, count, told.append)) == [{"reference": "0000"}]
     ((run, workers),) = asked
     assert (run.models, run.output, run.references) == ((ModelRun("tiny-dit"),), tmp_path, (references,))
     assert workers.processes == 2

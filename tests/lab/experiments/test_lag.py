@@ -7,6 +7,7 @@ from lab.experiments import lag
 from lab.experiments.lag import LAGS, WITHIN, agreement, lag_of
 from motionlift.bench.references import bundled, clip_of, reference
 from motionlift.measure.truth import judge_for
+from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.video.clip import Clip
 from motionlift.world.judge import judge_video
 
@@ -58,7 +59,7 @@ def test_a_page_of_known_records():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])
+@pytest.mark.parametrize("model", BUNDLED_MODELS)
 def test_what_is_encoded_and_decoded_neither_leads_nor_lags(model):
     backbone, judge = bundled(model), judge_for()
     found = []
