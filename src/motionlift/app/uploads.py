@@ -21,8 +21,12 @@ MOST_PICTURES = 2000
 """Most pictures of a zip (ours)."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 """Pictures that a zip is searched for."""
-CLIPS = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".gif", ".webp", ".apng", ".png", ".zip")
-"""What is offered to be chosen; what is in a file is seen when it is read."""
+CLIPS = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".wmv", ".asf", ".mxf", ".ogv", ".ogg"),
+    *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".h264", ".264", ".hevc", ".265", ".av1", ".ivf", ".obu"),
+    *(".gif", ".webp", ".apng", ".png", ".zip"),
+)
+"""Names of what is taken end so; what is in a file is seen when it is read."""
 PIECE = 2**20
 """Bytes that are unpacked at once."""
 

@@ -164,7 +164,7 @@ def bench(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run file in YAML, or a bundled one: quick, world, papers.", show_default=False
+            metavar="RUN", help="A run file in YAML, or a bundled one: quick, world, papers, kinds.", show_default=False
         ),
     ],
     jobs: Annotated[
@@ -290,11 +290,14 @@ def report(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The page to write; its tables go beside it, as .md and .csv.")
+        Path,
+        typer.Option(
+            "--output", "-o", help="The page to write; tables as .md, .tex and .csv and charts as .png beside it."
+        ),
     ] = Path("report.html"),
     overwrite: Overwrite = False,
 ) -> None:
-    """Write one page of tables, charts and videos of records, with the tables as Markdown and CSV; or of a study's answers."""
+    """Write one page of tables, charts and videos of records, the tables as Markdown, LaTeX and CSV too; or of a study's answers."""
     check_there(records, "give the records of motionlift bench, or their folder, or the answers of a study")
     if records.suffix.lower() == ".csv" and not records.is_dir():
         from motionlift.bench.report.study import write_study as write

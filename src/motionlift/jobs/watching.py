@@ -10,7 +10,10 @@ from motionlift.jobs.job_file import FORMS
 
 STILL = 2.0
 """Seconds for which a file must not have changed to be whole (ours: far more than lies between two writes of a copy)."""
-CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif", ".webp", ".apng")
+CLIPS = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".wmv", ".mxf", ".ogv"),
+    *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".gif", ".webp", ".apng"),
+)
 """How names of clips end that are taken; what is being fetched, as ``x.mp4.part``, is left."""
 MOST_FILES = 100_000
 """Most files of a folder that are looked at (ours)."""
