@@ -297,7 +297,7 @@ def report(
     ] = Path("report.html"),
     overwrite: Overwrite = False,
 ) -> None:
-    """Write one page of tables, charts and videos of records, the tables as Markdown, LaTeX and CSV too; or of a study's answers."""
+    """Write one page of tables, charts and videos of records, tables as Markdown, LaTeX and CSV too; or of a study's answers."""
     check_there(records, "give the records of motionlift bench, or their folder, or the answers of a study")
     if records.suffix.lower() == ".csv" and not records.is_dir():
         from motionlift.bench.report.study import write_study as write
