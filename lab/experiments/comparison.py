@@ -16,6 +16,7 @@ from motionlift.bench.report.kinds import by_kind
 from motionlift.bench.report.summary import Measurement, Pair, Row, Section, sections
 from motionlift.bench.report.tables import estimate_text, table
 from motionlift.bench.run_file import ModelRun, read_run
+from motionlift.bench.sources import World
 from motionlift.jobs.records import read_records
 from motionlift.jobs.workers import Workers
 from motionlift.models.sources import BUNDLED_MODELS
@@ -63,7 +64,8 @@ def run(
         return
     asked = replace(asked, models=wanted, output=folder)
     if count is not None:
-        asked = replace(asked, references=tuple(replace(each, count=count) for each in asked.references))
+        own = [each for each in asked.references if isinstance(each, World)]
+        asked = replace(asked, references=tuple(replace(each, count=count) for each in own))
     with at_work(asked, Workers(jobs)) as workers:
         cells = lay_out(asked, workers)
         for number, record in enumerate(cells.measured(workers), 1):
