@@ -88,10 +88,10 @@ def own_pictured(pipeline: Any, row: Row, model: Model, shape: Shape, steps: int
     return own_video(remade(pipeline, row.picturing.pipeline), row, model, shape, steps, call, noise)
 
 
-def video(model: Model, shape: Shape, steps: int, cfg: float) -> Latents:
+def video(model: Model, shape: Shape, steps: int, cfg: float, second_cfg: float = 0.0) -> Latents:
     """What the library's loop makes of the same noise."""
     method = methods()["none"]
-    settings = replace(method.settings(model), steps=steps, cfg=cfg, dynamic_cfg=False)
+    settings = replace(method.settings(model), steps=steps, cfg=cfg, second_cfg=second_cfg, dynamic_cfg=False)
     running = cast(Casting(model, method, settings, {}, shape, PROMPT, SEED))
     return finished(running).latents
 

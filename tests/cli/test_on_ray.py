@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 import os
-import signal
+import random
 import subprocess
 import sys
 import time
@@ -29,9 +29,15 @@ model: {model}
 method: none
 settings: {{steps: 2}}
 jobs:
-  - {{reference: {clips}/one.mp4, prompt: a red star on the blue field, output: "{{seed}}.mp4", seeds: [0, 1, 2, 3, 4, 5]}}
+  - {{reference: {clips}/one.mp4, prompt: a red star on the blue field, output: "{{seed}}.mp4", seeds: {seeds}}}
 """
-WORDS = ("batch", "jobs.yaml", "-o", "out", "--ray", "local", "--workers", "1", "--quiet")
+WORDS = ("batch", "jobs.yaml", "-o", "out", "--ray", "local", "--workers", "2", "--retry", "--quiet")
+COUNT = 40
+"""Jobs of the batch."""
+STARTS = 10
+"""Times that it is started and killed; in each a worker is killed before, which makes twenty moments."""
+LATEST = 0.4
+"""Seconds until a moment, at most, after a start's first job was done."""
 PATIENCE = 300
 """Seconds that a run may take on a busy machine."""
 
@@ -48,47 +54,65 @@ def hashes(folder: Path) -> dict[str, str]:
     return found
 
 
-def run_until(folder: Path, count: int, strike: Callable[[subprocess.Popen[str]], None]) -> str:
-    """Run the batch, and strike once so many jobs have their record; gives what it said at its end."""
-    command = [sys.executable, "-m", "motionlift", *WORDS]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + PATIENCE
-        while len(read_records(folder / "out" / RECORDS)) < count and process.poll() is None:
+def killed(folder: Path, generator: random.Random, strike: Callable[[psutil.Process], None]) -> str:
+    """Run the batch; kill a worker at a moment after its first job is done, and strike at another.
+
+    Gives what it said at its end.
+    """
+    records = folder / "out" / RECORDS
+    before, until = len(read_records(records)), time.monotonic() + PATIENCE
+    with subprocess.Popen(
+        [sys.executable, "-m", "motionlift", *WORDS], cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while len(read_records(records)) <= before and run.poll() is None:
             assert time.monotonic() < until
             time.sleep(0.02)
-        strike(process)
-        _, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode, "it has jobs left"
+        driver = psutil.Process(run.pid)
+        processes = driver.children(recursive=True)
+        time.sleep(generator.uniform(0, LATEST))
+        workers = [each for each in processes if each.name().startswith("ray::Hand")]
+        generator.choice(workers).kill()
+        time.sleep(generator.uniform(0, LATEST))
+        assert run.poll() is None, "it has jobs left"
+        strike(driver)
+        _, err = run.communicate(timeout=PATIENCE)
+    assert run.returncode, "it has jobs left"
+    assert not psutil.wait_procs(processes, PATIENCE / 5)[1], "no process outlives it"
     return err
 
 
-def cluster_dies(process: subprocess.Popen[str]) -> None:
+def cluster_dies(driver: psutil.Process) -> None:
     """Kill what holds the workers of this machine together."""
-    for each in psutil.Process(process.pid).children(recursive=True):
+    for each in driver.children(recursive=True):
         if each.name() == "raylet":
             each.kill()
 
 
-def test_a_batch_on_ray_that_is_killed_ends_as_if_it_was_not(
+def test_a_batch_on_ray_that_is_killed_at_twenty_moments_ends_as_if_it_was_not(
     clips: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "jobs.yaml").write_text(JOBS.format(model=model, clips=clips), encoding="utf-8")
+    jobs = JOBS.format(model=model, clips=clips, seeds=[*range(COUNT)])
+    (tmp_path / "jobs.yaml").write_text(jobs, encoding="utf-8")
     assert run(["batch", "jobs.yaml", "-o", "alone", "--workers", "1", "--quiet"]) == 0
-    run_until(tmp_path, 1, lambda process: process.send_signal(signal.SIGKILL))
-    told = run_until(tmp_path, 3, cluster_dies)
-    assert told.splitlines()[-1] == "error: the cluster is gone; what is done stays: run the same again to go on"
-    assert "Traceback" not in told
+    generator = random.Random("ray")
+    for number in range(STARTS):
+        told = killed(tmp_path, generator, cluster_dies if number % 2 else psutil.Process.kill)
+        assert "Traceback" not in told
+        if number % 2:
+            assert (
+                told.splitlines()[-1] == "error: the cluster is gone; what is done stays: run the same again to go on"
+            )
     done = subprocess.run(
         [sys.executable, "-m", "motionlift", *WORDS], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
-    assert hashes(tmp_path / "out") == hashes(tmp_path / "alone") and len(hashes(tmp_path / "out")) == 6
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "alone") and len(hashes(tmp_path / "out")) == COUNT
 
 
 def test_a_cluster_that_is_not_there_is_refused(
     clips: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "jobs.yaml").write_text(JOBS.format(model=model, clips=clips), encoding="utf-8")
+    (tmp_path / "jobs.yaml").write_text(JOBS.format(model=model, clips=clips, seeds=[0]), encoding="utf-8")
     assert "127.0.0.1:1" in refused(capsys, 1, "batch", "jobs.yaml", "--ray", "127.0.0.1:1")

@@ -103,6 +103,25 @@ def test_a_prompt_is_weighed_as_the_pipeline_weighs_it(twin, row, model):
     assert difference(found, video(model, twin.shape, STEPS, cfg=1.0)) > 100 * CLOSE
 
 
+@pytest.mark.parametrize("second_cfg", [1.0, 5.0])
+def test_a_second_network_weighs_the_prompt_as_the_pipeline_has_it_weigh(second_cfg):
+    twin = TRANSFORMERS["wan-2.2"]
+    two = twin.model()
+    levels = two.schedule(STEPS, twin.shape).levels
+    assert two.about.second_below == 875 and levels[-1].timestep < 875 < levels[0].timestep
+    found = video(two, twin.shape, STEPS, cfg=GUIDED, second_cfg=second_cfg)
+    call = {**twin.guided, "guidance_scale_2": second_cfg}
+    assert difference(found, own_video(twin.build(), twin.row, two, twin.shape, STEPS, call).latents) < CLOSE
+    assert difference(found, video(two, twin.shape, STEPS, cfg=GUIDED)) > 100 * CLOSE
+
+
+def test_one_network_weighs_the_prompt_alike_at_all_levels():
+    twin = TRANSFORMERS["wan-2.1"]
+    assert twin.model().about.second_below == 0
+    one, same = (video(twin.model(), twin.shape, STEPS, cfg=GUIDED, second_cfg=each) for each in (0.0, 1.0))
+    assert torch.equal(one, same)
+
+
 def test_a_video_comes_back_from_the_autoencoder_at_its_size(twin, model):
     latents = noise_of(model, twin.shape)
     pixels = model.codec.decode(latents)

@@ -386,3 +386,11 @@ def test_tokens_that_cannot_be_shared_evenly_are_refused_with_the_nearest_frames
         "2 processes cannot share the 9 tokens of 9 frames of 48x16 evenly: take --frames 5, or another --size" in told
     )
     assert prepare.prepare(request, model, frames=5, size=(48, 16), parallel=2).shape.frames == 5
+
+
+@pytest.mark.parametrize(
+    ("twin", "method", "told"), [("wan-2.2", "smm", 1), ("wan-2.2", "ditflow", 0), ("wan-2.1", "moft", 0)]
+)
+def test_features_of_two_networks_that_are_compared_are_told(twin: str, method: str, told: int):
+    job = prepare.prepare(prepare.ask(method, prompt="a red star"), TRANSFORMERS[twin].model())
+    assert sum("has two networks" in each for each in job.notices) == told

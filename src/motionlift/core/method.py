@@ -24,7 +24,7 @@ from motionlift.errors import MotionError
 AnySettings = TypeVar("AnySettings", bound=Sampled)
 GuidedSettings = TypeVar("GuidedSettings", bound=Guided)
 TunedSettings = TypeVar("TunedSettings", bound=Tuned)
-SAMPLING = ("steps", "cfg", "dynamic_cfg", "negative_prompt")
+SAMPLING = ("steps", "cfg", "second_cfg", "dynamic_cfg", "negative_prompt")
 """Of a model's defaults, those that say how it samples."""
 
 

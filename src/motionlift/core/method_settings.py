@@ -19,6 +19,16 @@ class Sampled:
     """Denoising steps (DiTFlow, released)."""
     cfg: float = setting(7.0, low=0, high=100, when="cast", help="Guidance scale: how strongly the prompt is followed.")
     """Guidance scale: weight of the prompt against the negative prompt (DiTFlow, paper). At 1 the network sees the prompt alone."""
+    second_cfg: float = setting(
+        0.0,
+        low=0,
+        high=100,
+        when="cast",
+        help="Guidance scale of a second network, where a model has one for its cleaner levels; 0 for that of the first.",
+        later=True,
+    )
+    """Guidance scale of the network that serves a model's cleaner levels, where it has one of its own for them, as Wan 2.2 A14B
+    has (``guidance_scale_2`` of its pipeline); 0 for that of the first. Other models do not read it."""
     negative_prompt: str = setting("", when="cast", help="What the video is not to show.")
     """What the video is not to show: takes the place of the empty prompt that the prompt is weighed against."""
     dynamic_cfg: bool = setting(

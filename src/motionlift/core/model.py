@@ -82,6 +82,8 @@ class About:
     """Whether passes for sampling run compiled."""
     processes: int = 1
     """How many processes share the video's tokens in passes for sampling."""
+    second_below: float = 0.0
+    """The timestep below which a second network predicts; 0 where there is one network for all."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Settings of sampling and guiding that go with this model, where they differ from the common ones."""
 

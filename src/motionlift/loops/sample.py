@@ -108,12 +108,12 @@ class _Run:
 
     def output(self, latents: Latents, level: Level, positions: Positions | None = None) -> Latents:
         """The network's output with guidance."""
-        weight = guidance_scale(self.casting.settings, level)
+        weight = guidance_scale(self.casting.settings, level, self.model.about.second_below)
         return guided_output(self.model, latents, level, (self.negative, self.prompted), weight, positions)
 
     def weighed(self, wanted: Latents, latents: Latents, level: Level, positions: Positions | None) -> Latents:
         """The network's output with guidance, where that for the prompt is known."""
-        weight = guidance_scale(self.casting.settings, level)
+        weight = guidance_scale(self.casting.settings, level, self.model.about.second_below)
         if weight == 1:
             return wanted
         plain = self.model.predict(latents, level, self.negative, positions)
@@ -482,15 +482,17 @@ def _size(gradient: Tensor) -> Tensor:
     return gradient.square().mean().sqrt().clamp(min=1e-12)
 
 
-def guidance_scale(settings: Sampled, level: Level) -> float:
+def guidance_scale(settings: Sampled, level: Level, second_below: float = 0.0) -> float:
     """Weight of the prompt against the negative prompt at a level; the dynamic form is that of the published CogVideoX pipeline.
+
+    Below the timestep where a second network predicts, it is that network's own where one is set.
 
     That formula, ``1 + cfg (1 - cos(pi ((steps - timestep) / steps)^5)) / 2``, has the timestep where the number of the step seems
     to be meant: it does not grow over the steps but jumps between 1 and ``1 + cfg``, and another number of steps gives another
     draw. It is kept because the published model is run so.
     """
     if not settings.dynamic_cfg:
-        return settings.cfg
+        return settings.second_cfg or settings.cfg if level.timestep < second_below else settings.cfg
     progress = ((settings.steps - level.timestep) / settings.steps) ** 5.0
     return 1 + settings.cfg * (1 - math.cos(math.pi * progress)) / 2
 

@@ -235,6 +235,7 @@ class Transformer(PipelineModel):
             self._introduced(name, variant, self._scheduling(), known.fps or row.fps, widths),
             pictures=self._pictures,
             sizes=_as_large(known.sizes or row.sizes, self.codec.shape),
+            second_below=(pipeline.config.get("boundary_ratio") or 0) * TRAINED if len(self._networks) > 1 else 0.0,
         )
         self.text = self._prompts()
 
@@ -455,9 +456,7 @@ class Transformer(PipelineModel):
 
     def _network_at(self, level: Level) -> nn.Module:
         """The network that predicts at a level: where there are two, the second serves those below a boundary."""
-        boundary = self._pipeline.config.get("boundary_ratio")
-        is_second = boundary is not None and level.timestep < boundary * TRAINED
-        return self._networks[1] if is_second and len(self._networks) > 1 else self._network
+        return self._networks[1] if level.timestep < self.about.second_below else self._network
 
     @contextmanager
     def _changed(self) -> Iterator[None]:

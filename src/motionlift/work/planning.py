@@ -416,7 +416,7 @@ class _Planner:
 
 LEAST = "flowmotion"
 """The method that takes least memory of those that guide: no gradient goes through the network."""
-KEPT = {"steps", "cfg", "negative_prompt", "dynamic_cfg", "sampler", "source_prompt"}
+KEPT = {"steps", "cfg", "second_cfg", "negative_prompt", "dynamic_cfg", "sampler", "source_prompt"}
 """Settings that another method takes over."""
 
 

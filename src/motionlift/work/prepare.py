@@ -237,7 +237,9 @@ def prepare(
         _check_words(request, view, settings)
         _check_positions(request.method, view, settings, windows.shape)
     notices += _windows_told(windows, view) + _length_told(shape, view) + _noise_told(settings)
-    notices += _forgotten_told(settings, view.schedule(settings.steps, windows.shape))
+    notices += _forgotten_told(settings, view.schedule(settings.steps, windows.shape)) + _two_told(
+        request.method, view, settings
+    )
     job = Job(view, request.method, settings, shape, request.prompt or "", request.seed, motion, tuple(mixed), stages)
     cut = () if picture is None else picture.notices
     job = replace(job, notices=(*_painting(job), *notices, *_unknown_words(job), *cut), picture=picture, **reading)
@@ -294,6 +296,16 @@ def _forgotten_told(settings: Sampled, schedule: Schedule) -> tuple[str, ...]:
     return (
         f"sampler={settings.sampler} draws new noise in every step, and the first leaves nothing of the inverted noise that "
         f"beta={settings.beta:g} asks for: take another sampler, or beta=0",
+    )
+
+
+def _two_told(method: Method[Any], model: Model, settings: Sampled) -> tuple[str, ...]:
+    """Where features of two networks are compared, whose channels need not mean the same."""
+    if not (model.about.second_below and isinstance(method, Guide) and method.needs(settings).features):
+        return ()
+    return (
+        f"{model.about.name} has two networks, and {method.name} compares features that the second gives of the reference with "
+        "those that the first gives of the video: ditflow, motionflow and flowmotion compare none",
     )
 
 

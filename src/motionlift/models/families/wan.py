@@ -32,8 +32,10 @@ MODEL = Row(
             frames=121,
             fps=24.0,
         ),
-        "wan2.2-t2v-a14b": Published({"boundary_ratio": 0.875, "num_layers": 40}, defaults={"cfg": 4.0}),
-        "wan2.2-i2v-a14b": Published({"boundary_ratio": 0.9, "num_layers": 40}, defaults={"cfg": 3.5}),
+        "wan2.2-t2v-a14b": Published(
+            {"boundary_ratio": 0.875, "num_layers": 40}, defaults={"steps": 40, "cfg": 4.0, "second_cfg": 3.0}
+        ),
+        "wan2.2-i2v-a14b": Published({"boundary_ratio": 0.9, "num_layers": 40}, defaults={"steps": 40, "cfg": 3.5}),
         "wan2.1-i2v-14b": Published({"num_layers": 40, "image_dim": 1280}),
         "wan2.1-t2v-1.3b": Published({"num_layers": 30, "num_attention_heads": 12}),
         "wan2.1-t2v-14b": Published({"num_layers": 40, "num_attention_heads": 40}),
