@@ -53,7 +53,8 @@ def test_a_batch_is_done_and_then_is_there(here: Path, capsys: pytest.CaptureFix
     assert run(["batch", "night.yaml"]) == 0
     out, err = capsys.readouterr()
     assert out == f"did 4 of 4 jobs, 0 were there; records in {Path('night') / RECORDS}\n"
-    assert "4 of 4: 0001-1.mp4" in err
+    assert re.search(r"^2 of 4: 0001-0.mp4, \d+ seconds left$", err, re.M), err
+    assert "4 of 4: 0001-1.mp4\n" in err
     assert sorted(path.name for path in Path("night").glob("*.mp4")) == [
         "0000-0.mp4",
         "0000-1.mp4",

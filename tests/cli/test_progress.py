@@ -179,3 +179,17 @@ def test_scores_are_shown_with_what_was_left_out_once_for_each_reason():
     assert "0.2500" in shown and "undefined" in shown and "likeness" in shown
     assert shown.count("name [a] model") == 1 and "clip_text, clip_frames" in shown
     assert score_tables({}, {}, {}) == []
+
+
+def test_a_bar_of_many_tells_the_time_left_where_each_takes_minutes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    live = Live()
+    clock = iter([0.0, 0.0, *(minute * 300.0 for minute in range(1, 40))])
+    monkeypatch.setattr(live._bars, "get_time", lambda: now)
+    now = next(clock)
+    live.counting("1000 jobs of 3 motions", 0, 1000)
+    for done in (1, 2, 3):
+        now = next(clock) + 300 * done
+        live.counted("x.mp4", done, 1000)
+    (bar,) = live._bars.tasks
+    assert bar.completed == pytest.approx(0.3) and bar.time_remaining is not None

@@ -96,3 +96,22 @@ def test_another_line_puts_off_the_next():
     clock.now += 29
     shown.show("sample", 2, 9)
     assert told == ["phase: sample", "1 of 2: done"]
+
+
+def test_of_many_each_says_when_all_will_be_done_by_those_of_this_run():
+    shown, clock, told = lines()
+    clock.now += 500
+    shown.counting("97 jobs of 3 motions", 3)
+    for done in (4, 6):
+        clock.now += 20
+        shown.counted(f"{done}.mp4", done, 100)
+    clock.now += 7200
+    shown.counted("7.mp4", 7, 100)
+    shown.counted("100.mp4", 100, 100)
+    assert told == [
+        "phase: 97 jobs of 3 motions",
+        "4 of 100: 4.mp4, 32 minutes left",
+        "6 of 100: 6.mp4, 21 minutes left",
+        "7 of 100: 7.mp4, 47 hours left",
+        "100 of 100: 100.mp4",
+    ]

@@ -12,7 +12,6 @@ from typing import Any
 
 import fsspec
 import pytest
-import torch
 from fsspec.implementations.memory import MemoryFileSystem
 
 from motionlift.errors import InputError, OutputError
@@ -23,7 +22,7 @@ from motionlift.jobs.planning import forecast, needs
 from motionlift.jobs.records import read_records
 from motionlift.jobs.runner import DIED
 from motionlift.jobs.stores import fetched
-from motionlift.jobs.work import HERE, Placed, command_of, finished, record_of
+from motionlift.jobs.work import HERE, Placed, Where, command_of, finished, record_of
 from motionlift.video.files import hash_of_file
 from motionlift.world.truth import write_world
 from tests import twins
@@ -172,10 +171,53 @@ def test_a_plan_says_what_would_be_left_out_and_what_replaced(jobs: list[Job], d
     assert sorted(done.rglob("*")) == before
 
 
-def test_workers_have_as_many_gpus_as_tune_one_motion(jobs: list[Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("motionlift.jobs.planning.device_named", lambda _: torch.device("cuda"))
-    assert needs([jobs[0], replace(jobs[1], processes=4)], tmp_path, HERE).gpus == 4
-    assert needs([], tmp_path, HERE).gpus == 1
+def test_workers_have_as_many_gpus_as_tune_one_motion(jobs: list[Job], tmp_path: Path):
+    several = [jobs[0], replace(jobs[1], processes=4)]
+    assert needs(several, tmp_path, HERE, has_gpus=True).gpus == 4
+    assert needs([], tmp_path, HERE, has_gpus=True).gpus == 1
+    assert needs(several, tmp_path, Where(device="cuda")).gpus == 4, "the GPUs need not be here"
+    assert needs(jobs[:1], tmp_path, Where(device="cpu"), has_gpus=True).gpus == 0
+
+
+def test_what_cannot_be_planned_fails_by_itself_and_the_others_say_what_a_worker_needs(
+    jobs: list[Job], clips: Path, store: str, tmp_path: Path
+):
+    fsspec.filesystem("memory").pipe_file("/clips/one.mp4", (clips / "0000.mp4").read_bytes())
+    unasked, unfit = replace(jobs[0], settings={"steps": 0}), replace(jobs[1], frames=10)
+    there = replace(jobs[2], reference="memory://clips/one.mp4")
+    folder, where = tmp_path / "out", Where(memory="2GB")
+    folder.mkdir()
+    alone = needs([there], folder, where)
+    assert alone.memory > 0 and needs([unasked, unfit, there], folder, where) == alone
+    assert needs([unasked, unfit], folder, where).memory == 0
+    assert [path.name for path in folder.iterdir()] == [INPUTS], "workers of this machine need not read it again"
+    (kind, first, second) = forecast([there, unfit, unasked], folder, where).kinds
+    assert kind.plan is not None and "10 frames do not fit" in first.reason and "steps is 0" in second.reason
+
+
+def test_what_failed_before_counts_for_a_worker_only_where_it_is_tried_again(jobs: list[Job], tmp_path: Path):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video at all")
+    list(lay_out([replace(jobs[0], reference=str(bad))], tmp_path / "out").done(Here()))
+    failed = [replace(jobs[0], reference=str(bad))]
+    assert [len(forecast(failed, tmp_path / "out", HERE, retry).kinds) for retry in (False, True)] == [0, 1]
+
+
+def test_what_is_made_where_nobody_sees_it_ends_the_batch(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As by workers on machines that do not share the folder."""
+    elsewhere = tmp_path / "elsewhere"
+
+    class There(Here):
+        def each(self, work: Callable[[Any], Any], items: Iterable[Any], died: Callable[[Any], Any]) -> Iterator[Any]:
+            return super().each(work, [replace(item, folder=elsewhere) for item in items], died)
+
+    monkeypatch.setattr(batch, "SEEN_WITHIN", 0.0)
+    there = There()
+    with pytest.raises(OutputError, match="made on another machine and is not seen here: let all machines share"):
+        list(lay_out(jobs, tmp_path / "out").done(there))
+    assert len([*elsewhere.glob("*.mp4")]) == 1, "it ends with the first"
 
 
 def test_a_video_whose_record_was_not_yet_written_is_nobody_s(jobs: list[Job], done: Path):

@@ -138,6 +138,14 @@ JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
             f"{JOB}, seeds: [1, 2], output: all.mp4}}",
             "line 1: its output 'all.mp4' is that of jobs.yaml, line 1 too; let the output name {seed}",
         ),
+        (
+            f"{JOB}, output: one.mp4}}\n{JOB}, output: One}}",
+            "line 2: its record 'One.json' is that of jobs.yaml, line 1 too",
+        ),
+        (
+            f"{JOB}, output: one.gif}}\n{JOB}, output: one.gif.mp4}}",
+            "line 2: its record 'one.gif.json' is that of jobs.yaml, line 1 too",
+        ),
         (f"{JOB}, prompts: [], seed: 1}}", "prompt and prompts are both given"),
         ("model: tiny-dit", "line 1: a job file lacks jobs"),
         ("jobs: []", "line 1: jobs is a list of at least one"),

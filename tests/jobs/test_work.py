@@ -14,10 +14,11 @@ from motionlift.jobs import work
 from motionlift.jobs.batch import lay_out
 from motionlift.jobs.job import Job
 from motionlift.jobs.work import Placed, lifting_of
-from tests.jobs.test_batch import GREEN, RED, Here, clips, model
+from motionlift.jobs.workers import GRACE
+from tests.jobs.test_batch import GREEN, RED, Here, _nothing_stays_loaded, clips, model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="several processes on a CPU")
-__all__ = ["clips", "model"]
+__all__ = ["_nothing_stays_loaded", "clips", "model"]
 
 
 @pytest.fixture
@@ -53,6 +54,39 @@ def test_what_a_command_started_ends_with_it(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         work._ran(command)
     assert {each.pid for each in psutil.Process().children(recursive=True)} <= before
+
+
+@pytest.mark.slow
+def test_what_a_command_started_ends_with_a_worker_that_is_killed(tmp_path: Path):
+    """Those of accelerate have sessions of their own, and nobody else would end them."""
+    sleeps = "import time; time.sleep(300)"
+    child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeps!r}], start_new_session=True); {sleeps}"
+    worker = f"import sys; from motionlift.jobs import work; work._ran([sys.executable, '-c', {child!r}])"
+    process = psutil.Popen([sys.executable, "-c", worker], cwd=tmp_path)
+    until = time.monotonic() + 100
+    while len(started := process.children(recursive=True)) < 3 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert len(started) == 3, "what it runs, what that runs, and what waits for its end"
+    process.kill()
+    process.wait()
+    assert not psutil.wait_procs(started, 5 * GRACE)[1]
+
+
+def test_processes_are_not_started_for_a_motion_that_is_there(
+    tuned: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of the jobs of one motion the first has it tuned; before that no model of the worker's takes memory."""
+    models: list[Any] = []
+
+    def together(placed: Placed) -> None:
+        models.append(work._held(placed.job.model, placed.where).model)
+
+    monkeypatch.setattr(work, "_tuned_together", together)
+    own = [replace(tuned, seed=seed, output=f"{seed}.mp4") for seed in (0, 1)]
+    other = replace(tuned, start=0.5, output="other.mp4")
+    records = list(lay_out([*own, other], tmp_path / "out").done(Here()))
+    assert not any("error" in record for record in records)
+    assert models[0] is None and len(models) == 2, "for each motion once"
 
 
 def test_what_a_command_says_is_told(tmp_path: Path):

@@ -1,8 +1,10 @@
 """``motionlift batch``: many videos, as a file of jobs asks for them or as clips arrive in a folder."""
 
 import time
+from collections import ChainMap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,10 +111,11 @@ def batch(
         _say_plans(asked.jobs, folder, where, retry, store or "", overwrite)
         return
     looks = None if watch is None else Watch(watch)
+    needed = partial(needs, asked.jobs, folder, where, retry, store or "", overwrite)
     with (
         Live(quiet) as live,
-        pool_of(ray, workers, lambda: needs(asked.jobs, folder, where, overwrite)) as pool,
         held(folder),
+        pool_of(ray, workers, lambda has_gpus: needed(has_gpus=has_gpus)) as pool,
         unfinished.at_work("fewer --workers"),
     ):
         session = _Session(folder, where, retry, overwrite, store or "", pool, live, Contents())
@@ -166,19 +169,18 @@ class _Session:
         before, number = laid.count - len(laid.waiting), 0
         told = f"of {laid.count} jobs stay in {laid.records.parent}; the same command goes on from there"
         if laid.waiting:
-            self.live.doing(f"{len(laid.waiting)} jobs of {laid.motions()} motions", before / laid.count)
+            self.live.counting(f"{len(laid.waiting)} jobs of {laid.motions()} motions", before, laid.count)
         with staying(lambda: f"{before + number} {told}"):
             for number, record in enumerate(laid.done(self.pool), 1):
                 title = record["output"]
                 if "error" in record:
                     failed.append(f"{title}: {record['error']}")
-                self.live.line(f"{before + number} of {laid.count}: {failed[-1] if 'error' in record else title}")
-                self.live.doing(f"{before + number} of {laid.count}: {title}", (before + number) / laid.count)
+                self.live.counted(failed[-1] if "error" in record else title, before + number, laid.count)
         return failed
 
     def watch(self, look: Callable[[], "Arrived"], asked: "Jobs") -> int:
         """Take what arrives, round after round, until it is stopped."""
-        taken, told = None, set[str]()
+        taken, told, session = None, set[str](), self
         self.live.line("watching; Ctrl-C ends it, and the same command goes on")
         with staying(lambda: f"what is done stays in {self.folder}; the same command goes on from there"):
             while True:
@@ -188,25 +190,29 @@ class _Session:
                     jobs, refused = self._arrived(asked, arrived)
                     notice([line for line in refused if line not in told])
                     told.update(refused)
-                    self._round(jobs)
+                    session._round(jobs)
+                    session = replace(session, retry=False)  # what fails from now on is not tried in every round
                 time.sleep(EVERY)
 
     def _arrived(self, asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[str]]":
         """All jobs that there are by now, and what is to be said of files of which none are made."""
         from motionlift.jobs.batch import check_job
+        from motionlift.jobs.job import Job
         from motionlift.jobs.job_file import check_outputs, for_clips, read_jobs
 
         def of(path: Path) -> "tuple[Job, ...]":
             return for_clips(asked.templates, [path]) if path in arrived.clips else read_jobs(path).jobs
 
-        found, refused = [*asked.jobs], list[str]()
+        found, refused, taken = [*asked.jobs], list[str](), dict[str, Job]()
+        check_outputs(found, taken)
         for path in (*(arrived.clips if asked.templates else ()), *arrived.job_files):
             try:
-                own = of(path)
-                check_outputs([*found, *own])
+                own, new = of(path), dict[str, Job]()
+                check_outputs(own, ChainMap(new, taken))
                 for job in own:
                     check_job(job, self.folder, self.contents, self.store)
                 found += own
+                taken |= new
             except MotionliftError as error:
                 refused.append(f"{path.name} is left out: {error}")
         if arrived.clips and not asked.templates:

@@ -269,14 +269,15 @@ def _measured(cells: "Cells", workers: "Pool", live: "Live") -> list[str]:
 
     failed: list[str] = []
     before, number = cells.count - len(cells.waiting), 0
+    if cells.waiting:
+        live.counting(f"{len(cells.waiting)} cells", before, cells.count)
     told = f"of {cells.count} cells stay in {cells.records}; the same command goes on from there"
     with staying(lambda: f"{before + number} {told}"):
         for number, record in enumerate(cells.measured(workers), 1):
             title = label(record)
             if "error" in record:
                 failed.append(f"{title}: {record['error']}")
-            live.line(f"{before + number} of {cells.count}: {failed[-1] if 'error' in record else title}")
-            live.doing(title, (before + number) / cells.count)
+            live.counted(failed[-1] if "error" in record else title, before + number, cells.count)
     return failed
 
 

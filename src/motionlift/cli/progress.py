@@ -29,6 +29,8 @@ BAR = 16
 """Columns of a bar (ours)."""
 BESIDE_WORDS = BAR + 36
 """Columns that a line takes beside its words: the bar, how many of how many, time gone, time left, and blanks between."""
+SEEN = 86_400.0
+"""Seconds of the past by which time left is told (ours): Rich's own half a minute tells none where a step takes longer."""
 FEWEST_LETTERS = 16
 """Columns that its words have on the narrowest terminal (ours)."""
 
@@ -54,6 +56,7 @@ class Live:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            speed_estimate_period=SEEN,
             disable=quiet or as_json or not shows_bars,
         )
         self._tasks: dict[str, TaskID] = {}
@@ -84,16 +87,32 @@ class Live:
 
     def doing(self, what: str, share: float) -> None:
         """Show one line for the whole work: what is being done, and the share 0..1 that is done."""
-        if "all" not in self._tasks:
-            self._tasks["all"] = self._bars.add_task(what, total=100)
-        self._bars.update(self._tasks["all"], completed=round(100 * share), description=what)
+        self._whole(what, share)
         if self._lines is not None:
             self._lines.doing(what, share)
+
+    def counting(self, what: str, done: int, total: int) -> None:
+        """Begin to count many things, of which some were done before."""
+        self._whole(what, done / total)
+        if self._lines is not None:
+            self._lines.counting(what, done)
+
+    def counted(self, what: str, done: int, total: int) -> None:
+        """Say of one of many that it is done, how many are, and when all will be."""
+        self._whole(f"{done} of {total}: {what}", done / total)
+        if self._lines is not None:
+            self._lines.counted(what, done, total)
 
     def line(self, text: str) -> None:
         """Say on a line of its own, for logs, what is done: where nothing is drawn that changes."""
         if self._lines is not None:
             self._lines.tell(text)
+
+    def _whole(self, what: str, share: float) -> None:
+        """The one bar for the whole work."""
+        if "all" not in self._tasks:
+            self._tasks["all"] = self._bars.add_task(what, total=100)
+        self._bars.update(self._tasks["all"], completed=100 * share, description=what)
 
     def _close_open_ended(self) -> None:
         for task in self._bars.tasks:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 EVERY = 30.0
 """Least seconds between two lines, but for the first of a phase (ours: two a minute tell that a run lives, and fill no log)."""
 
+LONG = 600.0
+"""Seconds from which on time is told in minutes, and minutes from which on in hours (ours)."""
+
 
 class Lines:
     """One line for each phase, and at most one every :data:`EVERY` seconds with step, total and seconds left.
@@ -21,6 +24,7 @@ class Lines:
         self._begun: dict[str, tuple[float, float]] = {}
         self._done: dict[str, float] = {}
         self._last = -math.inf
+        self._counted = (0.0, 0)
 
     def show(self, phase: str, done: float = 0, total: float | None = None, loss: float | None = None) -> None:
         """Take in how many of a phase's steps are done; one that goes back to its start begins anew."""
@@ -30,6 +34,17 @@ class Lines:
     def doing(self, what: str, share: float) -> None:
         """Take in what is being done, where one line is for the whole work, and the share 0..1 of it that is done."""
         self._show("", what, (100 * share, 100), "{done:.0f} of {total:.0f} percent")
+
+    def counting(self, what: str, done: int) -> None:
+        """Begin to count many things, of which some were done before."""
+        self._counted = (self._clock(), done)
+        self._tell(f"phase: {what}", self._counted[0])
+
+    def counted(self, what: str, done: int, total: int) -> None:
+        """A line for each of many that is done, with the time that the others take by those since :meth:`counting`."""
+        now, (began, first) = self._clock(), self._counted
+        left = f", {_told((now - began) / (done - first) * (total - done))} left" if first < done < total else ""
+        self._tell(f"{done} of {total}: {what}{left}", now)
 
     def tell(self, line: str) -> None:
         """A line of another kind; the next that is not a phase's first waits for :data:`EVERY` seconds."""
@@ -48,5 +63,12 @@ class Lines:
             self._tell(f"phase: {title}", now)
         elif total is not None and now - self._last >= EVERY:
             began, first = self._begun[phase]
-            left = f", {(now - began) / (done - first) * (total - done):.0f} seconds left" if done > first else ""
+            left = f", {_told((now - began) / (done - first) * (total - done))} left" if done > first else ""
             self._tell(f"phase: {title}, {words.format(done=done, total=total)}{left}{more}", now)
+
+
+def _told(seconds: float) -> str:
+    """A time for a person."""
+    if seconds < LONG:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds / 60 < LONG else f"{seconds / 3600:.0f} hours"

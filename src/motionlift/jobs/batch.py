@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ STATED = frozenset(
 """What every record says of its job."""
 
 
+SEEN_WITHIN = 30.0
+"""Seconds within which a shared disk shows what another machine wrote (ours)."""
 KEPT = re.compile(r"[0-9a-f]{64}")
 """How :func:`motionlift.jobs.stores.fetched` names its folders."""
 RECORDS_KIND = records_kind("file of a batch's records", STATED, "output")
@@ -69,10 +72,14 @@ class Batch:
         Of each motion one job is done first, and the others of its model once that is lifted, so that it is lifted once.
 
         Raises:
-            OutputError: nothing can be written any more.
+            OutputError: nothing can be written any more, or a video lies on another machine's disk.
         """
+        outputs = {placed.job.output: placed for placed in self.waiting}
         for items in turns(self.waiting):
-            yield from recorded(pool, record_of, items, died, self.records)
+            for record in recorded(pool, record_of, items, died, self.records):
+                if "error" not in record:
+                    _check_seen(outputs[record["output"]])
+                yield record
 
     def motions(self) -> int:
         """How many motions those that wait are made of."""
@@ -174,6 +181,22 @@ def turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:
         leaders = [placed for placed in own if firsts[placed.job.lifted_by()] is placed]
         others = [placed for placed in own if firsts[placed.job.lifted_by()] is not placed]
         yield from filter(None, (leaders, others))
+
+
+def _check_seen(placed: Placed) -> None:
+    """Refuse to go on where what workers make is not seen here, since they have folders of their own.
+
+    Raises:
+        OutputError: so it is.
+    """
+    until = time.monotonic() + SEEN_WITHIN
+    while not placed.store and not placed.output.exists():
+        if time.monotonic() > until:
+            raise OutputError(
+                f"{placed.output} was made on another machine and is not seen here: let all machines share {placed.folder}, or "
+                "give --store"
+            )
+        time.sleep(0.2)
 
 
 def _stated(job: Job, contents: Contents) -> Record:

@@ -30,7 +30,7 @@ import json
 import os
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -48,6 +48,7 @@ from motionlift.methods import method as method_named
 from motionlift.models.sources import DEFAULT_MODEL, check_name
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.part import Part, check_part
+from motionlift.video.writing import named_beside
 from motionlift.work.prepare import SEEDS
 
 YAML_BYTES = 2**20
@@ -134,22 +135,28 @@ def for_clips(templates: Sequence[Job], clips: Sequence[Path]) -> tuple[Job, ...
     return tuple(found)
 
 
-def check_outputs(jobs: Sequence[Job]) -> None:
-    """Refuse two jobs that would write one file.
+def check_outputs(jobs: Sequence[Job], taken: MutableMapping[str, Job] | None = None) -> None:
+    """Refuse two jobs that would write one file, be it a video or its record.
+
+    Args:
+        jobs: the jobs.
+        taken: what others write, to which what these write is added.
 
     Raises:
         InputError: there are two; both lines are named.
     """
-    taken: dict[str, Job] = {}
+    taken = {} if taken is None else taken
     for job in jobs:
-        # File systems of Windows and Mac take names that differ in case alone for one.
-        other = taken.setdefault(str(PurePath(job.output)).casefold(), job)
-        if other is not job:
-            advice = "{number}" if other.prompt != job.prompt else _telling(other, job)
-            raise InputError(
-                f"{job.place}: its output {job.output!r} is that of {other.place} too; let the output name {advice}, or give each "
-                "job its own"
-            )
+        output = Path(job.output)
+        for what, path in (("output", output), ("record", named_beside(output, ".json"))):
+            # File systems of Windows and Mac take names that differ in case alone for one.
+            other = taken.setdefault(str(path).casefold(), job)
+            if other is not job:
+                advice = "{number}" if other.prompt != job.prompt else _telling(other, job)
+                raise InputError(
+                    f"{job.place}: its {what} {path.as_posix()!r} is that of {other.place} too; let the output name {advice}, or "
+                    "give each job its own"
+                )
 
 
 def _telling(one: Job, other: Job) -> str:

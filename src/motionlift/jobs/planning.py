@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from motionlift.errors import InputError, MotionliftError
+from motionlift.errors import MotionliftError, OutputError
 from motionlift.jobs.batch import standing
 from motionlift.jobs.job import Job
 from motionlift.jobs.ray_pool import Needs
@@ -53,11 +53,25 @@ class Forecast:
 
 
 def forecast(
-    jobs: Sequence[Job], folder: Path, where: Where, retry: bool = False, store: str = "", overwrite: bool = False
+    jobs: Sequence[Job],
+    folder: Path,
+    where: Where,
+    retry: bool = False,
+    store: str = "",
+    overwrite: bool = False,
+    is_held: bool = False,
 ) -> Forecast:
-    """What the jobs of a batch that are still to be done take; arguments as of :func:`motionlift.jobs.batch.lay_out`.
+    """What the jobs of a batch that are still to be done take.
 
-    Nothing is written in the folder: clips of stores are read into a temporary one.
+    Args:
+        jobs: as of :func:`motionlift.jobs.batch.lay_out`.
+        folder: likewise.
+        where: likewise.
+        retry: likewise.
+        store: likewise.
+        overwrite: likewise.
+        is_held: whether the folder is held by this process: clips of stores are kept there then, for the workers of this machine.
+            Else nothing is written in it.
 
     Raises:
         InputError: a reference cannot be read.
@@ -67,33 +81,49 @@ def forecast(
     place = device_named(where.device) if where.memory is None else kind_named(where.device)
     space = room(place, where.memory)
     kinds: dict[str, list[Placed]] = {}
+    unread: list[Kind] = []
     with TemporaryDirectory() as temporary:
-        for placed in (replace(each, folder=Path(temporary)) for each in found.waiting):
-            kinds.setdefault(_kind(placed), []).append(placed)
+        for placed in found.waiting:
+            own = placed if is_held else replace(placed, folder=Path(temporary))
+            try:
+                kinds.setdefault(_kind(own), []).append(own)
+            except OutputError:
+                raise
+            except MotionliftError as error:
+                unread.append(Kind(own.job.model, own.job.titled(), 1, 1, reason=str(error)))
         planned_kinds = tuple(_planned(own, space, where.dtype) for own in kinds.values())
-    return Forecast(planned_kinds, len(found.waiting), len(found.taken))
+    return Forecast((*planned_kinds, *unread), len(found.waiting), len(found.taken))
 
 
-def needs(jobs: Sequence[Job], folder: Path, where: Where, overwrite: bool = False) -> Needs:
+def needs(
+    jobs: Sequence[Job],
+    folder: Path,
+    where: Where,
+    retry: bool = False,
+    store: str = "",
+    overwrite: bool = False,
+    has_gpus: bool = False,
+) -> Needs:
     """What one worker of a batch needs: as many GPUs as tune one motion, or what the largest of its jobs takes of main memory.
+
+    Jobs that do not fit, or cannot be planned, count for nothing here: each fails by itself, with its reason.
 
     Args:
         jobs: those that are known; where there are none, nothing is known of the memory.
-        folder: of the batch.
-        where: on what they are done; ``auto`` is what is found here.
-        overwrite: as of :func:`motionlift.jobs.batch.lay_out`.
+        folder: of the batch, held.
+        where: on what they are done.
+        retry: as of :func:`motionlift.jobs.batch.lay_out`.
+        store: likewise.
+        overwrite: likewise.
+        has_gpus: whether there are any, which is where ``auto`` does them then.
 
     Raises:
-        InputError: a job does not fit, or cannot be planned.
-        SettingError: there is no such device.
+        SettingError: there is no such kind of device.
     """
-    place = device_named(where.device) if where.memory is None else kind_named(where.device)
-    if place.type != "cpu":
+    if has_gpus if where.device == "auto" else kind_named(where.device).type == "cuda":
         return Needs(gpus=max((job.processes for job in jobs), default=1))
-    kinds = forecast(jobs, folder, where, retry=True, overwrite=overwrite).kinds
-    for each in kinds:
-        if each.reason:
-            raise InputError(f"{each.model}, {each.method}, {each.jobs} jobs: {each.reason}")
+    on_cpu = replace(where, device="cpu")
+    kinds = forecast(jobs, folder, on_cpu, retry, store, overwrite, is_held=True).kinds
     plans = [each.plan for each in kinds if each.plan is not None]
     most = max((plan.need(plan.largest) for plan in plans), default=0.0)
     return Needs(memory=PROCESS + round(most) if plans else 0)

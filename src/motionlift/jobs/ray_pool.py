@@ -26,6 +26,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from motionlift.errors import ClusterError
+from motionlift.jobs.children import put_away
 from motionlift.jobs.schedule import Done, Lost, Patience, worked
 from motionlift.jobs.workers import GRACE, default_processes, prepare, worked_on
 from motionlift.loops.interrupts import STOPPING
@@ -82,15 +83,17 @@ class Needs:
 class RayPool:
     """Workers within a ``with`` block; none outlives it, nor does a cluster that was started for it."""
 
-    def __init__(self, address: str, workers: int | None = None, needs: Needs | None = None):
+    def __init__(
+        self, address: str, workers: int | None = None, needs: Callable[[bool], Needs] = lambda has_gpus: Needs()
+    ):
         """Nothing is started before the block.
 
         Args:
             address: :data:`LOCAL`, :data:`AUTO`, or ``HOST:PORT`` of a cluster's head of which this machine is a node.
             workers: how many; None for as many as fit into the cluster.
-            needs: what each of them needs.
+            needs: gives what each of them needs, told whether a machine of the cluster has a GPU.
         """
-        self._address, self._count, self._needs = address, workers, needs or Needs()
+        self._address, self._count, self._asked, self._needs = address, workers, needs, Needs()
         self._stack = ExitStack()
         self._free: dict[Any, str] = {}
         self._starting: dict[Any, Any] = {}
@@ -102,13 +105,14 @@ class RayPool:
 
         Raises:
             ClusterError: Ray is not installed, there is no such cluster, or no machine of it has what a worker needs.
+            MotionliftError: what ``needs`` raises.
         """
         self._ray = imported()
         with ExitStack() as stack:
             if self._address == LOCAL:
                 self._count = self._count or default_processes()
-            cores = (self._count or 0) * self._needs.cores
-            self._node = stack.enter_context(_joined(self._ray, self._address, cores))
+            self._node = stack.enter_context(_joined(self._ray, self._address, self._count or 0))
+            self._needs = self._asked(_has_gpus(self._ray.nodes()))
             self._start()
             self._stack = stack.pop_all()
         return self
@@ -235,18 +239,6 @@ class RayPool:
                 self._ray.wait([*self._busy], num_returns=len(self._busy), timeout=HEARD_WITHIN)
 
 
-PUTTING_AWAY = f"""
-import contextlib, shutil, sys, time, psutil
-sys.stdin.read()
-time.sleep({GRACE})
-for pid, began in (told.split(":") for told in sys.argv[2:]):
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(int(pid))
-        if abs(process.create_time() - float(began)) < 1:
-            process.kill()
-shutil.rmtree(sys.argv[1], ignore_errors=True)
-"""
-"""What a process does that waits for the end of ours, which closes its input; it knows the others by when they began, too."""
 GONE = "the cluster is gone; what is done stays: run the same again to go on"
 """What is said where Ray ends under a run."""
 
@@ -388,7 +380,7 @@ def _joined(ray: Any, address: str, cores: int) -> Iterator[_Node]:
             yield _Node()
             return
         started = psutil.Process().children(recursive=True)
-        stack.enter_context(_put_away(folder, started))
+        stack.enter_context(put_away(started, folder))  # else some would stay for minutes
         yield _Node(tuple(process for process in started if _named(process, "gcs_server", "raylet")))
 
 
@@ -407,21 +399,6 @@ def _named(process: psutil.Process, *names: str) -> bool:
         return process.name() in names
     except psutil.Error:
         return False
-
-
-@contextmanager
-def _put_away(folder: Path, processes: Iterable[psutil.Process]) -> Iterator[None]:
-    """Where this process is killed, have its Ray's processes ended and their folder removed: some would stay for minutes."""
-    told = [f"{process.pid}:{process.create_time()}" for process in processes if process.is_running()]
-    waiting = subprocess.Popen(
-        [sys.executable, "-c", PUTTING_AWAY, str(folder), *told],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        waiting.kill()
-        waiting.communicate()
 
 
 def _check_answers(address: str) -> None:
@@ -480,6 +457,11 @@ def _fitting(nodes: Iterable[dict[str, Any]], needs: Needs) -> int:
         for node in nodes
         if node["Alive"]
     )
+
+
+def _has_gpus(nodes: Iterable[dict[str, Any]]) -> bool:
+    """Whether a machine of a cluster has a GPU."""
+    return any(node["Alive"] and node["Resources"].get("GPU", 0) for node in nodes)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import psutil
 
 from motionlift.core.model import Model
 from motionlift.errors import InputError, MotionliftError, OutputError
+from motionlift.jobs.children import put_away
 from motionlift.jobs.job import INPUTS, Job, plain
 from motionlift.jobs.runner import MOST_TOLD, Record, told_of
 from motionlift.jobs.stores import deliver, exists, fetched, text_of
@@ -21,8 +22,9 @@ from motionlift.models.precision import AUTO
 from motionlift.video.marks import FOREIGN, RECORD, VIDEO, hash_of, json_of
 from motionlift.video.writing import companion
 from motionlift.work.cast import transferred
-from motionlift.work.lift import Lifting
+from motionlift.work.lift import Lifting, is_kept
 from motionlift.work.planning import Asked, fitting_job
+from motionlift.work.prepare import Job as PreparedJob
 from motionlift.work.prepare import ask, aspect_of
 from motionlift.work.record import versions
 
@@ -201,16 +203,24 @@ def _made(placed: Placed) -> dict[str, Any]:
     """Make a job's video; gives the record that is written beside it."""
     job = placed.job
     _make_folder(placed.output.parent)
-    if job.processes > 1:
+    holder, how = _held(job.model, placed.where), Lifting(part=job.part())
+    is_first = holder.model is None
+    if job.processes > 1 and is_first:
+        _tuned_together(placed)  # before a model takes memory of its own
+    prepared = _prepared(placed, holder)
+    if job.processes > 1 and not is_first and not is_kept(prepared, placed.reference(), how):
         _tuned_together(placed)
-    holder = _held(job.model, placed.where)
-    own = holder.model or job.model
-    where = placed.where
-    prepared = fitting_job(asked_of(placed), own, where.memory, device=where.device, dtype=where.dtype)
-    holder.model = holder.model or prepared.model
-    video = transferred(prepared, placed.reference(), Lifting(part=job.part()))
+    video = transferred(prepared, placed.reference(), how)
     added = {"command": command_of(placed), "reference": job.reference, STATED: placed.stated}
     return video.save(placed.output, added)
+
+
+def _prepared(placed: Placed, holder: "_Holder") -> PreparedJob:
+    """A job with its model, which is loaded as the first of its jobs asks for it."""
+    where, own = placed.where, holder.model or placed.job.model
+    prepared = fitting_job(asked_of(placed), own, where.memory, device=where.device, dtype=where.dtype)
+    holder.model = holder.model or prepared.model
+    return prepared
 
 
 def _make_folder(folder: Path) -> None:
@@ -252,12 +262,16 @@ def _tuned_together(placed: Placed) -> None:
 
 
 def _ran(command: list[str]) -> tuple[int, str]:
-    """Run a command; gives its exit code and its errors. Whatever ends this, none of the processes that it started stays."""
+    """Run a command; gives its exit code and its errors.
+
+    Whatever ends this, a kill included, none of the processes that it started stays.
+    """
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     try:
-        _, told = process.communicate()
+        with put_away([psutil.Process(process.pid)]):
+            _, told = process.communicate()
     except BaseException:
         _ended(process)
         raise

@@ -167,6 +167,11 @@ def is_taken(path: Path) -> bool:
     return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
+def named_beside(video: Path, suffix: str) -> Path:
+    """The name of :func:`companion`, whatever is there."""
+    return video.with_suffix(suffix) if video.suffix.lower() == ".mp4" else video.with_name(video.name + suffix)
+
+
 def companion(path: str | Path, suffix: str) -> Path:
     """The file that goes with a video: ``x.json`` with ``x.mp4``, ``x.gif.json`` with ``x.gif``, ``x.json`` with a folder ``x``.
 
@@ -176,10 +181,8 @@ def companion(path: str | Path, suffix: str) -> Path:
     """
     check_named(path)
     video = Path(path)
-    if video.suffix.lower() != ".mp4":
-        return video.with_name(video.name + suffix)
-    other = video.with_suffix(suffix)
-    if not other.exists():
+    other = named_beside(video, suffix)
+    if video.suffix.lower() != ".mp4" or not other.exists():
         return other
     with suppress(OSError):  # as where there is no such folder: writing says so
         alike = [own for own in video.parent.glob("*") if own.stem == video.stem and own.suffix.lower() == ".mp4"]

@@ -324,10 +324,7 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     check_stages(job, how.rate(model))
     windows = job.windows
     with costs.phase("read"):
-        # What is asked for slower, or at a rate, is read by time, whatever a preset says.
-        every_frame = (job.every_frame and not how.by_time) if how.every_frame is None else how.every_frame
-        fit = how.fit or job.fit
-        wide = read_reference(reference, model, job.shape, how.slower, fit, every_frame, how.fps, how.part)
+        wide = _read(job, reference, how)
         _check_rate(job, how, wide)
     for notice in wide.notices:
         LOG.info("note: %s", notice)
@@ -366,6 +363,23 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
             folder.remove()
     costs.note(found_lines(motion))
     return Lifted(motion, clip, found.motion is not None, _staying(how, name))
+
+
+def is_kept(job: Job, reference: str | Path | Clip, how: Lifting) -> bool:
+    """Whether the cache has the motion that a prepared job would lift.
+
+    Raises:
+        InputError: the reference cannot be read.
+    """
+    wide = _read(job, reference, how.of(reference))
+    return cache.holds(cache.key(_content(job, Source(wide.sha256, float(wide.fps), job.shape), wide)))
+
+
+def _read(job: Job, reference: str | Path | Clip, how: Lifting) -> Clip:
+    """The reference as a job has it read; what is asked for slower, or at a rate, by time, whatever a preset says."""
+    every_frame = (job.every_frame and not how.by_time) if how.every_frame is None else how.every_frame
+    fit = how.fit or job.fit
+    return read_reference(reference, job.model, job.shape, how.slower, fit, every_frame, how.fps, how.part)
 
 
 def _staying(how: Lifting, name: str) -> str:
