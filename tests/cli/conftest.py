@@ -13,6 +13,7 @@ from motionlift.cli.main import run
 from tests import twins
 from tests.cli.calls import QUICK
 from tests.cli.offered import not_offered
+from tests.cli.real_runs import Place, placed
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,3 +79,10 @@ def _options_that_are_named_are_there(monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(terminal, "shown", looked_at)
     yield
     assert missing == []
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Where real processes of the program work."""
+    with placed(tmp_path) as found:
+        yield found

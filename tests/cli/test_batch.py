@@ -17,6 +17,7 @@ from motionlift.cli.main import run
 from motionlift.jobs.batch import RECORDS
 from motionlift.jobs.records import read_records
 from tests.cli.calls import refused
+from tests.jobs.closed_store import Closed, Unsigned
 from tests.jobs.test_batch import RED, Here
 
 FILE = f"""
@@ -117,6 +118,52 @@ def test_what_cannot_be_is_refused_at_once(here: Path, capsys: pytest.CaptureFix
         ("night.yaml", "--watch", "clips", "-o", "clips"): "--output and --watch are one folder",
     }.items():
         assert words in refused(capsys, 1, "batch", *arguments)
+
+
+NO_ENTRY = {
+    Closed.protocol: "the store does not allow it (Access Denied)",
+    Unsigned.protocol: "there are no credentials for this store; set them as its own tools want them",
+}
+"""What is said of stores that let nobody in."""
+
+
+@pytest.fixture
+def no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No job is begun, and no store is asked twice."""
+    monkeypatch.setattr("motionlift.jobs.batch.record_of", lambda placed: pytest.fail(f"began {placed}"))
+    monkeypatch.setattr("motionlift.jobs.stores.time.sleep", lambda _: pytest.fail("waited"))
+
+
+@pytest.mark.parametrize("store", NO_ENTRY)
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("more.yaml", f"{FILE}  - {{reference: PLACE, prompt: {RED}}}\n", 6),
+        ("more.csv", f"reference,prompt\nclips/0000.mp4,{RED}\nPLACE,{RED}\n", 3),
+        ("more.jsonl", "\n" + json.dumps({"reference": "PLACE", "prompt": RED}), 2),
+    ],
+)
+def test_a_reference_in_a_store_that_lets_nobody_in_is_refused_with_its_line(
+    here: Path, no_job: None, store: str, name: str, text: str, line: int, capsys: pytest.CaptureFixture[str]
+):
+    place = f"{store}://bucket/clip.mp4"
+    Path(name).write_text(text.replace("PLACE", place), encoding="utf-8")
+    assert refused(capsys, 1, "batch", name) == f"error: {name}, line {line}: cannot read {place}: {NO_ENTRY[store]}\n"
+
+
+@pytest.mark.parametrize("store", NO_ENTRY)
+def test_a_store_that_lets_nobody_in_is_refused_before_the_first_job(
+    here: Path, no_job: None, store: str, capsys: pytest.CaptureFixture[str]
+):
+    address = f"{store}://bucket/night"
+    for more, doing in (
+        ((), f"cannot write {address}/{RECORDS}"),
+        (("--dry-run",), f"cannot look at {address}/0000-0.mp4"),
+    ):
+        capsys.readouterr()
+        assert run(["batch", "night.yaml", "--quiet", "--store", address, *more]) == 1
+        assert capsys.readouterr() == ("", f"error: {doing}: {NO_ENTRY[store]}\n")
+    assert not any(Path("night").iterdir()), "nothing was made"
 
 
 def test_two_of_one_folder_are_refused(here: Path, capsys: pytest.CaptureFixture[str]):

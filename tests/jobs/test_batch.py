@@ -23,9 +23,11 @@ from motionlift.jobs.records import read_records
 from motionlift.jobs.runner import DIED
 from motionlift.jobs.stores import fetched
 from motionlift.jobs.work import HERE, Placed, Where, command_of, finished, record_of
+from motionlift.jobs.workers import Workers
 from motionlift.video.files import hash_of_file
 from motionlift.world.truth import write_world
 from tests import twins
+from tests.jobs.counting import Counted
 from tests.jobs.flaky_store import Flaky
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
@@ -305,6 +307,25 @@ def test_those_of_one_model_come_together(jobs: list[Job]):
 
 def _placed(jobs: list[Job]) -> list[Placed]:
     return [Placed(job, {}, Path()) for job in jobs]
+
+
+@pytest.mark.slow
+def test_each_reference_is_lifted_once_and_each_process_loads_its_model_once(
+    jobs: list[Job], clips: Path, tmp_path: Path
+):
+    """With real processes: six jobs of two motions."""
+    third = [
+        replace(jobs[0], reference=str(clips / f"{clip}.mp4"), seed=1, output=f"{clip}-2.mp4")
+        for clip in ("0000", "0001")
+    ]
+    lifting = [replace(job, method="moft") for job in (*jobs, *third)]
+    (tmp_path / "notes").mkdir()
+    with Workers(2) as workers:
+        pool = Counted(workers, tmp_path / "notes")
+        records = list(lay_out(lifting, tmp_path / "out").done(pool))
+    assert len(records) == 6 and not any("error" in record for record in records)
+    assert len(pool.lifted()) == len({*pool.lifted()}) == 2, "each once"
+    assert 1 <= len(pool.loaded()) == len({*pool.loaded()}) <= 2, "each process once"
 
 
 def test_settings_of_casting_leave_the_motion_as_it_is(jobs: list[Job]):

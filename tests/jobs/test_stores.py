@@ -1,6 +1,10 @@
 """Places in stores, by a store in memory: whole or not there, read once, tried again."""
 
+import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from motionlift.errors import InputError, OutputError
 from motionlift.jobs import stores
 from motionlift.jobs.stores import check_store, deliver, exists, fetched
+from motionlift.video import writing
+from tests.jobs.closed_store import NoCredentialsError
 from tests.jobs.flaky_store import Flaky
 
 
@@ -133,6 +139,88 @@ def test_a_path_is_delivered_to_as_well(tmp_path: Path):
     assert target.read_bytes() == b"a video" and [*target.parent.iterdir()] == [target]
 
 
+DELIVERED = """
+import os, signal, sys
+from pathlib import Path
+from fsspec.implementations.local import LocalFileSystem
+from motionlift.jobs.stores import deliver
+def moved(store, beside, path):
+    print(beside, flush=True)
+    if sys.argv[3] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+LocalFileSystem.mv = moved
+deliver(Path(sys.argv[1]), sys.argv[2])
+"""
+
+
+def delivering(path: Path, place: str, how: str) -> tuple[subprocess.Popen[str], Path]:
+    """A process that dies, or waits, once a file lies in a store under another name; and that name."""
+    words = [sys.executable, "-c", DELIVERED, str(path), place, how]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
+@pytest.mark.parametrize("write", [deliver, lambda _, place: check_store(place)], ids=["deliver", "check_store"])
+def test_what_a_killed_process_left_in_a_store_goes_with_the_next_write(tmp_path: Path, write: Any):
+    stores._clean_once.cache_clear()
+    out, place = tmp_path / "out", (tmp_path / "out" / "video.mp4").as_uri()
+    waiting, written = delivering(local(tmp_path), place, "wait")
+    killed, left = delivering(local(tmp_path), place, "die")
+    killed.communicate(timeout=60)
+    assert {*out.iterdir()} == {written, left}
+    write(local(tmp_path), place)
+    assert not left.exists(), "of a process that is gone"
+    assert written.exists(), "of one at work"
+    waiting.kill()
+    waiting.communicate(timeout=60)
+    stores._clean_once.cache_clear()
+    write(local(tmp_path), place)
+    assert {path.name for path in out.iterdir()} <= {"video.mp4"}
+
+
+def test_what_others_wrote_or_may_be_writing_in_a_store_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stores, "machine", lambda: "01234567")
+    stores._clean_once.cache_clear()
+    nobody, words = 2**22 - 1, "0123456789abcdef"
+    names = {
+        f".motionlift-01234567-{nobody}-{words}.tmp": False,
+        f".motionlift-89abcdef-{nobody}-{words}.tmp": False,
+        f".motionlift-89abcdef-{nobody}-{words[::-1]}.tmp": True,
+        f".motionlift-01234567-{os.getpid()}-{words}.tmp": True,
+        f".motionlift-01234567-{nobody}-{words}.tmp.mp4": True,
+        f"video.mp4.{words}.part": True,
+        ".motionlift-notes.tmp": True,
+    }
+    day = time.time() - writing.STALE_AFTER - 60
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+        if name.endswith((f"89abcdef-{nobody}-{words}.tmp", ".mp4", ".part", "notes.tmp")):
+            os.utime(tmp_path / name, (day, day))
+    folder = tmp_path / f".motionlift-01234567-{nobody}-{words[::-1]}.tmp"
+    folder.mkdir()
+    check_store((tmp_path / "video.mp4").as_uri())
+    assert {path.name for path in tmp_path.iterdir()} == {
+        folder.name,
+        *(name for name, stays in names.items() if stays),
+    }
+
+
+def test_what_a_killed_trial_left_in_a_store_goes_with_the_next():
+    left = f"/out/jobs.jsonl{stores.TRIAL}"
+    MemoryFileSystem().pipe_file(left, b"motionlift")
+    check_store("memory://out/jobs.jsonl")
+    assert not MemoryFileSystem().exists(left)
+
+
+def test_a_marker_that_fails_is_written_again_and_not_the_file(tmp_path: Path):
+    Flaky.writes = 1
+    deliver(local(tmp_path), "flaky://video.mp4")
+    assert Flaky.writes == 4 and exists("flaky://video.mp4"), "the file, a marker that failed, and a marker"
+
+
 def test_what_is_half_written_is_not_there():
     store = MemoryFileSystem()
     store.pipe_file("/video.mp4", b"half")
@@ -169,10 +257,6 @@ def test_a_store_that_fails_always_has_nothing_whole(
     with pytest.raises(OutputError, match=r"^cannot write flaky://video.mp4: OSError: no room$"):
         deliver(local(tmp_path, b"another"), "flaky://video.mp4")
     assert waits == [*stores.WAITS] and not exists("flaky://video.mp4")
-
-
-class NoCredentialsError(Exception):
-    """As botocore names it."""
 
 
 def test_without_credentials_that_is_said_at_once(monkeypatch: pytest.MonkeyPatch, waits: list[float]):

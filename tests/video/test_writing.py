@@ -235,7 +235,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
 
 
 def test_on_another_machine_a_process_may_be_at_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "_machine", lambda: "01234567")
+    monkeypatch.setattr(writing, "machine", lambda: "01234567")
     left = tmp_path / f".motionlift-89abcdef-{2**22 - 1}-0123456789abcdef.tmp"
     left.write_bytes(b"half")
     writing.remove_leftovers(tmp_path)

@@ -2,38 +2,47 @@
 
 What is read is kept on the machine, once for all its processes. What is written is there whole or not at all: where a store
 renames at once, it is written under another name first; elsewhere a small file beside it, the marker, is written last, and says
-what is whole.
+what is whole. What a process that was killed left under such a name goes with the next write in its folder, as it does here
+(:mod:`motionlift.video.writing`).
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import fsspec
+import psutil
 from fsspec.core import url_to_fs
 
 from motionlift.core.places import address_in
 from motionlift.errors import InputError, MotionliftError, OutputError, SettingError
 from motionlift.motion.lock import held
+from motionlift.video.writing import STALE_AFTER, TEMPORARY, machine
 
 RENAMING = ("file", "local", "sftp", "ssh", "hdfs", "webhdfs", "arrow_hdfs")
 """Stores where a file takes another's place at once. Of the others most copy and delete: what is half copied has the name."""
 DONE = ".done"
 """How a marker's name ends, after the name of what it is about."""
+TRIAL = ".motionlift-trial.tmp"
+"""How the name ends of the file by which is tried whether a store can be written, where nothing is renamed. It is always the same:
+what a run left that was killed goes with the next, and two that try at once do not mind each other."""
 MOST_BYTES = 8 * 2**30
 """Most bytes of a file that is read (ours: as of a motion file)."""
 MOST_MARKER = 4096
 """Most bytes of a marker (ours: one has a tenth of it)."""
 AT_ONCE = 2**20
 """Bytes that are read at once (ours)."""
-WAITS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries, where a store fails (ours)."""
+WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+"""Seconds between tries, where a store fails (ours: a step of a store that fails every third time is given up once in 6,561)."""
 FINAL = (
     FileNotFoundError,
     IsADirectoryError,
@@ -151,27 +160,22 @@ def deliver(local: Path, place: str | Path) -> None:
     told = str(place) if is_address(place) else Path(place).absolute().as_uri()
     store, path = _store(told, OutputError)
     wanted = f"cannot write {place}"
-    if _renames(store):
-        beside = f"{path}.{secrets.token_hex(8)}.part"
 
-        def written() -> None:
-            try:
-                store.makedirs(store._parent(path), exist_ok=True)
-                _put(store, local, beside)
-                store.mv(beside, path)
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    store.rm_file(beside)
-                raise
-    else:
+    def taking_its_place() -> None:
+        with _beside(store, path) as beside:
+            _put(store, local, beside)
+            store.mv(beside, path)
 
-        def written() -> None:
-            _remove(store, path + DONE)  # from now on, what is there is not whole
-            _put(store, local, path)
-            marker = {"size": local.stat().st_size, "version": _version(_about(store, path))}
-            store.pipe_file(path + DONE, json.dumps(marker).encode())
+    def unmarked() -> None:
+        _remove(store, path + DONE)  # from now on, what is there is not whole
+        _put(store, local, path)
 
-    _tried(written, OutputError, wanted)
+    def marked() -> None:
+        marker = {"size": local.stat().st_size, "version": _version(_about(store, path))}
+        store.pipe_file(path + DONE, json.dumps(marker).encode())
+
+    for step in (taking_its_place,) if _renames(store) else (unmarked, marked):
+        _tried(step, OutputError, wanted)
 
 
 def exists(place: str | Path) -> bool:
@@ -211,13 +215,11 @@ def check_store(place: str | Path) -> None:
     if not is_address(place):
         return
     store, path = _store(str(place), OutputError)
-    beside = f"{path}.{secrets.token_hex(8)}.part"
 
     def written() -> None:
-        if _renames(store):
-            store.makedirs(store._parent(path), exist_ok=True)
-        store.pipe_file(beside, b"motionlift")
-        store.rm_file(beside)
+        with _beside(store, path) if _renames(store) else contextlib.nullcontext(path + TRIAL) as trial:
+            store.pipe_file(trial, b"motionlift")
+            _remove(store, trial)
 
     _tried(written, OutputError, f"cannot write {place}")
 
@@ -251,6 +253,53 @@ def _store(address: str, kind: type[MotionliftError]) -> tuple[Any, str]:
 def _renames(store: Any) -> bool:
     names = (store.protocol,) if isinstance(store.protocol, str) else store.protocol
     return any(name in RENAMING for name in names)
+
+
+@contextlib.contextmanager
+def _beside(store: Any, path: str) -> Iterator[str]:
+    """A name for a file until it is whole, in its folder, which is made if need be; nothing stays there where writing fails."""
+    folder = store._parent(path)
+    store.makedirs(folder, exist_ok=True)
+    _clean_once(store, folder)
+    temporary = f"{folder.rstrip('/')}/.motionlift-{machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+    try:
+        yield temporary
+    except BaseException:
+        with contextlib.suppress(Exception):
+            store.rm_file(temporary)
+        raise
+
+
+@functools.lru_cache(maxsize=1024)
+def _clean_once(store: Any, folder: str) -> None:
+    """Remove what was left in a folder, the first time that this process writes there; what cannot be looked at stays."""
+    with contextlib.suppress(Exception):  # each library behind a store has errors of its own
+        store.invalidate_cache()
+        for path in store.ls(folder, detail=False):
+            named = TEMPORARY.fullmatch(PurePosixPath(path).name)
+            if named is not None:
+                with contextlib.suppress(Exception):
+                    if _is_left(store, path, named):
+                        store.rm_file(path)
+
+
+def _is_left(store: Any, path: str, named: re.Match[str]) -> bool:
+    """Whether nobody writes a file any more: its process is gone, or it has not changed for long."""
+    about = store.info(path)
+    if about.get("type") != "file" or about.get("islink"):
+        return False
+    if named["machine"] == machine() and not _is_running(int(named["process"])):
+        return True
+    changed = store.modified(path)
+    changed = changed if changed.tzinfo else changed.replace(tzinfo=UTC)
+    return (datetime.now(UTC) - changed).total_seconds() > STALE_AFTER
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _about(store: Any, path: str) -> Mapping[str, Any]:

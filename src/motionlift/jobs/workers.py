@@ -207,5 +207,9 @@ def prepare(until_stopped: Callable[[], bool], threads: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     threading.Thread(target=watch, daemon=True).start()
     import torch
+    from tqdm import tqdm  # the bars of diffusers and transformers
 
     torch.set_num_threads(threads)
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is a semaphore of several processes, which an end at once would leave behind

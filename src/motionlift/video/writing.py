@@ -208,7 +208,7 @@ def _temporary(target: Path) -> Iterator[Path]:
 def _beside(target: Path) -> Path:
     """A name for the file until it is whole."""
     _clean_once(target.parent)
-    return target.with_name(f".motionlift-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+    return target.with_name(f".motionlift-{machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -228,7 +228,7 @@ def remove_leftovers(folder: Path, all_of_them: bool = False) -> None:
 
 def _is_left(path: Path, named: re.Match[str]) -> bool:
     """Whether nobody writes a file any more."""
-    if named["machine"] == _machine() and os.name == "posix":  # elsewhere the question would end the process
+    if named["machine"] == machine() and os.name == "posix":  # elsewhere the question would end the process
         try:
             os.kill(int(named["process"]), 0)
         except (ProcessLookupError, OverflowError):
@@ -239,7 +239,7 @@ def _is_left(path: Path, named: re.Match[str]) -> bool:
 
 
 @functools.cache
-def _machine() -> str:
+def machine() -> str:
     """Where the numbers of processes mean the same: one start of one machine, and one container on it."""
     told = [platform.node()]
     with suppress(OSError):
