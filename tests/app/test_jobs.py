@@ -22,6 +22,8 @@ class Stepping:
 
     def __init__(self):
         self.let, self.done, self.begun = threading.Semaphore(0), [], threading.Event()
+        self.held = threading.Event()  # of its steps, while it is clear none ends
+        self.held.set()
 
     def made(self, task: Task, workspace: Workspace, live: Live) -> tuple[str, ...]:
         self.begun.set()
@@ -30,6 +32,7 @@ class Stepping:
         if task.prompt == "fault":
             raise ZeroDivisionError("by nothing")
         while not self.let.acquire(timeout=0.01):
+            assert self.held.wait(60)
             live.enter("sample")
         self.done.append((workspace.owner, task.prompt))
         return (f"{task.name}.mp4",)
@@ -82,6 +85,23 @@ def test_what_runs_and_what_waits_is_cancelled_by_its_owner_alone(jobs: Jobs, ma
     jobs.cancel(running.number, "a")
     until(lambda: all(item.state is State.CANCELLED for item in jobs.history.items("a")))
     assert maker.done == []
+
+
+def test_all_that_is_open_is_cancelled_at_once_and_what_is_at_work_is_stopping_till_its_next_step(
+    jobs: Jobs, maker: Stepping
+):
+    running, first, _second = jobs.submit("a", TASK, TASK, TASK)
+    (other,) = jobs.submit("b", TASK)
+    until(maker.begun.is_set)
+    assert not jobs.is_stopping(running.number) and not jobs.cancel(first.number, "b")
+    maker.held.clear()
+    assert jobs.cancel_all("a") == 3 and jobs.is_stopping(running.number)
+    states = [item.state for item in jobs.history.items("a")]
+    assert states == [State.CANCELLED, State.CANCELLED, State.RUNNING] and jobs.place(other.number) == 1
+    maker.held.set()
+    until(lambda: jobs.history.items("a")[-1].state is State.CANCELLED)
+    assert jobs.cancel_all("a") == 0 and not jobs.cancel(running.number, "a")
+    assert maker.done == [] and jobs.cancel(other.number, "b")
 
 
 def test_what_goes_wrong_is_told_and_the_next_one_comes(jobs: Jobs, maker: Stepping):

@@ -1,5 +1,7 @@
 """What was made last is compared with what was made of the same motion, and with its reference."""
 
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 from motionlift.app.history import Item, State
@@ -34,6 +36,26 @@ def test_reference_and_results_stand_side_by_side(tmp_path: Path):
     shown = outcome([item(2), item(1)], tmp_path)
     assert shown.html.count("&lt;video ") == 3 and shown.html.count("&lt;figcaption") == 3
     assert "the reference" in shown.html and "<b>" not in shown.html and shown.file == tmp_path / "2.mp4"
+
+
+def test_videos_of_two_methods_stand_beside_the_reference_of_one_clip(tmp_path: Path):
+    clip = Clip.of(render([sample(3, 1)], 32, 48).frames[0], 8)
+    for name in ("1", "2", "m reference", "other reference"):
+        clip.save(tmp_path / f"{name}.mp4")
+    (tmp_path / "2.json").write_text('{"method": "<i>vmc"}')
+    items = [item(2, source="other.safetensors"), item(1)]
+    items[0] = replace(items[0], files=("2.mp4", "2.json"))
+    shown = unescape(outcome(items, tmp_path).html)
+    assert "same reference" not in shown and shown.count("the reference") == 2, "in a title, and where that is cut off"
+    assert "2. other by &lt;i&gt;vmc: " in shown and "1. m: " in shown and "<i>" not in shown
+    Clip.of(clip.frames.flip(2), 8).save(tmp_path / "m reference.mp4")
+    shown = unescape(outcome(items, tmp_path).html)
+    assert "What is shown is that of number 2" in shown and "the reference of number 2" in shown
+    (tmp_path / "other reference.mp4").unlink()
+    assert "What is shown is that of number 1" in outcome(items, tmp_path).html
+    (tmp_path / "1.mp4").unlink()
+    shown = outcome(items, tmp_path)
+    assert "What number 1 made is not there any more" in shown.html and shown.file == tmp_path / "2.mp4"
 
 
 def test_what_made_nothing_says_why(tmp_path: Path):

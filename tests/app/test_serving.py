@@ -29,6 +29,12 @@ def test_what_is_safe_is_not():
         serving.check()
 
 
+def test_a_page_that_others_reach_is_not_private():
+    assert Serving().is_private and Serving(host="localhost", password="long enough").is_private
+    assert not Serving(host="0.0.0.0", password="long enough").is_private
+    assert not Serving(share=True, password="long enough").is_private
+
+
 def test_a_folder_that_is_served_already_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Another program would tell that what is being made was stopped."""
     with held(tmp_path):

@@ -1,5 +1,6 @@
 """What came from outside is text on the page, never HTML."""
 
+import re
 from pathlib import Path
 
 from motionlift.app.history import Item, State
@@ -35,3 +36,29 @@ def test_progress_says_how_far_it_is():
     assert "2 tasks come before it" in progress_of(item(), Live(), 2)
     assert "Nothing is being made" in progress_of(None, None, None)
     assert "nan" not in progress_of(item(), Live(phase="tune", losses=[float("nan")] * 9), 0)
+
+
+def said(live: Live) -> list[str]:
+    """What of the progress is announced."""
+    return re.findall(r'<p[^>]* role="status">(.*?)</p>', progress_of(item(), live, 0))
+
+
+def test_phases_are_announced_and_steps_are_not():
+    live = Live(phase="guide", done=1, total=10)
+    begun = said(live)
+    assert len(begun) == 1 and begun[0].endswith(": Sampling")
+    live.done = 2
+    assert said(live) == begun
+    live.phase, live.total = "sample", 50  # in turns with guidance, in every step
+    assert said(live) == begun
+    live.phase = "drawing"
+    assert said(live)[0].endswith(": Drawing")
+    assert 'aria-live="off"' in progress_of(item(), live, 0)
+
+
+def test_what_is_being_cancelled_is_said_to_stop(tmp_path: Path):
+    live = Live(phase="tune", done=5, total=10)
+    live.unwanted.set()
+    told = progress_of(item(), live, 0)
+    assert "Stopping ..." in told and "step 5" not in told and said(live)[0].endswith(": Stopping ...")
+    assert "stopping ..." in history_of([item()], tmp_path, {}, {3})

@@ -12,9 +12,9 @@ from gradio.components import Component
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
-from motionlift.app.history import OPEN, Item
+from motionlift.app.history import OPEN, Item, State
 from motionlift.app.jobs import Jobs
-from motionlift.app.tasks import Task
+from motionlift.app.tasks import CAST, Task
 from motionlift.app.workspace import Workspace
 from motionlift.errors import InputError, MotionliftError
 
@@ -49,6 +49,8 @@ class Desk:
     """What changes whenever something of the visitor's does."""
     device: str = "auto"
     """Where models run."""
+    folders: bool = False
+    """Whether a model may be named by its folder: where nobody else reaches the page."""
 
     def refreshes(self, handler: Callable[..., Any], given: Sequence[Component], shown: Sequence[Component]) -> None:
         """Call a handler whenever something of the visitor's has changed."""
@@ -98,6 +100,15 @@ class Desk:
         """By number, how many tasks come before those that wait."""
         found = {item.number: self.jobs.place(item.number) for item in items if item.state in OPEN}
         return {number: ahead for number, ahead in found.items() if ahead}
+
+    def stopping(self, items: Sequence[Item]) -> frozenset[int]:
+        """Numbers of those that were cancelled and are still worked on."""
+        return frozenset(item.number for item in items if item.state in OPEN and self.jobs.is_stopping(item.number))
+
+    def videos(self, token: str) -> list[Item]:
+        """Videos that a visitor made, newest first."""
+        items = self.jobs.history.items(self.workspace(token).owner)
+        return [item for item in items if item.state is State.DONE and item.task.kind == CAST]
 
     def first_open(self, token: str) -> Item | None:
         """The task of a visitor that is worked on, or the first that waits."""

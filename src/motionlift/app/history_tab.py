@@ -1,4 +1,6 @@
-"""The tab of what was made: each can be seen, made again, and forgotten."""
+"""The tab of what was made: each can be seen, made again, cancelled, and forgotten."""
+
+from typing import Any
 
 import gradio as gr
 
@@ -8,52 +10,110 @@ from motionlift.app.outcome import outcome
 from motionlift.app.words import history_of, title_of
 from motionlift.errors import InputError
 
+NARROW = 130
+"""Least width of a button, pixels (ours: all are in one row, and on a phone two)."""
+
 
 def history_tab(desk: Desk) -> None:
     """The list, and what can be done with a line of it."""
     shown = gr.HTML(elem_id="history")
     chosen = gr.Dropdown([], label="Number", info="What is chosen is shown below.", elem_id="history-number")
     with gr.Row():
-        again = gr.Button("Do it again", elem_id="again")
-        forget = gr.Button("Forget it", variant="stop")
-    told = gr.Markdown()
+        again = gr.Button("Do it again", min_width=NARROW, elem_id="again")
+        cancel = gr.Button("Cancel it", min_width=NARROW, elem_id="cancel-chosen")
+        cancel_all = gr.Button("Cancel all", min_width=NARROW, elem_id="cancel-all")
+        forget = gr.Button("Forget it", variant="stop", min_width=NARROW, elem_id="forget")
+    told = gr.Markdown(elem_id="history-told")
     seen = gr.HTML(elem_id="history-seen")
     download = gr.DownloadButton("Download this video", visible=False, elem_id="history-download")
 
-    def found(token: str, number: int | None) -> Item:
-        own = desk.workspace(token)
-        item = None if number is None else desk.jobs.history.item(int(number), own.owner)
-        if item is None:
-            raise InputError("choose a line of the history; it may have been forgotten in another window")
-        return item
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    given, everything = [desk.token, chosen], [shown, chosen, seen, download]
+    chosen.change(_handler(desk, _looked_at), given, [seen, download], **quiet)
+    again.click(_handler(desk, _repeated), given, told, **quiet)
+    cancel.click(_handler(desk, cancelled), given, told, **quiet)
+    cancel_all.click(_handler(desk, all_cancelled), desk.token, told, **quiet)
+    forgets = forget.click(_handler(desk, forgotten), given, told, **quiet)
+    forgets.success(_handler(desk, _listed), given, everything, **quiet)
+    desk.refreshes(_handler(desk, _listed), given, everything)
+
+
+def _handler(desk: Desk, act: Any) -> Any:
+    """A handler of the page that acts at a desk."""
 
     @telling
-    def listed(token: str) -> tuple[str, gr.Dropdown]:
-        own = desk.workspace(token)
-        items = desk.jobs.history.items(own.owner)
-        choices = [(f"{item.number}. {title_of(item)}", item.number) for item in items]
-        return history_of(items, own.folder, desk.places(items)), gr.Dropdown(choices=choices)
+    def handle(*given: Any) -> Any:
+        return act(desk, *given)
 
-    @telling
-    def repeated(token: str, number: int | None) -> str:
-        (item,) = desk.submit(token, found(token, number).task)
-        return f"Number {item.number} is in the queue."
+    return handle
 
-    @telling
-    def forgotten(token: str, number: int | None) -> tuple[str, gr.Dropdown]:
-        item = found(token, number)
-        if not desk.jobs.history.remove(item.number, item.owner):
-            raise InputError("it is still in the queue; cancel it first")
-        return listed(token)
 
-    @telling
-    def looked_at(token: str, number: int | None) -> tuple[str, gr.DownloadButton]:
-        item = None if number is None else desk.jobs.history.item(int(number), desk.workspace(token).owner)
-        made = outcome([] if item is None or item.state in OPEN else [item], desk.workspace(token).folder)
-        return made.html, desk.offered(made.file)
+def _listed(desk: Desk, token: str, number: int | None) -> tuple[str, gr.Dropdown, str, gr.DownloadButton]:
+    """The list, the choice of a line, and what that made; a line that is there no more is chosen no more."""
+    own = desk.workspace(token)
+    items = desk.jobs.history.items(own.owner)
+    choices = [(f"{item.number}. {title_of(item)}", item.number) for item in items]
+    is_gone = number is not None and number not in [item.number for item in items]
+    listed = history_of(items, own.folder, desk.places(items), desk.stopping(items))
+    chosen = gr.Dropdown(choices=choices, value=None) if is_gone else gr.Dropdown(choices=choices)
+    return listed, chosen, *_looked_at(desk, token, None if is_gone else number)
 
-    chosen.change(looked_at, [desk.token, chosen], [seen, download], show_progress="hidden")
-    again.click(repeated, [desk.token, chosen], told, show_progress="hidden")
-    forget.click(forgotten, [desk.token, chosen], [shown, chosen], show_progress="hidden")
-    desk.refreshes(listed, [desk.token], [shown, chosen])
-    desk.refreshes(looked_at, [desk.token, chosen], [seen, download])
+
+def _looked_at(desk: Desk, token: str, number: int | None) -> tuple[str, gr.DownloadButton]:
+    """What a line made, and what of it is downloaded."""
+    own = desk.workspace(token)
+    item = None if number is None else desk.jobs.history.item(int(number), own.owner)
+    made = outcome([] if item is None or item.state in OPEN else [item], own.folder)
+    return made.html, desk.offered(made.file)
+
+
+def _repeated(desk: Desk, token: str, number: int | None) -> str:
+    (item,) = desk.submit(token, _found(desk, token, number).task)
+    return f"Number {item.number} is in the queue."
+
+
+def _found(desk: Desk, token: str, number: int | None) -> Item:
+    item = None if number is None else desk.jobs.history.item(int(number), desk.workspace(token).owner)
+    if item is None:
+        raise InputError("choose a line of the history; it may have been forgotten in another window")
+    return item
+
+
+def cancelled(desk: Desk, token: str, number: int | None) -> str:
+    """Cancel the task of a line; gives what is said then.
+
+    Raises:
+        InputError: there is no such line, or it has ended.
+    """
+    item = _found(desk, token, number)
+    if not desk.jobs.cancel(item.number, item.owner):
+        raise InputError(f"number {item.number} has ended; there is nothing to cancel")
+    return f"Number {item.number} {'stops at its next step' if desk.stopping([item]) else 'is cancelled'}."
+
+
+def all_cancelled(desk: Desk, token: str) -> str:
+    """Cancel all of a visitor's tasks that wait or are worked on; gives what is said then.
+
+    Raises:
+        InputError: there are none.
+    """
+    count = desk.jobs.cancel_all(desk.workspace(token).owner)
+    if not count:
+        raise InputError("nothing of yours waits or is being made; there is nothing to cancel")
+    running = desk.first_open(token)  # all that waited have ended
+    told = "1 task is cancelled" if count == 1 else f"{count} tasks are cancelled"
+    return f"{told}." if running is None else f"{told}; number {running.number} stops at its next step."
+
+
+def forgotten(desk: Desk, token: str, number: int | None) -> str:
+    """Forget a line; gives what is said then.
+
+    Raises:
+        InputError: there is no such line, or it is of a task that waits or is worked on.
+    """
+    item = _found(desk, token, number)
+    if desk.jobs.history.remove(item.number, item.owner):
+        return f"Number {item.number} is forgotten."
+    if desk.stopping([item]):
+        raise InputError(f"number {item.number} is stopping; forget it when it has")
+    raise InputError(f"number {item.number} waits or is being made; press Cancel it, and forget it then")

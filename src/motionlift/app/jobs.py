@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -91,16 +92,40 @@ class Jobs:
             open_ones = [*self._waiting, *([self._running] if self._running is not None else [])]
             return next((live for item, live in open_ones if item.number == number), None)
 
-    def cancel(self, number: int, owner: str) -> None:
-        """Take a task of the owner's out of the queue, or stop it at its next step; what it has kept so far stays."""
+    def cancel(self, number: int, owner: str) -> bool:
+        """Take a task of the owner's out of the queue, or stop it at its next step; what it has kept so far stays.
+
+        Returns:
+            Whether it was there to be cancelled.
+
+        Raises:
+            OutputError: the history cannot be written.
+        """
+        return self._cancelled(lambda item: (item.number, item.owner) == (number, owner)) > 0
+
+    def cancel_all(self, owner: str) -> int:
+        """Cancel all of an owner's tasks that wait or are worked on; gives how many these are.
+
+        Raises:
+            OutputError: the history cannot be written.
+        """
+        return self._cancelled(lambda item: item.owner == owner)
+
+    def _cancelled(self, is_meant: Callable[[Item], bool]) -> int:
         with self._changed:
-            for entry in self._waiting:
-                if (entry[0].number, entry[0].owner) == (number, owner):
-                    self._waiting.remove(entry)
-                    self.history.change(number, State.CANCELLED)
-                    return
-            if self._running is not None and (self._running[0].number, self._running[0].owner) == (number, owner):
-                self._running[1].unwanted.set()
+            meant = [entry for entry in self._waiting if is_meant(entry[0])]
+            for entry in meant:
+                self.history.change(entry[0].number, State.CANCELLED)
+                self._waiting.remove(entry)
+            if self._running is None or not is_meant(self._running[0]):
+                return len(meant)
+            self._running[1].unwanted.set()
+            return len(meant) + 1
+
+    def is_stopping(self, number: int) -> bool:
+        """Whether a task was cancelled that is still worked on, to its next step."""
+        live = self.live(number)
+        return live is not None and live.unwanted.is_set()
 
     def again(self, number: int, owner: str) -> Item | None:
         """Put what has ended into the queue once more; what was tuned before goes on from where it was stopped."""

@@ -32,7 +32,7 @@ def now_panel(desk: Desk) -> None:
         return (
             progress_of(item, live, ahead),
             gr.Image(value=picture, visible=picture is not None),
-            gr.Button(visible=item is not None),
+            gr.Button(visible=item is not None, interactive=live is None or not live.unwanted.is_set()),
             _stamp(desk, token),
         )
 
@@ -61,4 +61,4 @@ def _stamp(desk: Desk, token: str) -> str:
     own = desk.workspace(token)
     items = desk.jobs.history.items(own.owner)
     states = " ".join(f"{item.number}{item.state}{desk.places([item]) or ''}" for item in items)
-    return f"{states} {' '.join(own.motions())}"
+    return f"{states} {sorted(desk.stopping(items))} {' '.join(own.motions())}"

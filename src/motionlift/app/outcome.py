@@ -1,5 +1,7 @@
 """What tasks made: seen side by side, and what of it is downloaded."""
 
+import filecmp
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -46,7 +48,7 @@ def outcome(items: Sequence[Item], folder: Path) -> Outcome:
     """What tasks made, or why the first made nothing.
 
     Args:
-        items: a task, or several whose videos have one motion; the first one's video is downloaded.
+        items: a task, or several that made videos; the first one's video is downloaded.
         folder: where their files lie.
 
     Raises:
@@ -58,14 +60,23 @@ def outcome(items: Sequence[Item], folder: Path) -> Outcome:
     if first.state is not State.DONE:
         reason = f": {first.told}" if first.told else ""
         return Outcome(f'<p role="alert">{escape(f"Number {first.number} {first.state}{reason}")}</p>')
-    made = [(_title(item, items), place) for item in items for place in _videos(item, folder)]
+    made = [(_title(item, items, folder), place) for item in items for place in _videos(item, folder)]
+    gone = "".join(
+        f'<p role="alert">What number {item.number} made is not there any more.</p>'
+        for item in items
+        if not _videos(item, folder)
+    )
     if not made:
-        return Outcome(f'<p role="alert">What number {first.number} made is not there any more.</p>')
+        return Outcome(gone)
     if first.task.kind == LIFT:
         return Outcome(_lifted([place for _, place in made]))
-    reference = folder / f"{Path(first.task.source).stem}{REFERENCE}"
-    beside = [("the reference", reference)] if reference.is_file() else []
-    return Outcome(player([*beside, *made]), made[0][1])
+    reference, told = _reference(items, folder)
+    return Outcome(gone + told + player([*reference, *made]), made[0][1])
+
+
+def motion_of(item: Item) -> str:
+    """What the motion of a video is called."""
+    return Path(item.task.source).stem
 
 
 def _videos(item: Item, folder: Path) -> list[Path]:
@@ -73,9 +84,42 @@ def _videos(item: Item, folder: Path) -> list[Path]:
     return [place for place in places if place.suffix == ".mp4" and place.is_file()]
 
 
-def _title(item: Item, items: Sequence[Item]) -> str:
+def _reference(items: Sequence[Item], folder: Path) -> tuple[list[tuple[str, Path]], str]:
+    """The reference beside which videos stand, with its title, if there is one; and which it is, where theirs differ, as HTML."""
+    places = {item.number: folder / f"{motion_of(item)}{REFERENCE}" for item in items}
+    shown = next((number for number, place in places.items() if place.is_file()), None)
+    if shown is None:
+        return [], ""
+    if all(_is_same(places[shown], place) for place in places.values()):
+        return [("the reference", places[shown])], ""
+    told = f"<p>Not all of these have the same reference. What is shown is that of number {shown}.</p>"
+    return [(f"the reference of number {shown}", places[shown])], told
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two files are the same, as references are of one clip that was read twice in one way."""
+    return one == other or (other.is_file() and filecmp.cmp(one, other, shallow=False))
+
+
+def _title(item: Item, items: Sequence[Item], folder: Path) -> str:
     """By what a video differs from the others."""
-    return item.task.prompt if len(items) == 1 else f"{item.number}. {item.task.prompt}, seed {item.task.seed}"
+    if len(items) == 1:
+        return item.task.prompt
+    told = f"{item.task.prompt}, seed {item.task.seed}"
+    if len({each.task.source for each in items}) == 1:
+        return f"{item.number}. {told}"
+    method = _method(item, folder)
+    return f"{item.number}. {motion_of(item)}{method and f' by {method}'}: {told}"
+
+
+def _method(item: Item, folder: Path) -> str:
+    """The method by which a video was made, as its record says; nothing where it says none."""
+    record = next((folder / name for name in item.files if name.endswith(".json")), None)
+    try:
+        told = {} if record is None else json.loads(record.read_text(encoding="utf-8"))
+        return str(told["method"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def _lifted(videos: Sequence[Path]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from motionlift.app.compare_panel import compare_panel
 from motionlift.app.desk import Desk
 from motionlift.app.history_tab import history_tab
 from motionlift.app.jobs import Jobs
@@ -27,6 +28,7 @@ STYLE = """
 .gradio-container { margin: 0 auto !important; }
 footer { display: none !important; }
 .quiet { opacity: .7; }
+.unseen { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .bar { height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden; }
 .bar > div { height: 100%; background: var(--color-accent); transition: width .4s; }
 .curve { width: 100%; height: 48px; }
@@ -52,7 +54,7 @@ footer { display: none !important; }
 """One column, quiet, the same on a phone."""
 
 
-def built(jobs: Jobs, data: Path, secret: str, device: str = "auto") -> gr.Blocks:
+def built(jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bool = False) -> gr.Blocks:
     """The page over a queue.
 
     Args:
@@ -60,10 +62,11 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto") -> gr.Block
         data: folder of all data.
         secret: by which visitors' tokens are sealed in their browsers; another one makes new visitors of them.
         device: where models run.
+        folders: whether a model may be named by its folder.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         token = gr.BrowserState("", storage_key="motionlift", secret=secret)
-        desk = Desk(jobs, data, token, gr.State(""), device)
+        desk = Desk(jobs, data, token, gr.State(""), device, folders)
         gr.Markdown(
             "# motionlift\nThe motion of one video in another: lift it from a clip, then say what is to move like it."
         )
@@ -78,6 +81,7 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto") -> gr.Block
                 library_tab(desk, motion)
             with gr.Tab("History", id="history"):
                 history_tab(desk)
+                compare_panel(desk)
                 scores_panel(desk)
             with gr.Tab("Draw", id="draw"):
                 path_tab(desk, lifted, tabs)

@@ -48,4 +48,5 @@ def show_settings(method: str, whens: tuple[str, ...], chosen: gr.State) -> None
             others = {key: kept for key, kept in held.items() if key != name}
             return {**others, name: value} if value and value.strip() else others
 
-        shown.change(change, [shown, chosen], chosen, show_progress="hidden", queue=False)
+        # Through the queue: past it, Gradio tells nobody that what is chosen has changed.
+        shown.change(change, [shown, chosen], chosen, show_progress="hidden")

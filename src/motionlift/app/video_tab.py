@@ -12,11 +12,14 @@ from motionlift.app.workspace import plain_name
 from motionlift.errors import InputError, SettingError
 from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
 from motionlift.motion.file import Motion
+from motionlift.work import prepare
 
 MOST_VIDEOS = 20
 """Most videos of one press of the button (ours)."""
 QUALITIES = {"draft": {"steps": "10"}, "good": {}, "best": {"steps": "100"}}
-"""How it is sampled, in words: settings of every method that any motion can be cast with, however it was lifted (ours)."""
+"""How it is sampled, in words: settings of every method, but for motions whose steps were settled when they were lifted (ours)."""
+STEPS_TOLD = "Steps of sampling: draft takes 10, best 100, good as many as the motion by itself."
+"""What is said of the qualities."""
 NO_MOTION = "no motion yet; lift one first, or take one from the library"
 """What is said where none is chosen."""
 SEEDS = 2**63 - 1
@@ -36,9 +39,9 @@ def video_tab(desk: Desk) -> gr.Dropdown:
         placeholder="what the video shows",
     )
     seeds = gr.Textbox("0", label="Seeds", info="One or more whole numbers, with commas between them.", max_length=200)
-    quality = gr.Radio(list(QUALITIES), value="good", label="Quality")
+    quality = gr.Radio(list(QUALITIES), value="good", label="Quality", info=STEPS_TOLD, elem_id="quality")
     model = gr.Dropdown(list(BUNDLED_MODELS), value=DEFAULT_MODEL, label="Model", allow_custom_value=True)
-    chosen, method = gr.State({}), gr.State("ditflow")
+    chosen, method, lifted = gr.State({}), gr.State("ditflow"), gr.State({})
     with gr.Accordion("More settings", open=False):
         # With every motion, too: what is chosen is empty then.
         gr.render(inputs=[method, motion])(lambda method, _motion: show_settings(method, CASTING, chosen))
@@ -50,14 +53,55 @@ def video_tab(desk: Desk) -> gr.Dropdown:
     told = gr.Markdown(elem_id="cast-told")
 
     @telling
-    def picked(name: str | None, token: str) -> tuple[str, str, dict[str, str]]:
-        """The motion says its method and its model."""
-        if not name:
-            return "ditflow", DEFAULT_MODEL, {}
-        found = Motion.load(desk.workspace(token).kept(name))
-        return found.method, found.model, {}
+    def go(*given: Any) -> str:
+        return _submitted(desk, *given)
 
-    motion.change(picked, [motion, desk.token], [method, model, chosen], show_progress="hidden")
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    motion.change(_picking(desk), [motion, desk.token], [method, model, chosen, lifted, quality], **quiet)
+    chosen.change(_offered, [method, lifted, chosen], quality, **quiet)
+    ask.click(_planning(desk), [desk.token, motion, prompts, model, chosen], plan)
+    make.click(go, [desk.token, motion, prompts, seeds, quality, model, chosen], told, **quiet)
+    return motion
+
+
+def _picking(desk: Desk) -> Any:
+    """A motion says its method and its model, its settings, and what the qualities make of it."""
+
+    @telling
+    def picked(name: str | None, token: str) -> tuple[str, str, dict[str, str], dict[str, Any], gr.Radio]:
+        if not name:
+            return "ditflow", DEFAULT_MODEL, {}, {}, gr.Radio(info=STEPS_TOLD)
+        found = Motion.load(desk.workspace(token).kept(name))
+        lifted = dict(found.settings)
+        return found.method, found.model, {}, lifted, _offered(found.method, lifted, {})
+
+    return picked
+
+
+def _offered(method: str, lifted: dict[str, Any], settings: dict[str, str]) -> Any:
+    """The choice of a quality, which says so where each is the same."""
+    try:
+        steps = prepare.settled_steps(method, lifted, settings)
+    except SettingError:  # still being typed; what is wrong is told when a video is made with it
+        return gr.skip()
+    return gr.Radio(info=settled_told(steps) or STEPS_TOLD)
+
+
+def settled_told(steps: int | None) -> str:
+    """What is said where the steps of a motion are settled, which each quality then takes; nothing where they are not.
+
+    Args:
+        steps: how many are settled, if they are.
+    """
+    if steps is None:
+        return ""
+    return (
+        f"The motion was lifted for {steps} steps, and every quality takes as many; for another number lift it again."
+    )
+
+
+def _planning(desk: Desk) -> Any:
+    """Plans a video of each quality; one where they are the same."""
 
     @telling
     def planned(token: str, name: str | None, prompts: str, model: str, settings: dict[str, str]) -> str:
@@ -65,16 +109,12 @@ def video_tab(desk: Desk) -> gr.Dropdown:
             raise InputError(NO_MOTION)
         prompt = next(iter(prompts.strip().splitlines()), "") or "anything"
         found = Motion.load(desk.workspace(token).kept(name))
-        return foreseen(found, prompt, model.strip(), desk.device, QUALITIES, settings)
+        steps = prepare.settled_steps(found.method, found.settings, settings)
+        qualities = QUALITIES if steps is None else {", ".join(QUALITIES): {}}
+        told = f"<p>{settled_told(steps)}</p>" if steps is not None else ""
+        return foreseen(found, prompt, model.strip(), desk.device, qualities, settings) + told
 
-    ask.click(planned, [desk.token, motion, prompts, model, chosen], plan)
-
-    @telling
-    def go(*given: Any) -> str:
-        return _submitted(desk, *given)
-
-    make.click(go, [desk.token, motion, prompts, seeds, quality, model, chosen], told, show_progress="hidden")
-    return motion
+    return planned
 
 
 def _submitted(
@@ -97,7 +137,7 @@ def _submitted(
         raise SettingError(
             f"{len(lines)} prompts with {len(numbers)} seeds are too many; allowed are {MOST_VIDEOS} videos"
         )
-    values = {**QUALITIES.get(quality, {}), **settings}
+    values = _values(Motion.load(desk.workspace(token).kept(motion)), quality, settings, lines)
     tasks = [
         Task(CAST, motion, plain_name(f"{line} {seed}"), model=model.strip(), settings=values, prompt=line, seed=seed)
         for line in lines
@@ -106,6 +146,19 @@ def _submitted(
     items = desk.submit(token, *tasks)
     count = "1 video is" if len(items) == 1 else f"{len(items)} videos are"
     return f"{count} in the queue, from number {items[0].number} on."
+
+
+def _values(found: Motion, quality: str, settings: dict[str, str], prompts: list[str]) -> dict[str, str]:
+    """Settings of videos of a motion, checked as far as no model is needed: steps that the lift settled are not among them.
+
+    Raises:
+        MotionliftError: videos of these prompts cannot be made so.
+    """
+    is_settled = prepare.settled_steps(found.method, found.settings, settings) is not None
+    values = {**({} if is_settled else QUALITIES.get(quality, {})), **settings}
+    for prompt in prompts:
+        prepare.check_castable(prepare.ask(found.method, values, prompt=prompt, motion=found), found)
+    return values
 
 
 def seeds_of(text: str) -> list[int]:

@@ -1,7 +1,7 @@
 """What the page says, as HTML: every text that came from outside is escaped."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -24,6 +24,10 @@ DOING: Mapping[str, str] = {
     "drawing": "Drawing",
 }
 """Phases in words."""
+STOPPING = "stopping ..."
+"""What is said of a task that was cancelled and is still worked on, to its next step."""
+SAID: Mapping[str, str] = {"guide": "sample"}
+"""Phases that are announced as another: guiding and sampling take turns in every step."""
 STATES: Mapping[State, str] = {
     State.WAITING: "waiting",
     State.RUNNING: "at work",
@@ -47,13 +51,17 @@ def progress_of(item: Item | None, live: Live | None, ahead: int | None) -> str:
         return '<p class="quiet" role="status">Nothing is being made.</p>'
     if ahead:
         return f'<p role="status"><strong>{escape(title_of(item))}</strong> waits: {_before(ahead)}.</p>'
-    doing = DOING.get(live.phase, live.phase)
-    steps = f", step {live.done} of {live.total}" if live.total else ""
-    left = f", {_span(live.left)} left" if live.left is not None else ""
+    is_stopping = live.unwanted.is_set()
+    doing, said = (DOING.get(phase, phase) for phase in (live.phase, SAID.get(live.phase, live.phase)))
+    doing, said = (STOPPING.capitalize() if is_stopping else phase for phase in (doing, said))
+    steps = f", step {live.done} of {live.total}" if live.total and not is_stopping else ""
+    left = f", {_span(live.left)} left" if live.left is not None and not is_stopping else ""
     share = 100 * live.done / live.total if live.total else 0
     curve = _curve(live.losses)
+    # What changes every second is not announced; a line that is not seen says each phase once.
     return (
-        f'<p role="status"><strong>{escape(title_of(item))}</strong><br>{escape(doing)}{steps}{left}</p>'
+        f'<p class="unseen" role="status">{escape(title_of(item))}: {escape(said)}</p>'
+        f'<p aria-live="off"><strong>{escape(title_of(item))}</strong><br>{escape(doing)}{steps}{left}</p>'
         f'<div class="bar" role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-label="{escape(doing)}"><div style="width:{share:.1f}%"></div></div>{curve}'
     )
@@ -83,13 +91,16 @@ def _curve(losses: Sequence[float]) -> str:
     )
 
 
-def history_of(items: Sequence[Item], folder: Path, places: Mapping[int, int]) -> str:
+def history_of(
+    items: Sequence[Item], folder: Path, places: Mapping[int, int], stopping: Collection[int] = frozenset()
+) -> str:
     """The history as a list, newest first, each with the command line that does the same.
 
     Args:
         items: its lines.
         folder: where their files lie.
         places: by number, how many tasks come before those that wait.
+        stopping: numbers of those that were cancelled and are still worked on.
     """
     if not items:
         return '<p class="quiet">Nothing was made yet.</p>'
@@ -97,9 +108,10 @@ def history_of(items: Sequence[Item], folder: Path, places: Mapping[int, int]) -
     for item in items:
         told = f"<br><span class='quiet'>{escape(item.told)}</span>" if item.told else ""
         place = f", {_before(places[item.number])}" if item.number in places else ""
+        state = STOPPING if item.number in stopping else STATES[item.state]
         lines.append(
             f"<li><strong>{item.number}. {escape(title_of(item))}</strong> "
-            f"<span class='state {item.state}'>{STATES[item.state]}{place}</span>{told}"
+            f"<span class='state {item.state}'>{state}{place}</span>{told}"
             f"<details><summary>the same from the command line</summary><code>{escape(command_of(item.task, folder))}</code>"
             "</details></li>"
         )

@@ -724,6 +724,34 @@ def fitting_motion(motion: Motion, model: Model) -> Shape:
     return model.codec.fitting(shape.frames, shape.height, shape.width)
 
 
+def check_castable(request: Request, motion: Motion) -> None:
+    """Refuse settings that do not go with a motion, as far as no model is needed to say so.
+
+    Raises:
+        MotionError: they ask for what the motion does not hold.
+        SettingError: they change what was settled when it was lifted.
+    """
+    _check_casting(request.method, motion, replace(request.method.Settings(), **request.values))
+
+
+def settled_steps(method: str, lifted: Mapping[str, Any], values: Mapping[str, Any] | None = None) -> int | None:
+    """In how many steps a motion is cast, where that was settled when it was lifted; none where any number will do.
+
+    Args:
+        method: of the motion.
+        lifted: settings of the motion.
+        values: settings to change from those.
+
+    Raises:
+        SettingError: an unknown method or setting, or a value that is not allowed.
+    """
+    kind = method_named(method).Settings
+    settings = with_values(kind(), {**lifted, **(values or {})})
+    is_lifted = any(item.name == "steps" and item.metadata["when"] == "lift" for item in fields(kind))
+    is_saved = isinstance(settings, Guided) and settings.target == "saved"
+    return lifted.get("steps", settings.steps) if is_lifted or settings.beta or is_saved else None
+
+
 def check_lifted(motion: Motion, settings: Sampled) -> None:
     """Refuse to change what was settled when the motion was lifted, with settings that came later at their defaults."""
     for item in fields(settings):

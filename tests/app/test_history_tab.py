@@ -1,0 +1,93 @@
+"""A line of the history is cancelled and forgotten, and what can be compared is what was made."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from motionlift.app.compare_panel import beside
+from motionlift.app.desk import Desk
+from motionlift.app.history import State
+from motionlift.app.history_tab import all_cancelled, cancelled, forgotten
+from motionlift.app.jobs import Jobs
+from motionlift.app.tasks import CAST, Task
+from motionlift.app.workspace import new_token
+from motionlift.errors import InputError
+from motionlift.video.clip import Clip
+from motionlift.world.scenes import render, sample
+from tests.app.test_jobs import Stepping, until
+
+TOKEN = new_token()
+
+
+@pytest.fixture
+def maker() -> Stepping:
+    return Stepping()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, maker: Stepping) -> Iterator[Desk]:
+    jobs = Jobs(tmp_path, maker)
+    made = Desk(jobs, tmp_path, gr.BrowserState(""), gr.State(""))
+    own = made.workspace(TOKEN)
+    own.new("m", ".safetensors").touch()
+    yield made
+    maker.held.set()
+    jobs.close()
+
+
+def asked(desk: Desk, count: int) -> list[int]:
+    tasks = [
+        Task(CAST, "m.safetensors", f"{number}", prompt="a red star", seed=number) for number in range(1, count + 1)
+    ]
+    return [item.number for item in desk.submit(TOKEN, *tasks)]
+
+
+def states(desk: Desk) -> list[State]:
+    """Of all lines, the first one first."""
+    return [item.state for item in reversed(desk.jobs.history.items(desk.workspace(TOKEN).owner))]
+
+
+def test_the_line_that_is_chosen_is_cancelled_and_then_forgotten(desk: Desk, maker: Stepping):
+    asked(desk, 3)
+    until(maker.begun.is_set)
+    with pytest.raises(InputError, match="number 3 waits or is being made; press Cancel it"):
+        forgotten(desk, TOKEN, 3)
+    assert cancelled(desk, TOKEN, 3) == "Number 3 is cancelled."
+    assert states(desk) == [State.RUNNING, State.WAITING, State.CANCELLED]
+    with pytest.raises(InputError, match="number 3 has ended"):
+        cancelled(desk, TOKEN, 3)
+    assert forgotten(desk, TOKEN, 3) == "Number 3 is forgotten."
+    maker.held.clear()
+    assert cancelled(desk, TOKEN, 1) == "Number 1 stops at its next step."
+    with pytest.raises(InputError, match="number 1 is stopping"):
+        forgotten(desk, TOKEN, 1)
+    with pytest.raises(InputError, match="choose a line"):
+        cancelled(desk, new_token(), 2)
+
+
+def test_all_of_a_visitor_are_cancelled(desk: Desk, maker: Stepping):
+    with pytest.raises(InputError, match="nothing to cancel"):
+        all_cancelled(desk, TOKEN)
+    asked(desk, 3)
+    until(maker.begun.is_set)
+    until(lambda: states(desk)[0] is State.RUNNING)
+    maker.held.clear()
+    assert all_cancelled(desk, TOKEN) == "3 tasks are cancelled; number 1 stops at its next step."
+    maker.held.set()
+    until(lambda: states(desk) == [State.CANCELLED] * 3)
+
+
+def test_videos_are_compared_in_the_order_in_which_they_are_chosen(desk: Desk, maker: Stepping):
+    numbers = asked(desk, 4)
+    for number in numbers:
+        Clip.of(render([sample(3, number)], 32, 32).frames[0], 8).save(desk.workspace(TOKEN).folder / f"{number}.mp4")
+        maker.let.release()
+    until(lambda: states(desk) == [State.DONE] * 4)
+    assert [item.number for item in desk.videos(TOKEN)] == [4, 3, 2, 1]
+    shown = beside(desk, TOKEN, [3, 1])
+    assert shown.count("&lt;video ") == 2 and shown.index("3. a red star") < shown.index("1. a red star")
+    assert beside(desk, TOKEN, []) == "" and beside(desk, TOKEN, [99]) == ""
+    with pytest.raises(InputError, match="choose up to 3"):
+        beside(desk, TOKEN, numbers)
