@@ -1,4 +1,4 @@
-"""What the page tunes goes on from where it was cancelled."""
+"""What the page tunes goes on from where it was cancelled, and what it says of guided steps."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from motionlift.app.making import CancelledError, Live, Maker
 from motionlift.app.tasks import LIFT, Task
 from motionlift.app.workspace import Workspace
+from motionlift.core.cost import Step
 from tests import twins
 from tests.work.trials import a_clip
 
@@ -23,7 +24,7 @@ class Noted(Live):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name == "done" and value and self.phase == "tune":
+        if name == "done" and value > self.first and self.phase == "tune":
             self.tuned.append(value)
             if value == self.cancelled:
                 self.unwanted.set()
@@ -42,3 +43,23 @@ def test_a_tuning_that_was_cancelled_and_is_asked_for_again_goes_on(tmp_path: Pa
     motion, *_ = Maker("cpu").made(task, own, again)
     # The step in which the cancelling was seen was done, and is kept too.
     assert again.tuned == list(range(CANCELLED + 2, STEPS + 1)) and own.motions() == [motion]
+
+
+def test_guiding_is_one_phase_until_it_ends_and_sampling_goes_on_from_there(monkeypatch: pytest.MonkeyPatch):
+    """Of ten steps two are guided, by three steps of the optimiser each, which take a second; others take half of one."""
+    now = 100.0
+    monkeypatch.setattr("motionlift.app.making.time.monotonic", lambda: now)
+    live = Live()
+    watch, seen = Maker("cpu")._watching(live), list[tuple[str, int, float | None]]()
+    for index in range(10):
+        for inner in range(3 if index < 2 else 0):
+            watch(Step("guide", 3 * index + inner, 6, 0.5))
+            seen.append((live.phase, live.done, live.left))
+            now += 1
+        now += 0.5
+        watch(Step("sample", index, 10))
+        seen.append((live.phase, live.done, live.left))
+        assert len(live.losses) == (3 if index == 0 else 0)
+    assert [phase for phase, *_ in seen] == ["guide"] * 7 + ["sample"] * 9
+    assert seen[4] == ("guide", 4, pytest.approx(3.5 / 4 * 2)), "the steps between are in its time"
+    assert seen[-3] == ("sample", 8, pytest.approx(6 * 0.5 / 7 * 2))

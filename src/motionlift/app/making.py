@@ -47,6 +47,8 @@ class Live:
     """Steps of it that are done."""
     total: int = 0
     """Its steps."""
+    first: int = 0
+    """Steps of it that were done before it was shown."""
     losses: list[float] = field(default_factory=list)
     """Loss after each step of this phase that has one."""
     preview: UInt8[np.ndarray, "high wide 3"] | None = None
@@ -56,23 +58,23 @@ class Live:
     unwanted: threading.Event = field(default_factory=threading.Event)
     """Set when somebody cancels it."""
 
-    def enter(self, phase: str) -> None:
-        """Begin a phase.
+    def enter(self, phase: str, first: int = 0) -> None:
+        """Begin a phase, of which some steps may be done.
 
         Raises:
             CancelledError: it is not wanted any more.
         """
         if self.unwanted.is_set():
             raise CancelledError
-        self.phase, self.done, self.total, self.losses = phase, 0, 0, []
+        self.phase, self.first, self.done, self.total, self.losses = phase, first, first, 0, []
         self.began = time.monotonic()
 
     @property
     def left(self) -> float | None:
         """Seconds that the phase still takes, at its own pace; not known at its beginning."""
-        if not self.done or not self.total:
+        if self.done <= self.first or not self.total:
             return None
-        return (time.monotonic() - self.began) / self.done * (self.total - self.done)
+        return (time.monotonic() - self.began) / (self.done - self.first) * (self.total - self.done)
 
 
 class Maker:
@@ -152,11 +154,13 @@ class Maker:
 
         def watch(step: Step) -> None:
             nonlocal shown
-            if step.phase != live.phase:
-                live.enter(step.phase)
             if live.unwanted.is_set():
                 raise CancelledError
-            live.done, live.total = step.index + 1, step.total
+            # Guiding and sampling take turns: until it is guided to its end, that is what is being done.
+            if not (step.phase == "sample" and live.phase == "guide" and live.done < live.total):
+                if step.phase != live.phase:
+                    live.enter(step.phase, step.index)
+                live.done, live.total = step.index + 1, step.total
             if step.loss is not None:
                 live.losses.append(step.loss)
             if step.latents is not None and self._projection is not None and time.monotonic() - shown > PREVIEW_EVERY:
