@@ -29,6 +29,11 @@ def test_what_is_safe_is_not():
         serving.check()
 
 
+def test_only_this_machine_reaches_it():
+    others = Serving(host="0.0.0.0", password="long enough"), Serving(share=True, password="long enough")
+    assert [each.is_private for each in (Serving(), Serving(host="localhost"), *others)] == [True, True, False, False]
+
+
 def test_a_folder_that_is_served_already_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Another program would tell that what is being made was stopped."""
     with held(tmp_path):

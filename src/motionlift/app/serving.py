@@ -28,6 +28,11 @@ class Serving:
     device: str = "auto"
     """Where models run."""
 
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches the page."""
+        return self.host in LOCAL and not self.share
+
     def check(self) -> None:
         """Refuse what would let anybody in.
 
