@@ -63,9 +63,10 @@ def outcome(items: Sequence[Item], folder: Path) -> Outcome:
         return Outcome(f'<p role="alert">What number {first.number} made is not there any more.</p>')
     if first.task.kind == LIFT:
         return Outcome(_lifted([place for _, place in made]))
-    reference = folder / f"{Path(first.task.source).stem}{REFERENCE}"
-    beside = [("the reference", reference)] if reference.is_file() else []
-    return Outcome(player([*beside, *made]), made[0][1])
+    stem = Path(first.task.source).stem
+    known = {"the reference": REFERENCE, "the motion, which came without its clip": DRAWN}
+    beside = [(title, folder / (stem + kind)) for title, kind in known.items() if (folder / (stem + kind)).is_file()]
+    return Outcome(player([*beside[:1], *made]), made[0][1])
 
 
 def _videos(item: Item, folder: Path) -> list[Path]:

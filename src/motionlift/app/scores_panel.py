@@ -10,7 +10,7 @@ from motionlift.app.desk import Desk, telling
 from motionlift.app.history import Item, State
 from motionlift.app.tasks import CAST
 from motionlift.app.words import title_of
-from motionlift.app.workspace import REFERENCE
+from motionlift.app.workspace import REFERENCE, Workspace
 from motionlift.errors import InputError
 from motionlift.measure import figures
 from motionlift.measure.score import Scores, score
@@ -44,11 +44,31 @@ def scores_panel(desk: Desk) -> None:
         if item is None:
             raise InputError("choose a video; it may have been forgotten in another window")
         own = desk.workspace(token)
-        reference = own.kept(f"{Path(item.task.source).stem}{REFERENCE}")
-        return scores_of(score(reference, own.kept(item.files[0]), prompt=item.task.prompt, from_start=True))
+        return scores_of(
+            score(reference_of(item, own), own.kept(item.files[0]), prompt=item.task.prompt, from_start=True)
+        )
 
     measure.click(measured, [desk.token, chosen], shown, concurrency_limit=AT_ONCE, concurrency_id="score")
     desk.refreshes(listed, [desk.token], [chosen])
+
+
+def reference_of(item: Item, own: Workspace) -> Path:
+    """The clip beside which a video is measured.
+
+    Raises:
+        InputError: its motion came without one, or is there no more.
+    """
+    motion = Path(item.task.source)
+    place = own.folder / f"{motion.stem}{REFERENCE}"
+    if place.is_file():
+        return place
+    if (own.folder / motion.name).is_file():
+        raise InputError(
+            "this motion came without its clip, beside which a video is measured; lift it from its clip here"
+        )
+    raise InputError(
+        "the motion of this video was deleted, and its clip with it; there is nothing to measure it beside"
+    )
 
 
 def scores_of(found: Scores) -> str:
