@@ -42,8 +42,7 @@ def history_tab(desk: Desk) -> None:
     @telling
     def forgotten(token: str, number: int | None) -> tuple[str, gr.Dropdown]:
         item = found(token, number)
-        if not desk.jobs.history.remove(item.number, item.owner):
-            raise InputError("it is still in the queue; cancel it first")
+        desk.forget(item)
         return listed(token)
 
     @telling

@@ -42,7 +42,7 @@ def serve(serving: Serving, data: Path) -> None:
     # A second program would take what the first is at for what was left when it ended.
     with held(data):
         jobs = Jobs(data, Maker(serving.device))
-        page = built(jobs, data, secret, serving.device)
+        page = built(jobs, data, secret, serving.device, serving.is_private)
         page.queue(default_concurrency_limit=AT_ONCE, api_open=False)
         try:
             _launch(page, serving)

@@ -63,6 +63,7 @@ def video_tab(desk: Desk) -> gr.Dropdown:
     def planned(token: str, name: str | None, prompts: str, model: str, settings: dict[str, str]) -> str:
         if not name:
             raise InputError(NO_MOTION)
+        desk.check_model(model.strip())
         prompt = next(iter(prompts.strip().splitlines()), "") or "anything"
         found = Motion.load(desk.workspace(token).kept(name))
         return foreseen(found, prompt, model.strip(), desk.device, QUALITIES, settings)
