@@ -16,7 +16,7 @@ from motionlift.app.history import Item, State
 from motionlift.app.jobs import Jobs
 from motionlift.app.making import Live, Maker
 from motionlift.app.tasks import CAST, LIFT, Task
-from motionlift.app.tidying import UNUSED
+from motionlift.app.tidying import UNUSED, tidying
 from motionlift.app.uploads import taken_clip, taken_motion
 from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace, new_token
 from motionlift.errors import InputError
@@ -145,6 +145,14 @@ def test_what_was_never_used_goes_after_a_day(desk: Desk, own: Workspace, clip: 
         os.utime(own.folder / name, (long_ago, long_ago))
     desk.tidy(own)
     assert names(own) == {"new.mp4", "lifted.mp4", f"star{MOTION}"}, "the motion says that it is of this clip"
+
+
+def test_what_comes_meanwhile_stays(desk: Desk, own: Workspace):
+    """A task that is just being done writes its files before the history names them."""
+    own.new("begun", ".mp4").touch()
+    with tidying(desk.jobs, own):
+        own.new("made", ".mp4").touch()
+    assert names(own) == {"begun.mp4", "made.mp4"}
 
 
 def test_nobody_fills_the_disk(

@@ -25,11 +25,12 @@ def tidying(jobs: Jobs, own: Workspace) -> Iterator[None]:
         jobs: whose history names files.
         own: the visitor's files.
     """
-    before = _unnamed(own, jobs.history.items(own.owner, -1))
+    there = set(own.entries())  # what comes meanwhile is about to be named, by a task that is just being done
+    named = there.difference(_unnamed(own, jobs.history.items(own.owner, -1)))
     yield
-    after = _unnamed(own, jobs.history.items(own.owner, -1))
+    unnamed = _unnamed(own, jobs.history.items(own.owner, -1))
     old = time.time() - UNUSED
-    own.discard(place.name for place in after if place not in before or _changed(place) < old)
+    own.discard([place.name for place in unnamed if place in named or _changed(place) < old])
 
 
 def _unnamed(own: Workspace, items: Sequence[Item]) -> list[Path]:
