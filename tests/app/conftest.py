@@ -25,6 +25,14 @@ def browser() -> Iterator:
         opened.close()
 
 
+UNNAMED = """[...document.querySelectorAll(
+    'button, input:not([type=file]), textarea, select, iframe, [role=button], [role=slider]')].filter(
+    each => each.checkVisibility({visibilityProperty: true}) && !(each.textContent.trim() || each.ariaLabel || each.title
+        || each.labels?.length || each.getAttribute('aria-labelledby') || each.placeholder)).map(
+    each => each.outerHTML.slice(0, 200))"""
+"""Finds the controls of a page that are seen and that a screen reader has no name for."""
+
+
 def free_port() -> int:
     """A port that nobody listens at."""
     with socket.socket() as listening:

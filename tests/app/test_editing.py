@@ -1,12 +1,17 @@
 """Motions that are edited in the library."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from motionlift.app.editing import edited
+from motionlift.app.grey import drawn_on_grey
+from motionlift.app.uploads import taken_motion
 from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace
+from motionlift.core.lattice import Shape
 from motionlift.errors import InputError
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
@@ -39,11 +44,23 @@ def test_an_edited_motion_stands_beside_the_other_with_its_pictures(tmp_path: Pa
     assert (own.folder / f"to the side mirror{DRAWN}").is_file()
 
 
-def test_one_without_a_clip_has_no_pictures(tmp_path: Path, motion: Motion):
-    own = Workspace(tmp_path)
-    motion.save(own.new("bare", MOTION))
-    edited(own, f"bare{MOTION}", "mirror")
-    assert {each.name for each in tmp_path.iterdir()} == {f"bare{MOTION}", f"bare mirror{MOTION}"}
+def test_one_without_a_clip_is_drawn_on_grey(tmp_path: Path, motion: Motion):
+    own, upload = Workspace(tmp_path / "own"), tmp_path / "bare.safetensors"
+    motion.save(upload)
+    edited(own, taken_motion(upload, own), "mirror")
+    assert {each.name for each in own.entries()} == {
+        f"bare{edit}{kind}" for edit in ("", " mirror") for kind in (MOTION, DRAWN)
+    }
+    pictures = [Footage.of(own.folder / f"bare{edit}{DRAWN}") for edit in ("", " mirror")]
+    assert [each.frames for each in pictures] == [9, 9]
+    one, other = (next(iter(each)).astype(int) for each in pictures)
+    assert one.max() > 200 > 130 > np.median(one) > 90, "arrows on grey"
+    assert np.abs(one - other).max() > 50, "they are mirrored, too"
+
+
+def test_of_what_would_take_long_nothing_is_drawn(motion: Motion):
+    assert drawn_on_grey(replace(motion, source=replace(motion.source, shape=Shape(9999, 16384, 16384)))) is None
+    assert drawn_on_grey(replace(motion, tensors={})) is None
 
 
 def test_what_is_gone_is_refused(tmp_path: Path):

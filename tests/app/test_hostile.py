@@ -1,4 +1,4 @@
-"""Uploads that mean harm: each is refused in a line, or made harmless, and leaves nothing behind.
+"""Uploads and names that mean harm: each is refused in a line, or made harmless, and leaves nothing behind.
 
 What is done by hand is tried in a browser, in ``test_page.py``: HTML in names and prompts, two windows that delete one
 motion, a page that is loaded again during a cast, and a server that is killed in the middle of a task.
@@ -11,18 +11,28 @@ import time
 import zipfile
 import zlib
 from fractions import Fraction
+from html import escape
 from pathlib import Path
 
 import av
+import gradio as gr
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
 from PIL import Image
 
 from motionlift.app import uploads
+from motionlift.app.jobs import Jobs
+from motionlift.app.page import built
+from motionlift.app.tasks import Task
 from motionlift.app.uploads import taken_clip
-from motionlift.app.workspace import Workspace
+from motionlift.app.workspace import MOTION, Workspace, new_token
 from motionlift.errors import InputError
+from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
+from motionlift.work.lift import lift
+from motionlift.world.scenes import render, sample
+from tests import twins
 
 LONGEST = 20.0
 """Seconds within which one is refused, on a slow machine: none is decoded as a whole."""
@@ -140,3 +150,69 @@ def test_a_wrong_suffix_is_no_harm_and_nor_is_a_clip_without_a_duration(tmp_path
     assert taken_clip(tmp_path / "recorded.webm", own) == "recorded.webm"
     (tmp_path / "recorded.webm").rename(upload)
     assert taken_clip(upload, own) == "recorded.gif"
+
+
+class Idle:
+    def __init__(self):
+        self.tasks: list[Task] = []
+
+    def made(self, task, workspace, live) -> tuple[str, ...]:
+        self.tasks.append(task)
+        return ()
+
+    def forget(self) -> None:
+        """There is nothing."""
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Motion]:
+    """A pipeline in a folder of the server, and a motion that was lifted by it there."""
+    place = tmp_path_factory.mktemp("secret") / "pipeline"
+    twins.cogvideox().save_pretrained(place)
+    clip = Clip.of(render([sample(3, 1, 9, motion="line", camera="still")], 32, 32).frames[0], 8)
+    return place, lift(clip, str(place), "ditflow", settings={"steps": 2}, cached=False)
+
+
+def asked(data: Path, pipeline: tuple[Path, Motion], model: str, folders: bool) -> tuple[list[str], list[Task]]:
+    """What all handlers of the page that take a model say of one, and what comes into the queue."""
+    idle, token = Idle(), new_token()
+    jobs = Jobs(data, idle)
+    page = built(jobs, data, "0" * 64, "cpu", folders)
+    own = Workspace.of(data, token)
+    Clip.of(render([sample(3, 1, 9)], 32, 32).frames[0], 8).save(own.new("clip", ".mp4"))
+    pipeline[1].save(own.new("star", MOTION))
+    handlers = [(each.name, each.fn, len(each.inputs)) for each in page.fns.values() if each.fn is not None]
+    part = (0, 0, "the middle", 0.5, 0.5)
+    given = {
+        ("follow", 9): (token, "clip.mp4", *part, "ditflow", model, {}),
+        ("planned", 5): (token, f"star{MOTION}", "a star", model, {}),
+        ("go", 11): (token, "clip.mp4", "mine", *part, "ditflow", model, {}),
+        ("go", 7): (token, f"star{MOTION}", "a star", "0", "draft", model, {}),
+    }
+    told = []
+    for (name, count), values in given.items():
+        handler = next(own for title, own, inputs in handlers if title == name and inputs in (count, len(values)))
+        try:
+            found = handler(*values)
+            told.append(found if isinstance(found, str) else found[-1])
+        except gr.Error as error:
+            told.append(error.message)
+    jobs.close()
+    return told, idle.tasks
+
+
+@pytest.mark.parametrize("way", ["{}", "tiny-dit+{}", "{}+tiny-dit"])
+def test_a_path_of_the_server_is_no_model_and_nothing_is_told_of_it(tmp_path: Path, pipeline, way: str):
+    place, _ = pipeline
+    said = set()
+    for number, path in enumerate((place, place.parent, place / "model_index.json", place / "nothing")):
+        model = way.format(path)
+        told, tasks = asked(tmp_path / str(number), pipeline, model, folders=False)
+        assert tasks == [] and all("is not to be had on this page" in each for each in told), told
+        said.add(tuple(each.replace(escape(model), "").replace(model, "") for each in told))
+    assert len(said) == 1
+
+
+def test_where_nobody_else_reaches_the_page_a_folder_is_a_model(tmp_path: Path, pipeline):
+    told, _ = asked(tmp_path, pipeline, str(pipeline[0]), folders=True)
+    assert "The model gets 9 frames" in told[0] and "GB" in told[1] and all("in the queue" in each for each in told[2:])

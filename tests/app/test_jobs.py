@@ -24,6 +24,7 @@ class Stepping:
         self.let, self.done, self.begun = threading.Semaphore(0), [], threading.Event()
         self.held = threading.Event()  # of its steps, while it is clear none ends
         self.held.set()
+        self.forgotten = 0
 
     def made(self, task: Task, workspace: Workspace, live: Live) -> tuple[str, ...]:
         self.begun.set()
@@ -38,7 +39,7 @@ class Stepping:
         return (f"{task.name}.mp4",)
 
     def forget(self) -> None:
-        pass
+        self.forgotten += 1
 
 
 def until(true, seconds: float = 10.0) -> None:
@@ -154,6 +155,21 @@ def test_a_history_that_cannot_be_written_for_a_while_ends_nothing(
     maker.let.release()
     until(lambda: [item.state for item in jobs.history.items("a")] == [State.DONE] * 2)
     assert refused == [State.RUNNING] * 5
+
+
+def test_after_a_while_without_tasks_no_model_is_held(tmp_path: Path, maker: Stepping, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("motionlift.app.jobs.IDLE", 0.2)
+    jobs = Jobs(tmp_path / "data", maker)
+    until(lambda: maker.forgotten == 1)
+    jobs.submit("a", TASK)
+    until(maker.begun.is_set)
+    time.sleep(0.5)
+    assert maker.forgotten == 1, "it works"
+    maker.let.release()
+    until(lambda: maker.forgotten == 2)
+    time.sleep(0.5)
+    assert maker.forgotten == 2
+    jobs.close()
 
 
 def test_what_was_open_is_stopped_after_a_restart_and_can_be_done_again(tmp_path: Path, maker: Stepping):

@@ -58,6 +58,14 @@ def test_videos_of_two_methods_stand_beside_the_reference_of_one_clip(tmp_path: 
     assert "What number 1 made is not there any more" in shown.html and shown.file == tmp_path / "2.mp4"
 
 
+def test_a_motion_that_came_without_its_clip_is_the_reference(tmp_path: Path):
+    for name in ("1", "m drawn"):
+        Clip.of(render([sample(3, 1)], 32, 48).frames[0], 8).save(tmp_path / f"{name}.mp4")
+    shown = outcome([item(1)], tmp_path)
+    assert "which came without its clip" in shown.html and shown.html.count("&lt;video ") == 2
+    assert shown.file == tmp_path / "1.mp4"
+
+
 def test_what_made_nothing_says_why(tmp_path: Path):
     assert "failed: too &lt;i&gt;long" in outcome([item(1, State.FAILED)], tmp_path).html
     gone = outcome([item(1)], tmp_path)

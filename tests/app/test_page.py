@@ -15,7 +15,7 @@ import pytest
 from motionlift.app.history import History, State
 from motionlift.video.clip import Clip
 from motionlift.world.scenes import render, sample
-from tests.app.conftest import free_port
+from tests.app.conftest import UNNAMED, free_port
 from tests.app.test_hostile import recorded
 
 ROOT = Path(__file__).parents[2]
@@ -214,12 +214,7 @@ def test_killed_in_the_middle_it_is_stopped_and_done_again(browser, tmp_path: Pa
 def test_a_phone_shows_one_column_with_names_for_all(browser, served: Served, dark: bool):
     page = opened(browser, served, 390, color_scheme="dark" if dark else "light", has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    unnamed = page.evaluate(
-        """[...document.querySelectorAll('button:not([hidden]), input:not([type=file]), textarea, select')].filter(
-            each => each.offsetParent && !(each.textContent.trim() || each.ariaLabel || each.title || each.labels?.length
-                || each.getAttribute('aria-labelledby') || each.placeholder)).map(each => each.outerHTML.slice(0, 200))"""
-    )
-    assert unnamed == []
+    assert page.evaluate(UNNAMED) == []
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement !== document.body")
 

@@ -7,11 +7,11 @@ import gradio as gr
 import pytest
 
 from motionlift.app.desk import Desk
-from motionlift.app.history import State
+from motionlift.app.history import Item, State
 from motionlift.app.jobs import Jobs
-from motionlift.app.scores_panel import clip_named, scored, scores_of
+from motionlift.app.scores_panel import clip_named, reference_of, scored, scores_of
 from motionlift.app.tasks import CAST, Task
-from motionlift.app.workspace import new_token
+from motionlift.app.workspace import Workspace, new_token
 from motionlift.errors import InputError
 from motionlift.measure import figures
 from motionlift.measure.score import Scores
@@ -61,3 +61,17 @@ def test_a_clip_model_is_a_folder_on_this_machine_alone(tmp_path: Path, monkeypa
         assert clip_named(name, True) == name
         with pytest.raises(InputError, match="as the hub does"):
             clip_named(name, False)
+
+
+def test_why_there_is_nothing_to_measure_beside(tmp_path: Path):
+    item, own = (
+        Item(1, "o", Task(CAST, "m.safetensors", "n"), State.DONE, 0.0, None, "", ("n.mp4",)),
+        Workspace(tmp_path),
+    )
+    with pytest.raises(InputError, match="the motion of this video was deleted"):
+        reference_of(item, own)
+    (tmp_path / "m.safetensors").touch()
+    with pytest.raises(InputError, match="this motion came without its clip"):
+        reference_of(item, own)
+    (tmp_path / "m reference.mp4").touch()
+    assert reference_of(item, own) == tmp_path / "m reference.mp4"

@@ -1,16 +1,22 @@
 """A task is data: it is kept, and the command line that is told for it makes the same file."""
 
+import gc
 import json
 import shlex
+import time
+import weakref
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from motionlift.app.history import State
+from motionlift.app.jobs import Jobs
 from motionlift.app.making import CancelledError, Live, Maker
 from motionlift.app.tasks import CAST, LIFT, Task, command_of
 from motionlift.app.workspace import Workspace
 from motionlift.cli import main
+from motionlift.core.cost import Step
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.world.scenes import render, sample
@@ -60,6 +66,43 @@ def test_the_command_that_is_told_makes_the_same(
     assert told["output"]["sha256"] == made["output"]["sha256"] or told["seed"] == made["seed"] == 5
     frames = [Clip.read(path, frames=9, fps=8, aspect=(1, 1)).frames for path in ("a 'star'.mp4", own.kept(video))]
     assert frames[0].equal(frames[1])
+
+
+def test_of_a_cast_that_is_cancelled_no_latents_are_left_and_of_a_forgotten_model_nothing(
+    own: Workspace, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """All that is held in the end is the model, and that as long as it is wanted."""
+    maker, seen = Maker("cpu"), []
+    (motion, *_) = maker.made(Task(LIFT, "clip.mp4", "arc", model=model, settings=STEPS), own, Live())
+    jobs = Jobs(tmp_path, maker)
+    visitor = Workspace(tmp_path / "visitors" / "a")
+    visitor.new("arc", ".safetensors").write_bytes(own.kept(motion).read_bytes())
+    watching = maker._watching
+
+    def cancelling(live: Live):
+        watch = watching(live)
+
+        def watched(step: Step) -> None:
+            if step.latents is not None:
+                seen.append(weakref.ref(step.latents))
+                jobs.cancel(1, "a")
+            watch(step)
+
+        return watched
+
+    monkeypatch.setattr(maker, "_watching", cancelling)
+    jobs.submit("a", Task(CAST, "arc.safetensors", "made", model=model, settings={"steps": "3"}, prompt="a star"))
+    end = time.monotonic() + 60
+    while jobs.history.items("a")[0].state is not State.CANCELLED:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    gc.collect()
+    assert seen and [ref() for ref in seen] == [None] * len(seen)
+    assert maker._model is not None
+    held = weakref.ref(maker._model)
+    maker.forget()
+    assert held() is None
+    jobs.close()
 
 
 def test_what_is_not_wanted_any_more_is_left(own: Workspace, model: str):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from motionlift.app import uploads
+from motionlift.app import uploads, workspace
 from motionlift.app.uploads import taken_clip, taken_motion
 from motionlift.app.workspace import Workspace
 from motionlift.errors import InputError, MotionliftError
@@ -60,6 +60,21 @@ def test_a_zip_of_pictures_is_a_folder_that_can_be_read(own: Workspace, tmp_path
 def test_zips_of_other_things_leave_nothing(own: Workspace, tmp_path: Path, files: dict[str, bytes], message: str):
     with pytest.raises(MotionliftError, match=message):
         taken_clip(packed(tmp_path / "frames.zip", files), own)
+    assert list(own.folder.iterdir()) == []
+
+
+def test_what_a_system_puts_beside_pictures_is_left_out(own: Workspace, tmp_path: Path):
+    files = {f"frames/{number:03}.png": picture(20 * number) for number in range(3)}
+    others = ("frames/.DS_Store", "__MACOSX/frames/._000.png", "frames/._001.png", "frames/Thumbs.db", "desktop.ini")
+    name = taken_clip(packed(tmp_path / "frames.zip", files | dict.fromkeys(others, b"none")), own)
+    assert sorted(place.name for place in own.kept(name).iterdir()) == ["000.png", "001.png", "002.png"]
+
+
+def test_a_zip_takes_no_more_room_than_there_is(own: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    upload = packed(tmp_path / "frames.zip", {"a.bmp": bytes(2**20), "b.bmp": bytes(2**20)})
+    monkeypatch.setattr(workspace, "MOST_KEPT", 2**20)
+    with pytest.raises(InputError, match="your files may have 1 MB: delete"):
+        taken_clip(upload, own)
     assert list(own.folder.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -174,3 +175,51 @@ def test_a_folder_whose_name_has_a_plus_is_a_folder(tmp_path: Path):
 def test_an_index_of_any_size_is_not_read(tmp_path: Path):
     (tmp_path / "model_index.json").write_bytes(b" " * (sources.MOST_INDEX + 1))
     assert "cannot be read (it is too large)" in refusal(ModelError, lambda: found(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [NAME, "tiny-dit", "tiny-unet", f"tiny-dit+{NAME}", f"{NAME}+owner/adapter", "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"],
+)
+def test_what_everybody_may_have(hub: SimpleNamespace, name: str):
+    sources.check_given(name)
+
+
+def test_who_asks_from_elsewhere_learns_nothing_of_this_machine(
+    hub: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same is said of a pipeline, of a folder, of a file and of nothing, by whatever way it is named."""
+    monkeypatch.chdir(tmp_path)
+    hub.answer = raising(errors.RepositoryNotFoundError)
+    for name in ("owner/pipeline", "owner/folder"):
+        Path(name).mkdir(parents=True)
+    Path("owner/pipeline/model_index.json").write_text(json.dumps({"_class_name": "WanPipeline"}))
+    Path("owner/file").touch()
+    ways = (
+        "owner/{}",
+        "./owner/{}",
+        f"{tmp_path}/owner/{{}}",
+        "tiny-dit+owner/{}",
+        "tiny-dit+./owner/{}",
+        "~/{}",
+        "../{}",
+    )
+    names = [
+        way.format(what)
+        for way in (*ways, *(f"{way}+tiny-dit" for way in ways))
+        for what in ("pipeline", "folder", "file", "nothing", "nu\0l")
+    ]
+    told = {refusal(ModelError, partial(sources.check_given, name)).replace(repr(name), "") for name in names}
+    assert (
+        len(told) == 1 and "is not to be had on this page; allowed: tiny-dit, tiny-unet, and what the hub" in told.pop()
+    )
+
+
+def test_a_folder_that_is_called_like_a_model_of_the_hub_is_not_read_in_its_place(
+    hub: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path(NAME).mkdir(parents=True)
+    for name in (NAME, f"tiny-dit+{NAME}"):
+        with pytest.raises(ModelError, match="is not to be had on this page"):
+            sources.check_given(name)

@@ -2,9 +2,10 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from threading import RLock
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
@@ -15,8 +16,10 @@ from gradio.utils import get_upload_folder
 from motionlift.app.history import OPEN, Item, State
 from motionlift.app.jobs import Jobs
 from motionlift.app.tasks import CAST, Task
+from motionlift.app.tidying import tidying
 from motionlift.app.workspace import Workspace
 from motionlift.errors import InputError, MotionliftError
+from motionlift.models.sources import check_given
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -51,10 +54,29 @@ class Desk:
     """Where models run."""
     folders: bool = False
     """Whether a model may be named by its folder: where nobody else reaches the page."""
+    motions: gr.State = field(default_factory=lambda: gr.State(""))
+    """What changes whenever the visitor's motions do."""
+    changing: RLock = field(default_factory=RLock)
+    """Held while files and what names them are changed."""
 
-    def refreshes(self, handler: Callable[..., Any], given: Sequence[Component], shown: Sequence[Component]) -> None:
-        """Call a handler whenever something of the visitor's has changed."""
-        self.stamp.change(handler, list(given), list(shown), show_progress="hidden")
+    def refreshes(
+        self,
+        handler: Callable[..., Any],
+        given: Sequence[Component],
+        shown: Sequence[Component],
+        stamp: gr.State | None = None,
+    ) -> None:
+        """Call a handler whenever something of the visitor's has changed; whenever a stamp has, where one is given."""
+        (stamp or self.stamp).change(handler, list(given), list(shown), show_progress="hidden")
+
+    def check_model(self, name: str) -> None:
+        """Refuse a model by its folder where others reach the page: they would learn which files are there.
+
+        Raises:
+            ModelError: it is neither bundled nor given by the hub; what lies here is not told.
+        """
+        if not self.folders:
+            check_given(name)
 
     def offered(self, file: Path | None) -> gr.DownloadButton:
         """A button by which a file is downloaded, of a copy: Gradio serves nothing of the data folder, and must not."""
@@ -74,12 +96,16 @@ class Desk:
         """Put tasks of a visitor's into the queue: all of them, or none.
 
         Raises:
-            MotionliftError: a source is not the visitor's, or too many wait.
+            MotionliftError: a source is not the visitor's, a model may not be named so, there is no room, or too many wait.
         """
         own = self.workspace(token)
-        for task in tasks:
-            own.kept(task.source)
-        return self.jobs.submit(own.owner, *tasks)
+        for model in {task.model for task in tasks}:
+            self.check_model(model)
+        with self.changing:
+            for task in tasks:
+                own.kept(task.source)
+            own.check_room(0)
+            return self.jobs.submit(own.owner, *tasks)
 
     def rename(self, token: str, motion: str, new: str) -> dict[str, str]:
         """Call a motion of a visitor's otherwise, in the history too; gives by each old name the new one.
@@ -88,13 +114,46 @@ class Desk:
             InputError: it is none of the visitor's, or what waits in the queue needs it.
         """
         own = self.workspace(token)
-        items = self.jobs.history.items(own.owner)
+        with self.changing:
+            self._check_free(own, motion, "rename")
+            names = own.rename(motion, new)
+            self.jobs.history.renamed(own.owner, names)
+        return names
+
+    def remove(self, token: str, motion: str) -> None:
+        """Delete a motion of a visitor's, its pictures, and what nothing else names any more.
+
+        Raises:
+            InputError: it is none of the visitor's, or what waits in the queue needs it.
+        """
+        own = self.workspace(token)
+        with self.changing, tidying(self.jobs, own):
+            self._check_free(own, motion, "delete")
+            own.remove(motion)
+
+    def forget(self, item: Item) -> None:
+        """Forget what has ended, and delete of what it read and made all that nothing else names.
+
+        Raises:
+            InputError: it waits or is worked on.
+        """
+        with self.changing, tidying(self.jobs, Workspace(self.data / "visitors" / item.owner)):
+            if self.jobs.history.remove(item.number, item.owner):
+                return
+        if self.stopping([item]):
+            raise InputError(f"number {item.number} is stopping; forget it when it has")
+        raise InputError(f"number {item.number} waits or is being made; press Cancel it, and forget it then")
+
+    def tidy(self, own: Workspace) -> None:
+        """Delete of a visitor's files what was brought long ago and never used."""
+        with self.changing, tidying(self.jobs, own):
+            pass
+
+    def _check_free(self, own: Workspace, motion: str, doing: str) -> None:
+        items = self.jobs.history.items(own.owner, -1)
         waiting = next((item for item in items if item.state in OPEN and item.task.source == motion), None)
         if waiting is not None:
-            raise InputError(f"number {waiting.number} in the queue needs this motion; rename it when that is done")
-        names = own.rename(motion, new)
-        self.jobs.history.renamed(own.owner, names)
-        return names
+            raise InputError(f"number {waiting.number} in the queue needs this motion; {doing} it when that is done")
 
     def places(self, items: Sequence[Item]) -> dict[int, int]:
         """By number, how many tasks come before those that wait."""

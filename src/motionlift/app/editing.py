@@ -1,10 +1,12 @@
 """Edits of the motions that a visitor keeps; each makes a new one, with its pictures."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from motionlift.app.grey import drawn_on_grey
 from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace
 from motionlift.errors import MotionliftError
 from motionlift.motion.drawing import draw_lifted
@@ -29,13 +31,23 @@ def edited(own: Workspace, name: str, by: str) -> str:
         MotionError: it cannot be edited so.
     """
     place = own.kept(name)
+    own.check_room(0)
     motion = edit(Motion.load(place), by)
     made = own.new(f"{place.stem} {by}", MOTION)
-    with suppress(MotionliftError):  # one that was uploaded has no clip, and some hold nothing that can be drawn
-        seen = Footage.of(own.kept(place.stem + REFERENCE))
-        frames = torch.from_numpy(np.stack(list(seen))).movedim(-1, 1).float()
-        clip = Clip.of(edit_named(by).places(frames).movedim(1, -1).round().byte().contiguous(), seen.fps)
-        clip.save(made.with_name(made.stem + REFERENCE), DRAWING)
-        draw_lifted(motion, clip).save(made.with_name(made.stem + DRAWN), DRAWING)
+    reference, drawn = place.with_name(place.stem + REFERENCE), made.with_name(made.stem + DRAWN)
+    with suppress(MotionliftError):  # some hold nothing that can be drawn
+        if reference.is_file():
+            clip = _edited(reference, by)
+            clip.save(made.with_name(made.stem + REFERENCE), DRAWING)
+            draw_lifted(motion, clip).save(drawn, DRAWING)
+        elif (picture := drawn_on_grey(motion)) is not None:  # it was uploaded
+            picture.save(drawn, DRAWING)
     motion.save(made)  # last: once it is seen, it may be called otherwise, and its pictures with it
     return made.name
+
+
+def _edited(reference: Path, by: str) -> Clip:
+    """The clip of a motion as the edit makes it."""
+    seen = Footage.of(reference)
+    frames = torch.from_numpy(np.stack(list(seen))).movedim(-1, 1).float()
+    return Clip.of(edit_named(by).places(frames).movedim(1, -1).round().byte().contiguous(), seen.fps)

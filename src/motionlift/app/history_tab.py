@@ -112,8 +112,5 @@ def forgotten(desk: Desk, token: str, number: int | None) -> str:
         InputError: there is no such line, or it is of a task that waits or is worked on.
     """
     item = _found(desk, token, number)
-    if desk.jobs.history.remove(item.number, item.owner):
-        return f"Number {item.number} is forgotten."
-    if desk.stopping([item]):
-        raise InputError(f"number {item.number} is stopping; forget it when it has")
-    raise InputError(f"number {item.number} waits or is being made; press Cancel it, and forget it then")
+    desk.forget(item)
+    return f"Number {item.number} is forgotten, with what it made."

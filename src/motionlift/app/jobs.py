@@ -16,6 +16,8 @@ from motionlift.errors import MotionliftError, OutputError, SettingError
 LOG = logging.getLogger(__name__)
 MOST_WAITING = 50
 """Most tasks that one visitor has in the queue (ours)."""
+IDLE = 600.0
+"""Seconds without a task after which no model is held any more (ours: longer than one looks at a video and asks for the next)."""
 PAUSE = 5.0
 """Seconds until a history that could not be written is tried again (ours)."""
 
@@ -146,11 +148,16 @@ class Jobs:
         while True:
             with self._changed:
                 self._running = None
-                self._changed.wait_for(lambda: self._closed or self._waiting)
+                if not self._changed.wait_for(self._is_called, IDLE):
+                    self._maker.forget()
+                    self._changed.wait_for(self._is_called)
                 if self._closed:
                     return
                 self._running = item, live = self._waiting.popleft()
             self._do(item, live)
+
+    def _is_called(self) -> bool:
+        return self._closed or bool(self._waiting)
 
     def _do(self, item: Item, live: Live) -> None:
         """Do one task; whatever goes wrong is told in its line of the history, and the next one comes."""

@@ -55,16 +55,17 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
     def deleted(token: str, search: str, motion: str | None, cast: str | None, newest: str) -> list[object]:
         if not motion:
             raise InputError("choose the motion that is to be deleted; it may have been deleted in another window")
-        own = desk.workspace(token)
-        own.remove(motion)
-        return listed(token, search, motion, cast, next(iter(own.motions()), ""))
+        desk.remove(token, motion)
+        return listed(token, search, motion, cast, next(iter(desk.workspace(token).motions()), ""))
 
     @telling
     def taken(
         token: str, search: str, motion: str | None, cast: str | None, newest: str, upload: str | None
     ) -> list[object]:
         if upload:
-            motion = taken_motion(Path(upload), desk.workspace(token))
+            own = desk.workspace(token)
+            desk.tidy(own)
+            motion = taken_motion(Path(upload), own)
         return listed(token, search, motion, cast, newest)
 
     @telling
@@ -78,7 +79,7 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
     rename.click(renamed, [*given, name], everything, show_progress="hidden")
     delete.click(deleted, given, everything, show_progress="hidden")
     upload.change(taken, [*given, upload], everything, show_progress="hidden")
-    desk.refreshes(telling(listed), given, everything)
+    desk.refreshes(telling(listed), given, everything, desk.motions)
 
 
 def _listed(

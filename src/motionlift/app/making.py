@@ -1,5 +1,6 @@
 """Does what the page is asked for, by the library: one model is held, and each step is told as it comes."""
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -102,6 +104,7 @@ class Maker:
         """
         live.enter("reading")
         place = workspace.kept(task.source)
+        workspace.check_room(0)
         if task.kind == LIFT:
             return self._lifted(task, place, workspace, live)
         return self._cast(task, place, workspace, live)
@@ -145,8 +148,11 @@ class Maker:
         return job
 
     def forget(self) -> None:
-        """Hold no model any more."""
+        """Hold no model any more; what it took of the memory is free for others."""
         self._name = self._model = self._projection = None
+        gc.collect()  # parts of pipelines know each other
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _watching(self, live: Live) -> Callable[[Step], None]:
         """What is called with every step."""

@@ -99,7 +99,9 @@ def _taking(desk: Desk, called: str) -> Any:
     def take(given: str | None, token: str) -> tuple[str, str]:
         if not given:
             return "", ""
-        kept = taken_clip(Path(given), desk.workspace(token))
+        own = desk.workspace(token)
+        desk.tidy(own)
+        kept = taken_clip(Path(given), own)
         return kept, called or Path(kept).stem
 
     return take
@@ -114,7 +116,9 @@ def _example(desk: Desk, title: str) -> Any:
         scene = sample_named(
             EXAMPLE_STREAM, number, EXAMPLE_FRAMES, objects=1, motion=motion, camera="still", only_named=True
         )
-        place = desk.workspace(token).new(title, ".mp4")
+        own = desk.workspace(token)
+        own.check_room(0)
+        place = own.new(title, ".mp4")
         Clip.of(render([scene], 128, 128).frames[0], EXAMPLE_RATE).save(place)
         return place.name, title, f"The clip shows *{scene.caption(name_motion=True)}*."
 

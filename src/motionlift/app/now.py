@@ -21,11 +21,11 @@ def now_panel(desk: Desk) -> None:
     result = gr.HTML(elem_id="result")
     download = gr.DownloadButton("Download the newest video", visible=False, elem_id="download")
 
-    def look(token: str) -> tuple[Any, Any, Any, Any]:
+    def look(token: str) -> tuple[Any, ...]:
         try:
             item = desk.first_open(token)
         except InputError:  # the page is being loaded
-            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
         live = None if item is None else desk.jobs.live(item.number)
         ahead = None if item is None else desk.jobs.place(item.number)
         picture = None if live is None else live.preview
@@ -34,10 +34,11 @@ def now_panel(desk: Desk) -> None:
             gr.Image(value=picture, visible=picture is not None),
             gr.Button(visible=item is not None, interactive=live is None or not live.unwanted.is_set()),
             _stamp(desk, token),
+            f"motions {' '.join(desk.workspace(token).motions())}",
         )
 
     timer = gr.Timer(EVERY)
-    timer.tick(look, desk.token, [status, preview, cancel, desk.stamp], show_progress="hidden")
+    timer.tick(look, desk.token, [status, preview, cancel, desk.stamp, desk.motions], show_progress="hidden")
 
     @telling
     def cancelled(token: str) -> None:

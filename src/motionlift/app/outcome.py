@@ -87,6 +87,9 @@ def _videos(item: Item, folder: Path) -> list[Path]:
 def _reference(items: Sequence[Item], folder: Path) -> tuple[list[tuple[str, Path]], str]:
     """The reference beside which videos stand, with its title, if there is one; and which it is, where theirs differ, as HTML."""
     places = {item.number: folder / f"{motion_of(item)}{REFERENCE}" for item in items}
+    drawn = folder / f"{motion_of(items[0])}{DRAWN}"
+    if len({motion_of(item) for item in items}) == 1 and not places[items[0].number].is_file() and drawn.is_file():
+        return [("the motion, which came without its clip", drawn)], ""
     shown = next((number for number, place in places.items() if place.is_file()), None)
     if shown is None:
         return [], ""

@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from motionlift.app.player import player
-from motionlift.app.words import embedded
+from motionlift.app.showing import embedded
 from motionlift.video.footage import Footage
 
 ALIKE = 0.02
@@ -36,7 +36,8 @@ videos.forEach(v=>v.onloadedmetadata=show);
 def overlay(reference: Path, drawn: Path) -> str:
     """What was drawn over the reference as HTML, in an inline frame that needs nothing else and can reach nothing.
 
-    Where the drawing has another shape, as attention maps of several words and layers have, both stand beside each other.
+    Where the drawing has another shape, as attention maps of several words and layers have, or one of both cannot be shown,
+    both stand beside each other.
 
     Args:
         reference: the frames as the model saw them, as a lift leaves them.
@@ -47,13 +48,14 @@ def overlay(reference: Path, drawn: Path) -> str:
     """
     below, above = Footage.of(reference), Footage.of(drawn)
     shapes = [each.width / each.height for each in (below, above)]
-    if abs(shapes[0] / shapes[1] - 1) > ALIKE or below.frames != above.frames:
+    addresses = [embedded(each) for each in (reference, drawn)]
+    if abs(shapes[0] / shapes[1] - 1) > ALIKE or below.frames != above.frames or not all(addresses):
         return player([("the clip as the model sees it", reference), ("what was lifted", drawn)])
     page = PAGE.format(
         width=above.width,
         height=above.height,
-        below=embedded(reference),
-        above=embedded(drawn),
+        below=addresses[0],
+        above=addresses[1],
         frames=below.frames,
         last=below.frames - 1,
     )

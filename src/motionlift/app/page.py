@@ -1,5 +1,6 @@
 """The page: tabs over one queue."""
 
+import json
 from pathlib import Path
 
 import gradio as gr
@@ -36,7 +37,7 @@ footer { display: none !important; }
 .library { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .75rem; }
 .library figure { margin: 0; }
 .library video, .library .blank { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 6px; }
-.library .blank { background: var(--border-color-primary); }
+.library .blank { background: var(--border-color-primary); display: grid; place-content: center; text-align: center; }
 .history { list-style: none; padding: 0; } .history li { padding: .5rem 0; border-bottom: 1px solid var(--border-color-primary); }
 .history code { display: block; white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem; }
 .state { opacity: .75; } .state.failed, .state.stopped { color: #b3261e; opacity: 1; }
@@ -52,6 +53,21 @@ footer { display: none !important; }
 .notices { opacity: .85; padding-left: 1.2rem; }
 """
 """One column, quiet, the same on a phone."""
+PICTURES = {
+    "film": "The whole clip: touch it where the part begins or ends",
+    "outline": "What of the clip is read: touch it to lay the crop there",
+    "frames": "The frames that the model gets",
+    "preview": "What comes into being",
+    "path-picture": "The picture",
+    "path-seen": "The path: touch it to add a point",
+}
+"""What is read out of pictures, by where they are: Gradio makes buttons without names of them."""
+NAMING = """() => {
+const names = %s, name = () => Object.entries(names).forEach(([place, told]) =>
+    document.querySelectorAll(`#${place} button:has(img)`).forEach(each => { if (!each.ariaLabel) each.ariaLabel = told }));
+new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+name() }"""
+"""Names them, whenever they come."""
 
 
 def built(jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bool = False) -> gr.Blocks:
@@ -66,7 +82,7 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bo
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         token = gr.BrowserState("", storage_key="motionlift", secret=secret)
-        desk = Desk(jobs, data, token, gr.State(""), device, folders)
+        desk = Desk(jobs, data, token, gr.State(""), device, folders, gr.State(""))
         gr.Markdown(
             "# motionlift\nThe motion of one video in another: lift it from a clip, then say what is to move like it."
         )
@@ -89,6 +105,7 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bo
             if study.items:
                 with gr.Tab("Study", id="study"):
                     study_tab(study)
+        page.load(None, js=NAMING % json.dumps(PICTURES))
         page.load(_visitor, token, token, show_progress="hidden")
     return page
 

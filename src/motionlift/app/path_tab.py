@@ -107,6 +107,7 @@ def _kept(
         raise InputError("no picture yet; upload one, or try the example")
     clip = dragged(_checked(picture), points_of(points), size, seconds)
     named = plain_name(name, "drawn motion")
+    own.check_room(0)
     place = own.new(f"{named} path", ".mp4")
     clip.save(place)
     return place.name, named

@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
+from motionlift.app.history import Item
 from motionlift.app.words import title_of
-from motionlift.app.workspace import REFERENCE
+from motionlift.app.workspace import REFERENCE, Workspace
 from motionlift.errors import InputError
 from motionlift.measure import figures
 from motionlift.measure.score import Scores, score
@@ -84,8 +85,27 @@ def scored(desk: Desk, token: str, number: int | None, clip_model: str | None) -
     if item is None:
         raise InputError("choose a video; it may have been forgotten in another window")
     own = desk.workspace(token)
-    reference, made = own.kept(f"{Path(item.task.source).stem}{REFERENCE}"), own.kept(item.files[0])
-    return score(reference, made, prompt=item.task.prompt, clip_model=clip_model, from_start=True)
+    made = own.kept(item.files[0])
+    return score(reference_of(item, own), made, prompt=item.task.prompt, clip_model=clip_model, from_start=True)
+
+
+def reference_of(item: Item, own: Workspace) -> Path:
+    """The clip beside which a video is measured.
+
+    Raises:
+        InputError: its motion came without one, or is there no more.
+    """
+    motion = Path(item.task.source)
+    place = own.folder / f"{motion.stem}{REFERENCE}"
+    if place.is_file():
+        return place
+    if (own.folder / motion.name).is_file():
+        raise InputError(
+            "this motion came without its clip, beside which a video is measured; lift it from its clip here"
+        )
+    raise InputError(
+        "the motion of this video was deleted, and its clip with it; there is nothing to measure it beside"
+    )
 
 
 def scores_of(found: Scores) -> str:

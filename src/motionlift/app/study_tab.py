@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from motionlift.app.desk import telling
-from motionlift.app.player import player
+from motionlift.app.player import player_of_files
 from motionlift.app.study import REFERENCE, Pair, Study
 from motionlift.bench.report.answers import QUESTIONS
 
@@ -63,5 +63,5 @@ def _next(study: Study, code: str) -> list[Any]:
     videos = [(side, study.place(pair, name)) for side, name in zip(SIDES, (pair.left, pair.right), strict=True)]
     prompt = study.prompt(pair)
     text = f"<p>The text was: <q>{escape(prompt)}</q></p>" if prompt else ""
-    shown = text + player([("the reference", study.place(pair, REFERENCE)), *videos])
+    shown = text + player_of_files([("the reference", study.place(pair, REFERENCE)), *videos])
     return [f"Pair {count - len(left) + 1} of {count}", shown, *unanswered, pair]

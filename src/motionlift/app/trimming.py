@@ -70,6 +70,7 @@ def trimming(desk: Desk, clip: gr.State, part: PartFields, lifted: LiftFields, p
             crop = crop_told(where, across, down, places)
             asked = Part(float(start or 0), float(duration) if duration else None, crop_of(crop) if crop else None)
             place = desk.workspace(token).kept(clip)
+            desk.check_model(model.strip())
             with named_plainly(place):
                 found = look(place, model.strip(), method, settings, asked)
         except MotionliftError as error:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import av
 
-from motionlift.app.workspace import MOTION, Workspace, plain_name
+from motionlift.app.grey import drawn_on_grey
+from motionlift.app.workspace import DRAWN, MOTION, Workspace, full, plain_name
 from motionlift.errors import InputError, MotionliftError
 from motionlift.motion.file import Motion
+from motionlift.video.marks import DRAWING
 from motionlift.video.reading import check_moves
 
 MOST_BYTES = 500 * 2**20
@@ -27,6 +29,8 @@ CLIPS = (
     *(".gif", ".webp", ".apng", ".png", ".zip"),
 )
 """Names of what is taken end so; what is in a file is seen when it is read."""
+SYSTEM_FILES = ("thumbs.db", "desktop.ini", ".ds_store")
+"""What systems put into folders, in small letters; beside these, all in ``__MACOSX`` and all that begins with ``._``."""
 PIECE = 2**20
 """Bytes that are unpacked at once."""
 
@@ -38,10 +42,10 @@ def taken_clip(upload: Path, workspace: Workspace) -> str:
         Its name there.
 
     Raises:
-        InputError: it is too large, too long, no video, or a zip with anything but pictures.
+        InputError: it is too large, too long, no video, a zip with anything but pictures, or more than the visitor may have.
         OutputError: there is no room.
     """
-    _check_bytes(upload)
+    _check_bytes(upload, workspace)
     if zipfile.is_zipfile(upload):
         return _unpacked(upload, workspace)
     with named_plainly(upload):
@@ -59,12 +63,15 @@ def taken_motion(upload: Path, workspace: Workspace) -> str:
         Its name there.
 
     Raises:
-        MotionliftError: it is too large, or no motion.
+        MotionliftError: it is too large, no motion, or more than the visitor may have.
     """
-    _check_bytes(upload)
+    _check_bytes(upload, workspace)
     with named_plainly(upload):
-        Motion.load(upload)
+        motion = Motion.load(upload)
     place = workspace.new(upload.stem, MOTION)
+    picture = drawn_on_grey(motion)
+    if picture is not None:
+        picture.save(place.with_name(place.stem + DRAWN), DRAWING)
     shutil.copyfile(upload, place)
     return place.name
 
@@ -78,10 +85,11 @@ def named_plainly(place: Path) -> Iterator[None]:
         raise type(error)(str(error).replace(str(place), plain_name(place.name))) from error
 
 
-def _check_bytes(upload: Path) -> None:
+def _check_bytes(upload: Path, workspace: Workspace) -> None:
     size = upload.stat().st_size
     if size > MOST_BYTES:
         raise InputError(f"{plain_name(upload.name)} has {size >> 20} MB; allowed are {MOST_BYTES >> 20}: cut it first")
+    workspace.check_room(size)
 
 
 def _check_length(upload: Path) -> None:
@@ -113,7 +121,7 @@ def _unpacked(upload: Path, workspace: Workspace) -> str:
     folder.mkdir()
     try:
         with zipfile.ZipFile(upload) as archive:
-            _unpack(archive, folder)
+            _unpack(archive, folder, workspace.room())
         with named_plainly(folder):
             check_moves(folder)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
@@ -125,15 +133,15 @@ def _unpacked(upload: Path, workspace: Workspace) -> str:
     return folder.name
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+def _unpack(archive: zipfile.ZipFile, folder: Path, room: int) -> None:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_of_system(entry.filename)]
     wrong = [entry.filename for entry in entries if Path(entry.filename).suffix.lower() not in PICTURES]
     if wrong or not entries:
         found = f"{plain_name(wrong[0])!r}" if wrong else "nothing"
         raise InputError(f"the zip holds {found}; allowed are pictures alone: {', '.join(PICTURES)}")
     if len(entries) > MOST_PICTURES:
         raise InputError(f"the zip holds {len(entries)} pictures; allowed are {MOST_PICTURES}")
-    left = MOST_BYTES
+    left = min(MOST_BYTES, room)
     for entry in entries:
         place = folder / plain_name(entry.filename)
         if place.exists():
@@ -142,8 +150,16 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
         with archive.open(entry) as packed, place.open("wb") as unpacked:
             while piece := packed.read(PIECE):
                 left -= len(piece)
+                if left < 0 and room < MOST_BYTES:
+                    raise full(0)
                 if left < 0:
                     raise InputError(
                         f"the zip unpacks to more than {MOST_BYTES >> 20} MB; give fewer or smaller pictures"
                     )
                 unpacked.write(piece)
+
+
+def _is_of_system(name: str) -> bool:
+    """Whether a system put an entry beside the pictures, as the Finder of macOS does."""
+    *folders, last = name.replace("\\", "/").split("/")
+    return "__MACOSX" in folders or last.startswith("._") or last.lower() in SYSTEM_FILES

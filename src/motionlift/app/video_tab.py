@@ -107,6 +107,7 @@ def _planning(desk: Desk) -> Any:
     def planned(token: str, name: str | None, prompts: str, model: str, settings: dict[str, str]) -> str:
         if not name:
             raise InputError(NO_MOTION)
+        desk.check_model(model.strip())
         prompt = next(iter(prompts.strip().splitlines()), "") or "anything"
         found = Motion.load(desk.workspace(token).kept(name))
         steps = prepare.settled_steps(found.method, found.settings, settings)

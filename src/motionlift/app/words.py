@@ -1,17 +1,15 @@
 """What the page says, as HTML: every text that came from outside is escaped."""
 
-import base64
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from motionlift.app.history import Item, State
 from motionlift.app.making import Live
+from motionlift.app.showing import TOO_LARGE, thumbnail
 from motionlift.app.tasks import LIFT, command_of
 from motionlift.app.workspace import DRAWN, REFERENCE
 
-MOST_EMBEDDED = 3 * 2**20
-"""Largest video that is put into the page, bytes (ours)."""
 DOING: Mapping[str, str] = {
     "waiting": "Waiting",
     "reading": "Reading",
@@ -130,14 +128,10 @@ def _card(stem: str, folder: Path) -> str:
     drawn = [folder / (stem + kind) for kind in (DRAWN, REFERENCE)]
     shown = next((place for place in drawn if place.is_file()), None)
     video = "<div class='blank'></div>"
-    if shown is not None:
+    address = "" if shown is None else thumbnail(shown)
+    if address:
         label = escape(stem, quote=True)
-        video = f"<video autoplay loop muted playsinline aria-label='{label}' src='{embedded(shown)}'></video>"
+        video = f"<video autoplay loop muted playsinline aria-label='{label}' src='{address}'></video>"
+    elif shown is not None:
+        video = f"<div class='blank'>{TOO_LARGE}</div>"
     return f"<figure>{video}<figcaption>{escape(stem)}</figcaption></figure>"
-
-
-def embedded(path: Path) -> str:
-    """A video as a data address; nothing where it is large."""
-    if path.stat().st_size > MOST_EMBEDDED:
-        return ""
-    return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,9 +1,13 @@
 """Where the files of a visitor lie: a folder of their own, which nothing leaves and nobody else sees."""
 
 import hashlib
+import os
 import re
 import secrets
+import shutil
 import unicodedata
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +21,10 @@ MOTION = ".safetensors"
 """How the names of motion files end."""
 DRAWN, REFERENCE = " drawn.mp4", " reference.mp4"
 """What the pictures of a motion are called, after its stem: what was lifted over its clip, and the clip."""
+MOST_KEPT = 5 * 2**30
+"""Most that the files of one visitor may have, bytes (ours: some hundred motions and videos, and ten of the largest uploads)."""
+SMALL = ".small"
+"""Folder of small copies beside the videos of a visitor; no plain name begins so."""
 FORBIDDEN = re.compile(r"[^\w .-]+")
 """What no name of a file has here: separators of folders, signs of HTML, and what Windows forbids."""
 
@@ -36,6 +44,12 @@ def plain_name(given: str, otherwise: str = "unnamed") -> str:
     text = unicodedata.normalize("NFC", given.replace("\\", "/").rpartition("/")[2])
     text = FORBIDDEN.sub("-", text).strip(" .-")[:MOST_NAME].strip(" .-")
     return text or otherwise
+
+
+def small_copy(video: Path, side: int) -> Path:
+    """Where a small copy of a video is kept: another place once the file is another, and the same when it is called otherwise."""
+    found = video.stat()
+    return video.parent / SMALL / f"{found.st_mtime_ns:x}-{found.st_size:x}-{side}.mp4"
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,34 @@ class Workspace:
             raise InputError(f"{plain_name(name)} is no file of yours; it may have been deleted in another window")
         return place
 
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(_bytes(Path(folder, name)) for folder, _, names in os.walk(self.folder) for name in names)
+
+    def room(self) -> int:
+        """Bytes that may come.
+
+        Raises:
+            InputError: none.
+        """
+        left = MOST_KEPT - self.size
+        if left <= 0:
+            raise full(0)
+        return left
+
+    def check_room(self, more: int) -> None:
+        """Refuse what there is no room for.
+
+        Args:
+            more: bytes that are to come.
+
+        Raises:
+            InputError: so it is.
+        """
+        if more > self.room():
+            raise full(more)
+
     def motions(self) -> list[str]:
         """Names of the motion files, newest first."""
         found = [(place.stat().st_mtime, place.name) for place in self.folder.glob(f"*{MOTION}")]
@@ -130,7 +172,44 @@ class Workspace:
         for each in (place, *(own for own, _ in self._pictures(place))):
             each.unlink(missing_ok=True)
 
+    def entries(self) -> list[Path]:
+        """All files and folders of pictures, but for small copies and what is being written."""
+        return [place for place in self.folder.glob("*") if not place.name.startswith(".")]
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Delete files and folders of pictures, and small copies of what is there no more."""
+        for name in names:
+            place = self.folder / name
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place, ignore_errors=True)
+            with suppress(OSError):
+                place.unlink(missing_ok=True)
+        videos = [place for place in self.entries() if place.suffix == ".mp4" and place.is_file()]
+        used = {small_copy(place, 0).stem.rpartition("-")[0] for place in videos}
+        for copy in (self.folder / SMALL).glob("*"):
+            if copy.stem.rpartition("-")[0] not in used:
+                copy.unlink(missing_ok=True)
+
     def _pictures(self, motion: Path) -> list[tuple[Path, str]]:
         """Of a motion, those that there are, each with how its name ends."""
         named = [(motion.with_name(motion.stem + kind), kind) for kind in (DRAWN, REFERENCE)]
         return [(place, kind) for place, kind in named if place.is_file()]
+
+
+def full(more: int) -> InputError:
+    """That there is no room for so many bytes."""
+    coming = f", and {_told(more)} are to come" if more else ""
+    return InputError(
+        f"your files may have {_told(MOST_KEPT)}{coming}: delete motions in the library, or forget lines of the history, first"
+    )
+
+
+def _told(count: int) -> str:
+    return f"{count / 2**30:.3g} GB" if count >= 2**30 else f"{count / 2**20:.3g} MB"
+
+
+def _bytes(place: Path) -> int:
+    try:
+        return place.stat().st_size if place.is_file() else 0
+    except OSError:  # it was just deleted
+        return 0

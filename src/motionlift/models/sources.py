@@ -20,6 +20,8 @@ DEFAULT_MODEL = "tiny-dit"
 """The model that is taken where none is named."""
 INDEX = "model_index.json"
 """File by which a folder is known as a diffusers pipeline."""
+ADAPTER = "config.json"
+"""File that every motion adapter has."""
 MOST_INDEX = 2**20
 """Largest index that is read, bytes (ours: published ones have a few hundred)."""
 PATIENCE = 1.5
@@ -34,6 +36,9 @@ REFUSALS = {
 """What the hub means by the status of an answer, and what to do."""
 ON_HUB = re.compile(r"https?://(?:huggingface\.co|hf\.co|hf-mirror\.com)/([\w.-]+/[\w.-]+)", re.IGNORECASE)
 """The page of a model on the hub, and the model's name in it."""
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What a model of somebody is called on the hub."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,37 @@ def check_name(name: str) -> None:
     base, plus, adapter = name.partition("+")
     joined = bool(plus and adapter.strip()) and not _is_there(name)
     _folder(base if joined else name)
+
+
+def check_given(name: str) -> None:
+    """Refuse all but bundled models and what the hub gives: one who asks learns nothing of the folders of this machine.
+
+    Raises:
+        ModelError: so it is, in the same words whatever lies here.
+    """
+    base, plus, adapter = name.partition("+")
+    is_given = (base in BUNDLED_MODELS or _is_given(base, INDEX)) and (not plus or _is_given(adapter, ADAPTER))
+    # Last, since only names of the hub may lead to a look at what is here: a folder would be read in their place.
+    if not is_given or any(_is_there(own) for own in {base, adapter, name} - {"", *BUNDLED_MODELS}):
+        raise ModelError(
+            f"model {name[:200]!r} is not to be had on this page; allowed: {', '.join(BUNDLED_MODELS)}, and what the hub gives "
+            "everybody, such as Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
+        )
+
+
+def _is_given(name: str, file: str) -> bool:
+    """Whether a name is one of the hub's, and the file of that model is kept here, or the hub gives the model."""
+    from huggingface_hub import HfApi, errors, try_to_load_from_cache
+
+    if HUB_NAME.fullmatch(name) is None:
+        return False
+    try:
+        if isinstance(try_to_load_from_cache(name, file), str):
+            return True
+        _within(PATIENCE, lambda: HfApi().model_info(name, timeout=PATIENCE))
+    except (errors.HTTPError, OSError, ValueError, RuntimeError):
+        return False
+    return True
 
 
 def check_had(name: str) -> None:

@@ -182,6 +182,21 @@ class Motion:
         return replace(motion, tensors=tensors)
 
 
+def source_of(path: Path) -> Source:
+    """Where the motion of a file came from; its tensors are not read.
+
+    Raises:
+        MotionError: it is no motion.
+    """
+    _check_header(path)
+    try:
+        with safe_open(path, framework="pt") as opened:
+            about = (opened.metadata() or {}).get(KEY)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise MotionError(f"{path} is damaged or no motion file; lift the motion again") from error
+    return _parsed(path, about or "").source
+
+
 def _check_header(file: Path) -> None:
     """Refuse a header that no motion has; it is read whole otherwise.
 

@@ -35,6 +35,8 @@ X264 = "mbtree=0:rc-lookahead=0"
 """Without looking ahead: with it, x264 gave different bytes for the same small frames from run to run (ours)."""
 VP9 = {"crf": "15", "b": "0", "deadline": "good", "cpu-used": "2"}
 """libvpx's quality of written WebM, about as good as the MP4 (ours: constant quality, 0 to 63)."""
+SMALL_CRF = "27"
+"""x264's quality of videos that are only looked at (ours: blocks are hardly seen)."""
 PRORES = {"profile": "hq", "vendor": "apl0"}
 """ProRes 422 HQ, under the name by which Apple's programs take it for their own."""
 SOUND_BITS = 192_000
@@ -114,6 +116,17 @@ def write_video(
     if suffix != FOLDER:
         seal(path, kind, suffix)
     return notices
+
+
+def write_small(path: Path, frames: Frames, fps: float) -> None:
+    """Write an MP4 of few bytes to be looked at, which carries no mark.
+
+    Raises:
+        OSError: or an error of PyAV: it cannot be written.
+    """
+    settings = {"crf": SMALL_CRF, "preset": "veryfast"}
+    codec = Codec("mp4", "libx264", "yuv420p", "aac", settings, {"movflags": "+faststart"})
+    _encode(path, frames, fps, codec, Beside())
 
 
 def form_of(path: str | Path) -> Form:
