@@ -121,6 +121,7 @@ def __getattr__(name: str) -> Any:
         return metadata.version("motionlift")
     if name not in _HOMES:
         raise AttributeError(f"module 'motionlift' has no attribute {name!r}")
+    importlib.import_module("motionlift.environment").let_fall_back()  # before PyTorch is imported
     return getattr(importlib.import_module(f"motionlift.{_HOMES[name]}"), name)
 
 
