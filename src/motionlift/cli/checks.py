@@ -69,8 +69,11 @@ def place_now(output: Path, beside: str, overwrite: bool, is_shown: bool = False
     return place
 
 
-def check_sound(output: Path, reference: Path) -> None:
+def check_sound(output: Path, reference: Path) -> list[str]:
     """Refuse to keep the sound where the output has none; says so where the reference has none.
+
+    Returns:
+        What was said, for the record.
 
     Raises:
         SettingError: the output is a picture that moves, or a folder of pictures.
@@ -82,8 +85,9 @@ def check_sound(output: Path, reference: Path) -> None:
     if not form.has_sound:
         others = " or ".join(suffix for suffix, other in FORMS.items() if other.has_sound)
         raise SettingError(f"--keep-sound is of no use to {form.title}, which has no sound; write {others}")
-    if not has_sound(reference):
-        notice([f"{reference} has no sound to keep"])
+    said = [] if has_sound(reference) else [f"{reference} has no sound to keep"]
+    notice(said)
+    return said
 
 
 def part_heard(reference: Path, start: float, clip: "Clip") -> "Sound | None":

@@ -174,8 +174,7 @@ def transfer(
     check_outputs(output, VIDEO, RECORD, reference, overwrite)
     if side_by_side:
         check_output(side_by_side_of(output), CLIP, overwrite)
-    if keep_sound:
-        check_sound(output, reference)
+    unheard = check_sound(output, reference) if keep_sound else []
     check_run_folder(folder)
     foretold = early.foretell(model, prompt, frames)
     from motionlift.cli import unfinished
@@ -201,11 +200,12 @@ def transfer(
         job = _prepared(asked, model, device, dtype, live, loras, memory, compiled, foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
+        costs.note(unheard)
         with resting(job.model):
             found = lifted(job, reference, how, costs, live.step)
             told = [*found.reference.notices, *costs.notices]
             if is_first_process():
-                notice(told, job.notices)
+                notice(told, [*job.notices, *unheard])
             with found.staying():
                 video = casting.casted(job, found.motion, costs, live.step, found.reference)
     if not is_first_process():

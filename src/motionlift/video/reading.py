@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from motionlift.video.interlaced import deinterlaced
 from motionlift.video.limits import MOST_STREAMED, RATES
 from motionlift.video.moment import Moment, Moments, upright_size
 from motionlift.video.moving import Watch, where_motion_begins
-from motionlift.video.part import MOTION, WHOLE, Part, told_times
+from motionlift.video.part import MOTION, WHOLE, Part, Taken, told_times
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
@@ -170,6 +170,8 @@ class Sampled:
     """How long they show."""
     notices: tuple[str, ...]
     """What was done to make the video fit, each a plain sentence."""
+    taken: Taken = field(default_factory=Taken)
+    """What of it they are, as :func:`part_frames` has it."""
 
 
 def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int | None, fitting: Fitting) -> Sampled:
@@ -201,7 +203,8 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
     if fitting.watch is not None and fitting.watch.still:
         shown = min(found.seconds, math.inf if fitting.part.duration is None else fitting.part.duration)
         told += (_resting(onward, fitting.part, shown),)
-    return replace(found, notices=told)
+    part = replace(fitting.part, crop=fitting.place) if fitting.part.crop == MOTION else fitting.part
+    return replace(found, notices=told, taken=Taken(part, fitting.fit))
 
 
 def _resting(onward: Moments, part: Part, seconds: float) -> str:
