@@ -1,5 +1,6 @@
 """A lifted motion, and its file: safetensors with a description in its header."""
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -91,11 +92,11 @@ class Motion:
     """Name of that model's family; empty in files of earlier versions."""
     windows: Windows | None = None
     """Windows that it was lifted in, and is cast in; none where the model saw it whole."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     """What is to be known of its reference and of what was lifted, each a plain sentence; no part of the digest."""
-    taken: Taken | None = None
+    taken: Taken | None = dataclasses.field(default=None, compare=False)
     """What of its reference was read; none in files of earlier versions. No part of the digest."""
-    noises: tuple[float, ...] = ()
+    noises: tuple[float, ...] = dataclasses.field(default=(), compare=False)
     """Shares of noise of the levels at which it was inverted, noisiest first; none where it was not, or in files of earlier
     versions. No part of the digest."""
 
