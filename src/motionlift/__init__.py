@@ -7,10 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from motionlift.core.cost import Step
-    from motionlift.core.lattice import Shape
+    from motionlift.core.cost import Passes, Step
+    from motionlift.core.lattice import Lattice, Shape
     from motionlift.core.memory import Measures, Weights
-    from motionlift.core.model import About, Model
+    from motionlift.core.model import About, Added, Model, Pictures
+    from motionlift.core.windows import Windows
     from motionlift.errors import (
         ClusterError,
         DivergenceError,
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     )
     from motionlift.loops.cascade import Stage, VideoToVideo
     from motionlift.measure.score import Scores, score
+    from motionlift.measure.trackers import PointTracks, Tracker
     from motionlift.models.loading import load
     from motionlift.models.loras import LoraFile
     from motionlift.motion.export import Exported
-    from motionlift.motion.file import Motion
+    from motionlift.motion.file import Motion, Source
     from motionlift.video.clip import Clip
+    from motionlift.video.marks import Kind
+    from motionlift.video.part import Part, Taken
+    from motionlift.video.sound import Sound
     from motionlift.work.cast import cast, interpolation, transfer
     from motionlift.work.edit import edit
     from motionlift.work.export import export_adapter
@@ -42,11 +47,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "About",
+    "Added",
     "Clip",
     "ClusterError",
     "DivergenceError",
     "Exported",
     "InputError",
+    "Kind",
+    "Lattice",
     "LoraFile",
     "Measures",
     "MemoryShortError",
@@ -56,15 +64,24 @@ __all__ = [
     "MotionError",
     "MotionliftError",
     "OutputError",
+    "Part",
+    "Passes",
+    "Pictures",
+    "PointTracks",
     "Scores",
     "SettingError",
     "Shape",
+    "Sound",
+    "Source",
     "Stage",
     "Step",
     "Stopped",
+    "Taken",
+    "Tracker",
     "Video",
     "VideoToVideo",
     "Weights",
+    "Windows",
     "__version__",
     "cast",
     "edit",
@@ -79,11 +96,14 @@ __all__ = [
 
 _HOMES = {
     "About": "core.model",
+    "Added": "core.model",
     "Clip": "video.clip",
     "ClusterError": "errors",
     "DivergenceError": "errors",
     "Exported": "motion.export",
     "InputError": "errors",
+    "Kind": "video.marks",
+    "Lattice": "core.lattice",
     "LoraFile": "models.loras",
     "Measures": "core.memory",
     "MemoryShortError": "errors",
@@ -93,15 +113,24 @@ _HOMES = {
     "MotionError": "errors",
     "MotionliftError": "errors",
     "OutputError": "errors",
+    "Part": "video.part",
+    "Passes": "core.cost",
+    "Pictures": "core.model",
+    "PointTracks": "measure.trackers",
     "Scores": "measure.score",
     "SettingError": "errors",
     "Shape": "core.lattice",
+    "Sound": "video.sound",
+    "Source": "motion.file",
     "Stage": "loops.cascade",
     "Step": "core.cost",
     "Stopped": "errors",
+    "Taken": "video.part",
+    "Tracker": "measure.trackers",
     "Video": "work.record",
     "VideoToVideo": "loops.cascade",
     "Weights": "core.memory",
+    "Windows": "core.windows",
     "cast": "work.cast",
     "edit": "work.edit",
     "export_adapter": "work.export",
@@ -121,6 +150,7 @@ def __getattr__(name: str) -> Any:
         return metadata.version("motionlift")
     if name not in _HOMES:
         raise AttributeError(f"module 'motionlift' has no attribute {name!r}")
+    importlib.import_module("motionlift.environment").let_fall_back()  # before PyTorch is imported
     return getattr(importlib.import_module(f"motionlift.{_HOMES[name]}"), name)
 
 

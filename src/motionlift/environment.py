@@ -1,6 +1,7 @@
-"""What the environment says of the processes that a launcher such as ``accelerate launch`` started."""
+"""What the environment says of the processes that a launcher such as ``accelerate launch`` started, and of Apple's GPUs."""
 
 import os
+import sys
 from dataclasses import dataclass
 
 from motionlift.errors import SettingError
@@ -8,8 +9,29 @@ from motionlift.errors import SettingError
 NAMES = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1}
 """The variables and the least value of each."""
 ADVICE = "start several processes by accelerate launch, which sets both, or unset them"
+FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
+"""Where it is 1 before PyTorch is imported, operations that its MPS backend lacks run on the CPU (PyTorch's documentation)."""
 MOST = 100_000
 """Most processes of one run (ours: more than any launcher starts)."""
+
+
+def let_fall_back() -> None:
+    """Let operations that an Apple GPU lacks run on the CPU, unless the environment says otherwise.
+
+    Once PyTorch is imported it is too late for that, and nothing is changed.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault(FALLBACK, "1")
+
+
+def fallback_line() -> str:
+    """What is to be known of a model on an Apple GPU: what becomes of operations that PyTorch lacks there."""
+    if os.environ.get(FALLBACK) == "1":
+        return "operations that this PyTorch lacks for Apple's GPUs run on the CPU, which takes longer"
+    return (
+        f"operations that this PyTorch lacks for Apple's GPUs end the work: set {FALLBACK}=1 before PyTorch is imported, and "
+        "they run on the CPU"
+    )
 
 
 @dataclass(frozen=True)

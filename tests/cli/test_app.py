@@ -162,7 +162,8 @@ def test_the_command_line_is_frozen():
         ],
         "score": [
             *("reference", "generated", "--prompt", "--truth", "--metrics", "--tracker", "--tracker-weights"),
-            *("--clip-model", "--legacy", "--from-start", "--quiet", "--json"),
+            *("--clip-model", "--legacy", "--from-start", "--start", "--duration", "--fit", "--crop", "--background"),
+            *("--fps", "--quiet", "--json"),
         ],
         "world": ["folder", "--count", "--seed", "--frames", "--size", "--things", "--overwrite", "--quiet"],
         "bench": ["run", "--jobs", "--output", "--ray", "--again", "--quiet"],

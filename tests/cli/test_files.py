@@ -13,9 +13,11 @@ from safetensors.torch import save_file
 from motionlift.cli.main import run
 from motionlift.motion import cache
 from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
 from motionlift.work import cast as casting
+from motionlift.work import lift as lifting
 from tests.bench import made_records
-from tests.cli.calls import PROMPT, QUICK, left_behind, refused
+from tests.cli.calls import PROMPT, QUICK, frames_of, left_behind, refused
 from tests.full_disk import FullDisk
 
 TUNED = ("--method", "vmc", "--source-prompt", "a red star", "--steps", "2", "--set", "tuning_steps=2")
@@ -163,6 +165,24 @@ def test_what_is_there_is_not_overwritten_and_what_comes_meanwhile_is_not_either
     assert "x.mp4 was written by another meanwhile and stays; this is x-2.mp4" in capsys.readouterr().err
     assert Path("x.mp4").read_bytes() == Path("w/0000.mp4").read_bytes()
     assert Path("x-2.mp4").is_file() and json.loads(Path("x-2.json").read_text())["output"]["path"] == "x-2.mp4"
+
+
+def test_reference_and_result_take_no_place_that_another_took_meanwhile(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The file that shows both goes by the name of the video, which gives way with it."""
+    lifted, taken = lifting.lifted, "y-side-by-side.mp4"
+
+    def meanwhile(*arguments: Any) -> Any:
+        Clip.of(torch.zeros(2, 32, 32, 3, dtype=torch.uint8), 8).save(taken)
+        return lifted(*arguments)
+
+    monkeypatch.setattr(lifting, "lifted", meanwhile)
+    words = ["transfer", given["REFERENCE"], "--model", given["MODEL"], "--prompt", PROMPT, *QUICK, "--output", "y.mp4"]
+    assert run([*words, "--side-by-side"]) == 0
+    assert "y.mp4 was written by another meanwhile and stays; this is y-2.mp4" in capsys.readouterr().err
+    assert frames_of(taken).max() == 0
+    assert {*left_behind()} == {taken, "y-2-side-by-side.mp4", "y-2.json", "y-2.mp4"}
 
 
 def test_the_truth_beside_a_reference_stays(given: dict[str, str], capsys: pytest.CaptureFixture[str]):

@@ -136,7 +136,8 @@ def test_the_sound_of_the_part_that_is_read_is_kept(clips: Path, model: str, cap
         assert pitches == pytest.approx([500, 500, 1500, 1500], abs=3)
     mute = ["transfer", str(clips / "one.mp4"), *start[2:], "--output", "y.mp4"]
     assert run(mute) == 0
-    assert "one.mp4 has no sound to keep" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("one.mp4 has no sound to keep") == 1
+    assert any("has no sound to keep" in told for told in json.loads(Path("y.json").read_text())["notices"])
     with av.open("y.mp4") as container:
         assert not container.streams.audio
 
@@ -497,6 +498,13 @@ def test_the_part_that_is_read_is_chosen_by_options(model: str, capsys: pytest.C
     assert run(["transfer", "frames", "--prompt", PROMPT, *common, *QUICK, *part]) == 0
     told = capsys.readouterr().err
     assert "laid on #102040" in told and "where things move" in told and "nothing moves" not in told
+    made = ["frames", "out.mp4", "--metrics", "histogram", "--json"]
+    assert run(["score", *made]) == 0
+    by_record = json.loads(capsys.readouterr().out)
+    assert "record says that it was read: from 1 s on, cropped about 0.8" in by_record["notices"][0]
+    where = [f"--{name}={value}" for name, value in {"start": 0, "crop": "0.5,0.5", "background": "white"}.items()]
+    assert run(["score", *made, *where, "--to-end", "--fps", "24"]) == 0
+    assert not any("record" in told for told in json.loads(capsys.readouterr().out)["notices"])
     assert run(["lift", "frames", *common, "--steps", "4", "--start", "1", "--crop", "0.9,0.5", "--json"]) == 0
     assert any(
         "the crop's middle at 0.9,0.5" in each for each in json.loads(capsys.readouterr().out)["reference_notices"]

@@ -7,6 +7,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from motionlift.core.lattice import Lattice, Shape
 from motionlift.errors import InputError, SettingError
 from motionlift.measure import alignment, leakage, metric, reward, trackers, truth
 from motionlift.measure import score as scoring
@@ -22,11 +24,15 @@ from motionlift.measure.discrepancy import METRIC as DISCREPANCY
 from motionlift.measure.fidelity import METRIC as FIDELITY
 from motionlift.measure.score import figure_names, score
 from motionlift.measure.trackers import FlowTracker, Frames, PointTracks
+from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage, frames_of
+from motionlift.video.part import Part
+from motionlift.work.record import Video
 from motionlift.world import scenes
 from tests import twins
 from tests.measure.test_trackers import panned
+from tests.video.made import write
 
 MOTION = ("motion_fidelity", "motion_fidelity_moving", "moving_share", "motion_discrepancy")
 
@@ -178,16 +184,121 @@ def test_of_a_longer_reference_the_beginning_can_be_taken():
     assert stretched.figures["ssim"] < 0.9
     assert stretched.figures["motion_discrepancy"] > 2 * found.figures["motion_discrepancy"]
     assert stretched.notices[0].startswith("the reference plays 2.00 s and the generated video 1.00 s: both are taken")
-    assert "take the beginning (--from-start) or cut out the part" in stretched.notices[0]
+    assert "take the beginning (--from-start) or another part (--start, --duration)" in stretched.notices[0]
     shorter = score(made, whole, metrics=["ssim"], from_start=True)
     assert shorter.figures == score(made, whole, metrics=["ssim"]).figures, "there is nothing to cut off"
+
+
+WIDE = {"frames": 9, "fps": 12, "aspect": (40, 32), "longest": 64}
+"""How a part of a wide video is read."""
+
+
+def wide(path: Path) -> Path:
+    """Twenty-four frames of 64x40, twelve a second, of which nothing but a square at the right moves, and each is another grey."""
+    images = [np.full((40, 64, 3), 20 + 8 * number, np.uint8) for number in range(24)]
+    for number, image in enumerate(images):
+        image[number : number + 8, 48:60] = (250, 40, 40)
+        image[5:30, 4 : 4 + number // 8] = (40, 250, 40)
+    return write(path, images, lossless=True, rate=12)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"start": 0.5, "crop": (0.9, 0.5)},
+        {"start": 0.5, "crop": "motion"},
+        {"start": 1, "fit": "pad"},
+        {"duration": 0.75, "fit": "stretch"},
+    ],
+    ids=str,
+)
+def test_the_part_that_was_read_is_compared(tmp_path: Path, how: dict[str, Any]):
+    """What is read of a part is the same as that part of the reference, in a file or in memory, and another than its beginning."""
+    file = wide(tmp_path / "wide.mp4")
+    whole = Clip.of(torch.from_numpy(np.stack(list(Footage.of(file)))), 12)
+    part = Part(how.get("start", 0.0), how.get("duration"), how.get("crop"))
+    for reference in (file, whole):
+        read = partial(Clip.read, reference) if isinstance(reference, Path) else reference.sampled
+        made = read(**WIDE, fit=how.get("fit", "crop"), part=part)
+        found = score(reference, made, metrics=["ssim", "histogram"], from_start=True, **how).figures
+        assert found["ssim"] > 0.99 and found["histogram"] > 0.95
+        assert score(reference, made, metrics=["ssim"], from_start=True).figures["ssim"] < found["ssim"] - 0.05
+
+
+def test_of_every_second_so_many_frames_are_taken(tmp_path: Path):
+    file = wide(tmp_path / "wide.mp4")
+    made = Clip.read(file, **{**WIDE, "fps": 6}, part=Part(0.5))
+    found = score(file, made, metrics=["ssim"], start=0.5, fps=6)
+    assert found.figures["ssim"] > 0.99
+    assert not any("compared by time" in told for told in found.notices), "they have as many"
+    with pytest.raises(SettingError, match="crops nothing"):
+        score(file, made, fit="pad", crop=(0.1, 0.1))
+    with pytest.raises(InputError, match="give an earlier --start"):
+        score(file, made, start=5)
+
+
+def of_a_part(place: Path, reference: Path, which: Part, **changes: Any) -> Path:
+    """A video with its record as a transfer writes them, of a model that gives back what it is given."""
+    made = Clip.read(reference, **WIDE, part=which)
+    assert made.taken is not None
+    shape = Shape(*made.frames.shape[:3])
+    motion = Motion({}, "none", {}, "twin", "0", Lattice(1, 1, 1), Source(made.sha256, made.fps, shape), "0")
+    record = {"source": {"sha256": made.sha256}, "part": made.taken.told(), **changes}
+    Video(made, record, motion).save(place)
+    return place
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_the_part_is_that_of_the_videos_record(tmp_path: Path, suffix: str):
+    """Of a GIF it is beside it. What is asked for goes before what it says."""
+    file, names = wide(tmp_path / "wide.mp4"), ["ssim", "histogram"]
+    made = of_a_part(tmp_path / f"made{suffix}", file, Part(0.5, crop="motion"))
+    found, frames = score(file, made, metrics=names), Clip.read(file, **WIDE, part=Part(0.5, crop="motion"))
+    assert frames.taken is not None and found.figures["ssim"] > 0.9
+    where = frames.taken.part.crop
+    bare = tmp_path / f"bare{suffix}"
+    frames.save(bare)
+    assert found.figures == score(file, bare, metrics=names, start=0.5, crop=where, from_start=True).figures
+    told = "the reference is taken as the generated video's record says that it was read: from 0.5 s on, cropped about "
+    assert found.notices[0].startswith(told)
+    assert found.notices[1] == "of the part's 1.50 s the first 0.75 s are taken, as the generated video's record says"
+    assert score(file, bare, metrics=names).figures["ssim"] < found.figures["ssim"] - 0.1
+    asked = score(file, made, metrics=names, start=0, crop=(0.5, 0.5), from_start=False)
+    assert asked.figures == score(file, bare, metrics=names).figures
+    assert (
+        "but for what is asked for: from 0.5 s on, with black" in score(file, made, fit="pad", metrics=names).notices[0]
+    )
+
+
+def test_a_record_of_another_reference_or_of_no_part_says_nothing(tmp_path: Path):
+    file = wide(tmp_path / "wide.mp4")
+    part = Part(0.5, crop=(0.9, 0.5))
+    for changes in (
+        {"source": {"sha256": "0"}},
+        {"source": None},
+        {"part": None},
+        {"part": {"start": -1, "fit": "crop"}},
+    ):
+        made = of_a_part(tmp_path / "made.mp4", file, part, **changes)
+        assert not any("record" in told for told in score(file, made, metrics=["histogram"]).notices)
+    whole = of_a_part(tmp_path / "made.mp4", file, Part())
+    (told, *_) = score(file, whole, metrics=["histogram"]).notices
+    assert told == "of the reference's 2.00 s the first 0.75 s are taken, as the generated video's record says"
+
+
+def test_of_a_part_the_truth_of_the_whole_is_not_told(tmp_path: Path):
+    path, own = tmp_path / "clip.json", scene()
+    path.write_text(json.dumps(own.record()))
+    clip = shown(own)
+    found = score(clip, clip, truth=path, prompt=own.caption(), metrics=["aligned_error", "colour"], start=0.5)
+    assert found.figures.keys() == {"colour"} and "another part" in found.left_out["aligned_error"]
 
 
 def test_what_follows_the_beginning_is_not_decoded(monkeypatch: pytest.MonkeyPatch):
     decoded = []
 
-    def counted(source: Clip, height: int, width: int) -> Iterator[np.ndarray]:
-        for number, image in enumerate(frames_of(source, height, width)):
+    def counted(*arguments: Any) -> Iterator[np.ndarray]:
+        for number, image in enumerate(frames_of(*arguments)):
             decoded.append(number)
             yield image
 

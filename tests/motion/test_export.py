@@ -1,6 +1,7 @@
 """What is exported is loaded by its reader: the network then gives what it gives with the adapter in its weights."""
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from motionlift.cli.main import run
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.errors import MotionError, OutputError, SettingError
 from motionlift.models.families import families
@@ -18,6 +20,7 @@ from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, low_rank
 from motionlift.motion.export import exported, write_adapter
 from motionlift.motion.file import Motion, Source
 from motionlift.motion.names import adapter_name
+from motionlift.motion.readers import known
 from tests.motion.weight_changes import weight_changes
 from tests.twins import cogvideox, unet3d
 
@@ -87,6 +90,20 @@ def with_peft(network: nn.Module, file: Path, rank: int) -> None:
     assert not set_peft_model_state_dict(network, adapter).unexpected_keys
 
 
+def assert_ends_as_asked(file: Path, reader: str, family: str) -> None:
+    """Every name in a file begins and ends as the reader's own sources have it."""
+    (form,) = known().readers[reader].families[family]
+    ends = {end for kind in form.ends for end in known().ends[kind]}
+    found = [next((end for end in ends if name.endswith(end)), name) for name in load_file(file)]
+    assert {*found} == ends and all(name.startswith(form.start) for name in load_file(file))
+
+
+def test_the_help_names_the_wrapper_of_comfyui_that_reads_the_names_of_diffusers(capsys: pytest.CaptureFixture[str]):
+    assert run(["export", "--help"]) == 0
+    told = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert "diffusers, which kijai's CogVideoX wrapper calls too" in told
+
+
 @pytest.mark.parametrize("kind", ["factors", "differences"])
 @pytest.mark.parametrize(("family", "reader"), [("cogvideox", "diffusers"), ("cogvideox", "peft"), ("unet3d", "peft")])
 def test_readers_load_what_is_written(family: str, reader: str, kind: str, tmp_path: Path):
@@ -101,6 +118,7 @@ def test_readers_load_what_is_written(family: str, reader: str, kind: str, tmp_p
     assert written.paths == (file,)
     assert missed is None if kind == "factors" else missed == pytest.approx(0, abs=1e-5)
     if reader == "diffusers":
+        assert_ends_as_asked(file, reader, family)
         pipeline.load_lora_weights(tmp_path, weight_name=file.name)
     else:
         with_peft(network, file, RANK)

@@ -21,7 +21,8 @@ from safetensors.torch import save, save_file
 
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.errors import MotionError, OutputError
-from motionlift.motion.file import FORMAT, KEY, Motion, Source
+from motionlift.motion.file import ASIDE, FORMAT, KEY, Motion, Source
+from motionlift.video.part import Part, Taken
 
 GRID = Lattice(3, 2, 4)
 FULL = "Error while serializing: I/O error: No space left on device (os error 28)"
@@ -102,6 +103,43 @@ def test_round_trip(target: Path):
     loaded = Motion.load(target)
     assert_same(motion, loaded)
     assert loaded.digest() == motion.digest()
+
+
+def test_what_is_known_of_the_reference_comes_back_and_is_no_part_of_the_hash(target: Path):
+    taken = Taken(Part(3.0, 2, (0.2, 0.5), (1, 2, 3), 24), "crop")
+    motion = a_motion(notices=("1 of 64 places moves", "frames were cropped"), taken=taken, noises=(1.0, 0.25))
+    motion.save(target)
+    loaded = Motion.load(target)
+    assert_same(motion, loaded)
+    assert (loaded.notices, loaded.taken, loaded.noises) == (motion.notices, taken, (1.0, 0.25))
+    assert loaded.digest() == motion.digest() == a_motion().digest()
+    first = target.read_bytes()
+    for _ in range(8):
+        loaded.save(target)
+        assert target.read_bytes() == first
+    a_motion(notices=("b\x1bd\n.png is missing", *["x"] * 200)).save(target)
+    assert Motion.load(target).notices[:2] == ("b?d?.png is missing", "x")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        {"notices": ["a\u001bb"]},
+        {"notices": {}},
+        {"noises": [0.5, 2]},
+        {"noises": [None]},
+        {"part": 1},
+        {"part": {"start": -1, "fit": "crop"}},
+        {"part": {"start": "1", "fit": "crop"}},
+        {"part": {"fit": "fold"}},
+        {"part": {"crop": [0.5, 2], "fit": "crop"}},
+        {"part": {"crop": {}, "fit": "crop"}},
+        {"part": {"background": [1, 2], "fit": "crop"}},
+    ],
+)
+def test_what_says_nothing_of_a_reference_is_refused(target: Path, told: Any):
+    assert "does not say what a motion must say" in refused(written(target, about(**{ASIDE: told})))
 
 
 def test_bytes_are_the_same_each_time(tmp_path: Path):

@@ -44,7 +44,16 @@ def main() -> None:
     assert_type(video, ml.Video)
     assert_type(video.clip, ml.Clip)
     assert_type(ml.transfer(ml.Clip.of(frames, 8), ["a red star"]), list[ml.Video])
-    assert_type(ml.score("clip.mp4", video.clip).figures["ssim"], float)
+    assert_type(ml.score("clip.mp4", video.clip, start=3.0, crop="motion").figures["ssim"], float)
+    part: ml.Part = ml.Part(start=3.0, crop=(0.2, 0.5))
+    clip = ml.Clip.read("clip.mp4", frames=9, fps=8, aspect=(1, 1), part=part)
+    taken: ml.Taken | None = clip.taken
+    video.save("out.mp4", sound=ml.Sound(Path("clip.mp4"), 0.0, 2.0))
+    source: ml.Source = motion.source
+    lattice: ml.Lattice = motion.lattice
+    windows: ml.Windows | None = motion.windows
+    added: tuple[ml.Added, ...] = model.about.added
+    print(taken, source, lattice, windows, added, model.about.pictures is ml.Pictures.MUST)
     try:
         assert_type(ml.export_adapter(motion, "lora.safetensors"), ml.Exported)
     except (ml.MotionError, ml.SettingError, ml.OutputError) as error:

@@ -60,8 +60,8 @@ def test_a_stream_holds_one_frame_at_a_time(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", levels(18))
     alive, most = [0], [0]
 
-    def counted(moment_source):
-        for moment in whole(moment_source):
+    def counted(*arguments):
+        for moment in whole(*arguments):
             alive[0] += 1
             most[0] = max(most[0], alive[0])
             yield moment

@@ -13,14 +13,15 @@ from motionlift.core.model import Model
 from motionlift.errors import MotionError
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
 from motionlift.video.marks import KEY
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
 from motionlift.work.record import Video
 from tests.frozen.measured import checksum
 from tests.motion.test_file import assert_same
-from tests.twins import EVERY_TWIN
-from tests.work.trials import PROMPT, QUICK, a_clip
+from tests.twins import EVERY_TWIN, TRANSFORMERS
+from tests.work.trials import PROMPT, QUICK, a_clip, refusal
 
 MOTIONS = Path(__file__).parent / "motions"
 FORMER = json.loads((MOTIONS / "v01.json").read_text())
@@ -37,6 +38,45 @@ def test_lift_and_cast_equal_transfer(model: Model, motion: Motion, tmp_path: Pa
     assert_same(apart.motion, together.motion)
     assert together.reference is not None
     assert torch.equal(together.reference.frames, a_clip().frames)
+
+
+def test_what_is_known_of_a_reference_is_told_of_each_cast(model: Model, tmp_path: Path):
+    """As of one in which little moves, cut to the model's shape: after lifting, saving, loading and casting."""
+    still = Clip.of(a_clip(width=64).frames[:1].expand(9, -1, -1, -1), 8)
+    part, by_flow = {"start": 0.25, "crop": (0.2, 0.5)}, {**QUICK, "read": "flow"}
+    for _ in range(2):  # anew, and from the cache
+        lifted = lift(still, model, settings=by_flow, **part)
+        lifted.save(tmp_path / "still.safetensors")
+        record = cast(Motion.load(tmp_path / "still.safetensors"), PROMPT, model).record
+        told = record["reference_notices"]
+        assert any("cropped from 64x32 to 32x32" in each for each in told)
+        assert any("nothing moves" in each for each in told) and any("in what was lifted" in each for each in told)
+        assert record["part"] == {
+            **{"start": 0.25, "duration": None, "crop": (0.2, 0.5), "background": "grey", "rate": None},
+            "fit": "crop",
+        }
+    at_once = transfer(still, PROMPT, model, settings=by_flow, **part).record
+    assert at_once["part"] == record["part"] and {*at_once["reference_notices"]} < {*told}
+    assert {*told} <= {*at_once["reference_notices"], *at_once["notices"]}
+
+
+def test_noise_that_was_found_with_another_shift_is_refused(tmp_path: Path):
+    """The models are one by their identity: how far a schedule is shifted is a matter of sampling."""
+
+    def shifted(shift: float) -> Model:
+        pipeline = TRANSFORMERS["wan-2.1"].build()
+        pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, flow_shift=shift)
+        return TRANSFORMERS["wan-2.1"].model(pipeline)
+
+    one, other = shifted(3.0), shifted(9.0)
+    assert one.about.identity == other.about.identity
+    lift(a_clip(), one, "inverted", settings={"steps": 3, "inverted_with": "empty"}).save(tmp_path / "m.safetensors")
+    lifted = Motion.load(tmp_path / "m.safetensors")
+    assert len(lifted.noises) == 3 and lifted.noises == tuple(sorted(lifted.noises, reverse=True))
+    told = refusal(MotionError, lambda: cast(lifted, PROMPT, other))
+    assert "was inverted at other levels of noise" in told and "cast it with the scheduler" in told
+    cast(lifted, PROMPT, one)
+    cast(lifted, PROMPT, other, settings={"beta": 0.0})
 
 
 @pytest.mark.parametrize("name", sorted(FORMER))

@@ -65,7 +65,7 @@ def again(
     ],
 ) -> None:
     """Make a video again by what it says of itself, with the changes that options name: again out.mp4 --seed 3."""
-    from motionlift.cli.recorded import record_of
+    from motionlift.video.recorded import record_of
 
     file, *others = _positional(words)
     record = record_of(Path(file))

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import TextIO
 
-FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
-"""Where it is 1 before PyTorch is imported, operations that its MPS backend lacks run on the CPU (PyTorch's documentation)."""
+from motionlift.environment import FALLBACK
+
 LACKING = r"The operator '(.+?)' is not currently supported on the MPS backend"
 """How PyTorch warns of the first of them (its ``MPSFallback.mm``)."""
 

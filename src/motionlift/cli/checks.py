@@ -43,18 +43,24 @@ def side_by_side_of(output: Path) -> Path:
     return output.with_stem(f"{output.stem}-side-by-side")
 
 
-def place_now(output: Path, beside: str, overwrite: bool) -> Path:
+def place_now(output: Path, beside: str, overwrite: bool, is_shown: bool = False) -> Path:
     """Where to write once the work is done: what came to the place meanwhile stays, and the result gets a number.
 
     Args:
         output: where it was to be written.
         beside: the suffix of what goes with it, ``""`` for nothing.
         overwrite: whether what is there is replaced.
+        is_shown: whether reference and result are shown together in a file that goes with it too.
     """
     from motionlift.video.writing import companion, is_taken
 
     def is_free(place: Path) -> bool:
-        return not is_taken(place) and not (beside and is_taken(companion(place, beside)))
+        names = [
+            place,
+            *([companion(place, beside)] if beside else []),
+            *([side_by_side_of(place)] if is_shown else []),
+        ]
+        return not any(map(is_taken, names))
 
     if overwrite or is_free(output):
         return output
@@ -63,8 +69,11 @@ def place_now(output: Path, beside: str, overwrite: bool) -> Path:
     return place
 
 
-def check_sound(output: Path, reference: Path) -> None:
+def check_sound(output: Path, reference: Path) -> list[str]:
     """Refuse to keep the sound where the output has none; says so where the reference has none.
+
+    Returns:
+        What was said, for the record.
 
     Raises:
         SettingError: the output is a picture that moves, or a folder of pictures.
@@ -76,8 +85,9 @@ def check_sound(output: Path, reference: Path) -> None:
     if not form.has_sound:
         others = " or ".join(suffix for suffix, other in FORMS.items() if other.has_sound)
         raise SettingError(f"--keep-sound is of no use to {form.title}, which has no sound; write {others}")
-    if not has_sound(reference):
-        notice([f"{reference} has no sound to keep"])
+    said = [] if has_sound(reference) else [f"{reference} has no sound to keep"]
+    notice(said)
+    return said
 
 
 def part_heard(reference: Path, start: float, clip: "Clip") -> "Sound | None":

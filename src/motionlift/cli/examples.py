@@ -12,7 +12,7 @@ EXAMPLES: Mapping[str, str] = {
     "export": "motionlift export tuned.safetensors adapter.safetensors --for comfyui",
     "adapter": "motionlift adapter adapter.safetensors",
     "inspect": "motionlift inspect dance.mp4 --read flow -o arrows.mp4",
-    "score": "motionlift score dance.mp4 star.mp4",
+    "score": "motionlift score dance.mp4 star.mp4 --start 3 --crop 0.3,0.5",
     "world": "motionlift world clips --count 4",
     "bench": "motionlift bench quick",
     "report": "motionlift report runs/quick -o report.html",

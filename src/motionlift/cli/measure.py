@@ -9,7 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionlift.cli import early
-from motionlift.cli.options import FRAMES, MOST_SEED, AsJson, OnRay, Overwrite, Quiet, Reference, text, whole
+from motionlift.cli.options import (
+    FRAMES,
+    MOST_SEED,
+    AsJson,
+    OnRay,
+    Overwrite,
+    PartBackground,
+    PartCrop,
+    PartDuration,
+    PartFit,
+    PartFps,
+    PartStart,
+    Quiet,
+    Reference,
+    part_of,
+    text,
+    whole,
+)
 from motionlift.cli.terminal import notice, wrote
 from motionlift.core.places import check_there
 from motionlift.errors import InputError, SettingError, staying
@@ -55,20 +72,32 @@ def score(
         bool, typer.Option("--legacy", help="Also give motion fidelity by the older, widely copied script.")
     ] = False,
     from_start: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--from-start", help="Take the reference only as far as the generated video plays, as a transfer does."
+            "--from-start/--to-end",
+            help="Take the reference only as far as the generated video plays, as a transfer does, or to its end; by default to "
+            "its end, and only so far where the video's record says what was read.",
         ),
-    ] = False,
+    ] = None,
+    start: PartStart = None,
+    duration: PartDuration = None,
+    fit: PartFit = None,
+    crop: PartCrop = None,
+    background: PartBackground = None,
+    fps: PartFps = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a generated video beside its reference: motion, looks, consistency, and what leaked."""
+    """Measure a generated video beside its reference: motion, looks, consistency, and what leaked.
+
+    Where the video's own record says which part of this reference was read, that part is taken; options say another.
+    """
     check_there(reference)
     check_there(generated)
     if truth is not None:
         check_there(truth, "give what motionlift world wrote beside the reference, as --truth CLIP.json")
     early.check_tracking(tracker, tracker_weights)
+    part = part_of(start, duration, crop, background, fit)
     from motionlift.cli.progress import Live
     from motionlift.measure import score
 
@@ -85,6 +114,12 @@ def score(
             legacy=legacy,
             clip_model=clip_model,
             from_start=from_start,
+            start=start,
+            duration=duration,
+            fit=fit,
+            crop=part.crop,
+            background=background,
+            fps=fps,
             advance=lambda measure: live.show(measure, 0, None),
         )
     notice(found.notices)

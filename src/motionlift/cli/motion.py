@@ -174,8 +174,7 @@ def transfer(
     check_outputs(output, VIDEO, RECORD, reference, overwrite)
     if side_by_side:
         check_output(side_by_side_of(output), CLIP, overwrite)
-    if keep_sound:
-        check_sound(output, reference)
+    unheard = check_sound(output, reference) if keep_sound else []
     check_run_folder(folder)
     foretold = early.foretell(model, prompt, frames)
     from motionlift.cli import unfinished
@@ -201,20 +200,21 @@ def transfer(
         job = _prepared(asked, model, device, dtype, live, loras, memory, compiled, foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
+        costs.note(unheard)
         with resting(job.model):
             found = lifted(job, reference, how, costs, live.step)
             told = [*found.reference.notices, *costs.notices]
             if is_first_process():
-                notice(told, job.notices)
+                notice(told, [*job.notices, *unheard])
             with found.staying():
                 video = casting.casted(job, found.motion, costs, live.step, found.reference)
     if not is_first_process():
         return
-    place, shown = place_now(output, ".json", overwrite), []
+    place, shown = place_now(output, ".json", overwrite, side_by_side), []
     sound = part_heard(reference, part.start, video.clip) if keep_sound else None
     if side_by_side:
         shown = [side_by_side_of(place)]
-        _show_beside(video, shown[0], sound)
+        _show_beside(video, shown[0], sound, overwrite)
     sources = _sources(reference=reference, picture=picture)
     _finish(video, place, sources, as_json, (*job.notices, *told), sound, shown)
 
@@ -565,7 +565,7 @@ def _stages(
     return [*stages, upscaling.super_resolution(device)] if upscale else stages
 
 
-def _show_beside(video: "Video", place: Path, sound: "Sound | None") -> None:
+def _show_beside(video: "Video", place: Path, sound: "Sound | None", overwrite: bool) -> None:
     """Write a video with its reference to the left, frame by frame."""
     from motionlift.video.clip import side_by_side
     from motionlift.video.encoding import Beside, write_video
@@ -575,7 +575,7 @@ def _show_beside(video: "Video", place: Path, sound: "Sound | None") -> None:
     assert video.reference is not None
     reference = replace(video.reference, fps=video.clip.fps)
     clip = side_by_side([reference, video.clip], max(SHOWN_HEIGHT, video.clip.frames.shape[1]))
-    with replacing(place, CLIP) as partial:
+    with replacing(place, CLIP, overwrite) as partial:
         write_video(partial, clip.frames.numpy(), clip.fps, CLIP, place.suffix, Beside(sound=sound))
 
 

@@ -360,6 +360,60 @@ EveryFrame = Annotated[
         help="Take the first frames as they come, whatever their rate; by default by time, or as the preset says.",
     ),
 ]
+PartStart = Annotated[
+    float | None,
+    typer.Option(
+        "--start",
+        metavar="SECONDS",
+        parser=seconds(0),
+        help="Where the part of the reference begins, in seconds; by default as the video's record says, else 0.",
+    ),
+]
+PartDuration = Annotated[
+    float | None,
+    typer.Option(
+        "--duration", metavar="SECONDS", parser=seconds(0.001), help="Seconds of the reference that are taken at most."
+    ),
+]
+PartFit = Annotated[
+    str | None,
+    typer.Option(
+        "--fit",
+        metavar="HOW",
+        parser=fit,
+        help="How the reference's frames get the video's shape: crop, pad or stretch; by default as the video's record says, else "
+        "crop.",
+    ),
+]
+PartCrop = Annotated[
+    str | None,
+    typer.Option(
+        "--crop",
+        metavar="X,Y",
+        parser=crop,
+        help="Where the middle of the reference's crop lies, from 0,0 at the top left to 1,1; or motion: where things move. By "
+        "default as the video's record says, else the middle.",
+    ),
+]
+PartBackground = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        metavar="COLOUR",
+        parser=colour,
+        help="What lies behind what is transparent in the reference; by default as the video's record says, else grey.",
+    ),
+]
+PartFps = Annotated[
+    float | None,
+    typer.Option(
+        "--fps",
+        metavar="N",
+        parser=rate,
+        help="Frames of every second of the reference that are taken, 0.1 to 240; by default each. Of a folder of pictures, how "
+        "many they are a second.",
+    ),
+]
 ReferenceForm = Annotated[
     str | None,
     typer.Option(
@@ -451,17 +505,19 @@ Quiet = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record alone, as JSON.")]
 
 
-def part_of(start: float, duration: float | None, crop: str | None, background: str, fit: str | None) -> "Part":
-    """What of a reference is read.
+def part_of(
+    start: float | None, duration: float | None, crop: str | None, background: str | None, fit: str | None
+) -> "Part":
+    """What of a reference is read; where nothing is given, all of it on grey.
 
     Raises:
         SettingError: a place of a crop, and frames that are fitted otherwise.
     """
-    from motionlift.video.part import Part, check_part, crop_of
+    from motionlift.video.part import GREY, Part, check_part, crop_of
 
     if crop is not None and fit not in (None, "crop"):
         raise SettingError(f"--crop is given, and --fit is {fit}, which crops nothing; give one of them")
-    part = Part(start, duration, None if crop is None else crop_of(crop), background)
+    part = Part(start or 0.0, duration, None if crop is None else crop_of(crop), background or GREY)
     check_part(part, fit or "crop")
     return part
 

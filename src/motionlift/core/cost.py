@@ -53,7 +53,7 @@ class Step:
     """Steps in this phase."""
     loss: float | None = None
     """Loss after this step, where there is one."""
-    latents: Latents | None = None
+    latents: Latents | None = field(default=None, repr=False)
     """Latents after this step, where there are any."""
 
 

@@ -94,6 +94,12 @@ class About:
     sizes: tuple[tuple[int, int], ...] = ()
     """Heights and widths beside its own, and about as large, that it was made for too."""
 
+    def __repr__(self) -> str:
+        return (
+            f"About({self.name}, {self.variant} of {self.family}, {self.shape}, {self.fps:.4g} a second, {self.dtype} on "
+            f"{self.device}, {self.blocks} blocks, {len(self.added)} adapters)"
+        )
+
     @property
     def blocks(self) -> int:
         """Number of blocks that can be recorded."""

@@ -1,10 +1,20 @@
 """Prompts, looked at before a model is there."""
 
+from collections.abc import Sequence
+
 from motionlift.core.settings import is_text
 from motionlift.errors import InputError
 
 MOST_PROMPT = 10_000
 """Most characters of a prompt; any text window is far smaller (ours)."""
+MOST_SHOWN, MOST_NAMED = 40, 10
+"""Most characters of a word in a message, and most words (ours)."""
+
+
+def named(words: Sequence[str]) -> str:
+    """Words for a message, of whatever a person or a file brings: one that cannot be printed is written as Python writes it."""
+    short = [word[:MOST_SHOWN] for word in words[:MOST_NAMED]]
+    return ", ".join(word if word.isprintable() else repr(word) for word in short)
 
 
 def check_prompt(prompt: str) -> None:

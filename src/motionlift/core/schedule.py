@@ -69,6 +69,11 @@ class Schedule:
         return len(self.levels)
 
     @property
+    def noises(self) -> tuple[float, ...]:
+        """Shares of noise of the levels, noisiest first."""
+        return tuple(level.noise for level in self.levels)
+
+    @property
     def is_flow(self) -> bool:
         """Whether the network predicts a flow, of either sign."""
         return self.predicts in FLOWS

@@ -34,6 +34,9 @@ class Windows:
     starts: tuple[int, ...]
     """First lattice frame of each window; the last one ends where the video does."""
 
+    def __repr__(self) -> str:
+        return f"Windows({len(self.starts)} of {self.length} of {self.frames} lattice frames, each {self.shape})"
+
     @classmethod
     def over(cls, frames: int, length: int, overlap: float, shape: Shape) -> "Windows":
         """Windows over a video; the last one overlaps more where they do not come out even.

@@ -20,6 +20,7 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import Aim, Guide, Method, Needs, Observed, Prediction
 from motionlift.core.method_settings import Guided, Sampled
 from motionlift.core.model import Model
+from motionlift.core.prompts import named
 from motionlift.core.schedule import Level, Schedule
 from motionlift.core.seen import Record
 from motionlift.core.tensors import INVERTED, Latents, Positions, Tensors
@@ -273,7 +274,7 @@ def word_places(model: Model, words: Sequence[str], prompt: str) -> dict[str, tu
     places = {word: model.text.places(prompt, word) for word in words}
     lacking = [word for word, found in places.items() if not found]
     if lacking:
-        raise SettingError(f"{', '.join(lacking)} is not in the prompt {prompt!r}; name words that are")
+        raise SettingError(f"{named(lacking)} is not in the prompt {prompt!r}; name words that are")
     return places
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from motionlift import measure
 from motionlift.errors import InputError, ModelError, SettingError
+from motionlift.measure.compared import Asked, Compared, compared, shaped
 from motionlift.measure.fidelity import LEGACY
 from motionlift.measure.metric import Job, Metric, durations_differ
 from motionlift.measure.trackers import Tracker, check_tracker
@@ -49,18 +50,25 @@ def score(
     tracker_weights: str | Path | None = None,
     legacy: bool = False,
     clip_model: str | None = None,
-    from_start: bool = False,
+    from_start: bool | None = None,
+    start: float | int | None = None,
+    duration: float | int | None = None,
+    fit: str | None = None,
+    crop: Sequence[float | int] | str | None = None,
+    background: str | tuple[int, int, int] | None = None,
+    fps: float | int | None = None,
     advance: Advance = lambda measure: None,
 ) -> Scores:
     """Measure a generated video beside its reference.
 
     Both are compared from beginning to end, whatever their rates and durations: say ``from_start`` where the generated video
-    has the motion of the reference's beginning alone, as a transfer reads it. The truth alone is never stretched: it is read
-    from its beginning at the generated video's own times. Where the sizes differ, the reference is brought to that of the
-    generated video, and where the shapes differ the middle of it is taken, as a transfer reads it. Frames are decoded again for
-    each measure, one at a time. Models are loaded when a figure first needs them, and kept for the next videos; figures whose
-    model is not to be had are left out. The network is not used, except by transformers for a CLIP model that is named and is
-    not there yet.
+    has the motion of the reference's beginning alone, as a transfer reads it, and ``start``, ``crop`` and so on where it has that
+    of a part. Where a file's own record says which part of this reference was read, that part is taken, and a notice says so.
+    The truth alone is never stretched: it is read from its beginning at the generated video's own times. Where the sizes differ,
+    the reference is brought to that of the generated video, and where the shapes differ the middle of it is taken, or as ``fit``
+    and ``crop`` say. Frames are decoded again for each measure, one at a time. Models are loaded when a figure first needs them,
+    and kept for the next videos; figures whose model is not to be had are left out. The network is not used, except by
+    transformers for a CLIP model that is named and is not there yet.
 
     Args:
         reference: a video file, or a clip.
@@ -72,19 +80,28 @@ def score(
         tracker_weights: CoTracker's weights; by default those that torch.hub keeps.
         legacy: also give ``motion_fidelity_legacy``.
         clip_model: folder or hub name of the CLIP model that CLIP's figures are taken with.
-        from_start: take the reference only as far as the generated video plays.
+        from_start: take the reference only as far as the generated video plays; by default where a record says which part was read.
+        start: seconds after the reference's first frame where the part begins; by default as the record says, else at once.
+        duration: seconds of it that are taken at most.
+        fit: how its frames get the shape of the generated video: ``"crop"``, ``"pad"`` with black, or ``"stretch"``.
+        crop: where the middle of a crop lies, as shares of width and height from the left and from the top, or ``"motion"``.
+        background: what lies behind what is transparent in it: a colour's name, ``#rrggbb``, or red, green and blue of 0 to 255.
+        fps: so many frames of every second are taken; of a folder of pictures, how many they are a second.
         advance: called with the name of each measure before it is taken.
 
     Raises:
-        InputError: a video or the truth cannot be read.
-        SettingError: an unknown metric or tracker, or weights for a tracker that takes none.
+        InputError: a video or the truth cannot be read, or the reference ends before the part.
+        SettingError: an unknown metric or tracker, weights for a tracker that takes none, or no such part.
     """
     wanted = _wanted(metrics, legacy)
     if isinstance(tracker, str):
         check_tracker(tracker, tracker_weights)
     told = read_truth(truth) if truth is not None else None
-    whole, made = Footage.of(reference), Footage.of(generated)
-    beginning = _beginning(whole, made) if from_start else whole
+    asked = Asked(start, duration, fit, crop, background, fps, from_start)
+    which = compared(reference, generated, asked)
+    whole = Footage.of(reference, taken=which.taken, rate=which.rate)
+    made = Footage.of(generated)
+    beginning = _beginning(whole, made) if which.from_start else whole
     sized = beginning.sized(made.height, made.width)
     job = Job(sized, made, prompt, told, wanted, tracker, tracker_weights, clip_model)
     given: dict[str, float] = {}
@@ -96,7 +113,7 @@ def score(
     return Scores(
         {name: given[name] for name in names if name in given},
         {name: job.left_out[name] for name in names if name in job.left_out},
-        (*_notices(whole, beginning, made), *job.notices),
+        (*which.notices, *_notices(which, whole, sized, made), *job.notices),
         dict(job.measured_by),
     )
 
@@ -127,7 +144,7 @@ class _Beginning(Footage):
     """The first frames of a video; what comes after them is not decoded."""
 
     def __iter__(self) -> Iterator[Image]:
-        with closing(frames_of(self.source, self.height, self.width)) as images:
+        with closing(frames_of(self.source, self.height, self.width, self.taken, self.rate)) as images:
             yield from itertools.islice(images, self.frames)
 
 
@@ -136,7 +153,7 @@ def _beginning(whole: Footage, made: Footage) -> Footage:
     count = round((made.frames - 1) / made.fps * whole.fps) + 1
     if count >= whole.frames:
         return whole
-    return _Beginning(whole.source, max(FRAMES[0], count), whole.fps, whole.height, whole.width)
+    return _Beginning(**{**vars(whole), "frames": max(FRAMES[0], count)})
 
 
 def _wanted(metrics: Sequence[str] | None, legacy: bool) -> frozenset[str]:
@@ -151,20 +168,24 @@ def _wanted(metrics: Sequence[str] | None, legacy: bool) -> frozenset[str]:
     return frozenset([*metrics, *older])
 
 
-def _notices(whole: Footage, reference: Footage, generated: Footage) -> tuple[str, ...]:
-    """What is done to make two videos comparable; of the reference, as it is and as it is taken."""
+def _notices(which: Compared, whole: Footage, reference: Footage, generated: Footage) -> tuple[str, ...]:
+    """What is done to make two videos comparable; of the reference, the part that is taken, and as far as it is compared."""
     found = [f"the reference: {notice}" for notice in whole.notices]
     found += [f"the generated video: {notice}" for notice in generated.notices]
     if reference.frames < whole.frames:
-        found.append(f"of the reference's {whole.seconds:.2f} s the first {reference.seconds:.2f} s are taken")
-    sizes = [(video.height, video.width) for video in (reference, generated)]
+        why = ", as the generated video's record says" if which.by_record else ""
+        what = "part" if whole.taken.part.cut else "reference"
+        found.append(f"of the {what}'s {whole.seconds:.2f} s the first {reference.seconds:.2f} s are taken{why}")
+    sizes = [(video.height, video.width) for video in (whole, generated)]
     if sizes[0] != sizes[1]:
         found.append(
             f"the reference was brought from {sizes[0][1]}x{sizes[0][0]} to {sizes[1][1]}x{sizes[1][0]} pixels, "
-            "the middle of it where the shapes differ"
+            f"{shaped(reference.taken)} where the shapes differ"
         )
     if durations_differ((reference.frames, reference.fps), (generated.frames, generated.fps)):
-        advice = "; if it has the motion of a part, take the beginning (--from-start) or cut out the part"
+        advice = (
+            "; if it has the motion of a part, take the beginning (--from-start) or another part (--start, --duration)"
+        )
         found.append(
             f"the reference plays {reference.seconds:.2f} s and the generated video {generated.seconds:.2f} s: "
             "both are taken to show the same motion from beginning to end"

@@ -83,6 +83,10 @@ class PointTracks:
     fps: float
     """Frames a second."""
 
+    def __repr__(self) -> str:
+        points, frames = self.visible.shape
+        return f"PointTracks({points} points in {frames} frames of {self.width}x{self.height}, {self.fps:.4g} a second)"
+
 
 @runtime_checkable
 class Tracker(Protocol):

@@ -23,6 +23,7 @@ from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected, sampling
 from motionlift.core.model import Model
 from motionlift.core.presets import Preset, said
+from motionlift.core.prompts import named
 from motionlift.core.seen import Recorded
 from motionlift.core.tensors import Latents, Tensors
 from motionlift.errors import MotionError, SettingError
@@ -140,7 +141,7 @@ class MotionFlow(Guide[MotionFlowSettings]):
             )
         lacking = [word for word in settings.subjects if not model.text.places(settings.source_prompt, word)]
         if lacking:
-            raise SettingError(f"{', '.join(lacking)} is not in the source prompt {settings.source_prompt!r}")
+            raise SettingError(f"{named(lacking)} is not in the source prompt {settings.source_prompt!r}")
         if settings.targets:
             self._targets(settings)
         if settings.balance == "gradients" and settings.target != "latents":

@@ -11,7 +11,7 @@ import torch
 
 from motionlift.core.memory import Measures, Weights
 from motionlift.core.model import Model
-from motionlift.environment import launched
+from motionlift.environment import fallback_line, launched
 from motionlift.errors import ModelError, SettingError
 from motionlift.models.families import serving
 from motionlift.models.identity import digest
@@ -76,6 +76,8 @@ def load(
     files = [loras] if isinstance(loras, (str, Path, LoraFile)) else loras
     check_dtype(dtype)
     place, asked = device_named(device), [_lora(each) for each in files]
+    if place.type == "mps":
+        LOG.info("note: %s", fallback_line())
     if not isinstance(model, (str, Path)):
         _check_given(dtype, measures)
         if asked:

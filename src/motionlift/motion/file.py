@@ -1,12 +1,13 @@
 """A lifted motion, and its file: safetensors with a description in its header."""
 
+import dataclasses
 import hashlib
 import json
 import logging
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -21,11 +22,12 @@ from torch import Tensor
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.core.tensors import Tensors
 from motionlift.core.windows import Windows
-from motionlift.errors import MotionError
+from motionlift.errors import MotionError, SettingError
 from motionlift.motion import names
 from motionlift.motion.checking import Header, check_headers
 from motionlift.video.limits import RATES
 from motionlift.video.marks import MOTION, MOTION_KEY
+from motionlift.video.part import Taken
 from motionlift.video.writing import replacing
 
 
@@ -46,6 +48,14 @@ FORMAT = 1
 MOST_BYTES = 8 * 2**30
 """Largest motion file that is opened (ours)."""
 KEY = MOTION_KEY
+ASIDE = "aside"
+"""Entry of the header with what is known of a motion and decides nothing of what it is; files of earlier versions have none."""
+MOST_NOTICES = 100
+"""Most notices that are kept (ours: a few are usual)."""
+MOST_LEVELS = 1000
+"""Most levels of a run (as of a cast)."""
+MOST_LETTERS = 4096
+"""Longest text of a header (ours)."""
 SUFFIX = ".safetensors"
 MOST_HEADER = 16 * 2**20
 """Most bytes of a file's header that are read (ours: an adapter of a large model takes a fraction of it)."""
@@ -82,6 +92,13 @@ class Motion:
     """Name of that model's family; empty in files of earlier versions."""
     windows: Windows | None = None
     """Windows that it was lifted in, and is cast in; none where the model saw it whole."""
+    notices: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    """What is to be known of its reference and of what was lifted, each a plain sentence; no part of the digest."""
+    taken: Taken | None = dataclasses.field(default=None, compare=False)
+    """What of its reference was read; none in files of earlier versions. No part of the digest."""
+    noises: tuple[float, ...] = dataclasses.field(default=(), compare=False)
+    """Shares of noise of the levels at which it was inverted, noisiest first; none where it was not, or in files of earlier
+    versions. No part of the digest."""
 
     def __repr__(self) -> str:
         size = sum(tensor.nbytes for tensor in self.tensors.values())
@@ -236,7 +253,27 @@ def write_motion(path: Path, motion: Motion, more: Mapping[str, str] | None = No
     Raises:
         OSError: it cannot be written.
     """
-    write_tensors(path, motion.tensors, {KEY: motion.about(), **(more or {})})
+    write_tensors(path, motion.tensors, {KEY: _told(motion), **(more or {})})
+
+
+def _told(motion: Motion) -> str:
+    """What the file's header says: :meth:`Motion.about`, and beside it what is known of the motion, where anything is.
+
+    It is one entry: safetensors keeps several in no order, and the same motion is to give the same bytes.
+    """
+    told: dict[str, Any] = {}
+    if motion.notices:
+        told["notices"] = [_printable(notice) for notice in motion.notices[:MOST_NOTICES]]
+    if motion.taken is not None:
+        told["part"] = motion.taken.told()
+    if motion.noises:
+        told["noises"] = list(motion.noises)
+    return json.dumps({**json.loads(motion.about()), ASIDE: told}, sort_keys=True) if told else motion.about()
+
+
+def _printable(notice: str) -> str:
+    """A notice as it can be read again: names of files in it may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in notice)[:MOST_LETTERS]
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
@@ -272,6 +309,7 @@ def _parsed(file: Path, about: str) -> Motion:
     try:
         told = json.loads(about)
         _check_format(file, told)
+        known = told.get(ASIDE, {})
         motion = Motion(
             tensors={},
             method=_text(told["method"]),
@@ -284,10 +322,13 @@ def _parsed(file: Path, about: str) -> Motion:
             fingerprint=_text(told.get("fingerprint", "")),
             edits=tuple(_text(name) for name in told.get("edits", ())),
             family=_text(told.get("family", "")),
+            notices=tuple(_text(notice) for notice in known.get("notices", ())[:MOST_NOTICES]),
+            taken=Taken.of(known["part"]) if "part" in known else None,
+            noises=_noises(known.get("noises", ())),
         )
         if "windows" in told:
             motion = replace(motion, windows=_windows(told["windows"], motion))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, SettingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MotionError(f"{file} does not say what a motion must say ({reason}); lift the motion again") from error
     return motion
@@ -311,6 +352,14 @@ def _source(told: Mapping[str, Any]) -> Source:
     return Source(_text(told["sha256"]), float(fps), Shape(**_sizes(told["shape"], ("frames", "height", "width"))))
 
 
+def _noises(told: Sequence[Any]) -> tuple[float, ...]:
+    """Shares of noise of so many levels as a run may have."""
+    numbers = tuple(float(value) for value in told if isinstance(value, int | float) and 0 <= value <= 1)
+    if len(numbers) != len(told) or len(numbers) > MOST_LEVELS:
+        raise ValueError(f"{str(told)[:40]!r} are no shares of noise")
+    return numbers
+
+
 def _windows(told: Mapping[str, Any], motion: Motion) -> Windows:
     """Windows over a motion, each after the one before and none beyond the end, without gaps."""
     length, total, shape = _size(told["length"]), motion.lattice.frames, motion.source.shape
@@ -323,7 +372,7 @@ def _windows(told: Mapping[str, Any], motion: Motion) -> Windows:
 
 def _text(value: Any) -> str:
     # Only what can be printed: messages show these texts, and a file may come from anyone.
-    if not isinstance(value, str) or len(value) > 4096 or not value.isprintable():
+    if not isinstance(value, str) or len(value) > MOST_LETTERS or not value.isprintable():
         raise ValueError(f"{str(value)[:40]!r} is not a short text")
     return value
 

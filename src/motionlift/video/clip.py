@@ -23,7 +23,7 @@ from motionlift.video.limits import FRAMES, SIDES, Image, check_bytes, check_rat
 from motionlift.video.marks import CLIP, Kind
 from motionlift.video.moment import Moment, moments_of_frames
 from motionlift.video.moving import Watch
-from motionlift.video.part import WHOLE, Part, check_part
+from motionlift.video.part import WHOLE, Part, Taken, check_part
 from motionlift.video.reading import cut, hash_of, moments_of, part_frames
 from motionlift.video.writing import replacing
 
@@ -42,6 +42,8 @@ class Clip:
     """Hash of the source file's bytes, or of frames and rate when they came from memory."""
     notices: tuple[str, ...] = ()
     """What was done to make the source fit, each a plain sentence."""
+    taken: Taken | None = None
+    """What of the source these frames are, and how they got their shape; none where they were not read for a model."""
 
     @classmethod
     def read(
@@ -89,7 +91,7 @@ class Clip:
             *(str(path), None if every_frame else fps, fitting),
         )
         LOG.info("read %s: %d frames, %.4g a second", path, frames, found.fps)
-        return cls(torch.from_numpy(found.images), found.fps, hash_of(source), found.notices)
+        return cls(torch.from_numpy(found.images), found.fps, hash_of(source), found.notices, found.taken)
 
     @classmethod
     def of(cls, frames: Frames, fps: float | int) -> "Clip":
@@ -183,8 +185,8 @@ class Clip:
         onward = replace(part, duration=None)
         rate = None if every_frame else fps
         found = part_frames(partial(moments, part), partial(moments, onward), name, rate, fitting)
-        notices = (*self.notices, *found.notices)
-        return replace(self, frames=torch.from_numpy(found.images), fps=found.fps, notices=notices)
+        told = {"notices": (*self.notices, *found.notices), "taken": found.taken}
+        return replace(self, frames=torch.from_numpy(found.images), fps=found.fps, **told)
 
     def cropped(self, aspect: tuple[int, int]) -> "Clip":
         """The middle of each frame, as much as has the shape of ``aspect`` (height, width); a notice tells of it.

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from PIL import ImageColor
@@ -75,6 +76,51 @@ class Part:
 
 WHOLE = Part()
 """All of a reference."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How a reference was read, as records and motions say it."""
+
+    part: Part = WHOLE
+    """What of it; of a crop that was to lie where things move, with the place that was found."""
+    fit: str = "crop"
+    """How its frames got another shape."""
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether it begins where the reference does, and frames of another shape are the middle of it."""
+        return self.part.start == 0 and self.part.place == MIDDLE and self.part.crop != MOTION and self.fit == "crop"
+
+    def told(self) -> dict[str, Any]:
+        """The same, ready for JSON."""
+        return {**asdict(self.part), "fit": self.fit}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "Taken":
+        """What :meth:`told` gave, after JSON; what else is in it is left alone.
+
+        Raises:
+            SettingError: it says no part of a reference.
+        """
+        values = {own.name: told.get(own.name, own.default) for own in fields(Part)}
+        crop, background, fit = values["crop"], values["background"], str(told.get("fit"))
+        numbers = [values["start"], *[values[name] for name in ("duration", "rate") if values[name] is not None]]
+        numbers += crop if isinstance(crop, list) else []
+        is_colour = isinstance(background, str) or (
+            isinstance(background, list) and len(background) == 3 and all(type(value) is int for value in background)
+        )
+        if not is_colour or not all(map(_is_number, numbers)) or not isinstance(crop, list | str | None):
+            raise SettingError(
+                f"a part of a reference is {_told(dict(told))}; it has seconds, shares, a colour and a rate"
+            )
+        part = Part(**{**values, "background": background if isinstance(background, str) else tuple(background)})
+        check_part(part, fit)
+        return cls(part, fit)
+
+
+AS_IT_IS = Taken()
+"""All of a reference, and of frames of another shape the middle."""
 
 
 def check_part(part: Part, fit: str) -> None:

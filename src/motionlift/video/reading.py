@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from motionlift.video.interlaced import deinterlaced
 from motionlift.video.limits import MOST_STREAMED, RATES
 from motionlift.video.moment import Moment, Moments, upright_size
 from motionlift.video.moving import Watch, where_motion_begins
-from motionlift.video.part import MOTION, WHOLE, Part, told_times
+from motionlift.video.part import MOTION, WHOLE, Part, Taken, told_times
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
@@ -89,24 +89,49 @@ def hash_of(source: Path) -> str:
     return hash_of_folder(source) if source.is_dir() else hash_of_file(source)
 
 
-def measured_file(source: Path) -> tuple[int, float, tuple[int, int], tuple[str, ...]]:
-    """Number of frames, frames a second, the size as it is shown, and what must be said of reading it."""
+def at_rate(moments: Generator[Moment, None, None], rate: float | int) -> Generator[Moment, None, None]:
+    """So many frames of every second, each the one that is on screen then."""
+    held, number = None, 0
+    with closing(moments):
+        for moment in moments:
+            while held is not None and (number + SLACK) / rate < moment.time:
+                yield replace(held, time=number / rate, end=(number + 1) / rate)
+                number += 1
+            held = moment
+    while held is not None and number / rate < max(held.end - 1e-6, held.time + SLACK / rate):
+        yield replace(held, time=number / rate, end=(number + 1) / rate)
+        number += 1
+
+
+def measured(
+    moments: Generator[Moment, None, None], name: str, part: Part = WHOLE
+) -> tuple[int, float, tuple[int, int], tuple[str, ...]]:
+    """Number of frames, frames a second, the size as it is shown, and what must be said of reading it.
+
+    Args:
+        moments: the frames.
+        name: what the video is called in messages.
+        part: what they are of it.
+
+    Raises:
+        InputError: it cannot be read, or holds more than :data:`motionlift.video.limits.MOST_STREAMED` frames.
+    """
     count, size, last = 0, (0, 0), 0.0
     stored, notices = (0, 0), ()
-    with closing(moments_of(source)) as moments:
+    with closing(moments):
         for moment in moments:
             told = moment.notices
             if not count:
                 height, width, pixel_aspect = upright_size(moment)
                 size = round(height / max(pixel_aspect, 1)), round(width * min(pixel_aspect, 1))
                 stored = height, width
-                told += rgb_of(moment.frame, WHOLE.colour, str(WHOLE.background))[1]
+                told += rgb_of(moment.frame, part.colour, str(part.background))[1]
             elif stored != upright_size(moment)[:2]:
                 told += (RESIZED,)
             notices += tuple(notice for notice in told if notice not in notices)
             count, last = count + 1, moment.time
             if count > MOST_STREAMED:
-                raise InputError(f"{source} holds more than {MOST_STREAMED} frames; give a shorter video")
+                raise InputError(f"{name} holds more than {MOST_STREAMED} frames; give a shorter video")
     return count, (count - 1) / last if last else 1.0, size, notices
 
 
@@ -170,6 +195,8 @@ class Sampled:
     """How long they show."""
     notices: tuple[str, ...]
     """What was done to make the video fit, each a plain sentence."""
+    taken: Taken = field(default_factory=Taken)
+    """What of it they are, as :func:`part_frames` has it."""
 
 
 def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int | None, fitting: Fitting) -> Sampled:
@@ -201,7 +228,8 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
     if fitting.watch is not None and fitting.watch.still:
         shown = min(found.seconds, math.inf if fitting.part.duration is None else fitting.part.duration)
         told += (_resting(onward, fitting.part, shown),)
-    return replace(found, notices=told)
+    part = replace(fitting.part, crop=fitting.place) if fitting.part.crop == MOTION else fitting.part
+    return replace(found, notices=told, taken=Taken(part, fitting.fit))
 
 
 def _resting(onward: Moments, part: Part, seconds: float) -> str:

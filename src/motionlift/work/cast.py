@@ -361,9 +361,10 @@ def casted(
         notices = [notice for notice in clip.notices if notice not in told]
         cascade.append(made | ({"notices": notices} if notices else {}))
     costs.keep()
+    told = (motion.notices or None) if reference is None else reference.notices
     return Video(
         clip=clip,
-        record=cast_record(job, motion, costs, clip, cascade, None if reference is None else reference.notices),
+        record=cast_record(job, motion, costs, clip, cascade, told),
         motion=_with_positions(motion, result.positions, job.settings),
         reference=reference,
         keyframes=keyframes if job.stages else None,

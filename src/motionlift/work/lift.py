@@ -361,7 +361,8 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
             LOG.info("tuned with the prompt %r", settings.tuning_prompt)
         if folder is not None and how.folder is None:
             folder.remove()
-    costs.note(found_lines(motion))
+    motion = _with_what_is_known(motion, job, wide)
+    costs.note(motion.notices[len(wide.notices) :])
     return Lifted(motion, clip, found.motion is not None, _staying(how, name))
 
 
@@ -380,6 +381,13 @@ def _read(job: Job, reference: str | Path | Clip, how: Lifting) -> Clip:
     every_frame = (job.every_frame and not how.by_time) if how.every_frame is None else how.every_frame
     fit = how.fit or job.fit
     return read_reference(reference, job.model, job.shape, how.slower, fit, every_frame, how.fps, how.part)
+
+
+def _with_what_is_known(motion: Motion, job: Job, wide: Clip) -> Motion:
+    """A motion with what is known of it beside what it is: the notices of its reference, then its own, and how both were made."""
+    settings = job.settings
+    noises = job.model.schedule(settings.steps, job.windows.shape).noises if settings.inversion else ()
+    return replace(motion, notices=(*wide.notices, *found_lines(motion)), taken=wide.taken, noises=noises)
 
 
 def _staying(how: Lifting, name: str) -> str:

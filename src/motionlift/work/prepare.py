@@ -45,6 +45,8 @@ from motionlift.work.unknown import unknown_lines
 
 LEAST_SIGNAL = 1e-3
 """A first level with less of the signal is pure noise, as far as what of it is kept goes (ours)."""
+SAME_NOISE = 0.005
+"""How far shares of noise of one level may be apart and still be the same (ours: rounding is a thousandth of it)."""
 SEEDS = (0, 2**63 - 1)
 """Least and greatest seed: what PyTorch's generators take."""
 PROMPTS = ("source_prompt", "negative_prompt", "tuning_prompt")
@@ -226,6 +228,7 @@ def prepare(
             _check_holding(settings, {}, view, windows.shape)
     else:
         _check_casting(request.method, motion, settings)
+        _check_noises(request.method, motion, settings, view.about.name, view.schedule(settings.steps, windows.shape))
         _check_tensors(request.method, motion, settings, view, windows)
     _check_mixed(request.method, mixed, view)
     processes = max(parallel, view.about.processes)
@@ -510,6 +513,32 @@ def _check_casting(method: Method[Any], motion: Motion, settings: Sampled) -> No
         raise MotionError(
             f"the motion holds positions saved in {lifted_steps} steps, and steps is {settings.steps}, whose noise levels are "
             f"others: give steps={lifted_steps}, or make them anew with target=positions"
+        )
+
+
+def _check_noises(method: Method[Any], motion: Motion, settings: Sampled, name: str, schedule: Schedule) -> None:
+    """Refuse noise, or maps of guided steps, that were found at other levels of noise than those of sampling.
+
+    Args:
+        method: that of the motion.
+        motion: a motion; where it does not say at which levels it was inverted, nothing is refused.
+        settings: of the cast.
+        name: the model's.
+        schedule: of the cast.
+
+    Raises:
+        MotionError: so they were, as with another shift of the model's schedule.
+    """
+    is_read = settings.beta or {names.MAPS, names.TEMPORAL} & {*method.holds}
+    if not is_read or len(motion.noises) != len(schedule):
+        return
+    apart = [abs(own - other) for own, other in zip(motion.noises, schedule.noises, strict=True)]
+    if max(apart, default=0.0) > SAME_NOISE:
+        number = apart.index(max(apart))
+        raise MotionError(
+            f"the motion was inverted at other levels of noise than {name} samples at, in step {number + 1} "
+            f"{motion.noises[number]:.3g} and not {schedule.noises[number]:.3g}, as with another shift of its scheduler: cast it "
+            "with the scheduler that it was lifted with, or lift it again"
         )
 
 

@@ -183,6 +183,7 @@ def lift_record(model: Model, motion: Motion, costs: Costs, notices: Sequence[st
         **preset_told(method_named(motion.method), model, motion.settings),
         "model": _model(model),
         "source": asdict(motion.source),
+        **_part(motion),
         "grid": asdict(motion.lattice),
         **({} if motion.windows is None else motion.windows.told()),
         "from_cache": from_cache,
@@ -209,7 +210,7 @@ def cast_record(
         costs: of all phases.
         clip: what was made.
         cascade: what each stage gave, where there were any.
-        notices: what was done to make the reference fit, where the run began with one.
+        notices: what was done to make the reference fit, where that is known.
     """
     digests = [{"motion_sha256": other.digest(), "strength": strength} for other, strength in job.mixed]
     return {
@@ -222,6 +223,7 @@ def cast_record(
         "frames": motion.source.shape.frames,
         **({} if motion.windows is None else motion.windows.told()),
         "source": asdict(motion.source),
+        **_part(motion),
         "motion_sha256": motion.digest(),
         "frames_sha256": Clip.of(clip.frames, clip.fps).sha256,  # not of what it was made from
         "device": str(job.model.about.device),
@@ -259,6 +261,11 @@ def preset_told(method: Method[Any], model: Model, settings: Mapping[str, Any]) 
             "lacks": list(preset.lacks),
         }
     }
+
+
+def _part(motion: Motion) -> dict[str, Any]:
+    """For records, what was read of the reference, as far as the motion says it."""
+    return {} if motion.taken is None else {"part": motion.taken.told()}
 
 
 def _model(model: Model) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from motionlift.core.cost import Passes, Step
 from motionlift.core.lattice import Shape
 from motionlift.errors import ModelError, SettingError
-from motionlift.loops.cascade import check_number, windows
+from motionlift.loops.cascade import Stage, check_number, windows
 from motionlift.models.loading import device_named
 from motionlift.models.quiet import quiet
 from motionlift.models.sources import BUNDLED
@@ -106,7 +106,7 @@ UPSCALER = "tiny-upscaler"
 
 
 @quiet()
-def super_resolution(device: str = "auto") -> SuperResolution:
+def super_resolution(device: str = "auto") -> Stage:
     """The bundled stage that doubles rows and columns.
 
     Raises:
