@@ -130,7 +130,7 @@ def test_lines_are_cancelled_and_videos_compared(page, own: Workspace, jobs: Job
     painter.let.set()
     until(lambda: jobs.history.items(own.owner)[3].state is State.CANCELLED, 60)
     page.locator("#forget").click()
-    page.get_by_text("Number 6 is forgotten.").wait_for()
+    page.get_by_text("Number 6 is forgotten, with what it made.").wait_for()
 
     page.get_by_role("button", name="Compare videos").click()
     pick(page, "#compare-numbers", "2. ")

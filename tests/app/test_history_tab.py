@@ -58,7 +58,7 @@ def test_the_line_that_is_chosen_is_cancelled_and_then_forgotten(desk: Desk, mak
     assert states(desk) == [State.RUNNING, State.WAITING, State.CANCELLED]
     with pytest.raises(InputError, match="number 3 has ended"):
         cancelled(desk, TOKEN, 3)
-    assert forgotten(desk, TOKEN, 3) == "Number 3 is forgotten."
+    assert forgotten(desk, TOKEN, 3) == "Number 3 is forgotten, with what it made."
     maker.held.clear()
     assert cancelled(desk, TOKEN, 1) == "Number 1 stops at its next step."
     with pytest.raises(InputError, match="number 1 is stopping"):

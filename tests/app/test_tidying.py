@@ -122,7 +122,7 @@ def test_a_clip_that_another_task_reads_stays(desk: Desk, own: Workspace, clip: 
     (again,) = desk.submit(TOKEN, first.task)
     desk.forget(first)
     assert "clip.mp4" in names(own)
-    with pytest.raises(InputError, match="still in the queue; cancel it first"):
+    with pytest.raises(InputError, match="press Cancel it, and forget it then"):
         desk.forget(again)
     assert "clip.mp4" in names(own)
 

@@ -51,7 +51,7 @@ class Idle:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     jobs = Jobs(tmp_path, Idle())
-    yield Desk(jobs, tmp_path, gr.BrowserState(""), gr.State(""), "cpu")
+    yield Desk(jobs, tmp_path, gr.BrowserState(""), gr.State(""), "cpu", folders=True)
     jobs.close()
 
 
