@@ -79,13 +79,13 @@ class Place:
         except psutil.Error:
             return False
 
-    def check_quiet(self, within: float = 15) -> None:
+    def check_quiet(self, within: float = 60) -> None:
         """No process outlives what was run, once all had time to end."""
         until, left = time.monotonic() + within, self.processes()
         while left and time.monotonic() < until:
             time.sleep(0.1)
             left = self.processes()
-        assert not left
+        assert not left, [process.cmdline() for process in left]
 
     def check_clean(self) -> None:
         """Nothing is left of what is there only while a run works."""

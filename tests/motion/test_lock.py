@@ -34,7 +34,14 @@ def other(path: Path, wait: str = "at once") -> subprocess.Popen[str]:
 def test_a_folder_is_made_held_and_left_as_it_was(tmp_path: Path):
     with held(tmp_path / "some" / "run"):
         assert (tmp_path / "some" / "run" / LOCK).exists()
+    assert list((tmp_path / "some").iterdir()) == [], "one that was made and stays empty goes"
+    (tmp_path / "some" / "run").mkdir()
+    with held(tmp_path / "some" / "run"):
+        pass
     assert list((tmp_path / "some" / "run").iterdir()) == []
+    with held(tmp_path / "other"):
+        (tmp_path / "other" / "kept").touch()
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["kept"]
 
 
 def test_another_process_is_refused_or_waits(tmp_path: Path):

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
+from motionlift.app.history import OPEN
 from motionlift.app.outcome import latest, outcome
 from motionlift.app.words import progress_of
 from motionlift.errors import InputError
@@ -25,7 +26,7 @@ def now_panel(desk: Desk) -> None:
         try:
             item = desk.first_open(token)
         except InputError:  # the page is being loaded
-            return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
+            return (gr.skip(),) * 6
         live = None if item is None else desk.jobs.live(item.number)
         ahead = None if item is None else desk.jobs.place(item.number)
         picture = None if live is None else live.preview
@@ -33,12 +34,13 @@ def now_panel(desk: Desk) -> None:
             progress_of(item, live, ahead),
             gr.Image(value=picture, visible=picture is not None),
             gr.Button(visible=item is not None, interactive=live is None or not live.unwanted.is_set()),
-            _stamp(desk, token),
-            f"motions {' '.join(desk.workspace(token).motions())}",
+            *_stamps(desk, token),
         )
 
     timer = gr.Timer(EVERY)
-    timer.tick(look, desk.token, [status, preview, cancel, desk.stamp, desk.motions], show_progress="hidden")
+    timer.tick(
+        look, desk.token, [status, preview, cancel, desk.stamp, desk.motions, desk.ended], show_progress="hidden"
+    )
 
     @telling
     def cancelled(token: str) -> None:
@@ -54,12 +56,13 @@ def now_panel(desk: Desk) -> None:
         found = outcome(latest(desk.jobs.history.items(own.owner)), own.folder)
         return found.html, desk.offered(found.file)
 
-    desk.refreshes(last, [desk.token], [result, download])
+    desk.refreshes(last, [desk.token], [result, download], desk.ended)
 
 
-def _stamp(desk: Desk, token: str) -> str:
-    """Of all that the visitor has: other when something was made, changed or deleted."""
+def _stamps(desk: Desk, token: str) -> tuple[str, str, str]:
+    """Of all that the visitor has, of the motions, and of what has ended: each is other when something of it is."""
     own = desk.workspace(token)
-    items = desk.jobs.history.items(own.owner)
+    items, motions = desk.jobs.history.items(own.owner), f"motions {' '.join(own.motions())}"
     states = " ".join(f"{item.number}{item.state}{desk.places([item]) or ''}" for item in items)
-    return f"{states} {sorted(desk.stopping(items))} {' '.join(own.motions())}"
+    ended = " ".join(f"{item.number}{item.state}" for item in items if item.state not in OPEN)
+    return f"{states} {sorted(desk.stopping(items))} {motions}", motions, f"ended {ended} {motions}"

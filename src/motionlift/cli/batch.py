@@ -91,11 +91,12 @@ def batch(
         check_there(jobs, "give a job file, which ends in .yaml, .csv or .jsonl")
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
+    from motionlift.jobs.batch import RECORDS
     from motionlift.jobs.job import Contents
     from motionlift.jobs.job_file import Jobs, read_jobs
     from motionlift.jobs.planning import needs
     from motionlift.jobs.pools import pool_of
-    from motionlift.jobs.stores import check_address
+    from motionlift.jobs.stores import check_address, check_store
     from motionlift.jobs.watching import Watch
     from motionlift.jobs.work import Where
     from motionlift.motion.lock import held
@@ -111,6 +112,8 @@ def batch(
         _say_plans(asked.jobs, folder, where, retry, store or "", overwrite)
         return
     looks = None if watch is None else Watch(watch)
+    if store is not None:
+        check_store(f"{store.rstrip('/')}/{RECORDS}")  # before anything is started
     needed = partial(needs, asked.jobs, folder, where, retry, store or "", overwrite)
     with (
         Live(quiet) as live,

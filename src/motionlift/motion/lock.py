@@ -17,7 +17,7 @@ LOCK = ".motionlift.lock"
 
 @contextmanager
 def held(path: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a folder, made if need be, so that no other run works in it until left.
+    """Hold a folder, made if need be, so that no other run works in it until left; one that was made and stays empty goes.
 
     Args:
         path: the folder.
@@ -27,6 +27,7 @@ def held(path: Path, wait: bool = False) -> Iterator[None]:
         OutputError: it is an address, cannot be made or written, another run holds it and is not waited for, or the lock's file is
             not ours.
     """
+    was_there = path.is_dir()
     lock = _locked(path, wait)
     try:
         yield
@@ -34,6 +35,8 @@ def held(path: Path, wait: bool = False) -> Iterator[None]:
         # While it is still held: whoever waits for this file sees that it is gone, and begins anew with one of its own.
         with suppress(OSError):
             (path / LOCK).unlink()
+            if not was_there:
+                path.rmdir()  # where nothing was put into it
         lock.release()
 
 
