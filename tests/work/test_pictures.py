@@ -10,7 +10,7 @@ from PIL import Image
 from motionlift.errors import InputError, SettingError
 from motionlift.methods import methods
 from motionlift.video.picture import fitted, read_picture
-from motionlift.work.cast import cast, transfer
+from motionlift.work.cast import cast, casting_of, transfer
 from motionlift.work.lift import lift
 from motionlift.work.prepare import ask, prepare
 from tests.twins import PICTURED, TRANSFORMERS
@@ -145,3 +145,20 @@ def test_a_video_in_windows_begins_with_one(twin, may, must, photo, method):
     assert len(made.clip.frames) == frames and made.record["windows"]["frames"] == 9
     again = ", each of which begins with the picture" if twin is MUST else ""
     assert f"made in 3 overlapping windows of 9 frames{again}" in made.record["notices"]
+
+
+def test_each_window_of_the_reference_is_seen_with_the_frame_that_it_was_lifted_with(must, photo):
+    """Latents of a window alone would be decoded as if its first stood for one frame."""
+    clip = a_clip(frames=17, height=MUST.shape.height, width=MUST.shape.width, fps=16.0)
+    motion = lift(clip, must, settings={**QUICK, "window": 9}, frames=17, cached=False)
+    job = prepare(ask("ditflow", prompt=PROMPTED, motion=motion, picture=photo), must, motion=motion)
+    model = must.pictured(job.picture.pixels())
+    casting = casting_of(job, model, motion)
+    whole = must.codec.decode(motion.tensors["latents"])
+    # Of frames 0, 1-4 and 5-8 that three latent frames stand for, those nearer to a window's first than to the one before it.
+    begins = {0: 0, 1: 2, 2: 5}
+    seen = [casting.reference_model, *(own for _, own in casting.later)]
+    assert len(seen) == 3 and all(own is not None for own in seen)
+    for own, start in zip(seen, motion.windows.starts, strict=True):
+        torch.testing.assert_close(own._picture, whole[begins[start] : begins[start] + 1])
+    assert all(made is model for made, _ in casting.later)

@@ -17,6 +17,7 @@ from motionlift.errors import MotionError
 from motionlift.loops import sample, tuning
 from motionlift.loops.adapters import Addition, fitted
 from motionlift.loops.cascade import Interpolation, Stage
+from motionlift.loops.windows import first_pictures
 from motionlift.methods import method as method_named
 from motionlift.models.sources import DEFAULT_MODEL
 from motionlift.motion import names
@@ -388,27 +389,26 @@ def casting_of(job: Job, model: Model, motion: Motion) -> sample.Casting:
         model: its model, as it begins with the job's picture where there is one.
         motion: what is cast.
     """
-    adapter, own = fitted(model, _additions(job, motion)), _reference_model(job, motion, 0)
+    adapter, seeing = fitted(model, _additions(job, motion)), _seeing_the_reference(job, motion)
+    must = job.model.about.pictures is Pictures.MUST  # else the windows after the first begin with no picture
     return sample.Casting(
-        *(model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter, own),
+        *(model, job.method, job.settings, motion.tensors, job.shape, job.prompt, job.seed, adapter, seeing[0]),
         windows=motion.windows,
-        later=_later(job, motion, model),
+        later=[(model if must else job.model, own) for own in seeing[1:]],
     )
 
 
-def _reference_model(job: Job, motion: Motion, number: int) -> Model | None:
-    """The model as it sees a window of the reference of a video that begins with a picture: with its own first frame, or none."""
+def _seeing_the_reference(job: Job, motion: Motion) -> list[Model | None]:
+    """The model as it sees each window of the reference of a video that begins with a picture: with its first frame, or none.
+
+    The frames are those that the windows were lifted with, as the autoencoder gives them back of the whole reference.
+    """
+    count = 1 if motion.windows is None or job.picture is None else len(motion.windows)
     if job.picture is None or job.model.about.pictures is not Pictures.MUST:
-        return None if job.picture is None else job.model
-    return job.model.pictured(job.model.codec.decode(motion.part(number)[names.LATENTS])[:1])
-
-
-def _later(job: Job, motion: Motion, model: Model) -> list[tuple[Model, Model | None]]:
-    """The models of the windows after the first of a video that begins with a picture: without it, or where it must be, with it."""
-    if job.picture is None or motion.windows is None:
-        return []
-    own = model if job.model.about.pictures is Pictures.MUST else job.model
-    return [(own, _reference_model(job, motion, number)) for number in range(1, len(motion.windows))]
+        return [None if job.picture is None else job.model] * count
+    pixels = job.model.codec.decode(motion.tensors[names.LATENTS])
+    pictures = [] if motion.windows is None else first_pictures(job.model, pixels, motion.windows, job.shape)
+    return [job.model.pictured(picture) for picture in pictures or [pixels[:1]]]
 
 
 def _additions(job: Job, motion: Motion) -> list[Addition]:
