@@ -125,6 +125,7 @@ def filled(browser, address: str, width: int, **more):
     page.locator("#path-example").click()
     page.wait_for_selector("#path-seen img")
     open_tab(page, "Study")
+    page.wait_for_timeout(1000)  # what is typed before a tab is alive is lost
     page.locator("#code input, #code textarea").fill("p1")
     page.locator("#study-begin").click()
     page.wait_for_selector("#study-pair iframe")

@@ -56,8 +56,6 @@ class Desk:
     """Whether a model may be named by its folder: where nobody else reaches the page."""
     motions: gr.State = field(default_factory=lambda: gr.State(""))
     """What changes whenever the visitor's motions do."""
-    ended: gr.State = field(default_factory=lambda: gr.State(""))
-    """What changes whenever a task of the visitor's has ended, or is forgotten, and with motions."""
     changing: RLock = field(default_factory=RLock)
     """Held while files and what names them are changed."""
 

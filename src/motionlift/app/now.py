@@ -5,7 +5,6 @@ from typing import Any
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
-from motionlift.app.history import OPEN
 from motionlift.app.outcome import latest, outcome
 from motionlift.app.words import progress_of
 from motionlift.errors import InputError
@@ -26,7 +25,7 @@ def now_panel(desk: Desk) -> None:
         try:
             item = desk.first_open(token)
         except InputError:  # the page is being loaded
-            return (gr.skip(),) * 6
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
         live = None if item is None else desk.jobs.live(item.number)
         ahead = None if item is None else desk.jobs.place(item.number)
         picture = None if live is None else live.preview
@@ -34,13 +33,12 @@ def now_panel(desk: Desk) -> None:
             progress_of(item, live, ahead),
             gr.Image(value=picture, visible=picture is not None),
             gr.Button(visible=item is not None, interactive=live is None or not live.unwanted.is_set()),
-            *_stamps(desk, token),
+            _stamp(desk, token),
+            f"motions {' '.join(desk.workspace(token).motions())}",
         )
 
     timer = gr.Timer(EVERY)
-    timer.tick(
-        look, desk.token, [status, preview, cancel, desk.stamp, desk.motions, desk.ended], show_progress="hidden"
-    )
+    timer.tick(look, desk.token, [status, preview, cancel, desk.stamp, desk.motions], show_progress="hidden")
 
     @telling
     def cancelled(token: str) -> None:
@@ -56,13 +54,12 @@ def now_panel(desk: Desk) -> None:
         found = outcome(latest(desk.jobs.history.items(own.owner)), own.folder)
         return found.html, desk.offered(found.file)
 
-    desk.refreshes(last, [desk.token], [result, download], desk.ended)
+    desk.refreshes(last, [desk.token], [result, download])
 
 
-def _stamps(desk: Desk, token: str) -> tuple[str, str, str]:
-    """Of all that the visitor has, of the motions, and of what has ended: each is other when something of it is."""
+def _stamp(desk: Desk, token: str) -> str:
+    """Of all that the visitor has: other when something was made, changed or deleted."""
     own = desk.workspace(token)
-    items, motions = desk.jobs.history.items(own.owner), f"motions {' '.join(own.motions())}"
+    items = desk.jobs.history.items(own.owner)
     states = " ".join(f"{item.number}{item.state}{desk.places([item]) or ''}" for item in items)
-    ended = " ".join(f"{item.number}{item.state}" for item in items if item.state not in OPEN)
-    return f"{states} {sorted(desk.stopping(items))} {motions}", motions, f"ended {ended} {motions}"
+    return f"{states} {sorted(desk.stopping(items))} {' '.join(own.motions())}"

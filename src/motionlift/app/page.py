@@ -82,7 +82,7 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bo
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         token = gr.BrowserState("", storage_key="motionlift", secret=secret)
-        desk = Desk(jobs, data, token, gr.State(""), device, folders, gr.State(""), gr.State(""))
+        desk = Desk(jobs, data, token, gr.State(""), device, folders, gr.State(""))
         gr.Markdown(
             "# motionlift\nThe motion of one video in another: lift it from a clip, then say what is to move like it."
         )
