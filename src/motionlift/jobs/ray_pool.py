@@ -26,7 +26,8 @@ import psutil
 from filelock import FileLock, Timeout
 
 from motionlift.errors import ClusterError
-from motionlift.jobs.children import end_called_with, put_away
+from motionlift.jobs.children import put_away
+from motionlift.jobs.putting_away import end_users
 from motionlift.jobs.schedule import Done, Lost, Patience, worked
 from motionlift.jobs.workers import GRACE, default_processes, prepare, worked_on
 from motionlift.loops.interrupts import STOPPING
@@ -478,7 +479,7 @@ def _own_folder() -> Iterator[Path]:
         with FileLock(folder / "lock", timeout=0):
             yield folder
     finally:
-        end_called_with(folder)  # a worker that was just being started where Ray's own process was killed
+        end_users(folder)  # a worker that was just being started where Ray's own process was killed
         shutil.rmtree(folder, ignore_errors=True)
 
 
