@@ -23,6 +23,7 @@ from PIL import Image
 
 from lab.experiments import (
     card,
+    controls,
     exchange,
     fast_turning,
     footage,
@@ -267,10 +268,33 @@ def test_fast_turning(twin: Any):
         assert steps.sum() >= fast_turning.LEAST_PATH and item.shape not in fast_turning.ROUND
         assert abs(item.angle[-1] - item.angle[0]) == pytest.approx(2 * math.pi)
     assert {"vmc", "motiondirector", "motionmatcher"} < {cell["method"] for cell in fast_turning.cells(1)}
-    tried = ("none", "motiondirector")
+    tried = ("frozen", "none", "motiondirector")
     records = [measured(fast_turning, cell) for cell in fast_turning.cells(1) if cell["method"] in tried]
     assert all(record["motion_discrepancy"] > 0 and record["aligned"] > 0 for record in records)
-    assert_table(fast_turning.section(records), 2)
+    text = fast_turning.section(records)
+    assert_table(text, 4)
+    assert "| frozen |" in text and "| noise alone, empty prompt |" in text
+
+
+def test_fast_turning_beside_the_strongest_control():
+    about = {"motion_fidelity": 0.5, "leakage": 0.0}
+    errors = {"0.3 of the noise, caption": 0.02, "frozen": 0.05, "VMC": 0.01, "MotionMatcher": 0.03}
+    records = [
+        {**fast_turning.ROWS[title], "index": index, **about, "aligned": 0.1, "motion_discrepancy": error + index / 1e5}
+        for title, error in errors.items()
+        for index in range(16)
+    ]
+    text = fast_turning.section(records)
+    assert "is *0.3 of the noise, caption* in motion discrepancy" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| VMC |")]
+    assert "-0.010 (-0.010 to -0.010), p 5e-05 |" in line and "+0.020 (+0.020 to +0.020), p 5e-05 |" in line
+    (told,) = fast_turning.failed(records)
+    assert told.startswith(
+        "On fast motion with rotation MotionMatcher is no better in motion discrepancy than 0.3 of the noise"
+    )
+    assert "VMC (+0.020" in told and "MotionDirector" not in told
+    assert fast_turning.failed([{**each, "motion_discrepancy": 0.0} if each["method"] == "motionmatcher" else each
+                                for each in records]) == []  # fmt: skip
 
 
 def test_saved_positions(twin: Any):
@@ -345,7 +369,18 @@ def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     refused = {"index": 1, "method": "none", "settings": {}, "refused": "it has none"}
     text = several_seeds.section([fresh, inverted, refused])
     assert_table(text, 2)
-    assert "| none (1 of 2) |" in text and "| inverted noise alone (1 of 2) | 0.000 |" in text
+    assert "| plain sampling (1 of 2) |" in text and "| noise alone, empty prompt (1 of 2) | 0.000 |" in text
+    still = measured(several_seeds, {"index": 0, "method": "frozen", "settings": {}})
+    seeds = [{**seed, "aligned": 0.5} for seed in still["seeds"]]
+    assert still["diversity"] == 0 and len(seeds) == len(several_seeds.SEEDS)
+    records = [
+        {**still, **kind, "index": index, "seeds": [{**seed, "aligned": error} for seed in seeds]}
+        for kind, error in ((several_seeds.ROWS["injection alone"], 0.2), (several_seeds.ROWS["VMC"], 0.1))
+        for index in range(4)
+    ]
+    text = several_seeds.section([*records, *[{**still, "index": index} for index in range(3)]])
+    assert "by its mean, *injection alone*" in text, "of those with most references"
+    assert "-0.100 [-0.100 -0.100 -0.100 -0.100], p 0.12 |" in text
 
 
 def test_sweep():
@@ -354,6 +389,10 @@ def test_sweep():
         for method, settings in (
             ("ditflow", {"block": 3}),
             ("motionflow", {"tau": 0.6}),
+            ("motionflow", {"preset": "paper"}),
+            ("motionflow", {**sweep.BALANCED, "temporal": 0.0}),
+            ("vmc", {"sampler": "ddpm"}),
+            ("vmc", {"strength": 0.0, "sampler": "ddpm"}),
             ("vmc", {"form": "l2"}),
             ("motionmatcher", {"cross": 0.0}),
             ("smm", {"share": 0.1}),
@@ -364,8 +403,13 @@ def test_sweep():
     ]
     text = sweep.section(records)
     assert "| frozen |" in text and "### smm: guided share" in text and "### moft: channels" in text
+    assert "| preset=paper |" in text and "| temporal=0.0 |" in text and "*balanced* is balance=gradients " in text
+    assert "### vmc: with and without what was tuned" in text and "| ddpm | 1 | " in text
     assert "swept no longer" not in text and "not shown: 1 of ditflow." in sweep.section(
         [*records, {**records[0], "settings": {"block": 99}}]
+    )
+    assert "not shown: 1 of ditflow." in sweep.section([*records, {**records[0], "settings": {"beta": 0.5}}]), (
+        "the settings of a control"
     )
     assert (
         all(title in text for title in ("block=3", "tau=0.6", "form=l2", "cross=0.0"))
@@ -383,6 +427,63 @@ def test_a_setting_on_fewer_references_says_so():
     assert "| defaults | 0.100" in text and "| form=l2 (1 of 2) |" in text
 
 
+def swept(method: str, settings: dict[str, Any], error: float, count: int = 16) -> list[dict[str, Any]]:
+    """Made-up records of a setting."""
+    about = {"absolute": 0.1, "direction": 0.5, "colour": 1, "background": 1, "shape": 1, "leakage": 0}
+    kind = {"method": method, "settings": settings}
+    return [{**kind, "index": index, **about, "aligned": error + index / 1e5} for index in range(count)]
+
+
+def test_every_table_of_the_sweep_has_the_controls_of_its_methods_own_start():
+    records = [record for kind in controls.CONTROLS.values() for record in swept(**kind, error=0.1)]
+    records += swept("inverted", {"beta": 0.5}, 0.05) + swept("smm", {}, 0.2) + swept("smm", {"share": 0.1}, 0.02)
+    records = [each for each in records if (each["settings"], each["aligned"] > 0.09) != ({"beta": 0.5}, True)]
+    records += swept("motionmatcher", {}, 0.3) + swept("motionmatcher", {"temporal": 0.0}, 0.04)
+    text = sweep.section(records)
+    assert "the strongest control by its mean, *0.5 of the noise, caption*" in text
+    smm, matcher = (text.partition(f"### {title}\n")[2].partition("###")[0] for title in
+                    ("smm: guided share", "motionmatcher: features"))  # fmt: skip
+    for part in (smm, matcher):
+        assert all(f"| {title} |" in part for title in (*controls.controls_at(()), "0.5 of the noise, caption"))
+        assert "0.5 of the noise, empty prompt" not in part
+    assert "0.3 of the noise" not in smm and matcher.count("| 0.3 of the noise, ") == 2
+    (line,) = [line for line in smm.splitlines() if line.startswith("| share=0.1 |")]
+    assert "| -0.180 (-0.180 to -0.180), p 5e-05 | -0.030 (-0.030 to -0.030), p 5e-05 |" in line
+
+
+def test_the_sweep_has_every_start_sampler_and_strength():
+    """But plain sampling, which is a control."""
+    kinds = [{name: cell[name] for name in ("method", "settings")} for cell in sweep.cells(1)]
+    for method in sweep.TUNED:
+        for way in sweep.WAYS:
+            for start in sweep.STARTS:
+                tuned = sweep._at(method, way, start)
+                assert {"method": method, "settings": tuned} in kinds
+                alone = {"method": method, "settings": {**tuned, "strength": 0.0}}
+                assert (alone in kinds) == ((way, start) != ("own", 0.0))
+
+
+@pytest.mark.parametrize("method", sweep.TUNED)
+def test_with_nothing_tuned_and_fresh_noise_it_is_plain_sampling(method: str):
+    alone, plain = (
+        trial.transferred({"index": sweep.FIRST, "method": name, "settings": settings}, "twin")[0]
+        for name, settings in ((method, {"cfg": 4.0, "beta": 0.0, "strength": 0.0}), ("none", {"cfg": 4.0}))
+    )
+    assert torch.equal(alone.clip.frames, plain.clip.frames)
+
+
+def test_what_is_tuned_and_carries_nothing_from_fresh_noise_is_told():
+    records = [*swept("none", {}, 0.2), *swept("frozen", {}, 0.1), *swept("inverted", {}, 0.01)]
+    records += swept("vmc", {"beta": 0.0}, 0.05) + swept("motionmatcher", {"beta": 0.0, "sampler": "ddpm"}, 0.15)
+    assert sweep.failed(records) == [
+        "From fresh noise what was tuned is no better than frozen, in the aligned error: motionmatcher beta=0.0 sampler=ddpm "
+        "(+0.050, p 5e-05)."
+    ]
+    text = sweep.section(records)
+    assert text.count(sweep.ONE_CLIP) == 2
+    assert "| own | 0 | 0.200" in text and "-0.150 (-0.150 to -0.150), p 5e-05 |" in text, "less plain sampling"
+
+
 def test_changes_that_change_nothing_are_told():
     def runs(method: str, settings: dict[str, Any], shift: float) -> list[dict[str, Any]]:
         return [
@@ -398,6 +499,10 @@ def test_changes_that_change_nothing_are_told():
         "Settings that change the aligned error of no reference by more than 0.002: motionmatcher temporal=0.0."
     ]
     assert sweep.failed(records[:7]) == []
+    balanced = [*runs("motionflow", {}, 0.5), *runs("motionflow", dict(sweep.BALANCED), 0)]
+    assert sweep.failed([*balanced, *runs("motionflow", {**sweep.BALANCED, "temporal": 0.0}, 0.001)]) == [
+        "Settings that change the aligned error of no reference by more than 0.002: motionflow temporal=0.0 of balanced."
+    ]
 
 
 def test_baselines_are_swept_as_the_method_that_they_are_compared_with():
