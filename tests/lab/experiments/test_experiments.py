@@ -298,7 +298,10 @@ def test_fast_turning_beside_the_strongest_control():
 
 
 def test_saved_positions(twin: Any):
-    cell, *controls = saved_positions.cells(1)
+    cells = saved_positions.cells(1)
+    cell, controls = cells[0], [own for own in cells if "turn" in own]
+    rates = [own["settings"].get("lr") for own in cells if "turn" not in own]
+    assert rates == [None, *saved_positions.RATES] and cell["settings"] == {"target": "positions"}
     record = measured(saved_positions, cell)
     if twin.about.family == "unet3d":
         assert "has no positional tensors" in record["refused"] and record["refused"] in saved_positions.section(
@@ -310,12 +313,14 @@ def test_saved_positions(twin: Any):
     assert record["zero_shot"]["prompt"] != record["prompt"]
     assert record["cast_seconds"] > 0 and record["leakage"] in (True, False)
     aside = [{**own, **measured(saved_positions, own)} for own in controls]
-    assert [own["method"] for own in aside] == ["frozen", "none", "injection"]
+    assert [own["method"] for own in aside] == ["frozen", "none", "injection", "none", "inverted", "none", "injection"]
+    assert [own.get("seed") for own in aside] == [*[None] * 5, *[saved_positions.OTHER_SEED] * 2]
+    assert aside[1]["aligned"] != aside[5]["aligned"], "other noise"
     assert {own["prompt"] for own in aside[1:]} == {record["zero_shot"]["prompt"]}, (
         "the third prompt, as the saved ones"
     )
     assert "less frozen" in saved_positions.section([record, *aside])
-    assert_table(saved_positions.section([{**cell, **record}, *aside]), 7)
+    assert_table(saved_positions.section([{**cell, **record}, *aside]), 11)
     assert_table(saved_positions.section([{**cell, **record}]), 4)
 
 
@@ -329,19 +334,39 @@ def test_saved_positions_beside_what_costs_as_little():
         "leakage": 0,
         "cast_seconds": 1.0,
     }
-    cell, still, _, injected = saved_positions.cells(1)
+    cells = saved_positions.cells(1)
+    cell = cells[0]
+    still, injected = (next(own for own in cells if own["method"] == name) for name in ("frozen", "injection"))
     records = []
     for index in range(16):
-        again = {**about, "aligned": 0.1 + index / 1000}
-        records.append({**cell, "index": index, **about, "aligned": 0.05, "zero_shot": again})
+        again, other = ({**about, "aligned": error + index / 1000} for error in (0.1, 0.04))
+        measured_again = {"zero_shot": again, "other_seed": other}
+        records.append({**cell, "index": index, **about, "aligned": 0.05, **measured_again})
         records.append({**still, "index": index, **about, "aligned": 0.1 + index / 500})
         records.append({**injected, "index": index, **about, "aligned": 0.2})
-    (told,) = saved_positions.failed(
-        [{**each, "aligned": 0.08} if each["method"] == "frozen" else each for each in records]
+    frozen = [{**each, "aligned": 0.08} if each["method"] == "frozen" else each for each in records]
+    (told,) = saved_positions.failed(frozen)
+    assert told.startswith(
+        "No better in the aligned error than the strongest control: positions that are saved (+0.028 ("
     )
-    assert told.startswith("Saved positions are no better than frozen, in the aligned error: +0.028 (")
+    assert ", beside frozen)." in told and "another seed" not in told
     assert saved_positions.failed(records) == [] == saved_positions.failed([{"refused": "it has none"}])
-    assert "| saved | 0.10" in saved_positions.section(records) and ", p 5e-05 |" in saved_positions.section(records)
+    text = saved_positions.section(records)
+    assert "| saved | 0.10" in text and ", p 5e-05, beside frozen |" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| saved, with another seed |")]
+    assert line.count("| - |") == 1, "injection of the other seed was not measured"
+    again = {**injected, "seed": saved_positions.OTHER_SEED, **about, "aligned": 0.03}
+    (told,) = saved_positions.failed([*records, *[{**again, "index": index} for index in range(16)]])
+    assert "saved, with another seed (+0.018" in told and "beside injection alone)" in told, "by the seed's own noise"
+    swept = {
+        **cell,
+        "settings": saved_positions.SETTINGS[", lr=0.05"],
+        "index": 0,
+        **about,
+        "aligned": 0.05,
+        "zero_shot": other,
+    }
+    assert "| saved, lr=0.05 | 0.055 " in saved_positions.section([*records, swept])
 
 
 def test_ghosts(twin: Any):
