@@ -606,9 +606,17 @@ def test_retrieval(twin: Any):
     assert set(record["precision"]) == set(retrieval.KINDS)
     assert all(len(paths) == 2 and 0 < min(paths) <= max(paths) <= 1 for paths in record["precision"].values())
     found = {kind: [0.1, 0.3] for kind in retrieval.KINDS}
-    (told,) = retrieval.failed([{"precision": found}, {"precision": {**found, "TSA, in the middle": [0.4, 0.6]}}])
-    assert told.startswith("MotionMatcher's features find 2.5 times as many")
-    assert retrieval.failed([{"precision": {**found, "CA": [0.8, 0.8]}}]) == []
+    better = {**found, "TSA, in the middle": [0.4, 0.6], "latents, in the middle": [0.2, 0.3]}
+    about = {"clips": 12, "looks": retrieval.LOOKS}
+    one, other = {**about, "level": 0.2, "precision": found}, {**about, "level": 0.4, "precision": better}
+    (told,) = retrieval.failed([one, other])
+    assert told.startswith(
+        "MotionMatcher's features find at best 2.0 times as many neighbours as the noised latents: *TSA, in the middle* at noise "
+        "0.4, 50.0 beside 25.0 of *latents, in the middle*, the difference over the paths +25.0 [+20.0 +30.0], p 0.5. It is the "
+        "best of 12 cells"
+    ), "beside the better latents of the same level"
+    assert told in retrieval.section([one, other])
+    assert retrieval.failed([{"level": 0.2, "precision": {**found, "CA": [0.8, 0.8]}}]) == []
     assert_table(retrieval.section([{**record, "level": level} for level in retrieval.LEVELS]), len(retrieval.KINDS))
 
 
@@ -719,7 +727,7 @@ def test_agreement_that_is_undefined_counts_nowhere(tmp_path: Path):
     text = footage.section(read_records(path))
     assert "nan" not in text.lower() and "| none | 0.50 | 0.50 | - | - |" in text and "| SMM | - | - | - | - |" in text
     assert "| VMC | 0.50 | 0.50 | +0.00, p 1 | - |" in text and "| cells that count | 7 |" in text
-    assert "Not measured yet: frozen, injection, noise alone, empty prompt," in text
+    assert "Not measured yet: frozen; injection; noise alone, empty prompt;" in text
 
 
 def test_real_videos_beside_the_strongest_control():
@@ -731,12 +739,20 @@ def test_real_videos_beside_the_strongest_control():
 
     records = [
         *[*of("frozen", [0.0] * 6), *of("none", [0.1] * 6), *of("noise alone, empty prompt", [0.9])],
-        *[*of("VMC", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]), *of("SMM", [0.05] * 6)],
+        *[*of("VMC", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]), *of("SMM", [0.05] * 6), *of("MOFT", [0.9] * 5 + [-1.0])],
     ]
     text = footage.section(records)
     assert "| all | less none, p | SSIM |" in text and "+0.45, p 0.031 | 0.25 |" in text
-    assert footage.failed(records) == ["On real videos no better than none (0.10): SMM (0.05)."]
+    unclear, lacking = footage.failed(records)
+    assert unclear == (
+        "On real videos not told apart as better from none (0.10): SMM (-0.05, p 0.031), MOFT (+0.48, p 0.22)."
+    ), "a mean above the control's is nothing where it may come by chance"
+    assert lacking.startswith(
+        "On real videos controls that are not measured yet: injection; noise alone, caption; half"
+    )
     assert footage.failed(of("VMC", [0.3])) == []
+    whole = [record for run in footage.CONTROLS for record in of(run, [0.1] * 6)]
+    assert footage.failed([*whole, *of("VMC", [0.3] * 6)]) == []
 
 
 def test_agreement_of_flows():
