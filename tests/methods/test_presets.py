@@ -114,18 +114,36 @@ def test_the_baselines_of_ditflow(large: Any):
 
 
 def test_vmc_in_the_paper_and_as_released():
-    held("vmc", "paper", unet_twin(), form="cos", reduced=True, attention="temporal", tuning_steps=400)
+    held(
+        "vmc",
+        "paper",
+        unet_twin(),
+        form="cos",
+        reduced=True,
+        attention="temporal",
+        tuning_steps=400,
+        inverted_by="model",
+    )
     tuning = {"tuning_steps": 400, "tuning_lr": 1e-4, "weight_decay": 0.01, "clip": 1.0, "accumulation": 1}
     held("vmc", "released", unet_twin("tiny-unet"), **tuning, form="released", clean_share=0.0, beta=1.0, cfg=4.0)
     held("vmc", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=9.0, inverted_with="empty", sampler="ddpm")
-    held("vmc", "released", unet_twin(), attention="temp_attentions")
+    held("vmc", "released", unet_twin(), attention="temp_attentions", inverted_by="tuned")
     held("vmc", "released", flow_twin(), **tuning, sampler="own")
 
 
 def test_motiondirector_as_released():
     factors = {"rank": 32, "dropout": 0.1, "factors": "released", "debias": 1.0, "without_looks": 0.2}
     tuning = {"tuning_steps": 150, "tuning_lr": 5e-4, "weight_decay": 0.01, "clip": 0.0, "clean_share": 0.0}
-    held("motiondirector", "released", unet_twin("tiny-unet"), **factors, **tuning, beta=0.5, inversion=True, cfg=4.0)
+    held(
+        "motiondirector",
+        "released",
+        unet_twin("tiny-unet"),
+        **factors,
+        **tuning,
+        beta=0.5,
+        inverted_by="model",
+        cfg=4.0,
+    )
     held("motiondirector", "released", unet_twin("zeroscope_v2_576w"), **factors, **tuning, steps=30, cfg=12.0)
 
 
@@ -133,7 +151,7 @@ def test_motionmatcher_as_released():
     tuning = {"tuning_steps": 400, "tuning_lr": 5e-4, "weight_decay": 0.01, "clip": 0.0, "rank": 32, "dropout": 0.1}
     held("motionmatcher", "released", unet_twin(), **tuning, cross=2000.0, temporal=2000.0, clean_share=0.5, beta=0.3)
     held("motionmatcher", "released", unet_twin("zeroscope_v2_576w"), steps=75, cfg=12.0, block=(4, 5))
-    step = {"inverted_with": "empty", "factors": "released", "layers": "blocks"}
+    step = {"inverted_with": "empty", "inverted_by": "tuned", "factors": "released", "layers": "blocks"}
     for model in (unet_twin(), unet_twin("tiny-unet"), unet_twin("modelscope"), unet_twin("zeroscope_v2_576w"), twin()):
         held("motionmatcher", "released", model, **step, stride="timestep")
     held("motionmatcher", "released", flow_twin(), **step, stride="sampling")

@@ -55,6 +55,7 @@ PUBLISHED: Mapping[str, Preset] = {
                 accumulation=1,
                 clean_share=0.0,
                 inversion=True,
+                inverted_by="model",
                 strength=1.0,
             ),
         },

@@ -62,6 +62,7 @@ PUBLISHED: Mapping[str, Preset] = {
             **said("released: seven of eight configurations, 200 in the other", tuning_steps=400),
             **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0),
             **said("released, inference.py", inverted_with="empty"),
+            **said("released, inference.py; the previews of train.py invert before tuning", inverted_by="tuned"),
             **said("released, utils/dataset.py", fit="stretch", every_frame=True),
             **said("released, utils/lora.py", factors="released"),
             **said(

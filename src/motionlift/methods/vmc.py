@@ -33,7 +33,10 @@ SAMPLER = said("released, pipeline_t2v_base_pixel.py: DDPM's scheduler", sampler
 
 PUBLISHED: Mapping[str, Preset] = {
     "paper": Preset(
-        {**said("paper", form="cos", reduced=True, attention="temporal", inversion=True, tuning_steps=400)}
+        {
+            **said("paper", form="cos", reduced=True, attention="temporal", inversion=True, tuning_steps=400),
+            **said("paper: it inverts, then tunes", inverted_by="model"),
+        }
     ),
     "released": Preset(
         {
@@ -48,6 +51,7 @@ PUBLISHED: Mapping[str, Preset] = {
                 clean_share=0.0,
                 inversion=True,
                 inverted_with="empty",
+                inverted_by="tuned",
                 beta=1.0,
                 strength=1.0,
             ),
@@ -64,7 +68,6 @@ PUBLISHED: Mapping[str, Preset] = {
         lacks=(
             HALF_PRECISION,
             "the program's keyframe model, Show-1, works on 8 frames of 64x40 pixels at 2 frames a second; no such model is served",
-            "the program inverts the reference with the tuned network, for each validation; here it is inverted before tuning",
             "its interpolation and super-resolution are networks of their own",
         ),
     ),
