@@ -238,7 +238,8 @@ def test_the_tuned_network_inverts_where_that_is_asked(model: Any, method: str, 
     ups = with_end(adapter, UP)
     added = with_end(adapter, DIFFERENCE) or {name: ups[name] @ own for name, own in with_end(adapter, DOWN).items()}
     for name, own in added.items():
-        other.network.get_submodule(name).weight.data += own
+        layer: Any = other.network.get_submodule(name)
+        layer.weight.data += own
     latents = motion.tensors["latents"]
     steps_of_other = invert(other, latents, other.text.encode("", motion.source.shape), 3, motion.source.shape)
     expected = finished(steps_of_other, ignore)[0]

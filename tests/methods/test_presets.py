@@ -187,15 +187,17 @@ def test_constants_of_diffusion_hold_on_every_model_of_diffusion_and_on_no_flow(
 
 
 def test_what_programs_tune_in_is_told_where_a_preset_cannot_ask_for_it():
+    model: Any = unet_twin()
     for name in ("vmc", "motionmatcher", "motiondirector"):
         assert HALF_PRECISION in method(name).published["released"].lacks
-        assert "precision" not in method(name).constants("released", unet_twin())
+        assert "precision" not in method(name).constants("released", model)
     assert any("in fp16" in told for told in method("ditflow").published["released"].lacks)
 
 
 @pytest.mark.parametrize("name", ["ditflow", "vmc", "motionmatcher", "motiondirector"])
 def test_programs_take_frames_as_they_come_and_stretch_them(name: str):
-    constants = method(name).constants("released", unet_twin())
+    model: Any = unet_twin()
+    constants = method(name).constants("released", model)
     assert (constants["fit"].value, constants["every_frame"].value) == ("stretch", True)
 
 
