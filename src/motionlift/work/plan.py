@@ -62,12 +62,12 @@ class Plan:
     """Tokens of the network's lattice."""
     passes: Passes
     """Passes of the network."""
+    main: int = 0
+    """Bytes of main memory beside the device's: of weights that are read, and wait, and of pixels."""
     before: tuple[str, ...] = ()
     """What is to be known of the job, which can be told before a model is read."""
     factor: float = 1.0
     """What peaks are multiplied by, since earlier plans were short on this device."""
-    main: int = 0
-    """Bytes of main memory beside the device's: of weights that are read, and wait, and of pixels."""
 
     @property
     def largest(self) -> Phase:

@@ -221,8 +221,13 @@ def _on_loaded(asked: Asked, model: Model, space: Room, explained: bool) -> Job:
 def _is_plenty(job: Job, space: Room) -> bool:
     """Whether there is far more memory than a job can need."""
     shape = job.shape
-    weights = sum(tensor.nbytes for tensor in _tensors(job.model))
-    return 2 * (4 * weights + MOST_PER_PIXEL * shape.frames * shape.height * shape.width) <= space.bytes
+    most = 4 * _held(job.model) + MOST_PER_PIXEL * shape.frames * shape.height * shape.width
+    return 2 * most <= space.bytes
+
+
+def _held(model: Model) -> int:
+    """Bytes of the weights of a model, wherever they are."""
+    return sum(tensor.nbytes for tensor in _tensors(model))
 
 
 def held_on(model: Model, device: torch.device) -> int:
@@ -290,25 +295,63 @@ def _unpredicted(model: str, error: Exception) -> ModelError:
 
 def _size(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
     """Bytes of a part's weights; of its layers as they are held."""
-    return sum(_sizes(part, held))
-
-
-def _sizes(part: nn.Module, held: Weights | str = Weights.OWN) -> Iterator[int]:
-    """Bytes of each weight of a part; of its layers as they are held."""
-    yield from (buffer.nbytes for buffer in part.buffers())
+    total = sum(buffer.nbytes for buffer in part.buffers())
     per = {Weights.FP8: 1.0, Weights.INT8: 1.0, Weights.NF4: 0.5}.get(Weights(held))
     for module in part.modules():
         is_layer = isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d)
         for weight in module.parameters(recurse=False):
-            yield round(weight.numel() * per) if per is not None and is_layer else weight.nbytes
+            total += round(weight.numel() * per) if per is not None and is_layer else weight.nbytes
+    return total
+
+
+def _at_once(network: nn.Module, held: Weights | str) -> int:
+    """Bytes of a network's weights that are on the device together where its blocks come one after the other.
+
+    The largest, and all that is in no list of blocks.
+    """
+    blocks = [[_size(block, held) for block in own] for own in network.children() if isinstance(own, nn.ModuleList)]
+    every = [size for own in blocks for size in own]
+    return _size(network, held) - sum(every) + max(every, default=0)
+
+
+def resident(model: PipelineModel, phase: str, measures: Measures) -> int:
+    """Bytes of weights on a device in a phase.
+
+    Args:
+        model: the model, without weights or with.
+        phase: one of :data:`motionlift.work.phases.PHASES`.
+        measures: what is done.
+    """
+    networks = [
+        _at_once(network, measures.weights) if measures.offloaded else _size(network, measures.weights)
+        for network in model.held["network"]
+    ]
+    if measures.weights is not Weights.OWN and phase not in ("text", "encode", "decode"):
+        networks = [size + _widest(network) for size, network in zip(networks, model.held["network"], strict=True)]
+    autoencoder, text = (sum(_size(part) for part in model.held[use]) for use in ("autoencoder", "text"))
+    if measures.offloaded:  # of text encoders leaf after leaf
+        text = max(
+            (_size(leaf) for part in model.held["text"] for leaf in part.modules() if not [*leaf.children()]), default=0
+        )
+    if not measures.waiting:
+        return sum(networks) + autoencoder + text
+    if phase == "text":
+        return text
+    return autoencoder if phase in ("encode", "decode") else max(networks)
 
 
 def _pinned(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
-    """Bytes of pinned memory in which a part's weights wait.
+    """Bytes of pinned memory in which a part's weights wait, as they are or in 8 bits.
 
     PyTorch rounds each allocation of it up to a power of two (``ATen/core/CachingHostAllocator.h``).
     """
-    return sum(1 << (size - 1).bit_length() for size in _sizes(part, held) if size)
+    total = 0
+    for module in part.modules():
+        is_cast = held != Weights.OWN and isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d)
+        sizes = [own.numel() if is_cast else own.nbytes for own in module.parameters(recurse=False)]
+        sizes += [own.nbytes for own in module.buffers(recurse=False)]
+        total += sum(1 << (size - 1).bit_length() for size in sizes if size)
+    return total
 
 
 def _widest(network: Any) -> int:
@@ -348,42 +391,6 @@ def _pixels(shape: Shape, is_lifted: bool) -> int:
     own = 3 * shape.frames * shape.height * shape.width
     wide = 3 * max(min(shape.frames * LONGEST_SIDE**2, MOST_WIDE), shape.frames * shape.height * shape.width)
     return 9 * (own + wide) if is_lifted else 9 * own
-
-
-def _at_once(network: nn.Module, held: Weights | str) -> int:
-    """Bytes of a network's weights that are on the device together where its blocks come one after the other.
-
-    The largest, and all that is in no list of blocks.
-    """
-    blocks = [[_size(block, held) for block in own] for own in network.children() if isinstance(own, nn.ModuleList)]
-    every = [size for own in blocks for size in own]
-    return _size(network, held) - sum(every) + max(every, default=0)
-
-
-def resident(model: PipelineModel, phase: str, measures: Measures) -> int:
-    """Bytes of weights on a device in a phase.
-
-    Args:
-        model: the model, without weights or with.
-        phase: one of :data:`motionlift.work.phases.PHASES`.
-        measures: what is done.
-    """
-    networks = [
-        _at_once(network, measures.weights) if measures.offloaded else _size(network, measures.weights)
-        for network in model.held["network"]
-    ]
-    if measures.weights is not Weights.OWN and phase not in ("text", "encode", "decode"):
-        networks = [size + _widest(network) for size, network in zip(networks, model.held["network"], strict=True)]
-    autoencoder, text = (sum(_size(part) for part in model.held[use]) for use in ("autoencoder", "text"))
-    if measures.offloaded:  # of text encoders leaf after leaf
-        text = max(
-            (_size(leaf) for part in model.held["text"] for leaf in part.modules() if not [*leaf.children()]), default=0
-        )
-    if not measures.waiting:
-        return sum(networks) + autoencoder + text
-    if phase == "text":
-        return text
-    return autoencoder if phase in ("encode", "decode") else max(networks)
 
 
 @dataclass(frozen=True)
@@ -649,13 +656,13 @@ class _Trial:
             room=self.space,
             measures=measures,
             phases=found,
+            main=self._main(measures, job),
             model=identity,
             shape=job.shape,
             tokens=self.model.lattice(job.shape).tokens,
             passes=taken.passes,
             before=job.notices,
             factor=measured.kept().factors.get(measured.factor_key(self.space.name, identity), 1.0),
-            main=self._main(measures, job),
         )
 
     def _main(self, measures: Measures, job: Job) -> int:
