@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
@@ -192,7 +193,7 @@ def test_processes_have_a_gpu_each_as_far_as_there_are(
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(torch, "zeros", lambda *_, device: torch.empty(1))
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: SimpleNamespace(tolist=list, device=device))
     monkeypatch.delenv("LOCAL_RANK", raising=False) if rank is None else monkeypatch.setenv("LOCAL_RANK", rank)
     assert loading.device_named(name) == torch.device("cuda", own)
 

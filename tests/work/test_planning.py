@@ -1,7 +1,9 @@
 """Plans: the least measures that fit, refusals that say what would, and failed allocations that make the next plan larger."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,15 +12,19 @@ from motionlift.core.cost import Passes
 from motionlift.core.lattice import Shape
 from motionlift.core.memory import Measures, Weights
 from motionlift.errors import MemoryShortError
+from motionlift.models.blank import blank, blank_of
+from motionlift.models.counting import counting
 from motionlift.models.loading import load
 from motionlift.models.shared import PipelineModel
 from motionlift.work import measured, planning
 from motionlift.work.memory import Room
+from motionlift.work.phases import Stretches, Taken
 from motionlift.work.plan import Phase, Plan, is_shortage
 from motionlift.work.planning import Asked, fitting_job, planned, resident
 from motionlift.work.prepare import ask
 from motionlift.work.record import Costs
 from tests.twins import cogvideox
+from tests.work.test_phases import run
 
 ASKED = Asked(ask("ditflow", {"steps": 2, "inner": 1, "share": 0.5}, prompt="a red star"))
 
@@ -71,6 +77,215 @@ def test_weights_by_phase():
     assert resident(model, "sample", waiting) == sizes["network"]
     assert resident(model, "sample", replace(waiting, offloaded=True)) <= sizes["network"]
     assert resident(model, "sample", replace(waiting, weights=Weights.FP8)) < sizes["network"] / 3
+
+
+def main(size: float, kind: str = "cuda", device: float = 1e12) -> Room:
+    """A device with much memory, and main memory beside it."""
+    return Room(kind, "a card", round(device), main=round(size))
+
+
+def test_weights_that_have_no_room_in_main_memory_stay_on_the_device(monkeypatch: pytest.MonkeyPatch):
+    """In 8 bits all fit there, and none waits; each measure by its price would have them wait first."""
+    monkeypatch.setattr(planning, "phases", taking(10))
+    whole, cast = (weights_of("tiny-dit", "cuda", Measures(weights=held)) for held in ("own", "fp8"))
+    space = main(1e12, device=(whole + cast) / 1.9)
+    roomy = planned(ASKED, "tiny-dit", space)
+    assert roomy.measures.waiting
+    with counting():
+        model = blank("tiny-dit", "cuda")
+    assert isinstance(model, PipelineModel)
+    model.anew = 0
+    monkeypatch.setattr("motionlift.models.blank.made_anew", lambda *_: 0)
+    least = planning.beside(model, Measures(weights="fp8"), space) + planning._pixels(roomy.shape, is_lifted=True)
+    tight = replace(space, main=round(least / 0.95) + 1)
+    assert planned(ASKED, "tiny-dit", tight).measures == Measures(weights="fp8")
+
+
+def test_weights_that_are_not_on_the_device_are_no_memory_of_it(monkeypatch: pytest.MonkeyPatch):
+    """A model that was loaded for a GPU lies in main memory until it is used."""
+    model = load(cogvideox(), "cpu")
+    size = sum(tensor.nbytes for tensor in planning._tensors(model))
+    assert planning.held_on(model, torch.device("cpu")) == size
+    assert planning.held_on(model, torch.device("cuda:0")) == 0
+    model.about = replace(model.about, device=torch.device("cuda:0"))
+    monkeypatch.setattr("motionlift.work.memory._of", lambda _: ("a card", 20 * 10**9, 24 * 10**9))
+    spaces: list[Room] = []
+    monkeypatch.setattr(planning, "_on_loaded", lambda asked, own, space, _: spaces.append(space) or asked.job(own))
+    fitting_job(ASKED, model)
+    assert spaces[0].bytes == 20 * 10**9
+
+
+def test_weights_that_are_in_files_alone_are_not_held_in_main_memory(monkeypatch: pytest.MonkeyPatch):
+    """Of files the system shows pages, which count as available."""
+    model = load(cogvideox(), "cpu")
+    monkeypatch.setattr(planning, "own_memory", lambda: 1000)
+    assert planning.held_on(model, torch.device("cpu")) == 1000
+
+
+def test_main_memory_is_planned_beside_a_gpu(folder: str):
+    plan = planned(ASKED, folder, main(1e12))
+    pixels = planning._pixels(plan.shape, is_lifted=True)
+    assert plan.main == pixels and plan.measures == Measures(), "nothing waits, and nothing is known of files"
+    need = max(plan.main_need(phase) for phase in plan.phases)
+    assert planned(ASKED, folder, main(need + 1)).measures == Measures()
+    told = "^it does not fit: weights that wait there, and pixels, need [0-9]+ MB, .* main memory; what would fit: --frames 8"
+    with pytest.raises(MemoryShortError, match=told):
+        planned(ASKED, folder, main(0.93 * need))
+    with pytest.raises(MemoryShortError, match=r"take a smaller model, or more main memory$"):
+        planned(ASKED, folder, main(0.1 * need))
+
+
+def test_weights_that_wait_in_main_memory_are_planned(folder: str):
+    """Where a device is too small for all weights, those that are not used lie there."""
+    whole, waiting = (weights_of(folder, "cuda", Measures(waiting=is_so)) for is_so in (False, True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "phases", taking(10))
+        space = main(1e12, device=(whole + waiting) / 2)
+        plan = planned(ASKED, folder, space)
+        assert plan.measures == Measures(waiting=True)
+        pixels = planning._pixels(plan.shape, is_lifted=True)
+        assert 0 < plan.main - pixels < whole
+        with pytest.raises(MemoryShortError, match="may be used of main memory"):
+            planned(ASKED, folder, replace(space, main=pixels))
+
+
+def test_weights_that_wait_for_a_gpu_are_pinned_in_powers_of_two(folder: str):
+    with counting():
+        model = blank(folder, "cuda")
+    assert isinstance(model, PipelineModel)
+    (network,), offloaded = model.held["network"], Measures(waiting=True, offloaded=True)
+    sizes = [weight.nbytes for weight in network.parameters()]
+    assert planning._pinned(network) == sum(min(2**power for power in range(40) if 2**power >= size) for size in sizes)
+    whole = sum(map(planning._size, (part for parts in model.held.values() for part in parts)))
+    assert planning.beside(model, offloaded, main(1)) > whole == planning.beside(model, offloaded, main(1, "mps"))
+    assert (
+        planning.beside(model, Measures(waiting=True), main(1))
+        < whole
+        == planning.beside(model, Measures(), main(1, "mps"))
+    )
+    assert planning.beside(model, Measures(), main(1)) == 0
+    model.anew = 2 * whole
+    assert planning.beside(model, offloaded, main(1)) == planning.beside(model, Measures(), main(1)) == 2 * whole
+
+
+def test_what_is_on_apples_gpus_is_in_main_memory_too(folder: str):
+    plan = planned(ASKED, folder, main(1e12, "mps"))
+    largest = max(plan.phases, key=lambda phase: phase.beyond)
+    assert plan.main_need(largest) * 0.95 == plan.main + largest.beyond
+    less = planned(ASKED, folder, main(plan.main_need(largest) + 1, "mps"))
+    assert not less.short and less.measures == Measures()
+    with pytest.raises(MemoryShortError, match="may be used of main memory"):
+        planned(ASKED, folder, main(plan.main, "mps"))
+
+
+def test_of_a_loaded_model_only_what_goes_into_main_memory_counts():
+    asked, space = ASKED, main(1e12)
+    model = load(cogvideox(), "cpu")
+    assert isinstance(model, PipelineModel)
+    for away, shared, counted in ((5000, "cuda", 5000), (5000, "mps", 0)):
+        settled = planning._Settled(model.about.measures, away)
+        plan = planning._Planner(lambda: blank_of(model), asked, replace(space, kind=shared), settled).plan()
+        assert plan.main == counted + planning._pixels(plan.shape, is_lifted=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "left_out"),
+    [
+        ("cuda", {}, set()),
+        ("cuda", {"compiled": True}, {"offloaded", "weights"}),
+        ("cuda", {"parallel": 2}, {"offloaded"}),
+        ("mps", {}, {"weights"}),
+        ("cpu", {}, {"waiting", "offloaded", "weights"}),
+        ("cpu", {"compiled": True}, {"waiting", "offloaded", "weights"}),
+    ],
+)
+def test_what_loading_would_refuse_is_not_planned(kind: str, changes: dict[str, Any], left_out: set[str], folder: str):
+    """Compiled networks keep their weights where and as they are, processes share none that waits, and Apple has no fp8.
+
+    Of this model it is not known whether all has to be read before it is held in 8 bits.
+    """
+    with counting():
+        model = blank(folder, kind)
+    assert isinstance(model, PipelineModel)
+    asked = replace(ASKED, **changes)
+    planner = planning._Planner(lambda: model, asked, Room(kind, "a card", 10**12))
+    assert {item.name for item in fields(Measures)} - {*planner._choices(model, asked)} == left_out
+
+
+def taking(size: int) -> Callable[..., Taken]:
+    """What a job takes, where that is the same in all phases, whatever is done."""
+    return lambda *_: Taken(dict.fromkeys(("text", "encode", "lift", "guide", "sample", "decode"), size), Passes())
+
+
+def weights_of(name: str, kind: str, measures: Measures, dtype: str = "auto") -> int:
+    """Bytes of a model's weights on a device in the phase in which they are most."""
+    with counting():
+        model = blank(name, kind, dtype)
+    assert isinstance(model, PipelineModel)
+    return max(resident(model, phase, measures) for phase in ("text", "decode", "sample"))
+
+
+def test_a_compiled_model_that_only_fits_offloaded_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(planning, "SMALL", 0)
+    monkeypatch.setattr(planning, "phases", taking(10))
+    monkeypatch.setattr(planning, "load", pytest.fail)
+    monkeypatch.setattr(planning, "device_named", torch.device)
+    space = gpu(0.8 * weights_of("tiny-dit", "cuda", Measures(waiting=True)))
+    monkeypatch.setattr(planning, "room", lambda *_: space)
+    assert planned(ASKED, "tiny-dit", space).measures.offloaded
+    with pytest.raises(MemoryShortError, match="what would fit: leaving --compile out"):
+        fitting_job(replace(ASKED, compiled=True), "tiny-dit", device="cuda")
+
+
+def test_without_a_gpu_weights_are_held_in_eight_bits(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(planning, "phases", taking(20 * 10**6))
+    whole = weights_of("tiny-dit", "cpu", Measures())
+    space = Room("cpu", "cpu", round(whole + 18 * 10**6))
+    assert planned(ASKED, "tiny-dit", space).measures == Measures(weights="fp8")
+
+
+@pytest.mark.parametrize("anew", [None, 10**12])
+def test_without_a_gpu_weights_that_are_too_many_to_be_read_are_not(anew: int | None, monkeypatch: pytest.MonkeyPatch):
+    """In 8 bits they would fit once they are there; numbers of half the size are asked for by name."""
+    monkeypatch.setattr(planning, "phases", taking(10))
+    monkeypatch.setattr("motionlift.models.blank.made_anew", lambda *_: anew)
+    whole = weights_of("tiny-dit", "cpu", Measures())
+    space = Room("cpu", "cpu", round(0.8 * whole))
+    with pytest.raises(MemoryShortError, match=r"may be used of main memory; what would fit: --dtype bf16$"):
+        planned(ASKED, "tiny-dit", space)
+    assert not planned(ASKED, "tiny-dit", space, "bf16").short
+    with pytest.raises(MemoryShortError, match=r"take a smaller model or another device$"):
+        planned(ASKED, "tiny-dit", replace(space, bytes=round(0.3 * whole)))
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "auto"])
+def test_half_precision_is_named_where_it_is_not_there_already(
+    dtype: str, folder: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(planning, "phases", taking(10))
+    least = Measures(waiting=True, offloaded=True)
+    space = gpu(0.7 * weights_of(folder, "cuda", least, dtype))
+    with pytest.raises(MemoryShortError) as caught:
+        planned(ASKED, folder, space, dtype)
+    assert ("--dtype bf16" in str(caught.value)) is (dtype == "fp32")
+
+
+def test_weights_in_eight_bits_on_a_cpu_take_what_is_planned():
+    asked = Asked(ask("flowmotion", {"steps": 2}, prompt="a red star on a dark field"))
+    with counting("cpu") as count:
+        model = load("tiny-dit", "cpu", measures=Measures(weights="fp8"))
+        assert isinstance(model, PipelineModel)
+        for tensor in planning._tensors(model):
+            count.take(tensor)
+        stretches = Stretches(count, Passes())
+        run(asked.job(model), stretches)
+    planner = planning._Planner(lambda: blank("tiny-dit", "cpu"), asked, Room("cpu", "cpu", 10**12))
+    with counting(is_main=True) as count:
+        own = planning._made(planner.make, count)
+        plan = planning._Trial(own, asked, planner.space, count, None).plan(Measures(weights="fp8"))
+    for phase in plan.phases:
+        if phase.name in ("guide", "sample"):  # of which the weights are half or more
+            assert phase.peak == pytest.approx(stretches.peaks[phase.name], rel=0.15), phase.name
 
 
 def test_small_models_with_plenty_of_memory_are_not_planned(monkeypatch: pytest.MonkeyPatch):

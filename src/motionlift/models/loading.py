@@ -207,12 +207,13 @@ def device_named(name: str) -> torch.device:
         place = torch.device(name)
         if place.type == "cuda" and place.index is None:
             place = _own_gpu()
-        torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
+        tried = torch.zeros(1, device=place)
+        tried.tolist()  # the device "meta" holds no numbers
     except (RuntimeError, AssertionError, ImportError) as error:
         raise SettingError(
             f"device {name!r} is not there; allowed are auto, cpu, and cuda or mps where PyTorch finds one"
         ) from error
-    return place
+    return tried.device  # with its number, as every tensor on it has it: "mps" equals no tensor's device
 
 
 def _own_gpu() -> torch.device:

@@ -42,6 +42,8 @@ def offload(part: nn.Module, device: torch.device, by_block: bool) -> None:
         by_block: block after block, or leaf after leaf, which takes the least memory.
     """
     streams = device.type == "cuda"
+    if streams:
+        pin(part)
     apply_group_offloading(
         part,
         onload_device=device,
@@ -54,6 +56,15 @@ def offload(part: nn.Module, device: torch.device, by_block: bool) -> None:
         registry = HookRegistry.check_if_exists_or_initialize(part)
         registry.remove_hook(_LAZY_PREFETCH_GROUP_OFFLOADING, recurse=False)
         registry.remove_hook(_LAYER_EXECUTION_TRACKER)
+
+
+def pin(part: nn.Module) -> None:
+    """Put the weights of a part into pinned memory, one after the other.
+
+    diffusers pins those that are not, and lets what it pins go only when it has pinned all: main memory would hold a part twice.
+    """
+    for tensor in (*part.parameters(), *part.buffers()):
+        tensor.data = tensor.data.cpu().pin_memory()
 
 
 def cast(network: Any) -> None:

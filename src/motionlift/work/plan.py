@@ -62,6 +62,8 @@ class Plan:
     """Tokens of the network's lattice."""
     passes: Passes
     """Passes of the network."""
+    main: int = 0
+    """Bytes of main memory beside the device's: of weights that are read, and wait, and of pixels."""
     before: tuple[str, ...] = ()
     """What is to be known of the job, which can be told before a model is read."""
     factor: float = 1.0
@@ -76,10 +78,18 @@ class Plan:
         """Bytes that a device must have for a phase."""
         return phase.peak * self.factor / ALLOWED
 
+    def main_need(self, phase: Phase) -> float:
+        """Bytes that main memory must have for a phase beside the device's; where that shares it, for what is on it too."""
+        return (self.main + (phase.beyond * self.factor if self.room.is_shared else 0)) / ALLOWED
+
+    def lacks_main(self, phase: Phase) -> bool:
+        """Whether a phase does not fit into main memory, where that is not the device's."""
+        return self.room.main is not None and self.main_need(phase) > self.room.main
+
     @property
     def short(self) -> tuple[Phase, ...]:
         """The phases that do not fit."""
-        return tuple(phase for phase in self.phases if self.need(phase) > self.room.bytes)
+        return tuple(phase for phase in self.phases if self.need(phase) > self.room.bytes or self.lacks_main(phase))
 
     @property
     def taken(self) -> str:
