@@ -17,7 +17,8 @@ from motionlift.work.keeping import Kept
 from motionlift.work.lift import lift
 from motionlift.work.memory import Room
 from motionlift.work.plan import Plan
-from motionlift.work.planning import Asked, pace_key, planned
+from motionlift.work.planning import Asked, planned
+from motionlift.work.record import pace_key
 from motionlift.world.scenes import render, sample
 
 

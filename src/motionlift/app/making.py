@@ -23,7 +23,7 @@ from motionlift.work import cast as casting
 from motionlift.work import prepare
 from motionlift.work.keeping import Kept
 from motionlift.work.lift import Lifting, lifted, resting
-from motionlift.work.planning import Asked, pace_key
+from motionlift.work.planning import Asked
 from motionlift.work.previews import Projection, projection_of
 from motionlift.work.record import Costs
 
@@ -127,7 +127,6 @@ class Maker:
         costs = Costs(job.model, plan=job.plan)
         with resting(job.model):
             video = casting.casted(job, motion, costs, self._watching(live))
-        costs.keep(pace_key(job))
         output = workspace.new(task.name, ".mp4")
         video.save(output, {"command": command_of(task, workspace.folder)})
         return output.name, output.with_suffix(".json").name

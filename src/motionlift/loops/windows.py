@@ -131,7 +131,9 @@ def lifted_in(
         seen = model.pictured(pictures[number]) if pictures else model
         steps = method.lift(part_of(reference, wide, model, windows, number), seen, settings)
         own = yield from _counted(steps, number, len(windows))
-        found |= {names.window_name(number, name): tensor.cpu() for name, tensor in own.items() if name != names.LATENTS}
+        found |= {
+            names.window_name(number, name): tensor.cpu() for name, tensor in own.items() if name != names.LATENTS
+        }
     return found
 
 

@@ -239,8 +239,7 @@ def resting(model: Model) -> Iterator[None]:
 
 
 def longest_side(shape: Shape) -> int:
-    """Most pixels of the longer side of the reference of a video: :data:`LONGEST_SIDE`, of long ones less, and never less than the
-    video's own."""
+    """Pixels of a reference's longer side: at most :data:`LONGEST_SIDE`, of long ones less, and never less than the video's."""
     return max(min(LONGEST_SIDE, math.isqrt(MOST_WIDE // shape.frames)), shape.height, shape.width)
 
 

@@ -340,7 +340,9 @@ class _Wide(Clip):
     is_main: bool = True
 
     def pixels(self) -> Pixels:
-        return _without_values(self.frames.permute(0, 3, 1, 2).shape, torch.float32, self.is_main)
+        if self.is_main:
+            return super().pixels()
+        return _without_values(self.frames.permute(0, 3, 1, 2).shape, torch.float32, is_counted=False)
 
 
 def _cast(job: Job, motion: Motion, stretches: Stretches) -> None:

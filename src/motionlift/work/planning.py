@@ -4,7 +4,7 @@ The job is run on a model without weights (:mod:`motionlift.work.phases`), with 
 other, in the order of their price.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -24,6 +24,7 @@ from motionlift.models.blank import blank, blank_of, is_here
 from motionlift.models.counting import Count, counting
 from motionlift.models.loading import check_parallel, device_named, load
 from motionlift.models.lora_files import LoraFile
+from motionlift.models.offloading import cast_layers
 from motionlift.models.parallel import check_same
 from motionlift.models.precision import AUTO, check_weights
 from motionlift.models.shared import PipelineModel
@@ -159,12 +160,6 @@ def fitting_jobs(asked: Sequence[Asked], model: Any, memory: str | int | None = 
     return [first, *(others if first.plan is None else [_with(job, first.plan) for job in others])]
 
 
-def pace_key(job: Job) -> str:
-    """Under which seconds of a pass are kept of a job, planned or not."""
-    about = job.model.about
-    return measured.seconds_key(room(about.device).name, about.identity, job.shape)
-
-
 def kind_named(device: str) -> torch.device:
     """A device by its name, which need not be here; ``auto`` is one that is.
 
@@ -222,7 +217,7 @@ def _is_plenty(job: Job, space: Room) -> bool:
     """Whether there is far more memory than a job can need."""
     shape = job.shape
     most = 4 * _held(job.model) + MOST_PER_PIXEL * shape.frames * shape.height * shape.width
-    return 2 * most <= space.bytes
+    return 2 * most * measured.factor(space.name, job.model.about.identity) <= space.bytes
 
 
 def _held(model: Model) -> int:
@@ -293,25 +288,43 @@ def _unpredicted(model: str, error: Exception) -> ModelError:
     return ModelError(f"what {model} takes of memory cannot be predicted: {reason}")
 
 
-def _size(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
-    """Bytes of a part's weights; of its layers as they are held."""
+def _layers(network: Any, held: Weights | str) -> Collection[nn.Module]:
+    """The layers of a network whose weights are held otherwise than they compute."""
+    if held == Weights.OWN:
+        return ()
+    if held == Weights.FP8:
+        return frozenset(cast_layers(network))
+    return frozenset(own for own in network.modules() if isinstance(own, nn.Linear | nn.Conv2d | nn.Conv3d))
+
+
+def _size(part: nn.Module, held: Weights | str = Weights.OWN, layers: Collection[nn.Module] | None = None) -> int:
+    """Bytes of a part's weights; of its layers as they are held, those of :func:`_layers` of it where no others are given."""
+    layers = _layers(part, held) if layers is None else layers
     total = sum(buffer.nbytes for buffer in part.buffers())
     per = {Weights.FP8: 1.0, Weights.INT8: 1.0, Weights.NF4: 0.5}.get(Weights(held))
     for module in part.modules():
-        is_layer = isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d)
         for weight in module.parameters(recurse=False):
-            total += round(weight.numel() * per) if per is not None and is_layer else weight.nbytes
+            total += round(weight.numel() * per) if per is not None and module in layers else weight.nbytes
     return total
 
 
-def _at_once(network: nn.Module, held: Weights | str) -> int:
-    """Bytes of a network's weights that are on the device together where its blocks come one after the other.
+def _at_once(network: nn.Module, held: Weights | str, by_block: bool) -> int:
+    """Bytes of a network's weights that are on the device together where its blocks come one after the other, or its leaves.
 
-    The largest, and all that is in no list of blocks.
+    Of blocks the largest, and all that is in no list of blocks.
     """
-    blocks = [[_size(block, held) for block in own] for own in network.children() if isinstance(own, nn.ModuleList)]
+    if not by_block:
+        return _largest_leaf(network, held)
+    layers, lists = _layers(network, held), [own for own in network.children() if isinstance(own, nn.ModuleList)]
+    blocks = [[_size(block, held, layers) for block in own] for own in lists]
     every = [size for own in blocks for size in own]
     return _size(network, held) - sum(every) + max(every, default=0)
+
+
+def _largest_leaf(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
+    """Bytes of the weights of the largest module that has no others in it."""
+    layers, leaves = _layers(part, held), [own for own in part.modules() if not [*own.children()]]
+    return max((_size(leaf, held, layers) for leaf in leaves), default=0)
 
 
 def resident(model: PipelineModel, phase: str, measures: Measures) -> int:
@@ -323,16 +336,14 @@ def resident(model: PipelineModel, phase: str, measures: Measures) -> int:
         measures: what is done.
     """
     networks = [
-        _at_once(network, measures.weights) if measures.offloaded else _size(network, measures.weights)
+        _at_once(network, measures.weights, model.by_block) if measures.offloaded else _size(network, measures.weights)
         for network in model.held["network"]
     ]
     if measures.weights is not Weights.OWN and phase not in ("text", "encode", "decode"):
         networks = [size + _widest(network) for size, network in zip(networks, model.held["network"], strict=True)]
     autoencoder, text = (sum(_size(part) for part in model.held[use]) for use in ("autoencoder", "text"))
     if measures.offloaded:  # of text encoders leaf after leaf
-        text = max(
-            (_size(leaf) for part in model.held["text"] for leaf in part.modules() if not [*leaf.children()]), default=0
-        )
+        text = max(map(_largest_leaf, model.held["text"]), default=0)
     if not measures.waiting:
         return sum(networks) + autoencoder + text
     if phase == "text":
@@ -649,7 +660,8 @@ class _Trial:
             self.run[view.about.measures] = job, phases(job, self.count, self.space.is_main)
         job, taken = self.run[view.about.measures]
         first = next(iter(self.run.values()))[1]  # prompts are encoded once, and remembered
-        peaks = {**{name: size for name, size in first.peaks.items() if name == "text"}, **taken.peaks}
+        peaks = {"text": 0, **taken.peaks}
+        peaks["text"] = max(peaks["text"], first.peaks.get("text", 0))
         found = tuple(Phase(name, resident(self.model, name, measures), size) for name, size in peaks.items())
         identity = self.model.about.identity
         return Plan(
@@ -662,7 +674,8 @@ class _Trial:
             tokens=self.model.lattice(job.shape).tokens,
             passes=taken.passes,
             before=job.notices,
-            factor=measured.kept().factors.get(measured.factor_key(self.space.name, identity), 1.0),
+            factor=measured.factor(self.space.name, identity),
+            pace=measured.pace(measures, self.model.about.dtype, self.asked.compiled, self.asked.parallel),
         )
 
     def _main(self, measures: Measures, job: Job) -> int:
