@@ -75,4 +75,4 @@ time: $(READY) ## time and memory, one table for each file of benchmarks/
 
 results: $(READY) ## measure what docs/results.md shows, and write it (hours; goes on where it was stopped)
 	$(BIN)/python -m lab.experiments
-	$(BIN)/motionlift report docs/results/world --output docs/results/world/report.html
+	$(BIN)/motionlift report docs/results/world --output docs/results/world/report.html --overwrite

@@ -13,6 +13,7 @@ from motionlift.bench.frozen import FROZEN, held_clip
 from motionlift.bench.records import number
 from motionlift.bench.references import bundled
 from motionlift.bench.report.controls import CONTROLS as METHODS_OF_CONTROLS
+from motionlift.bench.report.estimates import Estimate
 from motionlift.bench.report.tables import table
 from motionlift.core.model import Model
 from motionlift.measure.score import score
@@ -123,14 +124,22 @@ def _strongest(means: Mapping[str, Mapping[str, float]]) -> str | None:
 
 
 def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Methods that agree no better than the strongest control."""
+    """Methods that are not told apart from the strongest control as better, and the controls that lack."""
     means = _means(records)
     control = _strongest(means)
     if control is None:
         return []
-    below = [run for run in means if run not in CONTROLS and _overall(means[run]) <= _overall(means[control])]
-    told = ", ".join(f"{run} ({_text(_overall(means[run]))})" for run in below)
-    return [f"On real videos no better than {control} ({_text(_overall(means[control]))}): {told}."] if below else []
+    methods = [run for run in means if run not in CONTROLS]
+    below = [run for run in methods if (found := _difference(means, run, control)) is None or not _is_better(found)]
+    listed = ", ".join(f"{run} ({_less(means, run, control)})" for run in below)
+    told = f"On real videos not told apart as better from {control} ({_text(_overall(means[control]))}): {listed}."
+    lacking = "; ".join(run for run in CONTROLS if run not in means)
+    more = f"On real videos controls that are not measured yet: {lacking}." if lacking and methods else ""
+    return [*([told] if below else []), *([more] if more else [])]
+
+
+def _is_better(found: Estimate) -> bool:
+    return found.is_apart and found.mean > 0
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:
@@ -152,7 +161,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     counted = [f"{_of_clip(records, clip, 'entries'):.0f}" for clip in clips]
     guided = [record["change"] for record in records if record["method"] not in (FROZEN, "none")]
     lacking = [run for run in RUNS if not runs[run]]
-    told = f" Not measured yet: {', '.join(lacking)}." if lacking else ""
+    told = f" Not measured yet: {'; '.join(lacking)}." if lacking else ""
     text = (
         f"## Real videos\n\nClips of {len(clips)} real scenes (not part of the project), each cast onto {len(PROMPTS)} prompts: "
         "cosine between the optical flow of the reference and of the result, over the cells that move in the reference, and "
@@ -186,11 +195,16 @@ def _overall(means: Mapping[str, float]) -> float:
     return sum(defined) / len(defined) if defined else math.nan
 
 
+def _difference(means: Mapping[str, Mapping[str, float]], run: str, control: str) -> Estimate | None:
+    """Of the same clips."""
+    ones, others = ([{"clip": clip, "cosine": value} for clip, value in means[own].items()] for own in (run, control))
+    return difference(ones, others, "cosine", group="clip")
+
+
 def _less(means: Mapping[str, Mapping[str, float]], run: str, control: str | None) -> str:
     if control is None or run == control:
         return "-"
-    ones, others = ([{"clip": clip, "cosine": value} for clip, value in means[own].items()] for own in (run, control))
-    found = difference(ones, others, "cosine", group="clip")
+    found = _difference(means, run, control)
     return "-" if found is None else f"{found.mean:+z.2f}, p {found.p:.2g}"
 
 

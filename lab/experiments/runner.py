@@ -37,7 +37,7 @@ from lab.experiments import (
 )
 from motionlift.bench.cells import RECORDS
 from motionlift.bench.records import CODE, missing
-from motionlift.bench.report.mixed import mixed_code
+from motionlift.bench.report.mixed import mixed_code, unsaid_measures
 from motionlift.bench.report.tables import HOW_SURE
 from motionlift.bench.state import code_for, defaults_of, fingerprint_of
 from motionlift.errors import OutputError
@@ -146,28 +146,39 @@ def write_results(folder: Path, page: Path, models: Sequence[str]) -> None:
     for model in models:
         records = [record for name in EXPERIMENTS for record in _records(folder, name, model)]
         shown += [(f"{record.get('method', 'none')} on {model}", record) for record in records]
-        part = _part(folder, model) + _stale(folder, model)
+        part = _part(folder, model, [model]) + _stale(folder, model)
         text += f"## `{model}`\n\nIts fingerprint is `{fingerprint(model)}`.\n\n{part}" if part else ""
-    measuring = _part(folder, NO_MODEL)
+    measuring = _part(folder, NO_MODEL, models)
     text += f"## The measures themselves\n\n{measuring}" if measuring else ""
-    text += "".join(f"Note: {each}.\n\n" for each in mixed_code(shown))
+    told = [*mixed_code(shown), *unsaid_measures(record for _, record in shown)]
+    text += "".join(f"Note: {each}.\n\n" for each in told)
     about = ", ".join(f"{name} {value}" for name, value in versions().items() if name != "platform")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{text}Versions: {about}.\n", encoding="utf-8")
 
 
-def _part(folder: Path, model: str) -> str:
-    """What was measured of a model and its present defaults; or, of none, of the measures themselves."""
+def _part(folder: Path, model: str, beside_of: Sequence[str]) -> str:
+    """What was measured of a model and its present defaults; or, of none, of the measures themselves.
+
+    Args:
+        folder: of the records.
+        model: its name, or :data:`NO_MODEL`.
+        beside_of: models of whose records an experiment gets those that it sets its own beside.
+    """
     part, failed = "", []
     for name, experiment in EXPERIMENTS.items():
         if (name in MODEL_FREE) != (model == NO_MODEL):
             continue
         records = _records(folder, name, model)
         if records:
-            beside = [_records(folder, other, model) for other in getattr(experiment, "BESIDE", ())]
+            beside = [
+                [record for own in beside_of for record in _records(folder, other, own)]
+                for other in getattr(experiment, "BESIDE", ())
+            ]
             part += experiment.section(records, *beside).replace("## ", "### ") + "\n"
             failed += experiment.failed(records) if hasattr(experiment, "failed") else []
-    told = f"### What did not work\n\n{' '.join(failed)}\n\n" if failed else ""
+    listed = "".join(f"- {each}\n" for each in failed)
+    told = f"### What did not work\n\n{listed}\n" if failed else ""
     return told + part
 
 

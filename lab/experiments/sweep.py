@@ -1,9 +1,12 @@
 """Settings of the guided methods on the bundled models, one changed at a time from the defaults: sweeps and ablations."""
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from lab.experiments.controls import CONTROLS, controls_at, share_of, strongest
 from lab.experiments.trial import HEAD, averages, difference, difference_text, held_still, refusal, transferred
 from motionlift.bench.frozen import FROZEN
 from motionlift.bench.report.tables import table
@@ -34,28 +37,59 @@ DITFLOW: Changes = {
     "entries": [{"threshold": -1.0}, {"mutual": True}],
 }
 MOFT: Changes = {**SAMPLED, "channels": [{"channel_share": value} for value in (0.02, 0.1)]}
+BALANCED: Mapping[str, Any] = {
+    "balance": "gradients",
+    "optimizer": "plain",
+    "inner": 1,
+    "lr": 0.03,
+    "lr_end": 0.03,
+}
+"""MotionFlow with losses that pull equally, by one rule for all models: a step moves latents by ``lr`` for each loss, in their own
+units (ours, with a third of it and three times as much beside it)."""
 MOTIONFLOW: Changes = {
     "threshold": [{"tau": value} for value in (0.2, 0.6, 0.8)],
     "losses": [{"cross": 0.0}, {"spatial": 0.0}, {"temporal": 0.0}],
     "guided share": [{"share": value} for value in (0.1, 0.2, 0.6)],
     "start": [{"beta": value} for value in (0.0, 1.0)],
     "step size": [{"optimizer": "plain", "lr": 5.0, "lr_end": 5.0, "inner": 1}],
+    "as in the paper": [{"preset": "paper"}],
+    "balanced losses": [BALANCED, *[{**BALANCED, "lr": value, "lr_end": value} for value in (0.01, 0.1)]],
+    "balanced losses, one left out": [{**BALANCED, name: 0.0} for name in ("cross", "spatial", "temporal")],
+    "balanced losses, start": [{**BALANCED, "beta": 1.0}],
 }
+FROM_FRESH = "from fresh noise"
+"""Title of what is varied of them."""
+FRESH: Sequence[Mapping[str, Any]] = [
+    {"beta": 0.0},
+    *[{"beta": 0.0, "sampler": name} for name in ("ddpm", "dpm-sde")],
+    {"beta": 0.0, "tuning_steps": 400},
+]
+"""What was tuned, alone: by either kind of sampler and after as many steps as both programs take (of MotionMatcher seven of eight
+configurations). Of flows, which have no DDPM, the sampler with fresh noise is ``dpm-sde``; with a share of the inverted noise it is
+not tried, since nothing is left of that after a first step from a level without signal."""
 VMC: Changes = {
     "strength": [{"strength": 0.0}, {"beta": 0.3, "strength": 0.0}],
     "loss": [{"form": value} for value in ("l2", "released", "clean", "noise")],
     "prompt": [{"reduced": value} for value in (True, False)],
     "attention": [{"attention": "spatial"}],
     "start": [{"beta": value} for value in (0.0, 0.3)],
-    "from fresh noise": [{"beta": 0.0, "sampler": "ddpm"}, {"beta": 0.0, "tuning_steps": 400}],
+    FROM_FRESH: FRESH,
+    "fresh noise in every step": [
+        *[{"sampler": "ddpm"}, {"beta": 0.3, "sampler": "ddpm"}],
+        *[{**start, "strength": 0.0, "sampler": "ddpm"} for start in ({"beta": 0.0}, {"beta": 0.3}, {})],
+    ],
     "tuning steps": [{"tuning_steps": 400}],
 }
 MOTIONMATCHER: Changes = {
     "strength": [{"strength": 0.0}, {"beta": 1.0, "strength": 0.0}],
     "features": [{"temporal": 0.0}, {"cross": 0.0}],
     "start": [{"beta": value} for value in (0.0, 1.0)],
-    "from fresh noise": [{"beta": 0.0, "sampler": "ddpm"}, {"beta": 0.0, "tuning_steps": 200}],
-    "tuning steps": [{"tuning_steps": 200}],
+    FROM_FRESH: FRESH,
+    "fresh noise in every step": [
+        *[{"sampler": "ddpm"}, {"beta": 1.0, "sampler": "ddpm"}],
+        *[{**start, "strength": 0.0, "sampler": "ddpm"} for start in ({"beta": 0.0}, {}, {"beta": 1.0})],
+    ],
+    "tuning steps": [{"tuning_steps": 400}],
     "share left alone": [{"clean_share": 0.0}],
 }
 FLOWMOTION: Changes = {
@@ -74,26 +108,66 @@ CHANGES: Mapping[str, Changes] = {
     "flowmotion": FLOWMOTION,
 }
 """What is varied for every method; the defaults themselves are measured once."""
-CONTROLS: Mapping[str, Mapping[str, Any]] = {
-    "frozen": {"method": FROZEN, "settings": {}},
-    "plain sampling": {"method": "none", "settings": {}},
-    "inverted noise alone": {"method": "inverted", "settings": {}},
+BASES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "balanced losses, one left out": ("balanced", BALANCED),
+    "balanced losses, start": ("balanced", BALANCED),
 }
-"""The first rows of every table."""
+"""Tables whose settings are changed from others than the defaults: from what, and how it is called."""
+DEFAULTS: tuple[str, Mapping[str, Any]] = ("defaults", {})
+"""What all others are changed from."""
+TUNED = ("vmc", "motionmatcher")
+"""Methods of which it is told what tuning adds to the noise that videos begin with."""
+STARTS, WAYS = (0.0, 0.3, 1.0), ("own", "ddpm")
+"""Shares of the noise, and samplers, at which it is told. With nothing tuned and none of the noise, the own sampler's is the plain
+sampling that the controls have."""
+ONE_CLIP = (
+    "All that was tuned was tuned to one clip, which is what the methods take: tuning to several clips of one motion, such as "
+    "ten of one path, was not tried."
+)
+"""What is said below the tables from fresh noise."""
 
 
-def _title(change: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in change.items())
+@dataclass(frozen=True)
+class Change:
+    """A change of a method's settings, and what it is a change of."""
+
+    method: str
+    """The method."""
+    group: str
+    """What is varied."""
+    base: Mapping[str, Any]
+    """Settings that are changed."""
+    settings: Mapping[str, Any]
+    """All settings, those of the base among them."""
+
+    @property
+    def title(self) -> str:
+        """What differs from the base."""
+        return _title({name: value for name, value in self.settings.items() if self.base.get(name) != value})
+
+
+def _title(settings: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def _changes() -> Iterator[Change]:
+    for method, groups in CHANGES.items():
+        for name, changes in groups.items():
+            for settings in changes:
+                yield Change(method, name, BASES.get(name, DEFAULTS)[1], settings)
+
+
+def _kinds() -> list[Mapping[str, Any]]:
+    """Every control, the defaults of every method and every change, each once."""
+    kinds: list[Mapping[str, Any]] = [*CONTROLS.values(), *[{"method": method, "settings": {}} for method in CHANGES]]
+    kinds += [{"method": change.method, "settings": dict(change.settings)} for change in _changes()]
+    return [kind for place, kind in enumerate(kinds) if kind not in kinds[:place]]
 
 
 def cells(count: int) -> list[dict[str, Any]]:
     """One for each change and reference, and for each control."""
-    runs: list[Mapping[str, Any]] = [*CONTROLS.values()]
-    for method, groups in CHANGES.items():
-        changes: list[Mapping[str, Any]] = [{}]
-        changes += [change for group in groups.values() for change in group if change not in changes]
-        runs += [{"method": method, "settings": dict(change)} for change in changes]
-    return [{"index": index, **run} for index in range(FIRST, FIRST + count) for run in runs]
+    kinds = _kinds()
+    return [{"index": index, **kind} for index in range(FIRST, FIRST + count) for kind in kinds]
 
 
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -116,32 +190,82 @@ def rows_of(records: Sequence[Mapping[str, Any]], method: str, settings: Mapping
 def section(records: Sequence[Mapping[str, Any]]) -> str:
     """A table for every method and setting; what the model refuses, such as a block that it does not have, is left out."""
     references = len({record["index"] for record in records})
+    controls = {title: rows_of(records, **kind) for title, kind in CONTROLS.items()}
+    best = strongest(controls)
     text = (
         f"## Sweeps\n\n{references} references apart from those above; one setting changed at a time. Differences are those of the "
-        f"aligned error from the method's defaults, on the same references.\n{_no_longer(records)}"
+        "aligned error, on the same references: from the method's defaults, or from what a table says, and from the strongest "
+        f"control by its mean{f', *{best}*' if best else ''}.\n{_no_longer(records)}"
     )
     for method, groups in CHANGES.items():
-        defaults = rows_of(records, method, {})
-        for name, changes in groups.items():
-            if not any(record["method"] == method and record["settings"] in changes for record in records):
-                continue
-            shown = [(title, rows_of(records, **kind), False) for title, kind in CONTROLS.items()]
-            shown += [("defaults", defaults, False)]
-            shown += [(_title(change), rows_of(records, method, change), True) for change in changes]
-            rows = []
-            for title, chosen, is_changed in shown:
-                if chosen:
-                    few = f" ({len(chosen)} of {references})" if len(chosen) < references else ""
-                    less = difference_text(difference(chosen, defaults, "aligned")) if is_changed else "-"
-                    rows.append([title + few, *averages(chosen), less])
-            text += f"\n### {method}: {name}\n\n{table(['', *HEAD, 'less defaults'], rows)}"
+        for name in groups:
+            changes = [change for change in _changes() if (change.method, change.group) == (method, name)]
+            if any(rows_of(records, method, change.settings) for change in changes):
+                text += f"\n### {method}: {name}\n\n{_table(records, changes, controls)}"
+                text += f"\n*{BASES[name][0]}* is {_title(BASES[name][1])}.\n" if name in BASES else ""
+                text += f"\n{ONE_CLIP}\n" if name == FROM_FRESH else ""
+        text += _by_start(records, method) if method in TUNED else ""
     return text
+
+
+def _table(
+    records: Sequence[Mapping[str, Any]],
+    changes: Sequence[Change],
+    controls: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> str:
+    """Controls that begin as the rows do, with the strongest of all; the defaults; what is changed; the changes."""
+    method, (called, base) = changes[0].method, BASES.get(changes[0].group, DEFAULTS)
+    references, best = len({record["index"] for record in records}), strongest(controls)
+    rows_there = [
+        ("defaults", {}),
+        *([(called, base)] if base else []),
+        *[(each.title, each.settings) for each in changes],
+    ]
+    begin = {share_of({"method": method, "settings": settings}) for _, settings in rows_there}
+    compared, others = rows_of(records, method, base), controls.get(best or "", ())
+    shown = [(title, controls[title], False) for title in CONTROLS if title in controls_at(begin) or title == best]
+    shown += [(title, rows_of(records, method, settings), True) for title, settings in rows_there]
+    rows = []
+    for title, chosen, is_own in shown:
+        if chosen:
+            few = f" ({len(chosen)} of {references})" if len(chosen) < references else ""
+            less = [difference_text(difference(chosen, each, "aligned")) for each in (compared, others)]
+            less = [less[0] if chosen != compared else "-", less[1]] if is_own else ["-", "-"]
+            rows.append([title + few, *averages(chosen), *less])
+    return table(["", *HEAD, f"less {called}", "less the strongest control"], rows)
+
+
+def _by_start(records: Sequence[Mapping[str, Any]], method: str) -> str:
+    """What tuning adds to the noise that videos begin with, by their share of the reference's and by the sampler."""
+    rows = []
+    for way, start in itertools.product(WAYS, STARTS):
+        tuned = rows_of(records, method, _at(method, way, start))
+        alone = rows_of(records, method, {**_at(method, way, start), "strength": 0.0})
+        if (way, start) == (WAYS[0], 0.0):
+            alone = rows_of(records, **CONTROLS["plain sampling"])  # the same, to the bit
+        if tuned and alone:
+            means = [averages(each)[0] for each in (alone, tuned)]
+            rows.append([way, f"{start:g}", *means, difference_text(difference(tuned, alone, "aligned"))])
+    if not rows:
+        return ""
+    return (
+        f"\n### {method}: with and without what was tuned\n\nAligned error by the share of the reference's noise that videos begin "
+        "with (beta) and by the sampler: the model's own, which adds no noise, or with fresh noise in every step.\n\n"
+        + table(["sampler", "beta", "nothing tuned", "tuned", "tuned less nothing tuned"], rows)
+    )
+
+
+def _at(method: str, way: str, start: float) -> dict[str, Any]:
+    """The settings of a start and a sampler, as the changes have them: without what is the default."""
+    own = share_of({"method": method, "settings": {}})
+    return {**({} if start == own else {"beta": start}), **({} if way == WAYS[0] else {"sampler": way})}
 
 
 def _no_longer(records: Sequence[Mapping[str, Any]]) -> str:
     """How many records are of settings that are not swept any more."""
-    swept = [{}, *[change for groups in CHANGES.values() for group in groups.values() for change in group]]
-    left_out = Counter(record["method"] for record in records if record["settings"] not in swept)
+    swept = _kinds()
+    kinds = [{name: record[name] for name in ("method", "settings")} for record in records]
+    left_out = Counter(kind["method"] for kind in kinds if kind not in swept)
     if not left_out:
         return ""
     told = ", ".join(f"{count} of {method}" for method, count in sorted(left_out.items()))
@@ -149,14 +273,32 @@ def _no_longer(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Changes that change nothing: what they switch or set does not act."""
+    """Changes that change nothing: what they switch or set does not act. And what was tuned and carries nothing by itself."""
     inert: dict[str, list[str]] = {}
-    for method, groups in CHANGES.items():
-        defaults = {record["index"]: record["aligned"] for record in rows_of(records, method, {})}
-        for change in (change for changes in groups.values() for change in changes):
-            own = [record for record in rows_of(records, method, change) if record["index"] in defaults]
-            differences = [abs(record["aligned"] - defaults[record["index"]]) for record in own]
-            if len(own) >= FEWEST_INERT and ROUNDING < max(differences) < INERT:
-                inert.setdefault(method, []).append(_title(change))
-    told = "; ".join(f"{method} {', '.join(changes)}" for method, changes in inert.items())
-    return [f"Settings that change the aligned error of no reference by more than {INERT}: {told}."] if told else []
+    for change in _changes():
+        base = {record["index"]: record["aligned"] for record in rows_of(records, change.method, change.base)}
+        own = [record for record in rows_of(records, change.method, change.settings) if record["index"] in base]
+        differences = [abs(record["aligned"] - base[record["index"]]) for record in own]
+        if len(own) >= FEWEST_INERT and ROUNDING < max(differences) < INERT:
+            called = f" of {BASES[change.group][0]}" if change.base else ""
+            inert.setdefault(change.method, []).append(change.title + called)
+    told = "; ".join(f"{method} {', '.join(dict.fromkeys(changes))}" for method, changes in inert.items())
+    said = [f"Settings that change the aligned error of no reference by more than {INERT}: {told}."] if told else []
+    return said + _from_fresh_noise(records)
+
+
+def _from_fresh_noise(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was tuned and, without any of the reference's noise, is no better than the strongest control without any."""
+    controls = {title: rows_of(records, **kind) for title, kind in CONTROLS.items() if share_of(kind) == 0}
+    best = strongest(controls)
+    told = []
+    for method, settings in itertools.product(TUNED, FRESH):
+        own = rows_of(records, method, settings)
+        found = difference(own, controls[best], "aligned") if best else None
+        if found is not None and not (found.is_apart and found.mean < 0):
+            told.append(f"{method} {_title(settings)} ({found.mean:+.3f}, p {found.p:.2g})")
+    return (
+        [f"From fresh noise what was tuned is no better than {best}, in the aligned error: {', '.join(told)}."]
+        if told
+        else []
+    )

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lab.site.gallery import LIST, SHOWN
+from motionlift.bench.report.controls import TAUGHT
 from motionlift.core.settings import described
 from motionlift.methods import methods
 
@@ -17,7 +18,7 @@ RESULTS = ROOT / "docs" / "results.md"
 MEMORY = ROOT / "docs" / "results" / "memory.jsonl"
 PLACE = re.compile(r"^<!-- (\w+)(?:: (\w+))? -->$", re.MULTILINE)
 FIGURES = ("aligned error", "motion fidelity", "colour, %", "background, %", "shape, %", "leakage, %")
-FIGURES += ("passes", "lift, s", "cast, s")
+FIGURES += ("SSIM with reference", "passes")
 """Columns of the table of methods that a page shows."""
 CONTROLS = ("frozen", "none", "injection", "inverted")
 """What methods are compared with."""
@@ -83,13 +84,14 @@ def _order(_: str, depth: str) -> str:
     for model, measured in rows("Methods").items():
         judged = {row[""]: row["verdict"] for row in verdicts.get(model, [])}
         ordered = sorted(measured, key=lambda row: float(row["aligned error"].split()[0]))
-        shown = ("aligned error", "motion fidelity", "leakage, %", "lift, s", "cast, s")
+        shown = ("aligned error", "motion fidelity", "leakage, %", "SSIM with reference", "passes")
         lines = [
             [_named(row[""], depth), *(row[name].split(" (")[0] for name in shown), judged.get(row[""], "control")]
             for row in ordered
         ]
         told += f"On `{model}`, the least error first:\n\n"
         told += table(["method", *shown, "than the strongest control"], lines) + "\n"
+        told += f"{TAUGHT[model]}\n\n" if model in TAUGHT else ""
     return told
 
 

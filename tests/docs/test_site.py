@@ -18,6 +18,7 @@ import pytest
 from lab.site.compose import Site, mathematical
 from lab.site.filling import filled, rows
 from lab.site.gallery import MOST_BYTES, SHOWN
+from motionlift.bench.report.controls import TAUGHT
 from motionlift.methods import methods
 from tests.bench.chromium import browser
 from tests.docs.pages import ROOT
@@ -59,6 +60,11 @@ def test_figures_are_those_of_the_results():
     for own in measured.values():
         (row,) = [row for row in own if row[""] == "ditflow"]
         assert row["aligned error"] in told and row["aligned error"] in results
+
+
+def test_the_order_of_methods_says_what_models_were_taught():
+    told = filled("<!-- order -->", PurePosixPath("docs/choose.md"))
+    assert all(TAUGHT[model] in told for model in rows("Methods"))
 
 
 def test_what_is_not_there_cannot_be_asked_for():

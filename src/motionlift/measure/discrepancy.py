@@ -104,6 +104,7 @@ METRIC = Metric(
             "mean squared distance of each track to its nearest in the other video, over height times width; 0 for the same motion",
             "at least 0",
             better=-1,
+            places=4,  # as the paper has it
             column=70,
         ),
     ),

@@ -128,6 +128,8 @@ class Figure:
     """1 where more is better, -1 where less is, 0 where neither is said."""
     share: bool = False
     """Whether it is a share, 0..1, shown in per cent where many are averaged."""
+    places: int = 3
+    """Decimal places in tables, where it is no share."""
     needs: tuple[Need, ...] = ()
     """What it needs; the first that is missing is said."""
     column: int = LAST

@@ -19,10 +19,22 @@ class MotionFlowSettings(Guided):
     inner: int = setting(1, low=0, high=1000, when="cast", help="Optimiser steps in each guided step.")
     """Gradient steps in each guided step (paper: one)."""
     optimizer: str = setting(
-        "plain", choices=("adam", "rms", "plain"), when="cast", help="How a gradient becomes a step."
+        "plain",
+        choices=("adam", "rms", "plain"),
+        when="cast",
+        help="How a gradient becomes a step; plain by a rate of 5, the default where a model has none of its own, does next to "
+        "nothing unless losses are balanced.",
     )
-    """``plain``, the gradient times the learning rate (paper); or as for every guided method."""
-    lr: float = setting(5.0, low=0, high=1000, when="cast", help="Learning rate in the first guided step.")
+    """``plain``, the gradient times the learning rate (paper); or as for every guided method. With the losses as they are, a plain
+    step of 5 hardly moves the latents, so that videos are those of the noise that they begin with: how the paper normalises its
+    losses is unknown. ``balance=gradients`` with a rate in units of the latents, or ``rms``, moves them."""
+    lr: float = setting(
+        5.0,
+        low=0,
+        high=1000,
+        when="cast",
+        help="Learning rate in the first guided step, in units of the latents where losses are balanced or the optimizer is rms.",
+    )
     """Step size alpha in the first guided step (paper)."""
     lr_end: float = setting(5.0, low=0, high=1000, when="cast", help="Learning rate in the last guided step.")
     """Step size in the last guided step (paper: the same)."""

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motionlift.bench.report.controls import Standings, failures, standings
+from motionlift.bench.report.controls import TAUGHT, Standings, failures, standings
 from motionlift.bench.report.summary import sections
+from motionlift.models.sources import BUNDLED_MODELS
 from tests.bench.made_records import record
 
 NOISE = {"inversion": True, "beta": 0.5, "source_prompt": "a star", "steps": 20}
@@ -80,6 +81,48 @@ def test_what_did_not_work_is_said():
     assert noise.endswith("beside inverted beta=0.5.")
     assert looks == f"Worse than frozen in leakage: flowmotion (+100 points, p {1 / 20_001:.2g})."
     assert not list(failures(stand(made("none", 0.5), made("vmc", -0.4))))  # pyright: ignore[reportArgumentType]
+
+
+def with_figure(records: list[dict[str, Any]], name: str, shift: float) -> list[dict[str, Any]]:
+    """Records with one figure more, alike but for a shift and a little noise."""
+    noise = np.random.default_rng(3).normal(0, 0.01, len(records))
+    return [{**each, "figures": {**each["figures"], name: 0.5 + shift + own}}
+            for each, own in zip(records, noise, strict=True)]  # fmt: skip
+
+
+def test_other_figures_of_motion_are_told_too():
+    """What is better by one figure and worse by another did not work by the other."""
+    still = with_figure(with_figure(made("frozen", 0.2), "motion_fidelity", 0.3), "motion_discrepancy", 0.0)
+    smm = with_figure(with_figure(made("smm", -0.3), "motion_fidelity", 0.2), "motion_discrepancy", -0.2)
+    found = stand(still, smm)
+    assert found is not None and found.lines[0].strongest.verdict == "better"
+    assert {pair.figure: pair.verdict for pair in found.lines[0].others} == {
+        "motion_fidelity": "worse", "motion_discrepancy": "better"
+    }  # fmt: skip
+    (told,) = failures(found)
+    assert told.startswith("Worse than frozen in motion fidelity: smm (-0.1")
+
+
+def test_structure_that_leaks_is_told_of_methods_and_of_the_strongest_control():
+    plain, noise = with_figure(made("none", 0.5), "ssim", 0.0), with_figure(made("inverted", 0.1), "ssim", 0.2)
+    found = stand(plain, noise, with_figure(made("vmc", -0.4), "ssim", 0.3))
+    assert found is not None and found.control == "inverted"
+    leaking, control = failures(found)
+    assert leaking.startswith("Worse than inverted in SSIM with reference: vmc (+0.1")
+    assert control.startswith("The strongest control is itself worse than none in SSIM with reference: inverted (+0.2")
+
+
+@pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet", "tiny-dit + star.safetensors:0.8"])
+def test_what_a_model_was_taught_is_told_beside_verdicts(model: str):
+    found = stand(made("frozen", 0.2, model=model), made("ditflow", -0.4, model=model))
+    assert found is not None and found.taught == next(failures(found)) == TAUGHT[model.split(" ")[0]]
+    assert "DiTFlow takes for granted" in found.taught or "DiTFlow and MotionFlow take for granted" in found.taught
+    other = stand(made("frozen", 0.2), made("ditflow", -0.4))
+    assert other is not None and not other.taught and not list(failures(other))
+
+
+def test_every_bundled_model_says_what_it_was_taught():
+    assert set(BUNDLED_MODELS) <= TAUGHT.keys()
 
 
 def test_without_a_control_or_a_method_nothing_stands():

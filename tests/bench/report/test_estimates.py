@@ -13,6 +13,7 @@ from motionlift.bench.report.estimates import (
     Estimate,
     estimate,
     flipped,
+    skewness,
     student,
 )
 
@@ -72,6 +73,23 @@ def test_differences_of_shares_leave_something_open_where_none_was_seen():
     assert own.ends == (pytest.approx(3 / 34 - reach), pytest.approx(3 / 34 + reach))
     none = found([0.0] * 32, within=DIFFERENCES_OF_SHARES)
     assert none.ends == (pytest.approx(-1.959964 * math.sqrt(2) / 34), pytest.approx(1.959964 * math.sqrt(2) / 34))
+
+
+def test_differences_in_thirds_are_taken_as_numbers():
+    """Changes of a third: that interval would take them for wider than they are, and call nothing of what p calls rare."""
+    thirds = [-2 / 3] + [-1 / 3] * 7 + [0.0] * 24
+    own, plain = found(thirds, within=DIFFERENCES_OF_SHARES), found(thirds)
+    assert own.ends == plain.ends and own.ends is not None and own.ends[1] < 0 and flipped(thirds, range(32)) < 0.01
+    whole = found([-1.0] * 3 + [0.0] * 29, within=DIFFERENCES_OF_SHARES)
+    assert whole.ends is not None and whole.ends[0] == pytest.approx(-3 / 34 - 1.959964 * math.sqrt(5 - 9 / 34) / 34)
+    most = found([-1.0] * 11 + [-1 / 3], within=DIFFERENCES_OF_SHARES)
+    assert most.low == -1 and found([-1.0] * 11 + [-1 / 3]).low < -1  # pyright: ignore[reportOptionalOperand]
+    assert width(found([-1 / 3] * 12, within=DIFFERENCES_OF_SHARES)) > 0, "all alike leave something open"
+
+
+def test_skewness_of_a_known_sample():
+    """Of 0, 0, 0 and 4: third moment 6, second 3; corrected by sqrt(12) / 2."""
+    assert skewness(np.array([0.0, 0.0, 0.0, 4.0])) == pytest.approx(6 / 3**1.5 * math.sqrt(12) / 2)
 
 
 def test_few_groups_have_points_and_no_interval():

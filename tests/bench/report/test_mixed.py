@@ -13,7 +13,7 @@ def told(*records: dict) -> list[str]:
 
 
 def of(reference: int, method: str = "none", **more: object) -> dict:
-    found = record(method, reference, {"looks": 1.0}, **more)
+    found = record(method, reference, {"looks": 1.0}) | more
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -43,6 +43,17 @@ def test_devices_are_told_model_by_model():
     assert told(of(0), of(1), other) == []
     assert told(of(0), of(1, device="cuda"), other) == ["means of tiny on world mix devices: cpu (1), cuda (1)"]
     assert told(of(0), of(1, device=None)) == ["means of tiny on world mix devices: cpu (1), unknown (1)"]
+
+
+def test_records_that_do_not_say_by_what_they_were_measured_are_counted():
+    """Of figures of a tracker or of CLIP; the others are the judge's and the pixels', which have no version of their own."""
+    figures = {"motion_fidelity": 0.5}
+    tracker = {"tracker": {"name": "flow", "grid": 50, "opencv": "5.0.0"}}
+    (said,) = told(of(0), of(1, figures=figures, measured_by=tracker), of(2, figures={"clip_text": 0.3}))
+    assert said.startswith(
+        "1 of 2 records with figures of a tracker or a CLIP model do not say of which version and grid"
+    )
+    assert told(of(1, figures=figures, measured_by=tracker)) == []
 
 
 def test_figures_of_files_are_told():

@@ -23,6 +23,7 @@ from PIL import Image
 
 from lab.experiments import (
     card,
+    controls,
     exchange,
     fast_turning,
     footage,
@@ -267,14 +268,40 @@ def test_fast_turning(twin: Any):
         assert steps.sum() >= fast_turning.LEAST_PATH and item.shape not in fast_turning.ROUND
         assert abs(item.angle[-1] - item.angle[0]) == pytest.approx(2 * math.pi)
     assert {"vmc", "motiondirector", "motionmatcher"} < {cell["method"] for cell in fast_turning.cells(1)}
-    tried = ("none", "motiondirector")
+    tried = ("frozen", "none", "motiondirector")
     records = [measured(fast_turning, cell) for cell in fast_turning.cells(1) if cell["method"] in tried]
     assert all(record["motion_discrepancy"] > 0 and record["aligned"] > 0 for record in records)
-    assert_table(fast_turning.section(records), 2)
+    text = fast_turning.section(records)
+    assert_table(text, 4)
+    assert "| frozen |" in text and "| noise alone, empty prompt |" in text
+
+
+def test_fast_turning_beside_the_strongest_control():
+    about = {"motion_fidelity": 0.5, "leakage": 0.0}
+    errors = {"0.3 of the noise, caption": 0.02, "frozen": 0.05, "VMC": 0.01, "MotionMatcher": 0.03}
+    records = [
+        {**fast_turning.ROWS[title], "index": index, **about, "aligned": 0.1, "motion_discrepancy": error + index / 1e5}
+        for title, error in errors.items()
+        for index in range(16)
+    ]
+    text = fast_turning.section(records)
+    assert "is *0.3 of the noise, caption* in motion discrepancy" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| VMC |")]
+    assert "-0.010 (-0.010 to -0.010), p 5e-05 |" in line and "+0.020 (+0.020 to +0.020), p 5e-05 |" in line
+    (told,) = fast_turning.failed(records)
+    assert told.startswith(
+        "On fast motion with rotation MotionMatcher is no better in motion discrepancy than 0.3 of the noise"
+    )
+    assert "VMC (+0.020" in told and "MotionDirector" not in told
+    assert fast_turning.failed([{**each, "motion_discrepancy": 0.0} if each["method"] == "motionmatcher" else each
+                                for each in records]) == []  # fmt: skip
 
 
 def test_saved_positions(twin: Any):
-    cell, *controls = saved_positions.cells(1)
+    cells = saved_positions.cells(1)
+    cell, controls = cells[0], [own for own in cells if "turn" in own]
+    rates = [own["settings"].get("lr") for own in cells if "turn" not in own]
+    assert rates == [None, *saved_positions.RATES] and cell["settings"] == {"target": "positions"}
     record = measured(saved_positions, cell)
     if twin.about.family == "unet3d":
         assert "has no positional tensors" in record["refused"] and record["refused"] in saved_positions.section(
@@ -286,12 +313,14 @@ def test_saved_positions(twin: Any):
     assert record["zero_shot"]["prompt"] != record["prompt"]
     assert record["cast_seconds"] > 0 and record["leakage"] in (True, False)
     aside = [{**own, **measured(saved_positions, own)} for own in controls]
-    assert [own["method"] for own in aside] == ["frozen", "none", "injection"]
+    assert [own["method"] for own in aside] == ["frozen", "none", "injection", "none", "inverted", "none", "injection"]
+    assert [own.get("seed") for own in aside] == [*[None] * 5, *[saved_positions.OTHER_SEED] * 2]
+    assert aside[1]["aligned"] != aside[5]["aligned"], "other noise"
     assert {own["prompt"] for own in aside[1:]} == {record["zero_shot"]["prompt"]}, (
         "the third prompt, as the saved ones"
     )
     assert "less frozen" in saved_positions.section([record, *aside])
-    assert_table(saved_positions.section([{**cell, **record}, *aside]), 7)
+    assert_table(saved_positions.section([{**cell, **record}, *aside]), 11)
     assert_table(saved_positions.section([{**cell, **record}]), 4)
 
 
@@ -305,19 +334,39 @@ def test_saved_positions_beside_what_costs_as_little():
         "leakage": 0,
         "cast_seconds": 1.0,
     }
-    cell, still, _, injected = saved_positions.cells(1)
+    cells = saved_positions.cells(1)
+    cell = cells[0]
+    still, injected = (next(own for own in cells if own["method"] == name) for name in ("frozen", "injection"))
     records = []
     for index in range(16):
-        again = {**about, "aligned": 0.1 + index / 1000}
-        records.append({**cell, "index": index, **about, "aligned": 0.05, "zero_shot": again})
+        again, other = ({**about, "aligned": error + index / 1000} for error in (0.1, 0.04))
+        measured_again = {"zero_shot": again, "other_seed": other}
+        records.append({**cell, "index": index, **about, "aligned": 0.05, **measured_again})
         records.append({**still, "index": index, **about, "aligned": 0.1 + index / 500})
         records.append({**injected, "index": index, **about, "aligned": 0.2})
-    (told,) = saved_positions.failed(
-        [{**each, "aligned": 0.08} if each["method"] == "frozen" else each for each in records]
+    frozen = [{**each, "aligned": 0.08} if each["method"] == "frozen" else each for each in records]
+    (told,) = saved_positions.failed(frozen)
+    assert told.startswith(
+        "No better in the aligned error than the strongest control: positions that are saved (+0.028 ("
     )
-    assert told.startswith("Saved positions are no better than frozen, in the aligned error: +0.028 (")
+    assert ", beside frozen)." in told and "another seed" not in told
     assert saved_positions.failed(records) == [] == saved_positions.failed([{"refused": "it has none"}])
-    assert "| saved | 0.10" in saved_positions.section(records) and ", p 5e-05 |" in saved_positions.section(records)
+    text = saved_positions.section(records)
+    assert "| saved | 0.10" in text and ", p 5e-05, beside frozen |" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| saved, with another seed |")]
+    assert line.count("| - |") == 1, "injection of the other seed was not measured"
+    again = {**injected, "seed": saved_positions.OTHER_SEED, **about, "aligned": 0.03}
+    (told,) = saved_positions.failed([*records, *[{**again, "index": index} for index in range(16)]])
+    assert "saved, with another seed (+0.018" in told and "beside injection alone)" in told, "by the seed's own noise"
+    swept = {
+        **cell,
+        "settings": saved_positions.SETTINGS[", lr=0.05"],
+        "index": 0,
+        **about,
+        "aligned": 0.05,
+        "zero_shot": other,
+    }
+    assert "| saved, lr=0.05 | 0.055 " in saved_positions.section([*records, swept])
 
 
 def test_ghosts(twin: Any):
@@ -345,7 +394,18 @@ def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     refused = {"index": 1, "method": "none", "settings": {}, "refused": "it has none"}
     text = several_seeds.section([fresh, inverted, refused])
     assert_table(text, 2)
-    assert "| none (1 of 2) |" in text and "| inverted noise alone (1 of 2) | 0.000 |" in text
+    assert "| plain sampling (1 of 2) |" in text and "| noise alone, empty prompt (1 of 2) | 0.000 |" in text
+    still = measured(several_seeds, {"index": 0, "method": "frozen", "settings": {}})
+    seeds = [{**seed, "aligned": 0.5} for seed in still["seeds"]]
+    assert still["diversity"] == 0 and len(seeds) == len(several_seeds.SEEDS)
+    records = [
+        {**still, **kind, "index": index, "seeds": [{**seed, "aligned": error} for seed in seeds]}
+        for kind, error in ((several_seeds.ROWS["injection alone"], 0.2), (several_seeds.ROWS["VMC"], 0.1))
+        for index in range(4)
+    ]
+    text = several_seeds.section([*records, *[{**still, "index": index} for index in range(3)]])
+    assert "by its mean, *injection alone*" in text, "of those with most references"
+    assert "-0.100 [-0.100 -0.100 -0.100 -0.100], p 0.12 |" in text
 
 
 def test_sweep():
@@ -354,6 +414,10 @@ def test_sweep():
         for method, settings in (
             ("ditflow", {"block": 3}),
             ("motionflow", {"tau": 0.6}),
+            ("motionflow", {"preset": "paper"}),
+            ("motionflow", {**sweep.BALANCED, "temporal": 0.0}),
+            ("vmc", {"sampler": "ddpm"}),
+            ("vmc", {"strength": 0.0, "sampler": "ddpm"}),
             ("vmc", {"form": "l2"}),
             ("motionmatcher", {"cross": 0.0}),
             ("smm", {"share": 0.1}),
@@ -364,8 +428,13 @@ def test_sweep():
     ]
     text = sweep.section(records)
     assert "| frozen |" in text and "### smm: guided share" in text and "### moft: channels" in text
+    assert "| preset=paper |" in text and "| temporal=0.0 |" in text and "*balanced* is balance=gradients " in text
+    assert "### vmc: with and without what was tuned" in text and "| ddpm | 1 | " in text
     assert "swept no longer" not in text and "not shown: 1 of ditflow." in sweep.section(
         [*records, {**records[0], "settings": {"block": 99}}]
+    )
+    assert "not shown: 1 of ditflow." in sweep.section([*records, {**records[0], "settings": {"beta": 0.5}}]), (
+        "the settings of a control"
     )
     assert (
         all(title in text for title in ("block=3", "tau=0.6", "form=l2", "cross=0.0"))
@@ -383,6 +452,63 @@ def test_a_setting_on_fewer_references_says_so():
     assert "| defaults | 0.100" in text and "| form=l2 (1 of 2) |" in text
 
 
+def swept(method: str, settings: dict[str, Any], error: float, count: int = 16) -> list[dict[str, Any]]:
+    """Made-up records of a setting."""
+    about = {"absolute": 0.1, "direction": 0.5, "colour": 1, "background": 1, "shape": 1, "leakage": 0}
+    kind = {"method": method, "settings": settings}
+    return [{**kind, "index": index, **about, "aligned": error + index / 1e5} for index in range(count)]
+
+
+def test_every_table_of_the_sweep_has_the_controls_of_its_methods_own_start():
+    records = [record for kind in controls.CONTROLS.values() for record in swept(**kind, error=0.1)]
+    records += swept("inverted", {"beta": 0.5}, 0.05) + swept("smm", {}, 0.2) + swept("smm", {"share": 0.1}, 0.02)
+    records = [each for each in records if (each["settings"], each["aligned"] > 0.09) != ({"beta": 0.5}, True)]
+    records += swept("motionmatcher", {}, 0.3) + swept("motionmatcher", {"temporal": 0.0}, 0.04)
+    text = sweep.section(records)
+    assert "the strongest control by its mean, *0.5 of the noise, caption*" in text
+    smm, matcher = (text.partition(f"### {title}\n")[2].partition("###")[0] for title in
+                    ("smm: guided share", "motionmatcher: features"))  # fmt: skip
+    for part in (smm, matcher):
+        assert all(f"| {title} |" in part for title in (*controls.controls_at(()), "0.5 of the noise, caption"))
+        assert "0.5 of the noise, empty prompt" not in part
+    assert "0.3 of the noise" not in smm and matcher.count("| 0.3 of the noise, ") == 2
+    (line,) = [line for line in smm.splitlines() if line.startswith("| share=0.1 |")]
+    assert "| -0.180 (-0.180 to -0.180), p 5e-05 | -0.030 (-0.030 to -0.030), p 5e-05 |" in line
+
+
+def test_the_sweep_has_every_start_sampler_and_strength():
+    """But plain sampling, which is a control."""
+    kinds = [{name: cell[name] for name in ("method", "settings")} for cell in sweep.cells(1)]
+    for method in sweep.TUNED:
+        for way in sweep.WAYS:
+            for start in sweep.STARTS:
+                tuned = sweep._at(method, way, start)
+                assert {"method": method, "settings": tuned} in kinds
+                alone = {"method": method, "settings": {**tuned, "strength": 0.0}}
+                assert (alone in kinds) == ((way, start) != ("own", 0.0))
+
+
+@pytest.mark.parametrize("method", sweep.TUNED)
+def test_with_nothing_tuned_and_fresh_noise_it_is_plain_sampling(method: str):
+    alone, plain = (
+        trial.transferred({"index": sweep.FIRST, "method": name, "settings": settings}, "twin")[0]
+        for name, settings in ((method, {"cfg": 4.0, "beta": 0.0, "strength": 0.0}), ("none", {"cfg": 4.0}))
+    )
+    assert torch.equal(alone.clip.frames, plain.clip.frames)
+
+
+def test_what_is_tuned_and_carries_nothing_from_fresh_noise_is_told():
+    records = [*swept("none", {}, 0.2), *swept("frozen", {}, 0.1), *swept("inverted", {}, 0.01)]
+    records += swept("vmc", {"beta": 0.0}, 0.05) + swept("motionmatcher", {"beta": 0.0, "sampler": "ddpm"}, 0.15)
+    assert sweep.failed(records) == [
+        "From fresh noise what was tuned is no better than frozen, in the aligned error: motionmatcher beta=0.0 sampler=ddpm "
+        "(+0.050, p 5e-05)."
+    ]
+    text = sweep.section(records)
+    assert text.count(sweep.ONE_CLIP) == 2
+    assert "| own | 0 | 0.200" in text and "-0.150 (-0.150 to -0.150), p 5e-05 |" in text, "less plain sampling"
+
+
 def test_changes_that_change_nothing_are_told():
     def runs(method: str, settings: dict[str, Any], shift: float) -> list[dict[str, Any]]:
         return [
@@ -398,6 +524,10 @@ def test_changes_that_change_nothing_are_told():
         "Settings that change the aligned error of no reference by more than 0.002: motionmatcher temporal=0.0."
     ]
     assert sweep.failed(records[:7]) == []
+    balanced = [*runs("motionflow", {}, 0.5), *runs("motionflow", dict(sweep.BALANCED), 0)]
+    assert sweep.failed([*balanced, *runs("motionflow", {**sweep.BALANCED, "temporal": 0.0}, 0.001)]) == [
+        "Settings that change the aligned error of no reference by more than 0.002: motionflow temporal=0.0 of balanced."
+    ]
 
 
 def test_baselines_are_swept_as_the_method_that_they_are_compared_with():
@@ -476,9 +606,17 @@ def test_retrieval(twin: Any):
     assert set(record["precision"]) == set(retrieval.KINDS)
     assert all(len(paths) == 2 and 0 < min(paths) <= max(paths) <= 1 for paths in record["precision"].values())
     found = {kind: [0.1, 0.3] for kind in retrieval.KINDS}
-    (told,) = retrieval.failed([{"precision": found}, {"precision": {**found, "TSA, in the middle": [0.4, 0.6]}}])
-    assert told.startswith("MotionMatcher's features find 2.5 times as many")
-    assert retrieval.failed([{"precision": {**found, "CA": [0.8, 0.8]}}]) == []
+    better = {**found, "TSA, in the middle": [0.4, 0.6], "latents, in the middle": [0.2, 0.3]}
+    about = {"clips": 12, "looks": retrieval.LOOKS}
+    one, other = {**about, "level": 0.2, "precision": found}, {**about, "level": 0.4, "precision": better}
+    (told,) = retrieval.failed([one, other])
+    assert told.startswith(
+        "MotionMatcher's features find at best 2.0 times as many neighbours as the noised latents: *TSA, in the middle* at noise "
+        "0.4, 50.0 beside 25.0 of *latents, in the middle*, the difference over the paths +25.0 [+20.0 +30.0], p 0.5. It is the "
+        "best of 12 cells"
+    ), "beside the better latents of the same level"
+    assert told in retrieval.section([one, other])
+    assert retrieval.failed([{"level": 0.2, "precision": {**found, "CA": [0.8, 0.8]}}]) == []
     assert_table(retrieval.section([{**record, "level": level} for level in retrieval.LEVELS]), len(retrieval.KINDS))
 
 
@@ -589,7 +727,7 @@ def test_agreement_that_is_undefined_counts_nowhere(tmp_path: Path):
     text = footage.section(read_records(path))
     assert "nan" not in text.lower() and "| none | 0.50 | 0.50 | - | - |" in text and "| SMM | - | - | - | - |" in text
     assert "| VMC | 0.50 | 0.50 | +0.00, p 1 | - |" in text and "| cells that count | 7 |" in text
-    assert "Not measured yet: frozen, injection, noise alone, empty prompt," in text
+    assert "Not measured yet: frozen; injection; noise alone, empty prompt;" in text
 
 
 def test_real_videos_beside_the_strongest_control():
@@ -601,12 +739,20 @@ def test_real_videos_beside_the_strongest_control():
 
     records = [
         *[*of("frozen", [0.0] * 6), *of("none", [0.1] * 6), *of("noise alone, empty prompt", [0.9])],
-        *[*of("VMC", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]), *of("SMM", [0.05] * 6)],
+        *[*of("VMC", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8]), *of("SMM", [0.05] * 6), *of("MOFT", [0.9] * 5 + [-1.0])],
     ]
     text = footage.section(records)
     assert "| all | less none, p | SSIM |" in text and "+0.45, p 0.031 | 0.25 |" in text
-    assert footage.failed(records) == ["On real videos no better than none (0.10): SMM (0.05)."]
+    unclear, lacking = footage.failed(records)
+    assert unclear == (
+        "On real videos not told apart as better from none (0.10): SMM (-0.05, p 0.031), MOFT (+0.48, p 0.22)."
+    ), "a mean above the control's is nothing where it may come by chance"
+    assert lacking.startswith(
+        "On real videos controls that are not measured yet: injection; noise alone, caption; half"
+    )
     assert footage.failed(of("VMC", [0.3])) == []
+    whole = [record for run in footage.CONTROLS for record in of(run, [0.1] * 6)]
+    assert footage.failed([*whole, *of("VMC", [0.3] * 6)]) == []
 
 
 def test_agreement_of_flows():

@@ -169,7 +169,7 @@ def test_what_did_not_work_comes_first(tmp_path: Path, experiment: Experiment, m
     monkeypatch.setattr(experiment, "failed", lambda records: [f"{len(records)} squares are round."], raising=False)
     write_results(tmp_path, page, ["new"])
     text = page.read_text()
-    assert "### What did not work\n\n3 squares are round.\n\n### Squares" in text
+    assert "### What did not work\n\n- 3 squares are round.\n\n### Squares" in text
 
 
 def test_the_defaults_tell_settings_apart_method_by_method(monkeypatch: pytest.MonkeyPatch):
@@ -208,6 +208,30 @@ def test_what_needs_no_model_is_measured_once_and_has_a_part_of_its_own(
     text = page.read_text()
     assert text.count("### Squares") == 1 and "`new`" not in text
     assert "## The measures themselves\n\n### Squares" in text
+
+
+def test_what_needs_no_model_stands_beside_the_records_of_all(
+    tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+):
+    rounds = Experiment()
+    rounds.NAME, rounds.BESIDE = "rounds", ("squares",)  # pyright: ignore[reportAttributeAccessIssue]
+    told: list[list[int]] = []
+    monkeypatch.setattr(
+        rounds, "section", lambda _own, beside: told.append([each["index"] for each in beside]) or "## Rounds\n"
+    )
+    monkeypatch.setattr(runner, "EXPERIMENTS", {"squares": experiment, "rounds": rounds})
+    monkeypatch.setattr(runner, "MODEL_FREE", ("rounds",))
+    for model, count in (("old", 1), ("new", 2)):
+        squares(tmp_path / "squares.jsonl", count, model)
+    append_record(tmp_path / "rounds.jsonl", {"index": 0, "square": 0})
+    write_results(tmp_path, tmp_path / "page.md", ["old", "new"])
+    assert told == [[0, 0, 1]]
+
+
+def test_the_report_of_the_world_takes_the_place_of_the_one_that_is_kept():
+    """The command of ``make results``; without it the target ended in an error once a report lay there."""
+    (line,) = [each for each in (DOCS.parent / "Makefile").read_text().splitlines() if "motionlift report" in each]
+    assert line.split()[-1] == "--overwrite" and (DOCS / "results" / "world" / "report.html").is_file()
 
 
 def test_a_page_without_records(tmp_path: Path, experiment: Experiment):

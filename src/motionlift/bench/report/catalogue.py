@@ -25,5 +25,6 @@ def in_order(names: set[str]) -> list[str]:
 
 def shown(name: str, value: float, signed: bool = False) -> str:
     """A value of a figure as text."""
-    scale, places = (100, 0) if figure(name).share else (1, 3)
+    known = figure(name)
+    scale, places = (100, 0) if known.share else (1, known.places)
     return f"{value * scale:{'+' if signed else ''}z.{places}f}"

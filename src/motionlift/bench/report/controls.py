@@ -13,8 +13,31 @@ CONTROLS = (FROZEN, "none", "injection", "inverted")
 """Methods that optimise and tune nothing: a video that does not move, plain sampling, injection, the reference's noise alone."""
 OF_NOISE = ("none", "inverted")
 """Those that do nothing but begin with a share of the reference's noise, where they do."""
-LOOKS = ("looks", "looks_leaked")
+PLAIN = "none"
+"""Title of plain sampling, which knows nothing of the reference."""
+LOOKS = ("looks", "looks_leaked", "ssim")
 """Figures of looks that are read beside motion."""
+TAUGHT: Mapping[str, str] = {
+    "tiny-dit": (
+        "tiny-dit was taught what DiTFlow takes for granted, since the attention of so small a model knows little of motion by "
+        "itself: that of block 4, which DiTFlow reads, also where its reference is optical flow, had to find in every other frame "
+        "what it looks at in this one. What DiTFlow gains here says nothing of models that were not taught it. SMM and MOFT read "
+        "features of the same block, and the tokens before it had to tell what they show and where; of what VMC, MotionMatcher, "
+        "MotionFlow and FlowMotion read, nothing of the kind was asked."
+    ),
+    "tiny-unet": (
+        "tiny-unet was taught what DiTFlow and MotionFlow take for granted, since the attention of so small a model knows little "
+        "of motion and of names by itself: that of layer 2 over places, which DiTFlow reads, had to find its matches in other "
+        "frames, and that of all layers to the words, which MotionFlow reads, and MotionMatcher in part, had to lie on what they "
+        "name. What these gain here says nothing of models that were not taught it. SMM and MOFT read features of layer 2, and the "
+        "tokens before it had to tell what they show and where; of what VMC and FlowMotion read, nothing of the kind was asked."
+    ),
+    "tiny-wan": (
+        "tiny-wan was taught nothing that one of the methods takes for granted: nothing was asked of its attention. The tokens in "
+        "the middle of the network had to tell what they show and where, and half of the captions of its videos name the motion."
+    ),
+}
+"""What the bundled models were taught of what methods take for granted (``docs/decisions``, 16, 23 and 51)."""
 
 Groups = Mapping[str, Sequence[Measurement]]
 Noise = tuple[Any, ...]
@@ -32,6 +55,8 @@ class Standing:
     """Less the strongest control."""
     noise: Pair | None
     """Less the noise that it begins with, by itself, where it begins with some and that was measured."""
+    others: Sequence[Pair]
+    """Less the strongest control in the other figures of motion, as far as they are known."""
     looks: Sequence[Pair]
     """Less the strongest control in looks, as far as they are known."""
 
@@ -46,8 +71,12 @@ class Standings:
     """Title of the strongest control: the one whose mean is best, of those with most references."""
     control_mean: Estimate
     """Its mean."""
+    control_looks: Sequence[Pair]
+    """That control less plain sampling in looks, as far as they are known: what it shows of the reference itself."""
     lines: Sequence[Standing]
     """A line for each method that is no control, in their order."""
+    taught: str
+    """What the model was taught of what methods take for granted, in sentences; nothing where that is not known."""
 
 
 def standings(section: Section) -> Standings | None:
@@ -66,7 +95,11 @@ def standings(section: Section) -> Standings | None:
         for title, group in groups.items()
         if title not in controls and (line := _standing(title, groups, name, control)) is not None
     ]
-    return Standings(name, control, mean, lines) if lines else None
+    if not lines:
+        return None
+    looks = _pairs(control, PLAIN, groups, LOOKS) if PLAIN in groups and control != PLAIN else []
+    model, *_ = section.model.split(" + ")  # adapters of others may stand in its weights
+    return Standings(name, control, mean, looks, lines, TAUGHT.get(model, ""))
 
 
 def _mean(group: Sequence[Measurement], name: str) -> Estimate | None:
@@ -91,8 +124,13 @@ def _standing(title: str, groups: Groups, name: str, control: str) -> Standing |
         other for other, group in groups.items() if group[0].record["method"] in OF_NOISE and noise_of(group) == own
     ]
     noise = _pair(title, alone[0], groups, name) if own is not None and alone else None
-    looks = [pair for each in LOOKS if (pair := _pair(title, control, groups, each)) is not None]
-    return Standing(title, mean, strongest, noise, looks)
+    others = _pairs(title, control, groups, [each for each in MOTION if each != name])
+    return Standing(title, mean, strongest, noise, others, _pairs(title, control, groups, LOOKS))
+
+
+def _pairs(title: str, baseline: str, groups: Groups, names: Sequence[str]) -> list[Pair]:
+    """In several figures, those that both have."""
+    return [pair for name in names if (pair := _pair(title, baseline, groups, name)) is not None]
 
 
 def _pair(title: str, baseline: str, groups: Groups, name: str) -> Pair | None:
@@ -117,8 +155,13 @@ def _noise(settings: Any) -> Noise | None:
 
 
 def failures(found: Standings) -> Iterator[str]:
-    """Sentences on what carried no motion beyond the strongest control, or beyond its noise, or takes looks along."""
+    """Sentences on what carried no motion beyond the strongest control, or beyond its noise, or takes looks along.
+
+    What the model was taught comes first, and what is worse in other figures of motion is told too.
+    """
     title = figure(found.figure).title
+    if found.taught:
+        yield found.taught
     strongest = f"{found.control} ({shown(found.figure, found.control_mean.mean)})"
     pairs = [line.strongest for line in found.lines]
     for verdict, said in (("worse", "Worse than"), ("unclear", "Not told apart from")):
@@ -129,11 +172,14 @@ def failures(found: Standings) -> Iterator[str]:
     if noises:
         listed = ", ".join(f"{_told(pair)}, beside {pair.baseline}" for pair in noises)
         yield f"No better in {title} than the noise that it begins with, alone: {listed}."
-    taken = [pair for line in found.lines for pair in line.looks if pair.verdict == "worse"]
-    for name in LOOKS:
-        listed = ", ".join(_told(pair) for pair in taken if pair.figure == name)
+    besides = [pair for line in found.lines for pair in (*line.others, *line.looks)]
+    for name in (*MOTION, *LOOKS):
+        listed = ", ".join(_told(pair) for pair in besides if pair.figure == name and pair.verdict == "worse")
         if listed:
             yield f"Worse than {found.control} in {figure(name).title}: {listed}."
+    for pair in found.control_looks:
+        if pair.verdict == "worse":
+            yield f"The strongest control is itself worse than {PLAIN} in {figure(pair.figure).title}: {_told(pair)}."
 
 
 def _told(pair: Pair) -> str:

@@ -20,6 +20,8 @@ FEWEST = 12
 experiment ``intervals``); fewer are shown as points."""
 SHARES, DIFFERENCES_OF_SHARES = (0.0, 1.0), (-1.0, 1.0)
 """Bounds of shares, and of differences between them."""
+WHOLE_CHANGES = frozenset((-1.0, 0.0, 1.0))
+"""Differences of what is either right or wrong."""
 MOST_ENUMERATED = 14
 """Most groups of which every way of flipping signs is gone through (ours: 16 thousand ways)."""
 FLIPS = 20_000
@@ -73,7 +75,8 @@ def estimate(
         values: numbers; NaN, or None as records hold it, where undefined.
         groups: what each value belongs to, such as its reference. Values of one group are not independent, so that it counts by
             their sum. By default every value is a group of its own.
-        within: :data:`SHARES` or :data:`DIFFERENCES_OF_SHARES`, where values are such.
+        within: :data:`SHARES` or :data:`DIFFERENCES_OF_SHARES`, where values are such. Differences that are not all of 0 and of 1,
+            such as those of looks, which change in thirds, have the interval of other differences, cut off at their bounds.
 
     Returns:
         None where no value is defined.
@@ -85,10 +88,7 @@ def estimate(
     mean, points = float(totals.sum() / counts.sum()), totals / counts
     ends: tuple[float | None, float | None] = None, None
     if len(totals) >= FEWEST:
-        if within is None:
-            ends = _skewed(totals, counts)
-        else:
-            ends = _of_shares(points, mean) if within == SHARES else _of_differences(points)
+        ends = _of_shares(points, mean) if within == SHARES else _of_values(totals, counts, within)
     return Estimate(mean, *ends, int(counts.sum()), tuple(map(float, points)))
 
 
@@ -105,6 +105,15 @@ def _sums(values: Sequence[float | None], groups: Sequence[Hashable] | None) -> 
     return totals, counts
 
 
+def _of_values(totals: Values, counts: Values, within: tuple[float, float] | None) -> tuple[float, float]:
+    """The interval of a mean of numbers, or of differences of shares."""
+    points = totals / counts
+    if within is not None and (set(points.tolist()) <= WHOLE_CHANGES or not np.ptp(points)):
+        return _of_differences(points)
+    low, high = _skewed(totals, counts)
+    return (low, high) if within is None else (max(low, within[0]), min(high, within[1]))
+
+
 def _skewed(totals: Values, counts: Values) -> tuple[float, float]:
     """The farther end, at either side, of Student's interval and of Hall's, which is corrected for skewness.
 
@@ -116,10 +125,15 @@ def _skewed(totals: Values, counts: Values) -> tuple[float, float]:
     deviation = parts.std(ddof=1)
     if not deviation:
         return float(mean), float(mean)
-    skewness = (parts**3).mean() / (parts**2).mean() ** 1.5 * math.sqrt(size * (size - 1)) / (size - 2)
-    reach = student(size - 1) / math.sqrt(size)
-    low, high = (_untransformed(sign * reach, skewness, size) for sign in (1, -1))
+    reach, skew = student(size - 1) / math.sqrt(size), skewness(parts)
+    low, high = (_untransformed(sign * reach, skew, size) for sign in (1, -1))
     return float(mean - max(low, reach) * deviation), float(mean - min(high, -reach) * deviation)
+
+
+def skewness(values: Values) -> float:
+    """Of a sample of at least three, corrected for its size (Joanes and Gill 1998, The Statistician 47: G1)."""
+    size, parts = len(values), values - values.mean()
+    return float((parts**3).mean() / (parts**2).mean() ** 1.5 * math.sqrt(size * (size - 1)) / (size - 2))
 
 
 def _untransformed(value: float, skewness: float, size: int) -> float:
@@ -152,7 +166,10 @@ def _of_shares(points: Values, mean: float) -> tuple[float, float]:
 
 
 def _of_differences(points: Values) -> tuple[float, float]:
-    """Bonett and Price (2012, Journal of Educational and Behavioral Statistics 37): one is added to each kind of change."""
+    """Bonett and Price (2012, Journal of Educational and Behavioral Statistics 37): one is added to each kind of change.
+
+    It is made for changes of one whole: of smaller ones it takes the sum for that of the squares, and is too wide.
+    """
     size, more, less = len(points) + 2, points.clip(0, None).sum(), (-points).clip(0, None).sum()
     middle = (more - less) / size
     reach = Z * math.sqrt(more + less + 2 - (more - less) ** 2 / size) / size

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from motionlift.bench.completing import OF_FILES
+from motionlift.bench.completing import MEASURED_BY, OF_FILES
 from motionlift.bench.records import CODE
 from motionlift.bench.report.summary import Section
 
+BY_A_MEASURE = ("motion_", "clip_")
+"""What names of figures begin with that a tracker or a CLIP model measures."""
 UNKNOWN = "unknown"
 """In the place of what a record does not say."""
 
@@ -20,6 +22,7 @@ def mixtures(found: Sequence[Section]) -> list[str]:
         if len(devices) > 1:
             counts = ", ".join(f"{name} ({count})" for name, count in sorted(devices.items()))
             told.append(f"means of {section.model} on {section.source} mix devices: {counts}")
+    told += unsaid_measures(each.record for each in done)
     later = Counter(name for each in done for name in _names(each.record.get(OF_FILES)) if name in each.figures)
     if later:
         counts = ", ".join(f"{name} ({count})" for name, count in sorted(later.items()))
@@ -41,6 +44,27 @@ def mixed_code(records: Iterable[tuple[str, Mapping[str, object]]]) -> list[str]
     told = [f"{unknown} of {sum(map(Counter.total, codes.values()))} records do not say which"] if unknown else []
     told += [f"several are of {', '.join(several)}"] if several else []
     return [f"results of more than one state of the code may stand side by side: {'; '.join(told)}"] if told else []
+
+
+def unsaid_measures(records: Iterable[Mapping[str, object]]) -> list[str]:
+    """A sentence where records of figures of a tracker or a CLIP model do not say of which version and grid it was; else nothing.
+
+    Args:
+        records: of motionlift bench.
+    """
+    figures = [(record, record.get("figures")) for record in records]
+    measured = [
+        record
+        for record, own in figures
+        if isinstance(own, dict) and any(str(name).startswith(BY_A_MEASURE) for name in own)
+    ]
+    unsaid = sum(not record.get(MEASURED_BY) for record in measured)
+    if not unsaid:
+        return []
+    return [
+        f"{unsaid} of {len(measured)} records with figures of a tracker or a CLIP model do not say of which version and grid it "
+        "was: they are from before that was kept"
+    ]
 
 
 def _names(value: object) -> list[str]:
