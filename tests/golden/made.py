@@ -1,6 +1,7 @@
 """Golden numbers: every published formula in plain numpy, as paper or program write it, without a line of the library.
 
-Written with loops where the paper sums, so that it can be read against the paper. Inputs are sines, the same everywhere. Run as a
+Written with loops where the paper sums, so that it can be read against the paper; where none is published, it is ours and says so.
+Inputs are sines, the same everywhere. Run as a
 program it writes ``numbers.json`` anew: ``python -m tests.golden.made``. That is for a formula that is new, or one that was read
 wrongly; nothing that the library computes goes into it.
 """
@@ -72,6 +73,17 @@ def attention_motion_flow(query: Array, key: Array, temperature: float | None) -
         reached = places[row.argmax()] if temperature is None else softmax(temperature * row) @ places
         flow[i, j, at] = reached - places[at]
     return flow
+
+
+def rates() -> Array:
+    """Learning rates of the guided steps: the program draws a line over eleven points, and ten steps take one each."""
+    return np.linspace(0.002, 0.001, 50 - 40 + 1)[:10]
+
+
+def varying_guidance(steps: int, weight: float) -> list[float]:
+    """Guidance scales of CogVideoX-5B at the trailing timesteps of a run, by the timestep where the step seems to be meant."""
+    timesteps = [1000 - 1 - number * 1000 // steps for number in range(steps)]
+    return [1 + weight * (1 - math.cos(math.pi * ((steps - t) / steps) ** 5.0)) / 2 for t in timesteps]
 
 
 def flow_loss(generated: Array, reference: Array) -> float:
@@ -203,6 +215,55 @@ def cross_loss(maps: Array, mask: Array) -> float:
     return float(np.mean(shares))
 
 
+def smoothed(maps: Array) -> Array:
+    """By a 3x3 Gaussian of deviation 0.5, edges repeated (ours; the paper names none)."""
+    found = np.zeros_like(maps)
+    around = list(itertools.product((-1, 0, 1), repeat=2))
+    whole = sum(math.exp(-(down**2 + right**2) / (2 * 0.5**2)) for down, right in around)
+    for (down, right), y, x in itertools.product(around, range(HEIGHT), range(WIDTH)):
+        row, column = min(max(y + down, 0), HEIGHT - 1), min(max(x + right, 0), WIDTH - 1)
+        found[..., y, x] += math.exp(-(down**2 + right**2) / (2 * 0.5**2)) / whole * maps[..., row, column]
+    return found
+
+
+def some_masks(maps: Array) -> Array:
+    """Masks of two words, one of which is nowhere in the last frame."""
+    found = masks(maps, 0.4)
+    found[1, -1] = False
+    return found
+
+
+def spatial_attention(query: Array, key: Array) -> Array:
+    """Probabilities of a frame's own places, mean over heads: frame, place, place."""
+    found = np.zeros((FRAMES, AREA, AREA))
+    for q, k in zip(query, key, strict=True):
+        one, other = (own.reshape(FRAMES, AREA, SIZE) for own in (q, k))
+        for f in range(FRAMES):
+            found[f] += softmax(one[f] @ other[f].T / math.sqrt(SIZE)) / HEADS
+    return found
+
+
+def self_loss(attention: Array, mask: Array) -> float:
+    """``1 - sum(M A) / sum(A)`` over the rows of masked queries, for each word and frame that has any (ours, as the cross loss)."""
+    shares = []
+    for word, f in itertools.product(range(len(mask)), range(FRAMES)):
+        inside = np.flatnonzero(mask[word, f])
+        if len(inside):
+            rows = attention[f, inside]
+            shares.append(1 - rows[:, inside].sum() / rows.sum())
+    return float(np.mean(shares))
+
+
+def temporal_loss(generated: Array, reference: Array, mask: Array) -> float:
+    """Mean squared distance of the attention over time of every query that some word's mask holds (ours)."""
+    squares = [
+        (generated[at, f, other] - reference[at, f, other]) ** 2
+        for at, f, other in itertools.product(range(AREA), range(FRAMES), range(FRAMES))
+        if mask[:, f].reshape(len(mask), AREA)[:, at].any()
+    ]
+    return float(np.mean(squares))
+
+
 # MotionDirector (2310.08465) and FlowMotion (2603.06289)
 
 
@@ -246,6 +307,18 @@ def next_by_ddim(latents: Array, noise: Array, at: float, end: float) -> Array:
     return end * clean + math.sqrt(1 - end**2) * noise
 
 
+def next_by_inversion(latents: Array, noise: Array, at: float, end: float) -> Array:
+    """``next_step`` of the programs' DDIM inversion, with cumulative alphas, from the cleaner level to the noisier."""
+    alpha, alpha_next = at**2, end**2
+    clean = (latents - (1 - alpha) ** 0.5 * noise) / alpha**0.5
+    return alpha_next**0.5 * clean + (1 - alpha_next) ** 0.5 * noise
+
+
+def next_by_euler(latents: Array, flow: Array, at: float, end: float) -> Array:
+    """2210.02747 with a straight path: along the flow, from one sigma to another, in either direction."""
+    return latents + (end - at) * flow
+
+
 def next_by_ddpm(latents: Array, noise: Array, fresh: Array, at: float, end: float) -> Array:
     """2006.11239, equation 7: mean and variance of the posterior."""
     alpha = at**2 / end**2
@@ -279,6 +352,14 @@ def next_by_stochastic_dpm(
     return kept + end * (1 - shrunk**2) * both + noise * math.sqrt(1 - shrunk**2) * fresh
 
 
+def next_by_unipc(latents: Array, cleans: tuple[Array, Array], before: float, at: float, end: float) -> Array:
+    """2302.04867, UniP of the second order with B2, whose one coefficient is a half: cleans of the step before and of this one."""
+    width = half_log(end) - half_log(at)
+    ratio, whole = (half_log(before) - half_log(at)) / width, math.expm1(-width)
+    first_order = math.sqrt(1 - end**2) / math.sqrt(1 - at**2) * latents - end * whole * cleans[1]
+    return first_order - end * whole * 0.5 * (cleans[0] - cleans[1]) / ratio
+
+
 def corrected_by_unipc(
     latents: Array, cleans: tuple[Array, Array, Array], before: float, at: float, end: float
 ) -> Array:
@@ -306,14 +387,50 @@ def tracks(start: float) -> Array:
     return 20 + np.cumsum(made(start, 5, 6, 2), axis=1)
 
 
+def resting_tracks(start: float, resting: int) -> Array:
+    """Tracks of which one stands still, and another in two steps."""
+    steps = made(start, 5, 6, 2)
+    steps[resting], steps[resting + 1, 2:4] = 0, 0
+    return 20 + np.cumsum(steps, axis=1)
+
+
+def alike(one: Array, other: Array) -> float:
+    """Mean over the steps of two tracks of their cosine; standing is like standing, 1, and unlike any motion, 0."""
+    found = []
+    for p, q in zip(np.diff(one, axis=0), np.diff(other, axis=0), strict=True):
+        rests = int(not p.any()) + int(not q.any())
+        found.append(cosine(p, q) if not rests else float(rests == 2))
+    return float(np.mean(found))
+
+
 def fidelity(one: Array, other: Array) -> float:
     """Mean over the tracks of both videos of the best match in the other, by the cosine of their steps (paper form)."""
-
-    def alike(a: Array, b: Array) -> float:
-        return float(np.mean([cosine(p, q) for p, q in zip(np.diff(a, axis=0), np.diff(b, axis=0), strict=True)]))
-
     table = np.array([[alike(a, b) for b in other] for a in one])
     return float((table.max(axis=1).sum() + table.max(axis=0).sum()) / (len(one) + len(other)))
+
+
+def older_fidelity(generated: Array, reference: Array) -> float:
+    """The copied script: for each generated track the best reference track, after one is taken from that of the same number."""
+    best = []
+    for number, track in enumerate(generated):
+        likenesses = [alike(track, other) - (number == place) for place, other in enumerate(reference)]
+        best.append(max(likenesses))
+    return float(np.mean(best))
+
+
+def embeddings() -> tuple[Array, Array]:
+    """Of frames, more than go through CLIP at a time, and of a sentence."""
+    return made(18.0, 11, CHANNELS), made(19.0, CHANNELS)
+
+
+def text_alignment(frames: Array, text: Array) -> float:
+    """CLIP-T of MotionMatcher's program: mean over the frames of the cosine with the prompt."""
+    return float(np.mean([cosine(frame, text) for frame in frames]))
+
+
+def frame_consistency(frames: Array) -> float:
+    """Mean cosine of a frame and the one before (the same program)."""
+    return float(np.mean([cosine(before, after) for before, after in itertools.pairwise(frames)]))
 
 
 def discrepancy(one: Array, other: Array, height: int, width: int) -> float:
@@ -331,11 +448,14 @@ def formulas() -> Mapping[str, Callable[[], Any]]:
     before, at, end, _ = SIGNALS
     hard, soft = attention_motion_flow(query, key, None), attention_motion_flow(other_query, key, 2.0)
     maps = word_maps(14.0), word_maps(15.0)
-    points = tracks(16.0), tracks(17.0)
+    points, resting = (tracks(16.0), tracks(17.0)), (resting_tracks(16.0, 0), resting_tracks(17.0, 2))
+    frames, sentence = embeddings()
     return {
         "ditflow: displacement, hard": lambda: hard,
         "ditflow: displacement, soft": lambda: soft,
         "ditflow: loss": lambda: flow_loss(soft, hard),
+        "ditflow: learning rates": rates,
+        "cogvideox-5b: guidance scales": lambda: varying_guidance(50, 7.0),
         "smm: released": lambda: smm_as_released(reference, generated),
         "smm: own": lambda: smm_with_its_own_anchor(reference, generated),
         "moft: channels": lambda: moft_channels(reference, 3),
@@ -352,15 +472,29 @@ def formulas() -> Mapping[str, Callable[[], Any]]:
         "motionmatcher: starting noise": lambda: mixed(latents, fresh, 0.3),
         "motionflow: masks": lambda: masks(maps[0], 0.4),
         "motionflow: cross loss": lambda: cross_loss(maps[1], masks(maps[0], 0.4)),
+        "motionflow: smoothing": lambda: smoothed(maps[0]),
+        "motionflow: attention within frames": lambda: spatial_attention(query, key),
+        "motionflow: self loss": lambda: self_loss(spatial_attention(query, key), some_masks(maps[0])),
+        "motionflow: temporal loss": lambda: temporal_loss(
+            temporal_attention(query, key), temporal_attention(other_query, key), some_masks(maps[0])
+        ),
         "motiondirector: loss": lambda: motion_director(predicted, true, 1, 1.0),
         "flowmotion: loss": lambda: flow_motion(first, second),
         "flowmotion: velocity": lambda: kept_along(first, second, 0.1),
         "ddim: step": lambda: next_by_ddim(latents, true, at, end),
+        "ddim: inversion": lambda: next_by_inversion(latents, true, end, at),
+        "euler: step": lambda: next_by_euler(latents, true, 1 - at, 1 - end),
+        "euler: inversion": lambda: next_by_euler(latents, true, 1 - end, 1 - at),
         "ddpm: step": lambda: next_by_ddpm(latents, true, fresh, at, end),
         "dpm: step": lambda: next_by_dpm(latents, (first, second), before, at, end),
         "dpm-sde: step": lambda: next_by_stochastic_dpm(latents, (first, second), fresh, before, at, end),
+        "unipc: step": lambda: next_by_unipc(latents, (first, second), before, at, end),
         "unipc: correction": lambda: corrected_by_unipc(latents, (first, second, third), before, at, end),
         "motion fidelity": lambda: fidelity(*points),
+        "motion fidelity where points stand": lambda: fidelity(*resting),
+        "motion fidelity, older script": lambda: older_fidelity(points[1], points[0]),
+        "clip: text": lambda: text_alignment(frames, sentence),
+        "clip: frames": lambda: frame_consistency(frames),
         "motion discrepancy": lambda: discrepancy(*points, 40, 64),
     }
 

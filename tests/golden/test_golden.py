@@ -11,10 +11,15 @@ import torch
 from torch import Tensor
 
 from motionlift.core.lattice import Lattice
+from motionlift.core.presets import READING
 from motionlift.core.schedule import Level, Schedule
+from motionlift.core.settings import with_values
+from motionlift.loops.sample import guidance_scale, guided_steps, learning_rate
 from motionlift.loops.samplers import Sampler, Taken
+from motionlift.measure.alignment import Alignment, ClipModel, clip_alignment
 from motionlift.measure.discrepancy import motion_discrepancy
 from motionlift.measure.fidelity import motion_fidelity
+from motionlift.methods.ditflow import PUBLISHED, DiTFlowSettings
 from motionlift.methods.flowmotion import FlowMotionSettings, damped, guidance_loss
 from motionlift.methods.motiondirector import motion_loss
 from motionlift.methods.motionmatcher import Features, MotionMatcherSettings, feature_loss
@@ -23,6 +28,10 @@ from motionlift.signals.attention_maps import (
     adaptive_mask,
     cross_loss,
     cross_probabilities,
+    self_loss,
+    smoothed,
+    spatial_probabilities,
+    temporal_loss,
     temporal_probabilities,
 )
 from motionlift.signals.displacement import displacement, displacement_loss
@@ -61,6 +70,16 @@ SCHEDULE = Schedule(
 )
 
 
+FLOWING = Schedule(
+    levels=tuple(Level(0.0, signal, 1 - signal) for signal in golden.SIGNALS),
+    ends=tuple(Level(0.0, signal, 1 - signal) for signal in (*golden.SIGNALS[1:], 1.0)),
+    trained=(Level(0.5, 0.5, 0.5),),
+    clean=Level(0.0, 1.0, 0.0),
+    predicts="flow_prediction",
+)
+"""The same shares of a flow, whose sigmas are what is left of one."""
+
+
 class Given(Sampler):
     """A sampler whose noise is given."""
 
@@ -68,15 +87,21 @@ class Given(Sampler):
         return tensor(10.0, *golden.LATENTS)
 
 
-def step(name: str, clean: Tensor | None = None, before: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
-    """The second step of the run."""
+def step(
+    name: str,
+    clean: Tensor | None = None,
+    before: Tensor | None = None,
+    noise: Tensor | None = None,
+    moved: bool = False,
+) -> Tensor:
+    """The second step of the run; where latents were moved before it, without what is corrected of the first."""
     latents, at = tensor(9.0, *golden.LATENTS), SCHEDULE.levels[1]
     if noise is None:
         assert clean is not None
         noise = (latents - at.signal * clean) / at.noise
     clean = (latents - at.noise * noise) / at.signal if clean is None else clean
     taken = () if before is None else (Taken(0, latents, before, False),)
-    return Given(name, SCHEDULE, 0).step(1, latents, clean, noise, taken)[0]
+    return Given(name, SCHEDULE, 0).step(1, latents, clean, noise, taken, moved)[0]
 
 
 def corrected(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
@@ -84,6 +109,41 @@ def corrected(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
     latents = tensor(9.0, *golden.LATENTS)
     taken = (Taken(0, latents, first, False), Taken(1, latents, second, True))
     return Sampler("unipc", SCHEDULE, 0)._corrected(taken[-1], taken, third)
+
+
+class Embedding:
+    """A CLIP network, its tokenizer and its processor, whose embeddings are known by the frames' numbers."""
+
+    def __call__(self, given: Any = None, images: Any = (), **_: Any) -> Mapping[str, Tensor]:
+        return {} if given is not None else {"pixel_values": torch.tensor([int(image[0, 0, 0]) for image in images])}
+
+    def get_text_features(self) -> Tensor:
+        return torch.from_numpy(golden.embeddings()[1])[None]
+
+    def get_image_features(self, pixel_values: Tensor) -> Tensor:
+        return torch.from_numpy(golden.embeddings()[0])[pixel_values]
+
+
+def aligned() -> Alignment:
+    """What the library says of frames of those embeddings."""
+    model = object.__new__(ClipModel)
+    model._model = model._tokenizer = model._processor = Embedding()
+    frames = [np.full((2, 2, 3), number, np.uint8) for number in range(len(golden.embeddings()[0]))]
+    return clip_alignment(frames, model, "a prompt")
+
+
+def rates() -> list[float]:
+    """Learning rates of DiTFlow's released preset, in the steps that it guides."""
+    constants = PUBLISHED["released"].of("cogvideox", "cogvideox-5b")
+    values = {name: own.value for name, own in constants.items() if name not in READING}
+    settings = with_values(DiTFlowSettings(), values)
+    return [learning_rate(settings, index) for index in range(guided_steps(settings))]
+
+
+def guidance_scales() -> list[float]:
+    """At the trailing timesteps of 50 steps."""
+    settings = DiTFlowSettings(steps=50, cfg=7.0, dynamic_cfg=True)
+    return [guidance_scale(settings, Level(float(timestep), 0.6, 0.8)) for timestep in range(999, 0, -20)]
 
 
 def computed() -> Mapping[str, Callable[[], Any]]:
@@ -96,6 +156,8 @@ def computed() -> Mapping[str, Callable[[], Any]]:
     latents, fresh, first, second, third = (tensor(start, *golden.LATENTS) for start in (9.0, 10.0, 11.0, 12.0, 13.0))
     maps = [torch.from_numpy(golden.word_maps(start)) for start in (14.0, 15.0)]
     points = [torch.from_numpy(golden.tracks(start)) for start in (16.0, 17.0)]
+    resting = [torch.from_numpy(golden.resting_tracks(start, own)) for start, own in ((16.0, 0), (17.0, 2))]
+    some = torch.from_numpy(golden.some_masks(golden.word_maps(14.0)))
 
     def hard() -> Tensor:
         return displacement(query, key, LATTICE, hard=True)
@@ -115,6 +177,8 @@ def computed() -> Mapping[str, Callable[[], Any]]:
         "ditflow: displacement, hard": hard,
         "ditflow: displacement, soft": soft,
         "ditflow: loss": lambda: displacement_loss(soft(), hard()),
+        "ditflow: learning rates": rates,
+        "cogvideox-5b: guidance scales": guidance_scales,
         "smm: released": lambda: released_smm_loss(
             spatial_means(generated, LATTICE), spatial_means(reference, LATTICE)
         ),
@@ -130,15 +194,29 @@ def computed() -> Mapping[str, Callable[[], Any]]:
         "motionmatcher: starting noise": lambda: mixed_noise(latents, fresh, 0.3),
         "motionflow: masks": lambda: adaptive_mask(maps[0], 0.4),
         "motionflow: cross loss": lambda: cross_loss(maps[1], adaptive_mask(maps[0], 0.4)),
+        "motionflow: smoothing": lambda: smoothed(maps[0]),
+        "motionflow: attention within frames": lambda: spatial_probabilities(query, key, LATTICE),
+        "motionflow: self loss": lambda: self_loss(spatial_probabilities(query, key, LATTICE), some),
+        "motionflow: temporal loss": lambda: temporal_loss(
+            temporal_probabilities(query, key, LATTICE), temporal_probabilities(other, key, LATTICE), some
+        ),
         "motiondirector: loss": lambda: motion_loss(predicted, true, 1, 1.0),
         "flowmotion: loss": lambda: guidance_loss(first, second, FlowMotionSettings()),
         "flowmotion: velocity": lambda: damped(first, second, 0.1),
         "ddim: step": lambda: step("ddim", noise=true),
+        "ddim: inversion": lambda: SCHEDULE.unstep(1, true, latents),
+        "euler: step": lambda: FLOWING.step(1, true, latents),
+        "euler: inversion": lambda: FLOWING.unstep(1, true, latents),
         "ddpm: step": lambda: step("ddpm", noise=true),
         "dpm: step": lambda: step("dpm", second, first),
         "dpm-sde: step": lambda: step("dpm-sde", second, first),
+        "unipc: step": lambda: step("unipc", second, first, moved=True),
         "unipc: correction": lambda: corrected(first, second, third),
         "motion fidelity": lambda: motion_fidelity(points[0], points[1]),
+        "motion fidelity where points stand": lambda: motion_fidelity(resting[0], resting[1]),
+        "motion fidelity, older script": lambda: motion_fidelity(points[0], points[1], legacy=True),
+        "clip: text": lambda: aligned().text,
+        "clip: frames": lambda: aligned().frames,
         "motion discrepancy": lambda: motion_discrepancy(points[0], points[1], 40, 64),
     }
 

@@ -1,9 +1,13 @@
 """Inversion: exact where the network says the same along the way, and nearer with more steps where it does not."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import torch
 
 from motionlift.core.condition import Condition
+from motionlift.core.schedule import Level
 from motionlift.errors import DivergenceError
 from motionlift.loops.invert import invert
 from motionlift.models.families import serving
@@ -80,6 +84,32 @@ def test_it_nears_the_clean_video_as_steps_grow_finer(model):
 def test_it_asks_the_network_once_a_step(model):
     finished(invert(model, clean(model), encoded(model, ""), 5))
     assert (model.passes.forward, model.passes.backward) == (5, 0)
+
+
+class Marking:
+    """An adapter that is only known to be on."""
+
+    def __init__(self):
+        self.on: Level | None = None
+
+    @contextmanager
+    def at(self, level: Level) -> Iterator[None]:
+        self.on = level
+        yield
+        self.on = None
+
+
+def test_an_adapter_is_on_at_every_level_and_off_between(model, monkeypatch: pytest.MonkeyPatch):
+    adapter, asked = Marking(), []
+
+    def predict(latents, level, _condition):
+        asked.append(level == adapter.on)
+        return latents
+
+    monkeypatch.setattr(model, "predict", predict)
+    for _ in invert(model, clean(model), encoded(model, ""), 5, adapter=adapter):
+        assert adapter.on is None
+    assert asked == [True] * 5
 
 
 def test_latents_that_diverge_are_refused(model, monkeypatch: pytest.MonkeyPatch):

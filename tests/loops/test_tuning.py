@@ -18,15 +18,18 @@ from safetensors.torch import load_file
 
 from motionlift.cli import main
 from motionlift.core.cost import Step
+from motionlift.core.tensors import INVERTED
 from motionlift.errors import InputError, MotionError, SettingError, Stopped
+from motionlift.loops.invert import invert
 from motionlift.models.loading import load
-from motionlift.motion import cache, run_files
+from motionlift.motion import cache, names, run_files
+from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, with_end
 from motionlift.motion.file import Motion
 from motionlift.motion.lock import LOCK
 from motionlift.video.marks import SHEET
 from motionlift.video.sheets import contact_sheet
 from motionlift.work.cast import cast, transfer
-from motionlift.work.lift import lift
+from motionlift.work.lift import finished, ignore, lift
 from tests.twins import PICTURED, cogvideox, unet3d
 from tests.work.trials import PROMPT, a_clip, refusal
 from tests.work.trials import TUNED as QUICK
@@ -218,8 +221,41 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
     )
 
 
+@pytest.mark.parametrize(("method", "settings"), [("vmc", QUICK), ("motionmatcher", MATCHED)])
+def test_the_tuned_network_inverts_where_that_is_asked(model: Any, method: str, settings: dict[str, Any]):
+    """As the same network with what was tuned added to its weights does, at every level, wherever it was tuned."""
+    asked = {**settings, "inverted_with": "empty", "inversion": True}
+    steps: list[Step] = []
+    before = lift(a_clip(), model, method, settings=asked, cached=False)
+    motion = lift(
+        a_clip(), model, method, settings={**asked, "inverted_by": "tuned"}, cached=False, advance=steps.append
+    )
+    assert [step.phase for step in steps] == ["tune"] * 2 + ["invert"] * 3
+    assert motion.tensors.keys() == before.tensors.keys()
+    assert all(torch.equal(own, before.tensors[name]) for name, own in motion.tensors.items() if name != INVERTED)
+    other = load(cogvideox(), "cpu")
+    adapter = names.adapter(motion.tensors)
+    ups = with_end(adapter, UP)
+    added = with_end(adapter, DIFFERENCE) or {name: ups[name] @ own for name, own in with_end(adapter, DOWN).items()}
+    for name, own in added.items():
+        layer: Any = other.network.get_submodule(name)
+        layer.weight.data += own
+    latents = motion.tensors["latents"]
+    steps_of_other = invert(other, latents, other.text.encode("", motion.source.shape), 3, motion.source.shape)
+    expected = finished(steps_of_other, ignore)[0]
+    torch.testing.assert_close(motion.tensors[INVERTED], expected, atol=1e-4, rtol=1e-3)
+    assert (before.tensors[INVERTED] - expected).abs().max() > 0.01, "else this test could not tell"
+
+
+def test_a_motion_that_a_tuned_network_inverted_takes_as_many_passes(model: Any):
+    settings = {**QUICK, "inverted_by": "tuned"}
+    video = transfer(a_clip(), PROMPT, model, method="vmc", settings=settings, cached=False)
+    assert video.record["passes"]["forward"] == 3 + 2 + 6
+
+
 PREVIEWED = {
     "vmc": {},
+    "vmc, inverted when tuned": {"inverted_by": "tuned"},
     "motionmatcher": {"rank": 4},
     "motiondirector": {"rank": 4, "preset": "released", "steps": 3, "tuning_steps": 2, "beta": 0.5, "strength": 0.5},
 }
@@ -231,9 +267,9 @@ def same_pixels(one: Path, other: Path) -> bool:
         return shown.size == expected.size and shown.tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("method", PREVIEWED)
-def test_a_preview_is_the_cast_of_the_same_prompt_and_seed(model: Any, method: str, tmp_path: Path):
-    settings = {**QUICK, "tuning_steps": 4, **PREVIEWED[method]}
+@pytest.mark.parametrize("name", PREVIEWED)
+def test_a_preview_is_the_cast_of_the_same_prompt_and_seed(model: Any, name: str, tmp_path: Path):
+    settings, method = {**QUICK, "tuning_steps": 4, **PREVIEWED[name]}, name.split(",")[0]
     if settings.get("beta"):
         settings["inversion"] = True
     run = tmp_path / "run"

@@ -119,6 +119,14 @@ def test_the_peak_is_that_of_the_allocator(twin: str, method: str):
     assert max(told.peaks.values()) == pytest.approx(found, rel=WITHIN)
 
 
+def test_what_the_tuned_network_inverts_is_not_held_while_it_is_tuned():
+    values = TRIED | SHORT | {"steps": 100, "inverted_by": "tuned"}
+    told, (found, passes) = predicted("cogvideox-table", "vmc", values), measured("cogvideox-table", "vmc", values)
+    assert told.peaks["invert"] == pytest.approx(found["invert"], rel=WITHIN)
+    assert told.peaks["tune"] == pytest.approx(found["tune"], rel=WITHIN)
+    assert told.passes.work == pytest.approx(passes.work)
+
+
 @pytest.mark.parametrize("method", ["vmc", "motionflow"])
 def test_steps_that_are_not_run_are_counted(method: str):
     """The inverted latents of all steps, and the maps of all guided ones, are held together.

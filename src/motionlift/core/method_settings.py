@@ -172,8 +172,22 @@ class Tuned(Sampled):
     )
     """Share of the timesteps, from the clean end, that is left alone: none is drawn there, and casting does without the
     adapter (MotionMatcher: 0.5)."""
+    inverted_by: str = setting(
+        "model",
+        choices=("model", "tuned"),
+        when="lift",
+        help="What inverts the reference: the model as it was, or as it is tuned.",
+        later=True,
+    )
+    """What inverts the reference, where it is inverted: ``model``, the network as it was (VMC, paper), or ``tuned``, with what was
+    tuned at its full strength and at every level (VMC and MotionMatcher, released). Then each preview inverts anew."""
     strength: float = setting(1.0, low=0, high=MOST_STRENGTH, when="cast", help="How much of what was tuned is added.")
     """How much of what was tuned is added when casting (ours)."""
+
+    @property
+    def inverts_when_tuned(self) -> bool:
+        """Whether the reference is inverted, and by the tuned network."""
+        return self.inversion and self.inverted_by == "tuned"
 
     def lowest(self, trained: int) -> int:
         """Number of the cleanest of a model's levels of training that is tuned, and cast with the adapter."""

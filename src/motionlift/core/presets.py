@@ -15,6 +15,13 @@ from motionlift.errors import SettingError
 OURS, FAST, PAPER, RELEASED = "ours", "fast", "paper", "released"
 PRESETS = (OURS, FAST, PAPER, RELEASED)
 """Their names."""
+DIFFUSION = ("allegro", "animatediff", "cogvideox", "unet3d")
+"""Families of diffusion models, for constants that mean nothing on a model of flow."""
+HALF_PRECISION = (
+    "the program tunes in fp16, over weights held in single precision; here the passes are in the type of the model's weights, "
+    "and in fp16 by precision=fp16, which needs a GPU"
+)
+"""What programs that tune do and a preset cannot ask of every machine."""
 READING = ("frames", "size", "fit", "every_frame")
 """Constants that are no settings of a method: how many frames are read, their width and height, how they are brought to that shape,
 and whether they are taken as they come."""
@@ -48,7 +55,7 @@ class Preset:
     models: Mapping[str, Constants] = field(default_factory=dict)
     """By family or variant, those that go with a model."""
     lacks: tuple[str, ...] = ()
-    """What paper or program do that no setting says, each a plain sentence."""
+    """What paper or program do that no constant here says, since no setting does or not on every machine; plain sentences."""
 
     def of(self, family: str, variant: str) -> dict[str, Constant]:
         """All that hold on a model."""

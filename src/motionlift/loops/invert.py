@@ -5,7 +5,8 @@ where the output does not change along a step, and nears that as the steps grow 
 ``x' = x + (sigma' - sigma) v`` with the flow at the noisier ``sigma'``.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -17,6 +18,7 @@ from motionlift.core.schedule import Level
 from motionlift.core.tensors import Latents
 from motionlift.core.windows import Windows
 from motionlift.errors import DivergenceError
+from motionlift.loops.adapters import Switch
 
 
 def invert(
@@ -26,6 +28,7 @@ def invert(
     steps: int,
     shape: Shape | None = None,
     windows: Windows | None = None,
+    adapter: Switch | None = None,
 ) -> Generator[Step, None, tuple[Latents, ...]]:
     """Carry clean latents through all levels of a run, cleanest first; yields after every step.
 
@@ -36,6 +39,7 @@ def invert(
         steps: those of the sampling that this undoes.
         shape: the video's size, by default the model's own; that of a window, where there are several.
         windows: over the video, where it is longer than the network sees.
+        adapter: what is on the network meanwhile, at the levels where it says so.
 
     Returns:
         The latents at every level, noisiest first, as the levels of the schedule; the first are the inverted noise.
@@ -53,10 +57,21 @@ def invert(
         return windows.blended(latents, lambda piece, number: model.predict(piece, level, conditions[number]))
 
     for done, index in enumerate(reversed(range(len(schedule)))):
-        with torch.no_grad():
-            latents = schedule.unstep(index, predicted(latents, schedule.levels[index]), latents)
+        level = schedule.levels[index]
+        with torch.no_grad(), _adapted(model, adapter, level):
+            latents = schedule.unstep(index, predicted(latents, level), latents)
         if not latents.isfinite().all():
             raise DivergenceError(f"the latents are no longer finite after inversion step {done + 1}")
         trajectory.append(latents)
         yield Step("invert", done, len(schedule), latents=latents)
     return tuple(reversed(trajectory))
+
+
+@contextmanager
+def _adapted(model: Model, adapter: Switch | None, level: Level) -> Iterator[None]:
+    """The network with an adapter until left, so that whoever takes turns with an inversion finds it bare."""
+    if adapter is None:
+        yield
+        return
+    with model.turn(), adapter.at(level):
+        yield

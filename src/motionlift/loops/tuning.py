@@ -15,10 +15,11 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method import Reference, Stills, Tuner
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
-from motionlift.core.tensors import INVERTED, Tensors
+from motionlift.core.tensors import INVERTED, Latents, Tensors
 from motionlift.core.windows import Windows
 from motionlift.loops import sample
 from motionlift.loops.adapters import Addition, Tunable, fitted
+from motionlift.loops.invert import invert
 from motionlift.loops.run_folder import RunFolder, is_first_process
 from motionlift.loops.tune import Tuning, tune
 from motionlift.loops.windows import conditions_of, first_pictures
@@ -43,6 +44,8 @@ def tuned(
 ) -> Generator[Step, None, dict[str, Tensor]]:
     """Tune, yielding every step and those of the previews; returns the adapter as tensors of a motion.
 
+    Where the tuned network is to invert the reference, that comes after, and the noise is among them.
+
     Args:
         model: the model.
         method: the method.
@@ -53,7 +56,7 @@ def tuned(
         windows: of the reference, where it is longer than the model sees at once.
 
     Raises:
-        MotionliftError: as :func:`motionlift.loops.tune.tune` says.
+        MotionliftError: as :func:`motionlift.loops.tune.tune` and :func:`motionlift.loops.invert.invert` say.
     """
     caption, plan = method.caption(settings), method.plan(model, settings)
     windows = windows or Windows.whole(model.lattice(reference.shape).frames, reference.shape)
@@ -77,7 +80,23 @@ def tuned(
 
     with closing(tune(job, previewed)) as steps:  # so that its checkpoint is written before anything else is put away
         yield from steps
-    return {names.adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.tensors().items()}
+    found = {names.adapter_name(*name.split(".", 1)): tensor for name, tensor in adapter.tensors().items()}
+    if not settings.inverts_when_tuned:
+        return found
+    return {INVERTED: (yield from _inverted(job, reference)), **found}
+
+
+def _inverted(job: Tuning, reference: Reference) -> Generator[Step, None, Latents]:
+    """The noise that the reference came from by the network as it is tuned so far, at full strength and at every level."""
+    model, settings, windows = job.model, job.settings, job.windows
+    assert windows is not None  # as tuned makes the job
+    pictures = first_pictures(model, reference.pixels, windows, reference.shape)
+    conditions = conditions_of(model, settings.inversion_prompt, windows, pictures)
+    adapter = fitted(model, [Addition(job.adapter.tensors())])
+    trajectory = yield from invert(
+        model, reference.latents, conditions, settings.steps, windows.shape, windows, adapter
+    )
+    return trajectory[0]
 
 
 def stills_of(model: Model, reference: Reference, caption: str) -> Stills:
@@ -97,8 +116,10 @@ def _preview(job: Tuning, reference: Reference, path: Path, done: int) -> Genera
 
     It is a cast as any other, so that a later one of the same prompt and seed shows the same.
     """
-    motion: Tensors = {INVERTED: reference.trajectory[0]} if reference.trajectory else {}
     model, settings = job.model, job.settings
+    motion: Tensors = {INVERTED: reference.trajectory[0]} if reference.trajectory else {}
+    if settings.inverts_when_tuned:
+        motion = {INVERTED: (yield from _inverted(job, reference))}
     tuned_so_far = Addition(job.adapter.tensors(), settings.strength, lowest_noise(model, settings, job.shape))
     casting = sample.Casting(
         *(model, job.method, settings, motion, reference.shape, settings.source_prompt, PREVIEW_SEED),

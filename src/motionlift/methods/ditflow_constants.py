@@ -21,22 +21,21 @@ SAMPLING = {"steps": 50, "cfg": 7.0, "frames": FRAMES, "size": (WIDTH, HEIGHT)}
 BLOCKS = {"cogvideox-2b": (15,), "cogvideox-5b": (20,)}
 """The block that is read, likewise."""
 DYNAMIC = {"cogvideox-2b": False, "cogvideox-5b": True}
-"""Whether the guidance scale varies (the published pipeline of 5B)."""
+"""Whether the guidance scale varies, by the formula of 5B's own pipeline (released); what we read of the paper does not say it."""
 SAMPLERS = {"cogvideox-2b": "ddim", "cogvideox-5b": "dpm-sde"}
 """By what the program samples; the paper does not say."""
 LACKS = (
     "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",
     "the program writes its videos at 8 frames a second; here they have the reference's own rate",
+    "the program runs 2B in fp16, with losses scaled for it, and 5B in bf16; here both are in the type that they are loaded in, by "
+    "default bf16 on a GPU",
 )
-"""What the program does that no setting says."""
+"""What the program does that no constant here says."""
 
 
 def paper_sampling(blocks: bool = True) -> dict[str, Constants]:
     """What the paper states of its models; the blocks too, where a method reads one."""
-    return {
-        name: said("paper", **SAMPLING, dynamic_cfg=DYNAMIC[name], **({"block": block} if blocks else {}))
-        for name, block in BLOCKS.items()
-    }
+    return {name: said("paper", **SAMPLING, **({"block": block} if blocks else {})) for name, block in BLOCKS.items()}
 
 
 def released_sampling(blocks: bool = True) -> dict[str, Constants]:

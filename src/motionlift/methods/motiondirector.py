@@ -20,7 +20,7 @@ from torch import Tensor
 
 from motionlift.core.method import LOOKS, MOTION, Draw, Plan, Tuner
 from motionlift.core.model import Model, Pictures
-from motionlift.core.presets import Preset, said
+from motionlift.core.presets import HALF_PRECISION, Preset, said
 from motionlift.core.tensors import Latents
 from motionlift.motion.names import ADAPTER
 from motionlift.settings.motiondirector import MotionDirectorSettings
@@ -46,6 +46,7 @@ PUBLISHED: Mapping[str, Preset] = {
                 beta=0.5,
             ),
             **said("released, utils/lora.py", factors="released"),
+            **said("released, utils/dataset.py", fit="stretch", every_frame=True),
             **said(
                 "released, MotionDirector_train.py",
                 debias=1.0,
@@ -54,6 +55,7 @@ PUBLISHED: Mapping[str, Preset] = {
                 accumulation=1,
                 clean_share=0.0,
                 inversion=True,
+                inverted_by="model",
                 strength=1.0,
             ),
         },
@@ -64,6 +66,7 @@ PUBLISHED: Mapping[str, Preset] = {
             }
         },
         lacks=(
+            HALF_PRECISION,
             "the program inverts the reference in 50 steps and samples in 30; here both take the steps of sampling",
             "its single frame is given the noise that the frame has in the video; here it has noise of its own",
             "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",

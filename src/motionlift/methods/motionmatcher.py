@@ -20,7 +20,7 @@ from torch import Tensor
 from motionlift.core.lattice import Lattice
 from motionlift.core.method import Draw, Plan, Tuner, sampling
 from motionlift.core.model import Model
-from motionlift.core.presets import Preset, said
+from motionlift.core.presets import DIFFUSION, HALF_PRECISION, Preset, said
 from motionlift.core.schedule import Level
 from motionlift.core.seen import Projections, Recorded
 from motionlift.core.tensors import Latents
@@ -36,6 +36,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """Defaults per model: the paper's own (released), and ours for the bundled ones: layers whose features find like motions, fewer and
 longer steps."""
+
+STRIDE = said("released, configs/config_bus.yaml: num_denoise_steps of 1", stride="timestep")
+"""The denoising step before attention is compared, on models of diffusion alone: one timestep of a flow leaves so little of what is
+predicted that half precision hardly tells it from what is true."""
 
 PUBLISHED: Mapping[str, Preset] = {
     "paper": Preset(
@@ -58,6 +62,7 @@ PUBLISHED: Mapping[str, Preset] = {
             **said("released: seven of eight configurations, 200 in the other", tuning_steps=400),
             **said("released, train.py", clip=0.0, accumulation=1, inversion=True, strength=1.0),
             **said("released, inference.py", inverted_with="empty"),
+            **said("released, inference.py; the previews of train.py invert before tuning", inverted_by="tuned"),
             **said("released, utils/dataset.py", fit="stretch", every_frame=True),
             **said("released, utils/lora.py", factors="released"),
             **said(
@@ -65,15 +70,18 @@ PUBLISHED: Mapping[str, Preset] = {
             ),
         },
         models={
+            **dict.fromkeys(DIFFUSION, STRIDE),
             "zeroscope": {
-                **said("released, train.py", stride="timestep"),
                 **said(
                     "released, configs/config_bus.yaml", steps=75, cfg=12.0, frames=16, size=(384, 384), block=(4, 5)
                 ),
                 **said("released, inference.py", sampler="ddim"),
-            }
+            },
         },
         lacks=(
+            HALF_PRECISION,
+            "one timestep leaves so little of what CogVideoX or a flow predicts that bf16 rounds it away: flows keep a stride of "
+            "sampling, and CogVideoX in bf16 needs stride=sampling too",
             "the program encodes the reference to a sample of the autoencoder's posterior; here it is the posterior's mode",
         ),
     ),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from motionlift.core.method import Draw, Plan, Tuner
 from motionlift.core.model import Model
-from motionlift.core.presets import Preset, said
+from motionlift.core.presets import DIFFUSION, HALF_PRECISION, Preset, said
 from motionlift.methods.captions import subject_and_action
 from motionlift.motion.names import ADAPTER
 from motionlift.settings.vmc import CLEAN, NOISE, VMCSettings
@@ -28,9 +28,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Defaults per model (ours): fewer and longer steps, and on tiny-dit only the noisier half, since its joint attention paints looks
 too, and the whole caption, since its encoder has learned no other."""
 
+SAMPLER = said("released, pipeline_t2v_base_pixel.py: DDPM's scheduler", sampler="ddpm")
+"""How it samples, which a model of flow cannot."""
+
 PUBLISHED: Mapping[str, Preset] = {
     "paper": Preset(
-        {**said("paper", form="cos", reduced=True, attention="temporal", inversion=True, tuning_steps=400)}
+        {
+            **said("paper", form="cos", reduced=True, attention="temporal", inversion=True, tuning_steps=400),
+            **said("paper: it inverts, then tunes", inverted_by="model"),
+        }
     ),
     "released": Preset(
         {
@@ -45,27 +51,23 @@ PUBLISHED: Mapping[str, Preset] = {
                 clean_share=0.0,
                 inversion=True,
                 inverted_with="empty",
+                inverted_by="tuned",
                 beta=1.0,
                 strength=1.0,
             ),
+            **said("released, data/dataset.py: pictures of a folder", fit="stretch", every_frame=True),
         },
         models={
-            **dict.fromkeys(
-                ("animatediff", "cogvideox", "allegro"),
-                said("released, pipeline_t2v_base_pixel.py: DDPM's scheduler", sampler="ddpm"),
-            ),
-            "unet3d": {
-                **said("released, pipeline_t2v_base_pixel.py: DDPM's scheduler", sampler="ddpm"),
-                **said("released, train_inference.py", attention="temp_attentions"),
-            },
+            **dict.fromkeys(DIFFUSION, SAMPLER),
+            "unet3d": {**SAMPLER, **said("released, train_inference.py", attention="temp_attentions")},
             **dict.fromkeys(
                 ("modelscope", "zeroscope"),
                 said("released, configs/car_forest.yml, for Show-1's keyframes", steps=75, cfg=9.0),
             ),
         },
         lacks=(
+            HALF_PRECISION,
             "the program's keyframe model, Show-1, works on 8 frames of 64x40 pixels at 2 frames a second; no such model is served",
-            "the program inverts the reference with the tuned network, for each validation; here it is inverted before tuning",
             "its interpolation and super-resolution are networks of their own",
         ),
     ),

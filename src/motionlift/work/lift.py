@@ -468,7 +468,7 @@ def taken(
     folder: RunFolder | None = None,
     previews: int = 0,
 ) -> dict[str, Tensor]:
-    """Encode, invert where settings ask for it, and take the motion, in windows where there are several.
+    """Encode, invert where settings ask for it before or after tuning, and take the motion, in windows where there are several.
 
     Args:
         job: a prepared one.
@@ -490,7 +490,7 @@ def taken(
         model = model.pictured(pixels[:1])
     # What is wide is cut for each window where there are several.
     given = Reference(model.codec.encode(pixels), pixels, pixels if windows.several else wide.pixels(), job.shape)
-    if settings.inversion:
+    if settings.inversion and not (isinstance(settings, Tuned) and settings.inverts_when_tuned):
         pictures = first_pictures(model, pixels, windows, job.shape)
         conditions = conditions_of(model, settings.inversion_prompt, windows, pictures)
         steps = invert(model, given.latents, conditions, settings.steps, windows.shape, windows)

@@ -218,7 +218,8 @@ def _lifted(job: Job, stretches: Stretches, is_main: bool, wide: tuple[int, int]
         "tune": 0,
     }.items():  # the steps' own, and all of them as one
         if phase in peaks:
-            peaks[phase] += held + stretches.growth(phase) * steps
+            is_before = phase == "tune" and isinstance(job.settings, Tuned) and job.settings.inverts_when_tuned
+            peaks[phase] += (0 if is_before else held) + stretches.growth(phase) * steps
     about = job.model.about
     return Motion(
         tensors=tensors,
