@@ -1,6 +1,7 @@
 """What a video takes is planned before it is made, and its time is known after the first one."""
 
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
@@ -12,8 +13,12 @@ from motionlift.models.sources import DEFAULT_MODEL
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.work import measured, prepare
+from motionlift.work.keeping import Kept
 from motionlift.work.lift import lift
-from motionlift.work.planning import Asked, pace_key
+from motionlift.work.memory import Room
+from motionlift.work.plan import Plan
+from motionlift.work.planning import Asked, planned
+from motionlift.work.record import pace_key
 from motionlift.world.scenes import render, sample
 
 
@@ -33,6 +38,25 @@ def test_time_is_known_once_it_was_measured(motion: Motion, monkeypatch: pytest.
     measured.keep_seconds(pace_key(job), 10.0)
     told = foreseen(motion, "a red star", DEFAULT_MODEL, "cpu", one, {})
     assert "about" in told and "known after" not in told and "MB of" in told
+
+
+def test_a_model_that_is_kept_is_no_memory_that_is_taken(motion: Motion, monkeypatch: pytest.MonkeyPatch):
+    """The next video is made with it, or it goes first."""
+    monkeypatch.setattr("motionlift.work.keeping._KEPT", WeakSet())
+    kept = Kept(DEFAULT_MODEL, device="cpu")
+    kept.model = load(DEFAULT_MODEL, "cpu")
+    rooms: list[Room] = []
+    monkeypatch.setattr("motionlift.work.memory._of", lambda _: ("cpu", 10**9, 10**12))
+
+    def noted(asked: Asked, name: str, space: Room) -> Plan:
+        rooms.append(space)
+        return planned(asked, name, space)
+
+    monkeypatch.setattr("motionlift.app.foreseeing.planned", noted)
+    for _ in range(2):
+        foreseen(motion, "a red star", DEFAULT_MODEL, "cpu", {"draft": QUALITIES["draft"]}, {})
+        kept.model = None
+    assert rooms[0].bytes > rooms[1].bytes == 10**9
 
 
 def test_a_motion_can_be_cast_in_every_quality(motion: Motion):

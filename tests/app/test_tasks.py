@@ -98,8 +98,8 @@ def test_of_a_cast_that_is_cancelled_no_latents_are_left_and_of_a_forgotten_mode
         time.sleep(0.01)
     gc.collect()
     assert seen and [ref() for ref in seen] == [None] * len(seen)
-    assert maker._model is not None
-    held = weakref.ref(maker._model)
+    assert maker._kept is not None and maker._kept.model is not None
+    held = weakref.ref(maker._kept.model)
     maker.forget()
     assert held() is None
     jobs.close()

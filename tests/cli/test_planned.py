@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from motionlift.cli import planned
 from motionlift.cli.main import run
+from motionlift.core.cost import Passes
+from motionlift.core.lattice import Shape
+from motionlift.core.memory import Measures
+from motionlift.errors import MemoryShortError
 from motionlift.video.clip import Clip
+from motionlift.work.memory import Room
+from motionlift.work.plan import Phase, Plan
+from motionlift.work.planning import Asked
 from tests.twins import cogvideox
 
 
@@ -43,6 +51,26 @@ def test_a_plan_needs_no_weights_and_writes_nothing(tmp_path: Path, reference: s
     assert run(["plan", "lift", reference, "--model", str(tmp_path / "model"), "--memory", "1GB"]) == 0
     assert "it fits: " in capsys.readouterr().out
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_plan_knows_whether_the_network_is_compiled(reference: str, monkeypatch):
+    asked: list[bool] = []
+
+    def planned(given: Asked, *_: object) -> None:
+        asked.append(given.compiled)
+        raise MemoryShortError("it does not fit")
+
+    monkeypatch.setattr("motionlift.work.planning.planned", planned)
+    for more in ([], ["--compile"]):
+        assert run(["plan", "transfer", reference, "--prompt", "a red star", "--device", "cpu", *more]) == 1
+    assert asked == [False, True]
+
+
+def test_main_memory_is_told_beside_a_device_that_is_here(capsys):
+    room = Room("cuda", "a card", 8 * 10**9, main=4 * 10**9)
+    plan = Plan(room, Measures(), (Phase("sample", 10, 20),), "f" * 64, Shape(9, 32, 32), 10, Passes(), main=19 * 10**8)
+    planned._print(plan)
+    assert "beside it at most 2.0 GB of 4.0 GB of main memory" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

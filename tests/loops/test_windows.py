@@ -20,6 +20,8 @@ from motionlift.loops.adapters import Addition, fitted
 from motionlift.loops.invert import invert
 from motionlift.loops.windows import conditions_of, lifted_in, noise_again, part_of, windows_over
 from motionlift.methods import methods
+from motionlift.models.blank import emptied_pipeline
+from motionlift.models.counting import META, counting
 from motionlift.models.families import serving
 from motionlift.motion import names
 from motionlift.video.clip import Clip
@@ -128,6 +130,17 @@ def test_positions_of_windows_are_saved_and_used_again(model: Any):
     assert {names.Name.parsed(name).window for name in made.positions} == set(range(len(windows)))
     saved = replace(job, motion={**motion, **made.positions}, settings=replace(settings, target="saved"))
     torch.testing.assert_close(finished(sample.cast(saved)).latents, made.latents, atol=0, rtol=0)
+
+
+def test_what_windows_leave_waits_in_main_memory():
+    """The meta device stands for a GPU, on which as much would lie as there are windows, and steps of an inversion."""
+    with counting():
+        own: Any = serving("CogVideoXPipeline")(emptied_pipeline(cogvideox()), "twin", META)
+        method = methods()["motionflow"]
+        settings = replace(tried(method, own), window=WINDOW)
+        motion = lifted(method, own, settings, windows_over(own, own.codec.fitting(FRAMES), settings))
+    places = {name: tensor.device.type for name, tensor in motion.items()}
+    assert places.pop(names.LATENTS) == "meta" and INVERTED in places and set(places.values()) == {"cpu"}
 
 
 def test_the_network_never_sees_more_than_a_window(model: Any):

@@ -4,13 +4,14 @@ import json
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
 import pytest
 import torch
 
-from motionlift.errors import ModelError, SettingError
+from motionlift.errors import MemoryShortError, ModelError, SettingError
 from motionlift.models import loading
 from motionlift.models.loading import load
 from tests.twins import cogvideox
@@ -192,7 +193,7 @@ def test_processes_have_a_gpu_each_as_far_as_there_are(
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(torch, "zeros", lambda *_, device: torch.empty(1))
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: SimpleNamespace(tolist=list, device=device))
     monkeypatch.delenv("LOCAL_RANK", raising=False) if rank is None else monkeypatch.setenv("LOCAL_RANK", rank)
     assert loading.device_named(name) == torch.device("cuda", own)
 
@@ -200,3 +201,18 @@ def test_processes_have_a_gpu_each_as_far_as_there_are(
 @pytest.mark.parametrize("device", ["gpu", "", "meta", "cuda:99", "cpu cpu", "privateuseone"])
 def test_devices_that_are_not_there(device: str):
     assert "allowed are auto, cpu" in refusal(SettingError, lambda: load("tiny-dot", device))
+
+
+@pytest.mark.parametrize(("dtype", "half"), [("auto", True), ("bf16", False)])
+def test_memory_that_ends_while_weights_are_read_is_told_as_such(
+    saved: Path, dtype: str, half: bool, monkeypatch: pytest.MonkeyPatch
+):
+    def short(*_: object, **__: object) -> None:
+        try:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes.")
+        except RuntimeError as error:
+            raise OSError("Unable to load weights from checkpoint file") from error
+
+    monkeypatch.setattr(loading, "_read_pipeline", short)
+    told = refusal(MemoryShortError, lambda: load(str(saved), "cpu", dtype=dtype))
+    assert "were read, where 4096 bytes more were asked for" in told and ("bf16" in told) is half

@@ -4,6 +4,7 @@ On a CPU a block that waits in main memory is where it was, so that nothing coul
 diffusers also allows: then the memory of whatever waits is empty, and a gradient that looks at it is not the same.
 """
 
+import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -227,3 +228,20 @@ def test_weights_in_files_are_read_there(tmp_path: Path):
     assert torch.equal(offloading.reading(pipeline.transformer)(weight), values)
     assert taken("wan-2.1", pipeline, given=True).about.fingerprint == plain.about.fingerprint
     assert not is_cast(pipeline.transformer)
+
+
+def test_weights_are_pinned_one_after_the_other(monkeypatch: pytest.MonkeyPatch):
+    """diffusers pins a part whole before it lets anything go; of what is pinned already it makes no copy."""
+    part = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    wanted = {name: tensor.clone() for name, tensor in part.state_dict().items()}
+    gone: list[bool] = []
+    before = [weakref.ref(tensor.untyped_storage()) for tensor in (*part.parameters(), *part.buffers())]
+
+    def pinned(tensor: torch.Tensor) -> torch.Tensor:
+        gone.append(all(own() is None for own in before[: len(gone)]))
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pinned)
+    offloading.pin(part)
+    assert gone == [True] * len(before)
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in part.state_dict().items())

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -204,8 +205,14 @@ def test_auto_is_apples_gpu_where_pytorch_finds_no_other(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     asked: list[torch.device] = []
-    monkeypatch.setattr(torch, "zeros", lambda *_, device: asked.append(device) or torch.ones(1))
-    assert device_named("auto") == APPLE and asked == [APPLE]
+    found = SimpleNamespace(tolist=list, device=torch.device("mps:0"))
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: asked.append(device) or found)
+    assert device_named("auto") == found.device != APPLE and asked == [APPLE]
+
+
+def test_a_device_is_called_as_tensors_on_it_call_it():
+    """By which it is known what lies on it: a device without its number equals none of a tensor."""
+    assert device_named("cpu:0") == torch.zeros(1, device="cpu:0").device != torch.device("cpu:0")
 
 
 @pytest.mark.parametrize(

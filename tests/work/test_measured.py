@@ -29,6 +29,16 @@ def test_both_are_bounded():
     assert measured.kept().factors["b"] == measured.MOST_RAISED
 
 
+def test_a_factor_comes_down_with_jobs_that_were_enough_and_goes():
+    measured.keep_shortage("b")
+    for _ in range(3):
+        assert measured.kept().factors["b"] > 1
+        measured.keep_enough("b")
+    assert measured.kept().factors == {}
+    measured.keep_enough("b")
+    assert measured.kept().factors == {}
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"seconds": {"a": 1}}', '{"factors": {"b": -3}}'])
 def test_a_file_that_is_not_ours_counts_for_nothing_and_stays(content: str):
     path = measured.place()

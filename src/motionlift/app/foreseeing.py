@@ -6,7 +6,8 @@ from html import escape
 from motionlift.errors import MotionliftError
 from motionlift.models.loading import device_named
 from motionlift.motion.file import Motion
-from motionlift.work.memory import room, told
+from motionlift.work.keeping import room_without
+from motionlift.work.memory import told
 from motionlift.work.plan import Plan
 from motionlift.work.planning import Asked, planned
 from motionlift.work.prepare import ask
@@ -33,7 +34,7 @@ def foreseen(
     Raises:
         SettingError: there is no such device.
     """
-    space = room(device_named(device))
+    space = room_without(device_named(device))  # of its models the page keeps one, which serves or goes
     rows = []
     for quality, values in qualities.items():
         try:

@@ -1,6 +1,5 @@
 """Does what the page is asked for, by the library: one model is held, and each step is told as it comes."""
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -9,14 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from motionlift.app.tasks import LIFT, Task, command_of
 from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace
 from motionlift.core.cost import Step
-from motionlift.core.model import Model
 from motionlift.errors import MotionliftError
 from motionlift.motion.drawing import draw_lifted
 from motionlift.motion.file import Motion
@@ -24,8 +21,9 @@ from motionlift.video.clip import Clip
 from motionlift.video.marks import DRAWING
 from motionlift.work import cast as casting
 from motionlift.work import prepare
+from motionlift.work.keeping import Kept
 from motionlift.work.lift import Lifting, lifted, resting
-from motionlift.work.planning import Asked, fitting_job, pace_key
+from motionlift.work.planning import Asked
 from motionlift.work.previews import Projection, projection_of
 from motionlift.work.record import Costs
 
@@ -88,8 +86,7 @@ class Maker:
 
     def __init__(self, device: str = "auto"):
         self._device = device
-        self._name: str | None = None
-        self._model: Model | None = None
+        self._kept: Kept | None = None
         self._projection: Projection | None = None
 
     def made(self, task: Task, workspace: Workspace, live: Live) -> tuple[str, ...]:
@@ -130,7 +127,6 @@ class Maker:
         costs = Costs(job.model, plan=job.plan)
         with resting(job.model):
             video = casting.casted(job, motion, costs, self._watching(live))
-        costs.keep(pace_key(job))
         output = workspace.new(task.name, ".mp4")
         video.save(output, {"command": command_of(task, workspace.folder)})
         return output.name, output.with_suffix(".json").name
@@ -138,21 +134,23 @@ class Maker:
     def _job(self, name: str, asked: Asked, live: Live) -> prepare.Job:
         """The job on the model that is held, or on another, which is then held in its place."""
         live.enter("loading the model")
-        if self._name == name and self._model is not None:
-            return fitting_job(asked, self._model)
-        self.forget()
-        job = fitting_job(asked, name, device=self._device)
-        self._name, self._model = name, job.model
-        with suppress(MotionliftError):
-            self._projection = projection_of(job.model)
+        if self._kept is None or self._kept.name != name:
+            self.forget()
+            self._kept = Kept(name, device=self._device)
+        before = self._kept.reads
+        job = self._kept.job(asked)
+        if self._kept.reads > before:
+            self._projection = None
+            with suppress(MotionliftError):
+                self._projection = projection_of(job.model)
         return job
 
     def forget(self) -> None:
         """Hold no model any more; what it took of the memory is free for others."""
-        self._name = self._model = self._projection = None
-        gc.collect()  # parts of pipelines know each other
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        self._projection = None
+        if self._kept is not None:
+            self._kept.forget()
+        self._kept = None
 
     def _watching(self, live: Live) -> Callable[[Step], None]:
         """What is called with every step."""

@@ -14,6 +14,7 @@ from motionlift.cli.streams import take_over, unheard
 from motionlift.cli.terminal import COMMAND_LINE, SMALLER, say
 from motionlift.cli.threads import Load
 from motionlift.core.meant import alike, asked
+from motionlift.core.shortage import shortage_behind, tried
 from motionlift.errors import MotionliftError, Stopped, stop_behind
 
 if TYPE_CHECKING:
@@ -69,12 +70,13 @@ def _refused(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         unheard(sys.stdout)
         return 1
+    failed = shortage_behind(error)
+    if failed is not None:
+        return _failed(f"out of memory{tried(failed)}; ask for {SMALLER}", 1)
     if isinstance(error, OSError):
         if "No usable temporary directory" in str(error):  # tempfile's words
             return _failed("no folder for temporary files can be written; set TMPDIR to one that can", 1)
         return _failed(f"{error.strerror or error}: {error.filename or 'a file that was needed'}", 1)
-    if type(error).__name__ in ("MemoryError", "OutOfMemoryError"):
-        return _failed(f"out of memory; ask for {SMALLER}", 1)
     stop = stop_behind(error)
     if stop is not None:
         return _stopped(stop, None)

@@ -193,11 +193,11 @@ def transfer(
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
     stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
     how_made = {"stages": stages, "cut_prompt": cut_prompt, "aspect": aspect, "parallel": parallel or 1}
-    asked = Asked(request, frames, pixels, **how_made)
+    asked = Asked(request, frames, pixels, **how_made, compiled=compiled)
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled, foretold)
+        job = _prepared(asked, model, device, dtype, live, loras, memory, foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
         costs.note(unheard)
@@ -374,11 +374,12 @@ def cast(
     )
     others = [(Motion.load(path), part) for path, part in mixtures]
     stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
-    asked = Asked(request, motion=lifted, mixed=others, stages=stages, cut_prompt=cut_prompt, parallel=parallel or 1)
+    how_made = {"stages": stages, "cut_prompt": cut_prompt, "parallel": parallel or 1, "compiled": compiled}
+    asked = Asked(request, motion=lifted, mixed=others, **how_made)
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
-        job = _prepared(asked, model, device, dtype, live, loras, memory, compiled, foretold)
+        job = _prepared(asked, model, device, dtype, live, loras, memory, foretold)
         video = casting.casted(job, lifted, Costs(job.model, plan=job.plan), live.step)
     if not is_first_process():
         return
@@ -522,11 +523,10 @@ def _prepared(
     live: "Live",
     loras: Sequence[str] | None,
     memory: str | None = None,
-    compiled: bool = False,
     told: Sequence[str] = (),
 ) -> "Job":
     """A job on a model that is loaded so that it fits; says what is to be known of it, but for what was told."""
-    from motionlift.work.planning import fitting_job
+    from motionlift.work.keeping import Kept
 
     live.show("load", 0, None)
     held, said = HELD.get(), [*told]
@@ -535,10 +535,10 @@ def _prepared(
         notice(lines, said)
         said.extend(lines)
 
-    there = held.models[0] if held is not None and held.models else model
-    job = fitting_job(asked, there, memory, device, loras or (), dtype, compiled, tell)
+    kept = held.models[0] if held is not None and held.models else Kept(model, memory, device, loras or (), dtype)
     if held is not None and not held.models:
-        held.models.append(job.model)
+        held.models.append(kept)
+    job = kept.job(asked, tell)
     check_model(job.model.about)
     tell(job.notices)
     return job

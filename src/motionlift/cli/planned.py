@@ -68,6 +68,7 @@ def _more(plan: "Plan") -> dict[str, Any]:
         "size": {"frames": plan.shape.frames, "height": plan.shape.height, "width": plan.shape.width},
         "tokens": plan.tokens,
         "passes": asdict(plan.passes),
+        "main_memory_bytes": plan.main,
         "weights_bytes": {phase.name: phase.weights for phase in plan.phases},
         "seconds": plan.seconds,
     }
@@ -86,6 +87,9 @@ def _print(plan: "Plan") -> None:
     passes = f"{plan.passes.forward} passes forward and {plan.passes.backward} back"
     print(f"{plan.shape}: {plan.tokens} tokens, {passes}")
     print(f"it fits: {told(plan.need(plan.largest))} of {told(plan.room.bytes)}, most in the phase {plan.largest.name}")
+    if plan.room.main is not None:
+        need = max(plan.main_need(phase) for phase in plan.phases)
+        print(f"beside it at most {told(need)} of {told(plan.room.main)} of main memory")
     print(f"done for that: {plan.taken or 'nothing'}")
     seconds = plan.seconds
     print("not measured here yet" if seconds is None else f"about {seconds:.0f} seconds, as measured here before")

@@ -16,7 +16,7 @@ from motionlift.cli.terminal import COMMAND_LINE, notice
 from motionlift.errors import InputError, SettingError, staying
 
 if TYPE_CHECKING:
-    from motionlift.core.model import Model
+    from motionlift.work.keeping import Kept
 
 MOST_BYTES = 2**20
 """Largest file of prompts that is read (ours: a hundred of the longest prompts)."""
@@ -40,8 +40,8 @@ PromptsFile = Annotated[
 class Held(NamedTuple):
     """A model that serves several prompts."""
 
-    models: list["Model"]
-    """The model, once it is loaded."""
+    models: list["Kept"]
+    """The model, once the first asks for it."""
 
 
 HELD: ContextVar[Held | None] = ContextVar("HELD", default=None)

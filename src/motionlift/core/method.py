@@ -41,7 +41,8 @@ class Reference:
     shape: Shape
     """Size at the model."""
     trajectory: Sequence[Latents] = ()
-    """The reference inverted: its latents at every level of sampling, noisiest first, where settings ask for it."""
+    """The reference inverted: its latents at every level of sampling, noisiest first, where settings ask for it; in main memory
+    where it is a window of a video."""
     times: Sequence[float] = ()
     """For each lattice frame, its place among the frames of ``wide``, where that is not the codec's: in a window of a video."""
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import psutil
 
-from motionlift.core.model import Model
 from motionlift.errors import InputError, MotionliftError, OutputError
 from motionlift.jobs.children import put_away
 from motionlift.jobs.job import INPUTS, Job, plain
@@ -22,9 +21,9 @@ from motionlift.models.precision import AUTO
 from motionlift.video.marks import FOREIGN, RECORD, VIDEO, hash_of, json_of
 from motionlift.video.writing import companion
 from motionlift.work.cast import transferred
+from motionlift.work.keeping import Kept
 from motionlift.work.lift import Lifting, is_kept
-from motionlift.work.planning import Asked, fitting_job
-from motionlift.work.prepare import Job as PreparedJob
+from motionlift.work.planning import Asked
 from motionlift.work.prepare import ask, aspect_of
 from motionlift.work.record import versions
 
@@ -207,20 +206,12 @@ def _made(placed: Placed) -> dict[str, Any]:
     is_first = holder.model is None
     if job.processes > 1 and is_first:
         _tuned_together(placed)  # before a model takes memory of its own
-    prepared = _prepared(placed, holder)
+    prepared = holder.job(asked_of(placed))
     if job.processes > 1 and not is_first and not is_kept(prepared, placed.reference(), how):
         _tuned_together(placed)
     video = transferred(prepared, placed.reference(), how)
     added = {"command": command_of(placed), "reference": job.reference, STATED: placed.stated}
     return video.save(placed.output, added)
-
-
-def _prepared(placed: Placed, holder: "_Holder") -> PreparedJob:
-    """A job with its model, which is loaded as the first of its jobs asks for it."""
-    where, own = placed.where, holder.model or placed.job.model
-    prepared = fitting_job(asked_of(placed), own, where.memory, device=where.device, dtype=where.dtype)
-    holder.model = holder.model or prepared.model
-    return prepared
 
 
 def _make_folder(folder: Path) -> None:
@@ -231,16 +222,10 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another output") from error
 
 
-class _Holder:
-    """Keeps the model of a process, once it is loaded as its first job asks for it."""
-
-    model: Model | None = None
-
-
 @lru_cache(maxsize=1)
-def _held(_name: str, _where: Where) -> _Holder:
-    """The place of a process's model: one at a time."""
-    return _Holder()
+def _held(name: str, where: Where) -> Kept:
+    """The model of a process: one at a time."""
+    return Kept(name, where.memory, where.device, dtype=where.dtype)
 
 
 def _tuned_together(placed: Placed) -> None:

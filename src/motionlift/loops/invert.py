@@ -42,7 +42,8 @@ def invert(
         adapter: what is on the network meanwhile, at the levels where it says so.
 
     Returns:
-        The latents at every level, noisiest first, as the levels of the schedule; the first are the inverted noise.
+        The latents at every level, noisiest first, as the levels of the schedule; the first are the inverted noise. Those of
+        several windows lie in main memory: all levels of a long video would fill the device.
 
     Raises:
         DivergenceError: the latents stopped being finite.
@@ -62,7 +63,7 @@ def invert(
             latents = schedule.unstep(index, predicted(latents, level), latents)
         if not latents.isfinite().all():
             raise DivergenceError(f"the latents are no longer finite after inversion step {done + 1}")
-        trajectory.append(latents)
+        trajectory.append(latents.cpu() if windows is not None and windows.several else latents)
         yield Step("invert", done, len(schedule), latents=latents)
     return tuple(reversed(trajectory))
 

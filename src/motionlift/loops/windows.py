@@ -126,11 +126,14 @@ def lifted_in(
         return (yield from method.lift(reference, model, settings))
     pictures = first_pictures(model, reference.pixels, windows, reference.shape)
     found: dict[str, Tensor] = {names.LATENTS: reference.latents}
+    # What is lifted waits in main memory: on the device it would be as much as there are windows.
     for number in range(len(windows)):
         seen = model.pictured(pictures[number]) if pictures else model
         steps = method.lift(part_of(reference, wide, model, windows, number), seen, settings)
         own = yield from _counted(steps, number, len(windows))
-        found |= {names.window_name(number, name): tensor for name, tensor in own.items() if name != names.LATENTS}
+        found |= {
+            names.window_name(number, name): tensor.cpu() for name, tensor in own.items() if name != names.LATENTS
+        }
     return found
 
 

@@ -114,7 +114,8 @@ class MotionFlow(Guide[MotionFlowSettings]):
         kept: dict[str, list[Tensor]] = {}
         for index, level in enumerate(levels):
             with torch.no_grad():
-                record = model.record(reference.trajectory[index], level, condition, settings.block, features=False)
+                inverted = reference.trajectory[index].to(model.about.device)
+                record = model.record(inverted, level, condition, settings.block, features=False)
                 for number, seen in record.items():
                     lattice = model.lattice(reference.shape, number)
                     maps = word_maps(seen, lattice, words)

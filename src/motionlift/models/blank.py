@@ -23,6 +23,7 @@ from motionlift.models.precision import AUTO, chosen
 from motionlift.models.quiet import quiet
 from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import BUNDLED, Source, joined_sources
+from motionlift.models.stored import made_anew
 from motionlift.models.words import read_plainly
 
 Kinds = torch.dtype | Mapping[str, torch.dtype]
@@ -34,7 +35,7 @@ def blank(name: str, kind: str, dtype: str = AUTO) -> Model:
 
     Args:
         name: as :func:`motionlift.models.loading.load` takes it.
-        kind: of device that it is to stand for, ``cpu`` or ``cuda``, which need not be here.
+        kind: of device that it is to stand for, ``cpu``, ``cuda`` or ``mps``, which need not be here.
         dtype: what it computes with, as :func:`motionlift.models.loading.load` takes it.
 
     Raises:
@@ -54,13 +55,20 @@ def blank(name: str, kind: str, dtype: str = AUTO) -> Model:
     check_parts(family, pipeline, source.name)
     if Path(source.place).resolve().parent == BUNDLED:
         read_plainly(pipeline.tokenizer)
-    return family(pipeline, name, META)
+    model = family(pipeline, name, META)
+    own = {title: part for title, part in pipeline.components.items() if isinstance(part, nn.Module)}
+    model.anew = None if adapter else made_anew(source, own)
+    return model
+
+
+def is_here(kind: str) -> bool:
+    """Whether a GPU of a kind that models run on is here; what is no such GPU is."""
+    return {"cuda": torch.cuda, "mps": torch.backends.mps}[kind].is_available() if kind in ("cuda", "mps") else True
 
 
 def _type_on(kind: str, dtype: str, source: Source, family: Any) -> torch.dtype:
     """What a model computes with; on a GPU that is not here, as on one that lacks nothing."""
-    is_here = kind != "cuda" or torch.cuda.is_available()
-    place = torch.device(kind if is_here else "meta")
+    place = torch.device(kind if is_here(kind) else "meta")
     return chosen(dtype, place, source.name, family.breaking(source))
 
 

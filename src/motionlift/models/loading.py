@@ -11,8 +11,9 @@ import torch
 
 from motionlift.core.memory import Measures, Weights
 from motionlift.core.model import Model
+from motionlift.core.shortage import shortage_behind, tried
 from motionlift.environment import fallback_line, launched
-from motionlift.errors import ModelError, SettingError
+from motionlift.errors import MemoryShortError, ModelError, SettingError
 from motionlift.models.families import serving
 from motionlift.models.identity import digest
 from motionlift.models.lora_files import LoraFile
@@ -68,6 +69,7 @@ def load(
             (Wan and LTX). ``accelerate launch`` or ``torchrun`` starts them; each holds the whole model and gets the whole video.
 
     Raises:
+        MemoryShortError: main memory ended while weights were read.
         ModelError: there is no such model or adapter, it cannot be read, or no family serves it; or adapters for a loaded pipeline.
         SettingError: the device does not exist here, or lacks what is asked for; a type of numbers breaks the model; an adapter's
             weight is out of range; a measure cannot be taken, or is one that changes the weights of a loaded pipeline; the tokens
@@ -207,12 +209,13 @@ def device_named(name: str) -> torch.device:
         place = torch.device(name)
         if place.type == "cuda" and place.index is None:
             place = _own_gpu()
-        torch.zeros(1, device=place).tolist()  # the device "meta" holds no numbers
+        tried = torch.zeros(1, device=place)
+        tried.tolist()  # the device "meta" holds no numbers
     except (RuntimeError, AssertionError, ImportError) as error:
         raise SettingError(
             f"device {name!r} is not there; allowed are auto, cpu, and cuda or mps where PyTorch finds one"
         ) from error
-    return place
+    return tried.device  # with its number, as every tensor on it has it: "mps" equals no tensor's device
 
 
 def _own_gpu() -> torch.device:
@@ -231,6 +234,10 @@ def _read(source: Source, adapter: str | None, family: Any, kind: torch.dtype, q
         family: serves the pipeline.
         kind: the numbers' type.
         quantized: diffusers' settings of a quantizer for the networks.
+
+    Raises:
+        MemoryShortError: main memory ended.
+        ModelError: it is incomplete, damaged, or in no format that is read.
     """
     first: Exception | None = None
     for variant in (None, *VARIANTS):
@@ -250,6 +257,13 @@ def _read(source: Source, adapter: str | None, family: Any, kind: torch.dtype, q
             if not PICKLED(" ".join(str(error).split())):
                 break
     assert first is not None
+    failed = shortage_behind(first)
+    if failed is not None:
+        half = "dtype bf16, which is half of it, " if kind is torch.float32 else ""
+        raise MemoryShortError(
+            f"out of memory while the weights of model {source.name!r} were read{tried(failed)}: take {half}a smaller model, or a "
+            "machine with more main memory"
+        ) from first
     reason = " ".join(str(first).split())[:200]
     hint = ""
     if PICKLED(reason):

@@ -5,6 +5,7 @@ number, without an error, and whatever the graph keeps is not saved. So it keeps
 backward.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Any
 
 import torch
 from diffusers.hooks import HookRegistry, apply_group_offloading
+from diffusers.hooks._common import _GO_LC_SUPPORTED_PYTORCH_LAYERS
 from diffusers.hooks.group_offloading import (
     _GROUP_OFFLOADING,
     _LAYER_EXECUTION_TRACKER,
     _LAZY_PREFETCH_GROUP_OFFLOADING,
 )
-from diffusers.hooks.layerwise_casting import _LAYERWISE_CASTING_HOOK
+from diffusers.hooks.layerwise_casting import _LAYERWISE_CASTING_HOOK, DEFAULT_SKIP_MODULES_PATTERN
 from safetensors import safe_open
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -42,6 +44,8 @@ def offload(part: nn.Module, device: torch.device, by_block: bool) -> None:
         by_block: block after block, or leaf after leaf, which takes the least memory.
     """
     streams = device.type == "cuda"
+    if streams:
+        pin(part)
     apply_group_offloading(
         part,
         onload_device=device,
@@ -56,12 +60,37 @@ def offload(part: nn.Module, device: torch.device, by_block: bool) -> None:
         registry.remove_hook(_LAYER_EXECUTION_TRACKER)
 
 
+def pin(part: nn.Module) -> None:
+    """Put the weights of a part into pinned memory, one after the other.
+
+    diffusers pins those that are not, and lets what it pins go only when it has pinned all: main memory would hold a part twice.
+    """
+    for tensor in (*part.parameters(), *part.buffers()):
+        tensor.data = tensor.data.cpu().pin_memory()
+
+
 def cast(network: Any) -> None:
     """Hold the weights of one of diffusers' networks in 8 bits; each layer's are as before while it runs.
 
     What the network's class names as delicate stays as it is.
     """
     network.enable_layerwise_casting(storage_dtype=STORED, compute_dtype=network.dtype)
+
+
+def cast_layers(network: Any) -> Iterator[nn.Module]:
+    """The layers of one of diffusers' networks whose weights :func:`cast` would hold in 8 bits, by diffusers' own rule.
+
+    A layer is left as it is where its name, or that of a module that it is in, is one of those that diffusers, or the network's
+    class, names as delicate.
+    """
+    named = (network._keep_in_fp32_modules, network._skip_layerwise_casting_patterns)
+    delicate = [*DEFAULT_SKIP_MODULES_PATTERN, *(pattern for own in named for pattern in own or ())]
+    for name, module in network.named_modules():
+        words = name.split(".")
+        above = [".".join(words[: count + 1]) for count in range(len(words))]
+        is_delicate = any(re.search(pattern, own) for pattern in delicate for own in above)
+        if isinstance(module, _GO_LC_SUPPORTED_PYTORCH_LAYERS) and not is_delicate:
+            yield module
 
 
 def is_offloaded(part: nn.Module) -> bool:

@@ -82,6 +82,9 @@ class PipelineModel(ABC):
     """The settings of the configurations of ``network``, ``autoencoder`` and ``scheduler`` by which a motion fits a model."""
     defaults: Mapping[str, Mapping[str, Any]]
     """Sampling and guiding by variant, where they differ from the common ones."""
+    anew: int | None = None
+    """Of a model without weights, bytes of those that are made anew as it is read, since its files hold them in another type; None
+    where that is not known."""
     about: About
     text: Prompts
     codec: Autoencoder

@@ -299,6 +299,14 @@ def _kept_index(name: str) -> Path | None:
     return Path(kept) if isinstance(kept, str) else None
 
 
+def kept_folder(source: Source) -> Path | None:
+    """The folder that holds what is here of a model; None where nothing of it is."""
+    if Path(source.place).is_dir():
+        return Path(source.place)
+    index = _kept_index(source.place)
+    return None if index is None else index.parent
+
+
 def _gated(name: str) -> ModelError:
     return ModelError(f"model {name!r} is gated: accept its terms on {HUB}/{name}, then log in with: hf auth login")
 

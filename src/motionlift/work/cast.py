@@ -352,6 +352,7 @@ def casted(
     costs.losses.extend(result.losses)
     with costs.phase("decode"):
         keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)
+    costs.keep(job)
     costs.note(_compared(job, motion, keyframes, reference))
     clip, cascade = keyframes, []
     for stage in [stage.counted() for stage in job.stages]:
@@ -361,7 +362,6 @@ def casted(
         made = {"stage": stage.name, "shape": asdict(Shape(*clip.frames.shape[:3])), "fps": clip.fps}
         notices = [notice for notice in clip.notices if notice not in told]
         cascade.append(made | ({"notices": notices} if notices else {}))
-    costs.keep()
     told = (motion.notices or None) if reference is None else reference.notices
     return Video(
         clip=clip,

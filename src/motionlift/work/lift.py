@@ -238,6 +238,11 @@ def resting(model: Model) -> Iterator[None]:
         model.rest()
 
 
+def longest_side(shape: Shape) -> int:
+    """Pixels of a reference's longer side: at most :data:`LONGEST_SIDE`, of long ones less, and never less than the video's."""
+    return max(min(LONGEST_SIDE, math.isqrt(MOST_WIDE // shape.frames)), shape.height, shape.width)
+
+
 def read_reference(
     reference: str | Path | Clip,
     model: Model,
@@ -259,7 +264,7 @@ def read_reference(
     """
     asked = Lifting(slower=slower, fps=fps)
     aspect, own = (shape.height, shape.width), asked.rate(model)
-    longest = max(min(LONGEST_SIDE, math.isqrt(MOST_WIDE // shape.frames)), *aspect)
+    longest = longest_side(shape)
     read = partial(
         reference.sampled if isinstance(reference, Clip) else partial(Clip.read, reference),
         frames=shape.frames,

@@ -1,8 +1,9 @@
 """What every phase of a job takes: the job is run on a model without weights, by the same code, and what it makes is counted."""
 
-from collections.abc import Iterator, Mapping
+import gc
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
 import torch
@@ -12,22 +13,29 @@ from motionlift.core.lattice import Shape
 from motionlift.core.method_settings import Guided, Sampled, Tuned
 from motionlift.core.model import Codec, Model, Text
 from motionlift.core.tensors import Latents, Pixels
+from motionlift.core.windows import Windows
 from motionlift.loops import sample
 from motionlift.loops.sample import guided_steps
 from motionlift.models.counting import META, Count
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.work.cast import casting_of
-from motionlift.work.lift import LONGEST_SIDE, finished, taken
+from motionlift.work.lift import finished, longest_side, taken
 from motionlift.work.prepare import Job
 from motionlift.work.record import Costs
 
 PHASES = ("text", "encode", "invert", "lift", "tune", "guide", "sample", "decode")
 """Phases in the order in which they come."""
+CASTING = ("guide", "sample", "decode")
+"""Those in which a motion is there that was lifted."""
 LIFTED = {"steps": 4, "share": 0.5, "tuning_steps": 2}
 """Settings of the run in which a motion is lifted: enough steps to see what each leaves behind (ours)."""
 CAST = {"steps": 2, "share": 0.5, "inner": 2}
 """Settings of the run in which it is cast: a guided step, whose second inner step has the optimiser's state, and one without."""
+FEW_WINDOWS = (3, 4)
+"""Of a video of more windows than the second, so many are run, and what one more takes is counted for all others (ours: each
+takes as long to run as a video of one, seconds of a large model, and there may be hundreds). From the third on all are alike: an
+autoencoder may code the first frame alone."""
 
 
 @dataclass
@@ -165,6 +173,20 @@ class Taken:
     """Passes of the network."""
 
 
+@dataclass(frozen=True)
+class _InFew(Job):
+    """A job in the first windows of its video."""
+
+    first: int = 1
+    """How many."""
+
+    @property
+    def windows(self) -> Windows:
+        """Those."""
+        own = super().windows
+        return replace(own, starts=own.starts[: self.first])
+
+
 def phases(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None = None) -> Taken:
     """What a job takes by phase.
 
@@ -174,22 +196,69 @@ def phases(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None =
         is_main: whether that stands for main memory.
         wide: height and width at which a reference is read; by default the most that they can be.
     """
+    gc.collect()
+    windows, before = len(job.windows), count.live
+    if windows <= FEW_WINDOWS[1]:
+        return _run(job, count, is_main, wide)
+    given = {item.name: getattr(job, item.name) for item in fields(Job)}
+    fewer, more = (_InFew(**given, first=first) for first in FEW_WINDOWS)
+    runs = [_run(fewer, count, is_main, wide)]
+    if count.live > before:  # prompts and tables are remembered from now on, and are none of what a window takes
+        runs.append(_run(fewer, count, is_main, wide))
+    runs.append(_run(more, count, is_main, wide))
+    return _in_all(runs, windows)
+
+
+def _in_all(runs: Sequence[Taken], windows: int) -> Taken:
+    """What a video takes in all its windows, by what it takes in few of them: each one more takes the same again.
+
+    Args:
+        runs: in as many as the first of :data:`FEW_WINDOWS` says, once or twice, and then in as many as the second.
+        windows: how many there are.
+    """
+    fewer, more = runs[-2:]
+    between, others = FEW_WINDOWS[1] - FEW_WINDOWS[0], windows - FEW_WINDOWS[1]
+
+    def peak(name: str) -> int:
+        own = [each.peaks.get(name, 0) for each in runs]
+        return max(own) + max(0, own[-1] - own[-2]) * others // between
+
+    each = more.passes.since(fewer.passes)
+    added = Passes(each.forward * others // between, each.backward * others // between, each.work * others / between)
+    return Taken({name: peak(name) for name in runs[0].peaks}, all_of([more.passes, added]))
+
+
+def _run(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None) -> Taken:
+    """What a job takes in all windows that it has."""
     stretches = Stretches(count, Passes())
     job = replace(job, model=_watched(job.model, stretches))
-    motion = _lifted(job, stretches, is_main, wide) if job.motion is None else job.motion
+    beside: Mapping[str, int] = {}
+    if job.motion is None:
+        motion, beside = _lifted(job, stretches, is_main, wide)
+    else:
+        motion = replace(job.motion, windows=job.windows if job.windows.several else None)
     if job.prompt:
         _cast(job, motion, stretches)
-    peaks = {name: stretches.peaks[name] for name in PHASES if name in stretches.peaks}
-    return Taken(peaks, _all_passes(job.settings, stretches.ran))
+    peaks = {name: stretches.peaks[name] + beside.get(name, 0) for name in PHASES if name in stretches.peaks}
+    del motion
+    gc.collect()  # what it left in circles would be counted in the next run
+    return Taken(peaks, _all_passes(job.settings, stretches.ran, len(job.windows)))
 
 
-def _all_passes(settings: Sampled, ran: Mapping[str, list[Passes]]) -> Passes:
-    """Passes of the whole job by those of the steps that were run."""
+def _all_passes(settings: Sampled, ran: Mapping[str, list[Passes]], windows: int) -> Passes:
+    """Passes of the whole job by those of the steps that were run.
+
+    Args:
+        settings: of the whole job.
+        ran: passes of each step, by phase.
+        windows: how many there are. A motion is lifted in one after the other; all other steps are of all of them.
+    """
     guided = guided_steps(settings)
     inner = guided * max(0, settings.inner - 1) if isinstance(settings, Guided) else 0
+    by_step = len(ran.get("lift", ())) > windows
     steps = {  # first ones and later ones: guided steps begin with the reference, and are sampled before those that are not
         "invert": (1, settings.steps - 1),
-        "lift": (1, guided - 1 if len(ran.get("lift", ())) > 1 else 0),
+        "lift": (windows, windows * (guided - 1) if by_step else 0),
         "tune": (1, settings.tuning_steps - 1 if isinstance(settings, Tuned) else 0),
         "guide": (guided, inner),
         "sample": (guided, settings.steps - guided),
@@ -201,27 +270,16 @@ def _all_passes(settings: Sampled, ran: Mapping[str, list[Passes]]) -> Passes:
     return total
 
 
-def _lifted(job: Job, stretches: Stretches, is_main: bool, wide: tuple[int, int] | None) -> Motion:
-    """Lift a motion in few steps; what more steps would leave behind is counted."""
+def _lifted(
+    job: Job, stretches: Stretches, is_main: bool, wide: tuple[int, int] | None
+) -> tuple[Motion, Mapping[str, int]]:
+    """Lift a motion in few steps; gives it, and by phase what more steps would leave behind."""
     few = _short_job(job, LIFTED, stretches)
-    tensors = taken(
-        few, *_frames(job.shape, None if is_main else stretches.count, wide), Costs(job.model), stretches.advance
-    )
+    tensors = taken(few, *_frames(job.shape, is_main, wide), Costs(job.model), stretches.advance)
     stretches.end()
-    peaks, held = stretches.peaks, 0
-    if "invert" in peaks:
-        held = stretches.growth("invert") * max(0, job.settings.steps - few.settings.steps)
-    more = guided_steps(job.settings) - guided_steps(few.settings)
-    for phase, steps in {
-        "invert": 0,
-        "lift": 2 * max(0, more),
-        "tune": 0,
-    }.items():  # the steps' own, and all of them as one
-        if phase in peaks:
-            is_before = phase == "tune" and isinstance(job.settings, Tuned) and job.settings.inverts_when_tuned
-            peaks[phase] += (0 if is_before else held) + stretches.growth(phase) * steps
+    beside = _left_unrun(stretches, job, few, is_main)
     about = job.model.about
-    return Motion(
+    motion = Motion(
         tensors=tensors,
         method=job.method.name,
         settings=asdict(few.settings),
@@ -233,6 +291,24 @@ def _lifted(job: Job, stretches: Stretches, is_main: bool, wide: tuple[int, int]
         family=about.family,
         windows=few.windows if few.windows.several else None,
     )
+    return motion, beside
+
+
+def _left_unrun(stretches: Stretches, job: Job, few: Job, is_main: bool) -> dict[str, int]:
+    """Bytes that are held in each phase beside its peak, of the steps of lifting that were not run."""
+    windows, steps = len(job.windows), job.settings.steps - few.settings.steps
+    inverted = stretches.growth("invert") * max(0, steps)
+    more = max(0, guided_steps(job.settings) - guided_steps(few.settings))
+    is_by_step = len(stretches.left.get("lift", ())) > windows
+    lifted = stretches.growth("lift") * more if is_by_step else 0
+    before = lifted * (windows - 1) if is_main else 0  # what was lifted in the windows before waits in main memory
+    is_after = isinstance(job.settings, Tuned) and job.settings.inverts_when_tuned
+    lifting = {
+        "invert": inverted,
+        "lift": inverted + before + 2 * lifted,  # each step's, and all of them as one
+        "tune": 0 if is_after else inverted,
+    }
+    return lifting | dict.fromkeys(CASTING, before + lifted if is_main else 0)
 
 
 def _short_job(job: Job, values: Mapping[str, Any], stretches: Stretches) -> Job:
@@ -243,29 +319,30 @@ def _short_job(job: Job, values: Mapping[str, Any], stretches: Stretches) -> Job
     return few
 
 
-def _frames(shape: Shape, apart: Count | None, wide: tuple[int, int] | None) -> tuple[Pixels, Clip]:
-    """The reference at the model's size, and at the reader's; both lie in main memory, apart from a device that is counted."""
-    longest = max(LONGEST_SIDE, shape.height, shape.width) / max(shape.height, shape.width)
-    height, width = wide or (round(shape.height * longest), round(shape.width * longest))
+def _frames(shape: Shape, is_main: bool, wide: tuple[int, int] | None) -> tuple[Pixels, Clip]:
+    """The reference at the model's size, and at the reader's; both lie in main memory, which is not counted for a device."""
+    larger = longest_side(shape) / max(shape.height, shape.width)
+    height, width = wide or (round(shape.height * larger), round(shape.width * larger))
     size = shape.frames, 3, shape.height, shape.width
-    own = torch.empty(size, device=META) if apart is None else torch.zeros(()).expand(size)
-    frames = torch.empty(shape.frames, height, width, 3, dtype=torch.uint8, device=META)
-    if apart is not None:
-        apart.leave_out([frames])
-    return own, _Wide(frames, 1.0, "", apart=apart)
+    own = torch.empty(size, device=META) if is_main else torch.zeros(()).expand(size)
+    return own, _Wide(_without_values((shape.frames, height, width, 3), torch.uint8, is_main), 1.0, "", is_main=is_main)
+
+
+def _without_values(size: Sequence[int], kind: torch.dtype, is_counted: bool) -> torch.Tensor:
+    """A tensor without values; of one that is not counted it is one place over and over."""
+    return torch.empty(size if is_counted else (), dtype=kind, device=META).expand(*size)
 
 
 @dataclass(frozen=True)
 class _Wide(Clip):
     """A reference at the reader's size, without values, whose pixels lie where its frames do."""
 
-    apart: Count | None = None
+    is_main: bool = True
 
     def pixels(self) -> Pixels:
-        made = torch.empty(self.frames.permute(0, 3, 1, 2).shape, device=META)
-        if self.apart is not None:
-            self.apart.leave_out([made])
-        return made
+        if self.is_main:
+            return super().pixels()
+        return _without_values(self.frames.permute(0, 3, 1, 2).shape, torch.float32, is_counted=False)
 
 
 def _cast(job: Job, motion: Motion, stretches: Stretches) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from motionlift.core.cost import Passes
 from motionlift.core.lattice import Shape
 from motionlift.core.memory import Measures
+from motionlift.core.model import About
+from motionlift.core.shortage import tried
 from motionlift.work import measured
-from motionlift.work.memory import Room, told
+from motionlift.work.memory import Room, room, told
 
 ALLOWED = 0.95
 """Share of the memory that a plan fills (ours): kernels work in some beside tensors, and there are holes between these."""
@@ -62,10 +62,14 @@ class Plan:
     """Tokens of the network's lattice."""
     passes: Passes
     """Passes of the network."""
+    main: int = 0
+    """Bytes of main memory beside the device's: of weights that are read, and wait, and of pixels."""
     before: tuple[str, ...] = ()
     """What is to be known of the job, which can be told before a model is read."""
     factor: float = 1.0
     """What peaks are multiplied by, since earlier plans were short on this device."""
+    pace: str = ""
+    """How the model computes, as :func:`motionlift.work.measured.pace` says it."""
 
     @property
     def largest(self) -> Phase:
@@ -76,10 +80,18 @@ class Plan:
         """Bytes that a device must have for a phase."""
         return phase.peak * self.factor / ALLOWED
 
+    def main_need(self, phase: Phase) -> float:
+        """Bytes that main memory must have for a phase beside the device's; where that shares it, for what is on it too."""
+        return (self.main + (phase.beyond * self.factor if self.room.is_shared else 0)) / ALLOWED
+
+    def lacks_main(self, phase: Phase) -> bool:
+        """Whether a phase does not fit into main memory, where that is not the device's."""
+        return self.room.main is not None and self.main_need(phase) > self.room.main
+
     @property
     def short(self) -> tuple[Phase, ...]:
         """The phases that do not fit."""
-        return tuple(phase for phase in self.phases if self.need(phase) > self.room.bytes)
+        return tuple(phase for phase in self.phases if self.need(phase) > self.room.bytes or self.lacks_main(phase))
 
     @property
     def taken(self) -> str:
@@ -89,11 +101,11 @@ class Plan:
     @property
     def seconds_key(self) -> str:
         """Under which seconds of a pass are kept."""
-        return measured.seconds_key(self.room.name, self.model, self.shape)
+        return measured.seconds_key(self.room.name, self.model, self.shape, self.pace)
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of all passes, where the device was measured with this model and size."""
+        """Seconds of all passes, where the device was measured with this model, computing so, and size."""
         each = measured.kept().seconds.get(self.seconds_key)
         return None if each is None else each * self.passes.work
 
@@ -111,35 +123,27 @@ class Plan:
         }
 
 
-SHORTAGES = ("not enough memory", "can't allocate memory", "out of memory")
-"""What PyTorch's allocators say, of devices and of main memory, where there is no more."""
-
-
-def is_shortage(error: BaseException) -> bool:
-    """Whether an error says that an allocation failed."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in SHORTAGES)
-
-
-def shortage(phase: str, device: str, plan: Plan | None) -> str:
+def shortage(at: str, about: About, plan: Plan | None, failed: BaseException) -> str:
     """The line for an allocation that failed, after which the next plan is a larger one.
 
     Args:
-        phase: what was being done.
-        device: where.
+        at: what was being done.
+        about: the model.
         plan: of the job, where it was planned.
+        failed: what the allocator said.
     """
-    head = f"out of memory on {device} in the phase {phase}"
-    change = "ask for fewer frames, a smaller size, or a method that takes less, such as flowmotion"
+    head = f"out of memory on {about.device} in the phase {at}{tried(failed)}"
+    change = "ask for fewer frames, a smaller size, or another method: flowmotion takes least"
+    device, model = (room(about.device).name, about.identity) if plan is None else (plan.room.name, plan.model)
+    is_raised = measured.keep_shortage(measured.factor_key(device, model))
     if plan is None:
         return (
             f"{head}: say what may be used, as motionlift transfer, motionlift lift and motionlift cast take it by --memory, so "
             f"that measures are taken, or {change}"
         )
-    measured.keep_shortage(measured.factor_key(plan.room.name, plan.model))
     largest = plan.largest
+    again = "the same command now plans for more, or " if is_raised else ""
     return (
-        f"{head}: {told(plan.room.bytes)} may be used, and {told(plan.need(largest))} were planned for {largest.name}; the same "
-        f"command now plans for more, or {change}"
+        f"{head}: {told(plan.room.bytes)} may be used, and {told(plan.need(largest))} were planned for {largest.name}; "
+        f"{again}{change}"
     )

@@ -4,7 +4,8 @@ The job is run on a model without weights (:mod:`motionlift.work.phases`), with 
 other, in the order of their price.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -13,24 +14,27 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from motionlift.core.lattice import Shape
 from motionlift.core.memory import Measures, Weights
 from motionlift.core.model import Model
 from motionlift.errors import MemoryShortError, ModelError, MotionliftError, SettingError
 from motionlift.loops.cascade import Stage
 from motionlift.methods import method as method_named
-from motionlift.models.blank import blank, blank_of
+from motionlift.models.blank import blank, blank_of, is_here
 from motionlift.models.counting import Count, counting
 from motionlift.models.loading import check_parallel, device_named, load
 from motionlift.models.lora_files import LoraFile
+from motionlift.models.offloading import cast_layers
 from motionlift.models.parallel import check_same
-from motionlift.models.precision import AUTO
+from motionlift.models.precision import AUTO, check_weights
 from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import joined_sources
 from motionlift.motion.file import Motion
 from motionlift.work import measured
-from motionlift.work.memory import Room, room, told
+from motionlift.work.lift import LONGEST_SIDE, MOST_WIDE
+from motionlift.work.memory import Room, own_memory, room, told
 from motionlift.work.phases import Taken, phases
-from motionlift.work.plan import Phase, Plan
+from motionlift.work.plan import ALLOWED, Phase, Plan
 from motionlift.work.prepare import Job, Request, loaded, prepare
 
 USES: Mapping[str, tuple[str, ...]] = {
@@ -70,6 +74,9 @@ class Asked:
     parallel: int = 1
     """How many processes share the video's tokens in passes for sampling, as :func:`motionlift.models.loading.load` has it. That is
     not in a plan, which is that of one process alone."""
+    compiled: bool = False
+    """Whether a model that is loaded for it samples compiled, as :func:`motionlift.models.loading.load` has it. That is not in a
+    plan, but that weights stay as and where they are is."""
 
     def job(self, model: Model) -> Job:
         """The job on a model.
@@ -98,8 +105,8 @@ def fitting_job(
     device: str = "auto",
     loras: Sequence[str | Path | LoraFile] = (),
     dtype: str = AUTO,
-    compiled: bool = False,
     tell: Callable[[Sequence[str]], None] = lambda lines: None,
+    explained: bool = True,
 ) -> Job:
     """A job on a model that is loaded with what it takes to fit; its plan is with it, where it was planned.
 
@@ -113,8 +120,8 @@ def fitting_job(
         device: of a model that is given by its name.
         loras: adapters of such a model.
         dtype: what such a model computes with.
-        compiled: whether such a model samples compiled. That is not in the plan.
         tell: called with what is to be known of the job, where it is known before weights are read.
+        explained: whether a refusal of a model that is loaded says what would fit, for which other jobs are planned.
 
     Raises:
         MemoryShortError: it does not fit, whatever is done.
@@ -122,12 +129,14 @@ def fitting_job(
     """
     if not isinstance(model, str | Path):
         own = loaded(model)
-        return _together(_on_loaded(asked, own, room(own.about.device, memory, _held(own))))
-    check_parallel(str(model), device_named(device), asked.parallel, compiled)
-    read = partial(load, model, device, loras, dtype, compiled=compiled, parallel=asked.parallel)
+        space = room(own.about.device, memory, held_on(own, own.about.device))
+        return _together(_on_loaded(asked, own, space, explained))
+    check_parallel(str(model), device_named(device), asked.parallel, asked.compiled)
+    read = partial(load, model, device, loras, dtype, compiled=asked.compiled, parallel=asked.parallel)
     space = room(device_named(device), memory)
     if _weights_of(str(model)) <= SMALL:
-        return _together(_on_loaded(asked, read(), space))
+        with suppress(MemoryShortError):  # more can be done with one that is yet to be loaded
+            return _together(_on_loaded(asked, read(), space, explained=False))
     try:
         plan = planned(asked, str(model), space, dtype)
     except MemoryShortError:
@@ -151,12 +160,6 @@ def fitting_jobs(asked: Sequence[Asked], model: Any, memory: str | int | None = 
     return [first, *(others if first.plan is None else [_with(job, first.plan) for job in others])]
 
 
-def pace_key(job: Job) -> str:
-    """Under which seconds of a pass are kept of a job, planned or not."""
-    about = job.model.about
-    return measured.seconds_key(room(about.device).name, about.identity, job.shape)
-
-
 def kind_named(device: str) -> torch.device:
     """A device by its name, which need not be here; ``auto`` is one that is.
 
@@ -167,7 +170,7 @@ def kind_named(device: str) -> torch.device:
         place = torch.device(device)
     except RuntimeError:
         return device_named(device)
-    return place if place.type == "cuda" and not torch.cuda.is_available() else device_named(device)
+    return device_named(device) if is_here(place.type) else place
 
 
 def _together(job: Job) -> Job:
@@ -193,13 +196,14 @@ def _unplanned(job: Job, error: Exception) -> Job:
     return replace(job, notices=(*job.notices, f"what it takes of memory could not be predicted ({reason})"))
 
 
-def _on_loaded(asked: Asked, model: Model, space: Room) -> Job:
-    """A job on a model that is there, in a view of it that fits."""
+def _on_loaded(asked: Asked, model: Model, space: Room, explained: bool) -> Job:
+    """A job on a model that is there, in a view of it that fits; whether a refusal is explained is as of :func:`fitting_job`."""
     job = asked.job(model)
     if not isinstance(model, PipelineModel) or _is_plenty(job, space):
         return job
     try:
-        plan = _Planner(lambda: blank_of(model), asked, space, model.about.measures).plan()
+        away = held_on(model, model.about.device) if model.about.measures.waiting else 0
+        plan = _Planner(lambda: blank_of(model), asked, space, _Settled(model.about.measures, away)).plan(explained)
     except MotionliftError:
         raise
     except Exception as error:
@@ -213,13 +217,25 @@ def _is_plenty(job: Job, space: Room) -> bool:
     """Whether there is far more memory than a job can need."""
     shape = job.shape
     most = 4 * _held(job.model) + MOST_PER_PIXEL * shape.frames * shape.height * shape.width
-    return 2 * most <= space.bytes
+    return 2 * most * measured.factor(space.name, job.model.about.identity) <= space.bytes
 
 
 def _held(model: Model) -> int:
-    """Bytes of the weights of a model."""
+    """Bytes of the weights of a model, wherever they are."""
+    return sum(tensor.nbytes for tensor in _tensors(model))
+
+
+def held_on(model: Model, device: torch.device) -> int:
+    """Bytes of the weights of a model that lie on a device; of main memory those that are not in files alone."""
+    size = sum(tensor.nbytes for tensor in _tensors(model) if tensor.device == device)
+    return min(size, own_memory()) if device.type == "cpu" else size
+
+
+def _tensors(model: Model) -> Iterator[torch.Tensor]:
+    """The weights of a model."""
     parts = model.held.values() if isinstance(model, PipelineModel) else ([model.network],)
-    return sum(_size(part) for own in parts for part in own)
+    for part in (part for own in parts for part in own):
+        yield from (*part.parameters(), *part.buffers())
 
 
 def _weights_of(name: str) -> int:
@@ -237,26 +253,34 @@ def planned(asked: Asked, model: str, space: Room, dtype: str = AUTO) -> Plan:
         MotionliftError: another of its kinds, for what cannot be asked for.
     """
     try:
-        return plan_of(lambda: blank(model, space.kind, dtype), asked, space)
+        is_full = dtype == "fp32" or (dtype == AUTO and space.is_main)
+        halved = partial(blank, model, space.kind, HALF) if is_full else None
+        return plan_of(partial(blank, model, space.kind, dtype), asked, space, halved)
     except MotionliftError:
         raise
     except Exception as error:
         raise _unpredicted(model, error) from error
 
 
-def plan_of(make: Callable[[], Model | PipelineModel], asked: Asked, space: Room) -> Plan:
+def plan_of(
+    make: Callable[[], Model | PipelineModel],
+    asked: Asked,
+    space: Room,
+    halved: Callable[[], Model | PipelineModel] | None = None,
+) -> Plan:
     """The plan of a job on a model that has no weights.
 
     Args:
         make: gives the model, whose parts are on the meta device.
         asked: the job.
         space: what it may use.
+        halved: gives the same model in :data:`HALF`, which is told of where nothing fits.
 
     Raises:
         MemoryShortError: nothing fits.
         MotionliftError: another of its kinds, for what cannot be asked for.
     """
-    return _Planner(make, asked, space).plan()
+    return _Planner(make, asked, space, halved=halved).plan()
 
 
 def _unpredicted(model: str, error: Exception) -> ModelError:
@@ -264,25 +288,43 @@ def _unpredicted(model: str, error: Exception) -> ModelError:
     return ModelError(f"what {model} takes of memory cannot be predicted: {reason}")
 
 
-def _size(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
-    """Bytes of a part's weights; of its layers as they are held."""
+def _layers(network: Any, held: Weights | str) -> Collection[nn.Module]:
+    """The layers of a network whose weights are held otherwise than they compute."""
+    if held == Weights.OWN:
+        return ()
+    if held == Weights.FP8:
+        return frozenset(cast_layers(network))
+    return frozenset(own for own in network.modules() if isinstance(own, nn.Linear | nn.Conv2d | nn.Conv3d))
+
+
+def _size(part: nn.Module, held: Weights | str = Weights.OWN, layers: Collection[nn.Module] | None = None) -> int:
+    """Bytes of a part's weights; of its layers as they are held, those of :func:`_layers` of it where no others are given."""
+    layers = _layers(part, held) if layers is None else layers
     total = sum(buffer.nbytes for buffer in part.buffers())
     per = {Weights.FP8: 1.0, Weights.INT8: 1.0, Weights.NF4: 0.5}.get(Weights(held))
     for module in part.modules():
-        is_layer = isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d)
         for weight in module.parameters(recurse=False):
-            total += round(weight.numel() * per) if per is not None and is_layer else weight.nbytes
+            total += round(weight.numel() * per) if per is not None and module in layers else weight.nbytes
     return total
 
 
-def _at_once(network: nn.Module, held: Weights | str) -> int:
-    """Bytes of a network's weights that are on the device together where its blocks come one after the other.
+def _at_once(network: nn.Module, held: Weights | str, by_block: bool) -> int:
+    """Bytes of a network's weights that are on the device together where its blocks come one after the other, or its leaves.
 
-    The largest, and all that is in no list of blocks.
+    Of blocks the largest, and all that is in no list of blocks.
     """
-    blocks = [[_size(block, held) for block in own] for own in network.children() if isinstance(own, nn.ModuleList)]
+    if not by_block:
+        return _largest_leaf(network, held)
+    layers, lists = _layers(network, held), [own for own in network.children() if isinstance(own, nn.ModuleList)]
+    blocks = [[_size(block, held, layers) for block in own] for own in lists]
     every = [size for own in blocks for size in own]
     return _size(network, held) - sum(every) + max(every, default=0)
+
+
+def _largest_leaf(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
+    """Bytes of the weights of the largest module that has no others in it."""
+    layers, leaves = _layers(part, held), [own for own in part.modules() if not [*own.children()]]
+    return max((_size(leaf, held, layers) for leaf in leaves), default=0)
 
 
 def resident(model: PipelineModel, phase: str, measures: Measures) -> int:
@@ -294,14 +336,14 @@ def resident(model: PipelineModel, phase: str, measures: Measures) -> int:
         measures: what is done.
     """
     networks = [
-        _at_once(network, measures.weights) if measures.offloaded else _size(network, measures.weights)
+        _at_once(network, measures.weights, model.by_block) if measures.offloaded else _size(network, measures.weights)
         for network in model.held["network"]
     ]
+    if measures.weights is not Weights.OWN and phase not in ("text", "encode", "decode"):
+        networks = [size + _widest(network) for size, network in zip(networks, model.held["network"], strict=True)]
     autoencoder, text = (sum(_size(part) for part in model.held[use]) for use in ("autoencoder", "text"))
     if measures.offloaded:  # of text encoders leaf after leaf
-        text = max(
-            (_size(leaf) for part in model.held["text"] for leaf in part.modules() if not [*leaf.children()]), default=0
-        )
+        text = max(map(_largest_leaf, model.held["text"]), default=0)
     if not measures.waiting:
         return sum(networks) + autoencoder + text
     if phase == "text":
@@ -309,11 +351,79 @@ def resident(model: PipelineModel, phase: str, measures: Measures) -> int:
     return autoencoder if phase in ("encode", "decode") else max(networks)
 
 
+def _pinned(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
+    """Bytes of pinned memory in which a part's weights wait, as they are or in 8 bits.
+
+    PyTorch rounds each allocation of it up to a power of two (``ATen/core/CachingHostAllocator.h``).
+    """
+    total = 0
+    for module in part.modules():
+        is_cast = held != Weights.OWN and isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d)
+        sizes = [own.numel() if is_cast else own.nbytes for own in module.parameters(recurse=False)]
+        sizes += [own.nbytes for own in module.buffers(recurse=False)]
+        total += sum(1 << (size - 1).bit_length() for size in sizes if size)
+    return total
+
+
+def _widest(network: Any) -> int:
+    """Bytes of the largest layer of a network as it computes: while it runs, its weights are there so, too."""
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d)]
+    most = max((sum(weight.numel() for weight in layer.parameters()) for layer in layers), default=0)
+    return most * network.dtype.itemsize
+
+
+def beside(model: PipelineModel, measures: Measures, space: Room) -> int:
+    """Most bytes of main memory that the weights of a model take beside a device: while they are read, and while they wait.
+
+    Weights that are still as in their files are not in it: the system drops what it holds of files. Where it is not known how files
+    hold them, they are taken to be so.
+
+    Args:
+        model: the model, without weights.
+        measures: what is done.
+        space: of the device.
+    """
+    size = _pinned if measures.offloaded and space.kind == "cuda" else _size
+    networks = [size(network, measures.weights) for network in model.held["network"]]
+    text, autoencoder = sum(size(part) for part in model.held["text"]), sum(map(_size, model.held["autoencoder"]))
+    waits = 0 if measures.weights is Weights.OWN else sum(networks)
+    if measures.offloaded or space.is_shared:
+        waits = sum(networks) + text + autoencoder
+    elif measures.waiting:  # all but what is used
+        waits = sum(networks) + text + autoencoder - min(autoencoder, *networks)
+    return max(model.anew or 0, waits)
+
+
+def _pixels(shape: Shape, is_lifted: bool) -> int:
+    """Most bytes of pixels in main memory beside a device: of a reference as it is read and as it is lifted, or of what was made.
+
+    Each is there as whole numbers of a byte, and, while these become numbers in single precision, as two of such.
+    """
+    own = 3 * shape.frames * shape.height * shape.width
+    wide = 3 * max(min(shape.frames * LONGEST_SIDE**2, MOST_WIDE), shape.frames * shape.height * shape.width)
+    return 9 * (own + wide) if is_lifted else 9 * own
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """What is settled of a model that is loaded."""
+
+    measures: Measures
+    """What is done with it."""
+    away: int
+    """Bytes of its weights on the device that go into main memory while others are used."""
+
+
 class _Planner:
     """Plans one job on one model without weights."""
 
     def __init__(
-        self, make: Callable[[], Model | PipelineModel], asked: Asked, space: Room, settled: Measures | None = None
+        self,
+        make: Callable[[], Model | PipelineModel],
+        asked: Asked,
+        space: Room,
+        settled: _Settled | None = None,
+        halved: Callable[[], Model | PipelineModel] | None = None,
     ):
         """Nothing is planned yet.
 
@@ -321,32 +431,41 @@ class _Planner:
             make: gives the model; called where what has no values may be asked for some.
             asked: the job.
             space: what it may use.
-            settled: of a model that is loaded, what is done with it; else everything can be chosen.
+            settled: of a model that is loaded, what cannot be chosen any more; else everything can.
+            halved: gives the model in :data:`HALF`, where it is in numbers of twice the size.
         """
-        self.make, self.asked, self.space, self.settled = make, asked, space, settled
+        self.make, self.asked, self.space, self.settled, self.halved = make, asked, space, settled, halved
 
-    def plan(self) -> Plan:
+    def plan(self, explained: bool = True) -> Plan:
         """The plan with the fewest measures.
+
+        Args:
+            explained: whether a refusal says what would fit.
 
         Raises:
             MemoryShortError: none fits.
         """
         with counting(is_main=self.space.is_main) as count:
-            model = self.make()
-            assert isinstance(model, PipelineModel)
-            for parts in model.held.values():
-                count.leave_out(tensor for part in parts for tensor in (*part.parameters(), *part.buffers()))
-            count.again()
+            model = _made(self.make, count)
             plan = self._least(model, self.asked, count)
             if plan.short:
-                raise MemoryShortError(self._refusal(model, plan, count))
+                raise MemoryShortError(self._refusal(model, plan, count) if explained else "it does not fit")
             return plan
 
     def _least(self, model: PipelineModel, asked: Asked, count: Count) -> Plan:
         """The plan with the fewest measures, or with all that help where none fits."""
         trial = _Trial(model, asked, self.space, count, self.settled)
+        names = [*self._choices(model, asked)]
+        plan = self._greedy(trial, names)
+        if any(plan.lacks_main(phase) for phase in plan.short):  # it may be since weights wait there
+            other = self._greedy(trial, [name for name in names if name not in ("waiting", "offloaded")])
+            plan = plan if other.short else other
+        return plan
+
+    def _greedy(self, trial: "_Trial", names: Sequence[str]) -> Plan:
+        """The plan with the first measures of some that help, until all fits."""
         plan = trial.plan(trial.first)
-        for name in self._choices():
+        for name in names:
             if not plan.short:
                 break
             if name in USES and not any(phase.name in USES[name] for phase in plan.short):
@@ -355,31 +474,63 @@ class _Planner:
                 more = trial.plan(trial.possible(_with_measure(plan.measures, name)))
             except (RuntimeError, SettingError):  # such as of an autoencoder that cannot tile, or not this size
                 continue
-            before = {phase.name: phase.peak for phase in plan.short}
-            if any(phase.peak < before.get(phase.name, 0) for phase in more.phases):
+            if _helps(plan, more):
                 plan = more
         return plan
 
-    def _choices(self) -> Iterator[str]:
+    def _choices(self, model: PipelineModel, asked: Asked) -> Iterator[str]:
         """The measures that can be chosen here, in the order of their price."""
         for item in fields(Measures):
-            if item.name in BY_VIEW or (self.settled is None and not self.space.is_main):
+            if item.name in BY_VIEW or (self.settled is None and self._goes(item.name, model, asked)):
                 yield item.name
+
+    def _goes(self, name: str, model: PipelineModel, asked: Asked) -> bool:
+        """Whether a measure that is taken as a model is loaded can be, and may help."""
+        if name == "waiting":
+            return not self.space.is_main
+        if name == "offloaded":
+            return not self.space.is_main and not asked.compiled and asked.parallel == 1
+        anew = 0 if not self.space.is_main else self.space.bytes if model.anew is None else model.anew
+        if asked.compiled or anew > ALLOWED * self.space.bytes:  # weights are read before they are cast
+            return False
+        with suppress(SettingError):
+            check_weights(Weights.FP8, torch.device(self.space.kind))
+            return True
+        return False
 
     def _refusal(self, model: PipelineModel, plan: Plan, count: Count) -> str:
         """What is short, and what would fit."""
         worst = max(plan.short, key=lambda phase: phase.peak)
         done = f" with all that can be done ({plan.taken})" if plan.taken else ""
-        fits = [*self._other_method(model, plan, count), *self._smaller(model, plan, count)]
-        head = (
-            f"it does not fit: the phase {worst.name} needs {told(plan.need(worst))}{done}, and {told(self.space.bytes)} may be "
-            f"used of {'main memory' if self.space.is_main else self.space.name}"
-        )
-        return (
-            f"{head}; what would fit: {' or '.join(fits)}"
-            if fits
-            else f"{head}; take a smaller model or another device"
-        )
+        needs, may = f"the phase {worst.name} needs {told(plan.need(worst))}{done}", self.space.bytes
+        name, hint = "main memory" if self.space.is_main else self.space.name, "a smaller model or another device"
+        if plan.lacks_main(worst) and self.space.main is not None:
+            what = (
+                f"the phase {worst.name} needs" if self.space.is_shared else "weights that wait there, and pixels, need"
+            )
+            needs, may = f"{what} {told(plan.main_need(worst))}{done}", self.space.main
+            name, hint = "main memory", "a smaller model, or more main memory"
+        fits = self._what_fits(model, plan, count)
+        head = f"it does not fit: {needs}, and {told(may)} may be used of {name}"
+        return f"{head}; what would fit: {' or '.join(fits)}" if fits else f"{head}; take {hint}"
+
+    def _what_fits(self, model: PipelineModel, plan: Plan, count: Count) -> list[str]:
+        """What would fit, as options: each by itself, or, where none does, with numbers of half the size."""
+        found = [*self._other_method(model, plan, count), *self._smaller(model, plan, count)]
+        if self.asked.compiled and self.settled is None:
+            plain = self._least(model, replace(self.asked, compiled=False), count)
+            found = [*([] if plain.short else ["leaving --compile out"]), *found]
+        if self.halved is None:
+            return found
+        try:
+            half = _made(self.halved, count)
+            less = self._least(half, self.asked, count)
+        except MotionliftError:  # it breaks the model, or the device lacks it
+            return found
+        if not less.short:
+            return [f"--dtype {HALF}", *found]
+        more = [] if found else [*self._other_method(half, less, count), *self._smaller(half, less, count)]
+        return found or [f"--dtype {HALF} {option}" for option in more]
 
     def _fits(self, model: PipelineModel, asked: Asked, measures: Measures, count: Count) -> bool:
         try:
@@ -399,9 +550,7 @@ class _Planner:
 
     def _smaller(self, model: PipelineModel, plan: Plan, count: Count) -> Iterator[str]:
         """A shorter and a smaller video that fit, as large as what tensors take by the pixel lets hope."""
-        hope = min(
-            (self.space.bytes * phase.peak / plan.need(phase) - phase.weights) / phase.beyond for phase in plan.short
-        )
+        hope = min(_hope(plan, phase) for phase in plan.short)
         if self.asked.motion is not None or hope <= 0:
             return
         for option, made in (("frames", _shorter), ("size", _narrower)):
@@ -414,10 +563,45 @@ class _Planner:
                     break
 
 
+HALF = "bf16"
+"""The type of half the size of single precision that every CPU computes with."""
 LEAST = "flowmotion"
 """The method that takes least memory of those that guide: no gradient goes through the network."""
 KEPT = {"steps", "cfg", "second_cfg", "negative_prompt", "dynamic_cfg", "sampler", "source_prompt"}
 """Settings that another method takes over."""
+
+
+def _made(make: Callable[[], Model | PipelineModel], count: Count) -> PipelineModel:
+    """A model without weights, whose parts are not counted."""
+    model = make()
+    assert isinstance(model, PipelineModel)
+    count.leave_out(_tensors(cast(Model, model)))
+    count.again()
+    return model
+
+
+def _helps(plan: Plan, more: Plan) -> bool:
+    """Whether a plan with another measure takes less of what one lacks in some phase."""
+    after = {phase.name: phase for phase in more.phases}
+    for phase in plan.short:
+        new = after.get(phase.name, phase)
+        if plan.need(phase) > plan.room.bytes and new.peak < phase.peak:
+            return True
+        if plan.lacks_main(phase) and more.main_need(new) < plan.main_need(phase):
+            return True
+    return False
+
+
+def _hope(plan: Plan, phase: Phase) -> float:
+    """The share of what a phase takes beyond the weights that would fit; at most nothing where the weights alone do not."""
+    shares = [(plan.room.bytes * ALLOWED / plan.factor - phase.weights) / max(1, phase.beyond)]
+    if plan.room.main is not None and plan.room.is_shared:
+        shares.append((plan.room.main * ALLOWED - plan.main) / plan.factor / max(1, phase.beyond))
+    elif plan.lacks_main(phase):
+        shares.append(
+            1 - (plan.main_need(phase) - (plan.room.main or 0)) * ALLOWED / _pixels(plan.shape, is_lifted=True)
+        )
+    return min(shares)
 
 
 def _names(found: Sequence[Phase]) -> set[str]:
@@ -452,10 +636,11 @@ def _narrower(model: PipelineModel, plan: Plan, share: float) -> tuple[int, int]
 class _Trial:
     """Plans of one job with some measures and others; each view of the model is run once."""
 
-    def __init__(self, model: PipelineModel, asked: Asked, space: Room, count: Count, settled: Measures | None):
+    def __init__(self, model: PipelineModel, asked: Asked, space: Room, count: Count, settled: _Settled | None):
         self.model, self.asked, self.space, self.count = model, replace(asked, stages=lambda _: ()), space, count
         self.settled = settled
-        self.first = self.possible(Measures() if settled is None else replace(settled, **dict.fromkeys(BY_VIEW, False)))
+        own = Measures() if settled is None else settled.measures
+        self.first = self.possible(replace(own, **dict.fromkeys(BY_VIEW, False)))
         self.run: dict[Measures, tuple[Job, Taken]] = {}
 
     def possible(self, measures: Measures) -> Measures:
@@ -475,17 +660,29 @@ class _Trial:
             self.run[view.about.measures] = job, phases(job, self.count, self.space.is_main)
         job, taken = self.run[view.about.measures]
         first = next(iter(self.run.values()))[1]  # prompts are encoded once, and remembered
-        peaks = {**{name: size for name, size in first.peaks.items() if name == "text"}, **taken.peaks}
+        peaks = {"text": 0, **taken.peaks}
+        peaks["text"] = max(peaks["text"], first.peaks.get("text", 0))
         found = tuple(Phase(name, resident(self.model, name, measures), size) for name, size in peaks.items())
         identity = self.model.about.identity
         return Plan(
             room=self.space,
             measures=measures,
             phases=found,
+            main=self._main(measures, job),
             model=identity,
             shape=job.shape,
             tokens=self.model.lattice(job.shape).tokens,
             passes=taken.passes,
             before=job.notices,
-            factor=measured.kept().factors.get(measured.factor_key(self.space.name, identity), 1.0),
+            factor=measured.factor(self.space.name, identity),
+            pace=measured.pace(measures, self.model.about.dtype, self.asked.compiled, self.asked.parallel),
         )
+
+    def _main(self, measures: Measures, job: Job) -> int:
+        """Most bytes of main memory beside the device: of a model that is loaded, what is not there yet."""
+        if self.space.is_main:
+            return 0
+        pixels = _pixels(job.shape, job.motion is None)
+        if self.settled is None:
+            return beside(self.model, measures, self.space) + pixels
+        return pixels + (0 if self.space.is_shared else self.settled.away)

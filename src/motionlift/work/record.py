@@ -20,7 +20,8 @@ from motionlift.core.model import Model
 from motionlift.core.presets import OURS, READING
 from motionlift.core.progress import Lines
 from motionlift.core.settings import with_values
-from motionlift.errors import MemoryShortError
+from motionlift.core.shortage import shortage_behind
+from motionlift.errors import MemoryShortError, MotionliftError
 from motionlift.methods import method as method_named
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
@@ -29,8 +30,9 @@ from motionlift.video.marks import RECORD, VIDEO, hash_of, marked_json
 from motionlift.video.notebook import playing
 from motionlift.video.sound import Sound
 from motionlift.video.writing import companion, replacing, write_json
-from motionlift.work.measured import keep_seconds
-from motionlift.work.plan import Plan, is_shortage, shortage
+from motionlift.work import measured
+from motionlift.work.memory import room
+from motionlift.work.plan import Plan, shortage
 from motionlift.work.prepare import Job
 
 LOG = logging.getLogger(__name__)
@@ -110,7 +112,7 @@ class Costs:
     plan: Plan | None = None
     """What the job is predicted to take, where that was planned."""
     at: str = ""
-    """The phase that is at work, by its last step where there was one."""
+    """The phase that is at work, and the last step that it took, where there was one."""
     lines: Lines = field(default_factory=lambda: Lines(LOG.info))
     """How far it is, for the log."""
 
@@ -125,7 +127,7 @@ class Costs:
         """A callback that passes steps on, and tells the log how far they are."""
 
         def told(step: Step) -> None:
-            self.at = step.phase
+            self.at = f"{self.at.partition(',')[0]}, after step {step.index + 1} of {step.phase}"
             self.lines.show(step.phase, step.index + 1, step.total, step.loss)
             advance(step)
 
@@ -145,22 +147,25 @@ class Costs:
         try:
             yield
         except Exception as error:
-            if not is_shortage(error):
+            failed = shortage_behind(error)
+            if failed is None or isinstance(error, MotionliftError):
                 raise
-            raise MemoryShortError(shortage(self.at, str(self.model.about.device), self.plan)) from error
+            raise MemoryShortError(shortage(self.at, self.model.about, self.plan, failed)) from error
         self.phases.append(Phase(name, time.perf_counter() - started, counted.since(before)))
 
-    def keep(self, key: str = "") -> None:
-        """Keep what a pass took, for later plans, where the job was planned.
-
-        Args:
-            key: under which it is kept of a job that was not.
-        """
+    def keep(self, job: Job) -> None:
+        """Keep for later plans what a pass of a job took, and that its memory was enough."""
         work = all_of([phase.passes for phase in self.phases]).work
-        place = key if self.plan is None else self.plan.seconds_key
-        if place and work:
+        if work:
             seconds = sum(phase.seconds for phase in self.phases if phase.passes.forward)
-            keep_seconds(place, seconds / work)
+            measured.keep_seconds(pace_key(job), seconds / work)
+        if self.plan is not None and self.plan.factor > 1 and self._was_enough(self.plan):
+            measured.keep_enough(measured.factor_key(self.plan.room.name, self.plan.model))
+
+    def _was_enough(self, plan: Plan) -> bool:
+        """Whether a job that came to its end took no more than was predicted without a factor, as far as that is measured."""
+        device = self.model.about.device
+        return device.type != "cuda" or peak_memory(str(device)) <= plan.largest.peak
 
     def told(self) -> dict[str, Any]:
         """Seconds, passes, memory and notices, as records say them."""
@@ -172,6 +177,13 @@ class Costs:
             "peak_memory_bytes": peak_memory(str(self.model.about.device)),
             **({} if self.plan is None else {"plan": self.plan.record()}),
         }
+
+
+def pace_key(job: Job) -> str:
+    """Under which seconds of a pass are kept of a job, planned or not."""
+    about = job.model.about
+    pace = measured.pace(about.measures, about.dtype, about.compiled, about.processes)
+    return measured.seconds_key(room(about.device).name, about.identity, job.shape, pace)
 
 
 def lift_record(model: Model, motion: Motion, costs: Costs, notices: Sequence[str], from_cache: bool) -> dict[str, Any]:
