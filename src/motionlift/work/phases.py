@@ -196,17 +196,24 @@ def phases(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None =
         is_main: whether that stands for main memory.
         wide: height and width at which a reference is read; by default the most that they can be.
     """
-    gc.collect()
-    windows, before = len(job.windows), count.live
+    windows = len(job.windows)
     if windows <= FEW_WINDOWS[1]:
         return _run(job, count, is_main, wide)
     given = {item.name: getattr(job, item.name) for item in fields(Job)}
     fewer, more = (_InFew(**given, first=first) for first in FEW_WINDOWS)
+    before = _collected(count)
     runs = [_run(fewer, count, is_main, wide)]
-    if count.live > before:  # prompts and tables are remembered from now on, and are none of what a window takes
+    if _collected(count) > before:  # prompts and tables are remembered from now on, and are none of what a window takes
         runs.append(_run(fewer, count, is_main, wide))
+        _collected(count)
     runs.append(_run(more, count, is_main, wide))
     return _in_all(runs, windows)
+
+
+def _collected(count: Count) -> int:
+    """Bytes that are held once what was left in circles is gone: in the difference of two runs it would count."""
+    gc.collect()
+    return count.live
 
 
 def _in_all(runs: Sequence[Taken], windows: int) -> Taken:
@@ -240,8 +247,6 @@ def _run(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None) ->
     if job.prompt:
         _cast(job, motion, stretches)
     peaks = {name: stretches.peaks[name] + beside.get(name, 0) for name in PHASES if name in stretches.peaks}
-    del motion
-    gc.collect()  # what it left in circles would be counted in the next run
     return Taken(peaks, _all_passes(job.settings, stretches.ran, len(job.windows)))
 
 

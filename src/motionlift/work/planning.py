@@ -4,6 +4,7 @@ The job is run on a model without weights (:mod:`motionlift.work.phases`), with 
 other, in the order of their price.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -308,6 +309,13 @@ def _size(part: nn.Module, held: Weights | str = Weights.OWN, layers: Collection
     return total
 
 
+def _levels(job: Job) -> int:
+    """Bytes of main memory in which the levels of an inversion wait, of a reference in several windows; their numbers are of 4."""
+    if job.motion is not None or not job.settings.inversion or not job.windows.several:
+        return 0
+    return 4 * math.prod(job.model.codec.latent_shape(job.shape)) * job.settings.steps
+
+
 def _at_once(network: nn.Module, held: Weights | str, by_block: bool) -> int:
     """Bytes of a network's weights that are on the device together where its blocks come one after the other, or its leaves.
 
@@ -356,10 +364,9 @@ def _pinned(part: nn.Module, held: Weights | str = Weights.OWN) -> int:
 
     PyTorch rounds each allocation of it up to a power of two (``ATen/core/CachingHostAllocator.h``).
     """
-    total = 0
+    total, layers = 0, _layers(part, held)
     for module in part.modules():
-        is_cast = held != Weights.OWN and isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d)
-        sizes = [own.numel() if is_cast else own.nbytes for own in module.parameters(recurse=False)]
+        sizes = [own.numel() if module in layers else own.nbytes for own in module.parameters(recurse=False)]
         sizes += [own.nbytes for own in module.buffers(recurse=False)]
         total += sum(1 << (size - 1).bit_length() for size in sizes if size)
     return total
@@ -682,7 +689,7 @@ class _Trial:
         """Most bytes of main memory beside the device: of a model that is loaded, what is not there yet."""
         if self.space.is_main:
             return 0
-        pixels = _pixels(job.shape, job.motion is None)
+        own = _pixels(job.shape, job.motion is None) + _levels(job)
         if self.settled is None:
-            return beside(self.model, measures, self.space) + pixels
-        return pixels + (0 if self.space.is_shared else self.settled.away)
+            return beside(self.model, measures, self.space) + own
+        return own + (0 if self.space.is_shared else self.settled.away)
