@@ -34,6 +34,7 @@ from motionlift.signals.rotary_positions import can_be_moved, moved_positions
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
+    "tiny-wan": {"block": (3,), "lr": 0.03, "lr_end": 0.03},
     "tiny-dit": {"block": (4,)},
     "tiny-unet": {"block": (2,)},
 }

@@ -25,6 +25,7 @@ from motionlift.signals.features import moft_loss, motion_channels, motion_featu
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
+    "tiny-wan": {"block": (3,), "lr": 0.03, "lr_end": 0.03},
     "tiny-dit": {"block": (4,)},
     "tiny-unet": {"block": (2,)},
 }

@@ -42,6 +42,7 @@ from motionlift.signals.attention_maps import (
 )
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny-wan": {"balance": "gradients", "lr": 0.03, "lr_end": 0.03},
     "tiny-dit": {"block": (6,), "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inner": 5},
     "tiny-unet": {"optimizer": "rms", "lr": 0.03, "lr_end": 0.03},
 }
