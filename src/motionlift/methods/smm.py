@@ -29,7 +29,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-dit": {"block": (4,)},
     "tiny-unet": {"block": (2,)},
 }
-"""Defaults per model: DiTFlow's blocks."""
+"""Defaults per model: DiTFlow's blocks, and on tiny-wan its rate."""
 PUBLISHED: Mapping[str, Preset] = published(released=said("released, motion_guidance.py", form="released"))
 """As DiTFlow runs it."""
 
