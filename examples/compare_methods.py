@@ -14,7 +14,7 @@ METHODS = {"none": {}, "ditflow": {"read": "flow"}, "flowmotion": {}}
 
 def main(reference: Path, steps: int = 20) -> None:
     """Print what each method reaches and costs."""
-    model = ml.load("tiny-dit")
+    model = ml.load("tiny-wan")
     for method, own in METHODS.items():
         try:
             video = ml.transfer(reference, PROMPT, model, method=method, seed=1, settings={**own, "steps": steps})

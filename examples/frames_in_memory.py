@@ -27,7 +27,7 @@ def square_that_moves(frames: int = 17, side: int = 64) -> np.ndarray:
 
 def main(steps: int = 20) -> None:
     """Make a video of an array, and stop another one halfway."""
-    model = ml.load("tiny-dit")
+    model = ml.load("tiny-wan")
     reference = ml.Clip.of(square_that_moves(), fps=8)  # an array alone would be taken at the model's own rate
     settings = {"read": "flow", "steps": steps}
 

@@ -15,7 +15,7 @@ PROMPTS = ["a red star on a blue plain background", "a green ring on a grey plai
 def main(reference: Path, folder: Path, steps: int = 20) -> None:
     """Write a video and its record for every prompt and seed, and the motion."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # phases, notes, files; diffusers stays quiet
-    model = ml.load("tiny-dit")
+    model = ml.load("tiny-wan")
     motion = ml.lift(reference, model, settings={"read": "flow", "steps": steps})
     folder.mkdir(parents=True, exist_ok=True)
     motion.save(folder / "motion.safetensors")

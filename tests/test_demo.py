@@ -14,7 +14,9 @@ from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.world import scenes
 from motionlift.world.judge import Verdict
-from motionlift.world.shapes import SHAPES
+from motionlift.world.named import named_vocabulary
+from motionlift.world.places import PLACES
+from motionlift.world.things import THINGS
 from tests import twins
 
 RESULTS = [f"{number}-{way}" for number in (1, 2, 3) for way in ("without", "attention", "flow")]
@@ -145,16 +147,16 @@ def test_progress_grows_from_nothing_to_all(made: Made):
 
 
 def test_the_prompts_are_new_to_the_bundled_model_but_their_words_are_not():
-    words = set(scenes.vocabulary())
+    words = set(named_vocabulary())
     for look in LOOKS:
         assert scenes.held_out(look.prompt)
         assert set(look.prompt.split()) <= words
-        assert look.colour in scenes.COLOURS and look.ground in scenes.BACKGROUNDS
-        assert look.shape in SHAPES and look.pattern in scenes.PATTERNS
+        assert look.colour in scenes.COLOURS and look.shape in THINGS
+        assert look.ground in PLACES[look.pattern].tones
 
 
 def verdict(**changes) -> Verdict:
-    seen = {"shape": "star", "colour": "red", "pattern": "plain", "ground": "blue"}
+    seen = {"shape": "bird", "colour": "red", "pattern": "sky", "ground": "blue"}
     return Verdict(**{**seen, **changes}, centres=torch.full((9, 2), 0.5), masks=torch.zeros(9, 64, 64))
 
 
@@ -164,12 +166,12 @@ def verdict(**changes) -> Verdict:
         ({}, set()),
         ({"colour": "green"}, {"colour"}),
         ({"shape": None}, {"shape"}),
-        ({"pattern": "striped"}, {"background"}),
+        ({"pattern": "sea"}, {"background"}),
         ({"ground": "grey"}, {"background"}),
     ],
 )
 def test_a_look_is_seen_where_the_judge_sees_what_was_asked(changes, wrong):
-    seen = Look("red", "star", "blue", "plain").seen_in(verdict(**changes))
+    seen = Look("red", "bird", "blue", "sky").seen_in(verdict(**changes))
     assert {name for name, right in seen.items() if not right} == wrong
 
 

@@ -31,6 +31,7 @@ from lab.experiments import (
     speed,
     stages,
     sweep,
+    things,
     told_motion,
     trackers,
 )
@@ -50,13 +51,14 @@ from motionlift.work.record import versions
 EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
-        *(looks, exchange, signal, masks, inversion, retrieval, stages, comparison, speed, saved_positions),
-        *(several_seeds, sweep, told_motion, given_picture, ghosts, fast_turning, longer, lag, footage),
-        *(intervals, trackers, metric_checks),
+        *(looks, exchange, signal, masks, inversion, retrieval, stages, comparison, things),
+        *(speed, saved_positions, several_seeds, sweep, told_motion, given_picture, ghosts, fast_turning, longer, lag),
+        *(footage, intervals, trackers, metric_checks),
     )
 }
-"""By name, in the order of the page. All measure cells of their own, but for the comparison, which is a run of ``motionlift
-bench``."""
+"""By name, in the order of the page. All measure cells of their own, but for :data:`COMPARISONS`."""
+COMPARISONS = (comparison.NAME, things.NAME)
+"""Those that are runs of ``motionlift bench``."""
 MODEL_FREE = (intervals.NAME, trackers.NAME, metric_checks.NAME)
 """Experiments that need no model: they are run once, and their records name none."""
 OF_A_TASK = ("method", "settings", "source", "reference", "prompt", "seed")
@@ -199,13 +201,13 @@ def _stale(folder: Path, model: str) -> str:
 
 def _of_model(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
     """All records of a model, whatever its defaults were; those of a run of bench also of other weights."""
-    if name == comparison.NAME:
+    if name in COMPARISONS:
         return [record for record in read_records(folder / name / RECORDS) if record["model"] == model]
     return [record for record in read_records(folder / f"{name}.jsonl") if record.get("model") == fingerprint(model)]
 
 
 def _records(folder: Path, name: str, model: str) -> list[dict[str, Any]]:
-    if name == comparison.NAME:
+    if name in COMPARISONS:
         return comparison.records_of(folder / name, model, fingerprint(model), functools.partial(defaults, model))
     found = [record for record in read_records(folder / f"{name}.jsonl") if current(record, model)]
     return found if model == NO_MODEL else list({_cell_of(record): record for record in found}.values())
@@ -223,7 +225,7 @@ def _cell_of(record: Mapping[str, Any]) -> str:
 
 def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What an experiment lacks."""
-    if name == comparison.NAME:
+    if name in COMPARISONS:
         yield from comparison.run(name, asked.records / name, asked.models, asked.jobs, asked.count, print)
         return
     extent = asked.clips if name == footage.NAME else asked.count or EXPERIMENTS[name].COUNT

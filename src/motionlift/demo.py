@@ -34,13 +34,14 @@ from motionlift.work.lift import Lifting, lifted
 from motionlift.work.prepare import ask, prepare
 from motionlift.work.record import Costs, Video, versions
 from motionlift.world import scenes
-from motionlift.world.judge import Judge, Verdict, judge_video, load_judge
+from motionlift.world.judge import Judge, Verdict, judge_of, judge_video
+from motionlift.world.named import sample_named
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of the whole work that is done, 0..1."""
 
-REFERENCE = (3, "arc")
-"""Stream of the world's scenes and motion class of the reference (ours, chosen by looking)."""
+REFERENCE = (3, 8, "arc")
+"""Stream of things that have names, place in it, and motion class of the reference (ours, chosen by looking)."""
 SEED = 0
 """Seed of every result's starting noise (ours)."""
 PASSES = ("forward", "backward")
@@ -59,16 +60,16 @@ class Look:
     colour: str
     """A key of :data:`motionlift.world.scenes.COLOURS`."""
     shape: str
-    """A key of :data:`motionlift.world.shapes.SHAPES`."""
+    """A key of :data:`motionlift.world.things.THINGS`."""
     ground: str
-    """A key of :data:`motionlift.world.scenes.BACKGROUNDS`."""
+    """Colour of the ground."""
     pattern: str
-    """One of :data:`motionlift.world.scenes.PATTERNS`."""
+    """A key of :data:`motionlift.world.places.PLACES`."""
 
     @property
     def prompt(self) -> str:
         """The look in the words that the bundled model knows."""
-        return f"a {self.colour} {self.shape} on a {self.ground} {self.pattern} background"
+        return f"{scenes.article(self.colour)} {self.colour} {self.shape} {ground_phrase(self.pattern, self.ground)}"
 
     def seen_in(self, verdict: Verdict) -> dict[str, bool]:
         """Whether the judge sees the colour, the shape, and the background (its colour and its pattern) asked for."""
@@ -80,9 +81,9 @@ class Look:
 
 
 LOOKS = (
-    Look("yellow", "star", "red", "gradient"),
-    Look("cyan", "circle", "blue", "checkered"),
-    Look("white", "cross", "grey", "striped"),
+    Look("orange", "fish", "green", "sea"),
+    Look("white", "car", "grey", "road"),
+    Look("red", "cat", "green", "grass"),
 )
 """The prompts: captions that are held out from training (ours)."""
 
@@ -148,6 +149,11 @@ class Result:
         return f"{LOOKS.index(self.look) + 1}-{self.way.name}.mp4"
 
 
+def ground_phrase(pattern: str, colour: str) -> str:
+    """How a caption names a ground."""
+    return scenes.Background(pattern, colour, angle=0.0, period=1.0, phase=0.0).phrase()
+
+
 def ignore(_doing: str, _share: float) -> None:
     """The progress callback of those who want none."""
 
@@ -184,7 +190,7 @@ def make_demo(
     started = time.perf_counter()
     _prepare(folder, overwrite)
     advance("loading the model", 0.0)
-    backbone, judge = load(model), load_judge()
+    backbone, judge = load(model), judge_of(named=True)
     scene, rendered = reference_clip(backbone)
     rendered.save(folder / REFERENCE_FILE)
     tell(f"reference: wrote {folder / REFERENCE_FILE}")
@@ -207,10 +213,12 @@ def make_demo(
 
 
 def reference_clip(backbone: Model) -> tuple[scenes.Scene, Clip]:
-    """The reference: a held-out scene of one object before a still camera, at the model's own size and rate."""
-    stream, motion = REFERENCE
+    """The reference: a held-out scene of one thing before a still camera, at the model's own size and rate."""
+    stream, place, motion = REFERENCE
     shape = backbone.about.shape
-    scene = scenes.sample(stream, 0, shape.frames, objects=1, motion=motion, camera="still", unseen=True)
+    scene = sample_named(
+        stream, place, shape.frames, objects=1, motion=motion, camera="still", unseen=True, only_named=True
+    )
     return scene, Clip.of(scenes.render([scene], shape.height, shape.width).frames[0], backbone.about.fps)
 
 
@@ -376,7 +384,7 @@ def _cost(lifted: Lifted) -> str:
 def _card(result: Result, folder: Path, track: Float[np.ndarray, "frames 2"], aspect: float) -> Card:
     """One result: video, paths, figures, looks."""
     seen, right, record = result.verdict, result.look.seen_in(result.verdict), result.video.record
-    words = {"colour": seen.colour, "shape": seen.shape, "background": f"{seen.ground} {seen.pattern} background"}
+    words = {"colour": seen.colour, "shape": seen.shape, "background": ground_phrase(seen.pattern, seen.ground)}
     scale = np.array([100 * aspect, 100])
     return Card(
         title=result.way.title,

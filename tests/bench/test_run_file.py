@@ -301,7 +301,7 @@ def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
     for name, told in (("gone.yaml", "No such file"), (".", "is a folder"), ("nul\0", "cannot be read")):
         with pytest.raises(InputError, match=told) as refusal:
             read_run(name)
-        assert "kinds, papers, quick, world" in str(refusal.value)
+        assert "kinds, papers, quick, things, world" in str(refusal.value)
     Path("latin.yaml").write_bytes(b"models: [\xe9]")
     with pytest.raises(InputError, match=r"latin.yaml.*cannot be read"):
         read_run("latin.yaml")
@@ -310,9 +310,12 @@ def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_bundled_runs():
-    assert bundled_runs() == ["kinds", "papers", "quick", "world"]
+    assert bundled_runs() == ["kinds", "papers", "quick", "things", "world"]
     runs = {name: read_run(name) for name in bundled_runs()}
-    assert all(run.models == tuple(map(ModelRun, BUNDLED_MODELS)) and run.seeds is None for run in runs.values())
+    assert all(run.seeds is None for run in runs.values())
+    assert all(run.models == tuple(map(ModelRun, BUNDLED_MODELS)) for name, run in runs.items() if name != "things")
+    assert runs["things"].models == (ModelRun("tiny-wan"),) and runs["things"].references == (Things(32),)
+    assert runs["things"].methods == runs["world"].methods
     assert runs["world"].references == (World(32),)
     assert runs["kinds"].references == tuple(World(32, scenes=kind) for kind in SCENES if kind != ONE_MOVES)
     assert runs["papers"].references == (World(sweep.COUNT, sweep.FIRST),)

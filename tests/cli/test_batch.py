@@ -16,6 +16,7 @@ from motionlift.cli import batch
 from motionlift.cli.main import run
 from motionlift.jobs.batch import RECORDS
 from motionlift.jobs.records import read_records
+from motionlift.models.sources import DEFAULT_MODEL
 from tests.cli.calls import refused
 from tests.jobs.closed_store import Closed, Unsigned
 from tests.jobs.test_batch import RED, Here
@@ -87,7 +88,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(here: Path, capsys: py
     out = capsys.readouterr().out
     assert "4 of 4 jobs would run, 0 are done or failed" in out
     first = out.splitlines()[0]
-    assert first.startswith("tiny-dit, none steps=2: 4 jobs of 2 motions, 17 frames of 64x64; of one ")
+    assert first.startswith(f"{DEFAULT_MODEL}, none steps=2: 4 jobs of 2 motions, 17 frames of 64x64; of one ")
     assert re.search(r"of one \d+ passes forward and 0 back, \d+ MB", first)
     assert sorted(here.rglob("*")) == before
 
@@ -96,7 +97,7 @@ def test_a_dry_run_says_what_cannot_run(here: Path, capsys: pytest.CaptureFixtur
     assert run(["batch", "night.yaml", "--dry-run", "--memory", "1MB"]) == 1
     err = capsys.readouterr().err
     assert (
-        "tiny-dit, none steps=2, 4 jobs: it does not fit" in err
+        f"{DEFAULT_MODEL}, none steps=2, 4 jobs: it does not fit" in err
         and "error: not all of it can run, as said above" in err
     )
 

@@ -106,7 +106,7 @@ SLIPS = {
         "--truth",
         "none.json",
     ): "none.json does not exist; give what motionlift world wrote",
-    ("bench", "quik"): "give a run file, or one of kinds, papers, quick, world (did you mean quick?)",
+    ("bench", "quik"): "give a run file, or one of kinds, papers, quick, things, world (did you mean quick?)",
     ("report", "none"): "none does not exist; give the records of motionlift bench",
 }
 """Command lines with a slip, and what is said of it."""

@@ -9,6 +9,7 @@ import pytest
 from motionlift.errors import InputError
 from motionlift.jobs.job import Job, content_of
 from motionlift.jobs.job_file import MOST_JOBS, for_clips, read_jobs
+from motionlift.models.sources import DEFAULT_MODEL
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
 
@@ -93,7 +94,7 @@ def test_outputs_tell_jobs_by_what_is_asked():
     output = "{method}/{model}-{seed}-{reference}.webm"
     text = f"- {{reference: clips/one.mp4, prompt: {RED}, seeds: [1, 2], output: '{output}'}}"
     assert [job.output for job in read_jobs(written(text)).jobs] == [
-        f"ditflow/tiny-dit-{seed}-one.webm" for seed in (1, 2)
+        f"ditflow/{DEFAULT_MODEL}-{seed}-one.webm" for seed in (1, 2)
     ]
 
 

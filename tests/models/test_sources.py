@@ -13,7 +13,7 @@ from huggingface_hub import errors
 
 from motionlift.errors import ModelError
 from motionlift.models import sources
-from motionlift.models.sources import check_had, found, joined_sources
+from motionlift.models.sources import BUNDLED_MODELS, check_had, found, joined_sources
 from tests.work.trials import refusal
 
 NAME = "owner/model"
@@ -211,7 +211,8 @@ def test_who_asks_from_elsewhere_learns_nothing_of_this_machine(
     ]
     told = {refusal(ModelError, partial(sources.check_given, name)).replace(repr(name), "") for name in names}
     assert (
-        len(told) == 1 and "is not to be had on this page; allowed: tiny-dit, tiny-unet, and what the hub" in told.pop()
+        len(told) == 1
+        and f"is not to be had on this page; allowed: {', '.join(BUNDLED_MODELS)}, and what the hub" in told.pop()
     )
 
 

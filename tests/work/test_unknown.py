@@ -91,6 +91,14 @@ def test_a_line_names_what_a_bundled_model_knows(model: str):
     assert unknown_lines(backbone, {"": "a red star on a blue plain background"}) == []
 
 
+def test_things_and_grounds_that_were_meant_are_named_to_the_model_that_knows_them():
+    line = unknown_line(load("tiny-wan", "cpu"), ["A red automobile on a gray ocean."])
+    assert line == (
+        "tiny-wan does not know the word(s) automobile, gray, ocean; automobile: did you mean car? gray: did you mean grey? "
+        "ocean: did you mean sea?"
+    )
+
+
 def test_words_of_a_model_of_ones_own():
     assert advice(["blosom"], ("blossom", "leaf")) == "blosom: did you mean blossom?"
     assert advice(["zebra"], ("blossom", "leaf")) == "", "nothing that it knows is in the table"

@@ -3,7 +3,7 @@
 A run is a grid: every model with every method, on every reference, for each of its prompts and every seed::
 
     models:
-      - tiny-dit                                # a name
+      - tiny-wan                                # a name
       - {name: tiny-unet, loras: [star.safetensors:0.8]}  # or with adapters of others in its weights, as --lora has them
     methods:
       - none                                    # a name

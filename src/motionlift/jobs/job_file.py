@@ -2,7 +2,7 @@
 
 In YAML a file is a list of jobs, or has what they share at its top and the list under ``jobs``::
 
-    model: tiny-dit                     # a name, a folder, or a hub name; the bundled default where none is given
+    model: tiny-wan                     # a name, a folder, or a hub name; the bundled default where none is given
     method: ditflow                     # ditflow where none is given
     settings: {steps: 30}               # of the method, as --set takes them
     output: "{reference}-{number}.mp4"  # below the folder of the batch; {reference}-{prompt}-{seed}.mp4 where it is not said

@@ -36,6 +36,7 @@ from motionlift.motion.names import LATENTS
 from motionlift.settings.flowmotion import FlowMotionSettings
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny-wan": {"share": 0.4, "lr": 0.1, "lr_end": 0.1},
     "tiny-dit": {"share": 0.4, "lr": 0.1, "lr_end": 0.1},
     "tiny-unet": {"share": 0.4, "lr": 0.1, "lr_end": 0.1},
 }

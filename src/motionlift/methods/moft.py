@@ -25,10 +25,11 @@ from motionlift.signals.features import moft_loss, motion_channels, motion_featu
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
+    "tiny-wan": {"block": (3,), "lr": 0.03, "lr_end": 0.03},
     "tiny-dit": {"block": (4,)},
     "tiny-unet": {"block": (2,)},
 }
-"""Defaults per model: DiTFlow's blocks."""
+"""Defaults per model: DiTFlow's blocks, and on tiny-wan its rate."""
 PUBLISHED: Mapping[str, Preset] = published(
     paper=said("paper", channel_share=0.04),
     released=said("released, configs/guidance_config.yaml", channel_share=0.04),

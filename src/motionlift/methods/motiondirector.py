@@ -28,6 +28,7 @@ from motionlift.settings.motiondirector import MotionDirectorSettings
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "zeroscope": {"cfg": 12.0},
     "tiny-unet": {"tuning_steps": 50, "tuning_lr": 3e-3},
+    "tiny-wan": {"tuning_steps": 50, "tuning_lr": 5e-3},
     "tiny-dit": {"tuning_steps": 50, "tuning_lr": 5e-3},
 }
 """Defaults per model: the program's own (released), and ours for the bundled ones, the fewer and longer steps that MotionMatcher

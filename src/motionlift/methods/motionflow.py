@@ -42,10 +42,11 @@ from motionlift.signals.attention_maps import (
 )
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny-wan": {"balance": "gradients", "lr": 0.03, "lr_end": 0.03},
     "tiny-dit": {"block": (6,), "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inner": 5},
     "tiny-unet": {"optimizer": "rms", "lr": 0.03, "lr_end": 0.03},
 }
-"""Defaults per model (ours); a UNet's blocks follow from its places."""
+"""Defaults per model (ours; of tiny-wan docs/decisions/0077); a UNet's blocks follow from its places."""
 
 PUBLISHED: Mapping[str, Preset] = {
     "paper": Preset(

@@ -32,6 +32,7 @@ from motionlift.signals.attention_maps import cross_probabilities, temporal_prob
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "zeroscope": {"cfg": 12.0},
     "tiny-unet": {"block": (1,), "tuning_steps": 50, "tuning_lr": 3e-3},
+    "tiny-wan": {"block": (3,), "tuning_steps": 50, "tuning_lr": 5e-3},
     "tiny-dit": {"block": (3,), "tuning_steps": 50, "tuning_lr": 5e-3},
 }
 """Defaults per model: the paper's own (released), and ours for the bundled ones: layers whose features find like motions, fewer and

@@ -25,10 +25,11 @@ from motionlift.signals.features import released_smm_loss, smm_loss, spatial_mea
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
+    "tiny-wan": {"block": (3,), "lr": 0.03, "lr_end": 0.03},
     "tiny-dit": {"block": (4,)},
     "tiny-unet": {"block": (2,)},
 }
-"""Defaults per model: DiTFlow's blocks."""
+"""Defaults per model: DiTFlow's blocks, and on tiny-wan its rate."""
 PUBLISHED: Mapping[str, Preset] = published(released=said("released, motion_guidance.py", form="released"))
 """As DiTFlow runs it."""
 

@@ -22,6 +22,7 @@ from motionlift.settings.vmc import CLEAN, NOISE, VMCSettings
 from motionlift.signals.residuals import residual_loss
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny-wan": {"tuning_steps": 50, "tuning_lr": 3e-3},
     "tiny-unet": {"tuning_steps": 50, "tuning_lr": 1e-3},
     "tiny-dit": {"tuning_steps": 50, "tuning_lr": 3e-3, "clean_share": 0.5, "reduced": False},
 }

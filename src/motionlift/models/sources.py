@@ -15,8 +15,8 @@ from motionlift.errors import ModelError
 
 BUNDLED = Path(__file__).resolve().parents[1] / "world" / "weights"
 """Folder of the models that come with the package."""
-BUNDLED_MODELS = ("tiny-dit", "tiny-unet")
-DEFAULT_MODEL = "tiny-dit"
+BUNDLED_MODELS = ("tiny-wan", "tiny-dit", "tiny-unet")
+DEFAULT_MODEL = "tiny-wan"
 """The model that is taken where none is named."""
 INDEX = "model_index.json"
 """File by which a folder is known as a diffusers pipeline."""

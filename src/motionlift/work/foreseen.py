@@ -13,7 +13,7 @@ REAL = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
 """A published model of real content, the smallest of Wan's (ours to name)."""
 FAR = 4
 """So many times the frames that a model was made for are far beyond it (ours)."""
-FRAMES: Mapping[str, int] = {"tiny-dit": 17, "tiny-unet": 16}
+FRAMES: Mapping[str, int] = {"tiny-wan": 17, "tiny-dit": 17, "tiny-unet": 16}
 """Frames of the bundled models, as they say themselves once they are read."""
 PATTERNS = ("plain", "striped", "checkered", "gradient")
 """Grounds that captions call backgrounds."""

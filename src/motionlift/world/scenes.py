@@ -91,7 +91,7 @@ class Background:
         """How a caption names it, after the objects."""
         if self.pattern in PLACES:
             return place_phrase(self.pattern, self.colour)
-        return f"on {_article(self.colour)} {self.colour} {self.pattern} background"
+        return f"on {article(self.colour)} {self.colour} {self.pattern} background"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Scene:
 
     def caption(self, name_motion: bool = False) -> str:
         """A sentence for what is seen; it names no motion unless asked, and then that of the first object."""
-        named = [f"{_article(item.colour)} {item.colour} {item.shape}" for item in self.objects]
+        named = [f"{article(item.colour)} {item.colour} {item.shape}" for item in self.objects]
         if name_motion and self.objects[0].doing:
             named[0] += f" {self.objects[0].doing}"
         things = " and ".join(named)
@@ -235,7 +235,8 @@ def _rounded(values: Array) -> list[float]:
     return [round(float(value), 6) for value in values]
 
 
-def _article(word: str) -> str:
+def article(word: str) -> str:
+    """The indefinite one that stands before a word."""
     return "an" if word[0] in "aeiou" else "a"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.experiments import comparison, runner
+from lab.experiments import comparison, runner, things
 from motionlift.bench.cells import Cells
 from motionlift.bench.run_file import ModelRun, RunFile, read_run
 from motionlift.bench.sources import World
@@ -125,6 +125,17 @@ def test_what_is_missing_is_measured(
     assert (run.models, run.output, run.references) == ((ModelRun("tiny-dit"),), tmp_path, (references,))
     assert workers.processes == 2
     assert run.methods == read_run("world").methods and len(told) == 1
+
+
+def test_a_bundled_model_that_a_run_leaves_out_is_not_measured(tmp_path: Path):
+    """One that knows no things by their names cannot paint them."""
+    assert list(comparison.run(things.NAME, tmp_path, ["tiny-dit", "tiny-unet"], 2, None, print)) == []
+
+
+def test_what_was_made_of_things_is_told_apart():
+    records = [{**record("none", index, {"aligned_error": 0.1}), "source": "things"} for index in range(3)]
+    assert "## Methods, on things and grounds that have names" in things.section(records)
+    assert things.failed(records) == []
 
 
 def test_methods_stand_beside_the_strongest_control():
