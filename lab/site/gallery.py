@@ -26,7 +26,7 @@ LIST = "gallery.json"
 """What each video is: method, model, prompt, settings, the file, and the reference's file."""
 RUN = ROOT / "build" / "gallery"
 REFERENCES = 2
-"""How many of the world's held-out references are cast (ours: two by every method are two dozen small files)."""
+"""How many held-out references of things that have names are cast (ours: two by every method are two dozen small files)."""
 MOST_BYTES = 2_000_000
 """Of all videos together (ours: they are part of every checkout)."""
 KEPT = ("method", "model", "prompt", "settings", "seed")
@@ -49,7 +49,7 @@ def _run() -> dict[str, Any]:
     return {
         "models": [DEFAULT_MODEL],
         "methods": sorted(methods()),
-        "references": [{"world": {"count": REFERENCES}}],
+        "references": [{"things": {"count": REFERENCES}}],
         "seeds": "own",
         "metrics": ["truth"],
         "output": str(RUN),
