@@ -9,6 +9,7 @@ from motionlift.core.settings import described, with_values
 from motionlift.errors import SettingError
 from motionlift.methods import method, methods
 from motionlift.models.families.cogvideox import MODEL
+from motionlift.models.sources import BUNDLED_MODELS
 from tests.methods.references import twin, unet_twin
 from tests.twins import cogvideox
 
@@ -17,7 +18,7 @@ PUBLISHED = {
     "cogvideox-5b": {"num_layers": 42, "num_attention_heads": 48, "use_rotary_positional_embeddings": True},
 }
 PARAMETERS = {"cogvideox-2b": 1.694e9, "cogvideox-5b": 5.570e9}
-VARIANTS = ("cogvideox-2b", "cogvideox-5b", "tiny-dit", "tiny-unet", "modelscope", "zeroscope")
+VARIANTS = ("cogvideox-2b", "cogvideox-5b", *BUNDLED_MODELS, "modelscope", "zeroscope")
 BLOCKS = {"cogvideox-2b": (15,), "cogvideox-5b": (20,), "tiny-dit": (4,), "cogvideox": (1,)}
 
 
