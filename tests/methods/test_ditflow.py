@@ -9,7 +9,8 @@ from motionlift.core.seen import Projections, Recorded
 from motionlift.errors import SettingError
 from motionlift.loops import sample
 from motionlift.methods.ditflow import METHOD, DiTFlowSettings
-from motionlift.work.prepare import ask, prepare
+from motionlift.models.loading import load
+from motionlift.work.prepare import ask, prepare, settings_for
 from tests.methods.references import aim, finished, flow_twin, level, lifted, record, reference, seen, twin
 from tests.twins import TRANSFORMERS
 
@@ -224,3 +225,13 @@ def test_a_soft_reference_depends_on_the_temperature_that_it_is_lifted_with():
 def test_a_soft_reference_where_it_says_nothing_is_refused(model, other):
     with pytest.raises(SettingError, match=r"reference is 'soft', .* allowed is reference=hard"):
         METHOD.check(model, DiTFlowSettings(reference="soft", **other))
+
+
+def test_flow_is_read_with_defaults_of_its_own_and_what_is_given_stands():
+    model = load("tiny-wan", "cpu")
+    plain, flow = settings_for(METHOD, model, {}), settings_for(METHOD, model, {"read": "flow"})
+    assert (plain.block, plain.threshold) == ((3,), 0.0)
+    assert (flow.block, flow.threshold, flow.lr) == ((6,), 0.25, plain.lr)
+    assert settings_for(METHOD, model, {"read": "flow", "block": 5}).block == (5,)
+    other = load("tiny-dit", "cpu")
+    assert settings_for(METHOD, other, {"read": "flow"}) == replace(settings_for(METHOD, other, {}), read="flow")

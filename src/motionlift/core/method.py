@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
@@ -209,8 +210,13 @@ class Method(ABC, Generic[AnySettings]):
     def settings(self, model: Model) -> AnySettings:
         """Defaults for a model."""
 
-    def with_preset(self, name: str, model: Model) -> AnySettings:
+    def with_preset(self, name: str, model: Model, given: Mapping[str, Any] = MappingProxyType({})) -> AnySettings:
         """The settings of a preset for a model.
+
+        Args:
+            name: of the preset.
+            model: the model.
+            given: what is set beside it, and goes over the result; a method may have others that are good with it.
 
         Raises:
             SettingError: the method has no such preset.

@@ -9,6 +9,8 @@ own attention.
 """
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -34,11 +36,14 @@ from motionlift.signals.rotary_positions import can_be_moved, moved_positions
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cogvideox-2b": {"block": (15,)},
     "cogvideox-5b": {"block": (20,)},
-    "tiny-wan": {"block": (3,), "lr": 0.03, "lr_end": 0.03},
+    "tiny-wan": {"block": (3,), "temperature": 8.0, "lr": 0.03, "lr_end": 0.03},
     "tiny-dit": {"block": (4,)},
     "tiny-unet": {"block": (2,)},
 }
 """Defaults per model: the paper's for the published ones, ours for the bundled ones (of tiny-wan docs/decisions/0077)."""
+FLOW: Mapping[str, Mapping[str, Any]] = {"tiny-wan": {"block": (6,), "threshold": 0.25}}
+"""Defaults per model where optical flow is read (ours, docs/decisions/0077): the block whose attention tells true displacements
+best, and no target where the reference stands still, of which flow tells small displacements and attention none."""
 FAST_RATE = 0.1
 """Learning rate of one inner step on the bundled models (ours: of 0.05 and 0.1 that with the lower error on eight references apart
 from those of the results)."""
@@ -77,6 +82,11 @@ class DiTFlow(Guide[DiTFlowSettings]):
     presets = PRESETS
     published = PUBLISHED
     holds = (DISPLACEMENT,)
+
+    def with_preset(self, name: str, model: Model, given: Mapping[str, Any] = MappingProxyType({})) -> DiTFlowSettings:
+        """The settings of a preset for a model, others of which are good where optical flow is read."""
+        own = super().with_preset(name, model)
+        return replace(own, **FLOW.get(model.about.variant, {})) if given.get("read") == "flow" else own
 
     def check(self, model: Model, settings: DiTFlowSettings) -> None:
         """Refuse a soft reference where no attention is read, or where it is to be confirmed from token to token.

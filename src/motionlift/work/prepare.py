@@ -386,7 +386,7 @@ def _settled(
 
     Those of windows are checked where there are none yet.
     """
-    settings = replace(method.with_preset(read.get("preset", OURS), model), **read)
+    settings = replace(method.with_preset(read.get("preset", OURS), model, read), **read)
     blocks, about = method.blocks(settings), model.about
     if not all(0 <= number < about.blocks for number in blocks):
         raise SettingError(
