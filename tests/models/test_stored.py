@@ -74,4 +74,5 @@ def test_weights_of_the_type_of_their_file_stay_in_it(tmp_path: Path):
         sum(weight.data.sum() for weight in own.parameters())
         grown.append((own_memory() - before) / size)
         del own
-    assert grown[0] < 0.2 and grown[1] > 0.25
+    assert grown[0] < 0.2
+    assert grown[1] > grown[0], "made anew, though in memory that was given back before"

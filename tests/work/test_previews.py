@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from motionlift.core.lattice import Shape
 from motionlift.models.loading import load
 from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.video.clip import Clip
@@ -17,6 +18,9 @@ def test_the_map_is_the_best_of_all_linear_ones():
     class Codec:
         side, tokens, fewest = 2, 1, 1
         mixed = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+
+        def fitting(self, frames):
+            return Shape(frames, 64, 64)
 
         def encode(self, pixels):
             pooled = torch.nn.functional.avg_pool2d(pixels, 2)
