@@ -26,10 +26,10 @@ demo: $(READY) ## transfer motion to new prompts, into demo-output/
 	$(BIN)/motionlift demo
 
 test: $(READY) ## the quick tests
-	$(BIN)/pytest -q -n auto -m "not slow and not network"
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow and not network"
 
 test-slow: $(READY) ## the tests that take their time
-	$(BIN)/pytest -q -n auto -m slow
+	$(BIN)/pytest -q -n auto --dist worksteal -m slow
 
 test-no-posix: $(READY) ## the quick tests where the package finds nothing that POSIX alone has
 	WITHOUT_POSIX=1 $(BIN)/pytest -q -n auto -m "not slow and not network"

@@ -464,15 +464,15 @@ def test_killed_at_random_points_it_ends_the_same(place: Path, tmp_path: Path):
         lock = tmp_path / "run" / LOCK
         while run.poll() is None and not lock.exists():
             time.sleep(0.01)
-        if kills < 20:  # a slow machine needs more time than that to end
-            time.sleep(generator.uniform(0.3, 3))
+        if kills < 8:  # a slow machine needs more time than that to end
+            time.sleep(generator.uniform(0.3, 5))
             run.send_signal(signal.SIGKILL)
         if (
             run.wait() == 0 or (tmp_path / "killed.safetensors").exists()
         ):  # killed after the last of its work, it has nothing left
             break
         kills += 1
-        assert kills <= 20, run.stderr.read()
+        assert kills <= 8, run.stderr.read()
         lock.unlink(missing_ok=True)
     assert kills >= 2
     assert Motion.load(tmp_path / "killed.safetensors").digest() == Motion.load(tmp_path / "whole.safetensors").digest()
