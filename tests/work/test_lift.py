@@ -15,7 +15,7 @@ from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.part import Part
-from motionlift.work import code
+from motionlift.work import code, measured
 from motionlift.work import lift as lifting
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift, read_reference
@@ -305,3 +305,14 @@ def test_equal_motion_at_any_rate_gives_equal_displacement_a_second(model: Model
     places = [float((frame.float().mean((0, 2)) > 60).nonzero().float().mean()) for frame in wide.frames]
     assert places[-1] - places[0] == pytest.approx(20, abs=1)
     assert all(abs(place - places[0] - 20 * number / 8) <= 20 / rate + 1 for number, place in enumerate(places))
+
+
+def test_what_a_lift_alone_took_is_kept_for_later_plans(tmp_path: Path):
+    model = load(cogvideox(), "cpu")
+    lift(a_clip(), model, "ditflow", settings={"steps": 2})
+    (seconds,) = measured.kept().seconds.values()
+    assert seconds > 0
+    lift(a_clip(), model, "ditflow", settings={"steps": 2})
+    assert measured.kept().seconds == dict.fromkeys(measured.kept().seconds, seconds), (
+        "the cache tells nothing of passes"
+    )

@@ -442,7 +442,11 @@ def test_what_cannot_be_raised_is_not_said_to_be():
     plan = Plan(gpu(1e9), Measures(), (Phase("guide", 10, 20),), "f" * 64, Shape(9, 32, 32), 10, Passes())
     told = [failed(Costs(load(cogvideox(), "cpu"), plan=plan)) for _ in range(7)]
     assert ["plans for more" in own for own in told] == [True] * 5 + [False] * 2
-    assert all("ask for fewer frames" in own for own in told)
+    assert all(
+        "ask for fewer frames" in own and own.endswith("flowmotion takes least of those that guide") for own in told
+    )
+    least = failed(Costs(load(cogvideox(), "cpu"), plan=replace(plan, method="flowmotion")))
+    assert least.endswith("ask for fewer frames or a smaller size")
 
 
 def test_a_job_that_was_not_planned_raises_later_plans_too(folder: str):

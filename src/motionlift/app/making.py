@@ -22,7 +22,7 @@ from motionlift.video.marks import DRAWING
 from motionlift.work import cast as casting
 from motionlift.work import prepare
 from motionlift.work.keeping import Kept
-from motionlift.work.lift import Lifting, lifted, resting
+from motionlift.work.lift import Lifting, lifted_alone, resting
 from motionlift.work.planning import Asked
 from motionlift.work.previews import Projection, projection_of
 from motionlift.work.record import Costs
@@ -110,7 +110,8 @@ class Maker:
         request = prepare.ask(task.method, task.settings)
         prepare.check_reference(clip, task.part)
         job = self._job(task.model, Asked(request, aspect=prepare.aspect_of(clip)), live)
-        found = lifted(job, clip, Lifting(part=task.part), Costs(job.model, plan=job.plan), self._watching(live))
+        costs = Costs(job.model, plan=job.plan)
+        found = lifted_alone(job, clip, Lifting(part=task.part), costs, self._watching(live))
         motion = workspace.new(task.name, MOTION)
         live.enter("drawing")
         files = [motion.name]

@@ -272,7 +272,7 @@ def lift(
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
     from motionlift.work import prepare
-    from motionlift.work.lift import Lifting, lifted
+    from motionlift.work.lift import Lifting, lifted_alone
     from motionlift.work.planning import Asked
     from motionlift.work.record import Costs, lift_record
 
@@ -288,7 +288,7 @@ def lift(
         job = _prepared(asked, model, device, dtype, live, loras, memory, told=foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
-        found = lifted(job, reference, how, costs, live.step)
+        found = lifted_alone(job, reference, how, costs, live.step)
     if not is_first_process():
         return
     with found.staying():
@@ -483,7 +483,7 @@ def inspect(
     from motionlift.video.sheets import contact_sheet
     from motionlift.video.writing import companion, replacing
     from motionlift.work import prepare
-    from motionlift.work.lift import Lifting, lifted
+    from motionlift.work.lift import Lifting, lifted_alone
     from motionlift.work.planning import Asked
     from motionlift.work.record import Costs
 
@@ -496,7 +496,7 @@ def inspect(
         job = _prepared(asked, model, device, dtype, live, loras, told=foretold)
         live.show("lift", 0, None)
         costs = Costs(job.model, plan=job.plan)
-        found = lifted(job, reference, how, costs, live.step)
+        found = lifted_alone(job, reference, how, costs, live.step)
         live.show("draw", 0, None)
         with found.staying():
             drawn = draw_lifted(found.motion, found.reference)

@@ -196,7 +196,7 @@ def lift(
     part = Part(start, duration, crop, background)
     how = Lifting(cached, folder, previews, slower, fit, every_frame, fps, part)
     with resting(job.model):
-        return lifted(job, at_rate(given, fps, job.model), how, Costs(job.model, plan=job.plan), advance).motion
+        return lifted_alone(job, at_rate(given, fps, job.model), how, Costs(job.model, plan=job.plan), advance).motion
 
 
 def referred(reference: Referred, background: str | tuple[int, int, int]) -> str | Path | Clip | Given:
@@ -369,6 +369,20 @@ def lifted(job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, a
     motion = _with_what_is_known(motion, job, wide)
     costs.note(motion.notices[len(wide.notices) :])
     return Lifted(motion, clip, found.motion is not None, _staying(how, name))
+
+
+def lifted_alone(
+    job: Job, reference: str | Path | Clip, how: Lifting, costs: Costs, advance: Advance = ignore
+) -> Lifted:
+    """Lift the motion of a prepared job that ends with it; later plans know how long a pass took.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
+    found = lifted(job, reference, how, costs, advance)
+    if not found.from_cache:
+        costs.keep(job)
+    return found
 
 
 def is_kept(job: Job, reference: str | Path | Clip, how: Lifting) -> bool:

@@ -14,6 +14,8 @@ from motionlift.work.memory import Room, room, told
 
 ALLOWED = 0.95
 """Share of the memory that a plan fills (ours): kernels work in some beside tensors, and there are holes between these."""
+LEAST = "flowmotion"
+"""The method that takes least memory of those that guide: no gradient goes through the network."""
 WORDS: Mapping[str, str] = {
     "one_by_one": "prompts in two passes",
     "parts": "the autoencoder in tiles",
@@ -70,6 +72,8 @@ class Plan:
     """What peaks are multiplied by, since earlier plans were short on this device."""
     pace: str = ""
     """How the model computes, as :func:`motionlift.work.measured.pace` says it."""
+    method: str = ""
+    """Name of the method, where it is known."""
 
     @property
     def largest(self) -> Phase:
@@ -133,7 +137,9 @@ def shortage(at: str, about: About, plan: Plan | None, failed: BaseException) ->
         failed: what the allocator said.
     """
     head = f"out of memory on {about.device} in the phase {at}{tried(failed)}"
-    change = "ask for fewer frames, a smaller size, or another method: flowmotion takes least"
+    is_least = plan is not None and plan.method == LEAST
+    change = "ask for fewer frames or a smaller size"
+    change = change if is_least else f"{change}, or for another method: {LEAST} takes least of those that guide"
     device, model = (room(about.device).name, about.identity) if plan is None else (plan.room.name, plan.model)
     is_raised = measured.keep_shortage(measured.factor_key(device, model))
     if plan is None:

@@ -35,7 +35,7 @@ from motionlift.work import measured
 from motionlift.work.lift import LONGEST_SIDE, MOST_WIDE
 from motionlift.work.memory import Room, own_memory, room, told
 from motionlift.work.phases import Taken, phases
-from motionlift.work.plan import ALLOWED, Phase, Plan
+from motionlift.work.plan import ALLOWED, LEAST, Phase, Plan
 from motionlift.work.prepare import Job, Request, loaded, prepare
 
 USES: Mapping[str, tuple[str, ...]] = {
@@ -572,8 +572,6 @@ class _Planner:
 
 HALF = "bf16"
 """The type of half the size of single precision that every CPU computes with."""
-LEAST = "flowmotion"
-"""The method that takes least memory of those that guide: no gradient goes through the network."""
 KEPT = {"steps", "cfg", "second_cfg", "negative_prompt", "dynamic_cfg", "sampler", "source_prompt"}
 """Settings that another method takes over."""
 
@@ -683,6 +681,7 @@ class _Trial:
             before=job.notices,
             factor=measured.factor(self.space.name, identity),
             pace=measured.pace(measures, self.model.about.dtype, self.asked.compiled, self.asked.parallel),
+            method=job.method.name,
         )
 
     def _main(self, measures: Measures, job: Job) -> int:

@@ -44,7 +44,7 @@ def test_a_control_of_few_references_is_not_the_strongest():
 
 
 def test_a_method_is_compared_with_the_noise_that_it_begins_with():
-    """As much, inverted with the same prompt in as many steps; settings of the cast and tuned alike say it."""
+    """As much, inverted by the same network with the same prompt in as many steps, and sampled alike."""
     empty = {**NOISE, "source_prompt": ""}
     groups = [
         made("none", 0.5, all_settings={"inversion": False, "beta": 0.0}),
@@ -55,12 +55,15 @@ def test_a_method_is_compared_with_the_noise_that_it_begins_with():
         made("vmc", 0.15, all_settings={**NOISE, "inverted_with": "empty"}),
         made("smm", 0.15, all_settings={"inversion": False, "beta": 0.0}),
         made("motionmatcher", 0.15, all_settings={**NOISE, "beta": 0.7}),
+        made("ditflow", 0.15, all_settings={**NOISE, "sampler": "ddpm"}),
+        made("motiondirector", 0.15, all_settings={**NOISE, "inverted_by": "tuned"}),
     ]
     found = stand(*groups)
     assert found is not None and found.control == "none inversion=true"
     noises = {line.title: line.noise and line.noise.baseline for line in found.lines}
     assert noises == {
-        "motionflow": "inverted beta=0.5", "vmc": "none inversion=true", "smm": None, "motionmatcher": None
+        "motionflow": "inverted beta=0.5", "vmc": "none inversion=true", "smm": None, "motionmatcher": None,
+        "ditflow": None, "motiondirector": None,
     }  # fmt: skip
 
 

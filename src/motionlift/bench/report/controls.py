@@ -8,6 +8,7 @@ from motionlift.bench.frozen import FROZEN
 from motionlift.bench.report.catalogue import MOTION, figure, shown
 from motionlift.bench.report.estimates import SHARES, Estimate, estimate
 from motionlift.bench.report.summary import Measurement, Pair, Section, paired
+from motionlift.core.sampler_names import OWN
 
 CONTROLS = (FROZEN, "none", "injection", "inverted")
 """Methods that optimise and tune nothing: a video that does not move, plain sampling, injection, the reference's noise alone."""
@@ -139,7 +140,9 @@ def _pair(title: str, baseline: str, groups: Groups, name: str) -> Pair | None:
 
 
 def noise_of(group: Sequence[Measurement]) -> Noise | None:
-    """What of the reference's noise the videos of a method begin with: how much, inverted with which prompt, in how many steps.
+    """What of the reference's noise the videos of a method begin with, and what is done with it.
+
+    How much, inverted with which prompt, in how many steps; how a step is taken from there; and which network inverted.
 
     None where they begin with none, with another from cell to cell, or where their records do not say.
     """
@@ -151,7 +154,9 @@ def _noise(settings: Any) -> Noise | None:
     if not isinstance(settings, dict) or not settings.get("inversion") or not settings.get("beta"):
         return None
     by_caption = bool(settings.get("source_prompt")) and settings.get("inverted_with") != "empty"
-    return float(settings["beta"]), "caption" if by_caption else "empty prompt", settings.get("steps")
+    prompt = "caption" if by_caption else "empty prompt"
+    how = settings.get("sampler", OWN), settings.get("inverted_by", "model")
+    return float(settings["beta"]), prompt, settings.get("steps"), *how
 
 
 def failures(found: Standings) -> Iterator[str]:
