@@ -5,6 +5,7 @@ import torch
 from diffusers import CogVideoXTransformer3DModel
 
 from motionlift.core.method import Guide, Method, Tuner
+from motionlift.core.presets import FAST
 from motionlift.core.settings import described, with_values
 from motionlift.errors import SettingError
 from motionlift.methods import method, methods
@@ -91,3 +92,11 @@ def test_the_published_5b_runs_with_the_papers_constants(models, name):
 def test_the_published_2b_has_a_fixed_weight_of_the_prompt(models):
     settings = method("ditflow").settings(models["cogvideox-2b"])
     assert (settings.cfg, settings.dynamic_cfg, settings.temperature) == (6.0, False, 2.0)
+
+
+@pytest.mark.parametrize("name", [name for name in methods() if FAST in method(name).published])
+def test_what_is_fast_has_a_rate_for_every_bundled_model(name: str):
+    """Of a model that is not named there, the rate would be one that was measured on none."""
+    fast = method(name).published[FAST]
+    for model in BUNDLED_MODELS:
+        assert "lr" in fast.models.get(model, {}), model
