@@ -1,9 +1,10 @@
 """Exchanged colours: how often the object is painted in the colour of the ground and the ground in that of the object.
 
 Asked of held-out captions whose two colours are known both for objects and for grounds, in plain sampling and with the motion of
-a reference, by each method that guides.
+a reference, by methods that guide.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +21,15 @@ from motionlift.world.truth import Looks
 
 NAME = "exchange"
 COUNT = 200
-METHODS: Mapping[str, str] = {"plain sampling": "none", "DiTFlow": "ditflow"}
-"""Whose casts are looked at, by title: DiTFlow was seen to exchange colours (ours)."""
+METHODS: Mapping[str, str] = {
+    "plain sampling": "none",
+    "DiTFlow": "ditflow",
+    "FlowMotion": "flowmotion",
+    "MotionFlow": "motionflow",
+}
+"""Whose casts are looked at, by title: DiTFlow was seen to exchange colours, the last two guide by other signals."""
+FEWER, SHARE = ("flowmotion", "motionflow"), 0.25
+"""Methods of which a share of the captions is looked at (ours: 50 of 200 tell one in fifty from one in six)."""
 BOTH = tuple(colour for colour in COLOURS if colour in BACKGROUNDS)
 """Colours of objects and of grounds alike."""
 APART = 10_000
@@ -30,7 +38,10 @@ APART = 10_000
 
 def cells(count: int) -> list[dict[str, Any]]:
     """One for each method and caption."""
-    return [{"method": method, "settings": {}, "index": index} for method in METHODS.values() for index in range(count)]
+    counts = {method: math.ceil(count * SHARE) if method in FEWER else count for method in METHODS.values()}
+    return [
+        {"method": method, "settings": {}, "index": index} for method, own in counts.items() for index in range(own)
+    ]
 
 
 def exchangeable(index: int, model: Model) -> Scene:

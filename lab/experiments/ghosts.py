@@ -17,7 +17,16 @@ from lab.evidence import finished
 from lab.experiments.between import UNKNOWN_PERIOD, Stretch, period_of, seen_of, shared_out, stretches
 from lab.training.worlds import faster
 from motionlift.bench.records import or_nan
-from motionlift.bench.references import bundled, clip_of, figures, prompt_scene, reference, words_of
+from motionlift.bench.references import (
+    bundled,
+    clip_of,
+    figures,
+    named_prompt_scene,
+    named_reference,
+    prompt_scene,
+    reference,
+    words_of,
+)
 from motionlift.bench.report.estimates import FEWEST, estimate
 from motionlift.bench.report.tables import estimate_text, interval, table
 from motionlift.core.model import Model
@@ -31,9 +40,12 @@ from motionlift.work.lift import lift
 from motionlift.work.prepare import settings_for
 from motionlift.world import scenes
 from motionlift.world.judge import judge_of
+from motionlift.world.named import named_vocabulary
 
 NAME = "ghosts"
 COUNT = 8
+WORLDS: Mapping[str, Mapping[str, Any]] = {"Ghosts": {}, "Ghosts, of things that have names": {"world": "things"}}
+"""Title and cells of each world: shapes on plain grounds, and things on grounds of models that know their names."""
 BINS = (0.0, 2.0, 5.0, 10.0, math.inf)
 """Bounds of the table over speed, pixels from one latent frame to the next (ours)."""
 SPEEDS = (0, 1, 2, 4)
@@ -102,13 +114,18 @@ LATENTS = (
 
 
 def cells(count: int) -> list[dict[str, Any]]:
-    """One for each reference and run."""
-    return [{"index": index, **run} for index in range(count) for run in RUNS.values()]
+    """One for each world, reference and run."""
+    return [
+        {**world, "index": index, **run} for world in WORLDS.values() for index in range(count) for run in RUNS.values()
+    ]
 
 
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     """Make the latents, decode them, and look at every frame; or why the model cannot."""
     backbone = bundled(model)
+    is_named = "world" in cell
+    if is_named and not set(backbone.text.known_words()).issuperset(named_vocabulary()):
+        return {"refused": "it has no words for things"}
     try:
         latents = MAKERS[cell["kind"]](cell, backbone)
     except (SettingError, MotionError) as error:
@@ -116,11 +133,10 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     shape = backbone.about.shape
     frames = Clip.from_pixels(backbone.codec.decode(latents), backbone.about.fps).frames
     again = _encoded(frames, backbone)
-    index = cell["index"]
-    scene, wanted = reference(index, shape.frames), prompt_scene(index, frames=shape.frames)
+    scene, wanted = asked(cell, shape.frames)
     return {
         "period": period_of(len(frames), latents.shape[2]),
-        **seen_of(judge_of(), frames),
+        **seen_of(judge_of(is_named), frames),
         "change": float(latents.diff(dim=2).square().mean().sqrt() / latents.std()),
         "lost": float((again - latents).norm() / latents.norm()),
         **(within(_rendered(cell, backbone), backbone) if cell["kind"] == "stills" else {}),
@@ -128,9 +144,16 @@ def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
     }
 
 
-def true_scene(index: int, frames: int, speed: int) -> scenes.Scene:
+def asked(cell: Mapping[str, Any], frames: int) -> tuple[scenes.Scene, scenes.Scene]:
+    """The reference of a cell, and the scene of its prompt, in the cell's world."""
+    index = cell["index"]
+    if "world" in cell:
+        return named_reference(index, frames), named_prompt_scene(index, frames=frames)
+    return reference(index, frames), prompt_scene(index, frames=frames)
+
+
+def true_scene(scene: scenes.Scene, wanted: scenes.Scene, speed: int) -> scenes.Scene:
     """What the prompt shows, moving as the reference does: what a method is asked for; faster, it goes to and fro."""
-    scene, wanted = reference(index, frames), prompt_scene(index, frames=frames)
     looks = replace(scene.objects[0], shape=wanted.objects[0].shape, colour=wanted.objects[0].colour)
     return faster(replace(scene, objects=(looks,), background=wanted.background), speed)
 
@@ -140,7 +163,7 @@ def _encoded(frames: torch.Tensor, model: Model) -> Latents:
 
 
 def _rendered(cell: Mapping[str, Any], model: Model) -> torch.Tensor:
-    return scenes.render([true_scene(cell["index"], model.about.shape.frames, cell["speed"])]).frames[0]
+    return scenes.render([true_scene(*asked(cell, model.about.shape.frames), cell["speed"])]).frames[0]
 
 
 def _true(cell: Mapping[str, Any], model: Model) -> Latents:
@@ -189,7 +212,7 @@ def _denoised(cell: Mapping[str, Any], model: Model) -> Latents:
     schedule = model.schedule(settings.steps, model.about.shape)
     first = round(cell["after"] * len(schedule))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(cell["index"]))
-    prompt = prompt_scene(cell["index"], frames=model.about.shape.frames).caption()
+    prompt = asked(cell, model.about.shape.frames)[1].caption()
     conditions = model.text.encode("", model.about.shape), model.text.encode(prompt, model.about.shape)
     latents = schedule.noised(clean, noise, schedule.levels[first])
     with model.turn():
@@ -202,7 +225,7 @@ def _denoised(cell: Mapping[str, Any], model: Model) -> Latents:
 def _sampled(cell: Mapping[str, Any], model: Model) -> Latents:
     """Lifted and cast, the seed is the reference's number."""
     index, name, shape = cell["index"], cell["method"], model.about.shape
-    scene, wanted = reference(index, shape.frames), prompt_scene(index, frames=shape.frames)
+    scene, wanted = asked(cell, shape.frames)
     values = {**cell["settings"], **words_of(name, scene, wanted)}
     motion = lift(clip_of(scene, model.about.fps), model, name, settings=values)
     method = method_named(name)
@@ -222,10 +245,19 @@ MAKERS: Mapping[str, Callable[[Mapping[str, Any], Model], Latents]] = {
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:
-    """Tables of every run, over speed, and over the place of frames."""
-    found = [record for record in records if "refused" not in record]
+    """Of each world tables of every run, over speed, and over the place of frames."""
+    known = [record for record in records if "refused" not in record]
+    parts = []
+    for title, world in WORLDS.items():
+        own = [record for record in known if record.get("world") == world.get("world")]
+        parts += [_of_world(title, own)] if own else []
+    return "\n".join(parts)
+
+
+def _of_world(title: str, found: Sequence[Mapping[str, Any]]) -> str:
+    """The tables of one world."""
     period = max((record["period"] for record in found), default=1)
-    text = f"## Ghosts\n\n{_explained(len({record['index'] for record in records}), period)}"
+    text = f"## {title}\n\n{_explained(len({record['index'] for record in found}), period)}"
     kinds = [title for title, belongs in KINDS.items() if any(map(belongs, found))]
     runs = [(title, chosen) for title, run in RUNS.items() if (chosen := _chosen(run, found))]
     text += table(HEAD, [_of_frames(title, chosen, found) for title, chosen in runs])

@@ -108,6 +108,29 @@ CHANGES: Mapping[str, Changes] = {
     "flowmotion": FLOWMOTION,
 }
 """What is varied for every method; the defaults themselves are measured once."""
+STEEPER: Changes = {
+    "learning rate": [{"lr": value, "lr_end": value} for value in (0.015, 0.06)],
+    "block": [{"block": 6}, {"block": [3, 6]}],
+}
+ALONE: Mapping[str, Mapping[str, Changes]] = {
+    "tiny-wan": {
+        "ditflow": {
+            **STEEPER,
+            "temperature": [{"temperature": value} for value in (4.0, 16.0)],
+            "optical flow": [
+                {"read": "flow"},
+                *[{"read": "flow", **change} for change in ({"block": 3}, {"threshold": 0.0}, {"temperature": 4.0})],
+            ],
+        },
+        "smm": STEEPER,
+        "moft": STEEPER,
+        "flowmotion": {
+            "guided share": [{"share": value} for value in (0.2, 0.6)],
+            "learning rate": [{"lr": value, "lr_end": value} for value in (0.05, 0.2)],
+        },
+    }
+}
+"""What is varied on one model alone, since its defaults lie elsewhere: half and double, and blocks that know of motion."""
 BASES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "balanced losses, one left out": ("balanced", BALANCED),
     "balanced losses, start": ("balanced", BALANCED),
@@ -139,6 +162,8 @@ class Change:
     """Settings that are changed."""
     settings: Mapping[str, Any]
     """All settings, those of the base among them."""
+    only: str = ""
+    """The model that it is tried on, where it is one alone."""
 
     @property
     def title(self) -> str:
@@ -155,12 +180,20 @@ def _changes() -> Iterator[Change]:
         for name, changes in groups.items():
             for settings in changes:
                 yield Change(method, name, BASES.get(name, DEFAULTS)[1], settings)
+    for model, own in ALONE.items():
+        for method, groups in own.items():
+            for name, changes in groups.items():
+                for settings in changes:
+                    yield Change(method, name, DEFAULTS[1], settings, model)
 
 
 def _kinds() -> list[Mapping[str, Any]]:
     """Every control, the defaults of every method and every change, each once."""
     kinds: list[Mapping[str, Any]] = [*CONTROLS.values(), *[{"method": method, "settings": {}} for method in CHANGES]]
-    kinds += [{"method": change.method, "settings": dict(change.settings)} for change in _changes()]
+    kinds += [
+        {"method": change.method, "settings": dict(change.settings), **({"only": change.only} if change.only else {})}
+        for change in _changes()
+    ]
     return [kind for place, kind in enumerate(kinds) if kind not in kinds[:place]]
 
 
@@ -171,8 +204,10 @@ def cells(count: int) -> list[dict[str, Any]]:
 
 
 def measure(cell: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Lift, cast, measure; or why the model cannot."""
+    """Lift, cast, measure; or why the model cannot, or is not to."""
     refused = refusal(cell, model)
+    if cell.get("only", model) != model:
+        refused = f"tried on {cell['only']} alone"
     if refused is not None:
         return {"refused": refused}
     if cell["method"] == FROZEN:
@@ -197,8 +232,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "aligned error, on the same references: from the method's defaults, or from what a table says, and from the strongest "
         f"control by its mean{f', *{best}*' if best else ''}.\n{_no_longer(records)}"
     )
-    for method, groups in CHANGES.items():
-        for name in groups:
+    for method in CHANGES:
+        for name in dict.fromkeys(change.group for change in _changes() if change.method == method):
             changes = [change for change in _changes() if (change.method, change.group) == (method, name)]
             if any(rows_of(records, method, change.settings) for change in changes):
                 text += f"\n### {method}: {name}\n\n{_table(records, changes, controls)}"
@@ -263,7 +298,7 @@ def _at(method: str, way: str, start: float) -> dict[str, Any]:
 
 def _no_longer(records: Sequence[Mapping[str, Any]]) -> str:
     """How many records are of settings that are not swept any more."""
-    swept = _kinds()
+    swept = [{name: kind[name] for name in ("method", "settings")} for kind in _kinds()]
     kinds = [{name: record[name] for name in ("method", "settings")} for record in records]
     left_out = Counter(kind["method"] for kind in kinds if kind not in swept)
     if not left_out:

@@ -1,6 +1,7 @@
 """What is said of frames between latent frames, of clips whose smear is known."""
 
 import math
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,9 +134,10 @@ def test_frames_that_all_stand_alone_are_told_apart_by_a_period_of_their_own():
     assert [own.pixels for own in found] == [4, 4]
 
 
-def test_true_scenes_move_as_the_reference_and_look_as_the_prompt():
-    own, wanted = ghosts.reference(1), ghosts.prompt_scene(1)
-    still, slow, fast, fastest = (ghosts.true_scene(1, 17, speed) for speed in ghosts.SPEEDS)
+@pytest.mark.parametrize("world", ghosts.WORLDS.values(), ids=ghosts.WORLDS)
+def test_true_scenes_move_as_the_reference_and_look_as_the_prompt(world: Mapping[str, Any]):
+    own, wanted = ghosts.asked({**world, "index": 1}, 17)
+    still, slow, fast, fastest = (ghosts.true_scene(own, wanted, speed) for speed in ghosts.SPEEDS)
     assert (slow.caption(), fast.caption()) == (wanted.caption(), wanted.caption())
     track = own.tracks()[0]
     assert (slow.tracks()[0] == track).all() and (still.tracks()[0] == track[:1]).all()
@@ -172,7 +174,7 @@ def test_what_is_left_of_latents_without_pictures_at_rest():
 
 
 def test_pictures_at_rest_are_those_that_fall_on_latent_frames():
-    scene = ghosts.true_scene(1, 17, 1)
+    scene = ghosts.true_scene(*ghosts.asked({"index": 1}, 17), 1)
     latents = ghosts.MAKERS["stills"]({"index": 1, "speed": 1}, MEANS)
     wanted = scenes.render([scene]).frames[0, ::4].permute(0, 3, 1, 2).float() / 127.5 - 1
     torch.testing.assert_close(latents[0].transpose(0, 1), wanted)

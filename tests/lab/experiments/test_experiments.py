@@ -378,6 +378,8 @@ def test_ghosts(twin: Any):
         assert len(record["steepness"]) == len(record["certainty"]) == len(record["centres"]) == twin.about.shape.frames
         assert record["lost"] > 0 and record["change"] >= 0
         assert_table(ghosts.section([record]), 1)
+    things = next(cell for cell in ghosts.cells(1) if cell.get("world") == "things")
+    assert measured(ghosts, things)["refused"] == "it has no words for things"
 
 
 def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -533,6 +535,7 @@ def test_changes_that_change_nothing_are_told():
 def test_baselines_are_swept_as_the_method_that_they_are_compared_with():
     for method in ("ditflow", "smm", "moft"):
         assert sweep.SAMPLED.items() <= sweep.CHANGES[method].items()
+        assert all(sweep.STEEPER.items() <= own[method].items() for own in sweep.ALONE.values())
     assert len({cell["index"] for cell in sweep.cells(sweep.COUNT)}) == 32
 
 
@@ -543,17 +546,16 @@ def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
     if twin.about.family == "cogvideox":
         joint = measured(sweep, {"index": sweep.FIRST, "method": "vmc", "settings": {"attention": "spatial"}})
         assert "attends jointly" in joint["refused"]
+    alone = next(cell for cell in sweep.cells(1) if cell.get("only") == "tiny-wan")
+    assert measured(sweep, alone)["refused"] == "tried on tiny-wan alone"
     plain = measured(sweep, {"index": sweep.FIRST, "method": "none", "settings": {}})
     assert f"block={twin.about.blocks}" not in sweep.section([record, plain])
 
 
 def test_sweeps_are_of_settings_that_exist(twin: Any):
     """A model may lack a block or positions, but no name or value is wrong."""
-    runs = [
-        (method, change) for method, groups in sweep.CHANGES.items() for group in groups.values() for change in group
-    ]
-    for name, settings in runs:
-        refused = trial.refusal({"method": name, "settings": settings}, "twin")
+    for change in sweep._changes():
+        refused = trial.refusal({"method": change.method, "settings": change.settings}, "twin")
         allowed = ("does not exist", "has no positional tensors", "attends jointly")
         assert refused is None or any(reason in refused for reason in allowed)
 
