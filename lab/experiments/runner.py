@@ -24,6 +24,7 @@ from lab.experiments import (
     looks,
     masks,
     metric_checks,
+    reconstruction,
     retrieval,
     saved_positions,
     several_seeds,
@@ -51,7 +52,7 @@ from motionlift.work.record import versions
 EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
-        *(looks, exchange, signal, masks, inversion, retrieval, stages, comparison, things),
+        *(looks, reconstruction, exchange, signal, masks, inversion, retrieval, stages, comparison, things),
         *(speed, saved_positions, several_seeds, sweep, told_motion, given_picture, ghosts, fast_turning, longer, lag),
         *(footage, intervals, trackers, metric_checks),
     )

@@ -32,6 +32,7 @@ from lab.experiments import (
     inversion,
     looks,
     masks,
+    reconstruction,
     retrieval,
     runner,
     saved_positions,
@@ -58,6 +59,7 @@ from motionlift.world.upscaling import SuperResolution
 
 MODULES = (
     looks,
+    reconstruction,
     signal,
     masks,
     inversion,
@@ -135,6 +137,7 @@ def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
         signal,
         masks,
         inversion,
+        reconstruction,
         retrieval,
         stages,
         saved_positions,
@@ -380,6 +383,14 @@ def test_ghosts(twin: Any):
         assert_table(ghosts.section([record]), 1)
     things = next(cell for cell in ghosts.cells(1) if cell.get("world") == "things")
     assert measured(ghosts, things)["refused"] == "it has no words for things"
+
+
+def test_reconstruction(twin: Any):
+    record = measured(reconstruction, {"index": 0})
+    assert 0 < record["first"] < 60 and 0 < record["others"] < 60
+    text = reconstruction.section([record, {**record, "index": 1, "thing": "car", "first": 26.0}])
+    assert_table(text, 3)
+    assert "| car | 1 | 26.0 " in text
 
 
 def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
