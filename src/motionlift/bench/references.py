@@ -47,6 +47,12 @@ NAMED_REFERENCE_STREAM, NAMED_PROMPT_STREAM = 94, 95
 """Seeds of the scenes of things and grounds that have names."""
 NAMED_MOVING = (*MOVING, "jump", "sway", "approach")
 """Motions of those references: the whole object is seen all the time."""
+NAMED_HIDDEN = ("leave", "enter", "behind")
+"""Motions of a kind of them in which the object is out of sight for a while."""
+HIDDEN_KIND = "hidden"
+"""That kind, by the word that run files have for it."""
+HIDDEN_FROM = 10**6
+"""Place in the stream from which its scenes are drawn (ours: past any number that run files begin with)."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +196,15 @@ def prompt_scene(index: int, turn: int = 0, frames: int = 17, kind: str = ONE_MO
     raise AssertionError("a thousand captions are all alike")
 
 
+@functools.lru_cache(maxsize=4096)
 def named_reference(index: int, frames: int = 17) -> scenes.Scene:
-    """Held-out scene of one thing that moves on a ground that has a name."""
+    """Held-out scene of one thing that moves on a ground that has a name; all things come about equally often."""
+    # Every ten show all of them, each ten in another order: a thing does not always go the same ways.
+    thing = list(THINGS)[(index + index // len(THINGS)) % len(THINGS)]
     motion = NAMED_MOVING[index % len(NAMED_MOVING)]
-    return sample_named(NAMED_REFERENCE_STREAM, index, frames, objects=1, motion=motion, unseen=True, only_named=True)
+    return sample_named(
+        NAMED_REFERENCE_STREAM, index, frames, objects=1, motion=motion, thing=thing, unseen=True, only_named=True
+    )
 
 
 def named_prompt_scene(index: int, turn: int = 0, frames: int = 17) -> scenes.Scene:
