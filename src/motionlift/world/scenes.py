@@ -228,8 +228,9 @@ class Scene:
                 }
         if self.wall:
             edges = np.array([[-0.5], [0.5]]) * self.wall.width + self.wall.centre - self.pan[:, 0] - 0.5
-            left, right = 0.5 + edges * self.zoom
-            record["wall"] = {"left": left.tolist(), "right": right.tolist()}
+            sides = dict(zip(("left", "right"), 0.5 + edges * self.zoom, strict=True))
+            exact = bool(self.objects[0].doing)
+            record["wall"] = {side: places.tolist() if exact else _rounded(places) for side, places in sides.items()}
         return record
 
 
