@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from motionlift.bench.references import MOVING, SCENES, prompt_scene, reference, scene_named, words_of
+from motionlift.bench.references import (
+    MOVING,
+    SCENES,
+    clip_of,
+    figures,
+    named_prompt_scene,
+    named_reference,
+    prompt_scene,
+    reference,
+    scene_named,
+    thing_named,
+    words_of,
+)
 from motionlift.errors import InputError
 from motionlift.world import scenes
 
@@ -45,6 +57,21 @@ def test_a_name_says_all_of_a_reference():
     for wrong in ("", "x", "slow-0001", "-0001", "0001-", "1" * 8, "٣"):
         with pytest.raises(InputError, match="names no reference of the world"):
             scene_named(wrong, 17)
+
+
+def test_a_name_says_all_of_a_reference_of_things():
+    assert thing_named("0007", 17) is named_reference(7, 17, "moving")
+    assert thing_named("hidden-0002", 16) is named_reference(2, 16, "hidden")
+    for wrong in ("", "fast-0001", "hidden-", "hidden-x"):
+        with pytest.raises(InputError, match="such as 0007 or hidden-0007"):
+            thing_named(wrong, 17)
+
+
+def test_frames_in_which_the_object_is_hidden_do_not_count():
+    for index in range(3):
+        scene, wanted = named_reference(index, 17, "hidden"), named_prompt_scene(index, 0, 17, "hidden")
+        found = figures(clip_of(scene, 8.0).frames, scene, wanted)
+        assert found["aligned_error"] < 0.02 and found["absolute_error"] < 0.03 and found["seen_share"] == 1
 
 
 def test_methods_are_told_of_all_objects_and_of_no_wall():

@@ -153,8 +153,9 @@ def test_sources(tmp_path: Path):
     Path("prompts.csv").write_text("clip,caption,subject,scene\nbear,a bear,a dog,a dog in snow\n")
     run = read(RUN.replace("count: 2", "count: 2, first: 7, prompts: 2") + "metrics: [truth]")
     assert run.references == (World(2, 7, 2),) and run.measuring == Measuring(("truth",))
-    both = read(RUN.replace("  - world: {count: 2}", "  - world: {count: 2}\n  - things: {count: 2, first: 7}"))
-    assert both.references == (World(2), Things(2, 7)) and World(2) != Things(2)
+    things = "  - things: {count: 2, first: 7}\n  - things: {count: 6, scenes: hidden}"
+    both = read(RUN.replace("  - world: {count: 2}", f"  - world: {{count: 2}}\n{things}"))
+    assert both.references == (World(2), Things(2, 7), Things(6, scenes="hidden")) and World(2) != Things(2)
     text = RUN.replace(
         "  - world: {count: 2}",
         "  - folder:\n      path: clips\n      prompts: [a star, a ring]\n"
@@ -251,6 +252,7 @@ LONG = ("0x" + "f" * 8000, "9" * 8000, "[[1], {a: 0x%s}]" % ("f" * 8000))
         (with_line(5, "  - world: {count: 0}"), 5, "count is '0'; allowed is a whole number from 1 to"),
         (with_line(5, "  - things: {count: 0}"), 5, "count is '0'; allowed is a whole number from 1 to"),
         (with_line(5, "  - things: {first: 1}"), 5, "things lacks count"),
+        (with_line(5, "  - things: {count: 1, scenes: fast}"), 5, "scenes is 'fast'; allowed are moving, hidden"),
         (with_line(5, "  - world: {count: many}"), 5, "count is 'many'"),
         (with_line(5, "  - world: {count: 1, prompts: 3}"), 5, "prompts is '3'; allowed is a whole number from 1 to 2"),
         (with_line(5, "  - folder: {path: gone, prompts: [a]}"), 5, "gone is no folder that can be read"),

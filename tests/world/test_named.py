@@ -4,6 +4,8 @@ import hashlib
 import itertools
 import json
 import re
+from collections import Counter
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,11 +13,11 @@ import pytest
 import torch
 import torch.nn.functional as functional
 
-from motionlift.bench.references import NAMED_MOVING, named_prompt_scene, named_reference
+from motionlift.bench.references import NAMED_HIDDEN, NAMED_MOVING, named_prompt_scene, named_reference
 from motionlift.world import scenes
 from motionlift.world.named import ALWAYS_SEEN, MOTIONS, named_vocabulary, sample_named
 from motionlift.world.places import PLACES, place_colours
-from motionlift.world.scenes import BACKGROUNDS, CAMERAS, COLOURS, Scene
+from motionlift.world.scenes import BACKGROUNDS, CAMERAS, COLOURS, Background, Scene, SceneObject, Wall
 from motionlift.world.shapes import SHAPES
 from motionlift.world.things import REACH, THINGS, part_distances, polygon_distance
 
@@ -26,8 +28,16 @@ def masks_of(scene: Scene, size: int = 64) -> torch.Tensor:
     return scenes.render([scene], size, size).masks[0]
 
 
+def facing_of(item: SceneObject) -> list[bool] | None:
+    return None if item.mirrored is None else item.mirrored.tolist()
+
+
 def test_a_stream_stays_what_it_was():
-    """References of results belong to it."""
+    """References of results belong to it.
+
+    Frozen anew before any was measured: since then what is seen from its side looks where it goes in every frame, and walls
+    hide all of what passes behind them. Other captions and paths stayed, but where one behind a wall was drawn first and left.
+    """
     records = hashlib.sha256()
     for index in range(32):
         scene = sample_named(94, index, unseen=True)
@@ -37,9 +47,9 @@ def test_a_stream_stays_what_it_was():
             scene.wall and round(scene.wall.centre, 6),
             scene.background.seed,
         ]
-        told += [[each.mirrored, np.round(each.angle, 6).tolist()] for each in scene.objects]
+        told += [[facing_of(each), np.round(each.angle, 6).tolist()] for each in scene.objects]
         records.update(json.dumps([*told, np.round(scene.tracks(), 6).tolist()]).encode())
-    assert records.hexdigest()[:16] == "58e74dbb4a42a363"
+    assert records.hexdigest()[:16] == "89ba8ee8347cfe03"
 
 
 def test_its_streams_are_not_those_of_shapes():
@@ -147,7 +157,7 @@ class TestMotions:
             shown = scenes.shown(scene)[0]
             assert shown[0] > 0.75
             assert shown[-1] > 0.75
-            assert shown.min() < 0.7
+            assert shown.min() == 0
             assert "behind a wall" in scene.caption()
 
     def test_things_look_where_they_go(self):
@@ -157,9 +167,30 @@ class TestMotions:
             scene = self.lone(motion, index, shape)
             item = scene.objects[0]
             across = item.centre[-1, 0] - item.centre[0, 0]
-            assert item.mirrored == (across < 0)
+            assert facing_of(item) == [across < 0] * scene.frames
             if abs(across) > 0.3:
                 assert ("left" in item.doing) == ((across < 0) == (motion != "enter"))
+
+    def test_hardly_ever_go_backwards(self):
+        backwards, turning = [], []
+        for index in range(300):
+            for item in sample_named(20, index, only_named=True).objects:
+                if THINGS[item.shape].facing == "side" and item.motion != "sway":
+                    assert item.mirrored is not None
+                    steps = np.diff(item.centre[:, 0])
+                    moving = np.abs(steps) > 0.003
+                    backwards += ((steps < 0) != item.mirrored[:-1])[moving].tolist()
+                    turning.append(np.count_nonzero(np.diff(item.mirrored)))
+        assert len(backwards) > 1000
+        assert np.mean(backwards) < 0.02
+        assert 1 <= max(turning) <= 4, "they turn round, and do not flicker"
+
+    @pytest.mark.parametrize("motion", ["rest", "spin", "growth", "jump", "sway"])
+    def test_what_goes_nowhere_looks_to_one_side(self, motion: str):
+        for index, shape in enumerate(("car", "cat")):
+            mirrored = self.lone(motion, index, shape).objects[0].mirrored
+            assert mirrored is not None
+            assert len(set(mirrored.tolist())) == 1
 
     def test_what_is_seen_from_above_is_turned_ahead(self):
         item = self.lone("circle", 0, "rocket").objects[0]
@@ -208,13 +239,14 @@ class TestCaptions:
 class TestTruth:
     def test_masks_are_the_silhouettes(self):
         """Filled by OpenCV, turned and mirrored by hand."""
-        for index in range(10):
-            scene = sample_named(14, index, objects=1, only_named=True, motion="line")
+        for index, motion in itertools.product(range(8), ("line", "circle")):
+            scene = sample_named(14, index, objects=1, only_named=True, motion=motion)
             item, number = scene.objects[0], 9
             size, turn = item.radius[number] * scene.zoom[number], item.angle[number]
             canvas = np.zeros((64 * 8, 64 * 8), np.uint8)
             for part in THINGS[item.shape].parts:
-                x, y = (part.outline * ([-1, 1] if item.mirrored else [1, 1])).T
+                mirrored = item.mirrored is not None and item.mirrored[number]
+                x, y = (part.outline * ([-1, 1] if mirrored else [1, 1])).T
                 turned = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=1)
                 places = (turned * size + scene.tracks()[0, number]) * 64 * 8 - 0.5
                 cv2.fillPoly(canvas, [np.round(places * 16).astype(np.int32)], 1, shift=4)
@@ -233,23 +265,39 @@ class TestTruth:
     @pytest.mark.parametrize("motion", ["line", "spin", "approach", "sway", "behind", "leave"])
     @pytest.mark.parametrize("camera", ["still", "pan"])
     def test_displacement_carries_pixels_to_themselves(self, motion: str, camera: str):
-        errors = []
         for index in range(3):
             scene = sample_named(15, index, objects=1, motion=motion, camera=camera, only_named=True)
-            rendering = scenes.render([scene], SIZE, SIZE)
-            frames, masks = rendering.frames[0].float(), rendering.masks[0, 0]
-            start, end = 0, 4
-            field = scenes.displacement(scene, start, end, SIZE, SIZE)
-            line = torch.arange(SIZE) + 0.5
-            places = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
-            grid = ((places + field) / SIZE * 2 - 1)[None]
-            kinds = torch.stack([masks[end].float(), frames[end, ..., 0], frames[end, ..., 1], frames[end, ..., 2]])
-            carried = functional.grid_sample(kinds[None], grid, align_corners=False)[0]
-            inside = grid[0].abs().amax(dim=-1) < 0.95
-            same = inside & (carried[0] - masks[start].float()).abs().lt(0.05)
+            same, errors = self.carried(scene, 0, 4)
             assert same.float().mean() > 0.5
-            errors.append((carried[1:].permute(1, 2, 0)[same] - frames[start][same]).abs().mean())
-        assert max(errors) < 14
+            assert errors[same].mean() < 14
+
+    @pytest.mark.parametrize("shape", ["car", "fish", "boat", "cat"])
+    def test_displacement_of_what_turned_round_is_that_of_its_pixels(self, shape: str):
+        scene = sample_named(15, 0, objects=1, motion="circle", thing=shape, camera="still", only_named=True)
+        (item,) = scene.objects
+        assert item.mirrored is not None
+        angle = item.angle + np.linspace(0.2, 0.9, scene.frames)
+        scene = replace(scene, objects=(replace(item, angle=angle),))
+        start = int(np.flatnonzero(np.diff(item.mirrored))[0])
+        object_there = masks_of(scene, SIZE)[0, start]
+        same, errors = self.carried(scene, start, start + 1)
+        assert (same & object_there).sum() > 0.75 * object_there.sum(), "all of it but its edges stays on the object"
+        assert errors[same & object_there].mean() < 14
+
+    @staticmethod
+    def carried(scene: Scene, start: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where both frames show the same of object and ground, and by how much their colours differ there, 0..255."""
+        rendering = scenes.render([scene], SIZE, SIZE)
+        frames, masks = rendering.frames[0].float(), rendering.masks[0, 0]
+        field = scenes.displacement(scene, start, end, SIZE, SIZE)
+        line = torch.arange(SIZE) + 0.5
+        places = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
+        grid = ((places + field) / SIZE * 2 - 1)[None]
+        kinds = torch.stack([masks[end].float(), frames[end, ..., 0], frames[end, ..., 1], frames[end, ..., 2]])
+        carried = functional.grid_sample(kinds[None], grid, align_corners=False)[0]
+        inside = grid[0].abs().amax(dim=-1) < 0.95
+        same = inside & (carried[0] - masks[start].float()).abs().lt(0.05)
+        return same, (carried[1:].permute(1, 2, 0) - frames[start]).abs().mean(dim=-1)
 
     def test_a_wall_hides_and_stays(self):
         scene = sample_named(16, 0, motion="behind", camera="still")
@@ -267,13 +315,65 @@ class TestTruth:
             record = json.loads(json.dumps(scene.record(), allow_nan=False))
             for entry, item in zip(record["objects"], scene.objects, strict=True):
                 assert len(entry["shown"]) == len(entry["angle"]) == scene.frames
-                assert entry["mirrored"] == item.mirrored
+                assert entry["mirrored"] == (facing_of(item) or [False] * scene.frames)
                 assert min(entry["shown"]) >= 0
                 assert max(entry["shown"]) <= 1
             assert ("wall" in record) == (scene.wall is not None)
 
+    def test_the_picture_can_be_made_again_from_the_record(self):
+        cameras = set()
+        for index in range(24):
+            scene = sample_named(21, index, motion="behind" if index % 6 == 0 else None)
+            again = told_again(json.loads(json.dumps(scene.record())))
+            one, other = (scenes.render([each]) for each in (scene, again))
+            assert torch.equal(one.frames, other.frames)
+            assert torch.equal(one.masks, other.masks)
+            assert torch.equal(scenes.displacement(scene, 0, 9), scenes.displacement(again, 0, 9))
+            cameras.add(scene.camera)
+        assert cameras == set(CAMERAS)
+
+
+def told_again(record: dict) -> Scene:
+    """The scene that a record tells of."""
+    pan, zoom, ground = np.array(record["pan"]), np.array(record["zoom"]), record["background"]
+    items = [
+        SceneObject(
+            entry["shape"],
+            entry["colour"],
+            entry["motion"],
+            0.5 + (np.array(entry["track"]) - 0.5) / zoom[:, None] + pan,
+            np.array(entry["radius"]) / zoom,
+            np.array(entry["angle"]),
+            np.array(entry["mirrored"]),
+        )
+        for entry in record["objects"]
+    ]
+    wall = None
+    if "wall" in record:
+        left, right = (0.5 + (record["wall"][side][0] - 0.5) / zoom[0] + pan[0, 0] for side in ("left", "right"))
+        wall = Wall((left + right) / 2, right - left)
+    background = Background(*[ground[name] for name in ("pattern", "colour", "angle", "period", "phase", "seed")])
+    return Scene(tuple(items), background, record["camera"], pan, zoom, wall)
+
 
 class TestReferences:
+    def test_show_all_things_about_equally_often(self):
+        scenes_there = [named_reference(index) for index in range(32)]
+        counts = Counter(scene.objects[0].shape for scene in scenes_there)
+        assert set(counts) == set(THINGS)
+        assert set(counts.values()) == {3, 4}
+        pairs = {(scene.objects[0].shape, scene.motion) for scene in scenes_there}
+        assert len(pairs) == 32, "no thing goes the same way twice"
+
+    def test_hidden_ones_are_out_of_sight_for_a_while(self):
+        for index in range(6):
+            scene = named_reference(index, kind="hidden")
+            assert scenes.held_out(replace(scene, wall=None).caption())
+            assert scene.motion == NAMED_HIDDEN[index % 3]
+            shown = scenes.shown(scene)[0]
+            assert shown.min() == 0
+            assert (shown > 0.9).sum() >= 4
+
     def test_are_held_out_and_move(self):
         for index in range(8):
             scene = named_reference(index)

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from motionlift.bench.references import reference
 from motionlift.world import scenes
 
 FOLDER = Path(__file__).parents[1] / "frozen" / "streams"
@@ -50,6 +51,11 @@ def test_render_what_they_rendered(seed: int, unseen: bool):
         frozen = np.asarray(file).astype(int)
     apart = np.abs(pictured(seed, unseen).numpy().astype(int) - frozen)
     assert (apart > 1).mean() <= MOST_OTHER
+
+
+def test_the_record_of_a_shape_behind_a_wall_is_what_it_was():
+    record = json.dumps(reference(3, 17, "occlusion").record(), sort_keys=True)
+    assert hashlib.sha256(record.encode()).hexdigest()[:16] == "fa32f85913d6a1c1"
 
 
 def test_another_scene_is_far_from_it():

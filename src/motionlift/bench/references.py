@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from motionlift.core.lattice import Lattice
 from motionlift.core.method_settings import Tuned
 from motionlift.core.model import Model
 from motionlift.errors import InputError
-from motionlift.measure.truth import judge_for, verdict_figures
+from motionlift.measure.truth import WHOLLY_SHOWN, judge_for, verdict_figures
 from motionlift.methods import method as method_named
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
@@ -43,10 +43,12 @@ MOST_DIGITS = 7
 """Most digits of a reference's number (ours: as many as run files take)."""
 
 
-NAMED_REFERENCE_STREAM, NAMED_PROMPT_STREAM = 94, 95
+NAMED_REFERENCE_STREAM, NAMED_PROMPT_STREAM, NAMED_HIDDEN_STREAM = 94, 95, 99
 """Seeds of the scenes of things and grounds that have names."""
 NAMED_MOVING = (*MOVING, "jump", "sway", "approach")
 """Motions of those references: the whole object is seen all the time."""
+NAMED_HIDDEN = ("leave", "enter", "behind")
+"""Motions of the kind of them in which the object is out of sight for a while."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,11 @@ SCENES: Mapping[str, Callable[[int, int], scenes.Scene]] = {
     "fast": _fast,
 }
 """Kinds of references, by the word that run files have for them; what the names of all but the first begin with."""
+NAMED_SCENES: Mapping[str, tuple[int, Sequence[str]]] = {
+    ONE_MOVES: (NAMED_REFERENCE_STREAM, NAMED_MOVING),
+    "hidden": (NAMED_HIDDEN_STREAM, NAMED_HIDDEN),
+}
+"""The same of things, with the seed and the motions of each."""
 
 
 def scene_named(name: str, frames: int) -> scenes.Scene:
@@ -153,26 +160,27 @@ def scene_named(name: str, frames: int) -> scenes.Scene:
     Raises:
         InputError: it names none.
     """
-    kind, dash, number = name.rpartition("-")
-    kind = kind if dash else ONE_MOVES
-    if kind not in SCENES:
-        raise InputError(f"{name[:40]!r} names no reference of the world; their names are such as 0007 or fast-0007")
-    return reference(_number(number, name), frames, kind)
+    kind, number = _told(name, SCENES, "fast-0007")
+    return reference(number, frames, kind)
 
 
 def thing_named(name: str, frames: int) -> scenes.Scene:
-    """The reference of things of a name, such as ``0007``.
+    """The reference of things of a name, such as ``0007`` or ``hidden-0007``.
 
     Raises:
         InputError: it names none.
     """
-    return named_reference(_number(name, name), frames)
+    kind, number = _told(name, NAMED_SCENES, "hidden-0007")
+    return named_reference(number, frames, kind)
 
 
-def _number(digits: str, name: str) -> int:
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS):
-        raise InputError(f"{name[:40]!r} names no reference of the world; their names are such as 0007 or fast-0007")
-    return int(digits)
+def _told(name: str, kinds: Container[str], example: str) -> tuple[str, int]:
+    """Kind and number of the reference of a name."""
+    kind, dash, digits = name.rpartition("-")
+    kind = kind if dash else ONE_MOVES
+    if kind not in kinds or not (digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS):
+        raise InputError(f"{name[:40]!r} names no reference of the world; their names are such as 0007 or {example}")
+    return kind, int(digits)
 
 
 def prompt_scene(index: int, turn: int = 0, frames: int = 17, kind: str = ONE_MOVES) -> scenes.Scene:
@@ -190,19 +198,27 @@ def prompt_scene(index: int, turn: int = 0, frames: int = 17, kind: str = ONE_MO
     raise AssertionError("a thousand captions are all alike")
 
 
-def named_reference(index: int, frames: int = 17) -> scenes.Scene:
-    """Held-out scene of one thing that moves on a ground that has a name."""
-    motion = NAMED_MOVING[index % len(NAMED_MOVING)]
-    return sample_named(NAMED_REFERENCE_STREAM, index, frames, objects=1, motion=motion, unseen=True, only_named=True)
+@functools.lru_cache(maxsize=4096)
+def named_reference(index: int, frames: int = 17, kind: str = ONE_MOVES) -> scenes.Scene:
+    """Held-out scene of one thing that moves on a ground that has a name, of a kind of :data:`NAMED_SCENES`.
+
+    All things come about equally often.
+    """
+    stream, motions = NAMED_SCENES[kind]
+    # Every ten show all of them, each ten in another order: a thing does not always go the same ways.
+    thing = list(THINGS)[(index + index // len(THINGS)) % len(THINGS)]
+    motion = motions[index % len(motions)]
+    return sample_named(stream, index, frames, objects=1, motion=motion, thing=thing, unseen=True, only_named=True)
 
 
-def named_prompt_scene(index: int, turn: int = 0, frames: int = 17) -> scenes.Scene:
+def named_prompt_scene(index: int, turn: int = 0, frames: int = 17, kind: str = ONE_MOVES) -> scenes.Scene:
     """The scene whose held-out caption is the prompt for :func:`named_reference`.
 
     It crosses kinds: its thing goes otherwise than the reference's, as a fish that swims does what a rocket did that flew, and
     neither it nor its ground was shown by the reference or in earlier turns.
     """
-    others = [named_reference(index, frames), *[named_prompt_scene(index, earlier, frames) for earlier in range(turn)]]
+    shown = named_reference(index, frames, kind)
+    others = [shown, *[named_prompt_scene(index, earlier, frames, kind) for earlier in range(turn)]]
     for attempt in range(1000):
         number = (2 * index + turn) * 1000 + attempt
         scene = sample_named(NAMED_PROMPT_STREAM, number, frames, objects=1, unseen=True, only_named=True)
@@ -289,7 +305,8 @@ def figures(frames: Tensor, scene: scenes.Scene, wanted: scenes.Scene) -> dict[s
 
     Args:
         frames: the video made.
-        scene: the reference, whose motion is wanted; errors of the object's centre are shares of the frame's width.
+        scene: the reference, whose motion is wanted; errors of the object's centre are shares of the frame's width. Of one
+            whose motion is of :data:`NAMED_HIDDEN` only the frames count in which the object is wholly shown.
         wanted: the scene of the prompt, whose looks are wanted.
 
     Returns:
@@ -297,7 +314,9 @@ def figures(frames: Tensor, scene: scenes.Scene, wanted: scenes.Scene) -> dict[s
     """
     verdict = judge_video(judge_for(_looks(scene), _looks(wanted)), frames)
     track = torch.as_tensor(scene.tracks()[0], dtype=torch.float32)
-    return verdict_figures(verdict, track, _looks(scene), _looks(wanted))
+    hidden = scene.motion in NAMED_HIDDEN
+    counted = torch.from_numpy(scenes.shown(scene)[0] >= WHOLLY_SHOWN) if hidden else None
+    return verdict_figures(verdict, track, _looks(scene), _looks(wanted), counted)
 
 
 def _looks(scene: scenes.Scene) -> Looks:

@@ -14,6 +14,7 @@ A run is a grid: every model with every method, on every reference, for each of 
       - world: {count: 8}                                     # of the bundled world, with prompts of their own
       - world: {count: 8, scenes: fast}                       # or rotation, camera, two, occlusion: see references.SCENES
       - things: {count: 8}                                    # likewise, of cars, fish, ... on roads, in the sea, ...
+      - things: {count: 6, scenes: hidden}                    # those that leave, enter, or pass behind a wall
       - folder: {path: clips, prompts: ["a red star on a blue striped background"]}
       - davis: {path: DAVIS/JPEGImages/480p}                  # its 50 clips, with three prompts each that are bundled; or with
                                                               # prompts: prompts.csv, clip,caption,subject,scene[,subjects,targets]
@@ -56,7 +57,7 @@ from motionlift.bench.bundled import RUNS, bundled_runs
 from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.mtbench import MTBench
-from motionlift.bench.references import ONE_MOVES, SCENES
+from motionlift.bench.references import ONE_MOVES
 from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World, lacking
 from motionlift.bench.words import NEEDED, TARGETS
 from motionlift.core.prompts import check_prompt
@@ -253,11 +254,10 @@ class _Page(Page):
         return kinds[kind](value)
 
     def _world(self, kind: type[World], node: yaml.Node) -> World:
-        others = ("first", "prompts", *(("scenes",) if kind is World else ()))
-        parts = self.mapping(node, kind.kind, ("count",), others)
+        parts = self.mapping(node, kind.kind, ("count",), ("first", "prompts", "scenes"))
         scenes = self.text(parts["scenes"], "scenes") if "scenes" in parts else ONE_MOVES
-        if scenes not in SCENES:
-            raise self.refusal(parts["scenes"], f"scenes is {scenes[:40]!r}; allowed are {', '.join(SCENES)}")
+        if scenes not in kind.kinds:
+            raise self.refusal(parts["scenes"], f"scenes is {scenes[:40]!r}; allowed are {', '.join(kind.kinds)}")
         return kind(
             self.whole(parts["count"], "count", 1, MOST_REFERENCES),
             self.whole(parts["first"], "first", 0, 10**6) if "first" in parts else 0,

@@ -18,7 +18,9 @@ from torch import Tensor
 
 from motionlift.bench.frozen import held_scene
 from motionlift.bench.references import (
+    NAMED_SCENES,
     ONE_MOVES,
+    SCENES,
     clip_of,
     figures,
     named_prompt_scene,
@@ -162,6 +164,8 @@ class World:
     """Held-out references of the bundled world, whose motion and looks are known exactly, with prompts of their own."""
 
     kind: ClassVar[str] = "world"
+    kinds: ClassVar[tuple[str, ...]] = tuple(SCENES)
+    """Kinds of references that there are."""
     advice: ClassVar[Mapping[str, str]] = {}
     count: int
     """How many references."""
@@ -170,7 +174,7 @@ class World:
     prompts: int = 1
     """Prompts for each: captions that are held out too, of other objects and backgrounds."""
     scenes: str = ONE_MOVES
-    """Kind of references, a key of :data:`motionlift.bench.references.SCENES`."""
+    """Kind of references, one of ``kinds``."""
 
     def size(self) -> int:
         """Prompts for all references."""
@@ -216,12 +220,13 @@ class Things(World):
     """The same of things on grounds that have names; prompts cross kinds: what a rocket did, a fish is to do."""
 
     kind: ClassVar[str] = "things"
+    kinds: ClassVar[tuple[str, ...]] = tuple(NAMED_SCENES)
 
     def _reference(self, index: int, frames: int) -> Scene:
-        return named_reference(index, frames)
+        return named_reference(index, frames, self.scenes)
 
     def _wanted(self, index: int, turn: int, frames: int) -> Scene:
-        return named_prompt_scene(index, turn, frames)
+        return named_prompt_scene(index, turn, frames, self.scenes)
 
 
 def exact_figures(made: Tensor, scene: Scene, wanted: Scene) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 They are scenes as :mod:`motionlift.world.scenes` has them, rendered, recorded and displaced by the same functions, in streams
 of their own. Shapes and patterned backgrounds are among them, so that what is learned of one kind serves the other. A thing
-looks where it goes: seen from its side it is mirrored, seen from above it is turned, and a ball rolls. All ranges are ours.
+looks where it goes, in every frame: seen from its side it is mirrored, and turns round with its way, seen from above it is
+turned, and a ball rolls. What sways or jumps goes nowhere, and looks to one side. All ranges are ours.
 """
 
 import math
@@ -25,14 +26,20 @@ ALWAYS_SEEN = tuple(motion for motion in MOTIONS if motion not in ("leave", "ent
 THING_SHARE, PLACE_SHARE = 0.75, 0.7
 """Shares of objects that are things and not shapes, and of grounds that have names and are not patterns."""
 RADII = (0.16, 0.24)
-"""Least and greatest radius of a lone object; two, and one that passes behind a wall, are smaller by :data:`SMALLER`."""
-SMALLER = 0.75
+"""Least and greatest radius of a lone object; two are smaller by :data:`SMALLER`, one behind a wall by :data:`SMALLEST`."""
+SMALLER, SMALLEST = 0.75, 0.6
+WALL_WIDTHS = (2.55, 2.7)
+"""Least and greatest width of a wall, in radii of what passes behind it: for some frames it hides all of that."""
+WALL_ASIDE = 0.03
+"""Most that its middle is away from the middle of the way, in the same."""
 MARGIN = 1.12
 """How far a thing reaches, in radii, where it must stay inside the frame."""
 GOING_WAYS = {"right": 0.0, "down": math.pi / 2, "left": math.pi, "up": -math.pi / 2}
 """Headings by the words for them, radians, clockwise on the screen."""
 LEAN = 0.45
 """How much of a path's slope a thing seen from its side takes on."""
+LEAST_ACROSS = 0.04
+"""Speed across, in widths of the frame a clip, from which a thing seen from its side turns round to look where it goes."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ def sample_named(
     *,
     objects: int | None = None,
     motion: str | None = None,
+    thing: str | None = None,
     camera: str | None = None,
     unseen: bool = False,
     only_named: bool = False,
@@ -89,6 +97,7 @@ def sample_named(
         frames: number of frames, at least one.
         objects: how many objects; by default one in four scenes out of five, else two.
         motion: motion of the first object; by default drawn from :data:`MOTIONS`.
+        thing: which thing the first object is; by default drawn.
         camera: camera motion; by default still in two scenes out of three.
         unseen: draw only captions that are held out from training; otherwise only the others. What hides the object, and its
             motion, do not count: a caption is held out with all that is said beside it.
@@ -105,8 +114,8 @@ def sample_named(
         items: list[SceneObject] = []
         for colour in rng.choice(colours, size=count, replace=False):
             kind = str(rng.choice(ALWAYS_SEEN)) if items else chosen
-            shape = _draw_shape(rng, only_named)
-            radius = rng.uniform(*RADII) * (1.0 if count == 1 and chosen != "behind" else SMALLER)
+            shape = thing if thing and not items else _draw_shape(rng, only_named)
+            radius = rng.uniform(*RADII) * (SMALLEST if chosen == "behind" else SMALLER if count > 1 else 1.0)
             item = _draw_object(shape, str(colour), kind, radius, pan, zoom, rng)
             if item is not None:
                 items.append(item)
@@ -162,7 +171,7 @@ def _draw_object(
             return None
         centre = place + course.way
     angle = np.full_like(time, rng.uniform(-0.12, 0.12)) + course.turn
-    mirrored = False
+    mirrored = None
     if thing:
         angle, mirrored = _facing(thing.facing, centre, angle, motion, radius, rng)
     going = thing.going if thing else "moving"
@@ -226,31 +235,46 @@ def _through_the_edge(
 
 def _facing(
     facing: str, centre: Array, angle: Array, motion: str, radius: float, rng: np.random.Generator
-) -> tuple[Array, bool]:
-    """Orientation and mirroring of a thing along its path."""
+) -> tuple[Array, Array | None]:
+    """Orientation and mirroring of a thing along its path, ``(frames,)`` each; no mirroring where it never is."""
     steps = np.gradient(centre, axis=0) if len(centre) > 1 else np.zeros_like(centre)
     travels = motion in ("line", "arc", "circle", "zigzag", "bounce", "leave", "enter", "behind")
     if facing == "rolling" and travels:
-        return angle + (centre[:, 0] - centre[0, 0]) / radius, False
+        return angle + (centre[:, 0] - centre[0, 0]) / radius, None
     if facing == "ahead":
         if not travels or not steps.any():
-            return angle - math.pi / 2, False
+            return angle - math.pi / 2, None
         # A corner is taken in five frames of seventeen, not at once.
         width = max(1, round(len(centre) / 8))
         near = np.stack(
             [np.roll(np.pad(steps, ((width, width), (0, 0)), "edge"), shift, 0) for shift in range(-width, width + 1)]
         )
         smooth = near.mean(axis=0)[width:-width]
-        return angle + np.unwrap(np.arctan2(smooth[:, 1], smooth[:, 0])), False
+        return angle + np.unwrap(np.arctan2(smooth[:, 1], smooth[:, 0])), None
     if facing == "side":
         net = centre[-1, 0] - centre[0, 0]
         across = net if abs(net) > 0.02 else steps[: max(1, len(steps) // 4), 0].sum()
-        mirrored = bool(across < 0) if travels and abs(across) > 1e-6 else bool(rng.uniform() < 0.5)
+        left = bool(across < 0) if travels and abs(across) > 1e-6 else bool(rng.uniform() < 0.5)
+        # What sways rocks about its foot, and is not to turn round with every swing.
+        mirrored = np.full(len(centre), left) if motion == "sway" else _looks_left(centre[:, 0], left)
         if motion in ("line", "leave", "enter", "behind"):
             slope = math.atan2(centre[-1, 1] - centre[0, 1], abs(net) + 0.1)
-            angle = angle + LEAN * slope * (-1 if mirrored else 1)
+            angle = angle + LEAN * slope * np.where(mirrored, -1, 1)
         return angle, mirrored
-    return angle, False
+    return angle, None
+
+
+def _looks_left(places: Array, otherwise: bool) -> Array:
+    """Whether something at these places along x, ``(frames,)``, looks to the left in each frame: where it goes next.
+
+    Where it hardly goes across it looks as it did before, or will at first; ``otherwise`` where it never goes across.
+    """
+    steps = np.diff(places, append=2 * places[-1:] - places[-2:-1])
+    fast = np.flatnonzero(np.abs(steps) * max(1, len(places) - 1) > LEAST_ACROSS)
+    if not len(fast):
+        return np.full(len(places), otherwise)
+    latest = np.searchsorted(fast, np.arange(len(places)), side="right") - 1
+    return steps[fast[np.maximum(latest, 0)]] < 0
 
 
 def _doing(motion: str, going: str, centre: Array, course: _Course) -> str:
@@ -279,10 +303,10 @@ def _doing(motion: str, going: str, centre: Array, course: _Course) -> str:
 
 
 def _wall_across(scene: Scene, rng: np.random.Generator) -> Wall:
-    """A wall about the middle of the first object's path."""
-    centre = scene.objects[0].centre
-    middle = (centre[0, 0] + centre[-1, 0]) / 2 + rng.uniform(-0.03, 0.03)
-    return Wall(float(middle), float(rng.uniform(0.15, 0.21)))
+    """A wall about the middle of the first object's path, which hides all of it there."""
+    centre, radius = scene.objects[0].centre, float(scene.objects[0].radius[0])
+    middle = (centre[0, 0] + centre[-1, 0]) / 2 + radius * rng.uniform(-WALL_ASIDE, WALL_ASIDE)
+    return Wall(float(middle), radius * float(rng.uniform(*WALL_WIDTHS)))
 
 
 def _apart(scene: Scene) -> bool:

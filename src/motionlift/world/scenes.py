@@ -120,8 +120,8 @@ class SceneObject:
     """``(frames,)`` radius in world units."""
     angle: Array
     """``(frames,)`` orientation in radians, clockwise on the screen."""
-    mirrored: bool = False
-    """Whether it is drawn left to right, before it is turned."""
+    mirrored: Array | None = None
+    """``(frames,)`` whether it is drawn left to right in each, before it is turned; None where in none."""
     doing: str = ""
     """How a caption names its motion, such as ``driving to the left``; where empty, by the name of the motion."""
 
@@ -156,7 +156,13 @@ class Scene:
     def moments(self, shown: Sequence[int] | slice) -> "Scene":
         """The same with some of its frames only, by their numbers or a slice."""
         items = tuple(
-            replace(item, centre=item.centre[shown], radius=item.radius[shown], angle=item.angle[shown])
+            replace(
+                item,
+                centre=item.centre[shown],
+                radius=item.radius[shown],
+                angle=item.angle[shown],
+                mirrored=None if item.mirrored is None else item.mirrored[shown],
+            )
             for item in self.objects
         )
         return replace(self, objects=items, pan=self.pan[shown], zoom=self.zoom[shown])
@@ -178,7 +184,10 @@ class Scene:
         return f"{things}{behind} {self.background.phrase()}"
 
     def record(self) -> dict:
-        """The scene as JSON-ready data; tracks on the screen, sizes as shares of the width in the first frame."""
+        """The scene as JSON-ready data; tracks on the screen, sizes as shares of the width in the first frame.
+
+        Of things and grounds that have names it holds all that the picture is drawn from, to the last digit.
+        """
         tracks = self.tracks()
         record: dict = {
             "caption": self.caption(),
@@ -204,20 +213,24 @@ class Scene:
         }
         if self.objects[0].doing:
             record |= {"caption_with_motion": self.caption(name_motion=True)}
-            for entry, item, shares in zip(record["objects"], self.objects, shown(self), strict=True):
+            record |= {"pan": self.pan.tolist(), "zoom": self.zoom.tolist()}
+            ground = self.background
+            record["background"] |= {name: getattr(ground, name) for name in ("angle", "period", "phase", "seed")}
+            for entry, item, track, shares in zip(record["objects"], self.objects, tracks, shown(self), strict=True):
+                mirrored = np.zeros(self.frames, bool) if item.mirrored is None else item.mirrored
                 entry |= {
-                    "mirrored": item.mirrored,
+                    "track": track.tolist(),
+                    "mirrored": mirrored.tolist(),
                     "doing": item.doing,
-                    "radius": _rounded(item.radius * self.zoom),
-                    "angle": _rounded(item.angle),
+                    "radius": (item.radius * self.zoom).tolist(),
+                    "angle": item.angle.tolist(),
                     "shown": _rounded(shares),
                 }
         if self.wall:
             edges = np.array([[-0.5], [0.5]]) * self.wall.width + self.wall.centre - self.pan[:, 0] - 0.5
-            record["wall"] = {
-                "left": _rounded(0.5 + edges[0] * self.zoom),
-                "right": _rounded(0.5 + edges[1] * self.zoom),
-            }
+            sides = dict(zip(("left", "right"), 0.5 + edges * self.zoom, strict=True))
+            exact = bool(self.objects[0].doing)
+            record["wall"] = {side: places.tolist() if exact else _rounded(places) for side, places in sides.items()}
         return record
 
 
@@ -488,7 +501,10 @@ def _local(item: SceneObject, world: Float[Tensor, "frames height width 2"]) -> 
         [offset[..., 0] * cosine + offset[..., 1] * sine, offset[..., 1] * cosine - offset[..., 0] * sine], dim=-1
     )
     local = turned / radius
-    return local * local.new_tensor([-1.0, 1.0]) if item.mirrored else local
+    if item.mirrored is None:
+        return local
+    sides = torch.as_tensor(np.where(item.mirrored, -1.0, 1.0), dtype=world.dtype, device=world.device)
+    return torch.stack([local[..., 0] * sides[:, None, None], local[..., 1]], dim=-1)
 
 
 def render(scenes: Sequence[Scene], height: int = 64, width: int = 64, device: torch.device | str = "cpu") -> Rendering:
@@ -538,8 +554,9 @@ def displacement(
     """True displacement in pixels, x then y, of what each pixel of frame ``start`` shows, until frame ``end``.
 
     A pixel of an object moves with the object (its path, turn and growth), any other with the background; both are seen
-    through the camera. Where a thing ends up hidden or outside the frame the displacement still says where it is. The scene's
-    masks at this size may be given, where many pairs of frames are asked for.
+    through the camera. Where a thing ends up hidden or outside the frame the displacement still says where it is; of one that
+    has turned round, seen from its side, every point goes to the other side of its middle. The scene's masks at this size may
+    be given, where many pairs of frames are asked for.
     """
     masks = render([scene], height, width).masks[0] if masks is None else masks
     grid = _screen_grid(height, width, "cpu").double()
@@ -549,6 +566,9 @@ def displacement(
         turn = float(item.angle[end] - item.angle[start])
         growth = float(item.radius[end] / item.radius[start])
         offset = (world - torch.as_tensor(item.centre[start])) * growth
+        if item.mirrored is not None and item.mirrored[start] != item.mirrored[end]:
+            # Turned upright, mirrored and turned again: the same as mirrored first and turned by both angles.
+            offset, turn = offset * offset.new_tensor([-1.0, 1.0]), float(item.angle[end] + item.angle[start])
         rotation = offset.new_tensor([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
         carried = torch.as_tensor(item.centre[end]) + offset @ rotation
         inside = masks[place, start]
