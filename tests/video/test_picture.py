@@ -75,7 +75,14 @@ def test_a_small_one_is_enlarged_and_told():
     found = fitted(read_picture(halves(RED, GREEN)), 40, 80)
     assert tuple(found.frames.shape) == (1, 40, 80, 3)
     assert found.notices == ("the picture of 40x20 was enlarged for 80x40: it will look soft",)
-    assert fitted(read_picture(halves(RED, GREEN)), 10, 20).notices == ()
+
+
+def test_one_of_another_size_is_made_smaller_and_told():
+    assert fitted(read_picture(halves(RED, GREEN)), 10, 20).notices == ("the picture of 40x20 was made 20x10",)
+    assert fitted(read_picture(Image.new("RGB", (512, 512))), 64, 64).notices == (
+        "the picture of 512x512 was made 64x64",
+    )
+    assert fitted(read_picture(halves(RED, GREEN)), 20, 40).notices == ()
 
 
 def broken(path):

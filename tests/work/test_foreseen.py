@@ -4,10 +4,23 @@ import pytest
 
 from motionlift.models.loading import load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
-from motionlift.work.foreseen import FRAMES, GROUND_COLOURS, PATTERNS, WORKS, far_lines, foreseen, unpaintable_lines
+from motionlift.work.foreseen import (
+    FRAMES,
+    GROUND_COLOURS,
+    HIDING,
+    OBJECT_COLOURS,
+    PATTERNS,
+    USUAL,
+    WORKS,
+    far_lines,
+    foreseen,
+    unpaintable_lines,
+)
 from motionlift.work.prepare import ask, prepare
-from motionlift.world import scenes
+from motionlift.world import named, scenes
 from motionlift.world.places import PLACES
+
+NAMED_WORKS, OLD_WORKS = WORKS
 
 
 @pytest.mark.parametrize(
@@ -28,7 +41,7 @@ from motionlift.world.places import PLACES
 def test_what_a_bundled_model_cannot_paint_is_told(prompt: str, words: str):
     (line,) = foreseen("tiny-dit", prompt)
     assert words in line
-    assert WORKS in line or "those that it knows are" in line
+    assert OLD_WORKS in line or "those that it knows are" in line
     if "cannot paint" in line:
         assert "circle" in line and "red" in line and "striped" in line and "--model Wan-AI/" in line
 
@@ -36,12 +49,71 @@ def test_what_a_bundled_model_cannot_paint_is_told(prompt: str, words: str):
 @pytest.mark.parametrize("model", BUNDLED_MODELS)
 def test_what_was_learned_is_not_spoken_of(model: str):
     for prompt in (
-        WORKS,
+        OLD_WORKS,
         "two red stars and an orange ring on a grey gradient background",
         "a red star on a plain blue background, and a white ring",
         "",
     ):
         assert foreseen(model, prompt) == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("a grey car on the grass", "no car that is grey; colours of things that it knows are red, green"),
+        ("a brown cat moving in a circle in the night", "no cat that is brown;"),
+        ("a brown cat and a grey ball on a brown road", "no cat that is brown or ball that is grey;"),
+        (
+            "a yellow ball on the sand",
+            "no yellow ball where the sand is brown; colours that it has seen there are red, green,",
+        ),
+        ("a white bird flying to the left in the sky", "no white bird where the sky is blue;"),
+        ("a red boat and a cyan fish in the sea", "no cyan fish where the sea is blue;"),
+        ("a green car on the grass", "no green car where the grass is green;"),
+        ("a red star on a red plain background", "no red star where the plain background is red;"),
+        ("a red star on a plain red background", "no red star where the plain background is red;"),
+        ("a white bird in a white sky", "no sky that is white;"),
+    ],
+)
+def test_what_was_never_seen_together_is_told(prompt: str, told: str):
+    (line,) = foreseen("tiny-wan", prompt)
+    assert told in line
+    assert all(foreseen(model, prompt) == [line.replace("tiny-wan", model)] for model in FRAMES if "star" in prompt)
+    assert unpaintable_lines("my-model", load("tiny-wan", "cpu").text.known_words(), prompt) == (
+        [line.replace("tiny-wan", "my-model")] if "white sky" in prompt else []
+    ), "what others have seen is not known"
+
+
+def test_two_things_that_were_never_seen_are_told_each():
+    told = foreseen("tiny-wan", "a grey car and a white bird in the sky")
+    assert ["car that is grey" in told[0], "white bird where the sky is blue" in told[1]] == [True, True]
+    told = foreseen("tiny-wan", "a brown cat")
+    assert ["names no background" in told[0], "cat that is brown" in told[1]] == [True, True]
+
+
+def test_what_may_be_seen_together_is_what_the_worlds_draw():
+    for index in range(400):
+        for model, scene in (("tiny-wan", named.sample_named(3, index)), ("tiny-dit", scenes.sample(3, index))):
+            assert foreseen(model, scene.caption(name_motion=bool(index % 2))) == []
+    for pattern, colours in GROUND_COLOURS.items():
+        for colour in colours:
+            ground = scenes.Background(pattern, colour, 0.0, 1.0, 0.0)
+            drawn = {*scenes.COLOURS} - {colour, *named._hidden(ground)}
+            passed = {each for each in scenes.COLOURS if not foreseen("tiny-wan", f"a {each} ball {ground.phrase()}")}
+            assert passed == drawn, ground.phrase()
+
+
+def test_the_prompt_that_is_said_to_work_is_one_of_the_model():
+    for model, works in (("tiny-wan", NAMED_WORKS), ("tiny-dit", OLD_WORKS), ("tiny-unet", OLD_WORKS)):
+        assert f"a prompt that works: {works!r}" in foreseen(model, "a knight on a horse")[0]
+        assert foreseen(model, works) == []
+
+
+def test_what_is_painted_is_listed_nearest_first_and_a_wall_is_no_thing():
+    (line,) = foreseen("tiny-wan", "a dog on the beach")
+    assert "it paints cat, car, fish" in line and "cyan, white on sand, sky" in line
+    (line,) = foreseen("tiny-wan", "a brown wall in the sky")
+    assert "cannot paint this prompt" in line and "wall" not in line and "brown" not in line
 
 
 def test_the_line_comes_before_all_others_and_before_work():
@@ -62,7 +134,13 @@ def test_a_length_far_beyond_the_models_is_told_before_work():
 def test_what_is_said_before_a_bundled_model_is_read_is_what_it_says_itself(name: str):
     model = load(name, "cpu")
     assert FRAMES[name] == model.about.shape.frames
-    for prompt in ("a knight on a horse", "a red star", "a red star on a white plain background", WORKS):
+    for prompt in (
+        "a knight on a horse",
+        "a red star",
+        "a red star on a white plain background",
+        *WORKS,
+        "a grey star",
+    ):
         assert foreseen(name, prompt, 6 * FRAMES[name]) == [
             *unpaintable_lines(name, model.text.known_words(), prompt),
             *far_lines(name, FRAMES[name], 6 * FRAMES[name]),
@@ -80,3 +158,7 @@ def test_colours_of_grounds_are_those_of_the_world():
         **{pattern: [*scenes.BACKGROUNDS] for pattern in scenes.PATTERNS},
         **{name: [*place.tones] for name, place in PLACES.items()},
     }
+    assert tuple(scenes.COLOURS) == OBJECT_COLOURS
+    assert {name: place.hides for name, place in PLACES.items() if place.hides} == HIDING
+    assert tuple(name for name, place in PLACES.items() if place.usual) == USUAL
+    assert all(PLACES[name].usual == GROUND_COLOURS[name][0] for name in USUAL)

@@ -10,8 +10,9 @@ from motionlift.models.loading import load
 from motionlift.motion.file import Motion
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
-from motionlift.work.synonyms import LISTED, SYNONYMS
-from motionlift.work.unknown import LONGEST, MOST_UNKNOWN, advice, nearest, unknown_line, unknown_lines
+from motionlift.work.nearness import LONGEST, by_nearness, nearest
+from motionlift.work.synonyms import LISTED, RELATED, SURROUNDINGS, SYNONYMS
+from motionlift.work.unknown import MOST_UNKNOWN, advice, unknown_line, unknown_lines
 from motionlift.world import named, scenes
 from motionlift.world.places import PLACES
 from motionlift.world.shapes import SHAPES
@@ -38,8 +39,21 @@ NAMED, OLD = tuple(named.named_vocabulary()), tuple(scenes.vocabulary())
         ("gray", ("grey",)),
         ("street", ("road",)),
         ("beach", ("sand",)),
-        ("the", ("the", "a")),
+        ("this", ("a", "the")),
+        ("balls", ("ball",)),
+        ("stars", ("star",)),
+        ("skies", ("sky",)),
+        ("fishes", ("fish",)),
+        ("spins", ("spinning",)),
+        ("drives", ("driving",)),
+        ("planes", ("rocket",)),
+        ("drivng", ("driving", "ring")),
+        ("backround", ("background",)),
+        ("bright", ()),
         ("zebra", ()),
+        ("man", ()),
+        ("frog", ()),
+        ("bear", ()),
         ("x" * (LONGEST + 1), ()),
     ],
 )
@@ -48,7 +62,15 @@ def test_the_nearest_words_of_the_named_world(word: str, meant: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
-    ("word", "meant"), [("sphere", ("circle",)), ("pink", ("red", "purple")), ("stars", ("star",)), ("car", ())]
+    ("word", "meant"),
+    [
+        ("sphere", ("circle",)),
+        ("car", ()),
+        ("pink", ("red", "purple")),
+        ("stars", ("star",)),
+        ("balls", ("circle",)),
+        ("cars", ()),
+    ],
 )
 def test_the_nearest_words_of_shapes_on_patterns(word: str, meant: tuple[str, ...]):
     """Only what the model knows: to one without a ball a sphere is a circle."""
@@ -67,14 +89,51 @@ def test_a_word_of_the_world_that_a_model_lacks_is_not_misspelt():
 
 def test_the_table_has_every_word_of_the_worlds_and_no_word_leads_to_itself():
     words = {word for kind in SYNONYMS.values() for word in kind}
-    assert {*NAMED, *OLD} - {"an"} <= words
-    assert {*THINGS, *SHAPES} <= SYNONYMS["things"].keys()
+    assert {*NAMED, *OLD} <= words
+    assert {*THINGS, *SHAPES} == SYNONYMS["things"].keys()
+    assert SYNONYMS[SURROUNDINGS].keys() == {"wall", "background"}
     assert {*scenes.COLOURS, *scenes.BACKGROUNDS} == SYNONYMS["colours"].keys()
     assert {*PLACES, *scenes.PATTERNS} == SYNONYMS["grounds"].keys()
     assert LISTED == ("things", "colours", "grounds")
     for kind in SYNONYMS.values():
         for word, synonyms in kind.items():
             assert word not in synonyms.split() and len(set(synonyms.split())) == len(synonyms.split()), word
+
+
+def test_what_has_no_synonym_leads_to_things_of_its_sort_first():
+    assert by_nearness(("car", "cat", "rocket", "bird"), ["zebra"]) == ["cat", "bird", "car", "rocket"]
+    assert by_nearness(("car", "tree", "ball"), ["sun", "flowers"]) == ["ball", "tree", "car"]
+    assert by_nearness(("sky", "sea", "sand"), ["beach", "ocean"]) == ["sand", "sea", "sky"], "and what was meant"
+    assert by_nearness(("car", "cat"), ["quagga"]) == ["car", "cat"]
+    taken = {synonym for words in SYNONYMS["things"].values() for synonym in words.split()} | {*NAMED, *OLD}
+    for near, sort in RELATED.items():
+        assert {*near.split()} <= SYNONYMS["things"].keys() and taken.isdisjoint(sort.split())
+    assert advice(["zebra"], ("car", "cat", "red")) == "zebra: it knows the things cat, car and the colours red"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        (
+            "a black car on a grey road",
+            "black: it knows the colours red, green, blue, yellow, purple, orange, cyan, white",
+        ),
+        ("a gray kitten on a gray road", "gray: did you mean grey? kitten: did you mean cat?"),
+        ("a red car on a black road", "black: did you mean grey?"),
+        ("a red car on a beige plain background", "beige: did you mean brown?"),
+        ("a beige dragon on a grey road", "dragon: it knows the things cat, bird, fish, butterfly, car, boat"),
+    ],
+)
+def test_a_thing_is_not_led_to_a_colour_that_grounds_alone_have(prompt: str, told: str):
+    line = unknown_line(load("tiny-wan", "cpu"), [prompt])
+    assert told in line
+    if "it knows" in line:
+        assert "grey" not in line.partition(" it knows ")[2] and "brown" not in line.partition(" it knows ")[2]
+
+
+def test_in_which_colours_other_models_have_seen_things_is_not_known():
+    assert advice(["black"], ("car", "grey")) == "black: did you mean grey?"
+    assert advice(["black"], ("car", "grey", "red"), ["black"]) == "black: it knows the colours red"
 
 
 @pytest.mark.parametrize("model", ["tiny-dit", "tiny-unet"])

@@ -56,6 +56,8 @@ def fitted(picture: Clip, height: int, width: int) -> Clip:
     notices = tuple(f"the picture: {notice}" for notice in cut.notices)
     if cut.frames.shape[1] < height:
         notices += (f"the picture of {columns}x{rows} was enlarged for {width}x{height}: it will look soft",)
+    elif not notices and (rows, columns) != (height, width):
+        notices = (f"the picture of {columns}x{rows} was made {width}x{height}",)
     return replace(cut.resized(height, width), notices=(*picture.notices, *notices))
 
 

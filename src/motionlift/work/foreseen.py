@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from motionlift.models.sources import BUNDLED
 from motionlift.models.words import bare, marked_word
-from motionlift.work.synonyms import SYNONYMS
+from motionlift.work.nearness import by_nearness, kinds_of
+from motionlift.work.synonyms import SURROUNDINGS, SYNONYMS
 
-WORKS = "a red star on a blue plain background"
-"""A prompt that the bundled models have learned."""
+WORKS = ("a red car on a grey road", "a red star on a blue plain background")
+"""Prompts that bundled models have learned: the first is of the world of named things, the other of shapes, which all have seen."""
+MOST_COMPARED = 20
+"""Most words of a prompt by which what a model knows is put in order (ours: a prompt may be a page)."""
 REAL = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
 """A published model of real content, the smallest of Wan's (ours to name)."""
 FAR = 4
@@ -27,6 +30,16 @@ GROUND_COLOURS: Mapping[str, Sequence[str]] = {
     "sand": ("brown", "red"),
 }
 """Colours of each ground, as the worlds of :mod:`motionlift.world` have them."""
+OBJECT_COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "white")
+"""Colours of shapes and things; others are of grounds alone."""
+USUAL = ("sky", "sea", "grass", "night", "sand")
+"""Grounds that have the first of their colours where a caption names none."""
+HIDING: Mapping[str, Sequence[str]] = {
+    "sky": ("white", "cyan"),
+    "sea": ("cyan",),
+    "sand": ("yellow", "white", "orange"),
+}
+"""Colours that no object has on a ground in the first of its own, as they are too like it."""
 BEHIND = "background"
 """The word that follows a pattern in captions."""
 
@@ -47,7 +60,10 @@ def foreseen(model: str, prompt: str | None = None, frames: int | None = None) -
 
 
 def unpaintable_lines(name: str, known: Iterable[str], prompt: str) -> list[str]:
-    """A line where a model paints nothing that a prompt names, or no ground, or a ground in a colour that it never has.
+    """Lines where a model paints nothing that a prompt names, or no ground, or something in a colour that it has never seen there.
+
+    Of things in colours that they never had, or never on such a ground, the bundled models alone are judged: of others it is not
+    known what they have seen.
 
     Args:
         name: the model's.
@@ -58,30 +74,112 @@ def unpaintable_lines(name: str, known: Iterable[str], prompt: str) -> list[str]
     things, colours, grounds = (learned_of(kind, learned) for kind in ("things", "colours", "grounds"))
     if not (prompt.strip() and things and grounds):
         return []
-    works = f"; a prompt that works: {WORKS!r}" if learned.issuperset(WORKS.split()) else ""
+    judged = name in FRAMES
+    if judged:
+        colours = [colour for colour in colours if colour in OBJECT_COLOURS]
+    works = _works(learned)
+    strange = [word for word in words if word not in learned][:MOST_COMPARED]
+    painted, behind = (", ".join(by_nearness(kind, strange)) for kind in (things, grounds))
     if not any(word in things for word in words):
         return [
-            f"{name} cannot paint this prompt, and the video will not show it: it paints {', '.join(things)} in "
-            f"{', '.join(colours)} on {', '.join(grounds)}, and nothing else{works}. Real content needs a real model, "
+            f"{name} cannot paint this prompt, and the video will not show it: it paints {painted} in "
+            f"{', '.join(by_nearness(colours, strange))} on {behind}, and nothing else{works}. Real content needs a real model, "
             f"such as --model {REAL}"
         ]
+    unseen = _unseen_things(name, words, learned) if judged else []
     if not any(word in grounds for word in words):
         return [
-            f"the prompt names no background that {name} knows, and what is behind is left to chance; it knows "
-            f"{', '.join(grounds)}{works}"
+            f"the prompt names no background that {name} knows, and what is behind is left to chance; it knows {behind}{works}",
+            *unseen,
         ]
-    return _strange_colour(name, words, colours, learned)
+    of_ground = _strange_colour(name, words, learned) or (_hidden(name, words, learned) if judged else [])
+    return [*unseen, *of_ground]
 
 
-def _strange_colour(name: str, words: Sequence[str], colours: Sequence[str], learned: set[str]) -> list[str]:
+def _works(learned: set[str]) -> str:
+    """What is said of a prompt that works: the first of ours of which every word is known."""
+    return next((f"; a prompt that works: {works!r}" for works in WORKS if learned.issuperset(works.split())), "")
+
+
+def colouring_grounds(prompt: str) -> set[str]:
+    """Words of a prompt, in small letters, that stand where the colours of a ground do: before its name, or before "background"."""
+    words = [bare(word).casefold() for word in prompt.split()]
+    return {word for place, word in enumerate(words) if _names_a_ground(words[place + 1 :])}
+
+
+def _names_a_ground(words: Iterable[str]) -> bool:
+    """Whether, of what some words name, the first is what is behind; little words such as "on" end what belongs together."""
+    for word in words:
+        kinds = kinds_of(word)
+        if "things" in kinds or "others" in kinds:
+            return False
+        if "grounds" in kinds or SURROUNDINGS in kinds:
+            return True
+    return False
+
+
+def _coloured_things(words: Sequence[str], learned: set[str]) -> list[tuple[str, str]]:
+    """What a prompt names as colour and thing, such as ``("red", "car")``, each once."""
+    found: list[tuple[str, str]] = []
+    colour = ""
+    for word in words:
+        if word in SYNONYMS["things"] and word in learned:
+            found += [(colour, word)] if colour else []
+            colour = ""
+        elif word in SYNONYMS["colours"] and word in learned:
+            colour = word
+        elif {"others", "grounds"} & {*kinds_of(word)}:
+            colour = ""
+    return [*dict.fromkeys(found)]
+
+
+def _unseen_things(name: str, words: Sequence[str], learned: set[str]) -> list[str]:
+    """A line where a thing has a colour that things never had."""
+    strange = [each for each in _coloured_things(words, learned) if each[0] not in OBJECT_COLOURS]
+    told = " or ".join(f"{thing} that is {colour}" for colour, thing in strange)
+    return (
+        [f"{name} has learned no {told}; colours of things that it knows are {', '.join(OBJECT_COLOURS)}"]
+        if told
+        else []
+    )
+
+
+def _hidden(name: str, words: Sequence[str], learned: set[str]) -> list[str]:
+    """A line where things have colours that were never seen on their ground, as they are its own or too like it."""
+    places = [place for place, word in enumerate(words) if word in GROUND_COLOURS and word in learned]
+    if len(places) != 1:
+        return []
+    ground = words[places[0]]
+    own = [word for word in _colours_of(words, places[0]) if word in GROUND_COLOURS[ground]]
+    colour = own[0] if own else GROUND_COLOURS[ground][0] if ground in USUAL else None
+    if colour is None:
+        return []
+    alike = {colour, *(HIDING.get(ground, ()) if colour == GROUND_COLOURS[ground][0] else ())}
+    hidden = [each for each in _coloured_things(words, learned) if each[0] in alike and each[0] in OBJECT_COLOURS]
+    if not hidden:
+        return []
+    told, seen = " or ".join(" ".join(each) for each in hidden), [each for each in OBJECT_COLOURS if each not in alike]
+    return [
+        f"{name} has seen no {told} where the {_called(ground)} is {colour}; colours that it has seen there are {', '.join(seen)}"
+    ]
+
+
+def _strange_colour(name: str, words: Sequence[str], learned: set[str]) -> list[str]:
     """A line where a ground has a colour in which it was never seen."""
     for place, ground in enumerate(words):
         allowed = [colour for colour in GROUND_COLOURS.get(ground, ()) if colour in learned]
-        strange = [word for word in _colours_of(words, place) if word in colours and word not in allowed]
+        named = [word for word in _colours_of(words, place) if word in SYNONYMS["colours"] and word in learned]
+        strange = [word for word in named if word not in allowed]
         if ground in learned and allowed and strange:
-            told = f"{ground} {BEHIND}" if ground in PATTERNS else ground
-            return [f"{name} has learned no {told} that is {strange[0]}; those that it knows are {', '.join(allowed)}"]
+            return [
+                f"{name} has learned no {_called(ground)} that is {strange[0]}; those that it knows are {', '.join(allowed)}"
+            ]
     return []
+
+
+def _called(ground: str) -> str:
+    """A ground as captions call it, without its colour."""
+    return f"{ground} {BEHIND}" if ground in PATTERNS else ground
 
 
 def _colours_of(words: Sequence[str], place: int) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 LISTED = ("things", "colours", "grounds")
 """Kinds of words that are listed where no word is near."""
+SURROUNDINGS = "surroundings"
+"""The kind of words for what is behind or before things: none is a thing or a ground by itself."""
 
 SYNONYMS: Mapping[str, Mapping[str, str]] = {
     "things": {
@@ -28,8 +30,8 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "ring": "hoop loop donut doughnut annulus wheel tyre tire",
         "cross": "plus crucifix",
         "bar": "rod stick beam plank strip rectangle",
-        "wall": "fence barrier bricks",
     },
+    SURROUNDINGS: {"wall": "fence barrier bricks", "background": "backdrop ground scenery"},
     "colours": {
         "red": "crimson scarlet ruby cherry maroon pink rose",
         "green": "emerald lime olive mint teal",
@@ -86,15 +88,27 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "growth": "growing expanding",
     },
     "others": {
-        "a": "the this that one some",
+        "a": "the this that one some his her its their",
+        "an": "",
         "and": "with plus beside",
         "on": "onto upon over at along across above",
         "in": "inside into within through under",
-        "the": "a this that",
+        "the": "a this that his her its their",
         "behind": "beyond",
-        "background": "backdrop ground scenery",
         "to": "toward towards into",
         "from": "off out",
     },
 }
 """By kind and by word, words of the same or of a like meaning in everyday speech, nearest first."""
+
+RELATED: Mapping[str, str] = {
+    "cat bird fish butterfly": "animals horse zebra cow bull sheep goat pig donkey camel elephant giraffe bear wolf fox deer "
+    "rabbit mouse rat hamster monkey gorilla kangaroo panda squirrel frog toad snake lizard turtle crocodile dinosaur dragon "
+    "unicorn crab octopus jellyfish spider ant person people man men woman women boy girl child children baby human dancer knight "
+    "king queen robot",
+    "car boat rocket": "bicycle bike scooter train tram tractor tank wagon cart carriage skateboard",
+    "tree butterfly heart": "flower flowers leaf cactus mushroom",
+    "ball circle ring": "sun moon planet coin plate button clock apple",
+    "square triangle": "house building castle tower window door tent kite book",
+}
+"""By the things that come nearest, nearest first, things of the same sort for which no word stands."""
