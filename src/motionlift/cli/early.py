@@ -212,8 +212,8 @@ def _never_enlarged(prompt: str) -> list[str]:
     if not strange:
         return []
     return [
-        "the stage of --upscale has learned coloured shapes on patterned backgrounds alone; it has never seen "
-        f"{', '.join(strange)}, and may draw the detail wrongly"
+        "tiny-upscaler has learned coloured shapes on patterned backgrounds alone; it has never seen "
+        f"{', '.join(strange)}, and may draw their detail wrongly"
     ]
 
 
