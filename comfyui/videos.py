@@ -19,8 +19,8 @@ from .running import CPU, Progress, working
 from .settings import Chosen, values_of
 from .words import CATEGORY, MODEL, MOTION, SETTINGS, Inputs, described
 
-PROMPT = "a red star on a blue plain background"
-"""A prompt that the bundled models paint."""
+PROMPT = "a red car on a grey road"
+"""A prompt that the bundled model paints."""
 FIDELITY = "motion_fidelity"
 """The figure that has an output of its own."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import motionlift as ml
 
-PROMPT = "a red star on a blue plain background"
+PROMPT = "a red car on a grey road"
 METHODS = {"none": {}, "ditflow": {"read": "flow"}, "flowmotion": {}}
 
 

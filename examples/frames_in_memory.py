@@ -40,7 +40,7 @@ def main(steps: int = 20) -> None:
             raise EnoughError  # or pipe._interrupt = True, which raises motionlift.Stopped
         return kwargs
 
-    prompt = "a red star on a blue plain background"
+    prompt = "a yellow fish in the sea"
     generator = torch.Generator().manual_seed(3)
     video = ml.transfer(reference, prompt, model, settings=settings, generator=generator, callback_on_step_end=watch)
     print(video)  # in a notebook the last line of a cell, `video`, plays it

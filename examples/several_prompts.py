@@ -9,7 +9,7 @@ from pathlib import Path
 
 import motionlift as ml
 
-PROMPTS = ["a red star on a blue plain background", "a green ring on a grey plain background"]
+PROMPTS = ["a red car on a grey road", "a yellow fish in the sea", "a purple butterfly in the sky"]
 
 
 def main(reference: Path, folder: Path, steps: int = 20) -> None:

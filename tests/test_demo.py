@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from motionlift.demo import LOOKS, Look, make_demo
 from motionlift.errors import OutputError
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
+from motionlift.video.sheets import moving_picture
 from motionlift.world import scenes
 from motionlift.world.judge import Verdict
 from motionlift.world.named import named_vocabulary
@@ -34,6 +36,8 @@ class Made:
     lines: list[str]
     early: list[bool]
     """Whether each video was there when it was told."""
+    pictured: list[str]
+    """Labels of the moving picture."""
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +57,23 @@ def made(twin, tmp_path_factory: pytest.TempPathFactory) -> Made:
     shares: list[float] = []
     lines: list[str] = []
     early: list[bool] = []
+    pictured: list[str] = []
 
     def tell(line: str) -> None:
         lines.append(line)
         early.append(Path(line.partition(": wrote ")[2]).is_file() and not (folder / "demo.webp").exists())
 
+    def picture(clips, path: Path, across: int) -> None:
+        assert (len(clips), across) == (8, 4)
+        pictured.extend(label for label, _ in clips)
+        moving_picture(clips, path, across=across)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "WAYS", ways)
+        patch.setattr(demo, "moving_picture", picture)
         page = make_demo(folder, twin, lambda _doing, share: shares.append(share), tell=tell)
     assert page == folder / "index.html"
-    return Made(folder, page.read_text(encoding="utf-8"), shares, lines, early)
+    return Made(folder, page.read_text(encoding="utf-8"), shares, lines, early, pictured)
 
 
 class Reader(HTMLParser):
@@ -139,6 +150,14 @@ def test_the_page_says_what_was_asked_and_escapes_what_came(made: Made):
     assert all(look.prompt in made.page for look in LOOKS)
     assert made.page.count("direction cosine</dt>") == 9
     assert "{{" not in made.page and "{%" not in made.page
+
+
+def test_the_picture_shows_each_prompt_with_motion_above_the_same_without_and_both_errors(made: Made):
+    above, below = made.pictured[:4], made.pictured[4:]
+    assert (above[0], below[0]) == ("reference", "reference")
+    errors = re.findall(r"track error</dt><dd>(\S+)</dd>", made.page)
+    assert above[1:] == [f"{look.prompt}: track error {error}" for look, error in zip(LOOKS, errors[1::3], strict=True)]
+    assert below[1:] == [f"without motion: track error {error}" for error in errors[::3]]
 
 
 def test_progress_grows_from_nothing_to_all(made: Made):

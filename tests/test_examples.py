@@ -13,7 +13,7 @@ from motionlift.world.truth import write_world
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = {
-    "several_prompts.py": (["CLIP", "made", "2"], "a-green-ring-on-a-grey-plain-background-1.mp4"),
+    "several_prompts.py": (["CLIP", "made", "2"], "a-purple-butterfly-in-the-sky-1.mp4"),
     "frames_in_memory.py": (["2"], "stopped halfway"),
     "compare_methods.py": (["CLIP", "2"], "flowmotion: Scores(motion_fidelity="),
 }

@@ -51,6 +51,8 @@ DEMO = signed("demo page", ".html", "<title>motionlift demo</title>")
 """The page."""
 PICTURE = "demo.webp"
 REFERENCE_FILE = "reference.mp4"
+TRACK_ERROR = "track error"
+"""What the aligned error is called on the page and in the picture."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +205,7 @@ def make_demo(
         results[-1].save(folder)
         tell(f"{bar.doing}: wrote {folder / results[-1].file}")
     advance("writing the page", 1.0)
-    shown = [("reference", rendered)]
-    shown += [(result.look.prompt, result.video.clip) for result in results if result.way == WAYS[1]]
-    moving_picture(shown, folder / PICTURE)
+    moving_picture(_pictured(rendered, results), folder / PICTURE, across=1 + len(LOOKS))
     page = _page(folder, scene, backbone, motions, results, time.perf_counter() - started)
     with replacing(folder / PAGE, DEMO) as partial:
         partial.write_bytes(signed_text(DEMO, page).encode())
@@ -288,6 +288,18 @@ def _result(
     verdict = judge_video(judge, video.clip.frames)
     error, cosine = aligned_error(verdict.centres, track), direction_cosine(verdict.centres, track)
     return Result(look, way, video, verdict, error, cosine)
+
+
+def _pictured(reference: Clip, results: Sequence[Result]) -> list[tuple[str, Clip]]:
+    """What the moving picture shows: a row with the attention's motion and one without, each after the reference."""
+    shown = []
+    for way in (WAYS[1], WAYS[0]):
+        shown.append(("reference", reference))
+        for result in results:
+            if result.way == way:
+                what = result.look.prompt if way == WAYS[1] else way.title.lower()
+                shown.append((f"{what}: {TRACK_ERROR} {result.aligned:.3f}", result.video.clip))
+    return shown
 
 
 # The page
@@ -393,7 +405,7 @@ def _card(result: Result, folder: Path, track: Float[np.ndarray, "frames 2"], as
         true=_drawn(track * scale),
         made=_pieces(seen.centres.double().numpy() * scale),
         figures={
-            "track error": f"{result.aligned:.3f}",
+            TRACK_ERROR: f"{result.aligned:.3f}",
             "direction cosine": f"{result.cosine:z.2f}",
             "seconds": f"{record['seconds']:.1f}",
             "passes": " + ".join(str(record["passes"][kind]) for kind in PASSES),

@@ -152,6 +152,24 @@ def test_what_a_bundled_model_cannot_do_is_told_before_torch_is_imported(tmp_pat
     assert "tiny-unet has learned no plain background that is white" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("prompt", "strange"),
+    [
+        ("a red car on a grey road", "car, road"),
+        ("A Fish in the sea, a fish", "fish, sea"),
+        ("a red star on a blue plain background", None),
+    ],
+)
+def test_what_the_bundled_stage_has_never_enlarged_is_told(
+    prompt: str, strange: str | None, capsys: pytest.CaptureFixture[str]
+):
+    usual = early.foretell("tiny-wan", prompt)
+    capsys.readouterr()
+    added = early.foretell("tiny-wan", prompt, None, True)[len(usual) :]
+    assert len(added) == (strange is not None)
+    assert all(f"has never seen {strange}, and" in line and line in capsys.readouterr().err for line in added)
+
+
 def test_figures_and_trackers_are_those_that_there_are():
     assert figure_names() == early.FIGURES
     assert tuple(TRACKERS) == early.TRACKERS and CoTracker.name == early.WEIGHED

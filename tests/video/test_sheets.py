@@ -56,9 +56,28 @@ def test_a_moving_picture_plays_the_clips_side_by_side_below_their_labels(tmp_pa
             assert image.crop((0, 0, 64, top)).getbbox() is not None
 
 
+def test_a_moving_picture_has_rows_whose_labels_stay_as_they_are(tmp_path: Path):
+    path = tmp_path / "moving.webp"
+    moving_picture([("a", shades(5)), ("b", shades(5)), ("c", shades(5))], path, height=64, across=2)
+    with Image.open(path) as picture:
+        row = (picture.height - 4) // 2
+        assert picture.size == (64 + 4 + 64, 2 * row + 4)
+        lettered = []
+        for number in range(5):
+            picture.seek(number)
+            image = picture.convert("RGBA")
+            shown = [image.getpixel(place) for place in ((32, row - 32), (100, row - 32), (32, picture.height - 32))]
+            assert all(abs(pixel[0] - 10 * number) < 6 and pixel[3] == 255 for pixel in shown)
+            assert image.crop((68, row, *picture.size)).getbbox() is None, "nothing below the last one of a row"
+            lettered.append(image.crop((0, row, 64, picture.height - 64)).getchannel("A").tobytes())
+        assert any(lettered[0]) and len(set(lettered)) == 1
+
+
 def test_a_moving_picture_needs_clips_and_a_webp(tmp_path: Path):
     with pytest.raises(InputError, match="no clips"):
         moving_picture([], tmp_path / "moving.webp")
+    with pytest.raises(SettingError, match="across is 0"):
+        moving_picture([("a", shades(2))], tmp_path / "moving.webp", across=0)
     with pytest.raises(OutputError, match="webp"):
         moving_picture([("a", shades(2))], tmp_path / "moving.gif")
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ A run is a grid: every model with every method, on every reference, for each of 
       - world: {count: 8, scenes: fast}                       # or rotation, camera, two, occlusion: see references.SCENES
       - things: {count: 8}                                    # likewise, of cars, fish, ... on roads, in the sea, ...
       - things: {count: 6, scenes: hidden}                    # those that leave, enter, or pass behind a wall
-      - folder: {path: clips, prompts: ["a red star on a blue striped background"]}
+      - folder: {path: clips, prompts: ["a red car on a grey road"]}
       - davis: {path: DAVIS/JPEGImages/480p}                  # its 50 clips, with three prompts each that are bundled; or with
                                                               # prompts: prompts.csv, clip,caption,subject,scene[,subjects,targets]
       - mtbench: {path: MTBench}                              # a folder for each clip, with its own prompts
@@ -30,8 +30,8 @@ place. The world says all of it, and so do things. A folder says it by a table o
 
       - folder:
           path: clips
-          captions: captions.csv    # clip,caption[,subjects], such as 0000.mp4,a red star on a grey plain background,red star
-          prompts: [{prompt: a green ring on a blue plain background, targets: [green ring]}]
+          captions: captions.csv    # clip,caption[,subjects], such as 0000.mp4,a red rocket in the night,red rocket
+          prompts: [{prompt: a yellow fish in the sea, targets: [yellow fish]}]
 
 A source that says it of none of its references is refused, with its line. Where it is said of some, the others' cells of such a
 method are left out when the run is laid out, and why is told.

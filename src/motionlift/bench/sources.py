@@ -243,7 +243,7 @@ class Folder:
     advice: ClassVar[Mapping[str, str]] = {
         CAPTION: "give folder a table with the columns clip and caption, such as captions: captions.csv",
         SUBJECTS: f"add the column subjects to the table of captions, with {BETWEEN} between several",
-        TARGETS: "write prompts as {prompt: a red star on a blue plain background, targets: [red star]}",
+        TARGETS: "write prompts as {prompt: a red car on a grey road, targets: [red car]}",
     }
     path: Path
     """The folder."""

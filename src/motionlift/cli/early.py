@@ -17,6 +17,8 @@ DTYPES = ("auto", "bf16", "fp16", "fp32")
 """Types of numbers, as :mod:`motionlift.models.precision` has them."""
 SHARING = (2, 1024)
 """Fewest and most processes that share a sequence (ours: more than any published model has heads)."""
+ENLARGED = "tiny-dit"
+"""The bundled model of the world from which the stage of ``--upscale`` learned."""
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "meta")
 """Kinds of devices that PyTorch may find; whether it does, it says."""
 FIGURES = (
@@ -180,8 +182,8 @@ def every_settings() -> dict[str, type[Any]]:
     return {name: settings_of(name) for name in settings.known()}
 
 
-def foretell(model: str, prompt: str | None = None, frames: int | None = None) -> list[str]:
-    """Say what a bundled model cannot paint, and that a length is far beyond it, and give what was said.
+def foretell(model: str, prompt: str | None = None, frames: int | None = None, upscale: bool = False) -> list[str]:
+    """Say what a bundled model cannot paint or enlarge, and that a length is far beyond it, and give what was said.
 
     Raises:
         ModelError: it is no bundled one, nothing of it is kept here, and the hub does not give it.
@@ -192,8 +194,27 @@ def foretell(model: str, prompt: str | None = None, frames: int | None = None) -
 
     check_had(model)
     lines = foreseen(model, prompt, frames)
+    if upscale and prompt is not None:
+        lines += _never_enlarged(prompt)
     notice(lines)
     return lines
+
+
+def _never_enlarged(prompt: str) -> list[str]:
+    """A line where a prompt names things or grounds that the stage of ``--upscale`` has never seen."""
+    from motionlift.models.sources import DEFAULT_MODEL
+    from motionlift.models.words import bare
+    from motionlift.work.foreseen import learned_of, words_of
+
+    later = set(words_of(DEFAULT_MODEL)) - set(words_of(ENLARGED))
+    named = {*learned_of("things", later), *learned_of("grounds", later)}
+    strange = list(dict.fromkeys(word for each in prompt.split() if (word := bare(each).casefold()) in named))
+    if not strange:
+        return []
+    return [
+        "tiny-upscaler has learned coloured shapes on patterned backgrounds alone; it has never seen "
+        f"{', '.join(strange)}, and may draw their detail wrongly"
+    ]
 
 
 def check_files(reference: Path | None = None, picture: Path | None = None, loras: Sequence[str] | None = None) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-PROMPT = '"a red star on a blue plain background"'
+PROMPT = '"a red car on a grey road"'
 EXAMPLES: Mapping[str, str] = {
-    "transfer": f"motionlift transfer dance.mp4 -p {PROMPT} -o star.mp4",
+    "transfer": f"motionlift transfer dance.mp4 -p {PROMPT} -o car.mp4",
     "lift": "motionlift lift dance.mp4 -o dance.safetensors",
-    "cast": f"motionlift cast dance.safetensors -p {PROMPT} -o star.mp4 -s 7",
-    "again": "motionlift again star.mp4 --seed 8",
+    "cast": f"motionlift cast dance.safetensors -p {PROMPT} -o car.mp4 -s 7",
+    "again": "motionlift again car.mp4 --seed 8",
     "batch": "motionlift batch night.yaml -o night",
     "export": "motionlift export tuned.safetensors adapter.safetensors --for comfyui",
     "adapter": "motionlift adapter adapter.safetensors",
     "inspect": "motionlift inspect dance.mp4 --read flow -o arrows.mp4",
-    "score": "motionlift score dance.mp4 star.mp4 --start 3 --crop 0.3,0.5",
+    "score": "motionlift score dance.mp4 car.mp4 --start 3 --crop 0.3,0.5",
     "world": "motionlift world clips --count 4",
     "bench": "motionlift bench quick",
     "report": "motionlift report runs/quick -o report.html",

@@ -176,7 +176,7 @@ def transfer(
         check_output(side_by_side_of(output), CLIP, overwrite)
     unheard = check_sound(output, reference) if keep_sound else []
     check_run_folder(folder)
-    foretold = early.foretell(model, prompt, frames)
+    foretold = early.foretell(model, prompt, frames, upscale)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
@@ -356,7 +356,7 @@ def cast(
     check_outputs(output, VIDEO, RECORD, overwrite=overwrite)
     if keep_motion is not None:
         check_kept(keep_motion, motion, mixed, overwrite)
-    foretold = early.foretell(model, prompt)
+    foretold = early.foretell(model, prompt, None, upscale)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process

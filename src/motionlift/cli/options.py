@@ -436,7 +436,12 @@ Between = Annotated[
         help="The model that makes frames between; by default --model.",
     ),
 ]
-Upscale = Annotated[bool, typer.Option("--upscale", help="Double rows and columns, by the bundled stage.")]
+Upscale = Annotated[
+    bool,
+    typer.Option(
+        "--upscale", help="Double rows and columns, by the bundled stage, which has learned coloured shapes alone."
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

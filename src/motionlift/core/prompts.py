@@ -24,9 +24,7 @@ def check_prompt(prompt: str) -> None:
         InputError: it is empty, or longer than any model's text window.
     """
     if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError(
-            "the prompt is empty; say what the video shows, such as 'a red star on a blue plain background'"
-        )
+        raise InputError("the prompt is empty; say what the video shows, such as 'a red car on a grey road'")
     if not is_text(prompt):
         raise InputError(f"the prompt {prompt[:200]!r} holds halves of letters; give text that can be written in UTF-8")
     if len(prompt) > MOST_PROMPT:

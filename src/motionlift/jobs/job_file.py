@@ -8,9 +8,9 @@ In YAML a file is a list of jobs, or has what they share at its top and the list
     output: "{reference}-{number}.mp4"  # below the folder of the batch; {reference}-{prompt}-{seed}.mp4 where it is not said
     jobs:
       - reference: clips/*.mp4          # a clip, a folder of pictures, or a pattern: a job for each that it finds
-        prompts: [a red star on a blue plain background, a green ring on a grey plain background]
+        prompts: [a red car on a grey road, a yellow fish in the sea]
         seeds: [0, 1]                   # a video for each prompt with each of them; or seed: 7; 0 where none are given
-      - {reference: fast.mp4, prompt: a blue square on a red plain background, start: 1.5, duration: 2, frames: 33, size: 96x64}
+      - {reference: fast.mp4, prompt: a purple butterfly in the sky, start: 1.5, duration: 2, frames: 33, size: 96x64}
       - {reference: slow.mp4, prompt: ..., method: vmc, processes: 4}  # tuned on four GPUs
 
 A table (``.csv``) has a job in each row and these keys in its head; several prompts or seeds of a row stand with ``|`` between

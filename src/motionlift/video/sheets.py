@@ -65,7 +65,7 @@ def contact_sheet(
         Image.fromarray(sheet).save(partial, format="PNG", optimize=True, exif=exif_of(SHEET), pnginfo=text)
 
 
-def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 128) -> None:
+def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 128, across: int | None = None) -> None:
     """Write an animated WebP of clips beside each other, each below its label, that plays for ever.
 
     The rate is that of the first clip; shorter clips hold their last frame. All but the clips is transparent.
@@ -74,26 +74,20 @@ def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 
         clips: labels and clips, at least one.
         path: a file ``.webp``.
         height: height of the clips, pixels.
+        across: most clips in a row, from 1; the others come in rows below. All in one row where it is not given.
 
     Raises:
         InputError: no clips.
-        SettingError: a height out of 1..16384.
+        SettingError: a height out of 1..16384, or no clip in a row.
         OutputError: the file cannot be written there.
     """
     if not clips:
         raise InputError("no clips came for a moving picture; give at least one")
-    tiles = [side_by_side([clip], height).frames.numpy() for _, clip in clips]
-    gap = max(1, height // 16)
-    labels = _labels([label for label, _ in clips], [tile.shape[2] for tile in tiles], gap, height)
-    pictures = []
-    for number in range(max(map(len, tiles))):
-        picture = Image.new("RGBA", (labels.width, labels.height + height))
-        picture.paste(labels)
-        left = 0
-        for tile in tiles:
-            picture.paste(Image.fromarray(tile[min(number, len(tile) - 1)]), (left, labels.height))
-            left += tile.shape[2] + gap
-        pictures.append(picture)
+    if across is not None and across < 1:
+        raise SettingError(f"across is {across!r}; give a whole number from 1")
+    gap, count, width = max(1, height // 16), max(len(clip.frames) for _, clip in clips), across or len(clips)
+    rows = [_row(clips[start : start + width], count, height, gap) for start in range(0, len(clips), width)]
+    pictures = [_stacked(row, gap) for row in zip(*rows, strict=True)]
     shown = [round(1000 / clips[0][1].fps)] * len(pictures)
     shown[-1] += HELD
     with replacing(path, PICTURE) as partial:
@@ -106,6 +100,7 @@ def moving_picture(clips: Sequence[tuple[str, Clip]], path: Path, height: int = 
             loop=0,
             quality=80,
             method=6,
+            kmax=1,  # every frame whole: over the one before, letters that are half transparent would grow darker
             exif=exif_of(PICTURE),
         )
 
@@ -124,6 +119,32 @@ def at_most(clip: Clip, longest: int) -> Clip:
     height, width = clip.frames.shape[1:3]
     ratio = min(1.0, longest / max(height, width))
     return clip.resized(max(1, round(height * ratio)), max(1, round(width * ratio)))
+
+
+def _row(clips: Sequence[tuple[str, Clip]], count: int, height: int, gap: int) -> list[Image.Image]:
+    """A picture a frame, so many of them, of clips beside each other, each below its label."""
+    tiles = [side_by_side([clip], height).frames.numpy() for _, clip in clips]
+    labels = _labels([label for label, _ in clips], [tile.shape[2] for tile in tiles], gap, height)
+    pictures = []
+    for number in range(count):
+        picture = Image.new("RGBA", (labels.width, labels.height + height))
+        picture.paste(labels)
+        left = 0
+        for tile in tiles:
+            picture.paste(Image.fromarray(tile[min(number, len(tile) - 1)]), (left, labels.height))
+            left += tile.shape[2] + gap
+        pictures.append(picture)
+    return pictures
+
+
+def _stacked(rows: Sequence[Image.Image], gap: int) -> Image.Image:
+    """Rows below each other in one transparent picture, from its left edge."""
+    stacked = Image.new("RGBA", (max(row.width for row in rows), sum(row.height + gap for row in rows) - gap))
+    top = 0
+    for row in rows:
+        stacked.paste(row, (0, top))
+        top += row.height + gap
+    return stacked
 
 
 def _labels(texts: Sequence[str], widths: Sequence[int], gap: int, height: int) -> Image.Image:
