@@ -21,7 +21,7 @@ from motionlift.jobs.job import INPUTS, Contents, Job, content_of
 from motionlift.jobs.planning import forecast, needs
 from motionlift.jobs.records import read_records
 from motionlift.jobs.runner import DIED
-from motionlift.jobs.stores import fetched
+from motionlift.jobs.stores import deliver, fetched
 from motionlift.jobs.work import HERE, Placed, Where, command_of, finished, record_of
 from motionlift.jobs.workers import Workers
 from motionlift.video.files import hash_of_file
@@ -29,6 +29,7 @@ from motionlift.world.truth import write_world
 from tests import twins
 from tests.jobs.counting import Counted
 from tests.jobs.flaky_store import Flaky
+from tests.jobs.third_store import FOLDER, Moving
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
 FEW = {"steps": 2}
@@ -455,6 +456,40 @@ def test_what_another_job_put_into_the_store_stays_unless_it_may_be_replaced(
     ]
     MemoryFileSystem().rm_file(f"/night/{Path(jobs[0].output).stem}.json")
     assert len(lay_out([other], tmp_path / "there", store=store).taken) == 1, "what is there is of others"
+
+
+@pytest.fixture(params=["flaky", "moving"])
+def either(
+    request: pytest.FixtureRequest, flaky: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, Callable[[str], bytes]]:
+    """A store with markers and one that renames, and what reads of it."""
+    if request.param == "flaky":
+        return flaky, lambda name: Flaky().cat_file(f"/night/{name}")
+    fsspec.register_implementation("moving", Moving, clobber=True)
+    monkeypatch.setenv(FOLDER, str(tmp_path / "store"))
+    return "moving://night", lambda name: (tmp_path / "store" / "night" / name).read_bytes()
+
+
+def test_what_was_cut_off_between_a_record_and_its_video_is_delivered_later(
+    jobs: list[Job], either: tuple[str, Callable[[str], bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An earlier job's video in the store is not taken for what was to replace it."""
+    (store, read), other = either, replace(jobs[0], seed=1)
+    list(lay_out(jobs[:1], tmp_path / "out", store=store).done(Here()))
+
+    def cut_off(local: Path, place: str) -> None:
+        if local.suffix == ".mp4":
+            raise OutputError("the store is gone")
+        deliver(local, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "deliver", cut_off)
+        with pytest.raises(OutputError, match="the store is gone"):
+            list(lay_out([other], tmp_path / "out", store=store, overwrite=True).done(Here()))
+    laid = lay_out([other], tmp_path / "out", store=store)
+    assert [placed.job for placed in laid.waiting] == [other] and laid.stored == ()
+    (record,) = laid.done(Here())
+    assert hashlib.sha256(read(other.output)).hexdigest() == record["sha256"]
 
 
 def test_a_folder_of_pictures_is_put_into_no_store(jobs: list[Job], store: str, tmp_path: Path):

@@ -178,6 +178,16 @@ def deliver(local: Path, place: str | Path) -> None:
         _tried(step, OutputError, wanted)
 
 
+def withdraw(place: str | Path) -> None:
+    """Let what is at a place no longer count as whole; where a store renames, which has no marker, it goes.
+
+    Raises:
+        OutputError: the store cannot be written, at last or at all.
+    """
+    store, path = _store(str(place), OutputError)
+    _tried(lambda: _remove(store, path if _renames(store) else path + DONE), OutputError, f"cannot write {place}")
+
+
 def exists(place: str | Path) -> bool:
     """Whether there is a whole output at a place.
 

@@ -16,7 +16,7 @@ from motionlift.errors import InputError, MotionliftError, OutputError
 from motionlift.jobs.children import put_away
 from motionlift.jobs.job import INPUTS, Job, plain
 from motionlift.jobs.runner import MOST_TOLD, Record, told_of
-from motionlift.jobs.stores import deliver, exists, fetched, text_of
+from motionlift.jobs.stores import deliver, exists, fetched, text_of, withdraw
 from motionlift.models.precision import AUTO
 from motionlift.video.marks import FOREIGN, RECORD, VIDEO, hash_of, json_of
 from motionlift.video.writing import companion
@@ -121,14 +121,26 @@ def record_of(placed: Placed) -> Record:
     try:
         record = finished(placed) or _made(placed)
         if placed.store:
-            for local, place in placed.files.items():
-                deliver(local, place)
+            _deliver(placed)
         return {**placed.stated, **_told(record)}
     except OutputError:
         raise
     except Exception as error:  # whatever a job ends with, the others go on
         seconds = round(time.perf_counter() - began, 3)
         return {**placed.stated, "error": told_of(error), "seconds": seconds, "versions": versions()}
+
+
+def _deliver(placed: Placed) -> None:
+    """Put a video and its record into the store.
+
+    What is there of an earlier job goes first: beside the new record its video would pass for this job's, should this be cut off.
+
+    Raises:
+        OutputError: the store cannot be written.
+    """
+    withdraw(placed.files[placed.output])
+    for local, place in placed.files.items():
+        deliver(local, place)
 
 
 def died(placed: Placed, reason: str) -> Record:
