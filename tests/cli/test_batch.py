@@ -8,16 +8,27 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from motionlift.cli import batch
 from motionlift.cli.main import run
+from motionlift.errors import InputError
+from motionlift.jobs import batch as jobs_batch
+from motionlift.jobs import watching
 from motionlift.jobs.batch import RECORDS
 from motionlift.jobs.records import read_records
+from motionlift.jobs.runner import Record
+from motionlift.jobs.work import STATED, Placed
 from motionlift.models.sources import DEFAULT_MODEL
+from motionlift.video.marks import RECORD, VIDEO, seal
+from motionlift.video.writing import companion, replacing, write_json
 from tests.cli.calls import refused
+from tests.cli.test_kills import BATCH_KILLS
+from tests.cli.test_on_ray import STARTS
 from tests.jobs.closed_store import Closed, Unsigned
 from tests.jobs.test_batch import RED, Here
 
@@ -207,6 +218,142 @@ def test_clips_and_job_files_are_taken_as_they_arrive(
     assert "what is done stays in out; the same command goes on from there" in err
     made = sorted(record["output"] for record in read_records(Path("out") / RECORDS))
     assert made == ["0001-a-red-star-on-a-blue-plain-background-0.mp4", "walk-0.mp4", "walk-1.mp4"]
+
+
+class Made(dict[str, list[bytes]]):
+    """Stands in for the making of videos: what the reference of each output held each time it was made."""
+
+    fails = False
+
+    def __call__(self, placed: Placed) -> Record:
+        self.setdefault(placed.job.output, []).append(placed.reference().read_bytes())
+        if self.fails:
+            return {**placed.stated, "error": "no"}
+        with replacing(placed.output, VIDEO) as place:
+            place.write_bytes(b"a video")
+            seal(place, VIDEO, ".mp4")
+        write_json(companion(placed.output, ".json"), RECORD, {STATED: placed.stated}, 1)
+        return {**placed.stated, "sha256": "0"}
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+    own = Made()
+    monkeypatch.setattr("motionlift.jobs.batch.record_of", own)
+    return own
+
+
+@pytest.fixture
+def watched(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Watches a folder, ``in``, by a clock that only sleeping moves, and does something at the end of each look."""
+    now, watch = [0.0], watching.Watch
+    Path("in").mkdir()
+    monkeypatch.setattr(watching, "Watch", lambda folder: watch(folder, lambda: now[0]))
+
+    def run_so(events: Sequence[Callable[[], object]], *words: str) -> None:
+        left = iter(events)
+
+        def sleep(seconds: float) -> None:
+            now[0] += seconds
+            event = next(left, None)
+            if event is None:
+                raise KeyboardInterrupt
+            event()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(batch.time, "sleep", sleep)
+            assert run(["batch", *words, "--watch", "in", "-o", "out", "--quiet"]) == 130
+
+    return run_so
+
+
+def test_as_many_moments_of_kills_are_told_as_there_are():
+    page = " ".join(Path(__file__).parents[2].joinpath("docs/batch.md").read_text(encoding="utf-8").split())
+    assert f"`tests/cli/test_kills.py` kills workers and the program at {2 * BATCH_KILLS} moments of 40 jobs" in page
+    assert f"`tests/cli/test_on_ray.py` does the same at {2 * STARTS} moments" in page
+
+
+def nothing() -> None:
+    """Happens at the end of a look."""
+
+
+def asks(reference: str, output: str) -> str:
+    return json.dumps({"reference": reference, "prompt": RED, "method": "none", "output": output})
+
+
+def test_a_job_file_s_clip_is_taken_once_it_no_longer_grows(watched: Callable[..., None], made: Made):
+    clip = Path("in/big.webm")
+    clip.write_bytes(b"0")
+    Path("in/jobs.jsonl").write_text(asks("in/big.webm", "big.mp4"))
+
+    def grows() -> None:
+        clip.write_bytes(clip.read_bytes() + b"0")
+
+    watched([*[grows] * 6, *[nothing] * 4])
+    assert made == {"big.mp4": [b"0" * 7]}
+
+
+def test_a_clip_s_newer_content_replaces_what_the_earlier_made(
+    watched: Callable[..., None], made: Made, capsys: pytest.CaptureFixture[str]
+):
+    """As where a copy stood still for some time."""
+    clip = Path("elsewhere.webm")
+    clip.write_bytes(b"half")
+    Path("in/jobs.jsonl").write_text(asks("elsewhere.webm", "big.mp4"))
+    watched([*[nothing] * 5, lambda: clip.write_bytes(b"half and half"), *[nothing] * 4])
+    assert made == {"big.mp4": [b"half", b"half and half"]}
+    (record,) = read_records(Path("out") / RECORDS)
+    assert "error" not in record and "left out" not in capsys.readouterr().err
+
+
+def test_a_reference_that_goes_stops_no_other_job(
+    watched: Callable[..., None], made: Made, capsys: pytest.CaptureFixture[str]
+):
+    Path("x.mp4").write_bytes(b"x")
+    template = json.dumps({"prompt": RED, "method": "none", "output": "{reference}.mp4"})
+    Path("jobs.jsonl").write_text(asks("x.mp4", "first.mp4") + "\n" + template)
+
+    def goes() -> None:
+        Path("x.mp4").unlink()
+        Path("in/a.mp4").write_bytes(b"a")
+
+    def returns() -> None:
+        Path("x.mp4").write_bytes(b"another")
+
+    watched([*[nothing] * 4, goes, *[nothing] * 5, returns, *[nothing] * 4], "jobs.jsonl")
+    assert made == {"first.mp4": [b"x", b"another"], "a.mp4": [b"a"]}
+    assert "first.mp4 is left out: jobs.jsonl, line 1: x.mp4 cannot be read" in capsys.readouterr().err
+
+
+def test_a_round_that_a_clip_fled_is_made_again(
+    watched: Callable[..., None], made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    laid, rounds = jobs_batch.lay_out, []
+
+    def flees_once(*given: Any) -> Any:
+        rounds.append(given)
+        if len(rounds) == 1:
+            raise InputError("a clip is gone")
+        return laid(*given)
+
+    monkeypatch.setattr(jobs_batch, "lay_out", flees_once)
+    Path("in/a.mp4").write_bytes(b"a")
+    Path("each.jsonl").write_text(json.dumps({"prompt": RED, "method": "none", "output": "{reference}.mp4"}))
+    watched([nothing] * 5, "each.jsonl")
+    assert made == {"a.mp4": [b"a"]} and capsys.readouterr().err.count("a clip is gone") == 1
+
+
+def test_what_failed_before_a_watch_is_tried_again_once_when_asked(watched: Callable[..., None], made: Made):
+    Path("in/a.mp4").write_bytes(b"a")
+    Path("each.jsonl").write_text(json.dumps({"prompt": RED, "method": "none", "output": "{reference}.mp4"}))
+    made.fails = True
+    for more, times in ([], 1), ([], 1), (["--retry"], 2):
+        arrives = [*[nothing] * 4, lambda: Path("in/b.mp4").write_bytes(b"b"), *[nothing] * 4]
+        watched(arrives, "each.jsonl", *more)
+        assert len(made["a.mp4"]) == times
+    made.fails = False
+    watched([nothing] * 4, "each.jsonl", "--retry")
+    assert not any("error" in record for record in read_records(Path("out") / RECORDS))
 
 
 @pytest.mark.slow

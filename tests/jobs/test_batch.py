@@ -18,10 +18,10 @@ from motionlift.errors import InputError, OutputError
 from motionlift.jobs import batch, work
 from motionlift.jobs.batch import RECORDS, lay_out, standing, turns
 from motionlift.jobs.job import INPUTS, Contents, Job, content_of
-from motionlift.jobs.planning import forecast, needs
+from motionlift.jobs.planning import PROCESS, forecast, needs
 from motionlift.jobs.records import read_records
 from motionlift.jobs.runner import DIED
-from motionlift.jobs.stores import fetched
+from motionlift.jobs.stores import deliver, fetched
 from motionlift.jobs.work import HERE, Placed, Where, command_of, finished, record_of
 from motionlift.jobs.workers import Workers
 from motionlift.video.files import hash_of_file
@@ -29,6 +29,7 @@ from motionlift.world.truth import write_world
 from tests import twins
 from tests.jobs.counting import Counted
 from tests.jobs.flaky_store import Flaky
+from tests.jobs.third_store import FOLDER, Moving
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
 FEW = {"steps": 2}
@@ -179,6 +180,22 @@ def test_workers_have_as_many_gpus_as_tune_one_motion(jobs: list[Job], tmp_path:
     assert needs([], tmp_path, HERE, has_gpus=True).gpus == 1
     assert needs(several, tmp_path, Where(device="cuda")).gpus == 4, "the GPUs need not be here"
     assert needs(jobs[:1], tmp_path, Where(device="cpu"), has_gpus=True).gpus == 0
+
+
+def test_what_waits_in_main_memory_beside_a_gpu_is_asked_for(jobs: list[Job], tmp_path: Path):
+    """Where it is said what a GPU has, by which is known what of a model waits there."""
+    card = replace(HERE, memory="12GB")
+    (kind,) = forecast(jobs[:1], tmp_path, Where(device="cuda", memory="12GB")).kinds
+    assert kind.plan is not None
+    alone = needs(jobs[:1], tmp_path, card, has_gpus=True)
+    assert (alone.gpus, alone.memory) == (1, PROCESS + round(kind.plan.main_need(kind.plan.largest)))
+    assert needs(jobs[:1], tmp_path, HERE, has_gpus=True).memory == 0, "what its GPUs have is not known"
+
+
+@pytest.mark.parametrize("where", [Where(device="cpu"), Where(device="cuda", memory="12GB")])
+def test_processes_that_tune_together_take_memory_of_their_own(where: Where, jobs: list[Job], tmp_path: Path):
+    one, two = (needs([replace(jobs[0], processes=count)], tmp_path, where).memory for count in (1, 2))
+    assert two == 3 * one > 0, "that of the worker that waits for them, too"
 
 
 def test_what_cannot_be_planned_fails_by_itself_and_the_others_say_what_a_worker_needs(
@@ -390,10 +407,60 @@ def test_what_is_read_of_a_store_and_put_there(jobs: list[Job], clips: Path, sto
         assert hashlib.sha256(memory.cat_file(f"/night/{name}")).hexdigest() == record["sha256"]
         told = json.loads(memory.cat_file(f"/night/{name.replace('mp4', 'json')}"))
         assert told["job"]["reference"] == "memory://clips/one.mp4"
-    assert lay_out(wanted, tmp_path / "here", store=store).waiting == ()
     assert not (tmp_path / "here" / INPUTS).exists(), "nothing waits for it any more"
+    assert lay_out(wanted, tmp_path / "here", store=store).waiting == ()
     memory.rm_file(f"/night/{wanted[0].output}")
     assert [placed.job for placed in lay_out(wanted, tmp_path / "here", store=store).waiting] == wanted[:1]
+
+
+def test_what_was_read_of_a_store_goes_on_every_machine(jobs: list[Job], store: str, tmp_path: Path):
+    there = tmp_path / "there" / INPUTS / ("0" * 64)
+    there.mkdir(parents=True)
+
+    class Far(Here):
+        def everywhere(self, work: Callable[[Any], object], item: Any) -> None:
+            assert item == tmp_path / "here" / INPUTS
+            work(tmp_path / "there" / INPUTS)
+
+    list(lay_out(jobs[:1], tmp_path / "here").done(Far()))
+    assert not there.parent.exists()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a store in memory is asked, by the names of its methods."""
+    found: list[str] = []
+
+    def noting(name: str) -> Callable[..., Any]:
+        own = getattr(MemoryFileSystem, name)
+
+        def noted(self: MemoryFileSystem, *given: Any, **named: Any) -> Any:
+            found.append(name)
+            return own(self, *given, **named)
+
+        return noted
+
+    for name in ("info", "ls", "cat_ranges", "cat_file"):
+        monkeypatch.setattr(MemoryFileSystem, name, noting(name))
+    return found
+
+
+def test_a_store_is_asked_little_before_the_first_of_many_jobs(
+    jobs: list[Job], clips: Path, store: str, asked: list[str], tmp_path: Path
+):
+    """What a clip is once, and what of a folder is whole once, however many jobs there are."""
+    fsspec.filesystem("memory").pipe_file("/clips/one.mp4", (clips / "0000.mp4").read_bytes())
+    job, contents = replace(jobs[0], reference="memory://clips/one.mp4"), Contents()
+    many = [replace(job, seed=seed, output=f"{seed}.mp4") for seed in range(50)]
+    assert len(lay_out(many, tmp_path, store=store, contents=contents).waiting) == 50
+    assert len(asked) <= 5, asked
+    list(lay_out(many[:2], tmp_path, store=store).done(Here()))
+    asked.clear()
+    laid = lay_out(many, tmp_path, store=store, contents=contents)
+    assert len(laid.waiting) == 48 and asked.count("cat_ranges") == 1 and asked.count("info") <= 2, asked
+    asked.clear()
+    needs(many, tmp_path, HERE, store=store, contents=contents)
+    assert asked.count("info") <= 5, asked
 
 
 @pytest.fixture
@@ -455,6 +522,40 @@ def test_what_another_job_put_into_the_store_stays_unless_it_may_be_replaced(
     ]
     MemoryFileSystem().rm_file(f"/night/{Path(jobs[0].output).stem}.json")
     assert len(lay_out([other], tmp_path / "there", store=store).taken) == 1, "what is there is of others"
+
+
+@pytest.fixture(params=["flaky", "moving"])
+def either(
+    request: pytest.FixtureRequest, flaky: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, Callable[[str], bytes]]:
+    """A store with markers and one that renames, and what reads of it."""
+    if request.param == "flaky":
+        return flaky, lambda name: Flaky().cat_file(f"/night/{name}")
+    fsspec.register_implementation("moving", Moving, clobber=True)
+    monkeypatch.setenv(FOLDER, str(tmp_path / "store"))
+    return "moving://night", lambda name: (tmp_path / "store" / "night" / name).read_bytes()
+
+
+def test_what_was_cut_off_between_a_record_and_its_video_is_delivered_later(
+    jobs: list[Job], either: tuple[str, Callable[[str], bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An earlier job's video in the store is not taken for what was to replace it."""
+    (store, read), other = either, replace(jobs[0], seed=1)
+    list(lay_out(jobs[:1], tmp_path / "out", store=store).done(Here()))
+
+    def cut_off(local: Path, place: str) -> None:
+        if local.suffix == ".mp4":
+            raise OutputError("the store is gone")
+        deliver(local, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "deliver", cut_off)
+        with pytest.raises(OutputError, match="the store is gone"):
+            list(lay_out([other], tmp_path / "out", store=store, overwrite=True).done(Here()))
+    laid = lay_out([other], tmp_path / "out", store=store)
+    assert [placed.job for placed in laid.waiting] == [other] and laid.stored == ()
+    (record,) = laid.done(Here())
+    assert hashlib.sha256(read(other.output)).hexdigest() == record["sha256"]
 
 
 def test_a_folder_of_pictures_is_put_into_no_store(jobs: list[Job], store: str, tmp_path: Path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from motionlift.errors import InputError
-from motionlift.jobs.job import Job, content_of
-from motionlift.jobs.job_file import MOST_JOBS, for_clips, read_jobs
+from motionlift.jobs.job import KNOWN_FOR, Contents, Job, content_of
+from motionlift.jobs.job_file import MOST_JOBS, check_outputs, for_clips, read_jobs
 from motionlift.models.sources import DEFAULT_MODEL
 
 RED, GREEN = "a red star on a blue plain background", "a green ring on a grey plain background"
@@ -122,6 +122,10 @@ JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
         (f"{JOB}, size: 9}}", "line 1: size is '9'; give WIDTHxHEIGHT"),
         (f"{JOB}, start: -2}}", "line 1: start is -2"),
         (f"{JOB}, processes: 100}}", "line 1: processes is '100'"),
+        (
+            f"{JOB}, method: vmc,\n   processes: 4}}\n{JOB}, processes: 4}}",
+            "line 3: processes is 4, and ditflow tunes nothing",
+        ),
         (f"{JOB}, output: '../x.mp4'}}", "line 1: output is '../x.mp4'; give a place below the folder"),
         (f"{JOB}, output: .inputs/x.mp4}}", "line 1: output lies in .inputs, where is kept what is read of stores"),
         (f"- {{reference: '{'?' * 300}', prompt: {RED}}}", "line 1: nothing is there by the pattern"),
@@ -147,6 +151,18 @@ JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
             f"{JOB}, output: one.gif}}\n{JOB}, output: one.gif.mp4}}",
             "line 2: its record 'one.gif.json' is that of jobs.yaml, line 1 too",
         ),
+        (
+            f"{JOB}, output: x.mp4}}\n{JOB}, output: x.mp4/y.mp4}}",
+            "line 2: its output 'x.mp4/y.mp4' lies in 'x.mp4', which jobs.yaml, line 1 writes",
+        ),
+        (
+            f"{JOB}, output: X/deep/y.mp4}}\n{JOB}, output: x}}",
+            "line 2: its output 'x' is the folder of 'X/deep/y.mp4' of jobs.yaml, line 1",
+        ),
+        (f"{JOB}, output: x.json/y.mp4}}\n{JOB}, output: x.mp4}}", "line 2: its record 'x.json' is the folder of"),
+        (f"{JOB}, output: x}}\n\n{JOB}, output: x/y.mp4}}", "line 3: its output 'x/y.mp4' lies in 'x'"),
+        (f"\n{JOB}, output: {'n' * 300}.mp4}}", "line 2: a name in its output has 304 bytes; at most 240 are allowed"),
+        (f"{JOB}, output: {'é' * 121}/x.mp4}}", "line 1: a name in its output has 242 bytes"),
         (f"{JOB}, prompts: [], seed: 1}}", "prompt and prompts are both given"),
         ("model: tiny-dit", "line 1: a job file lacks jobs"),
         ("jobs: []", "line 1: jobs is a list of at least one"),
@@ -237,3 +253,40 @@ def test_a_job_without_a_reference_is_made_of_each_clip():
         for seed in (1, 2)
     ]
     assert isinstance(made[0], Job) and made[0].place == "jobs.yaml, line 1, of a b.mp4"
+
+
+def test_clips_whose_names_are_alike_are_told_by_the_number():
+    """As the refusal of two of them advises."""
+    alike = [Path(f"in/{name}") for name in (f"{'a' * 50}1.mp4", f"{'a' * 50}2.mp4", "walk.mp4", "walk.mov")]
+    pattern = read_jobs(written(f"- {{prompt: {RED}, output: '{{reference}}.mp4'}}"), templates=True).templates
+    with pytest.raises(InputError, match=r"let the output name \{number\}"):
+        check_outputs(for_clips(pattern, alike[:2]))
+    numbered = f"- {{prompt: {RED}, seeds: [1, 2], output: '{{reference}}-{{number}}.mp4'}}"
+    found = for_clips(read_jobs(written(numbered), templates=True).templates, alike)
+    check_outputs(found)
+    again = for_clips(read_jobs(written(numbered), templates=True).templates, alike[2:])
+    assert [job.output for job in again] == [job.output for job in found[4:]], "whatever else arrived"
+
+
+def test_outputs_of_one_folder_are_none_in_the_others_way():
+    text = f"{JOB}, seeds: [1, 2, 3], output: 'x/{{seed}}/y.mp4'}}\n{JOB}, output: x.mp4}}"
+    assert len(read_jobs(written(text)).jobs) == 4
+
+
+def test_an_address_is_asked_about_once(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    monkeypatch.setattr("motionlift.jobs.job.version_of", lambda place: (asked.append(place), "1")[1])
+    line = json.dumps({"reference": "memory://clips/one.mp4", "prompt": RED, "output": "{number}.mp4"})
+    contents = Contents()
+    found = read_jobs(written("\n".join([line] * 5), "jobs.jsonl"), contents=contents).jobs
+    assert len(found) == 5 and contents.of(found[0].reference) and len(asked) == 1
+
+
+def test_what_an_address_holds_is_asked_again_later(monkeypatch: pytest.MonkeyPatch):
+    """As of a watch that runs for days."""
+    now = [0.0]
+    monkeypatch.setattr("motionlift.jobs.job.version_of", lambda _: str(now[0]))
+    contents = Contents(lambda: now[0])
+    first = contents.of("memory://clips/one.mp4")
+    now[0] = KNOWN_FOR + 1
+    assert contents.of("memory://clips/one.mp4") != first

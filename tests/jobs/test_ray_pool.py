@@ -17,7 +17,7 @@ import pytest
 from motionlift.errors import ClusterError, OutputError
 from motionlift.jobs import ray_pool
 from motionlift.jobs.ray_pool import LOCAL, Needs, RayPool
-from motionlift.jobs.runner import Pool
+from motionlift.jobs.runner import Pool, Spread
 from motionlift.jobs.schedule import Patience
 from tests.jobs import quick_work
 from tests.jobs.quick_work import Item, items
@@ -139,6 +139,16 @@ def test_items_are_worked_on_in_processes_that_keep_what_they_loaded(pool: RayPo
     loaded = {process: when for _, process, when in found}
     assert len(loaded) <= 2 and os.getpid() not in loaded
     assert len({(process, when) for _, process, when in found}) == len(loaded), "each loads once"
+
+
+@pytest.mark.slow
+def test_what_each_machine_does_is_done_once_on_it(pool: RayPool, tmp_path: Path):
+    assert isinstance(pool, Spread)
+    assert len(list(pool.each(quick_work.work, items(tmp_path, 4, 0.1), died))) == 4
+    pool.everywhere(quick_work.work, Item(9, tmp_path))
+    assert begun(tmp_path, 9) == 1, "both workers are on this machine"
+    pool.everywhere(quick_work.failing, Item(2, tmp_path))
+    assert len(list(pool.each(quick_work.work, items(tmp_path, 2), died))) == 2, "whatever fails there"
 
 
 @pytest.mark.slow

@@ -60,6 +60,29 @@ def test_only_whole_clips_and_job_files_are_taken(tmp_path: Path):
     assert [path.name for path in found.job_files] == ["f.yaml", "g.csv", "h.jsonl"]
 
 
+def test_a_reference_elsewhere_is_whole_once_it_no_longer_grows(tmp_path: Path):
+    """A clip or a folder of pictures that a job file names; when it changes, or goes, a look tells."""
+    clock, clip, pictures = Clock(), tmp_path / "refs" / "big.webm", tmp_path / "refs" / "frames"
+    (tmp_path / "in").mkdir()
+    pictures.mkdir(parents=True)
+    watch = Watch(tmp_path / "in", clock)
+    before = watch.look().files
+    for size in range(3):
+        clip.write_bytes(bytes(size))
+        (pictures / f"{size}.png").write_bytes(b"x")
+        clock.now += STILL / 2
+        assert not watch.is_still(clip) and not watch.is_still(pictures) and watch.look().files == before
+    clock.now += STILL
+    after = watch.look().files
+    assert after != before and watch.is_still(clip) and watch.is_still(pictures)
+    clip.unlink()
+    assert watch.look().files != after and not watch.is_still(clip)
+    clock.now += STILL
+    assert watch.is_still(clip), "it is gone"
+    watch.keep([])
+    assert watch.look().files == before
+
+
 def test_a_clock_that_the_day_sets_back_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("time.time", lambda: 0.0)
     clock, clip = Clock(), tmp_path / "one.mp4"

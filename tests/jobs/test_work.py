@@ -94,6 +94,25 @@ def test_what_a_command_says_is_told(tmp_path: Path):
     assert work._ran([sys.executable, "-c", told]) == (3, "error: no\n")
 
 
+def test_processes_that_tune_together_are_started_on_any_machine(
+    tuned: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever accelerate sees or is configured for, and whoever else tunes on the machine."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(work, "_ran", lambda command: (commands.append(command), (0, ""))[1])
+    work._tuned_together(Placed(tuned, {}, tmp_path))
+    (command,) = commands
+    assert {"--multi_gpu", "--num_processes=2", "--main_process_port=0"} <= {*command[: command.index("motionlift")]}
+
+
+@pytest.mark.slow
+def test_as_many_processes_are_started_as_the_job_says(tmp_path: Path):
+    note = "import os; open(os.environ['RANK'] + ' of ' + os.environ['WORLD_SIZE'], 'w').close()"
+    (tmp_path / "note.py").write_text(f"import os; os.chdir({str(tmp_path)!r}); {note}")
+    assert work._ran([*work.launching(2), str(tmp_path / "note.py")])[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"0 of 2", "1 of 2", "note.py"}
+
+
 @pytest.mark.slow
 def test_two_processes_tune_a_motion_and_the_worker_casts_it(tuned: Job, tmp_path: Path):
     (record,) = lay_out([tuned], tmp_path / "out").done(Here())

@@ -2,8 +2,8 @@
 
 import time
 from collections import ChainMap
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from motionlift.jobs.batch import Batch
     from motionlift.jobs.job import Contents, Job
     from motionlift.jobs.job_file import Jobs
+    from motionlift.jobs.planning import Forecast
     from motionlift.jobs.runner import Pool
-    from motionlift.jobs.watching import Arrived
+    from motionlift.jobs.watching import Arrived, Watch
     from motionlift.jobs.work import Where
 
 EVERY = 1.0
@@ -94,7 +95,7 @@ def batch(
     from motionlift.jobs.batch import RECORDS
     from motionlift.jobs.job import Contents
     from motionlift.jobs.job_file import Jobs, read_jobs
-    from motionlift.jobs.planning import needs
+    from motionlift.jobs.planning import forecast, needs
     from motionlift.jobs.pools import pool_of
     from motionlift.jobs.stores import check_address, check_store
     from motionlift.jobs.watching import Watch
@@ -103,26 +104,27 @@ def batch(
 
     if store is not None:
         check_address(store)
-    asked = Jobs(()) if jobs is None else read_jobs(jobs, templates=watch is not None)
+    contents = Contents()
+    asked = Jobs(()) if jobs is None else read_jobs(jobs, watch is not None, contents)
     where = Where(device, dtype, memory)
     folder = output or Path((jobs or watch or Path("batch")).stem)
     if watch is not None and folder.resolve() == watch.resolve():
         raise SettingError("--output and --watch are one folder; what is made would be taken for what arrives")
     if dry_run:
-        _say_plans(asked.jobs, folder, where, retry, store or "", overwrite)
+        _say_plans(partial(forecast, asked.jobs, folder, where, retry, store or "", overwrite, contents=contents))
         return
     looks = None if watch is None else Watch(watch)
     if store is not None:
         check_store(f"{store.rstrip('/')}/{RECORDS}")  # before anything is started
-    needed = partial(needs, asked.jobs, folder, where, retry, store or "", overwrite)
+    needed = partial(needs, asked.jobs, folder, where, retry, store or "", overwrite, contents=contents)
     with (
         Live(quiet) as live,
         held(folder),
         pool_of(ray, workers, lambda has_gpus: needed(has_gpus=has_gpus)) as pool,
         unfinished.at_work("fewer --workers"),
     ):
-        session = _Session(folder, where, retry, overwrite, store or "", pool, live, Contents())
-        failed = session.do(asked.jobs) if looks is None else session.watch(looks.look, asked)
+        session = _Session(folder, where, retry, overwrite, store or "", pool, live, contents)
+        failed = session.do(asked.jobs) if looks is None else session.watch(looks, asked)
     if failed:
         raise typer.Exit(1)
 
@@ -139,27 +141,34 @@ class _Session:
     pool: "Pool"
     live: "Live"
     contents: "Contents"
+    tried: set[str] = field(default_factory=set)
+    """Outputs of the jobs that were tried in this session: what fails is not tried again in every round of a watch."""
 
-    def do(self, jobs: "tuple[Job, ...]") -> int:
+    def do(self, jobs: "tuple[Job, ...]", renew: bool = False) -> int:
         """Do what waits of jobs; gives how many failed, now or before, or were left out.
+
+        Args:
+            jobs: all of them.
+            renew: as of :func:`motionlift.jobs.batch.lay_out`.
 
         Raises:
             MotionliftError: one of its kinds.
         """
         from motionlift.jobs.batch import lay_out
 
-        laid = lay_out(jobs, self.folder, self.where, self.retry, self.contents, self.overwrite, self.store)
+        again = (self.retry, self.contents, self.overwrite, self.store, self.tried, renew)
+        laid = lay_out(jobs, self.folder, self.where, *again)
         if laid.lost:
             notice([f"lines of {laid.records} that were cut off, whose jobs are looked at anew: {laid.lost}"])
         failed = self._run(laid)
         done, there = len(laid.waiting), laid.count - len(laid.waiting) - len(laid.taken)
         print(f"did {done} of {laid.count} jobs, {there} were there; records in {laid.records}")
-        again = "(--retry tries them once more)"
+        advice = "(--retry tries them once more)"
         if failed:
-            notice([f"{len(failed)} of them failed and were recorded so {again}; the first: {failed[0]}"])
+            notice([f"{len(failed)} of them failed and were recorded so {advice}; the first: {failed[0]}"])
         if laid.failed:
             first = "{output}: {error}".format(**laid.failed[0])
-            notice([f"{len(laid.failed)} of those before had failed {again}; the first: {first}"])
+            notice([f"{len(laid.failed)} of those before had failed {advice}; the first: {first}"])
         if laid.taken:
             first = f"{laid.taken[0].job.place}, {laid.taken[0].output}"
             told = "whose output is there and is of another job (--overwrite makes it anew)"
@@ -176,73 +185,96 @@ class _Session:
         with staying(lambda: f"{before + number} {told}"):
             for number, record in enumerate(laid.done(self.pool), 1):
                 title = record["output"]
+                self.tried.add(title)
                 if "error" in record:
                     failed.append(f"{title}: {record['error']}")
                 self.live.counted(failed[-1] if "error" in record else title, before + number, laid.count)
         return failed
 
-    def watch(self, look: Callable[[], "Arrived"], asked: "Jobs") -> int:
+    def watch(self, looks: "Watch", asked: "Jobs") -> int:
         """Take what arrives, round after round, until it is stopped."""
-        taken, told, session = None, set[str](), self
+        taken, told = None, set[str]()
         self.live.line("watching; Ctrl-C ends it, and the same command goes on")
         with staying(lambda: f"what is done stays in {self.folder}; the same command goes on from there"):
             while True:
-                arrived = look()
+                arrived = looks.look()
                 if arrived.files != taken:
-                    taken = arrived.files
-                    jobs, refused = self._arrived(asked, arrived)
-                    notice([line for line in refused if line not in told])
-                    told.update(refused)
-                    session._round(jobs)
-                    session = replace(session, retry=False)  # what fails from now on is not tried in every round
+                    jobs, refused = self._arrived(asked, arrived, looks)
+                    gone = self._round(jobs)
+                    taken = None if gone else arrived.files  # what is left out then is found by the next look
+                    lines = [*refused, *gone]
+                    notice([line for line in lines if line not in told])
+                    told.update(lines)
                 time.sleep(EVERY)
 
-    def _arrived(self, asked: "Jobs", arrived: "Arrived") -> "tuple[tuple[Job, ...], list[str]]":
-        """All jobs that there are by now, and what is to be said of files of which none are made."""
-        from motionlift.jobs.batch import check_job
+    def _arrived(self, asked: "Jobs", arrived: "Arrived", looks: "Watch") -> "tuple[tuple[Job, ...], list[str]]":
+        """All jobs that there are by now whose references are whole, and what is to be said of what is left out."""
         from motionlift.jobs.job import Job
         from motionlift.jobs.job_file import check_outputs, for_clips, read_jobs
 
         def of(path: Path) -> "tuple[Job, ...]":
-            return for_clips(asked.templates, [path]) if path in arrived.clips else read_jobs(path).jobs
+            return (
+                for_clips(asked.templates, [path])
+                if path in arrived.clips
+                else read_jobs(path, contents=self.contents).jobs
+            )
 
-        found, refused, taken = [*asked.jobs], list[str](), dict[str, Job]()
-        check_outputs(found, taken)
+        found, refused, taken, wanted = list[Job](), list[str](), dict[str, Job](), [*asked.jobs]
+        check_outputs(asked.jobs, taken)
+        for job in asked.jobs:
+            try:
+                found += self._whole([job], looks)
+            except MotionliftError as error:
+                refused.append(f"{job.output} is left out: {error}")
         for path in (*(arrived.clips if asked.templates else ()), *arrived.job_files):
             try:
                 own, new = of(path), dict[str, Job]()
+                wanted += own
                 check_outputs(own, ChainMap(new, taken))
-                for job in own:
-                    check_job(job, self.folder, self.contents, self.store)
-                found += own
+                found += self._whole(own, looks)
                 taken |= new
             except MotionliftError as error:
                 refused.append(f"{path.name} is left out: {error}")
+        looks.keep(Path(job.reference) for job in wanted)
         if arrived.clips and not asked.templates:
             refused.append(
                 "clips arrived, and no job file says what is to be made of them: give JOBS, with jobs without a reference"
             )
         return tuple(found), refused
 
-    def _round(self, jobs: "tuple[Job, ...]") -> None:
-        """Do what waits of jobs, where there are any; a clip that is gone meanwhile is told, and looked for in the next round."""
+    def _whole(self, jobs: "Sequence[Job]", looks: "Watch") -> "list[Job]":
+        """Those of some jobs whose references are no longer being written.
+
+        Raises:
+            MotionliftError: one of them cannot be done, as :func:`motionlift.jobs.batch.check_job` says.
+        """
+        from motionlift.jobs.batch import check_job
+        from motionlift.jobs.stores import is_address
+
+        whole = [job for job in jobs if is_address(job.reference) or looks.is_still(Path(job.reference))]
+        for job in whole:
+            check_job(job, self.folder, self.contents, self.store)
+        return whole
+
+    def _round(self, jobs: "tuple[Job, ...]") -> list[str]:
+        """Do what waits of jobs, where there are any; what is said where a clip is gone meanwhile, and the round with it."""
         try:
             if jobs:
-                self.do(jobs)
+                self.do(jobs, renew=True)
         except InputError as error:
-            notice([str(error)])
+            return [str(error)]
+        return []
 
 
-def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: bool, store: str, overwrite: bool) -> None:
+def _say_plans(foreseen: "Callable[[], Forecast]") -> None:
     """Print what would run: of each kind of job how many, at what size, and what one takes.
 
     Raises:
         InputError: some of it cannot run, which is said.
     """
-    from motionlift.jobs.planning import forecast
     from motionlift.work.memory import told
 
-    found = forecast(jobs, folder, where, retry, store, overwrite)
+    found = foreseen()
     for each in found.kinds:
         head = f"{each.model}, {each.method}: {each.jobs} jobs of {each.motions} motions"
         if each.plan is None:
@@ -252,9 +284,9 @@ def _say_plans(jobs: "tuple[Job, ...]", folder: Path, where: "Where", retry: boo
         print(
             f"{head}, {each.plan.shape}; of one {passes.forward} passes forward and {passes.backward} back, {need}{took}"
         )
-    left, rest = found.taken, len(jobs) - found.waiting - found.taken
+    left, rest = found.taken, found.count - found.waiting - found.taken
     others = f", {left} would be left out: their output is there and is of another job (--overwrite)" if left else ""
-    print(f"{found.waiting} of {len(jobs)} jobs would run, {rest} are done or failed{others}")
+    print(f"{found.waiting} of {found.count} jobs would run, {rest} are done or failed{others}")
     unfit = [f"{each.model}, {each.method}, {each.jobs} jobs: {each.reason}" for each in found.kinds if each.reason]
     notice(unfit)
     if unfit:

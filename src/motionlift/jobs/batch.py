@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ from pathlib import Path
 from motionlift.errors import InputError, OutputError
 from motionlift.jobs.job import INPUTS, Contents, Job
 from motionlift.jobs.records import append_record, read_lines, records_kind
-from motionlift.jobs.runner import Pool, Record, recorded
-from motionlift.jobs.stores import check_store
+from motionlift.jobs.runner import Pool, Record, Spread, recorded
+from motionlift.jobs.stores import Shelves, check_store
 from motionlift.jobs.work import (
     HERE,
     Placed,
@@ -37,7 +37,8 @@ STATED = frozenset(
     }
 )
 """What every record says of its job."""
-
+CONTENT = frozenset({"content"})
+"""What of that changes when a reference does."""
 
 SEEN_WITHIN = 30.0
 """Seconds within which a shared disk shows what another machine wrote (ours)."""
@@ -69,7 +70,8 @@ class Batch:
     def done(self, pool: Pool) -> Iterator[Record]:
         """Do what waits; every record is in the file before it is yielded.
 
-        Of each motion one job is done first, and the others of its model once that is lifted, so that it is lifted once.
+        Of each motion one job is done first, and the others of its model once that is lifted, so that it is lifted once. At the end
+        goes what was read of stores, on each machine.
 
         Raises:
             OutputError: nothing can be written any more, or a video lies on another machine's disk.
@@ -80,6 +82,10 @@ class Batch:
                 if "error" not in record:
                     _check_seen(outputs[record["output"]])
                 yield record
+        inputs = self.records.parent / INPUTS
+        empty(inputs)
+        if isinstance(pool, Spread):
+            pool.everywhere(empty, inputs)
 
     def motions(self) -> int:
         """How many motions those that wait are made of."""
@@ -94,6 +100,8 @@ def lay_out(
     contents: Contents | None = None,
     overwrite: bool = False,
     store: str = "",
+    tried: Collection[str] = (),
+    renew: bool = False,
 ) -> Batch:
     """Which jobs of a batch are still to be done, in a folder that is held, once there is room for what they write.
 
@@ -105,6 +113,8 @@ def lay_out(
         contents: what references hold, as far as that is known already.
         overwrite: let outputs take the place of what another job wrote there.
         store: address of the store in which finished videos and their records are put too.
+        tried: outputs of jobs that are not tried again, whatever ``retry`` says.
+        renew: let an output take the place of what the same job made of what its reference held before.
 
     Raises:
         InputError: a reference cannot be read.
@@ -116,11 +126,11 @@ def lay_out(
     if store:
         _check_stored(jobs)
         check_store(f"{store.rstrip('/')}/{RECORDS}")
-    batch = standing(jobs, folder, where, retry, contents, overwrite, store)
+    batch = standing(jobs, folder, where, retry, contents, overwrite, store, tried, renew)
     for placed in batch.waiting:
         make_room(placed)
     if not batch.waiting:
-        _empty(folder / INPUTS)
+        empty(folder / INPUTS)
     _forget(batch)
     for record in batch.stored:
         append_record(batch.records, record)
@@ -137,6 +147,8 @@ def standing(
     contents: Contents | None = None,
     overwrite: bool = False,
     store: str = "",
+    tried: Collection[str] = (),
+    renew: bool = False,
 ) -> Batch:
     """Which jobs of a batch are still to be done, as far as that is seen without writing; arguments as of :func:`lay_out`.
 
@@ -147,30 +159,40 @@ def standing(
     lines = read_lines(records)
     known = {_key(record): record for record in lines.records if record.keys() >= STATED}
     waiting, failed, stored = list[Placed](), list[Record](), list[Record]()
-    taken_there: set[str] = set()
+    taken_there, shelves = set[str](), Shelves()
+    but = CONTENT if renew else frozenset[str]()
     for job in jobs:
         placed = Placed(job, _stated(job, contents), folder, where, store)
         record = known.get(_key(placed.stated))
-        if record is not None and "error" in record and not retry:
+        if record is not None and "error" in record and not (retry and job.output not in tried):
             failed.append(record)
-        elif record is not None and "error" not in record and placed.is_there():
             continue
-        elif store and record is None and (told := stored_record(placed)) is not None:
-            if is_of(told, placed):
-                stored.append(record_of_stored(placed, told))
-            else:
-                taken_there.add(job.output)
-                waiting.append(placed)
-        else:
-            waiting.append(placed)
-    models = {model: place for place, model in enumerate(dict.fromkeys(job.model for job in jobs))}
-    motions = {motion: place for place, motion in enumerate(dict.fromkeys(job.lifted_by() for job in jobs))}
-    waiting.sort(key=lambda placed: (models[placed.job.model], motions[placed.job.lifted_by()]))
+        told: Record | None = None
+        if record is None or "error" not in record:
+            is_there = shelves.hold(placed.files[placed.output]) if store else placed.output.exists()
+            if is_there and record is not None:
+                continue
+            told = stored_record(placed) if is_there and store else None
+        if told is not None and is_of(told, placed):
+            stored.append(record_of_stored(placed, told))
+            continue
+        if told is not None and not is_of(told, placed, but):
+            taken_there.add(job.output)
+        waiting.append(placed)
+    _sort(waiting, jobs)
     found = [
-        (placed, not overwrite and (placed.job.output in taken_there or is_of_another(placed))) for placed in waiting
+        (placed, not overwrite and (placed.job.output in taken_there or is_of_another(placed, but)))
+        for placed in waiting
     ]
     free, taken = (tuple(placed for placed, is_taken in found if is_taken == which) for which in (False, True))
     return Batch(len(jobs), free, tuple(failed), lines.lost, records, taken, tuple(stored))
+
+
+def _sort(waiting: list[Placed], jobs: Sequence[Job]) -> None:
+    """Put those of one model together, and of one motion within it, in the order in which these are asked for first."""
+    models = {model: place for place, model in enumerate(dict.fromkeys(job.model for job in jobs))}
+    motions = {motion: place for place, motion in enumerate(dict.fromkeys(job.lifted_by() for job in jobs))}
+    waiting.sort(key=lambda placed: (models[placed.job.model], motions[placed.job.lifted_by()]))
 
 
 def turns(waiting: Sequence[Placed]) -> Iterator[list[Placed]]:
@@ -247,8 +269,8 @@ def _check_stored(jobs: Sequence[Job]) -> None:
             )
 
 
-def _empty(inputs: Path) -> None:
-    """Remove what was read of stores, and nothing else that lies there."""
+def empty(inputs: Path) -> None:
+    """Remove what was read of stores on this machine, and nothing else that lies there."""
     if not inputs.is_dir():
         return
     for place in inputs.iterdir():
@@ -267,6 +289,10 @@ def make_room(placed: Placed) -> None:
         check_place(companion(output, ".json"), RECORD)
     except OutputError as error:
         raise OutputError(f"{place}: {error}") from error
+    except OSError as error:  # as of a path that is too long in all
+        raise OutputError(
+            f"{place}: cannot write {placed.job.output}: {error.strerror}; choose another output"
+        ) from error
 
 
 def _make_folder(folder: Path) -> None:

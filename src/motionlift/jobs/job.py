@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,8 @@ class Job:
         return f"{self.output}: {self.reference}, {self.prompt!r}, seed {self.seed}"
 
 
+KNOWN_FOR = 600.0
+"""Seconds for which a run does not ask again what an address holds (ours: jobs of one clip ask together)."""
 INPUTS = ".inputs"
 """Folder in that of a batch in which is kept what was read of stores."""
 
@@ -142,21 +145,25 @@ def content_of(reference: str | Path) -> str:
 
 
 class Contents:
-    """What references hold, each read once for as long as it stays of one size and time."""
+    """What references hold, each read once for as long as it stays of one size and time; an address for :data:`KNOWN_FOR`."""
 
-    def __init__(self) -> None:
-        """Nothing is read yet."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is read yet; the clock tells seconds, and only runs forward."""
         self._read: dict[str, tuple[tuple[int, int], str]] = {}
+        self._told: dict[str, tuple[float, str]] = {}
+        self._clock = clock
 
     def of(self, reference: str) -> str:
-        """As :func:`content_of`; of a folder or an address it is read each time.
+        """As :func:`content_of`; of a folder it is read each time.
 
         Raises:
             InputError: it is an address that cannot be read.
             OSError: it cannot be read.
         """
+        if is_address(reference):
+            return self._of_address(reference)
         place = Path(reference)
-        if is_address(reference) or not place.is_file():
+        if not place.is_file():
             return content_of(reference)
         about = place.stat()
         state = (about.st_size, about.st_mtime_ns)
@@ -164,3 +171,9 @@ class Contents:
         if known is None or known[0] != state:
             known = self._read[reference] = (state, content_of(place))
         return known[1]
+
+    def _of_address(self, reference: str) -> str:
+        told = self._told.get(reference)
+        if told is None or self._clock() - told[0] > KNOWN_FOR:
+            told = self._told[reference] = (self._clock(), content_of(reference))
+        return told[1]

@@ -17,13 +17,14 @@ A table (``.csv``) has a job in each row and these keys in its head; several pro
 them, and settings as ``share=0.2; read=flow``. In lines of JSON (``.jsonl``) each is an object with these keys.
 
 An output names its video by ``{reference}``, ``{prompt}``, ``{seed}``, ``{method}``, ``{model}`` and ``{number}``, the job's own
-number in the file. Paths of references are relative to the folder in which the command is called; a reference may be an address of
-a store too, such as ``s3://bucket/clip.mp4``. What is said of a job itself
-goes before what all share, settings one by one.
+number in the file; where a job is made of each clip that arrives, that number says by which clip, too. Paths of references are
+relative to the folder in which the command is called; a reference may be an address of a store too, such as
+``s3://bucket/clip.mp4``. What is said of a job itself goes before what all share, settings one by one.
 """
 
 import csv
 import glob
+import hashlib
 import io
 import itertools
 import json
@@ -37,13 +38,14 @@ from typing import Any
 
 import yaml
 
+from motionlift.core.method import Tuner
 from motionlift.core.places import check_there
 from motionlift.core.prompts import check_prompt
 from motionlift.core.settings import read_size, with_values
 from motionlift.errors import InputError
-from motionlift.jobs.job import INPUTS, Job, as_read
+from motionlift.jobs.job import INPUTS, Contents, Job, as_read
 from motionlift.jobs.page import Page, Value, node_of
-from motionlift.jobs.stores import is_address, version_of
+from motionlift.jobs.stores import is_address
 from motionlift.methods import method as method_named
 from motionlift.models.sources import DEFAULT_MODEL, check_name
 from motionlift.video.limits import FRAMES, SIDES
@@ -71,6 +73,10 @@ NAMED = ("reference", "prompt", "seed", "method", "model", "number")
 """What an output may name."""
 MOST_NAMED = 40
 """Most characters of an output's name that come from one word (ours)."""
+MOST_NAME = 240
+"""Most bytes of a name of an output (ours: file systems take 255, and what lies beside it has up to 13 more)."""
+CLIP_DIGITS = 8
+"""Hexadecimal digits that tell a clip that arrived from others, in a ``{number}`` (ours: 32 bits)."""
 NOT_IN_NAMES = re.compile(r"[^\w.]+")
 """What an output's name is spared of words; letters of all scripts stay."""
 KEYS = (
@@ -92,12 +98,13 @@ class Jobs:
     """Those without one, of which each clip that arrives makes its own."""
 
 
-def read_jobs(name: str | Path, templates: bool = False) -> Jobs:
+def read_jobs(name: str | Path, templates: bool = False, contents: Contents | None = None) -> Jobs:
     """Read a job file.
 
     Args:
         name: the file.
         templates: allow jobs without a reference.
+        contents: what references hold, as far as that is known already.
 
     Raises:
         InputError: it is not there, too large or no such file, or something in it is unknown, malformed or not there, or two jobs
@@ -117,7 +124,7 @@ def read_jobs(name: str | Path, templates: bool = False) -> Jobs:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(f"job file {str(name)[:200]!r} cannot be read ({reason}); give another") from error
-    return _Reader(str(name)).jobs(text, form, templates)
+    return _Reader(str(name), contents or Contents()).jobs(text, form, templates)
 
 
 def for_clips(templates: Sequence[Job], clips: Sequence[Path]) -> tuple[Job, ...]:
@@ -130,33 +137,74 @@ def for_clips(templates: Sequence[Job], clips: Sequence[Path]) -> tuple[Job, ...
     found = []
     for clip in clips:
         for each in templates:
-            output = each.output.replace("{reference}", _word(clip.stem))
+            told = hashlib.sha256(os.fsencode(clip.name)).hexdigest()[:CLIP_DIGITS]
+            output = each.output.replace("{reference}", _word(clip.stem)).replace("{clip}", told)
             found.append(replace(each, reference=str(clip), output=output, place=f"{each.place}, of {clip.name}"))
     return tuple(found)
 
 
 def check_outputs(jobs: Sequence[Job], taken: MutableMapping[str, Job] | None = None) -> None:
-    """Refuse two jobs that would write one file, be it a video or its record.
+    """Refuse two jobs that would write one file, be it a video or its record, or one in the place of the other's folder.
 
     Args:
         jobs: the jobs.
-        taken: what others write, to which what these write is added.
+        taken: what others write, to which what these write is added; names of folders end in a slash.
 
     Raises:
-        InputError: there are two; both lines are named.
+        InputError: there are two, of which both lines are named; or a name is too long for file systems.
     """
     taken = {} if taken is None else taken
     for job in jobs:
         output = Path(job.output)
+        _check_length(job, output)
         for what, path in (("output", output), ("record", named_beside(output, ".json"))):
-            # File systems of Windows and Mac take names that differ in case alone for one.
-            other = taken.setdefault(str(path).casefold(), job)
+            other = taken.setdefault(_alike(path), job)
             if other is not job:
                 advice = "{number}" if other.prompt != job.prompt else _telling(other, job)
                 raise InputError(
                     f"{job.place}: its {what} {path.as_posix()!r} is that of {other.place} too; let the output name {advice}, or "
                     "give each job its own"
                 )
+            _check_folders(job, what, path, taken)
+
+
+def _alike(path: Path) -> str:
+    """A path by which others are the same: file systems of Windows and Mac take names that differ in case alone for one."""
+    return path.as_posix().casefold()
+
+
+def _check_length(job: Job, output: Path) -> None:
+    """Refuse names that no file system takes.
+
+    Raises:
+        InputError: so it is.
+    """
+    longest = max(len(os.fsencode(part)) for part in output.parts)
+    if longest > MOST_NAME:
+        raise InputError(
+            f"{job.place}: a name in its output has {longest} bytes; at most {MOST_NAME} are allowed, so give a shorter one"
+        )
+
+
+def _check_folders(job: Job, what: str, path: Path, taken: MutableMapping[str, Job]) -> None:
+    """Refuse a file in the place of a folder of others, and a folder in that of their file.
+
+    Raises:
+        InputError: so it is.
+    """
+    inside = taken.get(f"{_alike(path)}/", job)
+    if inside is not job:
+        raise InputError(
+            f"{job.place}: its {what} {path.as_posix()!r} is the folder of {inside.output!r} of {inside.place}; give another place"
+        )
+    for folder in path.parents[:-1]:
+        other = taken.get(_alike(folder), job)
+        if other is not job:
+            raise InputError(
+                f"{job.place}: its {what} {path.as_posix()!r} lies in {folder.as_posix()!r}, which {other.place} writes; give "
+                "another place"
+            )
+        taken.setdefault(f"{_alike(folder)}/", job)
 
 
 def _telling(one: Job, other: Job) -> str:
@@ -173,6 +221,9 @@ def _word(text: str) -> str:
 @dataclass(frozen=True)
 class _Reader(Page):
     """Reads a job file."""
+
+    contents: Contents
+    """What addresses hold, of which each is asked once."""
 
     def jobs(self, text: str, form: str, templates: bool) -> Jobs:
         """All its jobs."""
@@ -274,12 +325,21 @@ class _Reader(Page):
             settings |= {} if each is None else self._settings(each, method)
         read = self.checked(parts.get("settings", node), lambda: as_read(method, settings))
         frames = self.whole(parts["frames"], "frames", *FRAMES) if "frames" in parts else None
-        processes = self.whole(parts["processes"], "processes", 1, MOST_PROCESSES) if "processes" in parts else 1
+        processes = self._processes(parts["processes"], method) if "processes" in parts else 1
         part = Part(**{key: self.value(parts[key]) for key in ("start", "duration") if key in parts})
         self.checked(parts.get("start", parts.get("duration", node)), lambda: check_part(part, "crop"))
         duration = None if part.duration is None else float(part.duration)
         size, start = self._size(parts), float(part.start)
         return Job("", "", 0, method, model, read, "", frames, size, start, duration, processes)
+
+    def _processes(self, node: yaml.Node, method: str) -> int:
+        """How many processes tune together, of a method that tunes where they are several."""
+        processes = self.whole(node, "processes", 1, MOST_PROCESSES)
+        if processes > 1 and not isinstance(method_named(method), Tuner):
+            raise self.refusal(
+                node, f"processes is {processes}, and {method} tunes nothing that they could share; leave processes out"
+            )
+        return processes
 
     def _settings(self, node: yaml.Node, method: str) -> dict[str, Any]:
         found = {}
@@ -322,7 +382,7 @@ class _Reader(Page):
         given = parts["reference"]
         text = self.text(given, "reference")
         if is_address(text):
-            self.checked(given, lambda: version_of(text))
+            self.checked(given, lambda: self.contents.of(text))
             return [text]
         if not glob.has_magic(text) or os.path.exists(text):  # noqa: PTH110  # false of a name that no file can have
             self.checked(given, lambda: check_there(text))
@@ -364,14 +424,14 @@ def _without(shared: Mapping[str, yaml.Node], own: Mapping[str, yaml.Node]) -> d
 
 
 def _named(pattern: str, job: Job, number: int) -> str:
-    """The output of a job; of a template the reference stays to be named."""
+    """The output of a job; of a template the reference stays to be named, and in the number what tells it from others."""
     words = {
         "reference": _word(Path(job.reference).stem) if job.reference else "{reference}",
         "prompt": _word(job.prompt),
         "seed": str(job.seed),
         "method": _word(job.method),
         "model": _word(job.model),
-        "number": f"{number:04d}",
+        "number": f"{number:04d}" if job.reference else f"{number:04d}-{{clip}}",
     }
     return pattern.format(**words)
 

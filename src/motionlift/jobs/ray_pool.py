@@ -48,6 +48,8 @@ HEARD_WITHIN = 2 * GRACE
 """Seconds that workers are waited for that are to end, before they are killed: their own grace, and the way to them (ours)."""
 RUNG_WITHIN = 30.0
 """Seconds after which a worker asks again whether it is to end (ours)."""
+TIDIED_WITHIN = 60.0
+"""Seconds that machines have for what each does at the end (ours)."""
 OBJECTS = 100 * 2**20
 """Bytes of the memory for results on this machine: they are records (ours; Ray takes at least 75 MiB)."""
 LONGEST = 40
@@ -146,6 +148,14 @@ class RayPool:
             ClusterError: the cluster is gone, or its workers cannot be started.
         """
         return worked(_Crew(self, work), items, died, PATIENCE)
+
+    def everywhere(self, work: Callable[[Item], object], item: Item) -> None:
+        """Do something once on each machine that has a worker, while nothing else is at work; what fails there is let be."""
+        actors = {place: actor for actor, place in self._free.items()}
+        asked = [actor.work.remote(work, item) for actor in actors.values()]
+        if asked:
+            with suppress(self._ray.exceptions.RayError, ConnectionError):
+                self._ray.wait(asked, num_returns=len(asked), timeout=TIDIED_WITHIN)
 
     # What the crew does with the workers
 

@@ -28,6 +28,15 @@ class Pool(Protocol):
         ...
 
 
+@runtime_checkable
+class Spread(Protocol):
+    """A pool whose workers are on several machines."""
+
+    def everywhere(self, work: Callable[[Item], object], item: Item) -> None:
+        """Do something once on each machine that has a worker, while nothing else is at work; what fails there is let be."""
+        ...
+
+
 def recorded(
     pool: Pool,
     work: Callable[[Item], Record],

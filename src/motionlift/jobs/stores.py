@@ -178,6 +178,16 @@ def deliver(local: Path, place: str | Path) -> None:
         _tried(step, OutputError, wanted)
 
 
+def withdraw(place: str | Path) -> None:
+    """Let what is at a place no longer count as whole; where a store renames, which has no marker, it goes.
+
+    Raises:
+        OutputError: the store cannot be written, at last or at all.
+    """
+    store, path = _store(str(place), OutputError)
+    _tried(lambda: _remove(store, path if _renames(store) else path + DONE), OutputError, f"cannot write {place}")
+
+
 def exists(place: str | Path) -> bool:
     """Whether there is a whole output at a place.
 
@@ -193,17 +203,62 @@ def exists(place: str | Path) -> bool:
             about = _about(store, path)
             if _renames(store):
                 return about.get("type") == "file"
-            marker = json.loads(store.cat_file(path + DONE, start=0, end=MOST_MARKER))
+            return _is_marked(store.cat_file(path + DONE, start=0, end=MOST_MARKER), about)
         except FileNotFoundError:
             return False
-        except ValueError:
-            return False
-        return isinstance(marker, dict) and (marker.get("size"), marker.get("version")) == (
-            about.get("size"),
-            _version(about),
-        )
 
     return _tried(found, OutputError, f"cannot look at {place}")
+
+
+class Shelves:
+    """Which outputs are whole in the folders of stores; each folder is listed once, and its markers are read together."""
+
+    def __init__(self) -> None:
+        """No folder is listed yet."""
+        self._whole: dict[str, dict[str, bool]] = {}
+
+    def hold(self, place: str) -> bool:
+        """Whether there was a whole output at an address when its folder was listed.
+
+        Raises:
+            OutputError: the store cannot be read.
+        """
+        store, path = _store(place, OutputError)
+        folder, _, name = path.rpartition("/")
+        told = place.removesuffix(name)  # a path alone does not say of which store
+        if told not in self._whole:
+            self._whole[told] = _tried(lambda: _listed(store, folder), OutputError, f"cannot look at {place}")
+        listed = self._whole[told]
+        if (
+            name in listed and not listed[name]
+        ):  # its marker may say otherwise than a listing what a store says of one file
+            listed[name] = exists(place)
+        return listed.get(name, False)
+
+
+def _listed(store: Any, folder: str) -> dict[str, bool]:
+    """The files of a folder that are whole, as far as a listing tells, by name; False of those that are to be asked about."""
+    store.invalidate_cache()
+    try:
+        entries = store.ls(folder, detail=True)
+    except FileNotFoundError:
+        return {}
+    files = {PurePosixPath(about["name"]).name: about for about in entries if about.get("type") == "file"}
+    if _renames(store):
+        return dict.fromkeys(files, True)
+    marked = [name for name in files if name + DONE in files]
+    paths, most = [f"{folder}/{name}{DONE}" for name in marked], [MOST_MARKER] * len(marked)
+    markers = store.cat_ranges(paths, [0] * len(marked), most, on_error="return") if marked else []
+    return {name: _is_marked(marker, files[name]) for name, marker in zip(marked, markers, strict=True)}
+
+
+def _is_marked(marker: bytes | Exception, about: Mapping[str, Any]) -> bool:
+    """Whether a marker, as it was read, is of what a store says of a file."""
+    try:
+        told = json.loads(marker) if isinstance(marker, bytes) else None
+    except ValueError:
+        return False
+    return isinstance(told, dict) and (told.get("size"), told.get("version")) == (about.get("size"), _version(about))
 
 
 def check_store(place: str | Path) -> None:

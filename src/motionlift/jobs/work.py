@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ from motionlift.errors import InputError, MotionliftError, OutputError
 from motionlift.jobs.children import put_away
 from motionlift.jobs.job import INPUTS, Job, plain
 from motionlift.jobs.runner import MOST_TOLD, Record, told_of
-from motionlift.jobs.stores import deliver, exists, fetched, text_of
+from motionlift.jobs.stores import deliver, fetched, text_of, withdraw
 from motionlift.models.precision import AUTO
 from motionlift.video.marks import FOREIGN, RECORD, VIDEO, hash_of, json_of
 from motionlift.video.writing import companion
@@ -89,14 +90,6 @@ class Placed:
         """
         return fetched(self.job.reference, self.folder / INPUTS)
 
-    def is_there(self) -> bool:
-        """Whether its video is where it is to be.
-
-        Raises:
-            OutputError: the store cannot be read.
-        """
-        return exists(self.files[self.output]) if self.store else self.output.exists()
-
 
 def asked_of(placed: Placed) -> Asked:
     """What is asked for, read without a model.
@@ -104,9 +97,17 @@ def asked_of(placed: Placed) -> Asked:
     Raises:
         MotionliftError: one of its kinds.
     """
-    job = placed.job
+    return asked_with(placed.job, aspect_of(placed.reference()))
+
+
+def asked_with(job: Job, aspect: float | None) -> Asked:
+    """What is asked for, of a reference whose width by height is known.
+
+    Raises:
+        MotionliftError: one of its kinds.
+    """
     request = ask(job.method, job.settings, prompt=job.prompt, seed=job.seed)
-    return Asked(request, job.frames, job.size, aspect=aspect_of(placed.reference()))
+    return Asked(request, job.frames, job.size, aspect=aspect)
 
 
 def record_of(placed: Placed) -> Record:
@@ -121,14 +122,26 @@ def record_of(placed: Placed) -> Record:
     try:
         record = finished(placed) or _made(placed)
         if placed.store:
-            for local, place in placed.files.items():
-                deliver(local, place)
+            _deliver(placed)
         return {**placed.stated, **_told(record)}
     except OutputError:
         raise
     except Exception as error:  # whatever a job ends with, the others go on
         seconds = round(time.perf_counter() - began, 3)
         return {**placed.stated, "error": told_of(error), "seconds": seconds, "versions": versions()}
+
+
+def _deliver(placed: Placed) -> None:
+    """Put a video and its record into the store.
+
+    What is there of an earlier job goes first: beside the new record its video would pass for this job's, should this be cut off.
+
+    Raises:
+        OutputError: the store cannot be written.
+    """
+    withdraw(placed.files[placed.output])
+    for local, place in placed.files.items():
+        deliver(local, place)
 
 
 def died(placed: Placed, reason: str) -> Record:
@@ -148,24 +161,22 @@ def finished(placed: Placed) -> dict[str, Any] | None:
     return told if is_whole else None
 
 
-def is_of_another(placed: Placed) -> bool:
+def is_of_another(placed: Placed, but: Collection[str] = ()) -> bool:
     """Whether another job, or another command, wrote what is in the place of a job's video, as the record beside it says.
 
-    A video without a record is one whose writing was cut off.
+    A video without a record is one whose writing was cut off. ``but`` is as of :func:`is_of`.
     """
     told = _beside(placed)
-    return told is not None and not is_of(told, placed)
+    return told is not None and not is_of(told, placed, but)
 
 
-def stored_record(placed: Placed) -> dict[str, Any] | None:
-    """The record of the video that is whole in the store at a job's place; None where none is, empty where it has none of ours.
+def stored_record(placed: Placed) -> dict[str, Any]:
+    """The record of the video that is whole in the store at a job's place; empty where it has none of ours.
 
     Raises:
         OutputError: the store cannot be read.
     """
-    record, video = (placed.files[path] for path in placed.files)
-    if not exists(video):
-        return None
+    record, _ = placed.files.values()
     try:
         told = json.loads(text_of(record, MOST_RECORD) or "{}")
     except (ValueError, RecursionError):
@@ -173,9 +184,13 @@ def stored_record(placed: Placed) -> dict[str, Any] | None:
     return told if isinstance(told, dict) and isinstance(told.get("output"), dict) else {}
 
 
-def is_of(told: dict[str, Any], placed: Placed) -> bool:
-    """Whether the record of a video is of a job."""
-    return told.get(STATED) == placed.stated
+def is_of(told: dict[str, Any], placed: Placed, but: Collection[str] = ()) -> bool:
+    """Whether the record of a video is of a job, or of one that differs from it only in what ``but`` names of what is stated."""
+    stated = told.get(STATED)
+    if not isinstance(stated, dict):
+        return False
+    one, other = ({name: value for name, value in each.items() if name not in but} for each in (stated, placed.stated))
+    return one == other
 
 
 def record_of_stored(placed: Placed, told: dict[str, Any]) -> Record:
@@ -185,8 +200,8 @@ def record_of_stored(placed: Placed, told: dict[str, Any]) -> Record:
 
 def _beside(placed: Placed) -> dict[str, Any] | None:
     """The record beside a video; None where there is none of ours."""
-    beside = companion(placed.output, ".json")
     try:
+        beside = companion(placed.output, ".json")
         return dict(json_of(beside)) if beside.is_file() and RECORD.wrote(beside) else None
     except (*FOREIGN, MotionliftError):
         return None
@@ -234,8 +249,7 @@ def _tuned_together(placed: Placed) -> None:
     Raises:
         InputError: they ended with an error.
     """
-    launched = [sys.executable, "-m", "accelerate.commands.launch", f"--num_processes={placed.job.processes}"]
-    command = [*launched, "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no", "-m", "motionlift"]
+    command = [*launching(placed.job.processes), "-m", "motionlift"]
     motion = placed.output.with_name(f".{placed.output.name}.safetensors")
     try:
         code, told = _ran([*command, *lifting_of(placed, motion)])
@@ -244,6 +258,16 @@ def _tuned_together(placed: Placed) -> None:
             raise InputError(f"{placed.job.processes} processes could not tune it: {lines[0][:MOST_TOLD]}")
     finally:
         motion.unlink(missing_ok=True)
+
+
+def launching(processes: int) -> list[str]:
+    """The command with which accelerate starts several processes of what comes after it.
+
+    Left to itself it starts one where it sees no GPUs, or where its own configuration says so; and it has all of a machine talk by
+    one port, which those of another worker may have taken.
+    """
+    launched = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", f"--num_processes={processes}"]
+    return [*launched, "--num_machines=1", "--main_process_port=0", "--mixed_precision=no", "--dynamo_backend=no"]
 
 
 def _ran(command: list[str]) -> tuple[int, str]:
