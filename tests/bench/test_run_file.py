@@ -325,7 +325,7 @@ def test_bundled_runs():
 
 def test_the_run_of_the_papers_is_the_sweep():
     wanted: list[Any] = []
-    for cell in sweep.cells(1):
+    for cell in [own for own in sweep.cells(1) if "only" not in own]:
         settings = {} if cell["method"] == FROZEN else as_read(cell["method"], cell["settings"])
         wanted.append((cell["method"], settings))
     found = [(each.name, dict(each.settings)) for each in read_run("papers").methods]
