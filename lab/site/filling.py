@@ -1,21 +1,34 @@
 """What stands in a page in the place of a comment such as ``<!-- figures: ditflow -->``: nothing of it is typed by hand."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
+from statistics import mean
 from typing import Any
 
 from lab.site.gallery import LIST, SHOWN
+from motionlift.bench.records import number
 from motionlift.bench.report.controls import TAUGHT
+from motionlift.bench.report.summary import Measurement, measurement
 from motionlift.core.settings import described
+from motionlift.jobs.records import read_records
 from motionlift.methods import methods
+from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results.md"
 """The figures, as ``make results`` wrote them from the records."""
 MEMORY = ROOT / "docs" / "results" / "memory.jsonl"
+RECORDS = ROOT / "docs" / "results" / "world" / "records.jsonl"
+COSTING = ("none", "ditflow", "vmc")
+"""Methods whose jobs are priced: plain sampling, one that guides and one that tunes."""
+DAY = 24 * 3600
+"""Seconds."""
+MANY = 10**6
+"""Jobs of a day for which cores are counted."""
 PLACE = re.compile(r"^<!-- (\w+)(?:: (\w+))? -->$", re.MULTILINE)
 FIGURES = ("aligned error", "motion fidelity", "colour, %", "background, %", "shape, %", "leakage, %")
 FIGURES += ("SSIM with reference", "passes")
@@ -180,6 +193,48 @@ def _memory(_: str, __: str) -> str:
     )
 
 
+def _costs(_: str, __: str) -> str:
+    """What one job takes on one core, and how many cores a million jobs a day take, for each bundled model that was recorded."""
+    groups: dict[tuple[str, str], list[Measurement]] = {}
+    for each in filter(None, map(measurement, read_records(RECORDS))):
+        if each.title in COSTING and each.error is None and not each.record.get("lifted_from_cache"):
+            groups.setdefault((each.model, each.title), []).append(each)
+    lines = [
+        _priced(model, title, groups[model, title])
+        for model in BUNDLED_MODELS
+        for title in COSTING
+        if (model, title) in groups
+    ]
+    head = ["model", "method", "references", "seconds a job", "passes forward + backward", "peak memory, MiB"]
+    head += ["hours of a core for 10^3 jobs", "cores for 10^6 a day", "their memory, GiB"]
+    named = ", ".join(model for model in BUNDLED_MODELS if not any(model == known for known, _ in groups))
+    absent = f"\nNothing is recorded of {named}.\n" if named else ""
+    return f"{table(head, lines)}{absent}\nWhat names no model is made on {DEFAULT_MODEL}.\n"
+
+
+def _priced(model: str, title: str, group: list[Measurement]) -> list[str]:
+    """A line of the table of costs: means, and the highest peak, of the records of the newest state."""
+    records = [each.record for each in group if each.state == group[-1].state]
+    seconds = mean(number(record.get("seconds")) or 0 for record in records)
+    ways = [mean(record["passes"][way] for record in records) for way in ("forward", "backward")]
+    peak = max(number(record.get("peak_memory_bytes")) or 0 for record in records) / 2**20
+    cores = math.ceil(MANY * seconds / DAY)
+    told = [
+        f"{len({record['reference'] for record in records})}",
+        f"{seconds:.1f}",
+        " + ".join(f"{way:.0f}" for way in ways),
+    ]
+    return [
+        model,
+        title,
+        *told,
+        f"{peak:,.0f}",
+        f"{1000 * seconds / 3600:.1f}",
+        f"{cores:,}",
+        f"{cores * peak / 1024:,.0f}",
+    ]
+
+
 def _decisions(_: str, __: str) -> str:
     """Every decision with its title."""
     pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
@@ -195,6 +250,7 @@ FILLINGS: Mapping[str, Callable[[str, str], str]] = {
     "video": _video,
     "gallery": _gallery,
     "memory": _memory,
+    "costs": _costs,
     "decisions": _decisions,
 }
 """What can be asked for."""

@@ -14,7 +14,7 @@ PICTURE = Path(__file__).parents[2] / "docs" / "images" / "app.png"
 PORT = 7961
 WIDTH, HEIGHT = 600, 900
 """Of the window, pixels."""
-PROMPTS = "a red star on a blue plain background\na white ring on a green striped background"
+PROMPTS = "a red car on a grey road\na yellow fish in the sea"
 WAIT = 300_000
 """Milliseconds that a slow machine may take for a step."""
 

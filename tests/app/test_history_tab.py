@@ -1,6 +1,7 @@
 """A line of the history is cancelled and forgotten, and what can be compared is what was made."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -9,8 +10,9 @@ import pytest
 from motionlift.app.compare_panel import beside
 from motionlift.app.desk import Desk
 from motionlift.app.history import State
-from motionlift.app.history_tab import all_cancelled, cancelled, forgotten
+from motionlift.app.history_tab import _looked_at, all_cancelled, cancelled, forgotten
 from motionlift.app.jobs import Jobs
+from motionlift.app.page import built
 from motionlift.app.tasks import CAST, Task
 from motionlift.app.workspace import new_token
 from motionlift.errors import InputError
@@ -77,6 +79,28 @@ def test_all_of_a_visitor_are_cancelled(desk: Desk, maker: Stepping):
     assert all_cancelled(desk, TOKEN) == "3 tasks are cancelled; number 1 stops at its next step."
     maker.held.set()
     until(lambda: states(desk) == [State.CANCELLED] * 3)
+
+
+def test_a_player_is_sent_anew_when_its_video_is_another_and_not_when_the_queue_is(
+    desk: Desk, maker: Stepping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    page = built(desk.jobs, desk.data, "0" * 64)
+    handlers = {each.name: each.fn for each in page.fns.values()}
+    last, seen = handlers["last"], partial(_looked_at, desk, TOKEN, 1)
+    asked(desk, 3)
+    for number in (1, 2):
+        Clip.of(render([sample(3, number)], 32, 32).frames[0], 8).save(desk.workspace(TOKEN).folder / f"{number}.mp4")
+    maker.let.release()
+    until(lambda: states(desk)[0] is State.DONE)
+    (html, button, mark), (here, _, there) = last(TOKEN, ""), seen("")
+    assert "1.mp4" in str(button.value) and "<iframe" in html and "<iframe" in here
+    asked(desk, 1)
+    assert last(TOKEN, mark) == (gr.skip(), gr.skip(), mark) and seen(there) == (gr.skip(), gr.skip(), there)
+    maker.let.release()
+    until(lambda: states(desk)[1] is State.DONE)
+    html, button, other = last(TOKEN, mark)
+    assert other != mark and "2.mp4" in str(button.value) and seen(there) == (gr.skip(), gr.skip(), there)
 
 
 def test_videos_are_compared_in_the_order_in_which_they_are_chosen(desk: Desk, maker: Stepping):

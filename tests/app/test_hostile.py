@@ -18,6 +18,7 @@ import av
 import gradio as gr
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -76,6 +77,28 @@ def recorded(place: Path, seconds: list[float], codec: str = "libvpx") -> None:
         container.mux(stream.encode())
 
 
+def raw_stream(place: Path) -> None:
+    """Frames that say nothing of their times, at 5 a second."""
+    codec = av.CodecContext.create("libx264", "w")
+    assert isinstance(codec, VideoCodecContext)
+    codec.width = codec.height = 16
+    codec.pix_fmt, codec.framerate, codec.time_base = "yuv420p", Fraction(5), Fraction(1, 5)
+    codec.options = {"preset": "ultrafast", "crf": "51"}
+    shades = [av.VideoFrame.from_ndarray(np.full((16, 16, 3), shade, np.uint8), format="rgb24") for shade in (10, 200)]
+    codec.gop_size = 100_000
+    with place.open("wb") as file:
+        for number in range(5 * 660):
+            frame = shades[number // 99 % 2].reformat(format="yuv420p")
+            frame.pts = number
+            file.writelines(bytes(packet) for packet in codec.encode(frame))
+        file.writelines(bytes(packet) for packet in codec.encode(None))
+
+
+def slow_webp(place: Path, seconds: int) -> None:
+    first, *others = (Image.new("RGB", (16, 16), (60 * shade, 0, 0)) for shade in range(4))
+    first.save(place, save_all=True, append_images=others, duration=1000 * seconds)
+
+
 def packed(place: Path, files: dict[str | zipfile.ZipInfo, bytes]) -> None:
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -107,12 +130,18 @@ HOSTILE = {
         "0.png",
     ),
     "a zip in a zip": ("in.zip", lambda place: packed(place, {"in.zip": b"PK"}), "holds 'in.zip'"),
-    "a video of ten hours": ("long.webm", lambda place: recorded(place, [0, 0.1, 36000]), "lasts 36000 seconds"),
+    "a video of ten hours": (
+        "long.webm",
+        lambda place: recorded(place, [0, 0.1, 36000]),
+        "lasts longer than the 600 seconds",
+    ),
     "a video of ten hours that says it is short": (
         "long.mp4",
         lambda place: recorded(place, [0, 0.1, 0.2, 36000], "libx264"),
-        "lasts 36000 seconds",
+        "lasts longer than the 600 seconds",
     ),
+    "a stream without times, of eleven minutes": ("long.h264", raw_stream, "lasts longer than the 600 seconds"),
+    "a WebP of four hours": ("long.webp", lambda place: slow_webp(place, 3600), "lasts longer than the 600 seconds"),
     "HTML, and in the name too": (
         "<img src=x onerror=alert(1)>.mp4",
         lambda place: place.write_text("<script>alert(1)</script>"),

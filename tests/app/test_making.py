@@ -7,8 +7,9 @@ import pytest
 
 from motionlift.app.making import CancelledError, Live, Maker
 from motionlift.app.tasks import LIFT, Task
-from motionlift.app.workspace import Workspace
+from motionlift.app.workspace import MOTION, Workspace
 from motionlift.core.cost import Step
+from motionlift.errors import InputError
 from tests import twins
 from tests.work.trials import a_clip
 
@@ -43,6 +44,23 @@ def test_a_tuning_that_was_cancelled_and_is_asked_for_again_goes_on(tmp_path: Pa
     motion, *_ = Maker("cpu").made(task, own, again)
     # The step in which the cancelling was seen was done, and is kept too.
     assert again.tuned == list(range(CANCELLED + 2, STEPS + 1)) and own.motions() == [motion]
+
+
+def test_what_is_called_so_while_a_lift_is_drawn_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    twins.cogvideox(window=32).save_pretrained(tmp_path / "model")
+    own = Workspace(tmp_path / "own")
+    a_clip().save(own.new("clip", ".mp4"))
+    own.new("walk", MOTION).write_text("the walk")
+
+    def renaming(*_: Any) -> None:
+        own.rename(f"walk{MOTION}", "jump")
+        raise InputError("it cannot be drawn")
+
+    monkeypatch.setattr("motionlift.app.making.draw_lifted", renaming)
+    task = Task(LIFT, "clip.mp4", "jump", model=str(tmp_path / "model"), settings={"steps": "2"})
+    motion, *_ = Maker("cpu").made(task, own, Live())
+    assert set(own.motions()) == {motion, f"jump-2{MOTION}"}
+    assert own.kept(f"jump-2{MOTION}").read_text() == "the walk"
 
 
 def test_guiding_is_one_phase_until_it_ends_and_sampling_goes_on_from_there(monkeypatch: pytest.MonkeyPatch):

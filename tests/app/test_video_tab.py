@@ -1,7 +1,7 @@
 """Each quality can be had of every motion: steps that its lift settled are not asked for, and what cannot be is refused at once."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ import gradio as gr
 import pytest
 
 from motionlift.app.desk import Desk
+from motionlift.app.history_tab import _repeated
 from motionlift.app.jobs import Jobs
-from motionlift.app.tasks import Task
+from motionlift.app.tasks import CAST, Task
 from motionlift.app.video_tab import QUALITIES, STEPS_TOLD, _offered, _planning, _submitted
 from motionlift.app.workspace import new_token
 from motionlift.core.model import Model
@@ -131,6 +132,16 @@ def test_what_cannot_be_is_refused_in_the_press(desk: Desk, place: str, settings
     with pytest.raises(SettingError, match=message):
         submitted(desk, motion_of(place, "inverted"), "good", **settings)
     assert desk.jobs.history.items(desk.workspace(TOKEN).owner) == []
+
+
+def test_an_earlier_version_kept_steps_that_are_settled_and_they_are_left_out(desk: Desk, place: str):
+    own, motion = desk.workspace(TOKEN), motion_of(place, "inverted")
+    motion.save(own.new("m", ".safetensors"))
+    for settings, kept in (({"steps": "10", "cfg": "3"}, {"cfg": "3"}), ({"steps": "10", "beta": "0"},) * 2):
+        (old,) = desk.submit(TOKEN, Task(CAST, "m.safetensors", "v", model=place, prompt=PROMPT, settings=settings))
+        _repeated(desk, TOKEN, old.number)
+        again = desk.jobs.history.items(own.owner)[0]
+        assert again.number > old.number and again.task == replace(old.task, settings=kept)
 
 
 def test_what_is_settled_is_planned_once_and_told(desk: Desk, place: str):

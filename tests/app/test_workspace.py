@@ -72,6 +72,19 @@ def test_a_motion_goes_with_its_pictures(tmp_path: Path):
     assert own.new("sun", MOTION).name == "sun-2.safetensors", "what lies there is no picture of another motion"
 
 
+def test_a_place_is_given_once(tmp_path: Path):
+    """Whoever comes meanwhile, by another way too, gets another, and so do pictures of motions."""
+    own = Workspace(tmp_path)
+    (tmp_path / "walk.safetensors").write_text("the walk")
+    with own.placed("jump", MOTION) as lift, Workspace(tmp_path).placed("jump", MOTION) as other:
+        assert (lift.name, other.name) == ("jump.safetensors", "jump-2.safetensors")
+        assert own.new("jump drawn", ".mp4").name == "jump drawn-2.mp4"
+        assert own.rename("walk.safetensors", "jump") == {"walk.safetensors": "jump-3.safetensors"}
+        lift.write_text("the lift")
+    assert (tmp_path / "jump-3.safetensors").read_text() == "the walk"
+    assert own.new("jump", MOTION).name == "jump-2.safetensors", "what was not used is free again"
+
+
 @pytest.mark.parametrize("token", ["", "../..", "A" * 32, "0" * 31])
 def test_a_token_is_a_token(tmp_path: Path, token):
     with pytest.raises(InputError, match="load it again"):

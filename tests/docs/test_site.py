@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import math
 import re
 import subprocess
 import sys
@@ -19,7 +20,10 @@ from lab.site.compose import Site, mathematical
 from lab.site.filling import filled, rows
 from lab.site.gallery import MOST_BYTES, SHOWN
 from motionlift.bench.report.controls import TAUGHT
+from motionlift.bench.report.summary import STATE
+from motionlift.jobs.records import read_records
 from motionlift.methods import methods
+from motionlift.models.sources import BUNDLED_MODELS
 from tests.bench.chromium import browser
 from tests.docs.pages import ROOT
 
@@ -65,6 +69,20 @@ def test_figures_are_those_of_the_results():
 def test_the_order_of_methods_says_what_models_were_taught():
     told = filled("<!-- order -->", PurePosixPath("docs/choose.md"))
     assert all(TAUGHT[model] in told for model in rows("Methods"))
+
+
+def test_what_a_job_costs_is_what_the_records_say():
+    told = filled("<!-- costs -->", PurePosixPath("docs/scale.md"))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines() if line.startswith("| tiny")]
+    records = read_records(DOCS / "results" / "world" / "records.jsonl")
+    (row,) = [row for row in rows if row[:2] == ["tiny-dit", "ditflow"]]
+    every = [record for record in records if (record["model"], record["method"], record["settings"]) == (*row[:2], {})]
+    own = [record for record in every if all(record[key] == every[-1][key] for key in STATE)]
+    seconds = sum(record["seconds"] for record in own) / len(own)
+    assert row[2] == f"{len(own)}" and row[3] == f"{seconds:.1f}" and int(row[7]) == math.ceil(1e6 * seconds / 86400)
+    recorded = {record["model"] for record in records}
+    for model in BUNDLED_MODELS:
+        assert (model in {row[0] for row in rows}) == (model in recorded) and model in told
 
 
 def test_what_is_not_there_cannot_be_asked_for():

@@ -15,6 +15,7 @@ from gradio.utils import get_upload_folder
 
 from motionlift.app.history import OPEN, Item, State
 from motionlift.app.jobs import Jobs
+from motionlift.app.outcome import Outcome
 from motionlift.app.tasks import CAST, Task
 from motionlift.app.tidying import tidying
 from motionlift.app.workspace import Workspace
@@ -83,6 +84,20 @@ class Desk:
         if file is None:
             return gr.DownloadButton(visible=False)
         return gr.DownloadButton(value=save_file_to_cache(file, get_upload_folder()), visible=True)
+
+    def renewed(self, made: Outcome, before: str) -> tuple[Any, Any, str]:
+        """What was made and the button that downloads it, where they are other than before: else a player goes on as it plays.
+
+        Args:
+            made: what is to be seen.
+            before: the mark of what is seen.
+
+        Returns:
+            What is shown, the button, and its mark; the first two may be left as they are.
+        """
+        if made.mark == before:
+            return gr.skip(), gr.skip(), before
+        return made.html, self.offered(made.file), made.mark
 
     def workspace(self, token: str) -> Workspace:
         """The workspace of a visitor.

@@ -33,7 +33,14 @@ def edited(own: Workspace, name: str, by: str) -> str:
     place = own.kept(name)
     own.check_room(0)
     motion = edit(Motion.load(place), by)
-    made = own.new(f"{place.stem} {by}", MOTION)
+    with own.placed(f"{place.stem} {by}", MOTION) as made:
+        _draw(motion, place, made, by)
+        motion.save(made)  # last: once it is seen, it may be called otherwise, and its pictures with it
+    return made.name
+
+
+def _draw(motion: Motion, place: Path, made: Path, by: str) -> None:
+    """The pictures of an edited motion, made of those of the motion at a place."""
     reference, drawn = place.with_name(place.stem + REFERENCE), made.with_name(made.stem + DRAWN)
     with suppress(MotionliftError):  # some hold nothing that can be drawn
         if reference.is_file():
@@ -42,8 +49,6 @@ def edited(own: Workspace, name: str, by: str) -> str:
             draw_lifted(motion, clip).save(drawn, DRAWING)
         elif (picture := drawn_on_grey(motion)) is not None:  # it was uploaded
             picture.save(drawn, DRAWING)
-    motion.save(made)  # last: once it is seen, it may be called otherwise, and its pictures with it
-    return made.name
 
 
 def _edited(reference: Path, by: str) -> Clip:

@@ -7,6 +7,7 @@ import gradio as gr
 from motionlift.app.desk import Desk, telling
 from motionlift.app.history import OPEN, Item
 from motionlift.app.outcome import outcome
+from motionlift.app.video_tab import without_settled
 from motionlift.app.words import history_of, title_of
 from motionlift.errors import InputError
 
@@ -27,15 +28,17 @@ def history_tab(desk: Desk) -> None:
     seen = gr.HTML(elem_id="history-seen")
     download = gr.DownloadButton("Download this video", visible=False, elem_id="history-download")
 
+    mark = gr.State("")
+
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    given, everything = [desk.token, chosen], [shown, chosen, seen, download]
-    chosen.change(_handler(desk, _looked_at), given, [seen, download], **quiet)
+    given, everything = [desk.token, chosen], [shown, chosen, seen, download, mark]
+    chosen.change(_handler(desk, _looked_at), [*given, mark], [seen, download, mark], **quiet)
     again.click(_handler(desk, _repeated), given, told, **quiet)
     cancel.click(_handler(desk, cancelled), given, told, **quiet)
     cancel_all.click(_handler(desk, all_cancelled), desk.token, told, **quiet)
     forgets = forget.click(_handler(desk, forgotten), given, told, **quiet)
-    forgets.success(_handler(desk, _listed), given, everything, **quiet)
-    desk.refreshes(_handler(desk, _listed), given, everything)
+    forgets.success(_handler(desk, _listed), [*given, mark], everything, **quiet)
+    desk.refreshes(_handler(desk, _listed), [*given, mark], everything)
 
 
 def _handler(desk: Desk, act: Any) -> Any:
@@ -48,7 +51,7 @@ def _handler(desk: Desk, act: Any) -> Any:
     return handle
 
 
-def _listed(desk: Desk, token: str, number: int | None) -> tuple[str, gr.Dropdown, str, gr.DownloadButton]:
+def _listed(desk: Desk, token: str, number: int | None, before: str) -> tuple[str, gr.Dropdown, Any, Any, str]:
     """The list, the choice of a line, and what that made; a line that is there no more is chosen no more."""
     own = desk.workspace(token)
     items = desk.jobs.history.items(own.owner)
@@ -56,19 +59,19 @@ def _listed(desk: Desk, token: str, number: int | None) -> tuple[str, gr.Dropdow
     is_gone = number is not None and number not in [item.number for item in items]
     listed = history_of(items, own.folder, desk.places(items), desk.stopping(items))
     chosen = gr.Dropdown(choices=choices, value=None) if is_gone else gr.Dropdown(choices=choices)
-    return listed, chosen, *_looked_at(desk, token, None if is_gone else number)
+    return listed, chosen, *_looked_at(desk, token, None if is_gone else number, before)
 
 
-def _looked_at(desk: Desk, token: str, number: int | None) -> tuple[str, gr.DownloadButton]:
-    """What a line made, and what of it is downloaded."""
+def _looked_at(desk: Desk, token: str, number: int | None, before: str) -> tuple[Any, Any, str]:
+    """What a line made, what of it is downloaded, and its mark; left as they are where they are what was seen before."""
     own = desk.workspace(token)
     item = None if number is None else desk.jobs.history.item(int(number), own.owner)
     made = outcome([] if item is None or item.state in OPEN else [item], own.folder)
-    return made.html, desk.offered(made.file)
+    return desk.renewed(made, before)
 
 
 def _repeated(desk: Desk, token: str, number: int | None) -> str:
-    (item,) = desk.submit(token, _found(desk, token, number).task)
+    (item,) = desk.submit(token, without_settled(_found(desk, token, number).task, desk.workspace(token)))
     return f"Number {item.number} is in the queue."
 
 

@@ -112,13 +112,13 @@ class Maker:
         job = self._job(task.model, Asked(request, aspect=prepare.aspect_of(clip)), live)
         costs = Costs(job.model, plan=job.plan)
         found = lifted_alone(job, clip, Lifting(part=task.part), costs, self._watching(live))
-        motion = workspace.new(task.name, MOTION)
-        live.enter("drawing")
-        files = [motion.name]
-        with suppress(MotionliftError):  # some motions have nothing that can be drawn
-            files.append(_saved(draw_lifted(found.motion, found.reference), motion, DRAWN))
-        files.append(_saved(found.reference, motion, REFERENCE))
-        found.motion.save(motion)  # last: once it is seen, it may be called otherwise, and its pictures with it
+        with workspace.placed(task.name, MOTION) as motion:
+            live.enter("drawing")
+            files = [motion.name]
+            with suppress(MotionliftError):  # some motions have nothing that can be drawn
+                files.append(_saved(draw_lifted(found.motion, found.reference), motion, DRAWN))
+            files.append(_saved(found.reference, motion, REFERENCE))
+            found.motion.save(motion)  # last: once it is seen, it may be called otherwise, and its pictures with it
         return tuple(files)
 
     def _cast(self, task: Task, place: Path, workspace: Workspace, live: Live) -> tuple[str, ...]:
@@ -128,8 +128,8 @@ class Maker:
         costs = Costs(job.model, plan=job.plan)
         with resting(job.model):
             video = casting.casted(job, motion, costs, self._watching(live))
-        output = workspace.new(task.name, ".mp4")
-        video.save(output, {"command": command_of(task, workspace.folder)})
+        with workspace.placed(task.name, ".mp4") as output:
+            video.save(output, {"command": command_of(task, workspace.folder)})
         return output.name, output.with_suffix(".json").name
 
     def _job(self, name: str, asked: Asked, live: Live) -> prepare.Job:

@@ -118,8 +118,8 @@ def _example(desk: Desk, title: str) -> Any:
         )
         own = desk.workspace(token)
         own.check_room(0)
-        place = own.new(title, ".mp4")
-        Clip.of(render([scene], 128, 128).frames[0], EXAMPLE_RATE).save(place)
+        with own.placed(title, ".mp4") as place:
+            Clip.of(render([scene], 128, 128).frames[0], EXAMPLE_RATE).save(place)
         return place.name, title, f"The clip shows *{scene.caption(name_motion=True)}*."
 
     return put

@@ -48,13 +48,14 @@ def now_panel(desk: Desk) -> None:
 
     cancel.click(cancelled, desk.token, show_progress="hidden")
 
-    @telling
-    def last(token: str) -> tuple[str, gr.DownloadButton]:
-        own = desk.workspace(token)
-        found = outcome(latest(desk.jobs.history.items(own.owner)), own.folder)
-        return found.html, desk.offered(found.file)
+    seen = gr.State("")
 
-    desk.refreshes(last, [desk.token], [result, download])
+    @telling
+    def last(token: str, before: str) -> tuple[Any, Any, str]:
+        own = desk.workspace(token)
+        return desk.renewed(outcome(latest(desk.jobs.history.items(own.owner)), own.folder), before)
+
+    desk.refreshes(last, [desk.token, seen], [result, download, seen])
 
 
 def _stamp(desk: Desk, token: str) -> str:

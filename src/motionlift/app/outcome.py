@@ -1,6 +1,7 @@
 """What tasks made: seen side by side, and what of it is downloaded."""
 
 import filecmp
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ class Outcome:
     """To be looked at, as HTML."""
     file: Path | None = None
     """To be downloaded, if anything is."""
+
+    @property
+    def mark(self) -> str:
+        """By which another is told apart: what is seen, and what is downloaded."""
+        return hashlib.sha256(f"{self.file}\n{self.html}".encode()).hexdigest()
 
 
 def latest(items: Sequence[Item]) -> list[Item]:

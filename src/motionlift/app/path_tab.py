@@ -1,20 +1,29 @@
 """The tab where a path is drawn on a picture, and becomes a motion."""
 
 import re
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
 import gradio as gr
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from motionlift.app.desk import Desk, telling
 from motionlift.app.motion_tab import Lifted
+from motionlift.app.recorder import as_sent
 from motionlift.app.tasks import LIFT, Task
+from motionlift.app.uploads import named_plainly
 from motionlift.app.workspace import Workspace, plain_name
 from motionlift.errors import InputError
+from motionlift.video.animated import UNREADABLE, quiet
 from motionlift.video.dragging import SECONDS, SIZES, Point, dragged
+from motionlift.video.fitting import resized_image
+from motionlift.video.picture import FORMATS, read_picture
 from motionlift.world.named import sample_named
 from motionlift.world.scenes import render
 
@@ -22,11 +31,15 @@ POINT = re.compile(r"\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*")
 """A point in words: per cent of the width from the left, and of the height from the top."""
 MOST_PIXELS = 40_000_000
 """Most pixels of a picture (ours: larger than those of phones)."""
+LONGEST = 1024
+"""Longest side of a picture as it is shown and dragged, pixels (ours: twice that of the clip)."""
 EXAMPLE_PATH = "56,70 45,35 20,25"
 """Of the example's thing, which lies at its beginning."""
 INK = (255, 120, 40)
 """Colour of the path."""
 Picture = UInt8[np.ndarray, "height width 3"]
+_READING = Lock()
+"""Held while a picture is read: of those that come at once one is in memory as it is, and the others as they are shown."""
 
 
 def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
@@ -41,7 +54,8 @@ def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
         tabs: of the page.
     """
     gr.Markdown("Give a picture, and click on it: first on what is to move, then where it goes.")
-    picture = gr.Image(label="Picture", type="numpy", sources=["upload"], image_mode="RGB", elem_id="path-picture")
+    picture = gr.Image(label="Picture", sources=["upload"], elem_id="path-picture")
+    picture.preprocess = as_sent  # Gradio would decode it, however large, before anything can be said
     example = gr.Button("Try an example picture", size="sm", elem_id="path-example")
     seen = gr.Image(label="The path: click here", interactive=False, type="numpy", elem_id="path-seen", visible=False)
     points = gr.Textbox(
@@ -61,21 +75,22 @@ def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
     told = gr.Markdown(elem_id="path-told")
 
     @telling
-    def redrawn(picture: Picture | None, points: str, size: float) -> Any:
+    def redrawn(picture: str | None, points: str, size: float) -> Any:
         if picture is None:
             return gr.Image(value=None, visible=False)
-        checked = _checked(picture)
+        shown = picture_of(picture)
         try:
             found = points_of(points)
         except InputError:  # still being typed; what is wrong is told when a motion is made of it
             return gr.skip()
-        return gr.Image(value=_drawn(checked, found, size), visible=True)
+        return gr.Image(value=_drawn(shown, found, size), visible=True)
 
     @telling
-    def added(picture: Picture | None, points: str, event: gr.SelectData) -> str:
+    def added(picture: str | None, points: str, event: gr.SelectData) -> str:
         if picture is None:
             return points
-        across, down = (100 * place / side for place, side in zip(event.index, picture.shape[1::-1], strict=True))
+        sides = picture_of(picture).shape[1::-1]
+        across, down = (100 * place / side for place, side in zip(event.index, sides, strict=True))
         return f"{points} {across:.1f},{down:.1f}".strip()
 
     @telling
@@ -99,17 +114,15 @@ def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
     take.click(taken, drawn, [*lifted, tabs], **quiet)
 
 
-def _kept(
-    own: Workspace, picture: Picture | None, points: str, size: float, seconds: float, name: str
-) -> tuple[str, str]:
+def _kept(own: Workspace, picture: str | None, points: str, size: float, seconds: float, name: str) -> tuple[str, str]:
     """The clip of what is drawn, by its name in the workspace, and the name of its motion."""
     if picture is None:
         raise InputError("no picture yet; upload one, or try the example")
-    clip = dragged(_checked(picture), points_of(points), size, seconds)
+    clip = dragged(picture_of(picture), points_of(points), size, seconds)
     named = plain_name(name, "drawn motion")
     own.check_room(0)
-    place = own.new(f"{named} path", ".mp4")
-    clip.save(place)
+    with own.placed(f"{named} path", ".mp4") as place:
+        clip.save(place)
     return place.name, named
 
 
@@ -134,13 +147,40 @@ def points_of(text: str) -> list[Point]:
     return found
 
 
-def _checked(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
-    if height * width > MOST_PIXELS:
-        raise InputError(
-            f"the picture is {width}x{height}; allowed are {MOST_PIXELS // 10**6} million pixels: make it smaller"
-        )
-    return picture
+def picture_of(place: str) -> Picture:
+    """A picture as it is shown, at most :data:`LONGEST` pixels a side; nothing of one that is too large is decoded.
+
+    Args:
+        place: where what was uploaded lies.
+
+    Raises:
+        InputError: it has more than :data:`MOST_PIXELS` pixels, or is none.
+    """
+    with _READING, named_plainly(Path(place)):
+        return _read(Path(place))
+
+
+@lru_cache(maxsize=16)
+def _read(place: Path) -> Picture:
+    """The same; what is uploaded lies under a hash of its bytes, so that it is known by its place."""
+    size = _size(place)
+    if size is None or size[0] * size[1] > MOST_PIXELS:
+        told = f"is {size[0]}x{size[1]}" if size else "has too many pixels"
+        raise InputError(f"the picture {told}; allowed are {MOST_PIXELS // 10**6} million pixels: make it smaller")
+    picture = read_picture(place).frames[0].numpy()
+    scale = min(1.0, LONGEST / max(picture.shape[:2]))
+    return resized_image(picture, *(max(1, round(side * scale)) for side in picture.shape[:2]))
+
+
+def _size(place: Path) -> tuple[int, int] | None:
+    """Width and height by the header alone; none where Pillow reads no picture that is so large."""
+    try:
+        with quiet(), Image.open(place, formats=FORMATS) as picture:
+            return picture.size
+    except Image.DecompressionBombError:
+        return None
+    except UNREADABLE as error:
+        raise InputError(f"{place} is no picture, or is damaged; give a file of {', '.join(FORMATS)}") from error
 
 
 def _drawn(picture: Picture, points: list[Point], size: float) -> Picture:

@@ -1,7 +1,7 @@
 """A clip from the visitor's camera, as the browser records it."""
 
 import gradio as gr
-from gradio.data_classes import FileData
+from gradio.data_classes import FileData, ImageData
 
 
 def recorder() -> gr.Video:
@@ -14,10 +14,10 @@ def recorder() -> gr.Video:
         elem_id="camera",
     )
     # Gradio would ask a program, FFmpeg, which need not be there, to take the sound out of what was recorded without any.
-    camera.preprocess = _as_it_is
+    camera.preprocess = as_sent
     return camera
 
 
-def _as_it_is(payload: FileData | None) -> str | None:
+def as_sent(payload: FileData | ImageData | None) -> str | None:
     """The file that the browser sent; Gradio has looked whether it is one."""
     return None if payload is None else payload.path

@@ -1,19 +1,21 @@
 """What visitors bring: looked at before it is taken in, and given a plain name."""
 
+import lzma
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import av
 
 from motionlift.app.grey import drawn_on_grey
 from motionlift.app.workspace import DRAWN, MOTION, Workspace, full, plain_name
 from motionlift.errors import InputError, MotionliftError
 from motionlift.motion.file import Motion
-from motionlift.video.marks import DRAWING
+from motionlift.video.length import seconds_up_to
+from motionlift.video.marks import DRAWING, Kind
 from motionlift.video.reading import check_moves
+from motionlift.video.writing import replacing
 
 MOST_BYTES = 500 * 2**20
 """Largest upload, and most that a zip unpacks to, bytes (ours)."""
@@ -33,6 +35,12 @@ SYSTEM_FILES = ("thumbs.db", "desktop.ini", ".ds_store")
 """What systems put into folders, in small letters; beside these, all in ``__MACOSX`` and all that begins with ``._``."""
 PIECE = 2**20
 """Bytes that are unpacked at once."""
+MOST_NAMED = 240
+"""Most bytes of a picture's name (ours: file systems allow 255)."""
+UPLOAD = Kind("upload", (), lambda place: False)
+"""What is copied to a free place, and takes that of nothing."""
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError)
+"""What is raised at archives that are damaged, locked by a password, or packed in an unknown way."""
 
 
 def taken_clip(upload: Path, workspace: Workspace) -> str:
@@ -51,8 +59,8 @@ def taken_clip(upload: Path, workspace: Workspace) -> str:
     with named_plainly(upload):
         check_moves(upload)
     _check_length(upload)
-    place = workspace.new(upload.stem, upload.suffix.lower() or ".mp4")
-    shutil.copyfile(upload, place)
+    with workspace.placed(upload.stem, upload.suffix.lower() or ".mp4") as place, _arriving(place) as part:
+        shutil.copyfile(upload, part)
     return place.name
 
 
@@ -64,25 +72,38 @@ def taken_motion(upload: Path, workspace: Workspace) -> str:
 
     Raises:
         MotionliftError: it is too large, no motion, or more than the visitor may have.
+        OutputError: there is no room.
     """
     _check_bytes(upload, workspace)
     with named_plainly(upload):
         motion = Motion.load(upload)
-    place = workspace.new(upload.stem, MOTION)
     picture = drawn_on_grey(motion)
-    if picture is not None:
-        picture.save(place.with_name(place.stem + DRAWN), DRAWING)
-    shutil.copyfile(upload, place)
+    with workspace.placed(upload.stem, MOTION) as place, _arriving(place) as part:
+        shutil.copyfile(upload, part)
+        if picture is not None:
+            picture.save(place.with_name(place.stem + DRAWN), DRAWING)
     return place.name
 
 
 @contextmanager
-def named_plainly(place: Path) -> Iterator[None]:
-    """Refusals name a file as the visitor knows it, and not where it lies."""
+def _arriving(place: Path) -> Iterator[Path]:
+    """Where a file or a folder is written that is then at its place, whole or not at all."""
+    with named_plainly(place), replacing(place, UPLOAD) as part:
+        yield part
+
+
+@contextmanager
+def named_plainly(place: Path, called: str = "") -> Iterator[None]:
+    """Refusals name a file as the visitor knows it, and not where it lies.
+
+    Args:
+        place: where it lies.
+        called: how it is called, where that is another name.
+    """
     try:
         yield
     except MotionliftError as error:
-        raise type(error)(str(error).replace(str(place), plain_name(place.name))) from error
+        raise type(error)(str(error).replace(str(place), plain_name(called or place.name))) from error
 
 
 def _check_bytes(upload: Path, workspace: Workspace) -> None:
@@ -94,43 +115,30 @@ def _check_bytes(upload: Path, workspace: Workspace) -> None:
 
 def _check_length(upload: Path) -> None:
     """Refuse a clip that is too long."""
-    try:
-        seconds = _seconds(upload)
-    except (OSError, ValueError, av.FFmpegError):
-        return  # an animated picture, which was read before
+    seconds = seconds_up_to(upload, MOST_SECONDS)
     if seconds > MOST_SECONDS:
         raise InputError(
-            f"{plain_name(upload.name)} lasts {seconds:.0f} seconds; allowed are {MOST_SECONDS:.0f}: cut out the part that moves"
+            f"{plain_name(upload.name)} lasts longer than the {MOST_SECONDS:.0f} seconds that are allowed; "
+            "cut out the part that moves"
         )
-
-
-def _seconds(upload: Path) -> float:
-    """How long a clip is, as far as it matters: what it says may be a lie, and browsers say nothing of what they record."""
-    with av.open(str(upload)) as container:
-        last = (container.duration or 0) / av.time_base
-        packets = container.demux(video=0)
-        while last <= MOST_SECONDS and (packet := next(packets, None)) is not None:
-            if packet.pts is not None and packet.time_base is not None:
-                last = max(last, float(packet.pts * packet.time_base))
-        return last
 
 
 def _unpacked(upload: Path, workspace: Workspace) -> str:
     """The pictures of a zip as a folder; nothing is left of one that is refused."""
-    folder = workspace.new(upload.stem, "")
-    folder.mkdir()
-    try:
-        with zipfile.ZipFile(upload) as archive:
-            _unpack(archive, folder, workspace.room())
-        with named_plainly(folder):
+    with workspace.placed(upload.stem, "") as place, _arriving(place) as folder:
+        folder.mkdir()
+        try:
+            with zipfile.ZipFile(upload) as archive:
+                _unpack(archive, folder, workspace.room())
+        except (*BROKEN, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # it is the disk's; bzip2 names no number
+                raise
+            raise InputError(
+                f"{plain_name(upload.name)} cannot be unpacked ({error}); pack the pictures again"
+            ) from error
+        with named_plainly(folder, place.name):
             check_moves(folder)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise InputError(f"{plain_name(upload.name)} cannot be unpacked ({error}); pack the pictures again") from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return folder.name
+    return place.name
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, room: int) -> None:
@@ -143,9 +151,11 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, room: int) -> None:
         raise InputError(f"the zip holds {len(entries)} pictures; allowed are {MOST_PICTURES}")
     left = min(MOST_BYTES, room)
     for entry in entries:
-        place = folder / plain_name(entry.filename)
+        place = folder / _picture_name(entry.filename)
         if place.exists():
-            raise InputError(f"the zip holds {place.name} twice, in several folders; pack one folder")
+            raise InputError(
+                f"the zip holds {place.name} twice, in several folders or but for special signs; pack one folder of plain names"
+            )
         # What an entry says of its size may be a lie: what comes out is counted.
         with archive.open(entry) as packed, place.open("wb") as unpacked:
             while piece := packed.read(PIECE):
@@ -157,6 +167,17 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, room: int) -> None:
                         f"the zip unpacks to more than {MOST_BYTES >> 20} MB; give fewer or smaller pictures"
                     )
                 unpacked.write(piece)
+
+
+def _picture_name(name: str) -> str:
+    """The plain name of a picture of a zip: its numbers, which order the pictures, and its suffix stay, however long it is."""
+    stem, _, suffix = name.replace("\\", "/").rpartition("/")[2].rpartition(".")
+    plain = f"{plain_name(stem, most=MOST_NAMED)}.{suffix.lower()}"
+    if len(plain.encode()) > MOST_NAMED:
+        raise InputError(
+            f"the zip holds a name of more than {MOST_NAMED} bytes, {plain_name(plain)} ...: give shorter ones"
+        )
+    return plain
 
 
 def _is_of_system(name: str) -> bool:

@@ -1,5 +1,6 @@
 """The tab where a motion is cast onto prompts."""
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -8,7 +9,7 @@ from motionlift.app.desk import Desk, telling
 from motionlift.app.foreseeing import foreseen
 from motionlift.app.settings_form import CASTING, show_settings
 from motionlift.app.tasks import CAST, Task
-from motionlift.app.workspace import plain_name
+from motionlift.app.workspace import Workspace, plain_name
 from motionlift.errors import InputError, SettingError
 from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
 from motionlift.motion.file import Motion
@@ -160,6 +161,24 @@ def _values(found: Motion, quality: str, settings: dict[str, str], prompts: list
     for prompt in prompts:
         prepare.check_castable(prepare.ask(found.method, values, prompt=prompt, motion=found), found)
     return values
+
+
+def without_settled(task: Task, own: Workspace) -> Task:
+    """A task that can be done: of a motion whose steps are settled, earlier versions kept those of a quality, which it refuses.
+
+    Args:
+        task: a lift, or a cast.
+        own: where its motion lies.
+
+    Raises:
+        MotionliftError: its motion is not there any more, or cannot be read.
+    """
+    if task.kind != CAST or "steps" not in task.settings:
+        return task
+    others = {name: value for name, value in task.settings.items() if name != "steps"}
+    found = Motion.load(own.kept(task.source))
+    is_settled = prepare.settled_steps(found.method, found.settings, others) is not None
+    return replace(task, settings=others) if is_settled else task
 
 
 def seeds_of(text: str) -> list[int]:

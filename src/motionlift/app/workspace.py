@@ -6,10 +6,11 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from motionlift.errors import InputError, OutputError
 
@@ -27,6 +28,8 @@ SMALL = ".small"
 """Folder of small copies beside the videos of a visitor; no plain name begins so."""
 FORBIDDEN = re.compile(r"[^\w .-]+")
 """What no name of a file has here: separators of folders, signs of HTML, and what Windows forbids."""
+_GIVEN, _GIVING = set[Path](), Lock()
+"""Places that are given to somebody who has written nothing there yet: one program serves a folder, so that it knows them all."""
 
 
 def new_token() -> str:
@@ -34,15 +37,16 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
-def plain_name(given: str, otherwise: str = "unnamed") -> str:
+def plain_name(given: str, otherwise: str = "unnamed", most: int = MOST_NAME) -> str:
     """A name of letters, digits, blanks, dots and hyphens, without folders, made of any text.
 
     Args:
         given: what came, such as the name of an upload.
         otherwise: the name where nothing of it is left.
+        most: letters that it may have.
     """
     text = unicodedata.normalize("NFC", given.replace("\\", "/").rpartition("/")[2])
-    text = FORBIDDEN.sub("-", text).strip(" .-")[:MOST_NAME].strip(" .-")
+    text = FORBIDDEN.sub("-", text).strip(" .-")[:most].strip(" .-")
     return text or otherwise
 
 
@@ -75,16 +79,29 @@ class Workspace:
         """By what the history knows the visitor."""
         return self.folder.name
 
-    def new(self, name: str, suffix: str) -> Path:
-        """A free place for a file; where the name is taken, with a number. Of a motion, those of its pictures are free too.
+    @contextmanager
+    def placed(self, name: str, suffix: str) -> Iterator[Path]:
+        """A free place for a file, which nobody else is given until the block ends: by then the file is there.
 
         Args:
-            name: how it is to be called; made plain.
-            suffix: of the file, with its dot.
+            name: how it is to be called; made plain. Where that is taken, it gets a number.
+            suffix: of the file, with its dot. Of a motion, the places of its pictures are given with it.
 
         Raises:
             OutputError: the folder cannot be made.
         """
+        with _GIVING:
+            place = self.new(name, suffix)
+            given = set(_places(place))
+            _GIVEN.update(given)
+        try:
+            yield place
+        finally:
+            with _GIVING:
+                _GIVEN.difference_update(given)
+
+    def new(self, name: str, suffix: str) -> Path:
+        """The same, for who writes there at once and alone."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -94,12 +111,7 @@ class Workspace:
         stem = plain_name(name)
         numbers = (f"{stem}{(number and f'-{number + 1}') or ''}" for number in range(10_000))
         places = (self.folder / f"{each}{suffix}" for each in numbers)
-        kinds = (DRAWN, REFERENCE) if suffix == MOTION else ()
-        return next(
-            place
-            for place in places
-            if not any(each.exists() for each in (place, *(place.with_name(place.stem + kind) for kind in kinds)))
-        )
+        return next(place for place in places if not any(each in _GIVEN or each.exists() for each in _places(place)))
 
     def kept(self, name: str) -> Path:
         """A file of the visitor's, or a folder of pictures.
@@ -156,10 +168,10 @@ class Workspace:
             InputError: it is no file of the visitor's.
         """
         place = self.kept(name)
-        other = self.new(new, place.suffix)
-        moved = {place: other, **{own: own.with_name(other.stem + kind) for own, kind in self._pictures(place)}}
-        for old, now in moved.items():
-            old.replace(now)
+        with self.placed(new, place.suffix) as other:
+            moved = {place: other, **{own: own.with_name(other.stem + kind) for own, kind in self._pictures(place)}}
+            for old, now in moved.items():
+                old.replace(now)
         return {old.name: now.name for old, now in moved.items()}
 
     def remove(self, name: str) -> None:
@@ -194,6 +206,12 @@ class Workspace:
         """Of a motion, those that there are, each with how its name ends."""
         named = [(motion.with_name(motion.stem + kind), kind) for kind in (DRAWN, REFERENCE)]
         return [(place, kind) for place, kind in named if place.is_file()]
+
+
+def _places(place: Path) -> list[Path]:
+    """That of a file and, of a motion, those of its pictures."""
+    kinds = (DRAWN, REFERENCE) if place.suffix == MOTION else ()
+    return [place, *(place.with_name(place.stem + kind) for kind in kinds)]
 
 
 def full(more: int) -> InputError:
