@@ -344,7 +344,7 @@ def _models(
     reached: Mapping[str, Mapping[int, int]],
     data: Known,
 ) -> dict[str, str]:
-    """Published models, and the family of each, with a width that layers have, and blocks enough; those with as many, where there are."""
+    """Published models, and the family of each, with a width that layers have, and blocks enough: as many, where there are such."""
     fitting, same = {}, {}
     for name, size in data.sizes.items():
         if size.family not in named:
