@@ -231,7 +231,7 @@ def test_the_names_of_models_that_are_not_served_are_those_of_their_networks():
                 block_out_channels=(320, 640, 1280),
                 down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
                 up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-                transformer_layers_per_block=(1, 2, 10),
+                transformer_layers_per_block=(1, 2, 10),  # pyright: ignore[reportArgumentType]
                 cross_attention_dim=2048,
                 use_linear_projection=True,
             ),

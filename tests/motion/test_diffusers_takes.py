@@ -24,7 +24,7 @@ from tests.twins import TRANSFORMERS
 from tests.twins.animatediff import animatediff
 
 TWINS: Mapping[str, Callable[[], Any]] = {
-    **{twin.row.family: twin.build for name, twin in reversed(TRANSFORMERS.items()) if name != "allegro"},
+    **{twin.row.family: twin.build for name, twin in reversed([*TRANSFORMERS.items()]) if name != "allegro"},
     "animatediff": animatediff,
 }
 """A twin of every family that diffusers loads adapters into."""
@@ -141,11 +141,11 @@ def adapted(pipeline: Any) -> list[nn.Module]:
     return [layer for part in parts for layer in part.modules() if isinstance(layer, BaseTunerLayer)]
 
 
-def changed_by(layer: nn.Module) -> float:
+def changed_by(layer: Any) -> float:
     """The greatest change of a weight by an adapter of ones, with its scale."""
-    (down,), (up,) = (layer.get_submodule(name).children() for name in ("lora_A", "lora_B"))
-    assert isinstance(down.weight, Tensor) and isinstance(up.weight, Tensor) and isinstance(layer, BaseTunerLayer)
-    return float((up.weight.flatten(1) @ down.weight.flatten(1)).max()) * layer.scaling[layer.active_adapters[0]]
+    (down,), (up,) = layer.lora_A.values(), layer.lora_B.values()
+    change: Tensor = up.weight.flatten(1) @ down.weight.flatten(1)
+    return change.max().item() * layer.scaling[layer.active_adapters[0]]
 
 
 def reading_of(file: AdapterFile, family: str, reader: str = "diffusers") -> Reading | None:
