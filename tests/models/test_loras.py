@@ -244,6 +244,17 @@ def test_what_diffusers_does_not_load_is_refused_in_one_line(name: str, tmp_path
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize("end", [".lora_A.default.weight", ".lora_A"])
+def test_names_that_are_taken_without_their_tensors_are_refused(end: str, tmp_path: Path):
+    """Into HunyuanVideo 1.5 diffusers makes the layers of such files, and loads nothing into them, without an error."""
+    twin = TRANSFORMERS["hunyuan-1.5"]
+    named = for_diffusers(adapter_of(linear_of(twin.model())))
+    tensors = {n.replace(DOWN, end).replace(UP, end.replace("_A", "_B")): own for n, own in named.items()}
+    path = written(tmp_path / "star.safetensors", tensors)
+    with pytest.raises(ModelError, match=r"diffusers loads nothing of .*star\.safetensors into twin"):
+        fused(twin.build(), [LoraFile(path)])
+
+
 def test_layers_that_a_model_lacks_are_counted(tmp_path: Path):
     adapter = adapter_of(linear_of(TRANSFORMERS["wan-2.1"].model()))
     longer = {re.sub(r"blocks\.2", "blocks.7", n): tensor for n, tensor in for_diffusers(adapter).items()}

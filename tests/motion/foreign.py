@@ -18,7 +18,7 @@ def keys(reader: str, family: str, blocks: int) -> dict[str, str]:
     """What a reader looks for in a file, and the weight of its own network that it is for, of a model of so many blocks."""
     found = {}
     forms = known().readers[reader].families[family]
-    for form in forms:
+    for form in [form for form in forms if any(STAR in name for name in form.names)]:
         for name, native in zip(form.names, forms[0].names, strict=True):
             for number in range(blocks):
                 found[form.named(name).replace(STAR, str(number))] = native.replace(STAR, str(number))

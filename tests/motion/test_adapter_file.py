@@ -1,9 +1,11 @@
 """What an adapter file is told to be: ours and others', of every family and form; and what is none."""
 
 import json
+import re
 import struct
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,7 +16,7 @@ from motionlift.cli.telling import adapter_lines
 from motionlift.errors import InputError
 from motionlift.motion import adapter_file
 from motionlift.motion.adapter_file import look_into
-from motionlift.motion.readers import READERS
+from motionlift.motion.readers import READERS, known
 from tests.adapters import RANK, adapter_of, linear_of, motion_of
 from tests.twins import TRANSFORMERS
 from tests.work.trials import a_clip
@@ -90,14 +92,50 @@ def test_an_adapter_of_comfyui(tmp_path: Path):
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16, torch.int64])
 def test_an_adapter_of_kohya_with_a_scale(kind: torch.dtype, tmp_path: Path):
-    names = [f"lora_unet_{name.replace('.', '_')}" for name in WAN[:8]]
+    names = [f"lora_unet_{name.replace('.', '_')}" for name in (*WAN[:8], "blocks.0.ffn.0", "blocks.0.ffn.2")]
     tensors = factors(names, 1536, 8, ("lora_down", "lora_up"))
     tensors |= {f"{name}.alpha": torch.tensor(4, dtype=kind) for name in names}
     found = look_into(saved(tmp_path / "star.safetensors", tensors, ss_base_model_version="wan2.1", ss_tag="x"))
     assert found.scales == [0.5] and found.said == {"ss_base_model_version": "wan2.1"}
     assert found.models == ("SkyReels V2 1.3B", "Wan 2.1 1.3B"), "one of thirty blocks has the first too"
-    assert read_by(found.path) == {"diffusers": 8, "comfyui": 8, "kohya": 8}
-    assert "of rank 8, scaled by 0.5; 8 layers" in adapter_lines(found)[0]
+    assert read_by(found.path) == {"diffusers": 10, "comfyui": 10, "kohya": 10}
+    assert "of rank 8, scaled by 0.5; 10 layers" in adapter_lines(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("start", "ends", "readers"),
+    [
+        ("diffusion_model.", ("lora_down", "lora_up"), {"diffusers": 320, "comfyui": 320}),
+        ("base_model.model.", ("lora_A", "lora_B"), {}),
+        ("", ("lora_A.default", "lora_B.default"), {}),
+        ("lora_unet__", ("lora_down", "lora_up"), {"comfyui": 320}),
+    ],
+)
+def test_forms_that_are_common_for_wan_are_known(
+    start: str, ends: tuple[str, str], readers: dict[str, int], tmp_path: Path
+):
+    names = [start + (name.replace(".", "_") if start == "lora_unet__" else name) for name in WAN]
+    found = look_into(saved(tmp_path / "star.safetensors", factors(names, 5120, 8, ends)))
+    assert found.models == ("SkyReels V2 14B", "Wan 2.1 14B or 2.2 A14B") and read_by(found.path) == readers
+
+
+@pytest.mark.parametrize("start", ["unet.", ""])
+@pytest.mark.parametrize(
+    ("layer", "ends"),
+    [
+        ("transformer_blocks.0.attn1.processor.to_q_lora", ("down", "up")),
+        ("transformer_blocks.0.attn1.to_q.lora", ("down", "up")),
+        ("temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.to_q_lora", ("down", "up")),
+    ],
+)
+def test_motion_adapters_of_animatediff_are_known(layer: str, ends: tuple[str, str], start: str, tmp_path: Path):
+    names = [f"{start}down_blocks.{n}.motion_modules.{m}.{layer}" for n in range(4) for m in range(2)]
+    path = saved(tmp_path / "star.safetensors", factors(names, 320, 4, ends))
+    if layer.startswith("temporal") and start:
+        assert look_into(path).families == ()
+        return
+    assert look_into(path).families == ("animatediff",)
+    assert read_by(path) == ({"diffusers": 8} if start else {})
 
 
 def test_a_width_tells_models_apart_whose_layers_are_called_alike(tmp_path: Path):
@@ -109,14 +147,114 @@ def test_a_width_tells_models_apart_whose_layers_are_called_alike(tmp_path: Path
 
 def test_what_only_some_read_is_counted(tmp_path: Path):
     names = [f"diffusion_model.{name}" for name in WAN[:8]] + ["diffusion_model.text_embedding.0"]
-    tensors = factors(names, 5120, 4) | {
-        "diffusion_model.blocks.0.ffn.0.diff": torch.zeros(3, 2),
-        "x.diff_b": torch.zeros(3),
-    }
+    tensors = factors(names, 5120, 4) | {"diffusion_model.blocks.0.ffn.0.diff": torch.zeros(3, 2)}
     found = look_into(saved(tmp_path / "star.safetensors", tensors))
-    assert read_by(found.path) == {"diffusers": 8, "comfyui": 9}
-    assert "read by  diffusers, 8 of its 10 layers: pipeline.load_lora_weights" in adapter_lines(found)
+    assert read_by(found.path) == {"diffusers": 9, "comfyui": 10}
+    assert "read by  diffusers, 9 of its 10 layers: pipeline.load_lora_weights" in adapter_lines(found)
     assert "differences of weights" in adapter_lines(found)[0]
+
+
+def attention(blocks: str, number: int, start: str = "transformer.", name: str = "attn.to_") -> list[str]:
+    return [f"{start}{blocks}.{n}.{name}{part}" for n in range(number) for part in "qkv"]
+
+
+UNET = [
+    f"down_blocks.{n}.attentions.{m}.transformer_blocks.{{}}.attn{a}.to_{part}"
+    for n in (1, 2)
+    for m in (0, 1)
+    for a in (1, 2)
+    for part in "qkv"
+]
+"""Layers of attention of both Stable Diffusion 1 and XL, which has more blocks in each."""
+OF_OTHERS = {
+    "flux": ("Flux.1", attention("transformer_blocks", 19) + attention("single_transformer_blocks", 38), 3072),
+    "flux, one list": ("Flux.1", attention("transformer_blocks", 19), 3072),
+    "flux of kohya": (
+        "Flux.1",
+        [f"lora_unet_double_blocks_{n}_img_attn_qkv" for n in range(19)]
+        + [f"lora_unet_single_blocks_{n}_linear1" for n in range(38)],
+        3072,
+    ),
+    "qwen-image": ("Qwen-Image", attention("transformer_blocks", 60), 3072),
+    "qwen-image of comfyui": ("Qwen-Image", attention("transformer_blocks", 60, "diffusion_model."), 3072),
+    "qwen-image, bare": ("Qwen-Image", attention("transformer_blocks", 60, ""), 3072),
+    "z-image": ("Z-Image", [f"diffusion_model.layers.{n}.attention.qkv" for n in range(30)], 3840),
+    "z-image of diffusers": ("Z-Image", attention("layers", 30, name="attention.to_"), 3840),
+    "sdxl": ("Stable Diffusion XL", [f"unet.{name.format(n)}" for name in UNET for n in range(2)], 640),
+    "sdxl of kohya": (
+        "Stable Diffusion XL",
+        [f"lora_unet_input_blocks_{n}_1_transformer_blocks_1_attn1_to_q" for n in (4, 5, 7, 8)],
+        640,
+    ),
+}
+"""Adapters of models of pictures, which are not served: of which, their layers, and their width."""
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_an_adapter_of_a_model_that_is_not_served_is_told_to_be_one(name: str, tmp_path: Path):
+    model, names, width = OF_OTHERS[name]
+    ends = ("lora_down", "lora_up") if "kohya" in name else ("lora_A", "lora_B")
+    found = look_into(saved(tmp_path / "star.safetensors", factors(names, width, 4, ends)))
+    assert found.models == (model,) and found.readings == ()
+    assert adapter_lines(found)[-1] == f"read by  programs for {model}; motionlift serves no such model"
+
+
+def test_what_fits_models_of_several_families_may_be_for_any_of_them(tmp_path: Path):
+    part = attention("transformer_blocks", 10) + attention("single_transformer_blocks", 12)
+    found = look_into(saved(tmp_path / "part.safetensors", factors(part, 3072, 4)))
+    assert found.models == ("Flux.1", "HunyuanVideo") and found.families == ("flux", "hunyuan")
+    lines = adapter_lines(found)
+    assert lines[1].startswith(
+        "for      may be Flux.1, or HunyuanVideo (family flux or hunyuan), by its width and 22 blocks"
+    )
+    assert (
+        "read by  diffusers, if it is of the family hunyuan: pipeline.load_lora_weights, as does motionlift's own --lora"
+        in lines
+    )
+    whole = attention("transformer_blocks", 20) + attention("single_transformer_blocks", 40)
+    found = look_into(saved(tmp_path / "whole.safetensors", factors(whole, 3072, 4)))
+    assert (found.models, found.blocks) == (("HunyuanVideo",), 60)
+    one = attention("single_transformer_blocks", 40)
+    assert look_into(saved(tmp_path / "one.safetensors", factors(one, 3072, 4))).models == ("HunyuanVideo",)
+    spatial = [f"unet.{name.format(0)}" for name in UNET]
+    found = look_into(saved(tmp_path / "pictures.safetensors", factors(spatial, 640, 4)))
+    assert {"AnimateDiff", "Stable Diffusion 1 or 2"} <= {*found.models}
+
+
+def test_the_names_of_models_that_are_not_served_are_those_of_their_networks():
+    with torch.device("meta"):
+        networks = {
+            "flux": diffusers.FluxTransformer2DModel(),
+            "qwen-image": diffusers.QwenImageTransformer2DModel(),
+            "z-image": diffusers.ZImageTransformer2DModel(),
+            "sdxl": diffusers.UNet2DConditionModel(
+                block_out_channels=(320, 640, 1280),
+                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+                up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+                transformer_layers_per_block=(1, 2, 10),  # pyright: ignore[reportArgumentType]
+                cross_attention_dim=2048,
+                use_linear_projection=True,
+            ),
+        }
+        first = diffusers.UNet2DConditionModel(cross_attention_dim=768)
+    data = known()
+    assert networks.keys() == data.others.keys()
+    for family, network in networks.items():
+        (size,) = [own for own in data.sizes.values() if own.family == family]
+        lists = [len(network.get_submodule(own[-1])) for own in data.lists.get(family, ())]  # pyright: ignore[reportArgumentType]
+        assert tuple(lists) == size.blocks
+        layers = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
+        told = [
+            name for name in layers if any(form.pattern.fullmatch(form.start + name) for form in data.elsewhere[family])
+        ]
+        inside = [name for name in layers if re.search(r"(blocks|layers|refiner|attentions)\.", name)]
+        assert {*told} >= {name for name in inside if "emb" not in name}
+        if size.width:
+            assert size.width in {network.get_submodule(name).in_features for name in told}
+    linear = (name for name, module in first.named_modules() if isinstance(module, torch.nn.Linear))
+    attended = [name for name in linear if ".attentions." in name]
+    forms = [form for form in data.readers["diffusers"].families["animatediff"] if form.start == "unet."]
+    assert attended and all(forms[0].pattern.fullmatch(f"unet.{name}") for name in attended)
 
 
 def test_adapters_of_other_models_and_kinds_are_told_as_such(tmp_path: Path):

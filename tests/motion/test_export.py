@@ -92,7 +92,7 @@ def with_peft(network: nn.Module, file: Path, rank: int) -> None:
 
 def assert_ends_as_asked(file: Path, reader: str, family: str) -> None:
     """Every name in a file begins and ends as the reader's own sources have it."""
-    (form,) = known().readers[reader].families[family]
+    form = known().readers[reader].families[family][0]
     ends = {end for kind in form.ends for end in known().ends[kind]}
     found = [next((end for end in ends if name.endswith(end)), name) for name in load_file(file)]
     assert {*found} == ends and all(name.startswith(form.start) for name in load_file(file))

@@ -45,11 +45,14 @@ def _models(file: AdapterFile) -> str:
     if not file.families:
         first = f", such as {file.layers[0].name[:100]!r}," if file.layers else ""
         return f"no model that is known here: its layers{first} are of another kind"
-    families = " or ".join(file.families)
+    families = f"family {' or '.join(file.families)}"
     blocks = f"{file.blocks} {'block' if file.blocks == 1 else 'blocks'}"
-    if file.models:
-        return f"{', or '.join(file.models)} (family {families}), by its width and {blocks}"
-    return f"the family {families}, of no published size: {blocks}"
+    if not file.models:
+        return f"the {families}, of no published size: {blocks}"
+    sizes = known().sizes
+    sure = "may be " if len({sizes[name].family for name in file.models}) > 1 else ""
+    why = f"its width and {blocks}" if any(sizes[name].blocks for name in file.models) else "the names of its layers"
+    return f"{sure}{', or '.join(file.models)} ({families}), by {why}"
 
 
 def _layers(file: AdapterFile) -> list[str]:
@@ -79,19 +82,35 @@ def _readers(file: AdapterFile) -> list[str]:
     """Who reads it and how, and who does not; nothing is known of who reads adapters of other models."""
     if not file.families:
         return ["read by  nobody who is known here: programs for its model, if any"]
-    readers, lines = known().readers, []
-    best = {
-        name: max((own for own in file.readings if own.reader.name == name), key=_count, default=None)
-        for name in READERS
-    }
-    for reading in best.values():
-        if reading is not None:
-            all_of_it = reading.layers == len(file.layers)
-            much = "" if all_of_it else f", {reading.layers} of its {len(file.layers)} layers"
-            ours = ", as does motionlift's own --lora" if reading.reader.name == "diffusers" and all_of_it else ""
-            lines.append(f"read by  {reading.reader.title}{much}: {reading.reader.loads}{ours}")
-    without = [readers[name].title for name, reading in best.items() if reading is None]
+    data, lines, without = known(), [], []
+    unserved = [data.others[family] for family in file.families if family in data.others]
+    if len(unserved) == len(file.families):
+        return [f"read by  programs for {' or '.join(unserved)}; motionlift serves no such model"]
+    for name in READERS:
+        own = [reading for reading in file.readings if reading.reader.name == name]
+        reading = max(own, key=_count, default=None)
+        if reading is None:
+            without.append(data.readers[name].title)
+        elif reading.refused:
+            lines.append(f"not by   {reading.reader.title}: {reading.refused}")
+        else:
+            lines.append(_reading(file, reading, bool(unserved)))
+    lines.sort(key=_refused)
     return lines + ([f"not by   {', '.join(without)}, as far as is known: other names"] if without else [])
+
+
+def _reading(file: AdapterFile, reading: Reading, unsure: bool) -> str:
+    """Who reads how much of it, and how that one is told to."""
+    reader, all_of_it = reading.reader, reading.layers == len(file.layers)
+    much = "" if all_of_it else f", {reading.layers} of its {len(file.layers)} layers"
+    much += ", but not its scales" if reading.unscaled else ""
+    much += f", if it is of the family {reading.family}" if unsure else ""
+    ours = ", as does motionlift's own --lora" if reader.name == "diffusers" and all_of_it else ""
+    return f"read by  {reader.title}{much}: {reader.loads_into.get(reading.family, reader.loads)}{ours}"
+
+
+def _refused(line: str) -> bool:
+    return line.startswith("not by")
 
 
 def _count(reading: Reading) -> int:

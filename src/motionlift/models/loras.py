@@ -109,5 +109,12 @@ def _merge(pipeline: Any, parts: Sequence[str], weight: float) -> None:
 
 
 def _changed(module: nn.Module) -> int:
-    """How many layers of a module an adapter changes."""
-    return sum(isinstance(layer, BaseTunerLayer) for layer in module.modules())
+    """How many layers of a module an adapter changes; none where nothing was loaded into any: factors change nothing at first."""
+    layers = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
+    return len(layers) if any(_filled(layer) for layer in layers) else 0
+
+
+def _filled(layer: nn.Module) -> bool:
+    """Whether a layer's factors change anything, as far as it can be seen: what has no memory yet is refused when it is fused."""
+    ups = (factor.get_parameter("weight") for factor in layer.get_submodule("lora_B").children())
+    return any(up.is_meta or bool(up.any()) for up in ups)

@@ -7,7 +7,7 @@ import json
 import math
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,8 @@ class Layer:
     """Of its factors; none of a difference."""
     scale: float
     """What its factors are multiplied by."""
+    scaled: bool = False
+    """Whether the file says so itself, by a tensor of its own."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Reading:
     reader: Reader
     family: str
     layers: int
+    """None where it refuses the file as a whole."""
+    refused: str = ""
+    """Why it does."""
+    unscaled: bool = False
+    """Whether it leaves out scales that the file has."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +108,9 @@ class AdapterFile:
     families: tuple[str, ...]
     """Families of models that it may be for, by the names of its layers; none where they are of no model that is known."""
     models: tuple[str, ...]
-    """Published models of them that have its width, and as many blocks or more."""
+    """Published models of them that have its width, and in each list of blocks as many as it reaches to, or more."""
     blocks: int
-    """How many blocks it reaches to, over all lists of blocks, where its layers are known."""
+    """How many blocks it reaches to, over the lists of blocks that tell its family's models apart, where its layers are known."""
     parts: tuple[str, ...]
     """Its layers as they are known, with stars for the numbers of blocks."""
     readings: tuple[Reading, ...]
@@ -195,16 +202,18 @@ def _layers(path: Path, told: Mapping[str, Any], data: Known) -> tuple[list[Laye
             start = name.removesuffix(ends[0])
             if any(start + end not in left for end in ends):
                 continue
-            first, *second = (left.pop(start + end)["shape"] for end in ends)
-            alpha = left.pop(start + ALPHA, None)
+            first, *second = (left[start + end]["shape"] for end in ends)
             if len(first) < 2 or any(len(own) < 2 for own in second):
                 continue
+            for end in ends:
+                del left[start + end]
+            alpha = left.pop(start + ALPHA, None)
             rank = first[0] if second else None
             if second and second[0][1] != rank:
                 raise ValueError(f"the factors of {start[:LONGEST]} are of ranks {rank} and {second[0][1]}")
             scale = 1.0 if alpha is None or not rank else _number(path, alpha) / rank
             rows = second[0][0] if second else first[0]
-            layers.append(Layer(start, kind, rows, math.prod(first[1:]), rank, scale))
+            layers.append(Layer(start, kind, rows, math.prod(first[1:]), rank, scale, alpha is not None))
     return layers, list(left)
 
 
@@ -237,17 +246,13 @@ def _told(
     data: Known,
 ) -> AdapterFile:
     layers, kinds, rest = found
-    counts = {
-        (reader, family): _read(layers, forms)
-        for reader, own in data.readers.items()
-        for family, forms in own.families.items()
-    }
-    families = _families(counts, said)
-    forms = [form for own in data.readers.values() for family in families for form in own.families.get(family, ())]
-    named = _named(layers, forms)
-    blocks = _blocks(named.values())
-    models = _models(data, families, blocks, {layer.columns for layer in layers if layer.name in named})
-    families = tuple(sorted({data.sizes[name].family for name in models})) or families
+    families = _families(layers, data, said)
+    named = {family: _named(layers, forms) for family, forms in families.items()}
+    reached = {family: _reached(family, names, data) for family, names in named.items()}
+    models = _models(layers, named, reached, data)
+    if models:
+        families = {family: families[family] for family in families if family in models.values()}
+    first = next(iter(families), "")
     types = Counter(own["dtype"] for name, own in told.items() if not name.endswith(ALPHA))
     text = [name for name in (*(layer.name for layer in layers), *rest) if name.startswith(TEXT)]
     return AdapterFile(
@@ -259,64 +264,138 @@ def _told(
         others=len(rest),
         text_layers=len(text),
         said={key: str(said[key])[:LONGEST] for key in SAID if said.get(key)},
-        families=families,
-        models=models,
-        blocks=blocks,
-        parts=tuple(sorted({pattern for pattern, _ in named.values()})),
-        readings=tuple(
-            Reading(data.readers[reader], family, count)
-            for (reader, family), count in counts.items()
-            if count and family in families
-        ),
+        families=tuple(families),
+        models=tuple(models),
+        blocks=sum(reached.get(first, {}).values()),
+        parts=tuple(sorted({own.starred for family in families for own in named[family].values()})),
+        readings=tuple(_readings(layers, rest, families, data)),
     )
 
 
-def _read(layers: Sequence[Layer], forms: Sequence[Form]) -> int:
-    """How many layers somebody reads who understands some forms."""
-    return sum(any(layer.end in form.ends and form.pattern.fullmatch(layer.name) for form in forms) for layer in layers)
+@dataclass(frozen=True)
+class Named:
+    """A layer's name in a file, as a form knows it."""
+
+    starred: str
+    """With stars for numbers."""
+    numbers: tuple[int, ...]
+    """Those in the stars' places."""
+    listed: str
+    """What stands before the first of them, as networks have it, with ``_`` for dots; empty where there is none."""
 
 
-def _families(counts: Mapping[tuple[str, str], int], said: Mapping[str, str]) -> tuple[str, ...]:
-    """The families of whose layers most are known; the one that the header tells, where it is among them."""
-    best: dict[str, int] = defaultdict(int)
-    for (_, family), count in counts.items():
-        best[family] = max(best[family], count)
-    most = max(best.values(), default=0)
-    found = tuple(sorted(family for family, count in best.items() if count == most)) if most else ()
-    return (said["family"],) if said.get("family") in found else found
+def _families(layers: Sequence[Layer], data: Known, said: Mapping[str, str]) -> dict[str, list[Form]]:
+    """The families of whose layers most are known, with their forms; the one that the header tells, where it is among them."""
+    forms: dict[str, list[Form]] = defaultdict(list)
+    for own in (*(reader.families for reader in data.readers.values()), data.elsewhere):
+        for family, told in own.items():
+            forms[family] += told
+    counts = {family: len(set().union(*(own for _, own in _taken(layers, told)))) for family, told in forms.items()}
+    most = max(counts.values())
+    best = sorted(family for family, count in counts.items() if count == most > 0)
+    return {family: forms[family] for family in ([said["family"]] if said.get("family") in best else best)}
 
 
-def _named(layers: Sequence[Layer], forms: Sequence[Form]) -> dict[str, tuple[str, list[int]]]:
-    """By a layer's name in the file: its name with stars, and the numbers in their places."""
-    found = {}
-    for layer in layers:
-        for form in forms:
-            if match := form.pattern.fullmatch(layer.name):
-                spans = [match.span(group) for group in range(1, form.pattern.groups + 1) if match.group(group)]
-                starred = layer.name
-                for begin, end in reversed(spans):
-                    starred = starred[:begin] + STAR + starred[end:]
-                found[layer.name] = (starred, [int(layer.name[begin:end]) for begin, end in spans])
-                break
+def _taken(layers: Sequence[Layer], forms: Sequence[Form]) -> list[tuple[Form, set[int]]]:
+    """Forms, in their order, each with the layers that it knows, by their places."""
+    return [
+        (
+            form,
+            {
+                place
+                for place, layer in enumerate(layers)
+                if layer.end in form.ends and layer.name.startswith(form.start) and form.pattern.fullmatch(layer.name)
+            },
+        )
+        for form in forms
+    ]
+
+
+def _named(layers: Sequence[Layer], forms: Sequence[Form]) -> dict[int, Named]:
+    """By a layer's place: its name, as the first form that knows it has it."""
+    found: dict[int, Named] = {}
+    for form, places in _taken(layers, forms):
+        for place in places - found.keys():
+            name = layers[place].name
+            match = form.pattern.fullmatch(name)
+            assert match is not None, "it was taken"
+            spans = [match.span(group) for group in range(1, form.pattern.groups + 1) if match.group(group)]
+            starred = name
+            for begin, end in reversed(spans):
+                starred = starred[:begin] + STAR + starred[end:]
+            listed = name[len(form.start) : spans[0][0]].replace(".", "_").rstrip("_") if spans else ""
+            found[place] = Named(starred, tuple(int(name[begin:end]) for begin, end in spans), listed)
     return found
 
 
-def _blocks(named: Iterable[tuple[str, list[int]]]) -> int:
-    """How many blocks layers reach to, over all lists of blocks that they are of."""
-    last: dict[str, int] = {}
-    for starred, numbers in named:
-        if numbers:
-            before = starred.partition(STAR)[0]
-            last[before] = max(last.get(before, -1), numbers[0])
-    return sum(number + 1 for number in last.values())
+def _reached(family: str, named: Mapping[int, Named], data: Known) -> dict[int, int]:
+    """How many blocks layers reach to, by the places of a family's lists of blocks; of a list that they do not touch, nothing."""
+    reached: dict[int, int] = {}
+    for own in named.values():
+        for place, words in enumerate(data.lists.get(family, ())):
+            if own.listed in words:
+                reached[place] = max(reached.get(place, 0), own.numbers[0] + 1)
+    return reached
 
 
-def _models(data: Known, families: Sequence[str], blocks: int, widths: Collection[int]) -> tuple[str, ...]:
-    """Published models of some families with a width that layers have, and blocks enough; those with as many, where there are."""
-    fitting = {
-        name: size
-        for name, size in data.sizes.items()
-        if size.family in families and size.width in widths and size.blocks >= blocks > 0
-    }
-    same = [name for name, size in fitting.items() if size.blocks == blocks]
-    return tuple(same or fitting)
+def _models(
+    layers: Sequence[Layer],
+    named: Mapping[str, Mapping[int, Named]],
+    reached: Mapping[str, Mapping[int, int]],
+    data: Known,
+) -> dict[str, str]:
+    """Published models, and the family of each, with a width that layers have, and blocks enough: as many, where there are such."""
+    fitting, same = {}, {}
+    for name, size in data.sizes.items():
+        if size.family not in named:
+            continue
+        widths = {layers[place].columns for place in named[size.family]}
+        own = reached[size.family]
+        if size.blocks and (not own or any(size.blocks[place] < count for place, count in own.items())):
+            continue
+        if size.width is None or size.width in widths:
+            fitting[name] = size.family
+            if not size.blocks or all(size.blocks[place] == count for place, count in own.items()):
+                same[name] = size.family
+    return same or fitting
+
+
+def _readings(
+    layers: Sequence[Layer], rest: Sequence[str], families: Collection[str], data: Known
+) -> Iterator[Reading]:
+    """Who knows layers of a file, for the families that it may be for."""
+    for reader in data.readers.values():
+        for family in families:
+            forms = [(form, own) for form, own in _taken(layers, reader.families.get(family, ())) if own]
+            if not forms:
+                continue
+            places = set().union(*(own for _, own in forms))
+            beside = [*rest]
+            for place, layer in enumerate(layers):
+                if place not in places:
+                    beside += [layer.name + end for end in (*data.ends[layer.end], *[ALPHA] * layer.scaled)]
+            refused = next(filter(None, (_refusal(form, own, layers, beside) for form, own in forms)), "")
+            unread = [place for form, own in forms if form.alpha == "unread" for place in own]
+            unscaled = any(layers[place].scale != 1 for place in unread)
+            yield Reading(reader, family, 0 if refused else len(places), refused, unscaled)
+
+
+def _refusal(form: Form, own: Collection[int], layers: Sequence[Layer], beside: Sequence[str]) -> str:
+    """Why a reader takes nothing of a file, of which a form knows some layers; empty where it takes them."""
+    names = [layers[place].name for place in own]
+    if form.sign and not any(form.sign in name for name in (*names, *beside)):
+        return f"it wants a layer with {form.sign} in its name"
+    if form.alpha == "needed" and not all(layers[place].scaled for place in own):
+        return f"it wants a scale ({ALPHA}) for each layer"
+    if form.alpha == "refused" and any(layers[place].scaled for place in own):
+        return f"it takes no scales ({ALPHA}) of layers that are called so"
+    foreign = next((name for name in beside if form.beside and not form.beside.fullmatch(name)), None)
+    if foreign is not None:
+        return f"it takes no file with {foreign[:LONGEST]!r} in it"
+    if form.every:
+        numbers = {own.numbers[0] for own in _named([layers[place] for place in own], [form]).values()}
+        wanted = (form.named(name).replace(STAR, str(n)) for n in range(len(numbers)) for name in form.every)
+        missing = next((name for name in wanted if name not in {*names}), None)
+        if missing is not None:
+            return f"it wants every layer of each block, and {missing!r} is not there"
+    return ""
