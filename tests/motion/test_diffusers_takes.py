@@ -28,6 +28,15 @@ TWINS: Mapping[str, Callable[[], Any]] = {
     "animatediff": animatediff,
 }
 """A twin of every family that diffusers loads adapters into."""
+QUICK = ("cogvideox", "mochi", "wan")
+"""Families that the quick tests try."""
+
+
+def slow_where(family: str = QUICK[0], **_others: Any) -> bool:
+    """Those that take their time, and are made as others are."""
+    return family not in QUICK
+
+
 PLAIN = ("", "transformer.", "unet.", "diffusion_model.", "base_model.model.")
 FLAT = ("lora_unet_", "lora_unet__", "transformer.")
 """What stands before a name in files that are met, with dots in it and without."""
