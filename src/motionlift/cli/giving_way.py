@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from motionlift.cli import given_files
+from motionlift.cli import early, given_files
 from motionlift.cli.options import is_tuned
 
 SHORT_FOR = {"reference_form": ("reference",), "pairs": ("subjects", "targets")}
