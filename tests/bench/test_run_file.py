@@ -11,10 +11,11 @@ from safetensors.torch import save_file
 
 from lab.experiments import sweep
 from motionlift.bench import run_file
+from motionlift.bench.bundled import bundled_runs
 from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring
 from motionlift.bench.references import ONE_MOVES, SCENES
-from motionlift.bench.run_file import MethodRun, ModelRun, as_read, bundled_runs, read_run
+from motionlift.bench.run_file import MethodRun, ModelRun, as_read, read_run
 from motionlift.bench.sources import Davis, Folder, Things, World
 from motionlift.errors import InputError
 from motionlift.models.sources import BUNDLED_MODELS
@@ -307,7 +308,7 @@ def test_files_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch):
     Path("latin.yaml").write_bytes(b"models: [\xe9]")
     with pytest.raises(InputError, match=r"latin.yaml.*cannot be read"):
         read_run("latin.yaml")
-    monkeypatch.setattr(run_file, "MOST_BYTES", 10)
+    monkeypatch.setattr("motionlift.bench.bundled.MOST_BYTES", 10)
     assert "larger than 10 bytes" in refused(RUN)
 
 

@@ -3,11 +3,20 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import save_file
 
-from motionlift.cli import early
+from motionlift.bench.mtbench import MTBench
+from motionlift.bench.sources import Davis
+from motionlift.cli import early, given_files
+from motionlift.cli.main import run
+from motionlift.demo import PAGE
 from motionlift.errors import ModelError, SettingError
 from motionlift.measure.score import figure_names
 from motionlift.measure.trackers import TRACKERS, CoTracker
@@ -15,6 +24,7 @@ from motionlift.methods import methods
 from motionlift.models.precision import AUTO, DTYPES
 from motionlift.models.sources import check_name
 from motionlift.settings import METHODS, known, settings_of
+from motionlift.video.clip import Clip
 
 CLIP = ["clip.mp4", "-p", "a red star"]
 SLIPS = {
@@ -30,7 +40,7 @@ SLIPS = {
     ("transfer", *CLIP, "--set", "tresholds=1"): "unknown setting 'tresholds' (did you mean threshold?)",
     ("transfer", *CLIP, "--set", "lr=fast"): "--set lr is 'fast'; allowed is a number",
     ("transfer", *CLIP, "--steps", "0"): "--steps is '0'; allowed is a whole number from 1",
-    ("transfer", *CLIP, "--read", "flwo"): "--read is 'flwo'; allowed is attention or flow",
+    ("transfer", *CLIP, "--read", "flwo"): "--read is 'flwo' (did you mean flow?); allowed is attention or flow",
     ("transfer", *CLIP, "--strength", "1"): "--strength is of no use to ditflow",
     ("transfer", *CLIP, "--device", "cdua"): "--device 'cdua' is not there (did you mean cuda?)",
     ("transfer", *CLIP, "--device", "cuda:one"): "--device 'cuda:one' is not there",
@@ -51,7 +61,14 @@ SLIPS = {
     ("transfer", *CLIP, "--between", "tiny-unet"): "--between names the model of --interpolate",
     ("transfer", "clip.mp4", "-p", " "): "the prompt is empty",
     ("plan", "transfer", *CLIP, "--method", "dit"): "unknown method 'dit'",
-    ("lift", "clip.mp4", "--method", "vmc", "--set", "form=cosine"): "--set form is 'cosine'; allowed is cos or l2",
+    (
+        "lift",
+        "clip.mp4",
+        "--method",
+        "vmc",
+        "--set",
+        "form=cosine",
+    ): "--set form is 'cosine' (did you mean cos?); allowed is cos or l2",
     ("lift", "none.mp4"): "none.mp4 does not exist",
     ("cast", "none.safetensors", "-p", "a red star"): "none.safetensors does not exist; give a motion file",
     ("cast", "motion.safetensors", "-p", "a red star", "--strength", "1"): "--strength is of no use to smm",
@@ -65,7 +82,7 @@ SLIPS = {
     ): "unknown setting 'from' (did you mean form?)",
     ("export", "motions.safetensors", "adapter.safetensors"): "(did you mean motion.safetensors?)",
     (
-        *("export", "motion.safetensors", "adapter.safetensors"),
+        *("export", "tuned.safetensors", "adapter.safetensors"),
         *("--for", "comfy-ui"),
     ): "--for is 'comfy-ui' (did you mean comfyui?); allowed are diffusers, comfyui, kohya, peft",
     (
@@ -82,7 +99,68 @@ SLIPS = {
         "-o",
         "https://a.b/x.mp4",
     ): "cannot write https://a.b/x.mp4: it is an address, and results go to",
-    ("transfer", *CLIP, "-o", ""): "cannot write '.': that names no file",
+    ("transfer", *CLIP, "-o", ""): "--output is empty, as a variable that is not set",
+    ("transfer", *CLIP, "-o", "."): "cannot write '.': that names no file",
+    ("transfer", "", *CLIP[1:]): "REFERENCE is empty, as a variable that is not set; give the name of a file or folder",
+    ("plan", "lift", ""): "REFERENCE is empty, as a variable that is not set",
+    ("transfer", *CLIP, "--picture="): "--picture is empty, as a variable that is not set",
+    ("world", ""): "FOLDER is empty, as a variable that is not set",
+    ("transfer", "z.zip", *CLIP[1:]): "z.zip is an archive (zip): unpack it",
+    ("transfer", "text.txt", *CLIP[1:]): "text.txt is no video that can be read",
+    ("lift", "others", "-o", "m.safetensors"): "others is a folder without pictures",
+    ("inspect", "picture.png"): "picture.png holds one frame",
+    ("transfer", *CLIP, "--start", "30"): "clip.mp4 shows 1.00 s, and is to be read from 30 s",
+    ("transfer", *CLIP, "--picture", "text.txt"): "text.txt is no picture, or is damaged",
+    ("score", "clip.mp4", "text.txt"): "text.txt is no video that can be read",
+    ("score", "text.txt", "clip.mp4"): "text.txt is no video that can be read",
+    (*("score", "clip.mp4", "clip.mp4"), "--clip-model", "https://a.b/c"): "https://a.b/c is an address on the web",
+    ("cast", "clip.mp4", "-p", "a red star"): "clip.mp4 is damaged or no motion file",
+    ("cast", "others", "-p", "a red star"): "'others' is a folder; give a motion file made by motionlift lift",
+    (
+        "cast",
+        "other.safetensors",
+        "-p",
+        "a red star",
+    ): "other.safetensors is a safetensors file but no motion; give a motion",
+    (*("cast", "tuned.safetensors", "-p", "a red star"), "--mix", "clip.mp4"): "clip.mp4 is damaged or no motion file",
+    ("export", "clip.mp4", "adapter.safetensors"): "clip.mp4 is damaged or no motion file",
+    ("export", "motion.safetensors", "adapter.safetensors"): "a motion of smm holds no adapter",
+    ("bench", "bad.yaml"): "bad.yaml, line 2: expected",
+    ("bench", "list.yaml"): "list.yaml, line 1: the run needs models, methods, references, output",
+    ("bench", "others"): "others is a folder; give a run file",
+    ("batch", "bad.yaml"): "bad.yaml, line 2: expected",
+    ("batch", "text.txt"): "text.txt is no job file; its name ends in .yaml",
+    ("batch", "--watch", "none"): "--watch 'none' is no folder",
+    ("report", "others"): "others holds no records; give the file records.jsonl of a run, or its folder",
+    ("report", "text.txt"): "text.txt holds no record of motionlift bench",
+    ("report", "none.csv"): "none.csv does not exist; give the records of motionlift bench",
+    ("protocol", "davi", "others"): "the protocol is 'davi' (did you mean davis?); allowed are davis and mtbench",
+    ("protocol", "mtbench", "others", "--prompts", "text.txt"): "--prompts is of no use to mtbench",
+    ("protocol", "davis", "none"): "none does not exist; give the folder that holds the clips' folders",
+    ("protocol", "davis", "text.txt"): "text.txt is a file; give the folder that holds the clips' folders",
+    ("demo", "-o", "no/such"): "there is no folder",
+    ("demo", "-o", "text.txt"): "cannot write into text.txt: it is a file",
+    ("demo", "-o", "others"): "index.html: it is there already; choose another folder, or give --overwrite",
+    ("world", "others"): "cannot write others/0000.mp4: the file that is there is no world clip as motionlift wrote it",
+    ("world", "no/such"): "there is no folder",
+    ("world", "new", "--size", "65"): "--size is 65; give an even number of pixels",
+    ("app", "--data", "text.txt"): "cannot write into text.txt: it is a file",
+    (
+        "transfer",
+        *CLIP,
+        "--preset",
+        "relased",
+    ): "--preset is 'relased' (did you mean released?); allowed is ours or fast",
+    ("transfer", *CLIP, "--sampler", "unpic"): "--sampler is 'unpic' (did you mean unipc?)",
+    ("transfer", *CLIP, "--set", "optimizer=admm"): "--set optimizer is 'admm' (did you mean adam?)",
+    (
+        "transfer",
+        *CLIP,
+        "--model",
+        "https://civitai.com/models/1",
+    ): "https://civitai.com/models/1 is an address on the web",
+    ("transfer", *CLIP, "--model", "tiny-unet+https://a.b/c"): "https://a.b/c is an address on the web",
+    ("transfer", *CLIP, "--model", "tiny-unet+https://hf.co/a/b"): "is not to be had (did you mean tiny-unet+a/b?)",
     ("transfer", *CLIP, "--method", "vmc", "--run", "s3://a/b"): "cannot write s3://a/b: it is an address",
     ("again", "https://a.b/c.mp4"): "https://a.b/c.mp4 is an address on the web, and nothing is fetched from there",
     ("again", "."): ". is a folder without a name of its own; give a video that motionlift transfer or cast wrote",
@@ -122,11 +200,33 @@ print(json.dumps(told))
 """
 
 
+def _lay_out(folder: Path) -> None:
+    """What the command lines name."""
+    frames = torch.zeros(8, 32, 32, 3, dtype=torch.uint8)
+    for number in range(8):
+        frames[number, 8:16, 2 * number : 2 * number + 8] = 200
+    Clip.of(frames, 8.0).save(folder / "clip.mp4")
+    (folder / "empty.mp4").touch()
+    (folder / "text.txt").write_text("no video\n")
+    (folder / "bad.yaml").write_text("a: [1\n")
+    (folder / "list.yaml").write_text("- 1\n")
+    with zipfile.ZipFile(folder / "z.zip", "w") as archive:
+        archive.writestr("0.png", "")
+    Image.new("RGB", (8, 8)).save(folder / "picture.png")
+    (folder / "others").mkdir()
+    for name in ("0000.mp4", "index.html"):
+        (folder / "others" / name).write_text("somebody's")
+    told = {
+        "motion": {"motionlift": json.dumps({"method": "smm"})},
+        "tuned": {"motionlift": json.dumps({"method": "vmc"})},
+    }
+    for name, about in {**told, "other": {"of": "others"}}.items():
+        header = json.dumps({"__metadata__": about}).encode()
+        (folder / f"{name}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+
 def test_a_slip_is_told_in_one_line_before_torch_is_imported(tmp_path: Path):
-    (tmp_path / "clip.mp4").write_text("no video, which is seen later")
-    (tmp_path / "empty.mp4").touch()
-    header = json.dumps({"__metadata__": {"motionlift": json.dumps({"method": "smm"})}}).encode()
-    (tmp_path / "motion.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    _lay_out(tmp_path)
     asked = json.dumps([list(arguments) for arguments in SLIPS])
     done = subprocess.run([sys.executable, "-c", PROGRAM, asked], capture_output=True, text=True, cwd=tmp_path)
     assert done.stderr == ""
@@ -173,6 +273,35 @@ def test_what_the_bundled_stage_has_never_enlarged_is_told(
 def test_figures_and_trackers_are_those_that_there_are():
     assert figure_names() == early.FIGURES
     assert tuple(TRACKERS) == early.TRACKERS and CoTracker.name == early.WEIGHED
+
+
+def test_protocols_and_the_page_of_the_demo_are_those_that_there_are():
+    assert (Davis.kind, MTBench.kind) == given_files.PROTOCOLS and given_files.DEMO_PAGE == PAGE
+
+
+WRONG = {
+    ("--fit", "cropp"): "'cropp' came (did you mean crop?)",
+    ("--crop", "moton"): "or motion (did you mean motion?)",
+    ("--background", "gery"): "or #rrggbb (did you mean grey",
+}
+"""Options that are refused as wrong usage, and what is said of each."""
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG.items())
+def test_names_that_options_take_are_meant(options: tuple[str, str], words: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["transfer", *CLIP, *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_what_an_adapter_is_is_told_without_torch(tmp_path: Path):
+    factors = {f"transformer.blocks.0.attn1.to_q.lora_{end}.weight": np.zeros((2, 2), np.float32) for end in "AB"}
+    save_file(factors, tmp_path / "adapter.safetensors")
+    program = (
+        "import sys; from motionlift.cli.main import run; "
+        "print(run(['adapter', 'adapter.safetensors']), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.endswith("\n0 False\n") and "low-rank factors (LoRA) of rank 2" in done.stdout, done.stderr
 
 
 def test_every_method_takes_the_settings_that_are_looked_at_early():

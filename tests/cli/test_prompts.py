@@ -1,9 +1,12 @@
 """``--prompts FILE``: a video for each line."""
 
+import io
 import json
 import os
 import shutil
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -27,6 +30,8 @@ def test_a_line_is_a_prompt(tmp_path: Path):
         (b"\n \n", "holds 0 prompts"),
         (b"a\n" * 1001, "holds 1001 prompts; allowed are 1 to 1000"),
         (b"a red \xff star\n", "it is no text in UTF-8"),
+        ("a red star\n".encode("utf-16-le"), "it is no text in UTF-8"),
+        (b"\xff\xfea", "it is no text in UTF-8"),
         (b"a\n" + b"b" * 10_001, r"line 2 of .*: the prompt has 10001 characters"),
     ],
 )
@@ -36,13 +41,38 @@ def test_what_is_no_file_of_prompts_is_refused(content: bytes, words: str, tmp_p
         read_prompts(tmp_path / "prompts.txt")
 
 
-@pytest.mark.parametrize("place", ["/dev/zero", "pipe"])
-def test_prompts_are_read_from_a_file_alone(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A device may never end, and nobody may write to a pipe."""
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_prompt_ends_where_lines_of_files_do_and_powershell_may_write_it(encoding: str, tmp_path: Path):
+    text = "a red star\u2028on the sea\r\na blue\x85ring\ra green\x0bcross\x0c\n"
+    (tmp_path / "prompts.txt").write_bytes(text.encode(encoding))
+    assert read_prompts(tmp_path / "prompts.txt") == ["a red star on the sea", "a blue ring", "a green cross"]
+
+
+def test_no_device_is_read_and_no_pipe_waited_for_to_which_nobody_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
-    with pytest.raises(InputError, match=f"{place} is not a regular file; give a text file with a prompt in each line"):
-        read_prompts(Path(place))
+    with pytest.raises(
+        InputError, match="/dev/zero is not a regular file; give a text file with a prompt in each line"
+    ):
+        read_prompts(Path("/dev/zero"))
+    with pytest.raises(InputError, match="pipe holds 0 prompts"):
+        read_prompts(Path("pipe"))
+
+
+def test_prompts_come_from_a_command_of_the_shell_and_from_standard_input(monkeypatch: pytest.MonkeyPatch):
+    reading, writing = os.pipe()
+    late = Thread(target=lambda: (time.sleep(0.2), os.write(writing, b"a red star\na ring\n"), os.close(writing)))
+    late.start()
+    assert read_prompts(Path(f"/dev/fd/{reading}")) == ["a red star", "a ring"]
+    late.join()
+    os.close(reading)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a red star\n")))
+    assert read_prompts(Path("-")) == ["a red star"]
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="there is no standard input to read prompts from"):
+        read_prompts(Path("-"))
 
 
 def test_a_record_says_the_command_of_its_own_video():
@@ -123,7 +153,7 @@ def test_each_video_keeps_its_own_motion(motion: Path, model: str, capsys: pytes
 
 def test_a_place_without_a_name_gets_no_number(clips: Path, capsys: pytest.CaptureFixture[str]):
     Path("prompts.txt").write_text("a red star\n")
-    for place in (".", "..", ""):
+    for place in (".", ".."):
         told = refused(capsys, 1, "transfer", str(clips / "one.mp4"), "--prompts", "prompts.txt", "-o", place)
         assert "that names no file; give the name of one" in told
 

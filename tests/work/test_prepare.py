@@ -14,6 +14,7 @@ from motionlift.core.model import Model
 from motionlift.errors import InputError, MotionError, MotionliftError, SettingError
 from motionlift.models.loading import load
 from motionlift.motion.file import Motion
+from motionlift.video import reading as video_reading
 from motionlift.video.clip import Clip
 from motionlift.work import planning, prepare
 from motionlift.work.cast import cast, interpolation, transfer
@@ -233,7 +234,13 @@ def test_from_the_command_line_settings_are_looked_at_and_read_and_the_reference
     """Before that a look says whether it is a video at all."""
     a_clip().save(tmp_path / "clip.mp4")
     cogvideox().save_pretrained(tmp_path / "model")
-    parsed, done, clip_read, loaded, looked = Parsed(monkeypatch), [], Clip.read, planning.load, prepare.check_reference
+    parsed, done, clip_read, loaded, looked = (
+        Parsed(monkeypatch),
+        [],
+        Clip.read,
+        planning.load,
+        video_reading.check_moves,
+    )
 
     def read(*arguments: Any, **named: Any) -> Clip:
         done.append(f"read {named['frames']}")
@@ -249,7 +256,7 @@ def test_from_the_command_line_settings_are_looked_at_and_read_and_the_reference
 
     monkeypatch.setattr(Clip, "read", read)
     monkeypatch.setattr(planning, "load", load_once)
-    monkeypatch.setattr(prepare, "check_reference", look)
+    monkeypatch.setattr(video_reading, "check_moves", look)
     words = ["transfer", str(tmp_path / "clip.mp4"), "--prompt", PROMPT, "--model", str(tmp_path / "model")]
     told = [word for name, value in GIVEN.items() for word in ("--set", f"{name}={value}")]
     assert main.run([*words, "--output", str(tmp_path / "out.mp4"), *told]) == 0

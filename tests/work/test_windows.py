@@ -49,6 +49,17 @@ def test_a_motion_in_windows_is_kept_and_cast_as_it_was_lifted(model: Model, mot
     assert one.record["notices"] == ["made in 3 overlapping windows of 9 frames"]
 
 
+def test_a_cast_in_windows_is_compared_with_its_reference(
+    model: Model, motion: Motion, monkeypatch: pytest.MonkeyPatch
+):
+    compared: list[tuple[Motion, Clip, Clip]] = []
+    monkeypatch.setattr("motionlift.work.cast.unlike_lines", lambda *given: compared.append(given) or ["unlike"])
+    video = cast(motion, PROMPT, model)
+    ((same, reference, made),) = compared
+    assert same is motion and reference.frames.shape == made.frames.shape and len(made.frames) == LONG
+    assert "unlike" in video.record["notices"]
+
+
 def test_a_longer_window_makes_none(model: Model):
     asked: Mapping[str, Any] = {**QUICK, "window": LONG}
     whole = lift(a_clip(frames=LONG), model, frames=LONG, settings=asked, cached=False)

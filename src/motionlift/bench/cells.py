@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from motionlift.bench.cell import VIDEOS, Cell, Survey, ended, file_names, measured_cell, record_of, surveyed
 from motionlift.bench.completing import at_hand, completable, left_to_measure, videos
 from motionlift.bench.measures import check_at_hand
-from motionlift.bench.records import CODE, RECORDS_KIND, found
+from motionlift.bench.records import CODE, RECORDS, RECORDS_KIND, found
 from motionlift.bench.run_file import ModelRun, RunFile
 from motionlift.bench.sources import CONTENT
 from motionlift.errors import ModelError, OutputError, SettingError
@@ -23,8 +23,6 @@ from motionlift.motion.lock import held
 from motionlift.video.marks import CLIP
 from motionlift.video.writing import check_output, check_place
 
-RECORDS = "records.jsonl"
-"""Name of the file of records in a run's folder."""
 MOST_CELLS = 20_000
 """Most cells of a run (ours: thirty times the largest bundled one)."""
 MOST_REASONS = 3

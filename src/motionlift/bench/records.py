@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from motionlift.errors import InputError
 from motionlift.jobs.records import records_kind
 
+RECORDS = "records.jsonl"
+"""Name of the file of records in a run's folder."""
 CODE = "code"
 """Key of the hash of the code behind a record; records from before it was kept have none, and are of an unknown code."""
 MOST_FILE_BYTES = 2**28
@@ -20,6 +23,18 @@ STATED = frozenset({"model", "method", "settings", "source", "reference", "promp
 """What every record says; :meth:`motionlift.bench.cell.Cell.stated` says more."""
 RECORDS_KIND = records_kind("file of records", STATED, "model")
 """The file of records; its lines are the mark."""
+
+
+def records_of(place: Path) -> Path:
+    """The file of records of a run, by itself or by its folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = place / RECORDS if place.is_dir() else place
+    if not path.is_file():
+        raise InputError(f"{place} holds no records; give the file {RECORDS} of a run, or its folder")
+    return path
 
 
 def missing(cells: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

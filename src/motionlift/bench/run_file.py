@@ -53,7 +53,7 @@ from typing import Any
 
 import yaml
 
-from motionlift.bench.bundled import RUNS, bundled_runs
+from motionlift.bench.bundled import run_parts, run_text
 from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring, check_metrics, check_tracker
 from motionlift.bench.mtbench import MTBench
@@ -61,21 +61,17 @@ from motionlift.bench.references import ONE_MOVES
 from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World, lacking
 from motionlift.bench.words import NEEDED, TARGETS
 from motionlift.core.prompts import check_prompt
-from motionlift.core.settings import read_size, with_values
-from motionlift.errors import InputError
+from motionlift.core.settings import read_size
 from motionlift.jobs.job import as_read, titled
 from motionlift.jobs.page import MOST_LISTED, Page, Value
 from motionlift.methods import method as method_named
 from motionlift.models.lora_files import LoraFile
+from motionlift.settings import with_meant_values
 from motionlift.video.limits import FRAMES, check_fit
 from motionlift.work.prepare import SEEDS
 
-MOST_BYTES = 2**18
-"""Largest run file that is read (ours: the bundled ones take some kB)."""
 MOST_PROMPTS = 2
 """Most prompts for one reference of the world: so many of their stream belong to each."""
-OPTIONAL = ("seeds", "metrics", "tracker", "clip_model")
-"""Keys that a run need not have."""
 PROMPT = (("prompt",), (TARGETS,))
 """Keys that a prompt must have, and those that it may have, where it is more than a text."""
 OWN = "own"
@@ -135,20 +131,7 @@ def read_run(name: str) -> RunFile:
     Raises:
         InputError: it is not there, too large, no YAML, or something in it is unknown or malformed; the line is named.
     """
-    path = RUNS / f"{name}.yaml" if name in bundled_runs() else Path(name)
-    try:
-        if path.exists() and not path.is_file():
-            kind = "a folder" if path.is_dir() else "no file"
-            raise InputError(f"{name} is {kind}; give a run file, or one of {', '.join(bundled_runs())}")
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{name} is larger than {MOST_BYTES} bytes; give a run file")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(
-            f"run file {name[:200]!r} cannot be read ({reason}); give one, or one of {', '.join(bundled_runs())}"
-        ) from error
-    return _Page(name).run(text)
+    return _Page(name).run(run_text(name))
 
 
 def _distinct(values: Sequence[Value]) -> tuple[Value, ...]:
@@ -161,8 +144,7 @@ class _Page(Page):
 
     def run(self, text: str) -> RunFile:
         """The whole file."""
-        root = self.root(text, "name at least models, methods, references and output")
-        parts = self.mapping(root, "the run", ("models", "methods", "references", "output"), OPTIONAL)
+        parts = run_parts(self, text)
         methods: list[MethodRun] = []
         for node in self.items(parts["methods"], "methods"):
             methods += self._method(node)
@@ -205,14 +187,14 @@ class _Page(Page):
         fixed: dict[str, Any] = {}
         for key, (_, value) in self._pairs_in(parts, "settings").items():
             fixed[key] = self.value(value)
-            self.checked(value, lambda key=key: with_values(method.Settings(), {key: fixed[key]}))
+            self.checked(value, lambda key=key: with_meant_values(method.Settings(), {key: fixed[key]}))
         choices: dict[str, list[Any]] = {}
         for key, (place, value) in self._pairs_in(parts, "grid").items():
             if key in fixed:
                 raise self.refusal(place, f"{key!r} is in the settings and in the grid; give it in one of them")
             choices[key] = [self.value(each) for each in self.items(value, key)]
             for choice in choices[key]:
-                self.checked(value, lambda key=key, choice=choice: with_values(method.Settings(), {key: choice}))
+                self.checked(value, lambda key=key, choice=choice: with_meant_values(method.Settings(), {key: choice}))
         combinations = math.prod(map(len, choices.values()))
         if combinations > MOST_LISTED:
             raise self.refusal(node, f"the grid has {combinations} combinations; at most {MOST_LISTED} are taken")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from motionlift.cli import given_files
 from motionlift.cli.options import Overwrite, Quiet
 from motionlift.cli.terminal import notice, shown, wrote
 from motionlift.errors import staying
@@ -74,6 +75,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Transfer a motion to three prompts, and write a page that shows it all."""
+    given_files.check_demo(output, overwrite)
     from motionlift.cli.progress import Live
     from motionlift.demo import make_demo
 

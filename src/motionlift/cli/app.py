@@ -6,6 +6,7 @@ import typer
 
 from motionlift.cli import about, again, batch, measure, motion, page
 from motionlift.cli.examples import example_of
+from motionlift.cli.given_files import refusing_empty_names
 from motionlift.cli.planned import planned_only, plans
 from motionlift.cli.prompts import for_each_prompt
 
@@ -33,11 +34,11 @@ COMMANDS = (
 """The commands; each has the name of its function."""
 
 app = typer.Typer(pretty_exceptions_enable=False)
-for command in COMMANDS:
-    as_of_another = {"ignore_unknown_options": True} if command is again.again else None
+for command in map(refusing_empty_names, COMMANDS):
+    as_of_another = {"ignore_unknown_options": True} if command.__name__ == again.again.__name__ else None
     app.command(epilog=example_of(command.__name__), context_settings=as_of_another)(command)
 for command in (transfer, motion.lift, cast):
-    plans.command(epilog=example_of(command.__name__, "plan"))(planned_only(command))
+    plans.command(epilog=example_of(command.__name__, "plan"))(planned_only(refusing_empty_names(command)))
 app.add_typer(plans, name="plan")
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motionlift.cli import given_files
 from motionlift.cli.options import Device, Dtype, Memory, OnRay, Overwrite, Quiet, whole
 from motionlift.cli.terminal import notice
-from motionlift.core.places import check_there
 from motionlift.errors import InputError, MotionliftError, SettingError, staying
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def batch(
     if dry_run and watch is not None:
         raise SettingError("--dry-run says what a job file would take; leave --watch out")
     if jobs is not None:
-        check_there(jobs, "give a job file, which ends in .yaml, .csv or .jsonl")
+        given_files.check_job_file(jobs)
+    if watch is not None and not watch.is_dir():
+        raise InputError(f"--watch {str(watch)!r} is no folder; give one that is there")
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.jobs.batch import RECORDS

@@ -1,7 +1,5 @@
 """What is looked at before PyTorch is imported, so that a slip costs half a second and not ten."""
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from motionlift.cli.planned import IS_ASKED
 from motionlift.core.meant import meant
 from motionlift.core.places import check_no_address, check_there
 from motionlift.environment import check_processes
-from motionlift.errors import SettingError
+from motionlift.errors import ModelError, SettingError
 
 DTYPES = ("auto", "bf16", "fp16", "fp32")
 """Types of numbers, as :mod:`motionlift.models.precision` has them."""
@@ -49,14 +47,20 @@ TRACKERS = ("flow", "lucas-kanade", "cotracker")
 """Trackers, as :data:`motionlift.measure.trackers.TRACKERS` has them."""
 WEIGHED = "cotracker"
 """The one of them that takes weights."""
-GIVE_MOTION = "give a motion file made by motionlift lift"
 
 
 def model_name(given: str) -> str:
     """A model, refused where its name can be none; the hub is not asked."""
-    from motionlift.models.sources import check_name
+    from motionlift.models.sources import ON_HUB, check_name
 
-    check_name(_text(given))
+    base, plus, adapter = _text(given).partition("+")
+    for part in (base, adapter):
+        if not ON_HUB.match(part):
+            check_no_address(part, "give its folder, or a name on the hub")
+    on_hub = ON_HUB.match(adapter)
+    if plus and on_hub:
+        raise ModelError(f"model {given[:200]!r} is not to be had (did you mean {base}+{on_hub[1]}?)")
+    check_name(given)
     return given
 
 
@@ -215,52 +219,6 @@ def _never_enlarged(prompt: str) -> list[str]:
         "tiny-upscaler has learned coloured shapes on patterned backgrounds alone; it has never seen "
         f"{', '.join(strange)}, and may draw their detail wrongly"
     ]
-
-
-def check_files(reference: Path | None = None, picture: Path | None = None, loras: Sequence[str] | None = None) -> None:
-    """Refuse files that are not there, and what is plainly no adapter.
-
-    Raises:
-        MotionliftError: one of its kinds.
-    """
-    if reference is not None:
-        check_there(reference)
-    if picture is not None:
-        check_there(picture, "give a picture, as --picture FILE")
-    for given in loras or ():
-        from motionlift.models.lora_files import LoraFile
-
-        check_no_address(given, "give its file, as --lora FILE")
-        LoraFile.parsed(given).check()
-
-
-def check_run_file(name: str) -> None:
-    """Refuse a run that is neither a bundled one nor a file.
-
-    Raises:
-        InputError: so it is.
-    """
-    from motionlift.bench.bundled import bundled_runs
-
-    if name not in bundled_runs():
-        near = meant(name, bundled_runs())
-        check_there(name, f"give a run file, or one of {', '.join(bundled_runs())}{near}")
-
-
-def method_of(motion: Path) -> str | None:
-    """The method of a motion file, by its header; none where that does not say, which reading it explains.
-
-    Raises:
-        InputError: the file is not there.
-    """
-    check_there(motion, GIVE_MOTION)
-    from motionlift.video.marks import FOREIGN, MOTION_KEY, header_of
-
-    try:
-        told = json.loads(header_of(motion)[MOTION_KEY])["method"]
-    except FOREIGN:
-        return None
-    return told if isinstance(told, str) else None
 
 
 def _text(given: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from motionlift.cli import early
+from motionlift.cli import early, given_files
 from motionlift.cli.options import is_tuned
 
 SHORT_FOR = {"reference_form": ("reference",), "pairs": ("subjects", "targets")}
@@ -68,7 +68,7 @@ def _excluded(given: Given, changes: Given) -> Iterator[tuple[str, str]]:
 def _method(changes: Given) -> str | None:
     """The method that is asked for anew, by its name or by a motion."""
     if "motion" in changes:
-        return early.method_of(Path(changes["motion"]))
+        return given_files.method_of(Path(changes["motion"]))
     return changes.get("method")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli import early
+from motionlift.cli import early, given_files
 from motionlift.cli.options import (
     FRAMES,
     MOST_SEED,
@@ -28,8 +28,8 @@ from motionlift.cli.options import (
     whole,
 )
 from motionlift.cli.terminal import notice, wrote
-from motionlift.core.places import check_there
-from motionlift.errors import InputError, SettingError, staying
+from motionlift.core.places import check_no_address, check_there
+from motionlift.errors import InputError, staying
 
 if TYPE_CHECKING:
     from motionlift.bench.cells import Cells
@@ -98,6 +98,10 @@ def score(
         check_there(truth, "give what motionlift world wrote beside the reference, as --truth CLIP.json")
     early.check_tracking(tracker, tracker_weights)
     part = part_of(start, duration, crop, background, fit)
+    if clip_model is not None:
+        check_no_address(clip_model, "give its folder, as --clip-model FOLDER")
+    for video in (reference, generated):
+        given_files.check_video(video)
     from motionlift.cli.progress import Live
     from motionlift.measure import score
 
@@ -177,6 +181,7 @@ def world(
     quiet: Quiet = False,
 ) -> None:
     """Write clips whose motion is known exactly: 0000.mp4 and its truth 0000.json, and so on."""
+    given_files.check_world(folder, count, size, overwrite)
     from motionlift.cli.progress import Live
     from motionlift.world.truth import write_world
 
@@ -221,7 +226,7 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Measure methods beside each other: every cell of a run that has no record yet. Cells that failed make the exit code 1."""
-    early.check_run_file(run)
+    given_files.check_run_file(run)
     from motionlift.bench.cells import at_work, lay_out
     from motionlift.bench.run_file import read_run
     from motionlift.cli import unfinished
@@ -274,14 +279,11 @@ def protocol(
     ] = None,
 ) -> None:
     """Check that a folder holds the clips of a published protocol, as bench reads them: a line for each that it does not."""
+    given_files.check_protocol(name, folder, prompts)
     from motionlift.bench.mtbench import MTBench
     from motionlift.bench.protocols import davis_faults, mtbench_faults
     from motionlift.bench.sources import Davis
 
-    if name not in (Davis.kind, MTBench.kind):
-        raise SettingError(f"the protocol is {name[:40]!r}; allowed are {Davis.kind} and {MTBench.kind}")
-    if name == MTBench.kind and prompts is not None:
-        raise SettingError("--prompts is of no use to mtbench, whose clips have their own")
     if name == Davis.kind:
         given = {"prompts": prompts, "frames": frames}
         source = Davis(folder, **{key: value for key, value in given.items() if value is not None})
@@ -334,7 +336,7 @@ def report(
     overwrite: Overwrite = False,
 ) -> None:
     """Write one page of tables, charts and videos of records, tables as Markdown, LaTeX and CSV too; or of a study's answers."""
-    check_there(records, "give the records of motionlift bench, or their folder, or the answers of a study")
+    given_files.check_records(records)
     if records.suffix.lower() == ".csv" and not records.is_dir():
         from motionlift.bench.report.study import write_study as write
     else:

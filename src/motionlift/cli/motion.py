@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli import early
+from motionlift.cli import early, given_files
 from motionlift.cli.again import check_model, repeatable_words, tell_sameness
 from motionlift.cli.checks import (
     check_kept,
@@ -67,6 +67,7 @@ from motionlift.cli.options import (
     Upscale,
     VideoOutput,
     check_run,
+    check_tuned,
     given_settings,
     mixed_of,
     part_of,
@@ -76,7 +77,6 @@ from motionlift.cli.options import (
 from motionlift.cli.planned import is_planned
 from motionlift.cli.prompts import HELD
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
-from motionlift.core.places import check_there
 from motionlift.errors import SettingError
 from motionlift.models.sources import DEFAULT_MODEL
 
@@ -167,7 +167,7 @@ def transfer(
             "--side-by-side shows frames beside those of the reference; leave --interpolate and --upscale out"
         )
     _check_between(between, interpolate)
-    early.check_files(reference, picture, loras)
+    given_files.check_files(reference, picture, loras)
     from motionlift.video.marks import CLIP, RECORD, VIDEO
     from motionlift.video.writing import check_output
 
@@ -176,6 +176,7 @@ def transfer(
         check_output(side_by_side_of(output), CLIP, overwrite)
     unheard = check_sound(output, reference) if keep_sound else []
     check_run_folder(folder)
+    given_files.check_video(reference, part)
     foretold = early.foretell(model, prompt, frames, upscale)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
@@ -187,7 +188,6 @@ def transfer(
     from motionlift.work.record import Costs
 
     request = prepare.ask(method, given.values, prompt=prompt, seed=seed, called=given.called, picture=picture)
-    prepare.check_reference(reference, part)
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
@@ -261,12 +261,13 @@ def lift(
     check_run(method, folder, previews)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
-    early.check_files(reference, None, loras)
+    given_files.check_files(reference, None, loras)
     from motionlift.video.marks import MOTION
     from motionlift.video.writing import check_output
 
     check_output(output, MOTION, overwrite)
     check_run_folder(folder)
+    given_files.check_video(reference, part)
     foretold = early.foretell(model, None, frames)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
@@ -277,7 +278,6 @@ def lift(
     from motionlift.work.record import Costs, lift_record
 
     request = prepare.ask(method, given.values, called=given.called)
-    prepare.check_reference(reference, part)
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
@@ -343,14 +343,13 @@ def cast(
 ) -> None:
     """Cast a lifted motion onto a prompt."""
     early.check_started(parallel)
-    told = early.method_of(motion)
+    told = given_files.method_of(motion)
     shorthands = {"steps": steps, "sampler": sampler, "strength": strength, "negative_prompt": negative_prompt}
-    if told is not None:
-        given_settings(told, settings, target=targets or None, **shorthands)
-        for path, _ in mixed_of(told, mixed):
-            check_there(path, early.GIVE_MOTION)
+    given_settings(told, settings, target=targets or None, **shorthands)
+    for path, _ in mixed_of(told, mixed):
+        given_files.method_of(path)
     _check_between(between, interpolate)
-    early.check_files(None, picture, loras)
+    given_files.check_files(None, picture, loras)
     from motionlift.video.marks import RECORD, VIDEO
 
     check_outputs(output, VIDEO, RECORD, overwrite=overwrite)
@@ -418,7 +417,7 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write what was tuned as an adapter that other programs load."""
-    check_there(motion, early.GIVE_MOTION)
+    check_tuned(given_files.method_of(motion))
     check_not_same(output, motion)
     from motionlift.motion.readers import check_reader
     from motionlift.video.marks import ADAPTER
@@ -471,10 +470,11 @@ def inspect(
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
-    early.check_files(reference, None, loras)
+    given_files.check_files(reference, None, loras)
     from motionlift.video.marks import DRAWING, SHEET
 
     check_outputs(output, DRAWING, SHEET, reference, overwrite)
+    given_files.check_video(reference, part)
     foretold = early.foretell(model, None, frames)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
@@ -488,7 +488,6 @@ def inspect(
     from motionlift.work.record import Costs
 
     request = prepare.ask(method, given.values, called=given.called)
-    prepare.check_reference(reference, part)
     aspect = prepare.aspect_of(reference)
     asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect)
     how = Lifting(fps=fps, fit=fit, every_frame=every_frame, part=part)

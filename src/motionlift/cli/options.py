@@ -1,7 +1,7 @@
 """The options that several commands share, each declared once, and how those that are given again and again are read."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionlift.cli import completing, early
-from motionlift.errors import SettingError
+from motionlift.core.meant import meant
+from motionlift.errors import MotionError, SettingError
 
 if TYPE_CHECKING:
     from motionlift.video.part import Part
@@ -67,7 +68,7 @@ FITS = ("crop", "pad", "stretch")
 def fit(given: str) -> str:
     """A way to fit, refused before a model is loaded."""
     if given not in FITS:
-        raise typer.BadParameter(f"{given[:40]!r} came; allowed is {', '.join(FITS)}")
+        raise typer.BadParameter(f"{given[:40]!r} came{meant(given, FITS)}; allowed is {', '.join(FITS)}")
     return given
 
 
@@ -95,22 +96,25 @@ def crop(given: str) -> str:
     """The place of a crop, refused before a model is loaded."""
     from motionlift.video.part import crop_of
 
-    return _checked(crop_of, given)
+    return _checked(crop_of, given, ("motion",))
 
 
 def colour(given: str) -> str:
     """The name of a colour, refused before a model is loaded."""
+    from PIL import ImageColor
+
     from motionlift.video.part import colour_of
 
-    return _checked(colour_of, given)
+    return _checked(colour_of, given, ImageColor.colormap)
 
 
-def _checked(read: Callable[[str], object], given: str) -> str:
+def _checked(read: Callable[[str], object], given: str, names: Iterable[str]) -> str:
+    """What was typed, where it can be read; else one of some names may have been meant."""
     try:
         read(given)
         return given
     except SettingError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(f"{error}{meant(given, names)}") from None
 
 
 Reference = Annotated[
@@ -566,6 +570,7 @@ def given_settings(method: str, assigned: Sequence[str] | None, **options: str |
             setting given twice.
     """
     from motionlift.core.settings import assignments, read_values
+    from motionlift.settings import check_choices
 
     values: dict[str, Any] = dict(assignments(assigned or ()))
     called = {name: f"--set {name}" for name in values}
@@ -579,6 +584,7 @@ def given_settings(method: str, assigned: Sequence[str] | None, **options: str |
             raise SettingError(f"{option} and --set {setting}={values[setting]} are both given; give one of them")
         values |= own
         called |= dict.fromkeys(own, option)
+    check_choices(early.settings_of(method), values, called)
     read_values(early.settings_of(method), values, called)
     return Given(values, called)
 
@@ -604,6 +610,17 @@ def is_tuned(settings: type) -> bool:
     from motionlift.core.method_settings import Tuned
 
     return issubclass(settings, Tuned)
+
+
+def check_tuned(method: str) -> None:
+    """Refuse to take an adapter out of a motion of a method that tunes none.
+
+    Raises:
+        SettingError: there is no such method.
+        MotionError: it tunes none.
+    """
+    if not is_tuned(early.settings_of(method)):
+        raise MotionError(f"a motion of {method} holds no adapter; lift one with a method that tunes, such as vmc")
 
 
 def check_run(method: str, folder: Path | None, previews: int | None) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from motionlift.cli.given_files import check_folder
 from motionlift.cli.options import Device
 from motionlift.errors import SettingError
 
@@ -34,6 +35,8 @@ def app(
 
     serving = Serving(host, port, password, share, device)
     serving.check()
+    if data is not None:
+        check_folder(data)
     try:
         import gradio  # noqa: F401  # it is an extra
     except ImportError as error:

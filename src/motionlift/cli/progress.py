@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -20,10 +20,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from motionlift.cli.terminal import say
-from motionlift.core.cost import Step
 from motionlift.core.progress import Lines
 from motionlift.environment import launched
 from motionlift.errors import SettingError
+
+if TYPE_CHECKING:
+    from motionlift.core.cost import Step
 
 BAR = 16
 """Columns of a bar (ours)."""
@@ -79,7 +81,7 @@ class Live:
         if self._lines is not None:
             self._lines.show(phase, done, total, loss)
 
-    def step(self, step: Step) -> None:
+    def step(self, step: "Step") -> None:
         """Show a step of a loop, and its loss where it has one."""
         self.show(step.phase, step.index + 1, step.total, step.loss)
         if step.phase == "sample" and step.index + 1 == step.total:

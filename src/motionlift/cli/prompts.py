@@ -1,6 +1,10 @@
 """``--prompts FILE``: a command that makes a video does so for each line of a file, with the model loaded once."""
 
+import codecs
 import inspect
+import os
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,6 +17,7 @@ import typer
 from motionlift.cli.options import SEVERAL_PROMPTS
 from motionlift.cli.planned import IS_ASKED
 from motionlift.cli.terminal import COMMAND_LINE, notice
+from motionlift.core.places import check_there
 from motionlift.errors import InputError, SettingError, staying
 
 if TYPE_CHECKING:
@@ -26,12 +31,20 @@ MOST_TOLD = 3
 """Most prompts of a file of which it is told at once what a model cannot paint (ours)."""
 NUMBERED = {"output": "--output", "keep_motion": "--keep-motion"}
 """Arguments that say where something is written of which each video has its own, and their options."""
+STANDARD_INPUT = "-"
+"""The name of what is read from standard input, as shells have it."""
+LINE_END = re.compile("\r\n|\n|\r")
+"""How lines end."""
+LINE_WITHIN = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""Other characters at which Python cuts lines: they stand within prompts that were copied from pages."""
+WANTED = "give a text file with a prompt in each line"
 PromptsFile = Annotated[
     Path | None,
     typer.Option(
         SEVERAL_PROMPTS,
         metavar="FILE",
-        help="A text file with a prompt in each line; a video is made for each, and what it writes gets its number, as out-1.mp4.",
+        help="A text file with a prompt in each line, or - for standard input; a video is made for each, and what it writes gets "
+        "its number, as out-1.mp4.",
         show_default=False,
     ),
 ]
@@ -70,23 +83,16 @@ def for_each_prompt(command: Callable[..., None]) -> Callable[..., None]:
 def read_prompts(path: Path) -> list[str]:
     """The prompts of a file, a line each; empty lines are none.
 
+    Args:
+        path: a file, a pipe, as ``<(command)`` of a shell is, or :data:`STANDARD_INPUT`.
+
     Raises:
-        InputError: it cannot be read, is no text in UTF-8, holds none or too many, or one that no model can take.
+        InputError: it cannot be read, is no text in UTF-8 or UTF-16, holds none or too many, or one that no model can take.
     """
-    from motionlift.core.places import check_there
     from motionlift.core.prompts import check_prompt
 
-    check_there(path, "give a text file with a prompt in each line")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise InputError(f"{path} is larger than {MOST_BYTES} bytes; give a text file with a prompt in each line")
-        lines = content.decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise InputError(f"{path} cannot be read ({reason}); give a text file with a prompt in each line") from error
-    prompts = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    lines = LINE_END.split(_text(path))
+    prompts = {number: LINE_WITHIN.sub(" ", line).strip() for number, line in enumerate(lines, 1) if line.strip()}
     if not 1 <= len(prompts) <= MOST_PROMPTS:
         raise InputError(f"{path} holds {len(prompts)} prompts; allowed are 1 to {MOST_PROMPTS}, a line each")
     for number, prompt in prompts.items():
@@ -95,6 +101,51 @@ def read_prompts(path: Path) -> list[str]:
         except InputError as error:
             raise InputError(f"line {number} of {path}: {error}") from error
     return [*prompts.values()]
+
+
+def _text(path: Path) -> str:
+    """The text of a file of prompts; in UTF-16 where it begins with the mark of that, as PowerShell writes it.
+
+    Raises:
+        InputError: it cannot be read, is too large, or no text.
+    """
+    try:
+        content = _content(path)
+        if len(content) > MOST_BYTES:
+            raise InputError(f"{path} is larger than {MOST_BYTES} bytes; {WANTED}")
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        if b"\0" in content and not wide:
+            raise UnicodeError
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InputError(f"{path} cannot be read ({reason}); {WANTED}") from error
+
+
+def _content(path: Path) -> bytes:
+    """The first bytes of a file, a pipe or standard input, one more than may be.
+
+    Raises:
+        InputError: it is not there, or no file.
+        OSError: it cannot be read.
+    """
+    if str(path) == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise InputError(f"there is no standard input to read prompts from; {WANTED}")
+        return sys.stdin.buffer.read(MOST_BYTES + 1)
+    if path.is_fifo():
+        return _piped(path)
+    check_there(path, WANTED)
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+def _piped(path: Path) -> bytes:
+    """What a pipe gives until whoever writes is done; nothing where nobody has opened it to write, for which is not waited."""
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(opened, True)
+    with os.fdopen(opened, "rb") as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def numbered(output: Path, number: int, count: int) -> Path:

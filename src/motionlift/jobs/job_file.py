@@ -41,30 +41,26 @@ import yaml
 from motionlift.core.method import Tuner
 from motionlift.core.places import check_there
 from motionlift.core.prompts import check_prompt
-from motionlift.core.settings import read_size, with_values
+from motionlift.core.settings import read_size
 from motionlift.errors import InputError
 from motionlift.jobs.job import INPUTS, Contents, Job, as_read
+from motionlift.jobs.job_text import NEEDED, job_text
 from motionlift.jobs.page import Page, Value, node_of
 from motionlift.jobs.stores import is_address
 from motionlift.methods import method as method_named
 from motionlift.models.sources import DEFAULT_MODEL, check_name
+from motionlift.settings import with_meant_values
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.part import Part, check_part
 from motionlift.video.writing import named_beside
 from motionlift.work.prepare import SEEDS
 
-YAML_BYTES = 2**20
-"""Largest job file in YAML that is read (ours: PyYAML takes some seconds for it)."""
-MOST_BYTES = 2**26
-"""Largest table, or file of JSON lines (ours: a hundred thousand jobs of 600 bytes)."""
 MOST_JOBS = 100_000
 """Most jobs of a file (ours)."""
 TOO_MANY = f"there are more than {MOST_JOBS} jobs; split the file"
 """What is said of them."""
 MOST_PROCESSES = 64
 """Most processes that tune one motion (ours)."""
-FORMS = (".yaml", ".yml", ".csv", ".jsonl")
-"""How names of job files end."""
 METHOD = "ditflow"
 """The method where none is given, as of ``motionlift transfer``."""
 OUTPUT = "{reference}-{prompt}-{seed}.mp4"
@@ -110,20 +106,7 @@ def read_jobs(name: str | Path, templates: bool = False, contents: Contents | No
         InputError: it is not there, too large or no such file, or something in it is unknown, malformed or not there, or two jobs
             have one output; the line is named.
     """
-    place = Path(name)
-    check_there(place, f"give a job file, which ends in {', '.join(FORMS)}")
-    form = place.suffix.lower()
-    if form not in FORMS or not place.is_file():
-        raise InputError(f"{name} is no job file; its name ends in {', '.join(FORMS)}")
-    most = YAML_BYTES if form in (".yaml", ".yml") else MOST_BYTES
-    try:
-        if place.stat().st_size > most:
-            advice = "; write so many jobs as .csv or .jsonl" if most == YAML_BYTES else "; split it"
-            raise InputError(f"{name} is larger than {most} bytes{advice}")
-        text = place.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise InputError(f"job file {str(name)[:200]!r} cannot be read ({reason}); give another") from error
+    text, form = job_text(name)
     return _Reader(str(name), contents or Contents()).jobs(text, form, templates)
 
 
@@ -242,7 +225,7 @@ class _Reader(Page):
             return {}, self._few(self._rows(text))
         if form == ".jsonl":
             return {}, self._few(self._lines(text))
-        root = self.root(text, "name at least a reference and a prompt")
+        root = self.root(text, NEEDED)
         if isinstance(root, yaml.SequenceNode):
             return {}, self.items(root, "jobs", MOST_JOBS)
         parts = self.mapping(root, "a job file", ("jobs",), KEYS)
@@ -258,7 +241,7 @@ class _Reader(Page):
     def _lines(self, text: str) -> Iterator[yaml.Node]:
         """A node of each line of JSON."""
         if not text.strip():
-            raise InputError(f"{self.name} is empty; name at least a reference and a prompt")
+            raise InputError(f"{self.name} is empty; {NEEDED}")
         for line, content in enumerate(text.split("\n")):
             if not content.strip():
                 continue
@@ -345,7 +328,7 @@ class _Reader(Page):
         found = {}
         for key, (_, value) in self.pairs(node, "settings are names with a value each, such as {share: 0.2}").items():
             found[key] = self.value(value)
-            self.checked(value, lambda key=key: with_values(method_named(method).Settings(), {key: found[key]}))
+            self.checked(value, lambda key=key: with_meant_values(method_named(method).Settings(), {key: found[key]}))
         return found
 
     def _size(self, parts: Mapping[str, yaml.Node]) -> tuple[int, int] | None:

@@ -44,6 +44,19 @@ def read_lines(path: Path) -> Lines:
     return Lines(records, len(lines) - len(records))
 
 
+def has_record(path: Path) -> bool:
+    """Whether a file has a line that is a record; it is read as far as the first.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return any(_record(line) is not None for line in iter(lambda: file.readline(MOST_BYTES), ""))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give a file of records") from error
+
+
 def read_records(path: Path) -> list[dict[str, Any]]:
     """Finished jobs; a line cut off by a kill counts as not finished."""
     return read_lines(path).records

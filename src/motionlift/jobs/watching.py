@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionlift.errors import InputError
-from motionlift.jobs.job_file import FORMS
+from motionlift.jobs.job_text import FORMS
 
 STILL = 2.0
 """Seconds for which a file must not have changed to be whole (ours: far more than lies between two writes of a copy)."""

@@ -26,7 +26,7 @@ from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
 from motionlift.video.part import GREY, Part
 from motionlift.work.lift import Lifting, Referred, at_rate, finished, ignore, lifted, referred, resting, warn
-from motionlift.work.moved import unlike_lines
+from motionlift.work.moved import UNMOVED, unlike_lines
 from motionlift.work.prepare import Job, ask, aspect_of, loaded
 from motionlift.work.record import Costs, Video, cast_record
 from motionlift.work.several import (
@@ -38,9 +38,6 @@ from motionlift.work.several import (
     wanted,
     with_negative,
 )
-
-UNMOVED = "none"
-"""The method whose videos are to follow no motion."""
 
 
 class CastOptions(TypedDict, total=False):
@@ -373,12 +370,12 @@ def casted(
 
 
 def _compared(job: Job, motion: Motion, video: Clip, reference: Clip | None) -> list[str]:
-    """What is to be said of a video that is to move like a motion; nothing where the reference is not known as it was lifted."""
+    """What is to be said of a video that is to move like a motion; nothing of one that was edited, which its reference is not."""
     if job.method.name == UNMOVED or motion.edits:
         return []
-    if reference is None and motion.windows is None:
+    if reference is None:
         reference = Clip.from_pixels(job.model.codec.decode(motion.tensors[names.LATENTS]), motion.source.fps)
-    return [] if reference is None else unlike_lines(reference, video)
+    return unlike_lines(motion, reference, video)
 
 
 def casting_of(job: Job, model: Model, motion: Motion) -> sample.Casting:

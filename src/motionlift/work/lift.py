@@ -406,7 +406,7 @@ def _with_what_is_known(motion: Motion, job: Job, wide: Clip) -> Motion:
     """A motion with what is known of it beside what it is: the notices of its reference, then its own, and how both were made."""
     settings = job.settings
     noises = job.model.schedule(settings.steps, job.windows.shape).noises if settings.inversion else ()
-    return replace(motion, notices=(*wide.notices, *found_lines(motion)), taken=wide.taken, noises=noises)
+    return replace(motion, notices=(*wide.notices, *found_lines(motion, wide)), taken=wide.taken, noises=noises)
 
 
 def _staying(how: Lifting, name: str) -> str:

@@ -23,22 +23,36 @@ UNLIKE = 0.2
 world: plain sampling reached -0.21 to 0.37, DiTFlow 0.49 to 0.89; of three others it then was 0.03 and 0.04, and 0.35 and 0.77)."""
 LONGEST = 128
 """Longest side, in pixels, at which they are (ours: that to which optical flow enlarges small frames)."""
+CLEARLY = 2 * STANDING
+"""How far, in cells, a reference moves at its furthest where a video that stands still is told (ours: by a rule that was set before
+it was measured, twice what stands; of one that moves less, a video that moves half as far would be said to stand)."""
+UNMOVED = "none"
+"""The method whose videos are to follow no motion."""
+REMEDY = "Try another seed, other settings or another method; motionlift score measures more"
 
 
-def found_lines(motion: Motion) -> list[str]:
-    """A line where next to nothing moves in a displacement that was lifted; none of motions that are no displacement."""
-    moving = [_moving(part) for part in _displacements(motion)]
-    if not moving:
+def found_lines(motion: Motion, reference: Clip) -> list[str]:
+    """A line where next to nothing moves in a displacement that was lifted; of other motions, in their reference by optical flow.
+
+    Args:
+        motion: what was lifted.
+        reference: what it was lifted from; where optical flow cannot follow a place, that may move.
+    """
+    found = [_moving(part) for part in _displacements(motion)]
+    if found:
+        is_read = motion.settings.get("read") != "flow"
+        other = "--read flow" if is_read else "another clip, or another part of it"
+        told = f"in what was lifted, so that a video will hardly follow it: try {other}; motionlift inspect draws what was found"
+    elif motion.method == UNMOVED or len(reference.frames) < MOMENTS:
         return []
-    moves = torch.stack(moving).any(dim=0)
+    else:
+        found = [*(_steps(reference, _span(motion)).norm(dim=-1).nan_to_num(nan=torch.inf) > STANDING)]
+        told = "in the reference, by optical flow, so that there is hardly any motion to follow: try another clip, or another part"
+    moves = torch.stack(found).any(dim=0)
     count, places = int(moves.sum()), len(moves)
     if count >= FEW * places:
         return []
-    moves = f"{count or 'none'} of {places} places {'moves' if count <= 1 else 'move'}"
-    other = "another clip, or another part of it" if motion.settings.get("read") == "flow" else "--read flow"
-    return [
-        f"{moves} in what was lifted, so that a video will hardly follow it: try {other}; motionlift inspect draws what was found"
-    ]
+    return [f"{count or 'none'} of {places} places {'moves' if count <= 1 else 'move'} {told}"]
 
 
 def _displacements(motion: Motion) -> list[torch.Tensor]:
@@ -54,37 +68,72 @@ def _moving(displacement: torch.Tensor) -> torch.Tensor:
     return (torch.stack(steps).float().norm(dim=-1).nan_to_num() > STANDING).any(dim=0)
 
 
-def unlike_lines(reference: Clip, video: Clip) -> list[str]:
-    """A line where a video hardly moves like its reference.
+def _span(motion: Motion) -> int | None:
+    """Frames of a window; none of a motion without."""
+    return None if motion.windows is None else motion.windows.shape.frames
+
+
+def unlike_lines(motion: Motion, reference: Clip, video: Clip) -> list[str]:
+    """A line where a video hardly moves like its reference, or stands still.
 
     Args:
+        motion: what was lifted of the reference and cast; where it has windows, the two are compared in spans of their length.
         reference: as many frames as the video.
         video: what was made.
     """
-    alike = likeness(reference, video)
+    both = _both(reference, video, _span(motion))
+    if both is None:
+        return []
+    if _stands_beside(*both):
+        return [f"the video stands still, by optical flow, and its motion does not. {REMEDY}"]
+    alike = _likeness(*both)
     if alike is None or alike >= UNLIKE:
         return []
     return [
         f"the video hardly moves like its motion: by optical flow the likeness is {alike:.2f}, of at most 1, and {UNLIKE:g} is "
-        "reached by chance. Try another seed, other settings or another method; motionlift score measures more"
+        f"reached by chance. {REMEDY}"
     ]
 
 
-def likeness(reference: Clip, video: Clip) -> float | None:
+def likeness(reference: Clip, video: Clip, span: int | None = None) -> float | None:
     """How alike two videos move: the cosine between their displacements, 1 where they differ by speed alone, 0 by chance.
 
     It is of the cells of a lattice, from each of a few moments to the next, by optical flow, where both are known; or of the mean
     over the cells by how much they move, whichever is greater: the second lets a thing be elsewhere.
 
+    Args:
+        reference: one of them.
+        video: the other.
+        span: frames in which they have so many moments; all of them where none are given.
+
     Returns:
-        None where one of them stands still, optical flow cannot follow most of the reference, too little is known of both, or they
-        have other numbers of frames.
+        0 where the video stands still beside a reference that clearly moves. None where one of them stands still otherwise, optical
+        flow cannot follow most of the reference, too little is known of both, or they have other numbers of frames.
     """
+    both = _both(reference, video, span)
+    if both is None:
+        return None
+    return 0.0 if _stands_beside(*both) else _likeness(*both)
+
+
+def _both(reference: Clip, video: Clip, span: int | None) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The steps of both; none where they have other numbers of frames, or too few."""
     if len(reference.frames) != len(video.frames) or len(video.frames) < MOMENTS:
         return None
-    own, made = (_steps(clip) for clip in (reference, video))
-    followed = ~own.isnan().any(dim=-1, keepdim=True)
-    both = followed & ~made.isnan().any(dim=-1, keepdim=True)
+    return _steps(reference, span), _steps(video, span)
+
+
+def _stands_beside(own: torch.Tensor, made: torch.Tensor) -> bool:
+    """Whether a video stands still, as far as optical flow follows it, beside a reference that clearly moves there."""
+    known = _known(made)
+    if float(known.float().mean()) < FOLLOWED:
+        return False
+    return _furthest(own.nan_to_num() * known) > CLEARLY and _furthest(made.nan_to_num() * known) <= STANDING
+
+
+def _likeness(own: torch.Tensor, made: torch.Tensor) -> float | None:
+    followed = _known(own)
+    both = followed & _known(made)
     if float(followed.float().mean()) < FOLLOWED or float(both.float().mean()) < FEW:
         return None
     own, made = own.nan_to_num() * both, made.nan_to_num() * both
@@ -93,24 +142,45 @@ def likeness(reference: Clip, video: Clip) -> float | None:
     return max(counted) if counted else None
 
 
-def _steps(clip: Clip) -> torch.Tensor:
-    """Displacement of each cell from each moment to the next, in cells, ``(moments - 1, cells, 2)``; NaN where it is unknown."""
+def _known(steps: torch.Tensor) -> torch.Tensor:
+    """Where optical flow follows, ``(steps, cells, 1)``."""
+    return ~steps.isnan().any(dim=-1, keepdim=True)
+
+
+def _steps(clip: Clip, span: int | None) -> torch.Tensor:
+    """Displacement of each cell from each moment to the next, in cells, ``(steps, cells, 2)``; NaN where it is unknown.
+
+    Args:
+        clip: at least as many frames as moments.
+        span: frames of each of the spans that have so many moments, or somewhat more; none for one of all frames.
+    """
     height, width = clip.frames.shape[1:3]
     scale = min(1.0, LONGEST / max(height, width))
     small = clip.resized(max(1, round(height * scale)), max(1, round(width * scale))) if scale < 1 else clip
-    times = [moment * (len(clip.frames) - 1) / (MOMENTS - 1) for moment in range(MOMENTS)]
-    found = flow_displacement(small.frames, times, Lattice(MOMENTS, CELLS, CELLS))
-    return torch.stack([found[moment, moment + 1] for moment in range(MOMENTS - 1)])
+    last, lattice = len(clip.frames) - 1, Lattice(MOMENTS, CELLS, CELLS)
+    count = 1 if span is None else max(1, len(clip.frames) // max(span, MOMENTS))
+    steps: list[torch.Tensor] = []
+    for number in range(count):
+        begin, end = (round(last * bound / count) for bound in (number, number + 1))
+        times = [moment * (end - begin) / (MOMENTS - 1) for moment in range(MOMENTS)]
+        found = flow_displacement(small.frames[begin : end + 1], times, lattice)
+        steps += [found[moment, moment + 1] for moment in range(MOMENTS - 1)]
+    return torch.stack(steps)
 
 
 def _mean(steps: torch.Tensor) -> torch.Tensor:
-    """The mean of each step, by how much each cell moves, ``(moments - 1, 2)``: what stands does not count."""
+    """The mean of each step, by how much each cell moves, ``(steps, 2)``: what stands does not count."""
     weights = steps.norm(dim=-1, keepdim=True)
     return (steps * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-6)
 
 
+def _furthest(steps: torch.Tensor) -> float:
+    """How far what moves most does, in cells."""
+    return float(steps.norm(dim=-1).max())
+
+
 def _cosine(first: torch.Tensor, second: torch.Tensor) -> float | None:
     """The cosine between two motions; none where one of them nowhere moves further than what stands."""
-    if not all(bool((own.norm(dim=-1) > STANDING).any()) for own in (first, second)):
+    if min(_furthest(first), _furthest(second)) <= STANDING:
         return None
     return float((first * second).sum() / (first.norm() * second.norm()))

@@ -32,6 +32,7 @@ from motionlift.motion import names
 from motionlift.motion.adapter import layer_of
 from motionlift.motion.checking import check_block, check_held
 from motionlift.motion.file import Motion
+from motionlift.settings import check_choices
 from motionlift.video import reading
 from motionlift.video.clip import Clip
 from motionlift.video.files import existing
@@ -139,6 +140,7 @@ def ask(
     """
     chosen = method_named(method)
     given = {**(motion.settings if motion is not None else {}), **(values or {})}
+    check_choices(chosen.Settings, given, called)
     read = read_values(chosen.Settings, given, called)
     if prompt is not None:
         check_prompt(prompt)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from motionlift.bench.cells import RECORDS
+from motionlift.bench.records import records_of
 from motionlift.bench.report.agreement import Agreement, interval_text
 from motionlift.bench.report.catalogue import MOTION, figure, shown
 from motionlift.bench.report.charts import HEIGHT, WIDTH, Chart, charts, keyed
@@ -181,9 +181,7 @@ def write_report(records: Path, output: Path, overwrite: bool = True) -> tuple[l
         InputError: there are no records of ``motionlift bench``.
         OutputError: a file cannot be written, or would replace one that is not of an earlier report.
     """
-    path = records / RECORDS if records.is_dir() else records
-    if not path.is_file():
-        raise InputError(f"{records} holds no records; give the file {RECORDS} of a run, or its folder")
+    path = records_of(records)
     check_output(output, REPORT, overwrite)
     lines = read_lines(path)
     embedder = Embedder(path.parent)
