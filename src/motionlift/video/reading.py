@@ -20,7 +20,7 @@ from motionlift.video.interlaced import deinterlaced
 from motionlift.video.limits import MOST_STREAMED, RATES
 from motionlift.video.moment import Moment, Moments, upright_size
 from motionlift.video.moving import Watch, where_motion_begins
-from motionlift.video.part import MOTION, WHOLE, Part, Taken, told_times
+from motionlift.video.part import MIDDLE, MOTION, WHOLE, Part, Taken, told_times
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
@@ -219,8 +219,9 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
         return sampled_frames(moments, name, fps, fitting)
 
     found = read(fitting)
-    if fitting.part.crop == MOTION:
-        fitting = replace(fitting, place=fitting.moving_place(), watch=Watch())
+    place = fitting.moving_place() if fitting.part.crop == MOTION else None
+    if place is not None:
+        fitting = replace(fitting, place=place, watch=Watch())
         found = read(fitting)
     before = len(fitting.notices)
     fitting.tell_what_left()
@@ -228,7 +229,7 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
     if fitting.watch is not None and fitting.watch.still:
         shown = min(found.seconds, math.inf if fitting.part.duration is None else fitting.part.duration)
         told += (_resting(onward, fitting.part, shown),)
-    part = replace(fitting.part, crop=fitting.place) if fitting.part.crop == MOTION else fitting.part
+    part = replace(fitting.part, crop=place or MIDDLE) if fitting.part.crop == MOTION else fitting.part
     return replace(found, notices=told, taken=Taken(part, fitting.fit))
 
 
