@@ -8,6 +8,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import Float, UInt8
 
+from motionlift.video.matrices import known_matrix
 from motionlift.video.moment import Moment, Moments
 
 LONGEST = 128
@@ -228,4 +229,4 @@ def _grey(moment: Moment) -> np.ndarray:
     frame: VideoFrame = moment.frame
     scale = min(1.0, LONGEST / max(frame.height, frame.width))
     rows, columns = (max(1, round(side * scale)) for side in (frame.height, frame.width))
-    return _resized(frame.to_ndarray(format="gray"), rows, columns)
+    return _resized(frame.to_ndarray(format="gray", src_colorspace=known_matrix(frame)), rows, columns)

@@ -163,12 +163,14 @@ def check_moves(path: str | Path, part: Part = WHOLE) -> None:
     """Refuse what is plainly no video, by decoding the first frames of a part, two or more.
 
     Raises:
-        InputError: it cannot be read, or holds one frame only.
+        InputError: it cannot be read, holds one frame only, or its colours cannot be converted.
     """
     source, count = existing(path), 0
     with closing(moments_of(source, part)) as moments:
         for moment in moments:
             count += 1
+            if count == 1:
+                rgb_of(moment.frame, part.colour, str(part.background))
             if count > 1 and moment.time > LOOKED_AT:
                 return
     if count < 2:
