@@ -21,6 +21,7 @@ from motionlift.video.limits import MOST_STREAMED, RATES
 from motionlift.video.moment import Moment, Moments, upright_size
 from motionlift.video.moving import Watch, where_motion_begins
 from motionlift.video.part import MIDDLE, MOTION, WHOLE, Part, Taken, told_times
+from motionlift.video.woven import woven_order
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
@@ -44,7 +45,7 @@ def moments_of(source: Path, part: Part = WHOLE) -> Generator[Moment, None, None
     elif kind := kind_of(source):
         moments = animated_moments(source, kind)
     else:
-        moments = deinterlaced(file_moments(source))
+        moments = deinterlaced(file_moments(source), woven_order(source))
     return cut(moments, part, str(source))
 
 
