@@ -72,7 +72,7 @@ def test_progressive_frames_pass_untouched(tmp_path):
 
 
 def fields(order: str, count: int = 12) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """A grey ground and a thing before it, of blocks, which move four and six columns a field: as they are, and woven two by two."""
+    """A grey ground and a thing before it, of blocks, which move four and six columns a field: whole, and woven two by two."""
     generator = np.random.default_rng(0)
     ground = generator.integers(30, 220, (12, 60, 1), np.uint8).repeat(8, 0).repeat(8, 1).repeat(3, 2)
     near = generator.integers(0, 256, (4, 5, 1), np.uint8).repeat(8, 0).repeat(8, 1).repeat(3, 2)
