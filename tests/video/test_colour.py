@@ -1,5 +1,7 @@
 """Colours of frames, by their tags or their size."""
 
+from typing import Any
+
 import av
 import numpy as np
 import pytest
@@ -163,7 +165,8 @@ def test_what_is_transparent_in_webm_lies_beside_the_picture_and_is_read(tmp_pat
     clear = np.full((64, 64, 4), (0, 200, 0, 0), np.uint8)
     clear[16:48, 16:48] = (200, 40, 30, 255)
     images = [np.roll(clear, 4 * number, 1) for number in range(4)]
-    path = write(tmp_path / "a.webm", images, codec=codec, pixels="yuva420p", crf="4", b="2M", **{"auto-alt-ref": "0"})
+    options: dict[str, Any] = {"auto-alt-ref": "0"}  # which libvpx asks for where parts are transparent
+    path = write(tmp_path / "a.webm", images, codec=codec, pixels="yuva420p", crf="4", b="2M", **options)
     clip = Clip.read(path, frames=4, fps=8, aspect=SQUARE, part=Part(background=background))
     for number, frame in enumerate(clip.frames.int()):
         assert (frame[2, 2] - colour).abs().max() <= 1 and (frame[60, 2] - colour).abs().max() <= 1
