@@ -5,9 +5,11 @@ import struct
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from motionlift.errors import InputError
+from motionlift.video.animated import UNENDED
 from motionlift.video.clip import Clip
 from motionlift.video.reading import moments_of
 from tests.video.made import SQUARE, grey, levels, numbers
@@ -92,3 +94,23 @@ def test_a_gif_and_a_png_of_one_sprite_lie_on_the_same_background(tmp_path):
         assert np.array_equal(frames, clips[0])
         assert frames[0, 50, 50].tolist() == [128] * 3 and frames[2, 20, 20].tolist() == [200, 40, 30]
     assert grey(0) != 128
+
+
+def test_a_gif_without_its_last_byte_is_taken_and_one_that_ends_within_a_picture_is_not(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    images = [Image.fromarray(image) for image in noise]
+    path, cut = tmp_path / "a.gif", tmp_path / "cut.gif"
+    images[0].save(path, save_all=True, append_images=images[1:], duration=125)
+    data = path.read_bytes()
+    cut.write_bytes(data[:-1])
+    read = lambda path: Clip.read(path, frames=4, fps=8, aspect=SQUARE)  # noqa: E731
+    assert torch.equal(read(cut).frames, read(path).frames)
+    assert UNENDED in read(cut).notices and UNENDED not in read(path).notices
+    assert read(cut).fps == read(path).fps
+    control = data.rindex(b"!\xf9\x04")  # what says how the last picture is shown
+    for end in (-3, -300, control + 8, control + 3, control + 20):
+        cut.write_bytes(data[:end])
+        with pytest.raises(InputError, match="breaks off after 3 frames"):
+            read(cut)
+    path.write_bytes(data + b"rest")
+    assert UNENDED not in read(path).notices

@@ -1,16 +1,20 @@
 """Colours of frames, by their tags or their size."""
 
+from typing import Any
+
 import av
 import numpy as np
 import pytest
+import torch
 from av.video.reformatter import Colorspace
 from PIL import Image
 
 from motionlift.errors import SettingError
+from motionlift.video import decoding
 from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage
 from motionlift.video.part import Part
-from tests.video.made import beside_rest, mean_error, write
+from tests.video.made import SQUARE, beside_rest, mean_error, write
 
 COLOURS = ((200, 40, 30), (40, 190, 60), (30, 60, 200), (220, 210, 40), (128, 128, 128), (20, 200, 210))
 
@@ -152,6 +156,43 @@ def test_half_transparent_parts_are_mixed(tmp_path):
     path = write(tmp_path / "a.mov", [glass] * 2, codec="qtrle", pixels="argb")
     clip = Clip.read(path, frames=2, fps=8, aspect=(32, 32))
     assert clip.frames[0, 5, 5].tolist() == [round(value * 128 / 255 + 128 * 127 / 255) for value in (200, 40, 0)]
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+@pytest.mark.parametrize(("background", "colour"), [("grey", 128), ("white", 255)])
+def test_what_is_transparent_in_webm_lies_beside_the_picture_and_is_read(tmp_path, codec, background, colour):
+    """As moving stickers are: a red square on a green that is hidden."""
+    clear = np.full((64, 64, 4), (0, 200, 0, 0), np.uint8)
+    clear[16:48, 16:48] = (200, 40, 30, 255)
+    images = [np.roll(clear, 4 * number, 1) for number in range(4)]
+    options: dict[str, Any] = {"auto-alt-ref": "0"}  # which libvpx asks for where parts are transparent
+    path = write(tmp_path / "a.webm", images, codec=codec, pixels="yuva420p", crf="4", b="2M", **options)
+    clip = Clip.read(path, frames=4, fps=8, aspect=SQUARE, part=Part(background=background))
+    for number, frame in enumerate(clip.frames.int()):
+        assert (frame[2, 2] - colour).abs().max() <= 1 and (frame[60, 2] - colour).abs().max() <= 1
+        assert (frame[32, 32 + 4 * number] - torch.tensor((200, 40, 30))).abs().max() < 12
+    assert beside_rest(clip) == (f"transparent parts of the video were laid on {background}",)
+
+
+def test_a_build_that_cannot_read_what_is_transparent_says_so(tmp_path, monkeypatch):
+    images = [np.full((64, 64, 4), (0, 200, number, 0), np.uint8) for number in range(2)]
+    path = write(tmp_path / "a.webm", images, codec="libvpx-vp9", pixels="yuva420p")
+    monkeypatch.setattr(decoding, "CLEAR", {"vp9": "no-such-decoder"})
+    assert decoding.LEFT_OUT in Clip.read(path, frames=2, fps=8, aspect=SQUARE).notices
+
+
+@pytest.mark.parametrize("trc", [16, 18])
+def test_what_is_transparent_in_a_high_dynamic_range_lies_on_the_background_as_it_is(tmp_path, trc):
+    clear = np.full((32, 32, 4), (0, 250, 0, 0), np.uint8)
+    clear[8:24, 8:24] = (0, 0, 0, 255)
+    tags = {"colorspace": 9, "color_primaries": 9, "color_trc": trc, "color_range": 1}
+    path = write(
+        tmp_path / "a.mkv", [clear] * 2, codec="ffv1", pixels="yuva444p10le", matrix=Colorspace.BT2020, tags=tags
+    )
+    clip = Clip.read(path, frames=2, fps=8, aspect=(32, 32), part=Part(background="#104080"))
+    assert clip.frames[0, 2, 2].tolist() == [16, 64, 128] and clip.frames[0, 16, 16].max() <= 2
+    assert "transparent parts of the video were laid on #104080" in clip.notices
+    assert any("tone-mapped" in notice for notice in clip.notices)
 
 
 @pytest.mark.parametrize("background", ["rainbow", "#12", "#1234567", "x" * 50, (1, 2, 256), (-1, 0, 0), "transparent"])

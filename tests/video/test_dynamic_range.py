@@ -5,6 +5,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from motionlift.video.clip import Clip
+from motionlift.video.colour import CURVELESS
 from motionlift.video.dynamic_range import (
     LUMINANCE,
     PEAK,
@@ -81,3 +82,15 @@ def test_a_file_of_high_dynamic_range_is_tone_mapped(tmp_path, trc, curve, white
     assert (levels.mean(-1).diff() > -2).all() and levels[0].max() < 3
     light = 255 * (rolled_off(np.array([WHITE])) / WHITE) ** (1 / 2.4)
     assert float(levels[round(255 * white)].mean()) == pytest.approx(float(light[0]), abs=3)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "primaries", "told"), [("yuv420p10le", 9, True), ("yuv420p", 9, False), ("yuv420p10le", 1, False)]
+)
+def test_a_deep_video_of_wide_colours_that_says_no_curve_is_told(tmp_path, pixels, primaries, told):
+    tags = {"colorspace": 9, "color_primaries": primaries, "color_range": 1}
+    images = [np.full((32, 32, 3), 90, np.uint8)] * 2
+    path = write(tmp_path / "a.mkv", images, codec="ffv1", pixels=pixels, matrix=Colorspace.BT2020, tags=tags)
+    clip = Clip.read(path, frames=2, fps=8, aspect=(32, 32))
+    assert beside_rest(clip) == ((CURVELESS,) if told else ())
+    assert np.abs(clip.frames.numpy().astype(int) - 90).max() <= 2

@@ -182,3 +182,70 @@ def test_the_hash_is_of_what_the_pictures_are(tmp_path):
     assert before == read()
     Image.fromarray(np.full((64, 64, 3), grey(9), np.uint8)).save(path / "2.png")
     assert before != read()
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "JPE", "jif", "dib", "pbm", "pgm", "j2k"])
+def test_pictures_under_their_other_names_are_read(tmp_path, suffix):
+    form = {"jfif": "JPEG", "jpe": "JPEG", "jif": "JPEG", "j2k": "JPEG2000"}.get(suffix.lower())
+    path = tmp_path / "a"
+    path.mkdir()
+    for number in range(4):
+        picture = Image.new("1" if suffix == "pbm" else "L", (64, 64), grey(number))
+        picture.save(path / f"{number}.{suffix}", form)
+    assert len(pictures_of(path).paths) == 4
+    assert Clip.read(path, frames=4, fps=24, aspect=SQUARE).frames.shape == (4, 64, 64, 3)
+
+
+def test_pictures_of_floats_are_refused_as_such(tmp_path):
+    path = tmp_path / "a"
+    path.mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((64, 64), number / 4, np.float32)).save(path / f"{number}.tif")
+    with pytest.raises(InputError, match=r"0\.tif is a picture of floats, .* save it with 8 or 16 bits, such as PNG"):
+        Clip.read(path, frames=3, fps=24, aspect=SQUARE)
+
+
+def test_a_folder_that_has_none_says_where_they_are(tmp_path):
+    def refusal(path) -> str:
+        with pytest.raises(InputError) as refused:
+            pictures_of(path)
+        return str(refused.value)
+
+    bear = tmp_path / "JPEGImages" / "480p" / "bear"
+    bear.mkdir(parents=True)
+    laid(bear, ["00000.jpg", "00001.jpg"])
+    for given in (bear.parent, bear.parent.parent, tmp_path):
+        assert refusal(given).endswith(f"is a folder without pictures; give the one below that has some: {bear}")
+    for name, told in [
+        ("x.mp4", "give the video that is in it: {path}"),
+        ("x.exr", "pictures such as x.exr are not read: save them as PNG"),
+        ("x.zip", "unpack x.zip, which is in it, and give the folder of pictures"),
+    ]:
+        (tmp_path / name).write_bytes(b"x")
+        assert refusal(tmp_path).endswith(told.format(path=tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("frame", "mask"),
+    [
+        ("{:05}.jpg", "{:05}_mask.png"),
+        ("img{}.png", "depth_{}.png"),
+        ("{}.png", "{}-alpha.png"),
+        ("a{}.jpg", "gt_a{}.jpg"),
+    ],
+)
+@pytest.mark.parametrize("more", [0, 2])
+def test_images_beside_their_masks_are_the_frames(tmp_path, frame, mask, more):
+    names = [frame.format(number) for number in range(5)]
+    path = laid(tmp_path / "a", [*names, *(mask.format(number) for number in range(5 + more))])
+    found = pictures_of(path)
+    assert [each.name for each in found.paths] == names
+    assert found.notices[0].startswith(f"{5 + more} other pictures of the folder were left out")
+    alone = laid(tmp_path / "b", [mask.format(number) for number in range(5)])
+    assert len(pictures_of(alone).paths) == 5
+
+
+def test_names_without_numbers_follow_the_alphabet(tmp_path):
+    found = pictures_of(laid(tmp_path / "a", ["c.png", "a.png", "b.jpg"]))
+    assert [path.name for path in found.paths] == ["a.png", "b.jpg", "c.png"]
+    assert found.notices == (folder.ALPHABETICAL,)

@@ -10,6 +10,7 @@ from PIL import Image
 from motionlift.errors import InputError
 from motionlift.video.clip import Clip
 from motionlift.video.given import Frames, frames_of
+from motionlift.video.limits import Rate
 from tests.work.trials import refusal
 
 FRAMES = torch.arange(2 * 4 * 5 * 3, dtype=torch.uint8).reshape(2, 4, 5, 3)
@@ -95,3 +96,41 @@ def test_alpha_that_hides_nothing_is_not_told():
     opaque = np.concatenate([ARRAY, np.full((2, 4, 5, 1), 255, np.uint8)], axis=-1)
     found = frames_of(opaque)
     assert torch.equal(found.frames, FRAMES) and found.notices == ()
+
+
+def test_deep_pictures_are_those_of_a_folder_and_turned_as_cameras_say():
+    deep = Image.fromarray(np.full((4, 6), 50 << 8, np.uint16))
+    assert frames_of([deep] * 2).frames.unique().tolist() == [50]
+    turned = Image.fromarray(np.full((4, 6), 120, np.uint8))
+    turned.getexif()[0x0112] = 6  # by a quarter
+    assert frames_of([turned] * 2).frames.shape == (2, 6, 4, 3)
+    message = refusal(InputError, lambda: frames_of([Image.new("F", (4, 4))] * 2))
+    assert "picture 0 is a picture of floats" in message
+
+
+@pytest.mark.parametrize("kind", [">f4", ">f8", "<f4", ">f2"])
+def test_the_order_of_bytes_does_not_matter(kind: str):
+    assert (frames_of((ARRAY / 255).astype(kind)).frames.int() - FRAMES.int()).abs().max() <= 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_must_not_be_written_is_read_without_a_warning():
+    locked = ARRAY.copy()
+    locked.flags.writeable = False
+    assert torch.equal(frames_of(locked).frames, FRAMES)
+    assert torch.equal(frames_of([*locked]).frames, FRAMES)
+
+
+@pytest.mark.parametrize("given", [ARRAY.copy(), FRAMES.clone(), ARRAY.copy()[None], list(ARRAY.copy())])
+def test_a_buffer_that_is_filled_again_changes_no_clip(given: np.ndarray | torch.Tensor | list[np.ndarray]):
+    clip = Clip.of(given, 8)
+    for buffer in given:
+        buffer[:] = 0
+    assert torch.equal(clip.frames, FRAMES)
+
+
+@pytest.mark.parametrize("rate", [np.float32(8), np.float64(8), np.int64(8), np.uint8(8)])
+def test_rates_of_numpy_are_rates(rate: Rate):
+    clip = Clip.of(ARRAY, rate)
+    assert clip.sha256 == Clip.of(ARRAY, 8).sha256
+    assert type(clip.fps) is float and type(clip.sampled(frames=2, fps=rate, aspect=(4, 5)).fps) is float

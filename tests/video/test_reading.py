@@ -25,6 +25,7 @@ from motionlift.errors import InputError, SettingError
 from motionlift.video import decoding
 from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage
+from motionlift.video.woven import ENOUGH
 from tests.video.made import SQUARE, beside_rest, levels, mean_error, noisy, numbers, quadrants, write
 
 # Which frames
@@ -133,15 +134,19 @@ def test_only_what_is_needed_of_a_long_video_is_decoded(tmp_path, monkeypatch):
     decoded = []
     original = decoding._decoded
 
-    def counting(packet, strict):
-        frames = original(packet, strict)
+    def counting(decoder, packet, strict):
+        frames = original(decoder, packet, strict)
         decoded.extend(frame.pts for frame in frames)
         return frames
 
     monkeypatch.setattr(decoding, "_decoded", counting)
     clip = Clip.read(path, frames=9, fps=1, aspect=SQUARE)
     assert len(clip.frames) == 9
-    assert 9 <= len(decoded) <= 12
+    looked = ENOUGH + 2  # to see whether they are woven: frames that move, each between two others
+    assert 9 + looked <= len(decoded) <= 12 + looked
+    decoded.clear()
+    Clip.read(path, frames=9, fps=1, aspect=SQUARE)
+    assert 9 <= len(decoded) <= 12  # which is looked at once
 
 
 # Shape

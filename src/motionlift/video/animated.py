@@ -33,8 +33,12 @@ WEBP_FLAGS, WEBP_ALPHA = 20, 0x10
 """Where an extended WebP has its flags, and the one that says that it may be transparent (specification of the WebP container)."""
 HEAD = 30
 """Bytes at a file's start by which its kind and size are known."""
+GIF_CONTROL = b"\xf9"
+"""Kind of the block that says how the picture behind it is shown (GIF89a, section 23)."""
 GIF_END = b";"
 """The last byte of a GIF."""
+UNENDED = "the GIF lacks its last byte: the pictures that are there were taken"
+"""What is said of one that ends behind a whole picture; browsers show it."""
 
 
 def kind_of(source: Path) -> str:
@@ -61,10 +65,13 @@ def animated_moments(source: Path, kind: str) -> Generator[Moment, None, None]:
     time, count = 0.0, 0
     try:
         check_size(source, *_size(source, kind))
-        with _opened(source, kind) as file, _picture(file, (kind,)) as picture:
-            for frame in _frames(picture):
+        with _opened(source, kind) as file:
+            unended = kind == "GIF" and _lacks_end(file)
+            file.seek(0)
+            picture = _picture(file, (kind,))
+            for frame in _frames(picture, unended):
                 shown = calm(float(picture.info.get("duration", 0)) / 1000)
-                yield Moment(frame, time, time + shown)
+                yield Moment(frame, time, time + shown, notices=(UNENDED,) if unended and not count else ())
                 time, count = time + shown, count + 1
     except UNREADABLE as error:
         raise broken(source, count, time) from error
@@ -109,8 +116,36 @@ def _size(source: Path, kind: str) -> tuple[int, int]:
     return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
 
 
-def _frames(picture: Image.Image) -> Iterator[VideoFrame]:
+def _lacks_end(file: io.BufferedReader | io.BytesIO) -> bool:
+    """Whether a GIF ends behind a whole picture and without its last byte (by GIF89a, of blocks in parts)."""
+    flags = file.read(13)[10]
+    if flags & 0x80:
+        file.seek(3 << (1 + (flags & 7)), 1)
+    drawn = False
+    while kind := file.read(1):
+        if kind == b"!":
+            drawn = file.read(1) != GIF_CONTROL and drawn
+        elif kind == b",":
+            flags = (file.read(9) or b"\0")[-1]
+            file.seek((3 << (1 + (flags & 7)) if flags & 0x80 else 0) + 1, 1)
+            drawn = True
+        else:
+            return False
+        while size := file.read(1):
+            if size == b"\0":
+                break
+            file.seek(size[0], 1)
+        else:
+            return False
+    return drawn
+
+
+def _frames(picture: Image.Image, unended: bool) -> Iterator[VideoFrame]:
     """The frames of an open picture; what it says of one is known once that one is given.
+
+    Args:
+        picture: the picture.
+        unended: whether it is a GIF that ends behind a whole picture, without its last byte.
 
     Raises:
         Exception: one of :data:`UNREADABLE`, for a damaged file.
@@ -124,7 +159,7 @@ def _frames(picture: Image.Image) -> Iterator[VideoFrame]:
                 picture.seek(number)
                 frame = frame_of(picture)
         except EOFError:
-            if promised is None and _is_ended(picture):
+            if promised is None and (unended or _is_ended(picture)):
                 return
             raise
         yield frame

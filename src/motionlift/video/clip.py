@@ -19,7 +19,17 @@ from motionlift.video.encoding import write_video
 from motionlift.video.files import existing
 from motionlift.video.fitting import Fitting, canvas_of
 from motionlift.video.given import Frames, frames_of
-from motionlift.video.limits import FRAMES, SIDES, Image, check_bytes, check_rate, check_reading, check_side
+from motionlift.video.limits import (
+    FRAMES,
+    SIDES,
+    Image,
+    Rate,
+    check_bytes,
+    check_rate,
+    check_reading,
+    check_side,
+    plain,
+)
 from motionlift.video.marks import CLIP, Kind
 from motionlift.video.moment import Moment, moments_of_frames
 from motionlift.video.moving import Watch
@@ -51,7 +61,7 @@ class Clip:
         path: str | Path,
         *,
         frames: int,
-        fps: float | int,
+        fps: Rate,
         aspect: tuple[int, int],
         longest: int = 512,
         fit: str = "crop",
@@ -80,6 +90,7 @@ class Clip:
             InputError: no such file, not a video, fewer than two frames or than are to be taken as they come, a size out of range,
                 or a file that breaks off before the last wanted frame.
         """
+        fps = plain(fps)
         check_reading(frames, fps, aspect, longest, fit)
         check_part(part, fit)
         source = existing(path)
@@ -94,7 +105,7 @@ class Clip:
         return cls(torch.from_numpy(found.images), found.fps, hash_of(source), found.notices, found.taken)
 
     @classmethod
-    def of(cls, frames: Frames, fps: float | int) -> "Clip":
+    def of(cls, frames: Frames, fps: Rate) -> "Clip":
         """A clip of frames in memory.
 
         Args:
@@ -106,6 +117,7 @@ class Clip:
             InputError: another shape, type or range, or none or too many frames.
             SettingError: ``fps`` out of range.
         """
+        fps = plain(fps)
         check_rate(fps)
         given = frames_of(frames)
         frames = given.frames
@@ -118,7 +130,7 @@ class Clip:
         return cls(frames, float(fps), digest.hexdigest(), given.notices)
 
     @classmethod
-    def from_pixels(cls, pixels: Pixels, fps: float | int) -> "Clip":
+    def from_pixels(cls, pixels: Pixels, fps: Rate) -> "Clip":
         """A clip of pixels in -1..1; values beyond are clamped.
 
         Raises:
@@ -153,7 +165,7 @@ class Clip:
         self,
         *,
         frames: int,
-        fps: float | int,
+        fps: Rate,
         aspect: tuple[int, int],
         longest: int = 512,
         fit: str = "crop",
@@ -175,6 +187,7 @@ class Clip:
             SettingError: a number out of range.
             InputError: fewer than two frames, in all or in the time that is read, or than are to be taken as they come.
         """
+        fps = plain(fps)
         check_reading(frames, fps, aspect, longest, fit)
         check_part(part, fit)
         images, name = self.frames.numpy(), "the clip"

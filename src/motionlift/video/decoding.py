@@ -8,9 +8,11 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import av
+from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
@@ -27,6 +29,12 @@ GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263",
 Others give no frame until one is whole."""
 STRICT = {"err_detect": "crccheck+explode", "max_pixels": str(MOST_PIXELS)}
 """Options of libavcodec: damage that a decoder notices is an error, not something to paint over."""
+CLEAR = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that read what is transparent in WebM, where it is a second picture beside the first; libavcodec's own leave it out."""
+LEFT_OUT = (
+    "the video has transparent parts, which this build of FFmpeg cannot read: they look as what is hidden in them"
+)
+"""What is said where such a decoder is not to be had."""
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,mxf,dv,nut,"
     "yuv4mpegpipe,wav,mp3,flac,aac,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
@@ -48,10 +56,11 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
         stream = _video_stream(container, source)
         square = stream.sample_aspect_ratio or 1
         pixel_aspect = 1.0 if abs(square - 1) < SQUARE or not 0.01 < square < 100 else float(square)
-        clock, notices = Clock(stream), _assumed(stream)
+        decoder, told = _decoder_of(stream)
+        clock, notices = Clock(stream), (*_assumed(stream), *told)
         count, moment = 0, None
         try:
-            for frame in _whole_frames(container, stream, clock):
+            for frame in _whole_frames(container, stream, decoder, clock):
                 check_size(source, frame.width, frame.height)
                 moment = Moment(frame, *clock.place(frame), pixel_aspect, () if count else notices)
                 count += 1
@@ -106,7 +115,24 @@ def _assumed(stream: VideoStream) -> tuple[str, ...]:
     return ()
 
 
-def _whole_frames(container: InputContainer, stream: VideoStream, clock: Clock) -> Generator[VideoFrame, None, None]:
+def _decoder_of(stream: VideoStream) -> tuple[VideoCodecContext, tuple[str, ...]]:
+    """What decodes a stream: its own decoder, or one that reads what is transparent; and what is to be said of that."""
+    own = stream.codec_context
+    if own.name not in CLEAR or stream.metadata.get("alpha_mode") != "1":
+        return own, ()
+    try:
+        decoder = av.CodecContext.create(CLEAR[own.name], "r")
+    except UnknownCodecError:
+        return own, (LEFT_OUT,)
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.options = STRICT
+    decoder.color_primaries, decoder.color_trc = own.color_primaries, own.color_trc
+    return decoder, ()
+
+
+def _whole_frames(
+    container: InputContainer, stream: VideoStream, decoder: VideoCodecContext, clock: Clock
+) -> Generator[VideoFrame, None, None]:
     """The frames of a stream from the first whole one on.
 
     Raises:
@@ -123,7 +149,7 @@ def _whole_frames(container: InputContainer, stream: VideoStream, clock: Clock) 
             raise torn
         clock.saw(packet)
         try:
-            frames = _decoded(packet, strict=begun or started or packet.is_keyframe)
+            frames = _decoded(decoder, packet, strict=begun or started or packet.is_keyframe)
             begun = begun or packet.is_keyframe
         except FFmpegError as error:
             if not streamed:
@@ -142,9 +168,9 @@ def _whole_frames(container: InputContainer, stream: VideoStream, clock: Clock) 
                 clock.lost()
 
 
-def _decoded(packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:
+def _decoded(decoder: VideoCodecContext, packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:
     try:
-        return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
+        return decoder.decode(packet)
     except FFmpegError:
         if strict:
             raise

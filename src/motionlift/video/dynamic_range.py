@@ -8,13 +8,15 @@ from functools import cache
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import ColorTrc
 from jaxtyping import Float, UInt8, UInt16
 
 CURVES = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
 """Transfer curves of high dynamic range, by their number in a file."""
 UNSAID = 2
 """How a frame numbers a matrix or primaries of which its file says nothing; those of BT.2020 are assumed."""
+ICTCP_NUMBER = 14
+"""How a frame numbers ICtCp among matrices (H.273, table 4)."""
 WHITE = 203.0
 """Light of reference white, cd/m² (BT.2408, section 2.2); white of the standard range is put there."""
 PEAK = 1000.0
@@ -27,6 +29,13 @@ HLG_GAMMA = 1.2
 """Gamma of the whole system at a peak of 1000 cd/m² (BT.2100, table 5)."""
 LUMINANCE = np.array((0.2627, 0.6780, 0.0593), np.float32)
 """Share of the primaries of BT.2020 in luminance (BT.2100, table 5)."""
+CONES = np.array(((1688, 2146, 262), (683, 2951, 462), (99, 309, 3688))) / 4096
+"""Linear light in the primaries of BT.2020 to L, M and S (BT.2100, table 7)."""
+ICTCP = {
+    "PQ": np.array(((2048, 2048, 0), (6610, -13613, 7003), (17933, -17390, -543))) / 4096,
+    "HLG": np.array(((2048, 2048, 0), (3625, -7465, 3840), (9500, -9212, -288))) / 4096,
+}
+"""Signals of L, M and S to I, Ct and Cp (BT.2100, table 7)."""
 TO_709 = np.array(((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187)), np.float32)
 """Linear light in the primaries of BT.2020 to those of BT.709 (BT.2087, section 2)."""
 DISPLAY_GAMMA = 2.4
@@ -40,24 +49,26 @@ Light = Float[np.ndarray, "*any"]
 
 
 def curve_of(frame: VideoFrame) -> str:
-    """``PQ``, ``HLG``, or empty where the frame has no high dynamic range."""
-    return CURVES.get(int(frame.color_trc), "")
+    """``PQ``, ``HLG``, or empty where the frame has no high dynamic range; ICtCp has PQ unless it names HLG (H.273)."""
+    own = int(frame.colorspace) == ICTCP_NUMBER and not frame.format.is_rgb
+    return CURVES.get(int(frame.color_trc), "PQ" if own else "")
 
 
-def standard_range(frame: VideoFrame, interpolation: int) -> UInt8[np.ndarray, "height width 3"]:
-    """A frame of PQ or HLG as RGB of standard range.
+def standard_range(
+    signal: UInt16[np.ndarray, "height width colours"], curve: str, wide: bool
+) -> UInt8[np.ndarray, "height width colours"]:
+    """A frame of PQ or HLG as one of standard range.
 
     Args:
-        frame: of one of :data:`CURVES`.
-        interpolation: how its planes of colour are brought to full size, as PyAV numbers it.
+        signal: RGB or RGBA, 0 to 65535.
+        curve: ``PQ`` or ``HLG``.
+        wide: as :func:`mapped` takes it.
     """
-    unsaid = int(frame.colorspace) == UNSAID and not frame.format.is_rgb
-    matrix = Colorspace.BT2020 if unsaid else None
-    signal = frame.to_ndarray(format="rgb48le", interpolation=Interpolation(interpolation), src_colorspace=matrix)
-    wide = int(frame.color_primaries) in (int(ColorPrimaries.BT2020), UNSAID)
     image = np.empty(signal.shape, np.uint8)
     for top in range(0, len(signal), BAND):
-        image[top : top + BAND] = mapped(signal[top : top + BAND], curve_of(frame), wide)
+        band = slice(top, top + BAND)
+        image[band, :, :3] = mapped(signal[band, :, :3], curve, wide)
+        image[band, :, 3:] = signal[band, :, 3:] >> 8
     return image
 
 
@@ -107,6 +118,26 @@ def hlg_display(scene: Float[np.ndarray, "*any 3"]) -> Float[np.ndarray, "*any 3
     """Light of the display, cd/m², of light of the scene (BT.2100, table 5: the OOTF)."""
     luminance = np.maximum(scene @ LUMINANCE, 1e-9)[..., None]
     return PEAK * luminance ** np.float32(HLG_GAMMA - 1) * scene
+
+
+def hlg_signal(scene: Light) -> Light:
+    """HLG signal, 0..1, of light of the scene of 0..1 (BT.2100, table 5: the OETF)."""
+    a, b, c = HLG
+    bright = a * np.log(np.maximum(12 * scene - b, 1e-9)) + c
+    return np.where(scene <= 1 / 12, np.sqrt(3 * np.maximum(scene, 0)), bright)
+
+
+def rgb_of_ictcp(signal: Float[np.ndarray, "*any 3"], curve: str) -> Float[np.ndarray, "*any 3"]:
+    """Signal of red, green and blue, 0..1, of the intensity and the colours of ICtCp (BT.2100, table 7).
+
+    Args:
+        signal: I of 0..1, Ct and Cp of -0.5..0.5.
+        curve: ``PQ`` or ``HLG``.
+    """
+    cones = signal @ np.linalg.inv(ICTCP[curve]).T
+    light = pq_light(cones) if curve == "PQ" else hlg_scene(np.maximum(cones, 0))
+    light = light @ np.linalg.inv(CONES).T
+    return np.clip(pq_signal(light) if curve == "PQ" else hlg_signal(light), 0, 1)
 
 
 def rolled_off(light: Light) -> Light:

@@ -11,7 +11,7 @@ from motionlift.video.colour import rgb_of
 from motionlift.video.limits import Image, check_bytes
 from motionlift.video.moment import Moment, upright, upright_size
 from motionlift.video.moving import OFTEN, Watch
-from motionlift.video.part import MIDDLE, MOTION, WHOLE, Part
+from motionlift.video.part import MOTION, WHOLE, Part
 
 RESIZED = "frames change their size in the middle of the video; all were brought to that of the first"
 """What is said of such a video."""
@@ -78,9 +78,9 @@ class Fitting:
         spare = self._size[0] - inner[0], self._size[1] - inner[1]
         return np.pad(image, [(side // 2, side - side // 2) for side in spare] + [(0, 0)]) if any(spare) else image
 
-    def moving_place(self) -> tuple[float, float]:
-        """Where a crop lies that holds most of what moved in the frames that came."""
-        return MIDDLE if self.watch is None else self.watch.place(*self._kept)
+    def moving_place(self) -> tuple[float, float] | None:
+        """Where a crop lies that holds most of what moved in the frames that came; none where nothing did."""
+        return None if self.watch is None else self.watch.place(*self._kept)
 
     def tell_what_left(self) -> None:
         """Say so where what moves in the frames that came lies outside the crop."""

@@ -4,12 +4,26 @@ import numpy as np
 from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
 
+from motionlift.errors import InputError
+
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 """Pillow's modes of sixteen bits a pixel."""
 
 
-def eight_bits(picture: Image.Image) -> Image.Image:
-    """A picture of RGB, or of RGBA where parts may be transparent, turned as cameras say."""
+def eight_bits(picture: Image.Image, name: str = "the picture") -> Image.Image:
+    """A picture of RGB, or of RGBA where parts may be transparent, turned as cameras say.
+
+    Args:
+        picture: the picture.
+        name: what it is called in messages.
+
+    Raises:
+        InputError: it holds floats, of which nothing says what is white.
+    """
+    if picture.mode == "F":
+        raise InputError(
+            f"{name} is a picture of floats, which does not say what is white; save it with 8 or 16 bits, such as PNG"
+        )
     turned = ImageOps.exif_transpose(picture)
     if turned.mode in DEEP:
         deep = np.asarray(turned).astype(np.int64).clip(0, 65535)
@@ -17,7 +31,11 @@ def eight_bits(picture: Image.Image) -> Image.Image:
     return turned.convert("RGBA" if turned.has_transparency_data else "RGB")
 
 
-def frame_of(picture: Image.Image) -> VideoFrame:
-    """A picture as a frame of a video."""
-    flat = eight_bits(picture)
+def frame_of(picture: Image.Image, name: str = "the picture") -> VideoFrame:
+    """A picture, told by name, as a frame of a video.
+
+    Raises:
+        InputError: as :func:`eight_bits` says.
+    """
+    flat = eight_bits(picture, name)
     return VideoFrame.from_ndarray(np.asarray(flat), format="rgb24" if flat.mode == "RGB" else "rgba")

@@ -17,17 +17,51 @@ from motionlift.video.files import check_size, hash_of_file
 from motionlift.video.flattening import frame_of
 from motionlift.video.moment import Moment
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000", "AVIF", "DIB")
 """Formats of pictures, as Pillow names them."""
 SUFFIXES = {
-    ".jpg": ".jpg", ".jpeg": ".jpg", ".png": ".png", ".webp": ".webp", ".bmp": ".bmp", ".tif": ".tif", ".tiff": ".tif",
-    ".gif": ".gif", ".ppm": ".ppm", ".pgm": ".ppm", ".pnm": ".ppm", ".tga": ".tga", ".jp2": ".jp2", ".avif": ".avif",
+    ".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".jif": ".jpg", ".png": ".png", ".webp": ".webp",
+    ".bmp": ".bmp", ".dib": ".bmp", ".tif": ".tif", ".tiff": ".tif", ".gif": ".gif", ".ppm": ".ppm", ".pgm": ".ppm",
+    ".pbm": ".ppm", ".pnm": ".ppm", ".tga": ".tga", ".jp2": ".jp2", ".j2k": ".jp2", ".jpx": ".jp2", ".avif": ".avif",
 }  # fmt: skip
 """Names of pictures end so; those of one format under one name."""
+OTHER_PICTURES = (
+    ".heic",
+    ".heif",
+    ".exr",
+    ".hdr",
+    ".dpx",
+    ".cr2",
+    ".nef",
+    ".arw",
+    ".dng",
+    ".psd",
+    ".jxl",
+    ".svg",
+    ".pfm",
+)
+"""How names of pictures end that are not read: of cameras, renderers and drawing programs."""
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2", ".zst")
+"""How names of archives end."""
+MASKS = re.compile(
+    r"(?<![a-z])(masks?|mattes?|alpha|depth|seg|segmentation|labels?|annotations?|gt|flow|normals?)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Words in the names of pictures that say something of others beside them, and are no frames."""
+DEEPEST = 3
+"""How many folders below an empty one are looked into for where its pictures may lie (ours: as in ``JPEGImages/480p/bear``)."""
+MOST_LOOKED = 200
+"""Most folders that are looked into for that (ours)."""
 RATE = 24.0
 """Frames a second of a folder of which none are said (ours: that of cinema, at which DAVIS is shown)."""
 MOST_ENTRIES = 100_000
 """Most entries of a folder (ours: more than an hour at 24 frames a second)."""
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mpg", ".flv", ".wmv")
+"""How names of videos end, to say which one is in a folder."""
+NUMBERLESS = -1
+"""Stands for the number of a name that has none."""
+ALPHABETICAL = "the pictures of the folder have no numbers in their names: they were taken in the order of the alphabet"
+"""What is said of such a folder."""
 DIGITS = 18
 """Last digits of a number that count (ours: those of 64 bits)."""
 MOST_NUMBERS = 12
@@ -48,7 +82,8 @@ def pictures_of(folder: Path) -> Pictures:
     """The pictures of a folder in the order of their numbers.
 
     Pictures whose names differ in nothing but a number, and perhaps the format, belong together; it is the one that differs among
-    the most of them that counts. Of several such series the longest is taken, and the others are told.
+    the most of them that counts. Of several such series the longest is taken, but none of masks beside others, and the rest is
+    told. Names that hold no number at all are taken in the order of the alphabet.
 
     Raises:
         InputError: it holds none, several series of the same length, or too much.
@@ -63,23 +98,65 @@ def pictures_of(folder: Path) -> Pictures:
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error}); give a folder that you may read") from error
     if not found:
-        raise InputError(
-            f"{folder} is a folder without pictures; give one of pictures (JPEG, PNG, ...), or a video file"
-        )
+        raise InputError(f"{folder} is a folder without pictures; {_meant(folder)}")
     series = sorted(_series_of(found), key=len, reverse=True)
+    series = [each for each in series if not _are_masks(each)] or series
+    if len(series) > 1 and all(number == NUMBERLESS for each in series for number, _ in each):
+        lettered = tuple(sorted(path for each in series for _, path in each))
+        return Pictures(lettered, (ALPHABETICAL, *_left_out(len(found) - len(lettered))))
     if len(series) > 1 and len(series[0]) == len(series[1]):
         names = " and ".join(sorted(min(each)[1].name for each in series if len(each) == len(series[0]))[:2])
         raise InputError(
             f"{folder} holds several series of pictures, such as {names}, whose names differ in more than a number; give a "
             "folder of one series"
         )
-    pictures, others = series[0], len(found) - len(series[0])
-    left_out = (
-        [f"{others} other pictures of the folder were left out, whose names differ in more than a number"]
-        if others
-        else []
-    )
+    pictures = series[0]
+    left_out = _left_out(len(found) - len(pictures))
     return Pictures(tuple(path for _, path in pictures), (*left_out, *_missing(pictures)))
+
+
+def _left_out(others: int) -> list[str]:
+    told = f"{others} other pictures of the folder were left out, whose names differ in more than a number"
+    return [told] if others else []
+
+
+def _are_masks(pictures: list[tuple[int, Path]]) -> bool:
+    return all(MASKS.search(path.stem) for _, path in pictures)
+
+
+def _meant(folder: Path) -> str:
+    """What to give in place of a folder without pictures: what is in it or below, as far as that is seen at once."""
+    usual = "give one of pictures (JPEG, PNG, ...), or a video file"
+    try:
+        inside = sorted(itertools.islice(folder.iterdir(), MOST_ENTRIES))
+    except OSError:
+        return usual
+    files = [path for path in inside if not path.name.startswith(".") and not path.is_dir()]
+    for suffixes, told in (
+        (PACKED, "unpack {name}, which is in it, and give the folder of pictures"),
+        (OTHER_PICTURES, "pictures such as {name} are not read: save them as PNG"),
+        (VIDEOS, "give the video that is in it: {path}"),
+    ):
+        for path in files:
+            if path.suffix.lower() in suffixes:
+                return told.format(name=path.name, path=path)
+    below = _with_pictures(folder)
+    return usual if below is None else f"give the one below that has some: {below}"
+
+
+def _with_pictures(folder: Path) -> Path | None:
+    """The first folder with pictures below one, the nearest first."""
+    level = [folder]
+    for _ in range(DEEPEST):
+        try:
+            level = sorted(path for each in level for path in each.iterdir() if path.is_dir() and path.name[0] != ".")
+        except OSError:
+            return None
+        level = level[:MOST_LOOKED]
+        for each in level:
+            if any(path.suffix.lower() in SUFFIXES for path in itertools.islice(each.iterdir(), MOST_ENTRIES)):
+                return each
+    return None
 
 
 def folder_moments(folder: Path, rate: float | None) -> Generator[Moment, None, None]:
@@ -111,7 +188,7 @@ def _opened(path: Path) -> VideoFrame:
     try:
         with quiet(), Image.open(path, formats=known) as picture:
             check_size(path, *picture.size)
-            return frame_of(picture)
+            return frame_of(picture, str(path))
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is too large a picture; make it smaller") from error
     except UNREADABLE as error:
@@ -142,12 +219,12 @@ def _by_format(pictures: list[tuple[int, Path]]) -> list[list[tuple[int, Path]]]
 
 
 def _places(stem: str) -> list[tuple[int, tuple[str, str]]]:
-    """The numbers in a name, each with what stands before and after it; -1 for a name without any."""
+    """The numbers in a name, each with what stands before and after it; :data:`NUMBERLESS` for a name without any."""
     found = [
         (int(number[0][-DIGITS:]), (stem[: number.start()], stem[number.end() :]))
         for number in re.finditer("[0-9]+", stem)
     ]
-    return found[-MOST_NUMBERS:] or [(-1, ("/", stem))]  # which no name begins with
+    return found[-MOST_NUMBERS:] or [(NUMBERLESS, ("/", stem))]  # which no name begins with
 
 
 def _missing(pictures: list[tuple[int, Path]]) -> list[str]:

@@ -12,7 +12,7 @@ from motionlift.video.fitting import Fitting, middle_of, resized_image
 from motionlift.video.limits import FRAMES, LONGEST, Image, check_rate, check_side
 from motionlift.video.moment import Moment, moments_of_frames
 from motionlift.video.moving import Watch
-from motionlift.video.part import AS_IT_IS, MOTION, WHOLE, Part, Taken, check_part
+from motionlift.video.part import AS_IT_IS, MIDDLE, MOTION, WHOLE, Part, Taken, check_part
 from motionlift.video.reading import at_rate, cut, measured, moments_of, one_frame
 
 
@@ -98,7 +98,7 @@ class Footage:
                 if not number:
                     fitting.room(moment)
                 fitting.image(moment)
-        return fitting.moving_place()
+        return fitting.moving_place() or MIDDLE
 
     def __iter__(self) -> Iterator[Image]:
         """Decode it from its first frame on."""

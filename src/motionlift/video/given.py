@@ -11,6 +11,7 @@ from torch import Tensor
 
 from motionlift.errors import InputError
 from motionlift.video.colour import TRANSPARENT
+from motionlift.video.flattening import eight_bits
 from motionlift.video.part import GREY, colour_of
 
 FORMS = (
@@ -32,7 +33,7 @@ class Given:
     """Frames from memory as clips hold them."""
 
     frames: UInt8[Tensor, "frames height width 3"]
-    """RGB on the CPU."""
+    """RGB on the CPU, in memory of their own."""
     notices: tuple[str, ...] = ()
     """What was done to them, each a plain sentence."""
 
@@ -49,9 +50,11 @@ def frames_of(given: Frames, background: str | tuple[int, int, int] = GREY) -> G
         InputError: another shape, type or range, no frames, or pictures of several sizes.
         SettingError: the background is no colour.
     """
-    colour, frames = colour_of(background), _colours(_ordered(_whole(given)))
+    colour, whole = colour_of(background), _whole(given)
+    frames = _colours(_ordered(whole))
     if frames.shape[-1] == 3:
-        return Given(frames)
+        lent = isinstance(given, np.ndarray | Tensor) and _memory(frames) == _memory(whole)
+        return Given(frames.clone() if lent else frames)  # whoever fills a buffer again must not change a clip
     share = frames[..., 3:].float() / 255
     laid = frames[..., :3] * share + torch.tensor(colour) * (1 - share)
     told = (TRANSPARENT.format(background),) if share.min() < 1 else ()
@@ -80,15 +83,21 @@ def _tensor(given: np.ndarray | Tensor) -> Tensor:
     if isinstance(given, Tensor):
         return given.detach().cpu()
     try:
-        return torch.from_numpy(np.ascontiguousarray(given))
-    except TypeError as error:
+        native = given.astype(given.dtype.newbyteorder("="), copy=False)
+        return torch.from_numpy(np.require(native, requirements=("C", "W")))  # torch warns of what it must not write to
+    except (TypeError, ValueError) as error:
         raise InputError(f"frames are of {given.dtype}; {FORMS}") from error
+
+
+def _memory(frames: Tensor) -> int:
+    """Where the memory begins that frames lie in."""
+    return frames.untyped_storage().data_ptr()
 
 
 def _picture(number: int, given: object, mode: str) -> Tensor:
     """One picture of a list; of Pillow's in a mode."""
     if isinstance(given, Image.Image):
-        return torch.from_numpy(np.array(given.convert(mode)))
+        return torch.from_numpy(np.array(eight_bits(given, f"picture {number}").convert(mode)))
     if isinstance(given, np.ndarray | Tensor):
         return _tensor(given)
     raise InputError(f"picture {number} came as {type(given).__name__}; {FORMS}")

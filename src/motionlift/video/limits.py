@@ -5,6 +5,8 @@ from jaxtyping import UInt8
 
 from motionlift.errors import SettingError
 
+Rate = float | int | np.floating | np.integer
+"""Frames a second, as programs hold it."""
 Image = UInt8[np.ndarray, "height width 3"]
 """One frame, RGB."""
 
@@ -89,6 +91,11 @@ def check_bytes(frames: int, height: int, width: int) -> None:
         raise SettingError(
             f"{frames} frames of {width}x{height} take more than {MOST_BYTES >> 30} GiB; ask for fewer or smaller ones"
         )
+
+
+def plain(number: Rate) -> float | int:
+    """NumPy's numbers as Python's; what is no number as it is."""
+    return float(number) if isinstance(number, np.floating | np.integer) else number
 
 
 def is_whole(number: object) -> bool:

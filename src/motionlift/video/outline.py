@@ -72,7 +72,7 @@ def outline(
             first_frames(moments, str(path), fitting)
         else:
             sampled_frames(moments, str(path), fps, fitting)
-        place = fitting.moving_place()
+        place = fitting.moving_place() or place
     found = moments_of(source, part)
     try:
         moment = next(found, None)

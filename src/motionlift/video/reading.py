@@ -20,7 +20,8 @@ from motionlift.video.interlaced import deinterlaced
 from motionlift.video.limits import MOST_STREAMED, RATES
 from motionlift.video.moment import Moment, Moments, upright_size
 from motionlift.video.moving import Watch, where_motion_begins
-from motionlift.video.part import MOTION, WHOLE, Part, Taken, told_times
+from motionlift.video.part import MIDDLE, MOTION, WHOLE, Part, Taken, told_times
+from motionlift.video.woven import woven_order
 
 SLACK = 0.05
 """How much later than wanted a frame may start and still be taken, as a share of the time between wanted frames. It
@@ -44,7 +45,7 @@ def moments_of(source: Path, part: Part = WHOLE) -> Generator[Moment, None, None
     elif kind := kind_of(source):
         moments = animated_moments(source, kind)
     else:
-        moments = deinterlaced(file_moments(source))
+        moments = deinterlaced(file_moments(source), woven_order(source))
     return cut(moments, part, str(source))
 
 
@@ -163,12 +164,14 @@ def check_moves(path: str | Path, part: Part = WHOLE) -> None:
     """Refuse what is plainly no video, by decoding the first frames of a part, two or more.
 
     Raises:
-        InputError: it cannot be read, or holds one frame only.
+        InputError: it cannot be read, holds one frame only, or its colours cannot be converted.
     """
     source, count = existing(path), 0
     with closing(moments_of(source, part)) as moments:
         for moment in moments:
             count += 1
+            if count == 1:
+                rgb_of(moment.frame, part.colour, str(part.background))
             if count > 1 and moment.time > LOOKED_AT:
                 return
     if count < 2:
@@ -219,8 +222,9 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
         return sampled_frames(moments, name, fps, fitting)
 
     found = read(fitting)
-    if fitting.part.crop == MOTION:
-        fitting = replace(fitting, place=fitting.moving_place(), watch=Watch())
+    place = fitting.moving_place() if fitting.part.crop == MOTION else None
+    if place is not None:
+        fitting = replace(fitting, place=place, watch=Watch())
         found = read(fitting)
     before = len(fitting.notices)
     fitting.tell_what_left()
@@ -228,7 +232,7 @@ def part_frames(moments: Moments, onward: Moments, name: str, fps: float | int |
     if fitting.watch is not None and fitting.watch.still:
         shown = min(found.seconds, math.inf if fitting.part.duration is None else fitting.part.duration)
         told += (_resting(onward, fitting.part, shown),)
-    part = replace(fitting.part, crop=fitting.place) if fitting.part.crop == MOTION else fitting.part
+    part = replace(fitting.part, crop=place or MIDDLE) if fitting.part.crop == MOTION else fitting.part
     return replace(found, notices=told, taken=Taken(part, fitting.fit))
 
 
