@@ -207,27 +207,30 @@ def test_exchanged_colours(twin: Any):
 
 
 def test_told_motion(wan: Any, monkeypatch: pytest.MonkeyPatch):
-    assert measured(told_motion, {"index": 0, "told": True}) == {
-        **told_motion.cells(1)[0],
-        "refused": "it has no words for motions",
-    }
+    (first, *_) = told_motion.cells(1)
+    assert measured(told_motion, first) == {**first, "refused": "it has no words for motions"}
     monkeypatch.setattr(told_motion, "bundled", lambda _model: wan)
     records = [measured(told_motion, cell) for cell in told_motion.cells(1)]
-    assert [
-        " to the " in record["caption"] or record["caption"].split()[4] in ("up", "down") for record in records
-    ] == [
-        True,
-        False,
-    ]
-    assert_table(told_motion.section(records), 2)
+    words = {told_motion.GROWTH: ("growing", "shrinking"), told_motion.JUMP: ("jumping",)}
+    for record in records:
+        named = words.get(record["kind"], (" to the ", " up", " down"))
+        assert any(word in record["caption"] for word in named) == record["told"]
+    assert_table(told_motion.section(records), 6)
 
 
-def test_the_way_of_what_is_told():
-    scene = sample_named(told_motion.STREAM, 0, objects=1, motion="line", camera="still", unseen=True)
+def told_scene(kind: str) -> Any:
+    return sample_named(told_motion.STREAM, 0, objects=1, motion=kind, camera="still", unseen=True)
+
+
+@pytest.mark.parametrize("kind", told_motion.KINDS)
+def test_what_is_told_is_found_in_the_truth_and_not_in_other_motions(kind: str):
+    scene = told_scene(kind)
     frames = scenes.render([scene]).frames[0]
-    going, coming = (told_motion.way_of(each, scene) for each in (frames, frames.flip(0)))
-    assert going["cosine"] > 0.98 and coming["cosine"] < -0.98 and going["length"] > 3 * told_motion.MOVED
-    assert told_motion.way_of(frames[:1].expand(17, -1, -1, -1), scene)["cosine"] == 0
+    rest = frames[:1].expand(17, -1, -1, -1)
+    assert told_motion.told_of(kind, frames, scene)["right"]
+    assert not told_motion.told_of(kind, rest, scene)["right"]
+    if kind != told_motion.JUMP:
+        assert told_motion.told_of(kind, frames.flip(0), scene)["amount"] < 0
 
 
 def test_given_picture(wan: Any, monkeypatch: pytest.MonkeyPatch):
