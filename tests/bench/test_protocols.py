@@ -186,8 +186,8 @@ def test_faults_of_mtbench(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     [
         (["youtube", "."], "the protocol is 'youtube'; allowed are davis and mtbench"),
         (["mtbench", ".", "--prompts", "a.csv"], "--prompts is of no use to mtbench"),
-        (["davis", "nowhere"], "nowhere is no folder that can be read"),
-        (["mtbench", "nowhere"], "nowhere is no folder that can be read"),
+        (["davis", "nowhere"], "nowhere does not exist; give the folder that holds the clips' folders"),
+        (["mtbench", "nowhere"], "nowhere does not exist; give the folder that holds the clips' folders"),
     ],
 )
 def test_what_is_no_protocol_is_refused(more: list[str], told: str, capsys: pytest.CaptureFixture[str]):

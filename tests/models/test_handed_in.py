@@ -67,7 +67,7 @@ def castings(model):
     return made
 
 
-@pytest.mark.parametrize("twin", ["cogvideox-rotary", "unet3d"])
+@pytest.mark.parametrize("twin", ["cogvideox-rotary", pytest.param("unet3d", marks=pytest.mark.slow)])
 def test_eight_threads_give_what_eight_calls_give_where_activations_are_recomputed(twin, monkeypatch):
     monkeypatch.setattr("motionlift.models.shared.CHECKPOINTED_PARAMETERS", 0)
     model, clip = model_of(twin), reference(8)

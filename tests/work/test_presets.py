@@ -85,7 +85,7 @@ def test_presets_in_run_files_and_on_the_command_line(tmp_path: Path, capsys: py
     path.write_text(f"models: [tiny-dit]\n{methods}\nreferences: [world: {{count: 1}}]\noutput: out\n")
     assert [each.title for each in read_run(str(path)).methods] == ["ditflow preset=ours", "ditflow preset=paper"]
     clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"0")
+    a_clip().save(clip)
     assert run(["transfer", str(clip), "--prompt", PROMPT, "--method", "motionflow", "--preset", "released"]) == 1
     assert "of motionflow no released program" in capsys.readouterr().err
     assert run(["lift", str(clip), "--preset", "mine"]) == 1

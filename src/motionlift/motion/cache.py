@@ -79,6 +79,13 @@ def folder() -> Path:
     return (Path(named) if named else user_cache_path("motionlift", appauthor=False)) / "motions"
 
 
+def is_own() -> bool:
+    """Whether the folder of motions is the cache's, or could be: beside somebody's own nothing is kept."""
+    with suppress(OSError):
+        return _stranger(folder()) is None
+    return False
+
+
 def runs() -> Path:
     """Where tuning runs are kept until they are done."""
     return folder().parent / "runs"

@@ -1,6 +1,7 @@
 """What was measured of earlier jobs on this machine: seconds a pass, and how far plans of memory were short.
 
-A small file beside the cache, ``measured.json``. Nothing depends on it: one that cannot be read or written is as one that is empty.
+A small file beside the cache, ``measured.json``, where that is in use. Nothing depends on it: one that cannot be read or written is
+as one that is empty.
 """
 
 from collections.abc import Mapping
@@ -124,6 +125,8 @@ def _latest(entries: Mapping[str, float], key: str, value: float) -> dict[str, f
 
 def _write(measured: Measured) -> None:
     path = place()
+    if not cache.is_own():
+        return
     with suppress(OSError, OutputError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, MEASURED) as partial:

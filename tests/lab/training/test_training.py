@@ -164,7 +164,7 @@ def test_latents_have_unit_variance(tmp_path: Path):
     )
 
 
-@pytest.mark.parametrize("model", ["tiny-dit", "tiny-wan"])
+@pytest.mark.parametrize("model", ["tiny-dit", pytest.param("tiny-wan", marks=pytest.mark.slow)])
 def test_training_goes_on_from_what_was_shipped(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     parts = PARTS[model]
     torch.manual_seed(5)
