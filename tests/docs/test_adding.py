@@ -77,14 +77,14 @@ def test_a_method_is_added_as_the_page_says(run: Run, tmp_path: Path):
     listed = json.loads(run("-m", "motionlift", "methods", "--json"))
     assert "neighbours" in json.dumps(listed)
     run("-m", "motionlift", "transfer", *told("method.md", "transfer"), "--steps", "5")
-    record = json.loads((tmp_path / "star.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "car.json").read_text(encoding="utf-8"))
     assert record["method"] == "neighbours"
 
 
 @pytest.mark.slow
 def test_a_metric_is_added_as_the_page_says(run: Run, tmp_path: Path):
     add("metric.md", tmp_path)
-    shutil.copyfile(tmp_path / "clip.mp4", tmp_path / "star.mp4")
+    shutil.copyfile(tmp_path / "clip.mp4", tmp_path / "car.mp4")
     scores = json.loads(run("-m", "motionlift", "score", *told("metric.md", "score"), "--metrics", "brightness"))
     assert '"brightness": 0.0' in json.dumps(scores)
 
