@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from motionlift.core.edit_names import EDITS
 from motionlift.core.model import Model
 from motionlift.errors import MotionliftError, SettingError
 from motionlift.methods import methods
-from motionlift.motion.edits import edits
 from motionlift.motion.export import MOST_RANK
 from motionlift.motion.file import Motion
 from motionlift.video.limits import FRAMES, RATES, SIDES
@@ -110,22 +110,29 @@ class EditMotion:
     @classmethod
     def INPUT_TYPES(cls) -> Inputs:
         """What it takes."""
-        told = "; ".join(f"{name}: {each.summary}" for name, each in sorted(edits().items()))
+        told = "; ".join(f"{name}: {own.summary}" for name, own in EDITS.items())
+        share = {"default": 0.0, "min": -1.0, "max": 1.0, "step": 0.01, "round": False}
         return {
             "required": {
                 "motion": described(MOTION, "The motion; not yet cast with target=positions."),
-                "edit": described(sorted(edits()), f"What is changed. {told}."),
-            }
+                "edit": described([*EDITS], f"What is changed. {told}."),
+            },
+            "optional": {
+                "right": described("FLOAT", "Of move: how far to the right, as a share of the width.", **share),
+                "down": described("FLOAT", "Of move: how far down, as a share of the height.", **share),
+            },
         }
 
-    def run(self, motion: Motion, edit: str) -> tuple[Motion]:
+    def run(self, motion: Motion, edit: str, right: float = 0.0, down: float = 0.0) -> tuple[Motion]:
         """Edit it.
 
         Raises:
             MotionliftError: one of its kinds.
         """
+        own = EDITS.get(edit)
+        amounts = f"={right},{down}" if own is not None and own.amounts else ""
         with working(CPU):
-            return (edited(motion, edit),)
+            return (edited(motion, edit + amounts),)
 
 
 class LoadMotion:

@@ -9,6 +9,7 @@ import torch
 
 from motionlift.app.editing import edited
 from motionlift.app.grey import drawn_on_grey
+from motionlift.app.library_tab import CHANGES
 from motionlift.app.uploads import taken_motion
 from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace
 from motionlift.core.lattice import Shape
@@ -42,6 +43,18 @@ def test_an_edited_motion_stands_beside_the_other_with_its_pictures(tmp_path: Pa
     (frame, *_) = Footage.of(own.folder / f"to the side mirror{REFERENCE}")
     assert frame[:, :14].mean() < 20 < frame[:, 18:].mean(), "its clip is mirrored, too"
     assert (own.folder / f"to the side mirror{DRAWN}").is_file()
+
+
+def test_every_button_edits_the_motion_that_is_chosen(tmp_path: Path):
+    own = Workspace(tmp_path)
+    clip = Clip.of(torch.zeros(9, 128, 128, 3, dtype=torch.uint8), 8)
+    lift(clip, twins.cogvideox(), "none", size=(128, 128), settings={"steps": 2}, cached=False).save(
+        own.new("it", MOTION)
+    )
+    for by in CHANGES:
+        name = edited(own, f"it{MOTION}", by)
+        assert name == f"it {by.replace('=', ' ').replace(',', ' ')}{MOTION}"
+        assert Motion.load(own.kept(name)).edits == (by,)
 
 
 def test_one_without_a_clip_is_drawn_on_grey(tmp_path: Path, motion: Motion):

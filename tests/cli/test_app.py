@@ -142,6 +142,7 @@ def test_the_command_line_is_frozen():
             *("jobs", "--output", "--workers", "--dry-run", "--retry", "--watch", "--store", "--ray"),
             *("--device", "--dtype", "--memory", "--overwrite", "--quiet"),
         ],
+        "edit": ["motion", "edits", "--output", "--overwrite"],
         "export": ["motion", "output", "--for", "--rank", "--overwrite"],
         "adapter": ["file"],
         "inspect": [
@@ -192,7 +193,20 @@ def test_nothing_heavy_is_imported_before_a_command_needs_it():
 def test_help_lists_every_command_in_order(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert run(arguments) == 0
     told = capsys.readouterr().out
-    order = ("transfer", "lift", "cast", "again", "batch", "export", "inspect", "score", "world", "bench", "report")
+    order = (
+        "transfer",
+        "lift",
+        "cast",
+        "again",
+        "batch",
+        "edit",
+        "export",
+        "inspect",
+        "score",
+        "world",
+        "bench",
+        "report",
+    )
     order += ("models", "methods", "cache", "app", "demo")
     places = [told.index(f"│ {name} ") for name in order]
     assert places == sorted(places)

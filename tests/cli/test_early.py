@@ -80,6 +80,9 @@ SLIPS = {
         "--set",
         "from=1",
     ): "unknown setting 'from' (did you mean form?)",
+    ("edit", "motion.safetensors", "miror"): "(did you mean mirror?)",
+    ("edit", "motion.safetensors", "move=2,0"): "write move=RIGHT,DOWN with numbers from -1 to 1",
+    ("edit", "motions.safetensors", "mirror"): "(did you mean motion.safetensors?)",
     ("export", "motions.safetensors", "adapter.safetensors"): "(did you mean motion.safetensors?)",
     (
         *("export", "tuned.safetensors", "adapter.safetensors"),

@@ -62,6 +62,7 @@ COMMANDS = {
         "--overwrite",
     ),
     "again": ("clip.mp4",),
+    "edit": ("line.safetensors", "mirror", "--overwrite"),
     "export": ("line.safetensors", "adapter.safetensors", "--overwrite"),
     "adapter": ("line.safetensors",),
     "inspect": ("clip.mp4", "--model", "twin", "--overwrite"),

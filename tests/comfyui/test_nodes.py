@@ -261,6 +261,14 @@ def test_a_graph_makes_what_the_library_makes(comfy: Comfy, held: Callable[..., 
     assert not torch.equal(again["6"][0], frames), "the motion is not mirrored"
 
 
+def test_a_motion_is_moved_by_two_numbers(comfy: Comfy):
+    motion = motionlift.lift(a_clip(), TRANSFORMERS["wan-2.1"].model(), settings=QUICK)
+    node = comfy.nodes["MotionliftEditMotion"]()
+    (there,) = node.run(motion, "move", right=0.5, down=-0.25)
+    (mirrored,) = node.run(motion, "mirror", right=0.5)
+    assert (there.edits, mirrored.edits) == (("move=0.5,-0.25",), ("mirror",))
+
+
 def test_work_is_stopped_at_the_next_step(comfy: Comfy, held: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
     model, told = TRANSFORMERS["wan-2.1"].model(), []
 

@@ -56,10 +56,34 @@ def test_a_mirrored_displacement_is_that_of_the_mirrored_clip(network):
         assert wanted[..., 0].nanmean() < -0.1 and still[..., 0].nanmean() > 0.1
 
 
+@pytest.mark.parametrize("method", ONE_OF_EACH)
+def test_every_motion_that_is_mirrored_is_moved(method):
+    motion = lifted(cogvideox(), method, drifting(), **ONE_OF_EACH[method])
+    there = motionlift.edit(motion, "move=0.25,0")
+    latents, moved = motion.tensors["latents"], there.tensors["latents"]
+    assert there.edits == ("move=0.25,0",) and there.tensors.keys() == motion.tensors.keys()
+    assert torch.equal(moved[..., 2:], latents[..., :-2]) and not torch.equal(moved, latents)
+
+
+def test_a_moved_displacement_is_that_of_the_moved_clip():
+    pixels = drifting()
+    pixels[..., 32:] = pixels[:1, ..., 32:]  # the right half stands still
+    motion = lifted(cogvideox(), "ditflow", pixels, read="flow")
+    moved = torch.cat([pixels[..., :1].expand(-1, -1, -1, 16), pixels[..., :-16]], dim=-1)
+    truth = lifted(cogvideox(), "ditflow", moved, read="flow")
+    found = motionlift.edit(motion, "move=0.25,0")
+    own, wanted, still = (each.tensors["displacement"][0, 1] for each in (found, truth, motion))
+    own, wanted, still = (each.unflatten(0, (4, 4))[:, 1:] for each in (own, wanted, still))  # without what came in
+    torch.testing.assert_close(own, wanted, atol=0.03, rtol=0)
+    assert (still - wanted).abs().max() > 0.2
+
+
 @pytest.mark.parametrize("method", REFUSED)
 def test_a_method_that_cannot_say_is_refused_by_name(method):
     motion = lifted(cogvideox(), method, drifting(), **({"channel_share": 0.2} if method == "moft" else {}))
-    with pytest.raises(MotionError, match=rf"a motion of {method} cannot be edited.*mirror the reference and lift it"):
+    with pytest.raises(
+        MotionError, match=rf"a motion of {method} cannot be edited.*change the reference and lift it again"
+    ):
         motionlift.edit(motion, "mirror")
 
 
@@ -70,7 +94,7 @@ def test_every_method_can_say_or_is_refused():
 
 def test_an_unknown_edit_is_refused():
     motion = lifted(cogvideox(), "none", drifting())
-    with pytest.raises(SettingError, match="unknown edit 'rotate'; allowed are mirror"):
+    with pytest.raises(SettingError, match="unknown edit 'rotate'; allowed are mirror, move=RIGHT,DOWN"):
         motionlift.edit(motion, "rotate")
 
 

@@ -24,16 +24,17 @@ def edited(own: Workspace, name: str, by: str) -> str:
     Args:
         own: the visitor's files.
         name: of the motion's file.
-        by: name of the edit, such as ``mirror``.
+        by: the edit, such as ``mirror`` or ``move=0.125,0``.
 
     Raises:
         InputError: it is no file of the visitor's.
         MotionError: it cannot be edited so.
+        SettingError: the edit would change nothing.
     """
     place = own.kept(name)
     own.check_room(0)
     motion = edit(Motion.load(place), by)
-    with own.placed(f"{place.stem} {by}", MOTION) as made:
+    with own.placed(f"{place.stem} {by.replace('=', ' ').replace(',', ' ')}", MOTION) as made:
         _draw(motion, place, made, by)
         motion.save(made)  # last: once it is seen, it may be called otherwise, and its pictures with it
     return made.name

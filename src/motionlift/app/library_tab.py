@@ -11,7 +11,15 @@ from motionlift.app.editing import edited
 from motionlift.app.uploads import taken_motion
 from motionlift.app.words import library_of
 from motionlift.errors import InputError
-from motionlift.motion.edits import edits
+
+CHANGES = {
+    "mirror": "Mirror: left and right swapped",
+    "move=-0.125,0": "Move ←",
+    "move=0.125,0": "Move →",
+    "move=0,-0.125": "Move ↑",
+    "move=0,0.125": "Move ↓",
+}
+"""Edits that have a button, and what stands on it; moves are by an eighth of the frame (ours: a place of the bundled models)."""
 
 
 def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
@@ -29,9 +37,7 @@ def library_tab(desk: Desk, cast: gr.Dropdown) -> None:
         name = gr.Textbox("", label="New name", max_length=60)
         rename = gr.Button("Rename")
     with gr.Row():
-        changes = {
-            own.name: gr.Button(f"{own.name.capitalize()}: {own.summary}", size="sm") for own in edits().values()
-        }
+        changes = {by: gr.Button(label, size="sm") for by, label in CHANGES.items()}
     with gr.Row():
         download = gr.DownloadButton("Download", visible=False)
         delete = gr.Button("Delete", variant="stop")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motionlift.cli import about, again, batch, measure, motion, page
+from motionlift.cli import about, again, batch, edit, measure, motion, page
 from motionlift.cli.examples import example_of
 from motionlift.cli.given_files import refusing_empty_names
 from motionlift.cli.planned import planned_only, plans
@@ -17,6 +17,7 @@ COMMANDS = (
     cast,
     again.again,
     batch.batch,
+    edit.edit,
     motion.export,
     about.adapter,
     motion.inspect,

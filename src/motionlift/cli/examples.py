@@ -9,6 +9,7 @@ EXAMPLES: Mapping[str, str] = {
     "cast": f"motionlift cast dance.safetensors -p {PROMPT} -o car.mp4 -s 7",
     "again": "motionlift again car.mp4 --seed 8",
     "batch": "motionlift batch night.yaml -o night",
+    "edit": "motionlift edit dance.safetensors mirror move=0.25,0 -o elsewhere.safetensors",
     "export": "motionlift export tuned.safetensors adapter.safetensors --for comfyui",
     "adapter": "motionlift adapter adapter.safetensors",
     "inspect": "motionlift inspect dance.mp4 --read flow -o arrows.mp4",

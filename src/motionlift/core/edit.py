@@ -11,10 +11,10 @@ class Edit:
     """A way to change where things are and which way they move; one file in ``motion/edits``."""
 
     name: str
-    """Its name."""
-    summary: str
-    """What it does, in one line."""
+    """As it is written, with its amounts."""
     places: Callable[[Tensor], Tensor]
     """From a field over places, ``... height width``, to the field after the edit, of the same size."""
     vectors: Callable[[Tensor], Tensor]
     """From vectors in columns and rows, ``... 2``, x then y, to the same vectors after the edit."""
+    noise: Callable[[Tensor], Tensor]
+    """As ``places``, of noise, which must stay noise: no value may be there twice."""

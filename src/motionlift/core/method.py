@@ -256,7 +256,8 @@ class Method(ABC, Generic[AnySettings]):
             MotionError: the method cannot say what becomes of its motion.
         """
         raise MotionError(
-            f"a motion of {self.name} cannot be edited: what it holds does not follow places; {edit.name} the reference and lift it"
+            f"a motion of {self.name} cannot be edited: what it holds does not follow places, and {edit.name} changes those; "
+            "change the reference and lift it again"
         )
 
 

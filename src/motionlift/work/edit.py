@@ -16,11 +16,11 @@ def edit(motion: Motion, name: str) -> Motion:
 
     Args:
         motion: what :func:`motionlift.lift` gave; not yet cast with ``target=positions``.
-        name: of the edit, such as ``mirror``.
+        name: of the edit with its amounts, such as ``mirror`` or ``move=0.25,0`` (right and down, as shares of the frame).
 
     Raises:
         MotionError: the method cannot say what becomes of its motion, or the motion lacks latents.
-        SettingError: there is no such edit.
+        SettingError: there is no such edit, it takes other amounts, or it would change nothing.
     """
     chosen = edit_named(name)
     method = method_named(motion.method)

@@ -51,6 +51,7 @@ from motionlift.measure.tracks import aligned_error
 from motionlift.methods import motiondirector, motionmatcher, vmc
 from motionlift.models.loading import load
 from motionlift.video.clip import Clip
+from motionlift.work.lift import lift
 from motionlift.world import scenes, upscaler
 from motionlift.world.named import sample_named
 from motionlift.world.shapes import SHAPES
@@ -243,7 +244,15 @@ def test_given_picture(wan: Any, monkeypatch: pytest.MonkeyPatch):
     with_picture, without = records[:2]
     assert with_picture["psnr"] == pytest.approx(with_picture["decoded_psnr"], abs=0.5), "the picture itself, decoded"
     assert with_picture["psnr"] != without["psnr"]
-    assert_table(given_picture.section(records), 4)
+    assert_table(given_picture.section(records), 5)
+
+
+def test_a_motion_is_moved_to_where_the_picture_has_its_thing(wan: Any):
+    clip = Clip.of(torch.zeros(9, 64, 64, 3, dtype=torch.uint8), 8.0)
+    motion = lift(clip, wan, "none", cached=False)
+    there = given_picture.moved_to(motion, (0.3, 0.8), (0.55, 0.3))
+    assert there.edits == ("move=0.25,-0.5",)
+    assert given_picture.moved_to(motion, (0.3, 0.8), (0.31, 0.79)) is motion
 
 
 def test_decibels_between_pictures():

@@ -4,9 +4,11 @@ import torch
 from motionlift.core.edit import Edit
 from motionlift.core.lattice import Lattice
 from motionlift.errors import MotionError, SettingError
-from motionlift.motion.edits import edit_named, edits, moved
+from motionlift.motion.edits import edit_named, moved
 
-TURNED = Edit("turned", "upside down", lambda field: field.flip(-2), lambda moves: moves * torch.tensor([1, -1]))
+TURNED = Edit(
+    "turned", lambda field: field.flip(-2), lambda moves: moves * torch.tensor([1, -1]), lambda noise: noise.flip(-2)
+)
 LATTICE = Lattice(2, 2, 4)
 
 
@@ -15,11 +17,16 @@ def numbered(*sizes):
     return torch.arange(float(count)).reshape(sizes)
 
 
-def test_every_edit_is_found_by_its_name():
-    assert all(edit_named(name).name == name for name in edits())
-    assert "mirror" in edits()
+def test_an_edit_is_found_by_how_it_is_written():
+    assert [edit_named(text).name for text in ("mirror", "move=.5, 0")] == ["mirror", "move=0.5,0"]
     with pytest.raises(SettingError, match=r"unknown edit 'upside_down'; allowed are .*mirror"):
         edit_named("upside_down")
+
+
+@pytest.mark.parametrize("text", ["move=0,0", "move=0.1,0.2"])
+def test_an_edit_that_changes_nothing_is_refused(text: str):
+    with pytest.raises(SettingError, match="changes nothing: this motion knows 2 rows and 4 columns of places"):
+        moved({"latents": numbered(1, 2, 2, 2, 4)}, edit_named(text), (), LATTICE)
 
 
 def test_tokens_of_a_frame_are_its_rows_and_columns():
