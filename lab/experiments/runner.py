@@ -34,6 +34,7 @@ from lab.experiments import (
     sweep,
     things,
     told_motion,
+    told_unlike,
     trackers,
 )
 from motionlift.bench.cells import RECORDS
@@ -53,7 +54,8 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
         *(looks, reconstruction, exchange, signal, masks, inversion, retrieval, stages, comparison, things),
-        *(speed, saved_positions, several_seeds, sweep, told_motion, given_picture, ghosts, fast_turning, longer, lag),
+        *(speed, saved_positions, several_seeds, sweep, told_motion, given_picture, told_unlike),
+        *(ghosts, fast_turning, longer, lag),
         *(footage, intervals, trackers, metric_checks),
     )
 }

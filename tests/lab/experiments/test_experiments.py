@@ -41,6 +41,7 @@ from lab.experiments import (
     stages,
     sweep,
     told_motion,
+    told_unlike,
     trial,
 )
 from lab.training import tiny_dit, tiny_unet, tiny_wan
@@ -74,6 +75,7 @@ MODULES = (
     exchange,
     told_motion,
     given_picture,
+    told_unlike,
 )
 """Those whose extent is a count."""
 
@@ -149,6 +151,7 @@ def _twin_is_bundled(twin: Any, monkeypatch: pytest.MonkeyPatch):
         exchange,
         told_motion,
         given_picture,
+        told_unlike,
     ):
         monkeypatch.setattr(module, "bundled", lambda _model: twin)
     monkeypatch.setattr(card, "load", lambda _model: twin)
@@ -253,6 +256,28 @@ def test_a_motion_is_moved_to_where_the_picture_has_its_thing(wan: Any):
     there = given_picture.moved_to(motion, (0.3, 0.8), (0.55, 0.3))
     assert there.edits == ("move=0.25,-0.5",)
     assert given_picture.moved_to(motion, (0.3, 0.8), (0.31, 0.79)) is motion
+
+
+def test_told_unlike(twin: Any):
+    records = [measured(told_unlike, cell) for cell in told_unlike.cells(1)]
+    for record in records:
+        assert record["likeness"] is None or -1 <= record["likeness"] <= 1
+    assert_table(told_unlike.section(records), 4)
+
+
+def test_what_is_told_is_counted_by_how_the_object_goes():
+    records = [
+        {"index": 0, "method": "none", "likeness": 0.1, "direction": -0.5},
+        {"index": 1, "method": "none", "likeness": None, "direction": None},
+        {"index": 0, "method": "ditflow", "likeness": 0.9, "direction": 0.7},
+        {"index": 1, "method": "ditflow", "likeness": 0.19, "direction": 0.5},
+    ]
+    lines = [line.strip("| ").split(" | ") for line in told_unlike.section(records).splitlines() if line.startswith("| ")]
+    rows = {title: cells for title, *cells in lines}
+    assert rows["plain sampling"] == ["2", "0.10", "50 [1 of 2]", "50 [1 of 2]"]
+    assert rows["the object goes as the reference"] == ["2", "0.55 [0.90 0.19]", "50 [1 of 2]", "100 [2 of 2]"]
+    assert rows["the object goes otherwise"][2] == "100"
+    assert "the object goes somewhat so" not in rows
 
 
 def test_decibels_between_pictures():
