@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from motionlift.app.history import History, State
 from motionlift.video.clip import Clip
+from motionlift.world.named import sample_named
 from motionlift.world.scenes import render, sample
 from tests.app.conftest import UNNAMED, free_port
 from tests.app.test_hostile import recorded
@@ -251,6 +253,32 @@ def test_a_motion_is_edited_in_the_library(browser, served: Served):
     page.get_by_role("button", name="Mirror: left and right swapped").click()
     page.wait_for_selector("text=an arc mirror", timeout=WAIT)
     assert page.locator(".library video").count() == 2
+
+
+@pytest.mark.slow
+def test_a_video_begins_with_a_picture_and_a_motion_that_was_moved(browser, served: Served, tmp_path: Path):
+    page = opened(browser, served)
+    lifted(page)
+    page.get_by_role("tab", name="Library").click()
+    chosen(page, "#library-motion")
+    page.get_by_role("button", name="Move →").click()
+    page.wait_for_selector("text=an arc move 0.125 0", timeout=WAIT)
+    photo = render([sample_named(3, 1, 1, objects=1, motion="rest", camera="still")], 64, 64).frames[0][0]
+    Image.fromarray(photo.numpy()).save(tmp_path / "photo.png")
+    page.get_by_role("tab", name="Video").click()
+    page.get_by_role("button", name="Begin with a picture").click()
+    page.locator("#cast-picture input[type=file]").set_input_files(tmp_path / "photo.png")
+    page.wait_for_selector("#cast-picture img", timeout=WAIT)
+    asked(page, "a red car on a grey road")
+    page.wait_for_selector("#download:visible", timeout=WAIT)
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "made.mp4")
+    first = Clip.read(tmp_path / "made.mp4", frames=17, fps=8, aspect=(1, 1)).frames[0]
+    assert (first.float() - photo.float()).abs().mean() < 20, "the picture, but for the autoencoder"
+    page.get_by_role("tab", name="History").click()
+    command = page.locator("#history code").first.text_content()
+    assert "--picture" in command and "an arc move 0.125 0" in command
 
 
 @pytest.mark.slow

@@ -5,10 +5,11 @@ import json
 import shlex
 import time
 import weakref
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from motionlift.app.history import State
 from motionlift.app.jobs import Jobs
@@ -19,6 +20,7 @@ from motionlift.cli import main
 from motionlift.core.cost import Step
 from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
+from motionlift.video.reading import hash_of
 from motionlift.world.scenes import render, sample
 from tests import twins
 
@@ -66,6 +68,23 @@ def test_the_command_that_is_told_makes_the_same(
     assert told["output"]["sha256"] == made["output"]["sha256"] or told["seed"] == made["seed"] == 5
     frames = [Clip.read(path, frames=9, fps=8, aspect=(1, 1)).frames for path in ("a 'star'.mp4", own.kept(video))]
     assert frames[0].equal(frames[1])
+
+
+def test_a_video_begins_with_a_picture_as_by_the_command(
+    own: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    maker, picture = Maker("cpu"), own.new("photo", ".png")
+    Image.fromarray(render([sample(4, 1, 1)]).frames[0][0].numpy()).save(picture)
+    (motion, *_) = maker.made(Task(LIFT, "clip.mp4", "arc", method="none", settings={"steps": "2"}), own, Live())
+    cast = Task(CAST, motion, "begun", prompt="a red car on a grey road", settings={"steps": "2"}, picture=picture.name)
+    video, record = maker.made(cast, own, Live())
+    (without, _) = maker.made(replace(cast, picture=""), own, Live())
+    assert json.loads(own.kept(record).read_text())["picture_sha256"] == hash_of(picture)
+    monkeypatch.chdir(tmp_path)
+    assert main.run([*shlex.split(command_of(cast, own.folder))[1:], "--device", "cpu"]) == 0
+    places = (own.kept(video), Path("begun.mp4"), own.kept(without))
+    made, same, other = (Clip.read(path, frames=17, fps=8, aspect=(1, 1)).frames for path in places)
+    assert made.equal(same) and not made[0].equal(other[0])
 
 
 def test_of_a_cast_that_is_cancelled_no_latents_are_left_and_of_a_forgotten_model_nothing(

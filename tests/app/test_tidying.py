@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from motionlift.app import workspace
 from motionlift.app.desk import Desk
@@ -15,6 +16,7 @@ from motionlift.app.editing import edited
 from motionlift.app.history import Item, State
 from motionlift.app.jobs import Jobs
 from motionlift.app.making import Live, Maker
+from motionlift.app.pictures import taken_picture
 from motionlift.app.tasks import CAST, LIFT, Task
 from motionlift.app.tidying import UNUSED, tidying
 from motionlift.app.uploads import taken_clip, taken_motion
@@ -125,6 +127,21 @@ def test_a_clip_that_another_task_reads_stays(desk: Desk, own: Workspace, clip: 
     with pytest.raises(InputError, match="press Cancel it, and forget it then"):
         desk.forget(again)
     assert "clip.mp4" in names(own)
+
+
+def test_a_picture_stays_as_long_as_a_video_that_begins_with_it(
+    desk: Desk, own: Workspace, motion: Motion, tmp_path: Path
+):
+    motion.save(own.new("star", MOTION))
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    picture = taken_picture(tmp_path / "photo.png", own)
+    one, other = done(
+        desk, *[Task(CAST, f"star{MOTION}", "made", prompt="a star", seed=seed, picture=picture) for seed in (0, 1)]
+    )
+    desk.forget(one)
+    assert picture in names(own)
+    desk.forget(other)
+    assert picture not in names(own)
 
 
 def test_a_motion_that_waits_to_be_cast_is_not_deleted(desk: Desk, own: Workspace, motion: Motion, making: Making):

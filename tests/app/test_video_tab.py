@@ -8,11 +8,12 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from motionlift.app.desk import Desk
 from motionlift.app.history_tab import _repeated
 from motionlift.app.jobs import Jobs
-from motionlift.app.tasks import CAST, Task
+from motionlift.app.tasks import CAST, Task, command_of
 from motionlift.app.video_tab import QUALITIES, STEPS_TOLD, _offered, _planning, _submitted
 from motionlift.app.workspace import new_token
 from motionlift.core.model import Model
@@ -152,3 +153,19 @@ def test_what_is_settled_is_planned_once_and_told(desk: Desk, place: str):
     assert "cannot be" not in told
     told = _planning(desk)(TOKEN, "m.safetensors", PROMPT, place, {"beta": "0"})
     assert told.count("<tr>") == 4 and "lifted for" not in told and "cannot be" not in told
+
+
+def test_videos_of_a_press_begin_with_one_picture(desk: Desk, place: str, tmp_path: Path):
+    own, motion, upload = desk.workspace(TOKEN), motion_of(place, "none"), tmp_path / "photo.png"
+    motion.save(own.new("m", ".safetensors"))
+    Image.new("RGB", (8, 8)).save(upload)
+    _submitted(desk, TOKEN, "m.safetensors", PROMPT, "0, 1", "good", place, {}, str(upload))
+    tasks = [item.task for item in desk.jobs.history.items(own.owner)]
+    assert len(tasks) == 2 and {task.picture for task in tasks} == {own.kept(tasks[0].picture).name}
+    assert tasks[0].picture.startswith("photo ") and f"--picture '{own.folder}/photo " in command_of(
+        tasks[0], own.folder
+    )
+    with pytest.raises(MotionliftError, match="is no picture"):
+        _submitted(desk, TOKEN, "m.safetensors", PROMPT, "0", "good", place, {}, str(own.kept("m.safetensors")))
+    told = _planning(desk)(TOKEN, "m.safetensors", PROMPT, place, {}, str(upload))
+    assert "makes videos of text alone" in told or "cannot be" in told, "this model takes none"

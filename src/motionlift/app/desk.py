@@ -117,8 +117,8 @@ class Desk:
         for model in {task.model for task in tasks}:
             self.check_model(model)
         with self.changing:
-            for task in tasks:
-                own.kept(task.source)
+            for name in {name for task in tasks for name in (task.source, task.picture) if name}:
+                own.kept(name)
             own.check_room(0)
             return self.jobs.submit(own.owner, *tasks)
 

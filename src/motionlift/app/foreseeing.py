@@ -20,6 +20,7 @@ def foreseen(
     device: str,
     qualities: Mapping[str, Mapping[str, str]],
     settings: Mapping[str, str],
+    picture: str | None = None,
 ) -> str:
     """A table, as HTML: for each quality memory and seconds of one video, or why it cannot be.
 
@@ -30,6 +31,7 @@ def foreseen(
         device: where it would run.
         qualities: settings of each.
         settings: what is set beside.
+        picture: file of the picture that the video would begin with.
 
     Raises:
         SettingError: there is no such device.
@@ -38,7 +40,7 @@ def foreseen(
     rows = []
     for quality, values in qualities.items():
         try:
-            request = ask(motion.method, {**values, **settings}, prompt=prompt, motion=motion)
+            request = ask(motion.method, {**values, **settings}, prompt=prompt, motion=motion, picture=picture)
             memory, seconds = _cells(planned(Asked(request, motion=motion), model, space))
         except MotionliftError as error:
             memory, seconds = "cannot be", str(error)

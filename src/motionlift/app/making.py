@@ -123,7 +123,10 @@ class Maker:
 
     def _cast(self, task: Task, place: Path, workspace: Workspace, live: Live) -> tuple[str, ...]:
         motion = Motion.load(place)
-        request = prepare.ask(motion.method, task.settings, prompt=task.prompt, seed=task.seed, motion=motion)
+        picture = workspace.kept(task.picture) if task.picture else None
+        request = prepare.ask(
+            motion.method, task.settings, prompt=task.prompt, seed=task.seed, motion=motion, picture=picture
+        )
         job = self._job(task.model, Asked(request, motion=motion), live)
         costs = Costs(job.model, plan=job.plan)
         with resting(job.model):

@@ -1,45 +1,29 @@
 """The tab where a path is drawn on a picture, and becomes a motion."""
 
 import re
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import cv2
 import gradio as gr
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 
 from motionlift.app.desk import Desk, telling
 from motionlift.app.motion_tab import Lifted
+from motionlift.app.pictures import Picture, picture_of
 from motionlift.app.recorder import as_sent
 from motionlift.app.tasks import LIFT, Task
-from motionlift.app.uploads import named_plainly
 from motionlift.app.workspace import Workspace, plain_name
 from motionlift.errors import InputError
-from motionlift.video.animated import UNREADABLE, quiet
 from motionlift.video.dragging import SECONDS, SIZES, Point, dragged
-from motionlift.video.fitting import resized_image
-from motionlift.video.picture import FORMATS, read_picture
 from motionlift.world.named import sample_named
 from motionlift.world.scenes import render
 
 POINT = re.compile(r"\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*")
 """A point in words: per cent of the width from the left, and of the height from the top."""
-MOST_PIXELS = 40_000_000
-"""Most pixels of a picture (ours: larger than those of phones)."""
-LONGEST = 1024
-"""Longest side of a picture as it is shown and dragged, pixels (ours: twice that of the clip)."""
 EXAMPLE_PATH = "56,70 45,35 20,25"
 """Of the example's thing, which lies at its beginning."""
 INK = (255, 120, 40)
 """Colour of the path."""
-Picture = UInt8[np.ndarray, "height width 3"]
-_READING = Lock()
-"""Held while a picture is read: of those that come at once one is in memory as it is, and the others as they are shown."""
 
 
 def path_tab(desk: Desk, lifted: Lifted, tabs: gr.Tabs) -> None:
@@ -145,42 +129,6 @@ def points_of(text: str) -> list[Point]:
     if not all(0 <= place <= 1 for point in found for place in point):
         raise InputError("the points are to lie on the picture: from 0 to 100 per cent from the left, and from the top")
     return found
-
-
-def picture_of(place: str) -> Picture:
-    """A picture as it is shown, at most :data:`LONGEST` pixels a side; nothing of one that is too large is decoded.
-
-    Args:
-        place: where what was uploaded lies.
-
-    Raises:
-        InputError: it has more than :data:`MOST_PIXELS` pixels, or is none.
-    """
-    with _READING, named_plainly(Path(place)):
-        return _read(Path(place))
-
-
-@lru_cache(maxsize=16)
-def _read(place: Path) -> Picture:
-    """The same; what is uploaded lies under a hash of its bytes, so that it is known by its place."""
-    size = _size(place)
-    if size is None or size[0] * size[1] > MOST_PIXELS:
-        told = f"is {size[0]}x{size[1]}" if size else "has too many pixels"
-        raise InputError(f"the picture {told}; allowed are {MOST_PIXELS // 10**6} million pixels: make it smaller")
-    picture = read_picture(place).frames[0].numpy()
-    scale = min(1.0, LONGEST / max(picture.shape[:2]))
-    return resized_image(picture, *(max(1, round(side * scale)) for side in picture.shape[:2]))
-
-
-def _size(place: Path) -> tuple[int, int] | None:
-    """Width and height by the header alone; none where Pillow reads no picture that is so large."""
-    try:
-        with quiet(), Image.open(place, formats=FORMATS) as picture:
-            return picture.size
-    except Image.DecompressionBombError:
-        return None
-    except UNREADABLE as error:
-        raise InputError(f"{place} is no picture, or is damaged; give a file of {', '.join(FORMATS)}") from error
 
 
 def _drawn(picture: Picture, points: list[Point], size: float) -> Picture:

@@ -33,6 +33,8 @@ class Task:
     """Of a video: what it shows."""
     seed: int = 0
     """Of a video."""
+    picture: str = ""
+    """Of a video: name in the workspace of the picture that it begins with, if it does with one."""
     start: float = 0.0
     """Of a lift: seconds after the clip's first frame."""
     duration: float | None = None
@@ -72,5 +74,6 @@ def command_of(task: Task, folder: Path) -> str:
         words += ["--crop", task.crop] if task.crop.strip() else []
     else:
         words += ["--prompt", task.prompt, "--seed", str(task.seed)]
+        words += ["--picture", str(folder / task.picture)] if task.picture else []
     words += [word for name, value in task.settings.items() for word in ("--set", f"{name}={value}")]
     return shlex.join([*words, "--output", f"{task.name}{suffix}"])

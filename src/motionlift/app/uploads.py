@@ -53,13 +53,13 @@ def taken_clip(upload: Path, workspace: Workspace) -> str:
         InputError: it is too large, too long, no video, a zip with anything but pictures, or more than the visitor may have.
         OutputError: there is no room.
     """
-    _check_bytes(upload, workspace)
+    check_bytes(upload, workspace)
     if zipfile.is_zipfile(upload):
         return _unpacked(upload, workspace)
     with named_plainly(upload):
         check_moves(upload)
     _check_length(upload)
-    with workspace.placed(upload.stem, upload.suffix.lower() or ".mp4") as place, _arriving(place) as part:
+    with workspace.placed(upload.stem, upload.suffix.lower() or ".mp4") as place, arriving(place) as part:
         shutil.copyfile(upload, part)
     return place.name
 
@@ -74,11 +74,11 @@ def taken_motion(upload: Path, workspace: Workspace) -> str:
         MotionliftError: it is too large, no motion, or more than the visitor may have.
         OutputError: there is no room.
     """
-    _check_bytes(upload, workspace)
+    check_bytes(upload, workspace)
     with named_plainly(upload):
         motion = Motion.load(upload)
     picture = drawn_on_grey(motion)
-    with workspace.placed(upload.stem, MOTION) as place, _arriving(place) as part:
+    with workspace.placed(upload.stem, MOTION) as place, arriving(place) as part:
         shutil.copyfile(upload, part)
         if picture is not None:
             picture.save(place.with_name(place.stem + DRAWN), DRAWING)
@@ -86,7 +86,7 @@ def taken_motion(upload: Path, workspace: Workspace) -> str:
 
 
 @contextmanager
-def _arriving(place: Path) -> Iterator[Path]:
+def arriving(place: Path) -> Iterator[Path]:
     """Where a file or a folder is written that is then at its place, whole or not at all."""
     with named_plainly(place), replacing(place, UPLOAD) as part:
         yield part
@@ -106,7 +106,12 @@ def named_plainly(place: Path, called: str = "") -> Iterator[None]:
         raise type(error)(str(error).replace(str(place), plain_name(called or place.name))) from error
 
 
-def _check_bytes(upload: Path, workspace: Workspace) -> None:
+def check_bytes(upload: Path, workspace: Workspace) -> None:
+    """Refuse a file that is too large, or for which the visitor has no room.
+
+    Raises:
+        InputError: so it is.
+    """
     size = upload.stat().st_size
     if size > MOST_BYTES:
         raise InputError(f"{plain_name(upload.name)} has {size >> 20} MB; allowed are {MOST_BYTES >> 20}: cut it first")
@@ -125,7 +130,7 @@ def _check_length(upload: Path) -> None:
 
 def _unpacked(upload: Path, workspace: Workspace) -> str:
     """The pictures of a zip as a folder; nothing is left of one that is refused."""
-    with workspace.placed(upload.stem, "") as place, _arriving(place) as folder:
+    with workspace.placed(upload.stem, "") as place, arriving(place) as folder:
         folder.mkdir()
         try:
             with zipfile.ZipFile(upload) as archive:

@@ -1,12 +1,15 @@
 """The tab where a motion is cast onto prompts."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from motionlift.app.desk import Desk, telling
 from motionlift.app.foreseeing import foreseen
+from motionlift.app.pictures import picture_of, taken_picture
+from motionlift.app.recorder import as_sent
 from motionlift.app.settings_form import CASTING, show_settings
 from motionlift.app.tasks import CAST, Task
 from motionlift.app.workspace import Workspace, plain_name
@@ -21,6 +24,12 @@ QUALITIES = {"draft": {"steps": "10"}, "good": {}, "best": {"steps": "100"}}
 """How it is sampled, in words: settings of every method, but for motions whose steps were settled when they were lifted (ours)."""
 STEPS_TOLD = "Steps of sampling: draft takes 10, best 100, good as many as the motion by itself."
 """What is said of the qualities."""
+PICTURE_TOLD = (
+    "The bundled `tiny-wan`, Wan 2.2 TI2V and LTX may begin with one; the image-to-video models of Wan and CogVideoX must. "
+    "Its middle is taken, at the video's size. Most methods put the motion where its clip has it: where the thing in your "
+    "picture is elsewhere, move the motion there in the library."
+)
+"""What is said of pictures."""
 NO_MOTION = "no motion yet; lift one first, or take one from the library"
 """What is said where none is chosen."""
 SEEDS = 2**63 - 1
@@ -42,6 +51,10 @@ def video_tab(desk: Desk) -> gr.Dropdown:
     seeds = gr.Textbox("0", label="Seeds", info="One or more whole numbers, with commas between them.", max_length=200)
     quality = gr.Radio(list(QUALITIES), value="good", label="Quality", info=STEPS_TOLD, elem_id="quality")
     model = gr.Dropdown(list(BUNDLED_MODELS), value=DEFAULT_MODEL, label="Model", allow_custom_value=True)
+    with gr.Accordion("Begin with a picture", open=False):
+        gr.Markdown(PICTURE_TOLD)
+        picture = gr.Image(label="Picture", sources=["upload"], elem_id="cast-picture")
+        picture.preprocess = as_sent  # Gradio would decode it, however large, before anything can be said
     chosen, method, lifted = gr.State({}), gr.State("ditflow"), gr.State({})
     with gr.Accordion("More settings", open=False):
         # With every motion, too: what is chosen is empty then.
@@ -60,8 +73,8 @@ def video_tab(desk: Desk) -> gr.Dropdown:
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     motion.change(_picking(desk), [motion, desk.token], [method, model, chosen, lifted, quality], **quiet)
     chosen.change(_offered, [method, lifted, chosen], quality, **quiet)
-    ask.click(_planning(desk), [desk.token, motion, prompts, model, chosen], plan)
-    make.click(go, [desk.token, motion, prompts, seeds, quality, model, chosen], told, **quiet)
+    ask.click(_planning(desk), [desk.token, motion, prompts, model, chosen, picture], plan)
+    make.click(go, [desk.token, motion, prompts, seeds, quality, model, chosen, picture], told, **quiet)
     return motion
 
 
@@ -105,7 +118,9 @@ def _planning(desk: Desk) -> Any:
     """Plans a video of each quality; one where they are the same."""
 
     @telling
-    def planned(token: str, name: str | None, prompts: str, model: str, settings: dict[str, str]) -> str:
+    def planned(
+        token: str, name: str | None, prompts: str, model: str, settings: dict[str, str], picture: str | None = None
+    ) -> str:
         if not name:
             raise InputError(NO_MOTION)
         desk.check_model(model.strip())
@@ -114,7 +129,9 @@ def _planning(desk: Desk) -> Any:
         steps = prepare.settled_steps(found.method, found.settings, settings)
         qualities = QUALITIES if steps is None else {", ".join(QUALITIES): {}}
         told = f"<p>{settled_told(steps)}</p>" if steps is not None else ""
-        return foreseen(found, prompt, model.strip(), desk.device, qualities, settings) + told
+        if picture is not None:
+            picture_of(picture)
+        return foreseen(found, prompt, model.strip(), desk.device, qualities, settings, picture) + told
 
     return planned
 
@@ -128,6 +145,7 @@ def _submitted(
     quality: str,
     model: str,
     settings: dict[str, str],
+    picture: str | None = None,
 ) -> str:
     if not motion:
         raise InputError(NO_MOTION)
@@ -139,13 +157,20 @@ def _submitted(
         raise SettingError(
             f"{len(lines)} prompts with {len(numbers)} seeds are too many; allowed are {MOST_VIDEOS} videos"
         )
-    values = _values(Motion.load(desk.workspace(token).kept(motion)), quality, settings, lines)
-    tasks = [
-        Task(CAST, motion, plain_name(f"{line} {seed}"), model=model.strip(), settings=values, prompt=line, seed=seed)
-        for line in lines
-        for seed in numbers
-    ]
-    items = desk.submit(token, *tasks)
+    own = desk.workspace(token)
+    values = _values(Motion.load(own.kept(motion)), quality, settings, lines)
+    with desk.changing:  # else what is taken could be deleted before a task names it
+        every = {
+            "model": model.strip(),
+            "settings": values,
+            "picture": taken_picture(Path(picture), own) if picture else "",
+        }
+        tasks = [
+            Task(CAST, motion, plain_name(f"{line} {seed}"), prompt=line, seed=seed, **every)
+            for line in lines
+            for seed in numbers
+        ]
+        items = desk.submit(token, *tasks)
     count = "1 video is" if len(items) == 1 else f"{len(items)} videos are"
     return f"{count} in the queue, from number {items[0].number} on."
 

@@ -272,7 +272,9 @@ def test_what_is_told_is_counted_by_how_the_object_goes():
         {"index": 0, "method": "ditflow", "likeness": 0.9, "direction": 0.7},
         {"index": 1, "method": "ditflow", "likeness": 0.19, "direction": 0.5},
     ]
-    lines = [line.strip("| ").split(" | ") for line in told_unlike.section(records).splitlines() if line.startswith("| ")]
+    lines = [
+        line.strip("| ").split(" | ") for line in told_unlike.section(records).splitlines() if line.startswith("| ")
+    ]
     rows = {title: cells for title, *cells in lines}
     assert rows["plain sampling"] == ["2", "0.10", "50 [1 of 2]", "50 [1 of 2]"]
     assert rows["the object goes as the reference"] == ["2", "0.55 [0.90 0.19]", "50 [1 of 2]", "100 [2 of 2]"]
