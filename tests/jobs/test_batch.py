@@ -13,7 +13,9 @@ from typing import Any
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from PIL import Image
 
+from motionlift.cli.main import run
 from motionlift.errors import InputError, OutputError
 from motionlift.jobs import batch, work
 from motionlift.jobs.batch import RECORDS, lay_out, standing, turns
@@ -24,6 +26,7 @@ from motionlift.jobs.runner import DIED
 from motionlift.jobs.stores import deliver, fetched
 from motionlift.jobs.work import HERE, Placed, Where, command_of, finished, record_of
 from motionlift.jobs.workers import Workers
+from motionlift.video.clip import Clip
 from motionlift.video.files import hash_of_file
 from motionlift.world.truth import write_world
 from tests import twins
@@ -293,6 +296,26 @@ def test_a_clip_that_changed_makes_another_job(jobs: list[Job], clips: Path, tmp
     assert lay_out([job], folder, contents=contents).waiting == ()
     shutil.copy(clips / "0001.mp4", clip)
     assert len(lay_out([job], folder, contents=contents).taken) == 1
+
+
+def test_a_job_with_a_picture_makes_what_its_command_makes(clips: Path, tmp_path: Path):
+    """The same with another picture, or none, is another job; jobs that differ in pictures share a motion."""
+    photo, prompt = tmp_path / "photo.png", "a red car on a grey road"
+    begun = Job(str(clips / "0000.mp4"), prompt, 0, "none", "tiny-wan", FEW, "begun.mp4", picture=str(photo))
+    Image.new("RGB", (64, 64), (200, 0, 0)).save(begun.picture)
+    others = [replace(begun, picture="", output="bare.mp4"), replace(begun, crop="0.5,0.5", output="cut.mp4")]
+    assert begun.lifted_by() == others[0].lifted_by() != others[1].lifted_by()
+    made, bare, _ = list(lay_out([begun, *others], tmp_path / "b").done(Here()))
+    assert made["sha256"] != bare["sha256"] and made["picture_content"] == content_of(begun.picture)
+    assert lay_out([begun, *others], tmp_path / "b").waiting == ()
+    command = command_of(Placed(replace(begun, output="alone.mp4", crop="0.5,0.5"), {}, tmp_path))
+    assert "--crop=0.5,0.5" in command and run(command[1:]) == 0
+    places = (tmp_path / "alone.mp4", tmp_path / "b" / "cut.mp4")
+    frames = [Clip.read(place, frames=17, fps=8, aspect=(1, 1)).frames for place in places]
+    assert frames[0].equal(frames[1])
+    Image.new("RGB", (64, 64), (0, 200, 0)).save(begun.picture)
+    (placed,) = lay_out([begun, others[0]], tmp_path / "b").taken
+    assert placed.job == begun, "the picture is another"
 
 
 def test_what_fails_is_recorded_and_tried_again_when_asked(jobs: list[Job], clips: Path, tmp_path: Path):

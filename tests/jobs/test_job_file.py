@@ -84,6 +84,18 @@ def test_a_table_and_lines_of_json_say_the_same():
     assert (of_table[0].place, of_lines[0].place) == ("jobs.csv, line 2", "jobs.jsonl, line 1")
 
 
+def test_a_picture_and_a_crop_are_the_jobs():
+    Path("photo.png").write_bytes(b"nobody looks into it here")
+    found = read_jobs(
+        written(f"picture: photo.png\njobs:\n{JOB}, crop: '0.3,0.5'}}\n{JOB}, crop: motion, seed: 1}}")
+    ).jobs
+    assert [(job.picture, job.part().crop) for job in found] == [("photo.png", (0.3, 0.5)), ("photo.png", "motion")]
+    assert (
+        found[0].stated("a", "b").items() >= {"crop": "0.3,0.5", "picture": "photo.png", "picture_content": "b"}.items()
+    )
+    assert found[0].lifted_by() != found[1].lifted_by(), "another part is read"
+
+
 def test_a_prompt_of_json_keeps_letters_of_all_scripts():
     prompt = "a \N{SNOWMAN} and a \N{GRINNING FACE}"
     (job,) = read_jobs(written(json.dumps({"reference": "clips/one.mp4", "prompt": prompt}), "j.jsonl")).jobs
@@ -121,6 +133,9 @@ JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
         (f"{JOB}, frames: 0}}", "line 1: frames is '0'"),
         (f"{JOB}, size: 9}}", "line 1: size is '9'; give WIDTHxHEIGHT"),
         (f"{JOB}, start: -2}}", "line 1: start is -2"),
+        (f"{JOB}, crop: middle}}", "line 1: crop is 'middle'"),
+        (f"{JOB}, picture: photo.png}}", "line 1: photo.png does not exist; give a picture"),
+        (f"{JOB}, picture: 'memory://a/none.png'}}", "line 1: cannot read memory://a/none.png"),
         (f"{JOB}, processes: 100}}", "line 1: processes is '100'"),
         (
             f"{JOB}, method: vmc,\n   processes: 4}}\n{JOB}, processes: 4}}",

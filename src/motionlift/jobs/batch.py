@@ -37,8 +37,10 @@ STATED = frozenset(
     }
 )
 """What every record says of its job."""
-CONTENT = frozenset({"content"})
-"""What of that changes when a reference does."""
+STATED_OF_SOME = ("crop", "picture", "picture_content")
+"""What those say beside of jobs that have it."""
+CONTENT = frozenset({"content", "picture_content"})
+"""What of that changes when a reference or a picture does."""
 
 SEEN_WITHIN = 30.0
 """Seconds within which a shared disk shows what another machine wrote (ours)."""
@@ -223,15 +225,17 @@ def _check_seen(placed: Placed) -> None:
 
 def _stated(job: Job, contents: Contents) -> Record:
     try:
-        return job.stated(contents.of(job.reference))
+        return job.stated(contents.of(job.reference), contents.of(job.picture) if job.picture else "")
     except InputError as error:
         raise InputError(f"{job.place}: {error}") from error
     except OSError as error:
-        raise InputError(f"{job.place}: {job.reference} cannot be read: {error.strerror}; give another clip") from error
+        told = f"{error.filename or job.reference} cannot be read: {error.strerror}"
+        raise InputError(f"{job.place}: {told}; give another clip or picture") from error
 
 
 def _key(record: Record) -> str:
-    return json.dumps({name: record[name] for name in STATED}, sort_keys=True)
+    told = [*STATED, *(name for name in STATED_OF_SOME if name in record)]
+    return json.dumps({name: record[name] for name in told}, sort_keys=True)
 
 
 def _forget(batch: Batch) -> None:

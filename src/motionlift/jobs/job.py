@@ -13,7 +13,7 @@ from motionlift.core.settings import with_values
 from motionlift.jobs.stores import is_address, version_of
 from motionlift.methods import method as method_named
 from motionlift.video.files import hash_of_file
-from motionlift.video.part import Part
+from motionlift.video.part import Part, crop_of
 
 DIGITS = 16
 """Hexadecimal digits by which a record tells what a reference holds (ours: 64 bits)."""
@@ -45,16 +45,21 @@ class Job:
     """Seconds of the reference that are passed over."""
     duration: float | None = None
     """Seconds of it that are read; by default all that the video needs."""
+    crop: str = ""
+    """Where the middle of its crop lies, as ``--crop`` takes it; the middle of its frames where nothing is said."""
+    picture: str = ""
+    """What the video begins with, a path or an address of a store; nothing where it begins with no picture."""
     processes: int = field(default=1, compare=False)
     """Processes, of a GPU each, that tune its motion together."""
     place: str = field(default="", compare=False)
     """Where it was asked for, such as ``night.yaml, line 3``."""
 
-    def stated(self, content: str) -> dict[str, Any]:
+    def stated(self, content: str, picture: str = "") -> dict[str, Any]:
         """What a record says of the job, and is found by.
 
         Args:
             content: of the reference, as :func:`content_of` has it: one that changed since makes another job.
+            picture: of the picture likewise, where there is one.
         """
         return {
             "output": self.output,
@@ -66,6 +71,7 @@ class Job:
             "model": self.model,
             "settings": dict(self.settings),
             **self._shape(),
+            **({"picture": self.picture, "picture_content": picture} if self.picture else {}),
         }
 
     def lifted_by(self) -> str:
@@ -84,6 +90,7 @@ class Job:
             "size": None if self.size is None else list(self.size),
             "start": self.start,
             "duration": self.duration,
+            **({"crop": self.crop} if self.crop else {}),
         }
 
     def titled(self) -> str:
@@ -92,7 +99,7 @@ class Job:
 
     def part(self) -> Part:
         """The part of the reference that is read."""
-        return Part(self.start, self.duration)
+        return Part(self.start, self.duration, crop_of(self.crop) if self.crop else None)
 
     def __str__(self) -> str:
         return f"{self.output}: {self.reference}, {self.prompt!r}, seed {self.seed}"

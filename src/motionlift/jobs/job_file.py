@@ -12,6 +12,7 @@ In YAML a file is a list of jobs, or has what they share at its top and the list
         seeds: [0, 1]                   # a video for each prompt with each of them; or seed: 7; 0 where none are given
       - {reference: fast.mp4, prompt: a purple butterfly in the sky, start: 1.5, duration: 2, frames: 33, size: 96x64}
       - {reference: slow.mp4, prompt: ..., method: vmc, processes: 4}  # tuned on four GPUs
+      - {reference: walk.mp4, prompt: ..., crop: motion, picture: photo.jpg}  # the video begins with a picture
 
 A table (``.csv``) has a job in each row and these keys in its head; several prompts or seeds of a row stand with ``|`` between
 them, and settings as ``share=0.2; read=flow``. In lines of JSON (``.jsonl``) each is an object with these keys.
@@ -51,7 +52,7 @@ from motionlift.methods import method as method_named
 from motionlift.models.sources import DEFAULT_MODEL, check_name
 from motionlift.settings import with_meant_values
 from motionlift.video.limits import FRAMES, SIDES
-from motionlift.video.part import Part, check_part
+from motionlift.video.part import Part, check_part, crop_of
 from motionlift.video.writing import named_beside
 from motionlift.work.prepare import SEEDS
 
@@ -77,9 +78,11 @@ NOT_IN_NAMES = re.compile(r"[^\w.]+")
 """What an output's name is spared of words; letters of all scripts stay."""
 KEYS = (
     *("reference", "prompt", "prompts", "seed", "seeds", "method", "model", "settings", "output"),
-    *("frames", "size", "start", "duration", "processes"),
+    *("frames", "size", "start", "duration", "crop", "picture", "processes"),
 )
 """Keys of a job."""
+GIVE_PICTURE = "give a picture"
+"""What to do where there is none."""
 BETWEEN = {"prompts": "|", "seeds": "|", "settings": ";"}
 """What stands between several values in a cell of a table."""
 
@@ -313,7 +316,26 @@ class _Reader(Page):
         self.checked(parts.get("start", parts.get("duration", node)), lambda: check_part(part, "crop"))
         duration = None if part.duration is None else float(part.duration)
         size, start = self._size(parts), float(part.start)
-        return Job("", "", 0, method, model, read, "", frames, size, start, duration, processes)
+        crop, picture = self._crop(parts), self._picture(parts)
+        return Job("", "", 0, method, model, read, "", frames, size, start, duration, crop, picture, processes)
+
+    def _crop(self, parts: Mapping[str, yaml.Node]) -> str:
+        if "crop" not in parts:
+            return ""
+        crop = self.text(parts["crop"], "crop")
+        self.checked(parts["crop"], lambda: crop_of(crop))
+        return crop
+
+    def _picture(self, parts: Mapping[str, yaml.Node]) -> str:
+        """A file, or an address of a store, that is there."""
+        if "picture" not in parts:
+            return ""
+        picture = self.text(parts["picture"], "picture")
+        self.checked(
+            parts["picture"],
+            lambda: self.contents.of(picture) if is_address(picture) else check_there(picture, GIVE_PICTURE),
+        )
+        return picture
 
     def _processes(self, node: yaml.Node, method: str) -> int:
         """How many processes tune together, of a method that tunes where they are several."""

@@ -162,7 +162,7 @@ def _kind(placed: Placed, aspects: dict[str, float | None]) -> str:
     if job.reference not in aspects:
         aspects[job.reference] = aspect_of(placed.reference())
     asked = asked_with(job, aspects[job.reference])
-    about = (job.model, job.method, dict(job.settings), job.frames, job.size, asked.aspect)
+    about = (job.model, job.method, dict(job.settings), job.frames, job.size, asked.aspect, bool(job.picture))
     return json.dumps(about, sort_keys=True)
 
 

@@ -90,6 +90,15 @@ class Placed:
         """
         return fetched(self.job.reference, self.folder / INPUTS)
 
+    def picture(self) -> Path | None:
+        """The picture that the video begins with, likewise; None where it begins with none.
+
+        Raises:
+            InputError: it cannot be read.
+            OutputError: the folder of the batch cannot be written.
+        """
+        return fetched(self.job.picture, self.folder / INPUTS) if self.job.picture else None
+
 
 def asked_of(placed: Placed) -> Asked:
     """What is asked for, read without a model.
@@ -97,16 +106,16 @@ def asked_of(placed: Placed) -> Asked:
     Raises:
         MotionliftError: one of its kinds.
     """
-    return asked_with(placed.job, aspect_of(placed.reference()))
+    return asked_with(placed.job, aspect_of(placed.reference()), placed.picture())
 
 
-def asked_with(job: Job, aspect: float | None) -> Asked:
-    """What is asked for, of a reference whose width by height is known.
+def asked_with(job: Job, aspect: float | None, picture: Path | None = None) -> Asked:
+    """What is asked for, of a reference whose width by height is known, and of a picture where there is one.
 
     Raises:
         MotionliftError: one of its kinds.
     """
-    request = ask(job.method, job.settings, prompt=job.prompt, seed=job.seed)
+    request = ask(job.method, job.settings, prompt=job.prompt, seed=job.seed, picture=picture)
     return Asked(request, job.frames, job.size, aspect=aspect)
 
 
@@ -310,6 +319,7 @@ def command_of(placed: Placed) -> list[str]:
     """The command that makes the video alone."""
     job = placed.job
     given = [f"--prompt={job.prompt}", f"--seed={job.seed}", *_shared(placed), f"--output={placed.output}"]
+    given += [f"--picture={job.picture}"] if job.picture else []
     return ["motionlift", "transfer", *given, "--", job.reference]
 
 
@@ -323,6 +333,7 @@ def _shared(placed: Placed) -> list[str]:
         "size": None if job.size is None else "{}x{}".format(*job.size),
         "start": job.start or None,
         "duration": job.duration,
+        "crop": job.crop or None,
         "device": None if where.device == "auto" else where.device,
         "dtype": None if where.dtype == AUTO else where.dtype,
         "memory": where.memory,
