@@ -136,6 +136,13 @@ def test_what_was_made_of_things_is_told_apart():
     records = [{**record("none", index, {"aligned_error": 0.1}), "source": "things"} for index in range(3)]
     assert "## Methods, on things and grounds that have names" in things.section(records)
     assert things.failed(records) == []
+    errors = np.random.default_rng(0).uniform(0.1, 0.2, 16)
+    worse = [{**record(method, index, {"aligned_error": error + shift}), "source": "things", "model": "tiny-wan"}
+             for method, shift in (("none", 0.0), ("smm", 0.05)) for index, error in enumerate(errors)]  # fmt: skip
+    told, *_ = things.failed(worse)
+    assert told.startswith("On things and grounds that have names: worse than the strongest control, none (0.1")
+    taught, *_ = comparison.failed(worse)
+    assert taught.startswith("tiny-wan was taught nothing"), "which is said once"
 
 
 def test_methods_stand_beside_the_strongest_control():
