@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -29,6 +30,30 @@ class Held:
         """There is nothing."""
 
 
+def test_a_picture_that_a_task_needs_stays_under_its_name(tmp_path: Path):
+    maker, token = Held(), new_token()
+    jobs = Jobs(tmp_path, maker)
+    desk = Desk(jobs, tmp_path, gr.BrowserState(""), gr.State(""))
+    own = desk.workspace(token)
+    for name, suffix in (("star", ".safetensors"), ("photo", ".png")):
+        own.new(name, suffix).touch()
+    try:
+        (item,) = desk.submit(token, Task(CAST, "star.safetensors", "made", prompt="a star", picture="photo.png"))
+        with pytest.raises(InputError, match="number 1 in the queue needs it; delete"):
+            desk.remove(token, "photo.png")
+        maker.let.set()
+        while desk.jobs.history.items(own.owner)[0].state is not State.DONE:
+            time.sleep(0.01)
+        desk.rename(token, "photo.png", "other")
+        again = desk.jobs.history.items(own.owner)[0].task
+        assert again.picture == "other.png" and own.kept(again.picture).is_file()
+        with pytest.raises(InputError, match=r"gone\.png is no file of yours"):
+            desk.submit(token, replace(item.task, picture="gone.png"))
+    finally:
+        maker.let.set()
+        jobs.close()
+
+
 def test_what_is_renamed_can_be_done_again(tmp_path: Path):
     maker, token = Held(), new_token()
     jobs = Jobs(tmp_path, maker)
@@ -39,7 +64,7 @@ def test_what_is_renamed_can_be_done_again(tmp_path: Path):
     desk.submit(token, Task(LIFT, "clip.mp4", "star"))
     desk.submit(token, Task(CAST, "star.safetensors", "made", prompt="a star"))
     try:
-        with pytest.raises(InputError, match="number 2 in the queue needs this motion"):
+        with pytest.raises(InputError, match="number 2 in the queue needs it"):
             desk.rename(token, "star.safetensors", "sun")
         assert desk.places(jobs.history.items(own.owner))[2] >= 1
         maker.let.set()

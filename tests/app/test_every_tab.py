@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from motionlift.app.jobs import Jobs
 from motionlift.app.making import Live
@@ -34,7 +35,7 @@ PLAYING = """() => { const all = [...document.querySelectorAll('video')];
 SIZES = "() => [...document.querySelectorAll('video')].map(each => each.videoWidth)"
 TABS = {
     "Motion": ("Part of the clip", "More settings", "What goes together"),
-    "Video": ("More settings", "What it takes"),
+    "Video": ("Begin with a picture", "More settings", "What it takes"),
     "Library": (),
     "History": ("Measure a video",),
     "Draw": (),
@@ -101,8 +102,13 @@ def address(request: pytest.FixtureRequest, motion: Motion, tmp_path: Path, free
     jobs.close()
 
 
-def filled(browser, address: str, width: int, **more):
-    """The page as one sees it who has lifted a motion, cast it, and drawn a path."""
+def photo(folder: Path) -> Path:
+    Image.new("RGB", (320, 200), (0, 120, 200)).save(folder / "a photo.png")
+    return folder / "a photo.png"
+
+
+def filled(browser, address: str, width: int, picture: Path, **more):
+    """The page as one sees it who has lifted a motion, cast it with a picture, and drawn a path."""
     context = browser.new_context(viewport={"width": width, "height": 900}, **more)
     context.request.post(f"{address}/login", form={"username": NAME, "password": PASSWORD})
     page = context.new_page()
@@ -116,6 +122,7 @@ def filled(browser, address: str, width: int, **more):
     open_tab(page, "Video")
     page.wait_for_function("document.querySelector('#motion input').value != ''")
     page.locator("#prompts textarea").fill("a red star, " + "which has a very long description " * 4)
+    page.locator("#cast-picture input[type=file]").set_input_files(picture)
     page.locator("#cast").click()
     page.wait_for_selector("#download:visible")
     open_tab(page, "History")
@@ -141,8 +148,8 @@ def playing(page, place: str, count: int):
 
 @pytest.mark.parametrize("address", [64], indirect=True)
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_tab_fits_a_phone_and_names_all(browser, address: str, dark: bool):
-    page = filled(browser, address, 390, color_scheme="dark" if dark else "light", has_touch=True)
+def test_every_tab_fits_a_phone_and_names_all(browser, address: str, dark: bool, tmp_path: Path):
+    page = filled(browser, address, 390, photo(tmp_path), color_scheme="dark" if dark else "light", has_touch=True)
     for tab, folded in TABS.items():
         open_tab(page, tab)
         for title in folded:
@@ -160,7 +167,7 @@ def test_every_tab_fits_a_phone_and_names_all(browser, address: str, dark: bool)
 @pytest.mark.parametrize("address", [640], indirect=True)
 def test_large_videos_play_wherever_they_are(browser, address: str, tmp_path: Path):
     assert (tmp_path / "video.mp4").stat().st_size > MOST_EMBEDDED
-    page = filled(browser, address, 900)
+    page = filled(browser, address, 900, photo(tmp_path))
     assert set(playing(page, "#study-pair", 3).evaluate(SIZES)) == {640}, "participants see the very files"
     assert max(playing(page, "#result", 2).evaluate(SIZES)) <= 480
     open_tab(page, "History")

@@ -148,7 +148,7 @@ def test_a_motion_that_waits_to_be_cast_is_not_deleted(desk: Desk, own: Workspac
     motion.save(own.new("star", MOTION))
     making.let.clear()
     desk.submit(TOKEN, Task(CAST, f"star{MOTION}", "made", prompt="a star"))
-    with pytest.raises(InputError, match="number 1 in the queue needs this motion; delete it when that is done"):
+    with pytest.raises(InputError, match="number 1 in the queue needs it; delete it when that is done"):
         desk.remove(TOKEN, f"star{MOTION}")
     assert own.motions()
 

@@ -7,7 +7,7 @@ from motionlift.app.history import Item, State
 from motionlift.app.making import Live
 from motionlift.app.player import player
 from motionlift.app.tasks import CAST, LIFT, Task
-from motionlift.app.words import history_of, library_of, progress_of
+from motionlift.app.words import history_of, library_of, progress_of, title_of
 
 EVIL = "<script>alert(1)</script>"
 
@@ -27,6 +27,13 @@ def test_nothing_is_html(tmp_path: Path):
     ]
     assert all("<script>alert" not in text for text in texts)
     assert "&lt;script&gt;alert" in texts[0] and "2 tasks come before it" in texts[0]
+
+
+def test_videos_that_begin_with_other_pictures_have_other_titles():
+    pictures = ("", "a photo 0123456789ab.png", "b.png")
+    tasks = [Task(CAST, "m.safetensors", "n", prompt="a star", picture=picture) for picture in pictures]
+    told = [title_of(item(task)) for task in tasks]
+    assert told == ["a star, seed 0", "a star, seed 0, from a photo", "a star, seed 0, from b"]
 
 
 def test_progress_says_how_far_it_is():

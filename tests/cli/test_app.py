@@ -61,6 +61,7 @@ def test_a_shell_completes_commands_models_methods_and_settings():
     assert completed("motionlift lift --method vmc --set form") == ["form="]
     assert completed("motionlift lift --set warp") == ["warp="]
     assert completed("motionlift lift --method nothing --set form") == []
+    assert completed("motionlift edit a.safetensors m") == ["mirror", "move="]
 
 
 def test_completion_is_installed_by_the_programs_own_option():

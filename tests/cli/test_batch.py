@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from motionlift.cli import batch
 from motionlift.cli.main import run
@@ -304,6 +305,23 @@ def test_a_clip_s_newer_content_replaces_what_the_earlier_made(
     assert made == {"big.mp4": [b"half", b"half and half"]}
     (record,) = read_records(Path("out") / RECORDS)
     assert "error" not in record and "left out" not in capsys.readouterr().err
+
+
+def test_a_picture_is_waited_for_and_what_begins_with_another_is_made_again(watched: Callable[..., None], made: Made):
+    Path("a.mp4").write_bytes(b"a")
+    Image.new("RGB", (8, 8)).save("p.png")
+    Path("in/jobs.jsonl").write_text(json.dumps({**json.loads(asks("a.mp4", "big.mp4")), "picture": "p.png"}))
+
+    def grows() -> None:
+        assert made == {}
+        Path("p.png").write_bytes(Path("p.png").read_bytes() + b"0")
+
+    def is_another() -> None:
+        assert made == {"big.mp4": [b"a"]}
+        Image.new("RGB", (8, 8), (0, 200, 0)).save("p.png")
+
+    watched([*[grows] * 6, *[nothing] * 4, is_another, *[nothing] * 4])
+    assert made == {"big.mp4": [b"a", b"a"]}
 
 
 def test_a_reference_that_goes_stops_no_other_job(

@@ -220,6 +220,7 @@ def test_what_is_read_is_not_written_over(given: dict[str, str], capsys: pytest.
     assert "it is the motion itself" in refused(
         capsys, 1, "export", "t.safetensors", "hard.safetensors", "--for", "peft"
     )
+    assert "it is the motion itself" in refused(capsys, 1, "edit", "m.safetensors", "mirror", "-o", "link.safetensors")
     for command in (["transfer", "r.mp4", "--prompt", PROMPT], ["inspect", "r.mp4"]):
         assert "it is the reference" in refused(capsys, 1, *command, "--model", "no/such", "--output", "link.mp4")
     assert "no adapter" in refused(capsys, 1, "export", "t.safetensors", "m.safetensors", "--for", "peft")

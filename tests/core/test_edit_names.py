@@ -5,7 +5,7 @@ import pkgutil
 
 import pytest
 
-from motionlift.core.edit_names import EDITS, read_edit
+from motionlift.core.edit_names import EDITS, read_edit, written_edit
 from motionlift.errors import SettingError
 from motionlift.motion import edits
 
@@ -51,3 +51,15 @@ def test_it_is_read(text: str, read: tuple[str, tuple[float, ...]]):
 def test_another_is_refused_with_what_is_allowed(text: str, told: str):
     with pytest.raises(SettingError, match=told):
         read_edit(text)
+
+
+@pytest.mark.parametrize("given", [5, None, ("move", 0.25, 0)])
+def test_what_is_no_text_is_refused(given: object):
+    with pytest.raises(SettingError, match="an edit is text, such as mirror"):
+        read_edit(given)
+
+
+@pytest.mark.parametrize("amounts", [(0.25, 0.0), (0.06250001, -1.0), (1 / 3, 1e-9)])
+def test_what_is_written_is_read_as_it_was(amounts: tuple[float, ...]):
+    assert read_edit(written_edit("move", *amounts)) == ("move", amounts)
+    assert written_edit("mirror") == "mirror" and written_edit("move", 0.25, 0.0) == "move=0.25,0"

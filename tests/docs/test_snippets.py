@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from PIL import Image
 
 import motionlift
 from motionlift.bench.run_file import read_run
@@ -71,8 +72,9 @@ YAML = [each for each in BLOCKS if each.language == "yaml"]
 def test_a_job_file_can_be_read(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "clips").mkdir()
-    for name in ("fast", "slow"):
+    for name in ("fast", "slow", "walk"):
         (tmp_path / "clips" / f"{name}.mp4").write_bytes(b"clip")
+    Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
     (tmp_path / "night.yaml").write_text(block.text, encoding="utf-8")
     assert len(read_jobs("night.yaml").jobs) > 2
 

@@ -28,6 +28,7 @@ from motionlift.jobs.work import HERE, Placed, Where, command_of, finished, reco
 from motionlift.jobs.workers import Workers
 from motionlift.video.clip import Clip
 from motionlift.video.files import hash_of_file
+from motionlift.world.scenes import render, sample
 from motionlift.world.truth import write_world
 from tests import twins
 from tests.jobs.counting import Counted
@@ -298,24 +299,65 @@ def test_a_clip_that_changed_makes_another_job(jobs: list[Job], clips: Path, tmp
     assert len(lay_out([job], folder, contents=contents).taken) == 1
 
 
-def test_a_job_with_a_picture_makes_what_its_command_makes(clips: Path, tmp_path: Path):
-    """The same with another picture, or none, is another job; jobs that differ in pictures share a motion."""
-    photo, prompt = tmp_path / "photo.png", "a red car on a grey road"
-    begun = Job(str(clips / "0000.mp4"), prompt, 0, "none", "tiny-wan", FEW, "begun.mp4", picture=str(photo))
-    Image.new("RGB", (64, 64), (200, 0, 0)).save(begun.picture)
-    others = [replace(begun, picture="", output="bare.mp4"), replace(begun, crop="0.5,0.5", output="cut.mp4")]
+@pytest.fixture
+def begun(tmp_path: Path) -> Job:
+    """A job whose video begins with a picture, of a wide clip."""
+    scene = render([sample(3, 1, 17, motion="line", camera="still")], 64, 128).frames[0]
+    Clip.of(scene, 8).save(tmp_path / "wide.mp4")
+    Image.new("RGB", (64, 64), (200, 0, 0)).save(tmp_path / "photo.png")
+    clip, photo = str(tmp_path / "wide.mp4"), str(tmp_path / "photo.png")
+    settings = {"steps": 2, "share": 1.0, "inner": 1}
+    return Job(clip, "a red car on a grey road", 0, "ditflow", "tiny-wan", settings, "begun.mp4", picture=photo)
+
+
+def frames_of(place: Path) -> Any:
+    return Clip.read(place, frames=17, fps=8, aspect=(1, 1)).frames
+
+
+def test_a_job_with_a_picture_makes_what_its_command_makes(begun: Job, tmp_path: Path):
+    """The same with another picture, or none, or cropped elsewhere, is another job; jobs that differ in pictures share a motion."""
+    others = [replace(begun, picture="", output="bare.mp4"), replace(begun, crop="0,0.5", output="cut.mp4")]
     assert begun.lifted_by() == others[0].lifted_by() != others[1].lifted_by()
-    made, bare, _ = list(lay_out([begun, *others], tmp_path / "b").done(Here()))
-    assert made["sha256"] != bare["sha256"] and made["picture_content"] == content_of(begun.picture)
+    made, bare, cut = list(lay_out([begun, *others], tmp_path / "b").done(Here()))
+    assert len({made["sha256"], bare["sha256"], cut["sha256"]}) == 3
+    assert made["picture_content"] == content_of(begun.picture)
     assert lay_out([begun, *others], tmp_path / "b").waiting == ()
-    command = command_of(Placed(replace(begun, output="alone.mp4", crop="0.5,0.5"), {}, tmp_path))
-    assert "--crop=0.5,0.5" in command and run(command[1:]) == 0
-    places = (tmp_path / "alone.mp4", tmp_path / "b" / "cut.mp4")
-    frames = [Clip.read(place, frames=17, fps=8, aspect=(1, 1)).frames for place in places]
-    assert frames[0].equal(frames[1])
+    command = command_of(Placed(replace(others[1], output="alone.mp4"), {}, tmp_path))
+    assert run(command[1:]) == 0
+    places = (tmp_path / "alone.mp4", tmp_path / "b" / "cut.mp4", tmp_path / "b" / "begun.mp4")
+    alone, same, whole = map(frames_of, places)
+    assert alone.equal(same) and not alone.equal(whole)
+
+
+def test_a_picture_that_changed_makes_another_job_which_may_take_its_place(begun: Job, tmp_path: Path):
+    list(lay_out([begun], tmp_path / "b").done(Here()))
     Image.new("RGB", (64, 64), (0, 200, 0)).save(begun.picture)
-    (placed,) = lay_out([begun, others[0]], tmp_path / "b").taken
-    assert placed.job == begun, "the picture is another"
+    laid = lay_out([begun], tmp_path / "b")
+    assert [placed.job for placed in laid.taken] == [begun] and laid.waiting == ()
+    laid = lay_out([begun], tmp_path / "b", renew=True)
+    assert [placed.job for placed in laid.waiting] == [begun], "as a watch does it"
+
+
+def test_a_picture_is_read_of_a_store(begun: Job, store: str, tmp_path: Path):
+    fsspec.filesystem("memory").pipe("/night/photo.png", Path(begun.picture).read_bytes())
+    stored = replace(begun, picture=f"{store}/photo.png")
+    (record,) = lay_out([stored], tmp_path / "b").done(Here())
+    assert "error" not in record and record["picture"] == stored.picture
+    list(lay_out([begun], tmp_path / "c").done(Here()))
+    assert frames_of(tmp_path / "b" / "begun.mp4").equal(frames_of(tmp_path / "c" / "begun.mp4"))
+
+
+def test_a_picture_that_is_none_spoils_no_other_job_s_plan(begun: Job, tmp_path: Path):
+    (tmp_path / "bad.png").write_text("no picture")
+    bad = replace(begun, picture=str(tmp_path / "bad.png"), output="bad.mp4")
+    for jobs in ([bad, begun], [begun, bad]):
+        kinds = forecast(jobs, tmp_path / "b", HERE).kinds
+        assert sorted((each.plan is not None, "is no picture" in (each.reason or "")) for each in kinds) == [
+            (False, True),
+            (True, False),
+        ]
+    (record,) = lay_out([bad], tmp_path / "b").done(Here())
+    assert "bad.png is no picture" in record["error"]
 
 
 def test_what_fails_is_recorded_and_tried_again_when_asked(jobs: list[Job], clips: Path, tmp_path: Path):

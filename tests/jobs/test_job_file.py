@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from motionlift.errors import InputError
 from motionlift.jobs.job import KNOWN_FOR, Contents, Job, content_of
@@ -85,7 +86,7 @@ def test_a_table_and_lines_of_json_say_the_same():
 
 
 def test_a_picture_and_a_crop_are_the_jobs():
-    Path("photo.png").write_bytes(b"nobody looks into it here")
+    Image.new("RGB", (8, 8)).save("photo.png")
     found = read_jobs(
         written(f"picture: photo.png\njobs:\n{JOB}, crop: '0.3,0.5'}}\n{JOB}, crop: motion, seed: 1}}")
     ).jobs
@@ -135,6 +136,8 @@ JOB = f"- {{reference: clips/one.mp4, prompt: {RED}"
         (f"{JOB}, start: -2}}", "line 1: start is -2"),
         (f"{JOB}, crop: middle}}", "line 1: crop is 'middle'"),
         (f"{JOB}, picture: photo.png}}", "line 1: photo.png does not exist; give a picture"),
+        (f"{JOB}, picture: clips/one.mp4}}", "line 1: clips/one.mp4 is no picture, or is damaged; give a picture"),
+        (f"{JOB}, picture: clips}}", "line 1: clips is no picture"),
         (f"{JOB}, picture: 'memory://a/none.png'}}", "line 1: cannot read memory://a/none.png"),
         (f"{JOB}, processes: 100}}", "line 1: processes is '100'"),
         (

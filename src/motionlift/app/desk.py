@@ -117,7 +117,7 @@ class Desk:
         for model in {task.model for task in tasks}:
             self.check_model(model)
         with self.changing:
-            for name in {name for task in tasks for name in (task.source, task.picture) if name}:
+            for name in {name for task in tasks for name in task.names}:
                 own.kept(name)
             own.check_room(0)
             return self.jobs.submit(own.owner, *tasks)
@@ -166,9 +166,9 @@ class Desk:
 
     def _check_free(self, own: Workspace, motion: str, doing: str) -> None:
         items = self.jobs.history.items(own.owner, -1)
-        waiting = next((item for item in items if item.state in OPEN and item.task.source == motion), None)
+        waiting = next((item for item in items if item.state in OPEN and motion in item.task.names), None)
         if waiting is not None:
-            raise InputError(f"number {waiting.number} in the queue needs this motion; {doing} it when that is done")
+            raise InputError(f"number {waiting.number} in the queue needs it; {doing} it when that is done")
 
     def places(self, items: Sequence[Item]) -> dict[int, int]:
         """By number, how many tasks come before those that wait."""

@@ -6,6 +6,7 @@ from html import escape
 from motionlift.errors import MotionliftError
 from motionlift.models.loading import device_named
 from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
 from motionlift.work.keeping import room_without
 from motionlift.work.memory import told
 from motionlift.work.plan import Plan
@@ -20,7 +21,7 @@ def foreseen(
     device: str,
     qualities: Mapping[str, Mapping[str, str]],
     settings: Mapping[str, str],
-    picture: str | None = None,
+    picture: Clip | None = None,
 ) -> str:
     """A table, as HTML: for each quality memory and seconds of one video, or why it cannot be.
 
@@ -31,7 +32,7 @@ def foreseen(
         device: where it would run.
         qualities: settings of each.
         settings: what is set beside.
-        picture: file of the picture that the video would begin with.
+        picture: what the video would begin with.
 
     Raises:
         SettingError: there is no such device.

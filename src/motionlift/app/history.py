@@ -114,7 +114,8 @@ class History:
             names: by each old name the new one.
         """
         for item in self.items(owner, most=-1):
-            task = replace(item.task, source=names.get(item.task.source, item.task.source))
+            source, picture = (names.get(name, name) for name in (item.task.source, item.task.picture))
+            task = replace(item.task, source=source, picture=picture)
             files = tuple(names.get(name, name) for name in item.files)
             if (task, files) != (item.task, item.files):
                 with self._open() as base:

@@ -12,6 +12,7 @@ from motionlift.app.history import OPEN, Item, State
 from motionlift.app.overlay import overlay
 from motionlift.app.player import player
 from motionlift.app.tasks import CAST, LIFT
+from motionlift.app.words import title_of
 from motionlift.app.workspace import DRAWN, REFERENCE
 
 MOST_BESIDE = 3
@@ -114,7 +115,7 @@ def _title(item: Item, items: Sequence[Item], folder: Path) -> str:
     """By what a video differs from the others."""
     if len(items) == 1:
         return item.task.prompt
-    told = f"{item.task.prompt}, seed {item.task.seed}"
+    told = title_of(item)
     if len({each.task.source for each in items}) == 1:
         return f"{item.number}. {told}"
     method = _method(item, folder)

@@ -59,6 +59,7 @@ PICTURES = {
     "frames": "The frames that the model gets",
     "preview": "What comes into being",
     "path-picture": "The picture",
+    "cast-picture": "The picture that the video begins with",
     "path-seen": "The path: touch it to add a point",
 }
 """What is read out of pictures, by where they are: Gradio makes buttons without names of them."""

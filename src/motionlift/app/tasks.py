@@ -49,6 +49,11 @@ class Task:
         return cls(**{name: value for name, value in told.items() if name in known})
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names in the workspace of what it reads."""
+        return (self.source, self.picture) if self.picture else (self.source,)
+
+    @property
     def part(self) -> Part:
         """What of the clip is read.
 

@@ -37,7 +37,7 @@ def _unnamed(own: Workspace, items: Sequence[Item]) -> list[Path]:
     """What lies in a workspace and is no source of a task, nothing that one made, no motion, and no picture or clip of one."""
     motions = own.motions()
     pictures = {Path(name).stem + kind for name in motions for kind in (DRAWN, REFERENCE)}
-    named = {name for item in items for name in (item.task.source, item.task.picture, *item.files)}
+    named = {name for item in items for name in (*item.task.names, *item.files)}
     named |= {*motions, *pictures}
     others = [place for place in own.entries() if place.name not in named]
     lifted = {_source(own.folder / name) for name in motions} if others else set()

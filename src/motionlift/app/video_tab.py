@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import torch
 
 from motionlift.app.desk import Desk, telling
 from motionlift.app.foreseeing import foreseen
@@ -16,6 +17,7 @@ from motionlift.app.workspace import Workspace, plain_name
 from motionlift.errors import InputError, SettingError
 from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
 from motionlift.motion.file import Motion
+from motionlift.video.clip import Clip
 from motionlift.work import prepare
 
 MOST_VIDEOS = 20
@@ -129,9 +131,8 @@ def _planning(desk: Desk) -> Any:
         steps = prepare.settled_steps(found.method, found.settings, settings)
         qualities = QUALITIES if steps is None else {", ".join(QUALITIES): {}}
         told = f"<p>{settled_told(steps)}</p>" if steps is not None else ""
-        if picture is not None:
-            picture_of(picture)
-        return foreseen(found, prompt, model.strip(), desk.device, qualities, settings, picture) + told
+        shown = None if picture is None else Clip.of(torch.from_numpy(picture_of(picture))[None], 1.0)
+        return foreseen(found, prompt, model.strip(), desk.device, qualities, settings, shown) + told
 
     return planned
 
@@ -159,20 +160,26 @@ def _submitted(
         )
     own = desk.workspace(token)
     values = _values(Motion.load(own.kept(motion)), quality, settings, lines)
-    with desk.changing:  # else what is taken could be deleted before a task names it
-        every = {
-            "model": model.strip(),
-            "settings": values,
-            "picture": taken_picture(Path(picture), own) if picture else "",
-        }
-        tasks = [
-            Task(CAST, motion, plain_name(f"{line} {seed}"), prompt=line, seed=seed, **every)
-            for line in lines
-            for seed in numbers
-        ]
-        items = desk.submit(token, *tasks)
+    desk.check_model(model.strip())
+    begun = taken_picture(Path(picture), own) if picture else ""
+    tasks = [
+        Task(
+            CAST,
+            motion,
+            plain_name(f"{line} {seed}"),
+            model.strip(),
+            settings=values,
+            prompt=line,
+            seed=seed,
+            picture=begun,
+        )
+        for line in lines
+        for seed in numbers
+    ]
+    items = desk.submit(token, *tasks)
     count = "1 video is" if len(items) == 1 else f"{len(items)} videos are"
-    return f"{count} in the queue, from number {items[0].number} on."
+    beginning = f" Each begins with {Path(picture).name}." if picture else ""
+    return f"{count} in the queue, from number {items[0].number} on.{beginning}"
 
 
 def _values(found: Motion, quality: str, settings: dict[str, str], prompts: list[str]) -> dict[str, str]:

@@ -40,7 +40,14 @@ STATES: Mapping[State, str] = {
 def title_of(item: Item) -> str:
     """What a task is, in a few words."""
     task = item.task
-    return f"the motion of {task.source}" if task.kind == LIFT else f"{task.prompt}, seed {task.seed}"
+    if task.kind == LIFT:
+        return f"the motion of {task.source}"
+    return f"{task.prompt}, seed {task.seed}{begun_told(task.picture)}"
+
+
+def begun_told(picture: str) -> str:
+    """What is said behind a video's title of the picture that it begins with, by its name without the digits; nothing of none."""
+    return f", from {Path(picture).stem.rpartition(' ')[0] or Path(picture).stem}" if picture else ""
 
 
 def progress_of(item: Item | None, live: Live | None, ahead: int | None) -> str:

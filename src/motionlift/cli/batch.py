@@ -237,7 +237,7 @@ class _Session:
                 taken |= new
             except MotionliftError as error:
                 refused.append(f"{path.name} is left out: {error}")
-        looks.keep(Path(job.reference) for job in wanted)
+        looks.keep(place for job in wanted for place in job.places)
         if arrived.clips and not asked.templates:
             refused.append(
                 "clips arrived, and no job file says what is to be made of them: give JOBS, with jobs without a reference"
@@ -245,15 +245,15 @@ class _Session:
         return tuple(found), refused
 
     def _whole(self, jobs: "Sequence[Job]", looks: "Watch") -> "list[Job]":
-        """Those of some jobs whose references are no longer being written.
+        """Those of some jobs whose references and pictures are no longer being written.
 
         Raises:
             MotionliftError: one of them cannot be done, as :func:`motionlift.jobs.batch.check_job` says.
         """
         from motionlift.jobs.batch import check_job
-        from motionlift.jobs.stores import is_address
 
-        whole = [job for job in jobs if is_address(job.reference) or looks.is_still(Path(job.reference))]
+        still = {place: looks.is_still(place) for job in jobs for place in job.places}  # each is looked at from now on
+        whole = [job for job in jobs if all(still[place] for place in job.places)]
         for job in whole:
             check_job(job, self.folder, self.contents, self.store)
         return whole

@@ -1,4 +1,4 @@
-"""What a shell may complete: names of models, methods, presets and settings."""
+"""What a shell may complete: names of models, methods, presets, settings and edits."""
 
 from dataclasses import fields
 
@@ -25,6 +25,13 @@ def presets(incomplete: str) -> list[str]:
     from motionlift.core.presets import PRESETS
 
     return _beginning(PRESETS, incomplete)
+
+
+def edits(incomplete: str) -> list[str]:
+    """Edits of a motion, those that take amounts with their equals sign."""
+    from motionlift.core.edit_names import EDITS
+
+    return _beginning([name + ("=" if own.amounts else "") for name, own in EDITS.items()], incomplete)
 
 
 def settings(context: typer.Context, incomplete: str) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from motionlift.cli import given_files
+from motionlift.cli import completing, given_files
 from motionlift.cli.checks import check_not_same, place_now
 from motionlift.cli.options import Overwrite
 from motionlift.cli.terminal import wrote
@@ -25,7 +25,11 @@ def edit(
     edits: Annotated[
         list[str],
         typer.Argument(
-            metavar="EDIT...", parser=_edit, help=f"What is changed, in this order. {ALLOWED}.", show_default=False
+            metavar="EDIT...",
+            parser=_edit,
+            autocompletion=completing.edits,
+            help=f"What is changed, in this order. {ALLOWED}.",
+            show_default=False,
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The motion file to write.")] = Path(

@@ -63,25 +63,15 @@ def check_files(reference: Path | None = None, picture: Path | None = None, lora
     if reference is not None:
         check_there(reference)
     if picture is not None:
+        from motionlift.video.picture_header import check_picture
+
         check_there(picture, "give a picture, as --picture FILE")
-        _check_picture(picture)
+        check_picture(picture, "give a picture, as --picture FILE")
     for given in loras or ():
         from motionlift.models.lora_files import LoraFile
 
         check_no_address(given, "give its file, as --lora FILE")
         LoraFile.parsed(given).check()
-
-
-def _check_picture(path: Path) -> None:
-    """Refuse what Pillow does not know; more is looked at once it is read."""
-    from PIL import Image
-
-    from motionlift.video.animated import UNREADABLE
-
-    try:
-        Image.open(path).close()
-    except UNREADABLE as error:
-        raise InputError(f"{path} is no picture, or is damaged; give a picture, as --picture FILE") from error
 
 
 def check_video(path: Path, part: "Part | None" = None) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Edit:
-    """A way to change where things are and which way they move; one file in ``motion/edits``."""
+    """A way to change where things are and which way they move: a file in ``motion/edits``, a row in ``core/edit_names.py``."""
 
     name: str
     """As it is written, with its amounts."""
@@ -18,3 +18,6 @@ class Edit:
     """From vectors in columns and rows, ``... 2``, x then y, to the same vectors after the edit."""
     noise: Callable[[Tensor], Tensor]
     """As ``places``, of noise, which must stay noise: no value may be there twice."""
+    rounded: "Callable[[int, int], Edit] | None" = None
+    """The edit by whole places of a field of so many rows and columns, where it moves by places: fields of other sizes are then
+    moved as far."""

@@ -41,7 +41,7 @@ EDITS: Mapping[str, Written] = {
 """Every edit by its name, which is that of its file in ``motion/edits``."""
 
 
-def read_edit(text: str) -> tuple[str, tuple[float, ...]]:
+def read_edit(text: object) -> tuple[str, tuple[float, ...]]:
     """Name and amounts of an edit.
 
     Args:
@@ -50,6 +50,8 @@ def read_edit(text: str) -> tuple[str, tuple[float, ...]]:
     Raises:
         SettingError: there is no such edit, or it takes other numbers.
     """
+    if not isinstance(text, str):  # from Python anything may come
+        raise SettingError(f"an edit is text, such as mirror or move=0.25,0; {type(text).__name__} came")
     name, equals, numbers = (part.strip() for part in text.partition("="))
     if name not in EDITS or len(text) > LONGEST:
         allowed = ", ".join(own.form(known) for known, own in EDITS.items())
@@ -65,6 +67,12 @@ def read_edit(text: str) -> tuple[str, tuple[float, ...]]:
             f"{text!r} came; write {own.form(name)} with numbers from -1 to 1, shares of the frame, such as {name}={own.example}"
         )
     return name, tuple(each for each in found if each is not None)
+
+
+def written_edit(name: str, *amounts: float) -> str:
+    """How an edit is written: what is read of it is the same."""
+    numbers = (f"{each:g}" if float(f"{each:g}") == each else repr(each) for each in amounts)
+    return name + (f"={','.join(numbers)}" if amounts else "")
 
 
 def _share(number: str) -> float | None:

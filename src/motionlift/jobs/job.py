@@ -97,6 +97,12 @@ class Job:
         """The method with its settings, such as ``ditflow read=flow``."""
         return titled(self.method, self.settings)
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Files and folders of this machine that it reads."""
+        read = (self.reference, self.picture)
+        return tuple(Path(each) for each in read if each and not is_address(each))
+
     def part(self) -> Part:
         """The part of the reference that is read."""
         return Part(self.start, self.duration, crop_of(self.crop) if self.crop else None)

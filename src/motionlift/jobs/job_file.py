@@ -53,6 +53,7 @@ from motionlift.models.sources import DEFAULT_MODEL, check_name
 from motionlift.settings import with_meant_values
 from motionlift.video.limits import FRAMES, SIDES
 from motionlift.video.part import Part, check_part, crop_of
+from motionlift.video.picture_header import check_picture
 from motionlift.video.writing import named_beside
 from motionlift.work.prepare import SEEDS
 
@@ -331,11 +332,20 @@ class _Reader(Page):
         if "picture" not in parts:
             return ""
         picture = self.text(parts["picture"], "picture")
-        self.checked(
-            parts["picture"],
-            lambda: self.contents.of(picture) if is_address(picture) else check_there(picture, GIVE_PICTURE),
-        )
+        self.checked(parts["picture"], lambda: self._look_at(picture))
         return picture
+
+    def _look_at(self, picture: str) -> None:
+        """Ask for an address, or look at the header of a file.
+
+        Raises:
+            InputError: it is not there, or is no picture.
+        """
+        if is_address(picture):
+            self.contents.of(picture)
+            return
+        check_there(picture, GIVE_PICTURE)
+        check_picture(picture, GIVE_PICTURE)
 
     def _processes(self, node: yaml.Node, method: str) -> int:
         """How many processes tune together, of a method that tunes where they are several."""

@@ -161,7 +161,7 @@ def _kind(placed: Placed, aspects: dict[str, float | None]) -> str:
     job = placed.job
     if job.reference not in aspects:
         aspects[job.reference] = aspect_of(placed.reference())
-    asked = asked_with(job, aspects[job.reference])
+    asked = asked_with(job, aspects[job.reference], placed.picture())
     about = (job.model, job.method, dict(job.settings), job.frames, job.size, asked.aspect, bool(job.picture))
     return json.dumps(about, sort_keys=True)
 
@@ -174,6 +174,8 @@ def _planned(placed: Sequence[Placed], space: Room, dtype: str) -> Kind:
     processes = max(each.job.processes for each in placed)
     try:
         plan = planned(asked_of(placed[0]), job.model, space, dtype)
+    except OutputError:
+        raise
     except MotionliftError as error:
         return Kind(*told, reason=str(error))
     seconds = None if plan.seconds is None else plan.seconds * len(placed)

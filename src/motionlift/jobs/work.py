@@ -226,11 +226,11 @@ def _made(placed: Placed) -> dict[str, Any]:
     """Make a job's video; gives the record that is written beside it."""
     job = placed.job
     _make_folder(placed.output.parent)
-    holder, how = _held(job.model, placed.where), Lifting(part=job.part())
+    asked, holder, how = asked_of(placed), _held(job.model, placed.where), Lifting(part=job.part())
     is_first = holder.model is None
     if job.processes > 1 and is_first:
         _tuned_together(placed)  # before a model takes memory of its own
-    prepared = holder.job(asked_of(placed))
+    prepared = holder.job(asked)
     if job.processes > 1 and not is_first and not is_kept(prepared, placed.reference(), how):
         _tuned_together(placed)
     video = transferred(prepared, placed.reference(), how)

@@ -353,8 +353,8 @@ def _begun_with(request: Request, model: Model, shape: Shape) -> Clip | None:
     if request.picture is None:
         if about.pictures is Pictures.MUST and request.prompt is not None:
             raise SettingError(
-                f"{about.name} makes videos that begin with a picture: give one (by --picture FILE of motionlift transfer and "
-                "motionlift cast, in Python by picture=...)"
+                f"{about.name} makes videos that begin with a picture: give one: --picture FILE, picture of a job, in Python "
+                "picture=..., on the page Begin with a picture"
             )
         return None
     picture = fitted(request.picture, shape.height, shape.width)

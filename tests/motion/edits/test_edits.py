@@ -29,6 +29,30 @@ def test_an_edit_that_changes_nothing_is_refused(text: str):
         moved({"latents": numbered(1, 2, 2, 2, 4)}, edit_named(text), (), LATTICE)
 
 
+def test_all_fields_of_a_motion_move_as_far_by_places_of_the_coarsest():
+    fine = Lattice(2, 8, 8)
+    tensors = {
+        "latents": numbered(1, 2, 2, 16, 16),
+        "maps.0": numbered(2, 1, 2, 8, 8),
+        "maps.1": numbered(2, 1, 2, 4, 4),
+    }
+    found = moved(
+        tensors, edit_named("move=0.2,0"), ("maps",), fine
+    )  # a place of four, not two of eight nor three of 16
+    for name, by in {"latents": 4, "maps.0": 2, "maps.1": 1}.items():
+        assert torch.equal(found[name][..., by:], tensors[name][..., :-by]), name
+    with pytest.raises(SettingError, match="4 rows and 4 columns"):
+        moved(tensors, edit_named("move=0.1,0"), ("maps",), fine)
+    del tensors["maps.1"]
+    assert not torch.equal(moved(tensors, edit_named("move=0.1,0"), ("maps",), fine)["maps.0"], tensors["maps.0"])
+
+
+def test_latents_alone_move_by_their_own_places():
+    latents = numbered(1, 2, 2, 16, 16)
+    found = moved({"latents": latents}, edit_named("move=0.0625,0"), (), Lattice(2, 8, 8))["latents"]
+    assert torch.equal(found[..., 1:], latents[..., :-1])
+
+
 def test_tokens_of_a_frame_are_its_rows_and_columns():
     temporal = numbered(3, 8, 2, 2)
     found = moved({"temporal.1": temporal}, TURNED, ("temporal",), LATTICE)["temporal.1"]

@@ -19,6 +19,9 @@ from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.errors import MotionError, SettingError
 from motionlift.motion.names import LATENTS, Name
 
+PLACES = (["h", "w"], ["row", "column"])
+"""Names of the last two axes of what is laid out by places."""
+
 
 def edit_named(text: str) -> Edit:
     """The edit that is written so, such as ``mirror`` or ``move=0.25,0``.
@@ -46,33 +49,57 @@ def moved(tensors: Tensors, edit: Edit, words: Sequence[str], lattice: Lattice) 
         MotionError: there is a tensor of another word, or of another lattice.
         SettingError: the edit changes no place and no way.
     """
-    _check_changes(edit, lattice)
-    return {name: _moved(name, tensor, edit, (LATENTS, INVERTED, *words), lattice) for name, tensor in tensors.items()}
+    known = {name: _parsed(name, edit, (LATENTS, INVERTED, *words)) for name in tensors}
+    grids = [
+        grid for name, tensor in tensors.items() if (grid := _grid(name, tensor, known[name], lattice)) is not None
+    ]
+    if grids and edit.rounded is not None:
+        coarsest = min(grids)  # by whole places of it, so that all fields are moved as far
+        edit = edit.rounded(*coarsest)
+        _check_changes(edit, *coarsest)
+    return {name: _moved(name, tensor, edit, known[name], lattice) for name, tensor in tensors.items()}
 
 
-def _check_changes(edit: Edit, lattice: Lattice) -> None:
-    places, way = torch.arange(float(lattice.area)).reshape(lattice.height, lattice.width), torch.ones(1, 2)
-    if torch.equal(edit.places(places), places) and torch.equal(edit.vectors(way), way):
+def _check_changes(edit: Edit, rows: int, columns: int) -> None:
+    places = torch.arange(float(rows * columns)).reshape(rows, columns)
+    if torch.equal(edit.places(places), places):
         raise SettingError(
-            f"{edit.name} changes nothing: this motion knows {lattice.height} rows and {lattice.width} columns of places, and "
-            "moves by whole ones"
+            f"{edit.name} changes nothing: this motion knows {rows} rows and {columns} columns of places, and moves by whole ones"
         )
 
 
-def _moved(name: str, tensor: Tensor, edit: Edit, words: Sequence[str], lattice: Lattice) -> Tensor:
+def _parsed(name: str, edit: Edit, words: Sequence[str]) -> Name:
     parsed = Name.parsed(name)
     if parsed.word not in words or parsed.kind is None or parsed.kind.axes is None:
         raise MotionError(
             f"the motion holds {name}, which {edit.name} cannot change: edit the motion before that is made"
         )
-    axes = parsed.kind.axes.split()
-    places = edit.noise if parsed.word == INVERTED else edit.places
+    return parsed
+
+
+def _axes(parsed: Name) -> list[str]:
+    """The names of a tensor's axes."""
+    assert parsed.kind is not None and parsed.kind.axes is not None
+    return parsed.kind.axes.split()
+
+
+def _grid(name: str, tensor: Tensor, parsed: Name, lattice: Lattice) -> tuple[int, int] | None:
+    """Rows and columns of a tensor's places; none of one without."""
+    axes = _axes(parsed)
     if "token" in axes:
+        own = _lattice_of(name, tensor.shape[axes.index("token")], lattice)
+        return own.height, own.width
+    return (tensor.shape[-2], tensor.shape[-1]) if axes[-2:] in PLACES else None
+
+
+def _moved(name: str, tensor: Tensor, edit: Edit, parsed: Name, lattice: Lattice) -> Tensor:
+    axes, grid = _axes(parsed), _grid(name, tensor, parsed, lattice)
+    places = edit.noise if parsed.word == INVERTED else edit.places
+    if "token" in axes and grid is not None:
         axis = axes.index("token")
-        own = _lattice_of(name, tensor.shape[axis], lattice)
-        spread = tensor.unflatten(axis, (own.height, own.width)).movedim((axis, axis + 1), (-2, -1))
+        spread = tensor.unflatten(axis, grid).movedim((axis, axis + 1), (-2, -1))
         tensor = places(spread).movedim((-2, -1), (axis, axis + 1)).flatten(axis, axis + 1)
-    elif axes[-2:] in (["h", "w"], ["row", "column"]):
+    elif grid is not None:
         tensor = places(tensor)
     return edit.vectors(tensor) if axes[-1] == "2" else tensor
 

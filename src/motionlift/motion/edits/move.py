@@ -4,6 +4,7 @@ It puts a motion where the thing is in a picture that a video begins with: what 
 leaves at one side does not come in at the other: on ``tiny-wan`` a second thing came of it, there.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -11,11 +12,25 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from motionlift.core.edit import Edit
+from motionlift.core.edit_names import written_edit
+
+Change = Callable[[Tensor], Tensor]
 
 
 def edit(right: float, down: float) -> Edit:
-    """Moves by shares of the frame's width and height, rounded to whole places of each field."""
-    return Edit(f"move={right:g},{down:g}", partial(_moved, right, down), _same, partial(_rolled, right, down))
+    """Moves by shares of the frame's width and height, rounded to whole places."""
+    name = written_edit("move", right, down)
+    return Edit(name, *_moving(right, down), partial(_by_places, name, right, down))
+
+
+def _by_places(name: str, right: float, down: float, rows: int, columns: int) -> Edit:
+    """The same by whole places of a field, which fields of other sizes follow."""
+    return Edit(name, *_moving(round(right * columns) / columns, round(down * rows) / rows))
+
+
+def _moving(right: float, down: float) -> tuple[Change, Change, Change]:
+    """How places, vectors and noise change."""
+    return partial(_moved, right, down), _same, partial(_rolled, right, down)
 
 
 def _moved(
