@@ -56,9 +56,15 @@ FIGURES = (
 
 
 def run(
-    name: str, folder: Path, models: Sequence[str], jobs: int, count: int | None, told: Callable[[str], None]
+    name: str,
+    folder: Path,
+    models: Sequence[str],
+    jobs: int,
+    count: int | None,
+    told: Callable[[str], None],
+    methods: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Measure the cells of a run that have no record yet, of some models and on the first references.
+    """Measure the cells of a run that have no record yet, of some models and on the first references; of some methods, if named.
 
     Bundled models that the run leaves out are left out here.
 
@@ -69,7 +75,10 @@ def run(
     wanted = tuple(ModelRun(each) for each in models if each not in BUNDLED_MODELS or ModelRun(each) in asked.models)
     if not wanted:
         return
-    asked = replace(asked, models=wanted, output=folder)
+    chosen = tuple(each for each in asked.methods if not methods or each.name in methods)
+    if not chosen:
+        return
+    asked = replace(asked, models=wanted, methods=chosen, output=folder)
     if count is not None:
         own = [each for each in asked.references if isinstance(each, World)]
         asked = replace(asked, references=tuple(replace(each, count=count) for each in own))

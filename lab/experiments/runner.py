@@ -121,13 +121,21 @@ def measure_cell(name: str, cell: Mapping[str, Any], model: str, extent: int | P
 
 
 def run(
-    name: str, path: Path, model: str, jobs: int, extent: int | Path, told: Callable[[str], None]
+    name: str,
+    path: Path,
+    model: str,
+    jobs: int,
+    extent: int | Path,
+    told: Callable[[str], None],
+    methods: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """Measure the missing cells in ``jobs`` processes, appending each to the file as it comes.
 
-    The extent of an experiment is how many clips of the world it takes, or the folder of its videos.
+    The extent of an experiment is how many clips of the world it takes, or the folder of its videos. Where methods are named, cells
+    of others are left for another time.
     """
-    cells = [stated(cell, model) for cell in EXPERIMENTS[name].cells(extent)]
+    cells = [cell for cell in EXPERIMENTS[name].cells(extent) if not methods or cell.get("method", "none") in methods]
+    cells = [stated(cell, model) for cell in cells]
     cells = missing(cells, read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     work = functools.partial(measure_cell, name, model=model, extent=extent)
@@ -229,11 +237,12 @@ def _cell_of(record: Mapping[str, Any]) -> str:
 def _measured(name: str, asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What an experiment lacks."""
     if name in COMPARISONS:
-        yield from comparison.run(name, asked.records / name, asked.models, asked.jobs, asked.count, print)
+        where = asked.records / name
+        yield from comparison.run(name, where, asked.models, asked.jobs, asked.count, print, asked.methods)
         return
     extent = asked.clips if name == footage.NAME else asked.count or EXPERIMENTS[name].COUNT
     for model in [NO_MODEL] if name in MODEL_FREE else asked.models:
-        yield from run(name, asked.records / f"{name}.jsonl", model, asked.jobs, extent, print)
+        yield from run(name, asked.records / f"{name}.jsonl", model, asked.jobs, extent, print, asked.methods)
 
 
 def main() -> None:
@@ -245,6 +254,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--clips", type=Path, help="folder of MP4 files for footage, which is left out without it")
     parser.add_argument("--count", type=int, help="clips; by default each experiment's own")
+    parser.add_argument(
+        "--methods", nargs="+", default=(), help="measure cells of these alone, and the others another time"
+    )
     parser.add_argument("--records", type=Path, default=Path("docs/results"), help="folder of the records")
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
     arguments = parser.parse_args()

@@ -127,6 +127,15 @@ def test_what_is_missing_is_measured(
     assert run.methods == read_run("world").methods and len(told) == 1
 
 
+def test_some_methods_are_measured_where_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[RunFile] = []
+    monkeypatch.setattr(comparison, "at_work", lambda run, workers: asked.append(run) or nullcontext(workers))
+    monkeypatch.setattr(comparison, "lay_out", lambda run, workers: Cells(0, (), (), 0, run.output))
+    list(comparison.run("world", tmp_path, ["tiny-dit"], 1, None, print, ("vmc", "flowmotion")))
+    assert {each.name for each in asked[0].methods} == {"vmc", "flowmotion"} and len(asked[0].methods) == 4
+    assert list(comparison.run("world", tmp_path, ["tiny-dit"], 1, None, print, ("nothing",))) == [] and len(asked) == 1
+
+
 def test_a_bundled_model_that_a_run_leaves_out_is_not_measured(tmp_path: Path):
     """One that knows no things by their names cannot paint them."""
     assert list(comparison.run(things.NAME, tmp_path, ["tiny-dit", "tiny-unet"], 2, None, print)) == []

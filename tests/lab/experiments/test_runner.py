@@ -97,6 +97,22 @@ def test_all_cells_are_measured_once(tmp_path: Path, experiment: Experiment):
     }
 
 
+def test_cells_of_some_methods_are_measured_and_the_others_another_time(
+    tmp_path: Path, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+):
+    cells = [{"index": number, "method": method} for number, method in enumerate(("ditflow", "vmc", "none"))]
+    monkeypatch.setattr(experiment, "cells", lambda _count: [*cells, {"index": 3}])
+    path = tmp_path / "squares.jsonl"
+
+    def measured(*methods: str) -> list[int]:
+        found = run("squares", path, "new", 1, 4, lambda _line: None, methods)
+        return sorted(record["index"] for record in found)
+
+    assert measured("ditflow", "smm") == [0]
+    assert measured("none") == [2, 3], "what only samples is of none"
+    assert measured() == [1]
+
+
 @pytest.mark.parametrize("cut", [1, 2, 10, 40])
 def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path, experiment: Experiment, cut: int):
     path = tmp_path / "squares.jsonl"
