@@ -179,7 +179,8 @@ def _standings(found: Standings | None) -> str:
         f"\n### Beyond the strongest control\n\n{taught}In {title}, {'less' if figure(found.figure).better < 0 else 'more'} is "
         f"better. The strongest control, by its mean, is *{found.control}*: {_text(found.figure, found.control_mean)}. Differences "
         "are paired, of the same references, prompts and seeds. A method that begins with a share of the reference's own noise is "
-        f"compared with that noise alone too, where it was measured.\n\n{table(head, rows)}"
+        "compared with that noise alone too, where it was measured, and one that is asked for none of it (beta 0) with plain "
+        f"sampling.\n\n{table(head, rows)}"
     )
 
 

@@ -67,6 +67,16 @@ def test_a_method_is_compared_with_the_noise_that_it_begins_with():
     }  # fmt: skip
 
 
+def test_what_was_tuned_alone_is_compared_with_plain_sampling():
+    fresh = made("vmc", 0.15, {"beta": 0.0}, all_settings={**NOISE, "beta": 0.0})
+    found = stand(made("none", 0.5), made("frozen", 0.2), fresh)
+    assert found is not None and found.control == "frozen"
+    assert found.lines[0].noise is not None and found.lines[0].noise.baseline == "none"
+    assert found.lines[0].noise.difference.mean == pytest.approx(-0.35, abs=0.02)
+    found = stand(made("frozen", 0.2), fresh)
+    assert found is not None and found.lines[0].noise is None
+
+
 def test_what_did_not_work_is_said():
     leaking = [{**each, "figures": {**each["figures"], "looks_leaked": 1.0}} for each in made("flowmotion", -0.4)]
     clean = [{**each, "figures": {**each["figures"], "looks_leaked": 0.0}} for each in made("frozen", 0.2)]

@@ -55,7 +55,7 @@ class Standing:
     strongest: Pair
     """Less the strongest control."""
     noise: Pair | None
-    """Less the noise that it begins with, by itself, where it begins with some and that was measured."""
+    """Less the noise that it begins with, by itself, where it begins with some of the reference's, or is asked for none of it."""
     others: Sequence[Pair]
     """Less the strongest control in the other figures of motion, as far as they are known."""
     looks: Sequence[Pair]
@@ -120,13 +120,21 @@ def _standing(title: str, groups: Groups, name: str, control: str) -> Standing |
     mean, strongest = _mean(groups[title], name), _pair(title, control, groups, name)
     if mean is None or strongest is None:
         return None
-    own = noise_of(groups[title])
-    alone = [
-        other for other, group in groups.items() if group[0].record["method"] in OF_NOISE and noise_of(group) == own
-    ]
-    noise = _pair(title, alone[0], groups, name) if own is not None and alone else None
+    alone = _noise_alone(title, groups)
+    noise = None if alone is None else _pair(title, alone, groups, name)
     others = _pairs(title, control, groups, [each for each in MOTION if each != name])
     return Standing(title, mean, strongest, noise, others, _pairs(title, control, groups, LOOKS))
+
+
+def _noise_alone(title: str, groups: Groups) -> str | None:
+    """The control that begins as a method does, and does nothing else; plain sampling where it is asked for fresh noise."""
+    if groups[title][0].record["settings"].get("beta") == 0:
+        return PLAIN if PLAIN in groups else None
+    own = noise_of(groups[title])
+    alone = (
+        other for other, group in groups.items() if group[0].record["method"] in OF_NOISE and noise_of(group) == own
+    )
+    return None if own is None else next(alone, None)
 
 
 def _pairs(title: str, baseline: str, groups: Groups, names: Sequence[str]) -> list[Pair]:
