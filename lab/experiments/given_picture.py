@@ -11,7 +11,7 @@ from typing import Any
 from jaxtyping import UInt8
 from torch import Tensor
 
-from lab.experiments.trial import recorded, refusal
+from lab.experiments.trial import difference, difference_text, recorded, refusal
 from motionlift.bench.references import bundled, clip_of, figures, named_prompt_scene, named_reference, words_of
 from motionlift.bench.report.tables import interval, table
 from motionlift.core.model import Model, Pictures
@@ -110,4 +110,14 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "*First frame*: of the video against the picture, beside the picture through the autoencoder. *Motion moved*: to where the "
         "picture's thing is, by whole tokens, as `motionlift edit` does.\n\n"
     )
-    return told + table(head, rows)
+    return told + table(head, rows) + _by_moving(records)
+
+
+def _by_moving(records: Sequence[Mapping[str, Any]]) -> str:
+    """How a motion that was moved compares with the same as it was, for each method of which both are there."""
+    told = []
+    for title, method in METHODS.items():
+        moved, as_it_was = ([each for each in records if _kind(each) == (method, True, way)] for way in (True, False))
+        if moved and as_it_was and (found := difference(moved, as_it_was, "aligned")) is not None:
+            told.append(f"{title} {difference_text(found)}")
+    return f"\nAligned error with a picture, of the motion moved less as it is: {'; '.join(told)}.\n" if told else ""

@@ -247,7 +247,9 @@ def test_given_picture(wan: Any, monkeypatch: pytest.MonkeyPatch):
     with_picture, without = records[:2]
     assert with_picture["psnr"] == pytest.approx(with_picture["decoded_psnr"], abs=0.5), "the picture itself, decoded"
     assert with_picture["psnr"] != without["psnr"]
-    assert_table(given_picture.section(records), 5)
+    text = given_picture.section(records)
+    assert_table(text, 5)
+    assert "of the motion moved less as it is: FlowMotion " in text
 
 
 def test_a_motion_is_moved_to_where_the_picture_has_its_thing(wan: Any):
