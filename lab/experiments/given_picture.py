@@ -115,9 +115,9 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
 
 def _by_moving(records: Sequence[Mapping[str, Any]]) -> str:
     """How a motion that was moved compares with the same as it was, for each method of which both are there."""
-    told = []
+    told, known = [], [each for each in records if "refused" not in each]
     for title, method in METHODS.items():
-        moved, as_it_was = ([each for each in records if _kind(each) == (method, True, way)] for way in (True, False))
+        moved, as_it_was = ([each for each in known if _kind(each) == (method, True, way)] for way in (True, False))
         if moved and as_it_was and (found := difference(moved, as_it_was, "aligned")) is not None:
             told.append(f"{title} {difference_text(found)}")
     return f"\nAligned error with a picture, of the motion moved less as it is: {'; '.join(told)}.\n" if told else ""
