@@ -296,7 +296,7 @@ def test_numbers_and_texts_that_are_none(tmp_path: Path):
 def test_methods_beyond_the_wall_are_told(tmp_path: Path):
     made = [record(f"m{number}", 0, {"looks": 1.0}) for number in range(14)]
     write_report(write(tmp_path, made), tmp_path / "page.html")
-    assert "1 of 1 tasks, and the first 12 of 14 methods." in (tmp_path / "page.html").read_text()
+    assert "1 of 1 tasks, and 12 of 14 methods, plain sampling and " in (tmp_path / "page.html").read_text()
     write_report(write(tmp_path, made[:12]), tmp_path / "page.html")
     assert "1 of 1 tasks. Videos" in (tmp_path / "page.html").read_text()
 

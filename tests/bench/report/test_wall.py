@@ -85,6 +85,17 @@ def test_methods_that_have_no_place_are_counted(folder: Path):
     assert len(found.lines[0].tiles) == 1 + found.shown
 
 
+def test_methods_come_before_controls_and_stand_where_the_table_has_them(folder: Path):
+    controls = [record("inverted", 0, {}, settings={"beta": number / 10}) for number in range(1, 6)]
+    records = [record("frozen", 0, {}), record("none", 0, {}), *controls]
+    records += [record(f"m{number}", 0, {}) for number in range(walls.MOST_METHODS - 3)]
+    found = wall(sections(records)[0], Embedder(folder))
+    shown = [tile.title for tile in found.lines[0].tiles[1:]]
+    methods = [f"m{number}" for number in range(walls.MOST_METHODS - 3)]
+    assert len(shown) == walls.MOST_METHODS and {"none", *methods} <= {*shown}
+    assert shown == [row.title for row in sections(records)[0].rows if row.title in shown]
+
+
 @pytest.mark.parametrize("name", ["frames", "height", "width", "fps"])
 @pytest.mark.parametrize("value", [-1, 1e-300, 1e15, pytest.param(10**400, id="endless"), "x"])
 def test_what_a_record_says_of_a_large_video_is_bounded(

@@ -248,7 +248,7 @@ def test_the_report_of_the_world_takes_the_place_of_the_one_that_is_kept():
     """The command of ``make results``; without it the target ended in an error once a report lay there."""
     (line,) = [each for each in (DOCS.parent / "Makefile").read_text().splitlines() if "motionlift report" in each]
     assert "--overwrite" in line and "docs/results/$$run/report.html" in line
-    assert (DOCS / "results" / "world" / "report.html").is_file()
+    assert all((DOCS / "results" / run / "report.html").is_file() for run in ("world", "things"))
 
 
 def test_a_page_without_records(tmp_path: Path, experiment: Experiment):

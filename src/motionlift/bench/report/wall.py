@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from motionlift.bench.records import kept_file, number
+from motionlift.bench.report.controls import CONTROLS, PLAIN
 from motionlift.bench.report.summary import Measurement, Section
 from motionlift.errors import MotionliftError
 from motionlift.video.clip import Clip
@@ -62,7 +63,7 @@ class Wall:
     methods: int
     """How many methods there are."""
     shown: int
-    """How many of them are shown, the first ones."""
+    """How many of them are shown: plain sampling and methods come before other controls."""
 
 
 class Embedder:
@@ -103,9 +104,21 @@ def wall(section: Section, embedder: Embedder) -> Wall:
     firsts: dict[Any, dict[str, Measurement]] = {}
     for found in sorted(tasks.values(), key=len, reverse=True):
         firsts.setdefault(next(iter(found.values())).group, found)
-    titles = [row.title for row in section.rows][:MOST_METHODS]
+    titles = _shown(section)
     lines = [_line(found, titles, embedder) for found in _spread([firsts[group] for group in sorted(firsts)])]
     return Wall(lines, len(tasks), len(section.rows), len(titles))
+
+
+def _shown(section: Section) -> list[str]:
+    """Titles of the methods that have a place, in the order of the table."""
+    names = {each.title: each.record["method"] for each in section.measurements}
+    titles = [row.title for row in section.rows]
+    first = [title for title in titles if title == PLAIN or names.get(title) not in CONTROLS]
+    chosen = {
+        *first[:MOST_METHODS],
+        *[title for title in titles if title not in first][: max(0, MOST_METHODS - len(first))],
+    }
+    return [title for title in titles if title in chosen]
 
 
 def _spread(tasks: Sequence[Any]) -> list[Any]:
