@@ -214,9 +214,9 @@ def asked(data: Path, pipeline: tuple[Path, Motion], model: str, folders: bool) 
     part = (0, 0, "the middle", 0.5, 0.5)
     given = {
         ("follow", 9): (token, "clip.mp4", *part, "ditflow", model, {}),
-        ("planned", 5): (token, f"star{MOTION}", "a star", model, {}),
+        ("planned", 6): (token, f"star{MOTION}", "a star", model, {}, None),
         ("go", 11): (token, "clip.mp4", "mine", *part, "ditflow", model, {}),
-        ("go", 7): (token, f"star{MOTION}", "a star", "0", "draft", model, {}),
+        ("go", 8): (token, f"star{MOTION}", "a star", "0", "draft", model, {}, None),
     }
     told = []
     for (name, count), values in given.items():

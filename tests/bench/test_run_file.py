@@ -318,7 +318,8 @@ def test_bundled_runs():
     assert all(run.seeds is None for run in runs.values())
     assert all(run.models == tuple(map(ModelRun, BUNDLED_MODELS)) for name, run in runs.items() if name != "things")
     assert runs["things"].models == (ModelRun("tiny-wan"),) and runs["things"].references == (Things(32),)
-    assert runs["things"].methods == runs["world"].methods
+    from_fresh_noise = {"beta": 0.0}  # tried on shapes alone
+    assert runs["things"].methods == tuple(each for each in runs["world"].methods if each.settings != from_fresh_noise)
     assert runs["world"].references == (World(32),)
     assert runs["kinds"].references == tuple(World(32, scenes=kind) for kind in SCENES if kind != ONE_MOVES)
     assert runs["papers"].references == (World(sweep.COUNT, sweep.FIRST),)
