@@ -118,7 +118,7 @@ class Session:
         self.called(self.event("lift", "click"), self.token, None, "mine", *part, "flowmotion", MODEL, None)
 
     def cast(self, seed: int) -> None:
-        told = (self.token, "mine.safetensors", "a red star", str(seed), "draft", MODEL, None)
+        told = (self.token, "mine.safetensors", "a red star", str(seed), "draft", MODEL, None, None)
         self.called(self.event("cast", "click"), *told)
 
     def newest(self) -> bytes:
