@@ -50,6 +50,12 @@ def test_factors_lie_on_every_linear_layer_of_the_transformers(model: Any):
     assert (plan.rank, plan.dropout) == (3, 0.2)
 
 
+def test_without_factors_the_same_layers_weights_are_tuned(model: Any):
+    settings = METHOD.settings(model)
+    plan = METHOD.plan(model, replace(settings, factors="none"))
+    assert (plan.layers, plan.rank) == (METHOD.plan(model, settings).layers, None)
+
+
 def test_the_loss_of_known_features():
     own = [Features(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2, 2))]
     true = [Features(torch.tensor([[0.0, 0.0]]), torch.full((1, 2, 2), 0.1))]
@@ -121,9 +127,9 @@ def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytes
         assert float(METHOD.loss(given, model, settings)) > 1e-5
 
 
-@pytest.mark.parametrize("recomputed", [False, True])
-def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool):
-    """Against one graph from the factors to the features, with a second network in the place of the one without factors.
+@pytest.mark.parametrize(("recomputed", "factors"), [(False, "peft"), (True, "peft"), (False, "none")])
+def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool, factors: str):
+    """Against one graph from what is tuned to the features, with a second network in the place of the one without it.
 
     Also where activations are recomputed, as large models do.
     """
@@ -131,7 +137,7 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool):
         model.network["transformer"].enable_gradient_checkpointing()
     elif recomputed:
         model._recomputation.on = True
-    settings = replace(METHOD.settings(model), steps=20, dropout=0.0)
+    settings = replace(METHOD.settings(model), steps=20, dropout=0.0, factors=factors)
     frozen = twin() if model.about.family == "cogvideox" else unet_twin()
     adapter = Tunable(model.network, METHOD.plan(model, settings), 0)
     with torch.no_grad():

@@ -158,11 +158,13 @@ class MotionMatcher(Tuner[MotionMatcherSettings]):
         return replace(MotionMatcherSettings(), **{**sampling(model), **preset})
 
     def plan(self, model: Model, settings: MotionMatcherSettings) -> Plan:
-        """Factors on every linear layer of the transformers, or on those that the released program finds."""
+        """Factors on every linear layer of the transformers, or on those that the released program finds; or their weights."""
         if settings.layers == "linear":
             layers = model.linear_layers("linear")
         else:  # of a transformer both are the same
             layers = [*dict.fromkeys(name for kind in BLOCKS for name in model.linear_layers(kind))]
+        if settings.factors == "none":
+            return Plan(layers)
         return Plan(layers, settings.rank, settings.dropout, as_released=settings.factors == "released")
 
     def loss(self, draw: Draw, model: Model, settings: MotionMatcherSettings) -> Float[Tensor, ""]:

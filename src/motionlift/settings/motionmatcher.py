@@ -56,13 +56,15 @@ class MotionMatcherSettings(Tuned):
     """Weight of the attention over time (released)."""
     factors: str = setting(
         "peft",
-        choices=("peft", "released"),
+        choices=("peft", "released", "none"),
         when="lift",
-        help="How the factors begin and what is dropped of them: as peft's, or as in the released program.",
+        help="How the factors begin and what is dropped of them: as peft's, or as in the released program; or none, and whole "
+        "weights are tuned, which takes a lower learning rate.",
         later=True,
     )
     """``peft``: the first factor begins uniformly at random and its inputs are dropped. ``released``: it begins as normal noise of
-    deviation ``1 / rank``, and the outputs of both are dropped."""
+    deviation ``1 / rank``, and the outputs of both are dropped. ``none``: the weights themselves are tuned, which the paper sets
+    its factors against."""
     layers: str = setting(
         "linear",
         choices=("linear", "blocks"),
