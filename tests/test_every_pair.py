@@ -143,9 +143,10 @@ def lacks_words(method: Guide[Any], model: Any) -> bool:
     return lacking and bool(method.needs(tried(method, model)).words)
 
 
-def is_of_latents_alone(variant: tuple[Guide[Any], Mapping[str, Any]], target: str) -> bool:
+def is_of_latents_alone(variant: tuple[Guide[Any], Mapping[str, Any]], model: Any, target: str) -> bool:
     """Whether a way to run a method goes by the latents, and something else is to be optimised."""
-    return variant[1].get("balance") == "gradients" and target != "latents"
+    settings = tried(variant[0], model, **variant[1])
+    return getattr(settings, "balance", "none") == "gradients" and target != "latents"
 
 
 def optimises(job: sample.Casting) -> bool:
@@ -159,7 +160,7 @@ def expected_passes(job: sample.Casting) -> tuple[int, int]:
     weighed = 1 if job.settings.cfg == 1 else 2  # guidance that a network was told of needs no second pass
     inner = weighed if needs.output else bool(needs.blocks)
     looks = bool(set(needs.inject) - set(needs.blocks)) + needs.reference
-    return weighed * STEPS + guided * (INNER * inner + looks), guided * INNER * bool(needs.blocks)
+    return weighed * STEPS + guided * (INNER * inner + looks), guided * INNER * needs.backward * bool(needs.blocks)
 
 
 @pytest.mark.parametrize("target", ["latents", "positions"])
@@ -175,7 +176,7 @@ def test_every_method_guides_every_target_of_every_model(model, reference, varia
         ):
             job_for(variant, model, reference, target)
         return
-    if is_of_latents_alone(variant, target):
+    if is_of_latents_alone(variant, model, target):
         with pytest.raises(SettingError, match="balance is 'gradients', which are those by the latents"):
             job_for(variant, model, reference, target)
         return

@@ -37,25 +37,18 @@ DITFLOW: Changes = {
     "entries": [{"threshold": -1.0}, {"mutual": True}],
 }
 MOFT: Changes = {**SAMPLED, "channels": [{"channel_share": value} for value in (0.02, 0.1)]}
-BALANCED: Mapping[str, Any] = {
-    "balance": "gradients",
-    "optimizer": "plain",
-    "inner": 1,
-    "lr": 0.03,
-    "lr_end": 0.03,
-}
-"""MotionFlow with losses that pull equally, by one rule for all models: a step moves latents by ``lr`` for each loss, in their own
-units (ours, with a third of it and three times as much beside it)."""
 MOTIONFLOW: Changes = {
     "threshold": [{"tau": value} for value in (0.2, 0.6, 0.8)],
     "losses": [{"cross": 0.0}, {"spatial": 0.0}, {"temporal": 0.0}],
     "guided share": [{"share": value} for value in (0.1, 0.2, 0.6)],
     "start": [{"beta": value} for value in (0.0, 1.0)],
-    "step size": [{"optimizer": "plain", "lr": 5.0, "lr_end": 5.0, "inner": 1}],
+    "learning rate": [{"lr": value, "lr_end": value} for value in (0.01, 0.1)],
+    "losses as they are": [
+        {"balance": "none", "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inner": 5},
+        {"balance": "none", "optimizer": "rms"},
+        {"balance": "none", "lr": 5.0, "lr_end": 5.0},
+    ],
     "as in the paper": [{"preset": "paper"}],
-    "balanced losses": [BALANCED, *[{**BALANCED, "lr": value, "lr_end": value} for value in (0.01, 0.1)]],
-    "balanced losses, one left out": [{**BALANCED, name: 0.0} for name in ("cross", "spatial", "temporal")],
-    "balanced losses, start": [{**BALANCED, "beta": 1.0}],
 }
 FROM_FRESH = "from fresh noise"
 """Title of what is varied of them."""
@@ -131,13 +124,6 @@ ALONE: Mapping[str, Mapping[str, Changes]] = {
     }
 }
 """What is varied on one model alone, since its defaults lie elsewhere: half and double, and blocks that know of motion."""
-BASES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "balanced losses, one left out": ("balanced", BALANCED),
-    "balanced losses, start": ("balanced", BALANCED),
-}
-"""Tables whose settings are changed from others than the defaults: from what, and how it is called."""
-DEFAULTS: tuple[str, Mapping[str, Any]] = ("defaults", {})
-"""What all others are changed from."""
 TUNED = ("vmc", "motionmatcher")
 """Methods of which it is told what tuning adds to the noise that videos begin with."""
 STARTS, WAYS = (0.0, 0.3, 1.0), ("own", "ddpm")
@@ -152,23 +138,21 @@ ONE_CLIP = (
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a method's settings, and what it is a change of."""
+    """A change of a method's defaults."""
 
     method: str
     """The method."""
     group: str
     """What is varied."""
-    base: Mapping[str, Any]
-    """Settings that are changed."""
     settings: Mapping[str, Any]
-    """All settings, those of the base among them."""
+    """What differs from the defaults."""
     only: str = ""
     """The model that it is tried on, where it is one alone."""
 
     @property
     def title(self) -> str:
-        """What differs from the base."""
-        return _title({name: value for name, value in self.settings.items() if self.base.get(name) != value})
+        """The settings in words."""
+        return _title(self.settings)
 
 
 def _title(settings: Mapping[str, Any]) -> str:
@@ -179,12 +163,12 @@ def _changes() -> Iterator[Change]:
     for method, groups in CHANGES.items():
         for name, changes in groups.items():
             for settings in changes:
-                yield Change(method, name, BASES.get(name, DEFAULTS)[1], settings)
+                yield Change(method, name, settings)
     for model, own in ALONE.items():
         for method, groups in own.items():
             for name, changes in groups.items():
                 for settings in changes:
-                    yield Change(method, name, DEFAULTS[1], settings, model)
+                    yield Change(method, name, settings, model)
 
 
 def _kinds() -> list[Mapping[str, Any]]:
@@ -229,7 +213,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     best = strongest(controls)
     text = (
         f"## Sweeps\n\n{references} references apart from those above; one setting changed at a time. Differences are those of the "
-        "aligned error, on the same references: from the method's defaults, or from what a table says, and from the strongest "
+        "aligned error, on the same references: from the method's defaults, and from the strongest "
         f"control by its mean{f', *{best}*' if best else ''}.\n{_no_longer(records)}"
     )
     for method in CHANGES:
@@ -237,7 +221,6 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
             changes = [change for change in _changes() if (change.method, change.group) == (method, name)]
             if any(rows_of(records, method, change.settings) for change in changes):
                 text += f"\n### {method}: {name}\n\n{_table(records, changes, controls)}"
-                text += f"\n*{BASES[name][0]}* is {_title(BASES[name][1])}.\n" if name in BASES else ""
                 text += f"\n{ONE_CLIP}\n" if name == FROM_FRESH else ""
         text += _by_start(records, method) if method in TUNED else ""
     return text
@@ -249,15 +232,11 @@ def _table(
     controls: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> str:
     """Controls that begin as the rows do, with the strongest of all; the defaults; what is changed; the changes."""
-    method, (called, base) = changes[0].method, BASES.get(changes[0].group, DEFAULTS)
+    method = changes[0].method
     references, best = len({record["index"] for record in records}), strongest(controls)
-    rows_there = [
-        ("defaults", {}),
-        *([(called, base)] if base else []),
-        *[(each.title, each.settings) for each in changes],
-    ]
+    rows_there = [("defaults", {}), *[(each.title, each.settings) for each in changes]]
     begin = {share_of({"method": method, "settings": settings}) for _, settings in rows_there}
-    compared, others = rows_of(records, method, base), controls.get(best or "", ())
+    compared, others = rows_of(records, method, {}), controls.get(best or "", ())
     shown = [(title, controls[title], False) for title in CONTROLS if title in controls_at(begin) or title == best]
     shown += [(title, rows_of(records, method, settings), True) for title, settings in rows_there]
     rows = []
@@ -267,7 +246,7 @@ def _table(
             less = [difference_text(difference(chosen, each, "aligned")) for each in (compared, others)]
             less = [less[0] if chosen != compared else "-", less[1]] if is_own else ["-", "-"]
             rows.append([title + few, *averages(chosen), *less])
-    return table(["", *HEAD, f"less {called}", "less the strongest control"], rows)
+    return table(["", *HEAD, "less defaults", "less the strongest control"], rows)
 
 
 def _by_start(records: Sequence[Mapping[str, Any]], method: str) -> str:
@@ -311,12 +290,11 @@ def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Changes that change nothing: what they switch or set does not act. And what was tuned and carries nothing by itself."""
     inert: dict[str, list[str]] = {}
     for change in _changes():
-        base = {record["index"]: record["aligned"] for record in rows_of(records, change.method, change.base)}
+        base = {record["index"]: record["aligned"] for record in rows_of(records, change.method, {})}
         own = [record for record in rows_of(records, change.method, change.settings) if record["index"] in base]
         differences = [abs(record["aligned"] - base[record["index"]]) for record in own]
         if len(own) >= FEWEST_INERT and ROUNDING < max(differences) < INERT:
-            called = f" of {BASES[change.group][0]}" if change.base else ""
-            inert.setdefault(change.method, []).append(change.title + called)
+            inert.setdefault(change.method, []).append(change.title)
     told = "; ".join(f"{method} {', '.join(dict.fromkeys(changes))}" for method, changes in inert.items())
     said = [f"Settings that change the aligned error of no reference by more than {INERT}: {told}."] if told else []
     return said + _from_fresh_noise(records)

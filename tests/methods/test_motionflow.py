@@ -14,7 +14,13 @@ from tests.methods.references import aim, level, lifted, record, seen, twin, une
 
 SOURCE = "a blue ring on the field"
 SETTINGS = MotionFlowSettings(
-    steps=5, share=0.4, block=(1, 2), source_prompt=SOURCE, subjects=("ring", "field"), targets=("star", "dog")
+    steps=5,
+    share=0.4,
+    block=(1, 2),
+    source_prompt=SOURCE,
+    subjects=("ring", "field"),
+    targets=("star", "dog"),
+    balance="none",
 )
 
 
@@ -130,10 +136,10 @@ def test_masks_are_of_smoothed_maps_and_as_in_the_paper_of_the_maps_themselves(m
     assert losses[0] != pytest.approx(losses[1], rel=1e-4)
 
 
-def test_the_papers_constants():
+def test_the_papers_constants_and_ours():
     settings = METHOD.settings(unet_twin("some-folder"))
     assert (settings.steps, settings.share, settings.inner, settings.tau) == (50, 0.4, 1, 0.4)
-    assert (settings.optimizer, settings.lr, settings.lr_end) == ("plain", 5.0, 5.0)
+    assert (settings.optimizer, settings.balance, settings.lr, settings.lr_end) == ("plain", "gradients", 0.03, 0.03)
     assert settings.inversion and not settings.inject
     assert replace(settings, source_prompt="a red star").inversion_prompt == "a red star"
 
@@ -178,38 +184,50 @@ def test_more_guided_steps_than_were_lifted_are_refused(model, given):
         METHOD.loss(seen(shown), target, SETTINGS)
 
 
+def test_where_positions_are_optimised_losses_are_as_they_are():
+    ours = METHOD.with_preset("ours", twin(), {"target": "positions"})
+    assert (ours.balance, ours.optimizer, ours.lr, ours.lr_end, ours.inner) == ("none", "rms", 0.01, 0.01, 5)
+    assert METHOD.with_preset("ours", twin(), {"target": "latents"}) == METHOD.settings(twin())
+    papers = METHOD.with_preset("paper", twin(), {"target": "positions"})
+    assert (papers.balance, papers.optimizer, papers.lr) == ("none", "plain", 5.0)
+
+
+def test_each_loss_that_is_balanced_costs_a_backward_pass():
+    balanced = replace(SETTINGS, balance="gradients", cross=1.0, spatial=1.0, temporal=1.0)
+    assert METHOD.needs(balanced).backward == 3
+    assert METHOD.needs(replace(balanced, spatial=0.0)).backward == 2
+    assert METHOD.needs(replace(balanced, balance="none")).backward == 1
+
+
 def test_balanced_losses_pull_as_much_as_their_weights_say(model, given):
     """By the latents: the sum of unit gradients, each times its weight; the loss that is told stays as it is."""
     motion, _ = lifted(METHOD, given, model, SETTINGS)
     at, condition = model.schedule(SETTINGS.steps).levels[0], model.text.encode("a star and a dog")
     latents = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(5)).requires_grad_()
-    with model.turn():
-        shown = model.record(latents, at, condition, [1, 2], features=False)
     own = aim(motion, lattices(model, given), 0, star=(1,), dog=(2,))
-    observed, high = (
-        Observed(latents, at, shown),
-        replace(SETTINGS, tau=0.97),
-    )  # so that something lies outside the masks
+    high = replace(SETTINGS, tau=0.97)  # so that something lies outside the masks
+
+    def gradient_of(settings: MotionFlowSettings) -> tuple[float, torch.Tensor]:
+        with model.turn():
+            observed = Observed(latents, at, model.record(latents, at, condition, [1, 2], features=False))
+            loss = METHOD.loss(observed, own, settings)
+            return float(loss.detach()), torch.autograd.grad(loss, latents)[0]
 
     def pulled(**weights: float) -> tuple[float, torch.Tensor]:
-        settings = replace(high, **{"cross": 0.0, "spatial": 0.0, "temporal": 0.0, **weights})
-        with model.turn():
-            loss = METHOD.loss(observed, own, settings)
-            return float(loss), torch.autograd.grad(loss, latents, retain_graph=True)[0]
+        return gradient_of(replace(high, **{"cross": 0.0, "spatial": 0.0, "temporal": 0.0, **weights}))
 
     weights = {"cross": 2.0, "spatial": 1.0, "temporal": 0.5}
     expected = torch.zeros_like(latents)
     for name, weight in weights.items():
         _, gradient = pulled(**{name: 1.0})
         expected += weight * gradient / gradient.square().mean().sqrt()
-    with model.turn():
-        loss = METHOD.loss(observed, own, replace(high, balance="gradients", **weights))
-        (found,) = torch.autograd.grad(loss, latents, retain_graph=True)
+    loss, found = gradient_of(replace(high, balance="gradients", **weights))
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
-    assert float(loss) == pytest.approx(pulled(**weights)[0], rel=1e-5)
-    with model.turn():  # nothing lies outside these masks: what is left is rounding, and is not made large
-        loss = METHOD.loss(observed, own, replace(SETTINGS, tau=0.0, balance="gradients", temporal=0.0))
-        (found,) = torch.autograd.grad(loss, latents)
+    assert loss == pytest.approx(pulled(**weights)[0], rel=1e-5)
+    _, alone = gradient_of(replace(high, balance="gradients", cross=2.0, spatial=0.0, temporal=0.0))
+    assert float(alone.square().mean().sqrt()) == pytest.approx(2, rel=1e-3)
+    # nothing lies outside these masks: what is left is rounding, and is not made large
+    _, found = gradient_of(replace(SETTINGS, tau=0.0, balance="gradients", temporal=0.0))
     assert found.isfinite().all()
     with pytest.raises(SettingError, match="allowed is balance=none"):
         METHOD.check(model, replace(SETTINGS, balance="gradients", target="positions"))

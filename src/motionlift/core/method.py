@@ -67,6 +67,8 @@ class Needs:
     """Blocks whose keys and values are the reference's; those that are read keep their own."""
     positions: bool = False
     """The network's positional tensors, which :meth:`Guide.placed` changes before the first guided step."""
+    backward: int = 1
+    """Backward passes that the loss and its gradient take, to be counted."""
 
 
 @dataclass(frozen=True)

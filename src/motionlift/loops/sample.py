@@ -451,7 +451,8 @@ def _gradients(
             else:
                 record = run.model.record(*asked)
             observed = Observed(latents, level, record)
-            run.model.passes.went_back(run.model.share(max(needs.blocks), needs.features))
+            for _ in range(needs.backward):
+                run.model.passes.went_back(run.model.share(max(needs.blocks), needs.features))
         loss = method.loss(observed, aim, run.casting.settings)
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         if LATENTS in leaves and gradients[0] is not None and run.prompted.given is not None:

@@ -11,6 +11,7 @@ attention within frames and over time are slices of the attention over the whole
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from motionlift.core.edit import Edit
 from motionlift.core.lattice import Lattice
 from motionlift.core.method import Aim, Guide, Needs, Observed, Reference, injected, sampling
 from motionlift.core.model import Model
-from motionlift.core.presets import Preset, said
+from motionlift.core.presets import OURS, Preset, said
 from motionlift.core.prompts import named
 from motionlift.core.seen import Recorded
 from motionlift.core.tensors import Latents, Tensors
@@ -41,12 +42,11 @@ from motionlift.signals.attention_maps import (
     temporal_probabilities,
 )
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "tiny-wan": {"balance": "gradients", "lr": 0.03, "lr_end": 0.03},
-    "tiny-dit": {"block": (6,), "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inner": 5},
-    "tiny-unet": {"optimizer": "rms", "lr": 0.03, "lr_end": 0.03},
-}
-"""Defaults per model (ours; of tiny-wan docs/decisions/0077); a UNet's blocks follow from its places."""
+BY_POSITIONS: Mapping[str, Any] = {"balance": "none", "optimizer": "rms", "lr": 0.01, "lr_end": 0.01, "inner": 5}
+"""Defaults where positions are optimised, whose gradients are in no units of the latents (ours)."""
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {"tiny-dit": {"block": (6,)}}
+"""Defaults per model (ours); a UNet's blocks follow from its places."""
 
 PUBLISHED: Mapping[str, Preset] = {
     "paper": Preset(
@@ -92,9 +92,17 @@ class MotionFlow(Guide[MotionFlowSettings]):
     holds = (MAPS, TEMPORAL)
 
     def settings(self, model: Model) -> MotionFlowSettings:
-        """The paper's settings at the paper's places, or the table's row; sampling as the model needs it."""
+        """The settings at the paper's places, or the table's row; sampling as the model needs it."""
         preset = {"block": published_places(model.about.places), **self.presets.get(model.about.variant, {})}
         return replace(MotionFlowSettings(), **{**sampling(model), **preset})
+
+    def with_preset(
+        self, name: str, model: Model, given: Mapping[str, Any] = MappingProxyType({})
+    ) -> MotionFlowSettings:
+        """The settings of a preset for a model, others of which are good where positions are optimised."""
+        own = super().with_preset(name, model)
+        by_latents = name != OURS or given.get("target", own.target) == "latents"
+        return own if by_latents else replace(own, **BY_POSITIONS)
 
     def lift(
         self, reference: Reference, model: Model, settings: MotionFlowSettings
@@ -154,7 +162,11 @@ class MotionFlow(Guide[MotionFlowSettings]):
 
     def needs(self, settings: MotionFlowSettings) -> Needs:
         """The attention of the layers, and the places of the targets."""
-        return Needs(blocks=settings.block, words=self._targets(settings), inject=injected(settings))
+        weights = settings.cross, settings.spatial, settings.temporal
+        backward = sum(map(bool, weights)) if settings.balance == "gradients" else 1
+        return Needs(
+            blocks=settings.block, words=self._targets(settings), inject=injected(settings), backward=max(backward, 1)
+        )
 
     def _targets(self, settings: MotionFlowSettings) -> tuple[str, ...]:
         """The targets.
@@ -192,9 +204,8 @@ class MotionFlow(Guide[MotionFlowSettings]):
         plain = torch.stack([weights[name] * loss for name, loss in means.items()]).sum()
         if settings.balance == "none":
             return plain
-        pulls = _pulls(means, observed.latents)
-        scaled = torch.stack([weights[name] * loss / pulls[name] for name, loss in means.items()]).sum()
-        return plain.detach() + (scaled - scaled.detach())  # the loss as it is, with the scaled one's gradient
+        acting = {name: loss for name, loss in means.items() if weights[name]}
+        return _along(plain.detach(), observed.latents, _balanced(acting, weights, observed.latents))
 
     @staticmethod
     def _at_step(motion: Tensors, name: str, step: int) -> Tensor:
@@ -207,12 +218,27 @@ class MotionFlow(Guide[MotionFlowSettings]):
         return steps[step]
 
 
-def _pulls(losses: Mapping[str, Tensor], latents: Latents) -> dict[str, Tensor]:
-    """Root mean square of each loss's gradient by the latents; of one that hardly has any, a share of the greatest."""
-    found = {name: torch.autograd.grad(loss, latents, retain_graph=True)[0] for name, loss in losses.items()}
+def _balanced(losses: Mapping[str, Tensor], weights: Mapping[str, float], latents: Latents) -> Latents:
+    """The sum of the losses' gradients by the latents, each as large as its weight says: in root mean square.
+
+    One that hardly has any gradient is raised no further than :data:`MOST_RAISED` times the greatest.
+    """
+    found, names = {}, list(losses)
+    for name in names:  # what the network kept goes with the last
+        found[name] = torch.autograd.grad(losses[name], latents, retain_graph=name != names[-1])[0]
     pulls = {name: gradient.square().mean().sqrt() for name, gradient in found.items()}
-    least = torch.stack([*pulls.values()]).max() / MOST_RAISED
-    return {name: torch.maximum(pull, least).clamp(min=torch.finfo(pull.dtype).tiny) for name, pull in pulls.items()}
+    total = torch.zeros_like(latents)
+    least = max(pulls.values(), default=total.sum()) / MOST_RAISED
+    for name, gradient in found.items():
+        pull = torch.maximum(pulls[name], least).clamp(min=torch.finfo(least.dtype).tiny)
+        total += weights[name] * gradient / pull
+    return total
+
+
+def _along(loss: Float[Tensor, ""], latents: Latents, gradient: Latents) -> Float[Tensor, ""]:
+    """A loss whose gradient by the latents is known, so that no network need be gone through for it again."""
+    linear = (gradient * latents).sum()
+    return loss + (linear - linear.detach())
 
 
 def word_maps(

@@ -8,7 +8,7 @@ from motionlift.core.settings import setting
 
 @dataclass(frozen=True)
 class MotionFlowSettings(Guided):
-    """Settings of MotionFlow; those that it names itself are the paper's."""
+    """Settings of MotionFlow; each says whose it is."""
 
     steps: int = setting(50, low=1, high=1000, when="lift", help="Denoising steps.")
     """Denoising steps, those of the inversion too (paper)."""
@@ -22,22 +22,21 @@ class MotionFlowSettings(Guided):
         "plain",
         choices=("adam", "rms", "plain"),
         when="cast",
-        help="How a gradient becomes a step; plain by a rate of 5, the default where a model has none of its own, does next to "
-        "nothing unless losses are balanced.",
+        help="How a gradient becomes a step; plain by the paper's rate of 5 does next to nothing unless losses are balanced.",
     )
     """``plain``, the gradient times the learning rate (paper); or as for every guided method. With the losses as they are, a plain
     step of 5 hardly moves the latents, so that videos are those of the noise that they begin with: how the paper normalises its
-    losses is unknown. ``balance=gradients`` with a rate in units of the latents, or ``rms``, moves them."""
+    losses is unknown. With balanced losses and a rate in units of the latents, or by ``rms``, it moves them."""
     lr: float = setting(
-        5.0,
+        0.03,
         low=0,
         high=1000,
         when="cast",
         help="Learning rate in the first guided step, in units of the latents where losses are balanced or the optimizer is rms.",
     )
-    """Step size alpha in the first guided step (paper)."""
-    lr_end: float = setting(5.0, low=0, high=1000, when="cast", help="Learning rate in the last guided step.")
-    """Step size in the last guided step (paper: the same)."""
+    """Step size in the first guided step (ours, of balanced losses; the paper's alpha of 5 is of the losses as they are)."""
+    lr_end: float = setting(0.03, low=0, high=1000, when="cast", help="Learning rate in the last guided step.")
+    """Step size in the last guided step (ours; the paper has one for all)."""
     inject: bool = setting(False, when="cast", help="Use the reference's keys and values in the first block.")
     """Replace keys and values of the first block by the reference's: DiTFlow's, not this paper's."""
     inversion: bool = setting(True, when="lift", help="Find the noise that the reference came from.")
@@ -67,16 +66,16 @@ class MotionFlowSettings(Guided):
     temporal: float = setting(1.0, low=0, high=1e4, when="cast", help="Weight of the attention over frames.")
     """Weight of the attention over frames (ours)."""
     balance: str = setting(
-        "none",
-        choices=("none", "gradients"),
+        "gradients",
+        choices=("gradients", "none"),
         when="cast",
-        help="What the three weights are of: the losses, or the losses scaled so that their gradients are equally large.",
-        later=True,
+        help="What the three weights are of: the losses scaled so that their gradients are equally large, or the losses as they "
+        "are.",
     )
-    """What the three weights are of. ``none``: the losses as they are, of which that over frames pulls hundreds to thousands of
-    times less than that to words. ``gradients`` (ours): each loss by the root mean square of its own gradient by the latents, so
-    that every one acts as much as its weight says, whatever the model and the size; a ``plain`` step is then ``lr`` times that
-    weight in units of the latents. It takes a backward pass for each loss more, which no count of passes includes."""
+    """What the three weights are of. ``none`` (paper): the losses as they are, of which that over frames pulls hundreds to
+    thousands of times less than that to words. ``gradients`` (ours): each loss by the root mean square of its own gradient by the
+    latents, so that every one acts as much as its weight says, whatever the model and the size; a ``plain`` step is then ``lr``
+    times that weight in units of the latents. It takes a backward pass for each loss instead of one for all."""
 
 
 SETTINGS = MotionFlowSettings
