@@ -58,8 +58,8 @@ def test_every_constant_is_a_value_that_its_setting_allows_and_has_a_source(name
 
 def test_presets_that_there_are():
     assert {name: tuple(found.published) for name, found in methods().items()} == {
-        **dict.fromkeys(("smm", "moft", "none", "injection", "vmc", "motionmatcher"), ("paper", "released")),
-        "ditflow": ("fast", "paper", "released"),
+        **dict.fromkeys(("smm", "moft", "none", "injection", "vmc"), ("paper", "released")),
+        **dict.fromkeys(("ditflow", "motionmatcher"), ("fast", "paper", "released")),
         "flowmotion": ("fast", "paper"),
         "motionflow": ("paper",),
         "motiondirector": ("released",),
