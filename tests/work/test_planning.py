@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from motionlift.work.phases import Stretches, Taken
 from motionlift.work.plan import Phase, Plan
 from motionlift.work.planning import Asked, fitting_job, planned, resident
 from motionlift.work.prepare import ask
-from motionlift.work.record import Costs
+from motionlift.work.record import Costs, pace_key
 from tests.twins import TRANSFORMERS, cogvideox, unet3d
 from tests.twins.animatediff import animatediff
 from tests.work.test_phases import run
@@ -520,3 +521,26 @@ def test_seconds_are_told_where_they_were_measured(folder: str):
     assert plan.seconds is None
     measured.keep_seconds(plan.seconds_key, 2.0)
     assert plan.seconds == 2.0 * plan.passes.work
+    measured.keep_seconds(f"{plan.seconds_key} encode", 7.0)
+    measured.keep_seconds(f"{plan.seconds_key} decode", 30.0)
+    assert plan.seconds == 37.0 + 2.0 * plan.passes.work
+
+
+def test_what_a_pass_took_is_told_from_what_is_beside_it(monkeypatch: pytest.MonkeyPatch):
+    """A slow encoder and a slow decoder are in no pass, nor are words: of three steps of 2 seconds one is not seen to begin."""
+    clock = iter([0.0, 40.0, 50.0, 60.0, 62.0, 64.0, 65.0, 70.0, 100.0])
+    monkeypatch.setattr("motionlift.work.record.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    model = load(cogvideox(), "cpu")
+    costs, job = Costs(model), ASKED.job(model)
+    advance = costs.logged(lambda _: None)
+    with costs.phase("lift"):  # 0 to 40
+        model.passes.ran(1)
+    with costs.phase("cast"):  # 50 to 65: ten of words and of a first step
+        for index in range(3):
+            model.passes.ran(1)
+            advance(Step("sample", index, 3))
+    with costs.phase("decode"):  # 70 to 100
+        pass
+    costs.keep(job)
+    key = pace_key(job)
+    assert measured.kept().seconds == {key: 2.0, f"{key} encode": 38.0, f"{key} decode": 15.0 - 6.0 + 30.0}

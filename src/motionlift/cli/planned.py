@@ -92,4 +92,5 @@ def _print(plan: "Plan") -> None:
         print(f"beside it at most {told(need)} of {told(plan.room.main)} of main memory")
     print(f"done for that: {plan.taken or 'nothing'}")
     seconds = plan.seconds
-    print("not measured here yet" if seconds is None else f"about {seconds:.0f} seconds, as measured here before")
+    about = "" if seconds is None else "less than a second" if seconds < 1 else f"about {seconds:.0f} seconds"
+    print(f"{about}, as measured here before, without loading" if about else "not measured here yet")

@@ -29,12 +29,17 @@ MOST_RAISED = 2.0
 """Most that plans are multiplied by (ours: a plan so far out is a mistake, and no wider one helps)."""
 
 
+BESIDE: Mapping[str, tuple[str, ...]] = {"encode": ("read", "lift"), "decode": ("cast", "decode")}
+"""What is done beside passes of the network, by the phase of a plan that has most of it: the phases of a job that it is in."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """What is kept."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of a pass of the network, by device, model, size and how it computes."""
+    """Seconds of a pass of the network, by device, model, size and how it computes; and of what is done beside passes, by that and
+    by one of :data:`BESIDE`."""
     factors: Mapping[str, float] = field(default_factory=dict)
     """What predicted peaks are multiplied by, by device and model."""
 

@@ -109,9 +109,11 @@ class Plan:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of all passes, where the device was measured with this model, computing so, and size."""
-        each = measured.kept().seconds.get(self.seconds_key)
-        return None if each is None else each * self.passes.work
+        """Seconds of all, where the device was measured with this model, computing so, and size; but for loading the model."""
+        kept, planned = measured.kept().seconds, {phase.name for phase in self.phases}
+        each = kept.get(self.seconds_key)
+        beside = [kept.get(f"{self.seconds_key} {part}", 0.0) for part in measured.BESIDE if part in planned]
+        return None if each is None else each * self.passes.work + sum(beside)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -115,6 +115,10 @@ class Costs:
     """The phase that is at work, and the last step that it took, where there was one."""
     lines: Lines = field(default_factory=lambda: Lines(LOG.info))
     """How far it is, for the log."""
+    loops: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Of each phase, seconds from step to step of its loops, and the work of the passes between."""
+    _last: tuple[str, float, float] | None = None
+    """The last step: of which loop, when, and the work that was done by then; none where a phase began since."""
 
     def note(self, notices: Sequence[str]) -> None:
         """Take in what a person should know, each once."""
@@ -127,11 +131,20 @@ class Costs:
         """A callback that passes steps on, and tells the log how far they are."""
 
         def told(step: Step) -> None:
+            self._time(step)
             self.at = f"{self.at.partition(',')[0]}, after step {step.index + 1} of {step.phase}"
             self.lines.show(step.phase, step.index + 1, step.total, step.loss)
             advance(step)
 
         return told
+
+    def _time(self, step: Step) -> None:
+        """Take in a step that follows another of its loop."""
+        now, work, name = time.perf_counter(), self.model.passes.work, self.at.partition(",")[0]
+        if self._last is not None and self._last[0] == step.phase:
+            seconds, done = self.loops.get(name, (0.0, 0.0))
+            self.loops[name] = seconds + now - self._last[1], done + work - self._last[2]
+        self._last = step.phase, now, work
 
     @contextmanager
     def phase(self, name: str, counted: Passes | None = None) -> Iterator[None]:
@@ -142,7 +155,7 @@ class Costs:
         """
         counted = counted or self.model.passes
         self.lines.show(name)
-        self.at = name
+        self.at, self._last = name, None
         started, before = time.perf_counter(), replace(counted)
         try:
             yield
@@ -154,11 +167,15 @@ class Costs:
         self.phases.append(Phase(name, time.perf_counter() - started, counted.since(before)))
 
     def keep(self, job: Job) -> None:
-        """Keep for later plans what a pass of a job took, and that its memory was enough."""
-        work = all_of([phase.passes for phase in self.phases]).work
+        """Keep for later plans what a pass of a job took, and what is beside passes, and that its memory was enough."""
+        looped, work = (sum(each) for each in zip(*self.loops.values(), strict=True)) if self.loops else (0.0, 0.0)
         if work:
-            seconds = sum(phase.seconds for phase in self.phases if phase.passes.forward)
-            measured.keep_seconds(pace_key(job), seconds / work)
+            pace, key = looped / work, pace_key(job)
+            measured.keep_seconds(key, pace)
+            for part, names in measured.BESIDE.items():
+                beside = [phase.seconds - pace * phase.passes.work for phase in self.phases if phase.name in names]
+                if beside and sum(beside) > 0:
+                    measured.keep_seconds(f"{key} {part}", sum(beside))
         if self.plan is not None and self.plan.factor > 1 and self._was_enough(self.plan):
             measured.keep_enough(measured.factor_key(self.plan.room.name, self.plan.model))
 
