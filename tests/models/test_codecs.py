@@ -47,7 +47,7 @@ def codec(kind: type[Autoencoder] = VideoAutoencoder, vae: Any = None, **more: A
 @pytest.mark.parametrize(
     ("kind", "more", "fitting", "others"),
     [
-        (VideoAutoencoder, {}, [5, 9, 81], {2: "5", 7: "5 or 9", 82: "81 or 85", 147: "145 or 149"}),
+        (VideoAutoencoder, {}, [5, 9, 81], {2: "5", 7: "5 or 9", 82: "81 or 85", 147: "145 or 149", 10000: "9997"}),
         (VideoAutoencoder, {"group": 8}, [9, 17, 161], {8: "9", 12: "9 or 17"}),
         (VideoAutoencoder, {"group": 6}, [7, 13, 19], {8: "7 or 13"}),
         (GroupAutoencoder, {}, [4, 8, 88], {2: "4", 5: "4 or 8", 87: "84 or 88"}),

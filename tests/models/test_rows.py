@@ -25,7 +25,7 @@ from lab.evidence import (
 )
 from motionlift.core.method import Reference
 from motionlift.core.model import Model
-from motionlift.errors import SettingError
+from motionlift.errors import ModelError, SettingError
 from motionlift.loops.invert import invert
 from motionlift.loops.sample import Casting, cast
 from motionlift.methods import methods
@@ -83,6 +83,16 @@ def level_of(model, twin, index=1):
 
 def test_it_is_a_model(model):
     assert isinstance(model, Model)
+
+
+def test_sides_that_are_allowed_are_those_that_its_pipeline_takes(twin, model):
+    """By its own checks: multiples of what is told, and of no less where that is not the size of a token."""
+    multiple, token = model.codec.multiple, model.codec.side * model.codec.tokens
+    allowed = model.codec.fitting(None, multiple, 3 * multiple)
+    model.text.encode(PROMPT, allowed)
+    if multiple != token:
+        with pytest.raises(ModelError, match="divisible by"):
+            model.text.encode(PROMPT, replace(allowed, width=3 * multiple - token))
 
 
 def test_a_video_is_the_pipelines_own(twin, model, own):

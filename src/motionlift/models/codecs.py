@@ -1,5 +1,6 @@
 """Autoencoders: of whole videos, and of single frames."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,7 @@ from motionlift.core.lattice import Shape
 from motionlift.core.tensors import Latents, Pixels
 from motionlift.errors import SettingError
 from motionlift.models.turns import switched
+from motionlift.video.limits import FRAMES
 
 FRAMEWISE = ("use_framewise_encoding", "use_framewise_decoding")
 """Switches of autoencoders that code a few frames at a time."""
@@ -65,6 +67,13 @@ class Autoencoder(ABC):
     """Whether it works in tiles, which takes less memory."""
     tokens: int = 1
     """Rows and columns of latents that one token of the network stands for."""
+    asked: int = 1
+    """What the pipeline takes sides in multiples of, beside that."""
+
+    @property
+    def multiple(self) -> int:
+        """What heights and widths are multiples of, pixels."""
+        return math.lcm(self.side * self.tokens, self.asked)
 
     @contextmanager
     def _work(self, **switches: bool) -> Iterator[None]:
@@ -111,7 +120,7 @@ class Autoencoder(ABC):
             own.width if width is None else width,
         )
         self._check_frames(shape.frames)
-        multiple = self.side * self.tokens
+        multiple = self.multiple
         if (shape.height, shape.width) != (own.height, own.width) and (
             shape.height % multiple or shape.width % multiple
         ):
@@ -237,7 +246,7 @@ class VideoAutoencoder(Autoencoder):
         """The lengths that fit just below and above one that does not, in words."""
         most = self.latent_frames(max(count, 2)) + 2 * self.patch
         lengths = [self.pixel_frames(latent) for latent in range(self.patch, most + 1, self.patch)]
-        fitting = [length for length in lengths if length >= 2]
+        fitting = [length for length in lengths if FRAMES[0] <= length <= FRAMES[1]]
         below, above = [length for length in fitting if length < count], [each for each in fitting if each > count]
         return " or ".join(str(length) for length in (*below[-1:], *above[:1]))
 

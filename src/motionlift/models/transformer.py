@@ -96,6 +96,8 @@ class Row:
     """Classes of their networks."""
     fps: float
     """Rate of its videos."""
+    multiple: int = 8
+    """What its pipelines take heights and widths in multiples of, whatever the sizes of autoencoder and patches are."""
     blocks: tuple[str, ...] = ("transformer_blocks",)
     """Module lists of the network, in the order in which they run."""
     attention: str = "attn1"
@@ -315,6 +317,7 @@ class Transformer(PipelineModel):
             using=self._turns.using,
             in_parts=self._measures.parts,
             tokens=rows,
+            asked=row.multiple,
             group=_first(vars(pipeline), *TEMPORAL),
             patch=time,
         )

@@ -629,7 +629,7 @@ def _shorter(model: PipelineModel, plan: Plan, share: float) -> int | None:
 
 def _narrower(model: PipelineModel, plan: Plan, share: float) -> tuple[int, int] | None:
     """Width and height of at most a share of the pixels of a job's."""
-    multiple = model.codec.side * model.codec.tokens
+    multiple = model.codec.multiple
     sides = [max(1, int(side * share**0.5 / multiple)) * multiple for side in (plan.shape.width, plan.shape.height)]
     try:
         fitting = model.codec.fitting(None, sides[1], sides[0])

@@ -50,6 +50,7 @@ MODEL = Row(
     pipelines=("HunyuanVideoPipeline",),
     transformers=("HunyuanVideoTransformer3DModel",),
     fps=24.0,
+    multiple=16,
     sizes=((720, 1280), (1280, 720), (1104, 832), (832, 1104), (960, 960)),
     blocks=("transformer_blocks", "single_transformer_blocks"),
     attention="attn",

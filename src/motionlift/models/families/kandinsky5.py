@@ -30,6 +30,7 @@ MODEL = Row(
     pipelines=("Kandinsky5T2VPipeline",),
     transformers=("Kandinsky5Transformer3DModel",),
     fps=24.0,
+    multiple=16,
     sizes=((512, 768), (768, 512)),
     blocks=("visual_transformer_blocks",),
     attention="self_attention",

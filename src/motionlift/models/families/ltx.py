@@ -11,6 +11,7 @@ MODEL = Row(
     pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
     transformers=("LTXVideoTransformer3DModel",),
     fps=25.0,
+    multiple=32,
     axes="bnc",
     sizes=((512, 704), (704, 512)),
     picturing=Picturing("LTXImageToVideoPipeline"),

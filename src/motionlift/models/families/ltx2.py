@@ -11,6 +11,7 @@ MODEL = Row(
     pipelines=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     transformers=("LTX2VideoTransformer3DModel",),
     fps=24.0,
+    multiple=32,
     axes="bnc",
     picturing=Picturing("LTX2ImageToVideoPipeline"),
     call={

@@ -10,6 +10,7 @@ MODEL = Row(
     pipelines=("SkyReelsV2Pipeline",),
     transformers=("SkyReelsV2Transformer3DModel",),
     fps=24.0,
+    multiple=16,
     scheduler="UniPC of the second order",
     blocks=("blocks",),
     feed_forward=("ffn",),

@@ -14,6 +14,7 @@ MODEL = Row(
     pipelines=("WanPipeline", "WanImageToVideoPipeline"),
     transformers=("WanTransformer3DModel",),
     fps=16.0,
+    multiple=16,
     scheduler="UniPC of the second order",
     blocks=("blocks",),
     feed_forward=("ffn",),
