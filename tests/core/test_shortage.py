@@ -2,6 +2,8 @@
 
 import errno
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -24,10 +26,27 @@ APPLE = RuntimeError("MPS backend out of memory (max allowed: 9.07 GB). Tried to
         (APPLE, ", where 1.50 GB more were asked for"),
         (MemoryError(), ""),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), ""),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), ""),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), ""),
+        (RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"), ""),
+        (RuntimeError("std::bad_alloc"), ""),
+        (RuntimeError("could not create a memory object"), ""),
     ],
 )
 def test_a_failed_allocation_is_known_and_says_how_much_was_asked_for(error: Exception, asked: str):
     assert is_shortage(error) and shortage_behind(error) is error and tried(error) == asked
+
+
+def test_so_are_those_of_numpy_and_opencv():
+    with pytest.raises(MemoryError) as numpys:
+        np.empty(10**16)
+    assert is_shortage(numpys.value) and tried(numpys.value) == ", where 71.1 PiB more were asked for"
+    with pytest.raises(cv2.error) as opencvs:
+        cv2.resize(np.zeros((2, 2, 3)), (2**22, 2**20))
+    assert is_shortage(opencvs.value)
+    with pytest.raises(cv2.error) as other:
+        cv2.resize(np.zeros((2, 2, 3)), (0, 0))
+    assert not is_shortage(other.value)
 
 
 @pytest.mark.parametrize(

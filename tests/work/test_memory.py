@@ -13,13 +13,16 @@ from motionlift.work.memory import room
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("12GB", 12 * 10**9), ("12 gb", 12 * 10**9), ("1.5GiB", 3 * 2**29), ("800MB", 8 * 10**8), (4096, 4096)],
+    [
+        *[(given, 12 * 10**9) for given in ("12GB", "12 gb", "12G", "12.0 g", "12.GB")],
+        *[("1.5GiB", 3 * 2**29), ("1.5Gi", 3 * 2**29), ("800MB", 8 * 10**8), (".5GB", 5 * 10**8), (4096, 4096)],
+    ],
 )
 def test_sizes_with_units(given: str | int, expected: int):
     assert read_memory(given) == expected
 
 
-@pytest.mark.parametrize("given", ["12", "GB", "", "twelve GB", "1e9GB", "12XB", "12GB free", "nanGB", True])
+@pytest.mark.parametrize("given", ["12", "GB", "", ".", ".GB", "12B", "twelve GB", "1e9GB", "12XB", "12GB free", "nanGB", True])
 def test_what_is_no_size_is_refused_in_one_line(given: str):
     with pytest.raises(SettingError, match="give a number and a unit, such as 12GB"):
         read_memory(given)

@@ -3,10 +3,14 @@
 import errno
 import re
 
-SAID = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory")
+SAID = (
+    *("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "insufficient memory"),
+    *("_status_alloc_failed", "unable to find a valid cudnn algorithm"),  # cuBLAS and cuDNN, which want some beside PyTorch's
+    *("std::bad_alloc", "could not create a memory object"),  # C++ and oneDNN
+)
 """What allocators say where there is no more, of devices and of main memory, in small letters."""
-TRIED = re.compile(r"tried to allocate (\d+(?:\.\d+)? [KMGT]?i?B(?:ytes)?)\b", re.IGNORECASE)
-"""How PyTorch's allocators say how much was asked for."""
+TRIED = re.compile(r"(?:tried|unable) to allocate (\d+(?:\.\d+)? [KMGTPE]?i?B(?:ytes)?)\b", re.IGNORECASE)
+"""How PyTorch's allocators, and numpy's, say how much was asked for."""
 
 
 def is_shortage(error: BaseException) -> bool:
@@ -15,7 +19,8 @@ def is_shortage(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    return isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in SAID)
+    is_said = isinstance(error, RuntimeError | OSError) or type(error).__module__ == "cv2"  # OpenCV's own, likewise
+    return is_said and any(words in str(error).lower() for words in SAID)
 
 
 def shortage_behind(error: BaseException) -> BaseException | None:

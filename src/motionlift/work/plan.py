@@ -74,6 +74,8 @@ class Plan:
     """How the model computes, as :func:`motionlift.work.measured.pace` says it."""
     method: str = ""
     """Name of the method, where it is known."""
+    usual: tuple[str, ...] = ()
+    """Of what is done, what the model does whether or not it is needed."""
 
     @property
     def largest(self) -> Phase:
@@ -99,8 +101,8 @@ class Plan:
 
     @property
     def taken(self) -> str:
-        """The measures in words; empty where none is taken."""
-        return ", ".join(WORDS[name] for name in self.measures.taken)
+        """The measures that were chosen so that it fits, in words; empty where none was."""
+        return ", ".join(WORDS[name] for name in self.measures.taken if name not in self.usual)
 
     @property
     def seconds_key(self) -> str:
@@ -118,7 +120,7 @@ class Plan:
     @property
     def notices(self) -> tuple[str, ...]:
         """A line on the measures, where there are some."""
-        return (f"to fit {told(self.room.bytes)}: {self.taken}",) if self.measures.taken else ()
+        return (f"to fit {told(self.room.bytes)}: {self.taken}",) if self.taken else ()
 
     def record(self) -> dict[str, Any]:
         """For records."""

@@ -682,6 +682,7 @@ class _Trial:
             factor=measured.factor(self.space.name, identity),
             pace=measured.pace(measures, self.model.about.dtype, self.asked.compiled, self.asked.parallel),
             method=job.method.name,
+            usual=self.first.taken,
         )
 
     def _main(self, measures: Measures, job: Job) -> int:
