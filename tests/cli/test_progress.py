@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import os
 import re
@@ -109,6 +110,19 @@ def test_long_steps_say_how_far_they_are(capsys: pytest.CaptureFixture[str]):
     live.line("1 of 2: done")
     told = ["phase: tune", "phase: tune, step 3 of 9, 120 seconds left, loss 0.25", "1 of 2: done"]
     assert capsys.readouterr().err.splitlines() == told
+
+
+def test_off_a_terminal_a_long_phase_without_steps_is_seen_to_be_at_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("motionlift.cli.progress.EVERY", 0.01)
+    clock = itertools.count(0.0, 20.0)
+    with Live(clock=lambda: next(clock)) as live:
+        live.show("decode", 0, None)
+        told = ""
+        while "so far" not in told:
+            told += capsys.readouterr().err
+    assert re.search(r"^phase: decode, \d+ seconds so far$", told, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("rank", "lines"), [("0", 4), ("1", 0), ("nonsense", 4)])

@@ -41,6 +41,24 @@ def test_a_long_phase_says_every_thirty_seconds_how_far_it_is_and_how_long_it_ta
     ]
 
 
+def test_a_phase_without_steps_says_every_thirty_seconds_that_it_is_at_work():
+    shown, clock, told = lines()
+    shown.still()
+    shown.show("sample", 1, 1)
+    clock.now += 40
+    shown.still()
+    shown.show("decode")
+    for _ in range(7):
+        clock.now += 10
+        shown.still()
+    shown.show("sample", 0, 1)
+    assert told == [
+        "phase: sample",
+        *("phase: decode", "phase: decode, 30 seconds so far", "phase: decode, 60 seconds so far"),
+        "phase: sample",
+    ]
+
+
 def test_a_run_that_goes_on_counts_its_own_steps_alone():
     shown, clock, told = lines()
     shown.show("tune", 200, 300)

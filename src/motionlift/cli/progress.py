@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from motionlift.cli.terminal import say
-from motionlift.core.progress import Lines
+from motionlift.core.progress import EVERY, Lines
 from motionlift.environment import launched
 from motionlift.errors import SettingError
 
@@ -63,13 +64,22 @@ class Live:
         )
         self._tasks: dict[str, TaskID] = {}
         self._lines = None if quiet or shows_bars or not _is_first_process() else Lines(say, clock)
+        self._ended = threading.Event()
 
     def __enter__(self) -> "Live":
         self._bars.start()
+        if self._lines is not None:
+            threading.Thread(target=self._watch, args=(self._lines,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         self._bars.stop()
+
+    def _watch(self, lines: Lines) -> None:
+        """Have phases that take no steps, such as decoding, say that they are at work."""
+        while not self._ended.wait(EVERY):
+            lines.still()
 
     def show(self, phase: str, done: float, total: float | None, loss: float | None = None) -> None:
         """Say how far a phase is; no total means that its length is not known, until another phase shows."""

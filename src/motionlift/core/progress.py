@@ -15,7 +15,8 @@ class Lines:
     """One line for each phase, and at most one every :data:`EVERY` seconds with step, total and seconds left.
 
     ``phase: sample`` when it begins, then ``phase: sample, step 12 of 50, 84 seconds left``, with ``, loss 0.123`` where there
-    is one.
+    is one. A phase that takes no steps says how long it has taken, ``phase: decode, 60 seconds so far``, where :meth:`still` is
+    called now and then.
     """
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
@@ -24,12 +25,19 @@ class Lines:
         self._begun: dict[str, tuple[float, float]] = {}
         self._done: dict[str, float] = {}
         self._last = -math.inf
+        self._open: str | None = None
         self._counted = (0.0, 0)
 
     def show(self, phase: str, done: float = 0, total: float | None = None, loss: float | None = None) -> None:
         """Take in how many of a phase's steps are done; one that goes back to its start begins anew."""
         more = "" if loss is None else f", loss {loss:.3g}"
         self._show(phase, phase, (done, total), "step {done:g} of {total:g}", more)
+
+    def still(self) -> None:
+        """Say how long a phase has taken that takes no steps, where such a one is at work and nothing was said for a while."""
+        now, phase = self._clock(), self._open
+        if phase is not None and now - self._last >= EVERY:
+            self._tell(f"phase: {phase}, {_told(now - self._begun[phase][0])} so far", now)
 
     def doing(self, what: str, share: float) -> None:
         """Take in what is being done, where one line is for the whole work, and the share 0..1 of it that is done."""
@@ -58,6 +66,7 @@ class Lines:
         done, total = far
         now, before = self._clock(), self._done.get(phase)
         self._done[phase] = done
+        self._open = phase if total is None else None
         if before is None or done < before:
             self._begun[phase] = (now, done)
             self._tell(f"phase: {title}", now)
