@@ -55,6 +55,17 @@ SLIPS = {
     ("transfer", *CLIP, "--parallel", "context=1"): "--parallel is 'context=1'; give context=N",
     ("transfer", *CLIP, "--parallel", "context=2"): "2 processes are to share the sequence, and 1 was started",
     ("transfer", *CLIP, "--size", "big"): "--size is 'big'",
+    ("transfer", *CLIP, "--size", "70x70"): "70x70 pixels do not fit tiny-wan: allowed are multiples of 16",
+    (
+        "lift",
+        "clip.mp4",
+        "--output",
+        "m.safetensors",
+        "--frames",
+        "147",
+        "--model",
+        "tiny-dit",
+    ): "147 frames do not fit tiny-dit",
     ("transfer", *CLIP, "--output", "no/out.mp4"): "cannot write no/out.mp4: there is no folder",
     ("transfer", *CLIP, "--picture", "none.png"): "none.png does not exist; give a picture, as --picture FILE",
     ("transfer", *CLIP, "--lora", "none.safetensors"): "the adapter 'none.safetensors' is not there",
@@ -243,7 +254,7 @@ def test_what_a_bundled_model_cannot_do_is_told_before_torch_is_imported(tmp_pat
     (tmp_path / "clip.mp4").write_text("no video, which is seen later")
     program = (
         "import sys; from motionlift.cli import early; "
-        "told = early.foretell('tiny-dit', 'a knight on a horse', 170); "
+        "told = early.foretell('tiny-dit', 'a knight on a horse', 169); "
         "told += early.foretell('tiny-dit', 'a red star'); "
         "told += early.foretell('tiny-unet', 'a red star on a white plain background'); "
         "print(len(told), 'torch' in sys.modules)"

@@ -1,7 +1,10 @@
 """What is said of prompts that the bundled models cannot paint."""
 
+from collections.abc import Callable
+
 import pytest
 
+from motionlift.errors import SettingError
 from motionlift.models.loading import load
 from motionlift.models.sources import BUNDLED, BUNDLED_MODELS
 from motionlift.work.foreseen import (
@@ -10,8 +13,10 @@ from motionlift.work.foreseen import (
     HIDING,
     OBJECT_COLOURS,
     PATTERNS,
+    SIDE,
     USUAL,
     WORKS,
+    check_shape,
     far_lines,
     foreseen,
     unpaintable_lines,
@@ -133,7 +138,7 @@ def test_a_length_far_beyond_the_models_is_told_before_work():
 @pytest.mark.parametrize("name", list(FRAMES))
 def test_what_is_said_before_a_bundled_model_is_read_is_what_it_says_itself(name: str):
     model = load(name, "cpu")
-    assert FRAMES[name] == model.about.shape.frames
+    assert FRAMES[name] == model.about.shape.frames and model.about.shape.height == model.about.shape.width == SIDE
     for prompt in (
         "a knight on a horse",
         "a red star",
@@ -146,6 +151,25 @@ def test_what_is_said_before_a_bundled_model_is_read_is_what_it_says_itself(name
             *far_lines(name, FRAMES[name], 6 * FRAMES[name]),
         ]
     assert foreseen("some/model", "a knight on a horse", 9000) == []
+
+
+@pytest.mark.parametrize("name", list(FRAMES))
+def test_what_does_not_fit_a_bundled_model_is_refused_in_its_own_words_before_it_is_read(name: str):
+    codec = load(name, "cpu").codec
+
+    def refusal(check: Callable[..., object], *given: object) -> str:
+        try:
+            check(*given)
+        except SettingError as error:
+            return str(error)
+        return ""
+
+    lengths = {count: refusal(check_shape, name, count) for count in (2, 7, 8, 9, 13, 17, 147, 9999, 10000)}
+    assert lengths == {count: refusal(codec.fitting, count) for count in lengths}
+    sizes = [(64, 64), *[(side, 64) for side in (70, 72, 68, 66, 8, 96)], (64, 71), (1000, 10)]
+    told = {size: refusal(check_shape, name, None, size) for size in sizes}
+    assert told == {size: refusal(codec.fitting, None, size[1], size[0]) for size in sizes}
+    assert told[64, 71] and not told[96, 64] and refusal(check_shape, "some/model", 7, (70, 70)) == ""
 
 
 def test_of_every_bundled_model_that_takes_prompts_something_is_said():

@@ -22,7 +22,9 @@ def test_sizes_with_units(given: str | int, expected: int):
     assert read_memory(given) == expected
 
 
-@pytest.mark.parametrize("given", ["12", "GB", "", ".", ".GB", "12B", "twelve GB", "1e9GB", "12XB", "12GB free", "nanGB", True])
+@pytest.mark.parametrize(
+    "given", ["12", "GB", "", ".", ".GB", "12B", "twelve GB", "1e9GB", "12XB", "12GB free", "nanGB", True]
+)
 def test_what_is_no_size_is_refused_in_one_line(given: str):
     with pytest.raises(SettingError, match="give a number and a unit, such as 12GB"):
         read_memory(given)

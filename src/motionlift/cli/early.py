@@ -186,17 +186,25 @@ def every_settings() -> dict[str, type[Any]]:
     return {name: settings_of(name) for name in settings.known()}
 
 
-def foretell(model: str, prompt: str | None = None, frames: int | None = None, upscale: bool = False) -> list[str]:
+def foretell(
+    model: str,
+    prompt: str | None = None,
+    frames: int | None = None,
+    upscale: bool = False,
+    size: tuple[int, int] | None = None,
+) -> list[str]:
     """Say what a bundled model cannot paint or enlarge, and that a length is far beyond it, and give what was said.
 
     Raises:
         ModelError: it is no bundled one, nothing of it is kept here, and the hub does not give it.
+        SettingError: a length, or a width and height, that do not fit a bundled one.
     """
     from motionlift.cli.terminal import notice
     from motionlift.models.sources import check_had
-    from motionlift.work.foreseen import foreseen
+    from motionlift.work.foreseen import check_shape, foreseen
 
     check_had(model)
+    check_shape(model, frames, size)
     lines = foreseen(model, prompt, frames)
     if upscale and prompt is not None:
         lines += _never_enlarged(prompt)

@@ -177,7 +177,7 @@ def transfer(
     unheard = check_sound(output, reference) if keep_sound else []
     check_run_folder(folder)
     given_files.check_video(reference, part)
-    foretold = early.foretell(model, prompt, frames, upscale)
+    foretold = early.foretell(model, prompt, frames, upscale, pixels)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
@@ -268,7 +268,7 @@ def lift(
     check_output(output, MOTION, overwrite)
     check_run_folder(folder)
     given_files.check_video(reference, part)
-    foretold = early.foretell(model, None, frames)
+    foretold = early.foretell(model, None, frames, size=pixels)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.loops.run_folder import is_first_process
@@ -475,7 +475,7 @@ def inspect(
 
     check_outputs(output, DRAWING, SHEET, reference, overwrite)
     given_files.check_video(reference, part)
-    foretold = early.foretell(model, None, frames)
+    foretold = early.foretell(model, None, frames, size=pixels)
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.motion.drawing import draw_lifted

@@ -69,7 +69,9 @@ def read_memory(given: str | int) -> int:
     if isinstance(given, int) and not isinstance(given, bool):
         number = float(given)
     else:
-        found = re.fullmatch(r"\s*(-?(?:\d{1,12}(?:\.\d{0,6})?|\.\d{1,6}))\s*([KMGT]i?)B?\s*", str(given), re.ASCII | re.IGNORECASE)
+        found = re.fullmatch(
+            r"\s*(-?(?:\d{1,12}(?:\.\d{0,6})?|\.\d{1,6}))\s*([KMGT]i?)B?\s*", str(given), re.ASCII | re.IGNORECASE
+        )
         if found is None:
             raise SettingError(
                 f"memory is {str(given)[:40]!r}; give a number and a unit, such as 12GB, 11.5GiB or 800MB"

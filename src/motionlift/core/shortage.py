@@ -5,7 +5,10 @@ import re
 
 SAID = (
     *("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "insufficient memory"),
-    *("_status_alloc_failed", "unable to find a valid cudnn algorithm"),  # cuBLAS and cuDNN, which want some beside PyTorch's
+    *(
+        "_status_alloc_failed",
+        "unable to find a valid cudnn algorithm",
+    ),  # cuBLAS and cuDNN, which want some beside PyTorch's
     *("std::bad_alloc", "could not create a memory object"),  # C++ and oneDNN
 )
 """What allocators say where there is no more, of devices and of main memory, in small letters."""

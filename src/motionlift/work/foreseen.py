@@ -1,10 +1,12 @@
 """What is to be said of a prompt and a length before a model is read, without PyTorch: of the bundled models alone."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from motionlift.errors import SettingError
 from motionlift.models.sources import BUNDLED
 from motionlift.models.words import bare, marked_word
+from motionlift.video.limits import FRAMES as ALLOWED
 from motionlift.work.nearness import by_nearness, kinds_of
 from motionlift.work.synonyms import SURROUNDINGS, SYNONYMS
 
@@ -18,6 +20,18 @@ FAR = 4
 """So many times the frames that a model was made for are far beyond it (ours)."""
 FRAMES: Mapping[str, int] = {"tiny-wan": 17, "tiny-dit": 17, "tiny-unet": 16}
 """Frames of the bundled models, as they say themselves once they are read."""
+SIDE = 64
+"""Height and width of their videos, pixels, likewise."""
+MULTIPLES: Mapping[str, int] = {"tiny-wan": 16, "tiny-dit": 8, "tiny-unet": 4}
+"""What they take heights and widths in multiples of, likewise."""
+LENGTHS: Mapping[str, tuple[str, Callable[[int], bool]]] = {
+    "tiny-wan": ("4n+1 (5, 9, 13, ...)", lambda count: count % 4 == 1),
+    "tiny-dit": (
+        "8n and 8n+1 (8, 9, 16, 17, 24, ...; with a temporal patch of 1 only those whose latent frames it divides)",
+        lambda count: count % 8 in (0, 1),
+    ),
+}
+"""The lengths that fit those that join frames, in their words, and whether one does."""
 PATTERNS = ("plain", "striped", "checkered", "gradient")
 """Grounds that captions call backgrounds."""
 GROUND_COLOURS: Mapping[str, Sequence[str]] = {
@@ -57,6 +71,34 @@ def foreseen(model: str, prompt: str | None = None, frames: int | None = None) -
         return []
     painting = [] if prompt is None else unpaintable_lines(model, words_of(model), prompt)
     return painting + ([] if frames is None else far_lines(model, own, frames))
+
+
+def check_shape(model: str, frames: int | None = None, size: tuple[int, int] | None = None) -> None:
+    """Refuse what does not fit a bundled model, in the words in which it does itself once it is read; others are not judged.
+
+    Args:
+        model: its name.
+        frames: how long a video is to be, where that was said.
+        size: its width and height, likewise.
+
+    Raises:
+        SettingError: it does not fit.
+    """
+    if frames is not None and model in LENGTHS and not LENGTHS[model][1](frames):
+        allowed, fits = LENGTHS[model]
+        below = next((count for count in range(frames - 1, ALLOWED[0] - 1, -1) if fits(count)), None)
+        above = next((count for count in range(frames + 1, ALLOWED[1] + 1) if fits(count)), None)
+        near = " or ".join(str(count) for count in (below, above) if count is not None)
+        raise SettingError(
+            f"{frames} frames do not fit {model}: allowed are {allowed}, so {near}; its own length is {FRAMES[model]}"
+        )
+    multiple = MULTIPLES.get(model, 1)
+    if size is not None and any(side % multiple for side in size):
+        near = "x".join(str(max(1, round(side / multiple)) * multiple) for side in size)
+        raise SettingError(
+            f"{size[0]}x{size[1]} pixels do not fit {model}: allowed are multiples of {multiple}; the nearest is {near}, and its "
+            f"own size {SIDE}x{SIDE}"
+        )
 
 
 def unpaintable_lines(name: str, known: Iterable[str], prompt: str) -> list[str]:
