@@ -3,11 +3,14 @@
 Every kind is the mean over heads of ``softmax(Q K^T / sqrt(d))``. *Cross* attends to text tokens, *spatial* to the tokens of the
 same frame, *temporal* to the same place in all frames. A UNet has a module for each. A transformer over whole videos has one map,
 of which the last two are slices, and in joint attention the first too: its softmax runs over all keys. Those are given as
-``joint_keys``, and only the logarithm of their sum is formed, a run of queries at a time and again in the backward pass.
+``joint_keys``, and only the logarithm of their sum is formed, a run of queries at a time and, where all are many, again in the
+backward pass.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -19,7 +22,8 @@ from motionlift.core.lattice import Lattice
 from motionlift.errors import SettingError
 
 LOGITS_AT_ONCE = 2**22
-"""Most logits held at a time for a sum over joint_keys, 16 MiB in single precision (ours)."""
+"""Most logits held at a time for a sum over joint_keys, and most of all heads together that are kept for the backward pass and not
+formed again: 16 MiB in single precision (ours)."""
 SMOOTHING = 0.5
 """Deviation in tokens of the 3x3 Gaussian that smooths a map before its threshold (ours: the paper names none)."""
 
@@ -78,16 +82,27 @@ def _head_mean(
     key: Float[Tensor, "heads groups n d"],
     joint_keys: Sequence[Float[Tensor, "heads _ d"]],
 ) -> Float[Tensor, "groups m n"]:
-    """Mean over heads of the probabilities within each group, a head at a time, formed again in backward."""
+    """Mean over heads of the probabilities within each group, a head at a time; where all are many, formed again in backward."""
+    others = sum(each.shape[1] for each in joint_keys)
+    logits = query[..., 0].numel() * (key.shape[2] + others)
+    formed = partial(checkpoint, use_reentrant=False) if logits > LOGITS_AT_ONCE else _kept
     total = torch.zeros((), device=query.device)
     for number in range(len(query)):
-        others = [each[number] for each in joint_keys]
-        total = total + checkpoint(_probabilities, query[number], key[number], others, use_reentrant=False)
+        joint = [each[number] for each in joint_keys]
+        total = total + formed(_probabilities, query[number], key[number], joint, formed)
     return total / len(query)
 
 
+def _kept(function: Callable[..., Tensor], *given: Any) -> Tensor:
+    """What a function gives, with what its backward pass needs."""
+    return function(*given)
+
+
 def _probabilities(
-    query: Float[Tensor, "groups m d"], key: Float[Tensor, "groups n d"], joint_keys: Sequence[Float[Tensor, "_ d"]]
+    query: Float[Tensor, "groups m d"],
+    key: Float[Tensor, "groups n d"],
+    joint_keys: Sequence[Float[Tensor, "_ d"]],
+    formed: Callable[..., Tensor],
 ) -> Float[Tensor, "groups m n"]:
     """One head's, in single precision at least."""
     with torch.autocast(query.device.type, enabled=False):
@@ -98,7 +113,7 @@ def _probabilities(
             return logits.softmax(dim=-1)
         others = torch.cat(keys[1:])
         runs = query.flatten(0, 1).split(max(1, LOGITS_AT_ONCE // len(others)))
-        sums = torch.cat([checkpoint(_log_sum, run, others, use_reentrant=False) for run in runs])
+        sums = torch.cat([formed(_log_sum, run, others) for run in runs])
         return (logits - sums.unflatten(0, logits.shape[:2])[..., None]).exp()
 
 
