@@ -30,8 +30,16 @@ ROWS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("smm", {}),
     ("moft", {}),
     ("motionflow", {}),
+    ("injection", {}),
+    ("inverted", {"beta": 1.0}),
+    ("inverted", {"inverted_with": "empty", "beta": 0.5}),
+    ("vmc", {}),
+    ("motionmatcher", {}),
+    ("motionmatcher", {"block": 0}),
+    ("motionmatcher", {"block": 1}),
+    ("motiondirector", {}),
 )
-"""Methods and settings whose cost is measured: those that tune nothing."""
+"""Methods and settings whose cost is measured; what tuning takes is part of it."""
 MOST_LOST = 0.1
 """Share of a method's gain over plain sampling that a faster preset may lose."""
 
@@ -62,24 +70,46 @@ def section(records: Sequence[Mapping[str, Any]], compared: Sequence[Mapping[str
     text = (
         "## Motion against cost\n\nThe aligned error of the comparison above beside what it costs to lift and cast. *Work* is in "
         "passes of the whole network: a forward pass 1, a backward pass 2, each by the share of the network that ran. Seconds are "
-        f"of the processor, with encoding and decoding, on one thread. {COUNT} reference.\n\n"
+        f"of the processor, with encoding and decoding, on one thread. {COUNT} reference. On the front is what "
+        "nothing that costs as little comes nearer than.\n\n"
     )
     costs = {MethodRun(each["method"], each["settings"]).title: each for each in records if "refused" not in each}
     plain = costs.get(MethodRun(*PLAIN).title)
     if plain is None or not compared:
         return text
     (found,) = sections(compared)
-    rows = [_line(row, costs[row.title], plain) for row in found.rows if row.title in costs]
-    rows = [cells for _, cells in sorted(rows, key=lambda each: each[0])]
-    head = ["", "aligned error", "references", "work", "times plain", "seconds", "times plain"]
+    known = [row for row in found.rows if row.title in costs and row.figures[TRUE] is not None]
+    points = {row.title: (costs[row.title]["passes"]["work"], mean_of(row)) for row in known}
+    front = on_front(points)
+    ordered = sorted(known, key=lambda row: points[row.title][0])
+    rows = [[*_line(row, costs[row.title], plain), "yes" if row.title in front else "no"] for row in ordered]
+    head = ["", "aligned error", "references", "work", "times plain", "seconds", "times plain", "on the front"]
     return text + table(head, rows) + _presets(found.measurements)
 
 
-def _line(row: Row, cost: Mapping[str, Any], plain: Mapping[str, Any]) -> tuple[float, list[str]]:
+def mean_of(row: Row) -> float:
+    """The mean aligned error of a row."""
+    error = row.figures[TRUE]
+    assert error is not None
+    return error.mean
+
+
+def on_front(points: Mapping[str, tuple[float, float]]) -> set[str]:
+    """Names of the points, of cost and error, than which no other is as cheap with less error, or cheaper with as little."""
+    return {
+        name
+        for name, (cost, error) in points.items()
+        if not any(
+            other <= cost and less <= error and (other, less) != (cost, error) for other, less in points.values()
+        )
+    }
+
+
+def _line(row: Row, cost: Mapping[str, Any], plain: Mapping[str, Any]) -> list[str]:
     work, seconds = cost["passes"]["work"], cost["cpu_seconds"]
     error = row.figures[TRUE]
     times = [work / plain["passes"]["work"], seconds / plain["cpu_seconds"]]
-    return times[0], [
+    return [
         row.title,
         estimate_text(error, lambda value: shown(TRUE, value)),
         str(row.references),
