@@ -46,6 +46,9 @@ CONTROLS: Mapping[str, int] = {"autoencoder": 0, "autoencoder, a frame later": 1
 WITHIN = 0.5
 """Frames by which a method may lead or lag (set before anything was measured)."""
 
+TOGETHER = "all that follow, together"
+"""Title of all methods that follow their references: a shift that is the library's own is in each of them."""
+
 Centres = Float[np.ndarray, "frames 2"]
 
 
@@ -126,22 +129,57 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "## Lead and lag\n\nBy how many frames what is made comes after its reference: the shift at which the steps of the object "
         f"agree best, all references together, up to {MOST} frames each way. *Agreement* is the cosine of the steps there; below "
         f"{LEAST_AGREEMENT:g} the reference is not followed, and no shift can be told. References change their direction. Promised "
-        f"is at most {WITHIN:g} either way.\n\n"
+        f"is at most {WITHIN:g} either way. Single references differ by about a frame, so that of {COUNT} a method's own shift is "
+        "known to about half a frame; one of the reading or of the autoencoder would be in all of them together.\n\n"
     )
-    known = [record for record in records if "refused" not in record]
-    rows = []
-    for name in dict.fromkeys(map(_name, known)):
-        own = [record for record in known if _name(record) == name]
-        values = np.array([[or_nan(value) for value in record["agreement"]] for record in own])
-        seen = values[np.isfinite(values).all(axis=1)]
-        pooled = seen.mean(axis=0) if len(seen) else np.full(len(LAGS), np.nan)
-        lag = lag_of(pooled)
+    found, rows = _found(records), []
+    for name, (lag, agreed, own) in found.items():
         each = estimate([or_nan(record["lag"]) for record in own], [record["index"] for record in own])
         held = "-" if np.isnan(lag) or name in CONTROLS else "yes" if abs(lag) <= WITHIN else "no"
         told = "-" if each is None else estimate_text(each, lambda value: f"{value:+.2f}")
-        best = f"{pooled.max():.2f}" if len(seen) else "-"
-        rows.append([name, "-" if np.isnan(lag) else f"{lag:+.2f}", held, best, told])
+        rows.append(
+            [name, "-" if np.isnan(lag) else f"{lag:+.2f}", held, "-" if np.isnan(agreed) else f"{agreed:.2f}", told]
+        )
+    following = [record for lag, _, own in _methods(found).values() for record in own if not np.isnan(lag)]
+    if following:
+        lag, agreed = _pooled(following)
+        rows.append([TOGETHER, f"{lag:+.2f}", "yes" if abs(lag) <= WITHIN else "no", f"{agreed:.2f}", "-"])
     return text + table(["", "lag, frames", "within", "agreement", "of single references"], rows)
+
+
+def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Methods that lead or lag by more than is promised."""
+    beyond = [f"{name} ({lag:+.2f})" for name, (lag, _, _) in _methods(_found(records)).items() if abs(lag) > WITHIN]
+    return (
+        [f"Ahead of the reference, or behind it, by more than {WITHIN:g} frames: {', '.join(beyond)}."]
+        if beyond
+        else []
+    )
+
+
+Found = Mapping[str, tuple[float, float, Sequence[Mapping[str, Any]]]]
+"""Shift and agreement of each control and method, all its references together, and its records."""
+
+
+def _found(records: Sequence[Mapping[str, Any]]) -> Found:
+    known = [record for record in records if "refused" not in record]
+    groups = {name: [record for record in known if _name(record) == name] for name in dict.fromkeys(map(_name, known))}
+    return {name: (*_pooled(own), own) for name, own in groups.items()}
+
+
+def _methods(found: Found) -> Found:
+    """Of methods alone."""
+    return {name: own for name, own in found.items() if name not in CONTROLS}
+
+
+def _pooled(records: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Shift at which records agree best together, and how well they do."""
+    values = np.array([[or_nan(value) for value in record["agreement"]] for record in records])
+    seen = values[np.isfinite(values).all(axis=1)]
+    if not len(seen):
+        return float("nan"), float("nan")
+    pooled = seen.mean(axis=0)
+    return lag_of(pooled), float(pooled.max())
 
 
 def _name(record: Mapping[str, Any]) -> str:

@@ -55,6 +55,12 @@ def test_a_page_of_known_records():
     record = {"method": "ditflow", "index": 0, "lag": lag_of(found), "agreement": list(found)}
     text = lag.section([record, {"method": "smm", "index": 0, "refused": "no"}])
     assert "| ditflow | +2.00 | no | 1.00 |" in text and "smm" not in text
+    assert lag.failed([record]) == ["Ahead of the reference, or behind it, by more than 0.5 frames: ditflow (+2.00)."]
+    later = agreement(path(np.arange(17.0) + 2), path(np.arange(17.0)))
+    other = {"method": "vmc", "index": 0, "lag": lag_of(later), "agreement": list(later)}
+    both = lag.section([record, other])
+    assert "| vmc | -2.00 | no | 1.00 |" in both and f"| {lag.TOGETHER} | " in both
+    assert "lags" not in lag.section([{**record, "agreement": [None] * 9, "lag": None}]) and lag.failed([]) == []
     assert len(LAGS) == 9 and lag.turning(3) == sorted(lag.turning(3))
 
 
