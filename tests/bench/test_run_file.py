@@ -318,7 +318,12 @@ def test_bundled_runs():
     assert all(run.seeds is None for run in runs.values())
     assert all(run.models == tuple(map(ModelRun, BUNDLED_MODELS)) for name, run in runs.items() if name != "things")
     assert runs["things"].models == (ModelRun("tiny-wan"),) and runs["things"].references == (Things(32),)
-    on_shapes_alone = ({"beta": 0.0}, {"block": (0,)}, {"block": (1,)})  # from fresh noise, and earlier layers
+    whole = {"factors": "none", "tuning_lr": 0.001}
+    on_shapes_alone = (
+        whole,
+        {"beta": 0.0},
+        *[{"block": [number]} for number in (0, 1)],
+    )  # and fresh noise, earlier layers
     assert runs["things"].methods == tuple(
         each for each in runs["world"].methods if each.settings not in on_shapes_alone
     )
