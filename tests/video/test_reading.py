@@ -24,6 +24,7 @@ from PIL import Image
 from motionlift.errors import InputError, SettingError
 from motionlift.video import decoding
 from motionlift.video.clip import Clip
+from motionlift.video.decoding import file_moments
 from motionlift.video.footage import Footage
 from motionlift.video.woven import ENOUGH
 from tests.video.made import SQUARE, beside_rest, levels, mean_error, noisy, numbers, quadrants, write
@@ -400,6 +401,53 @@ def test_a_recording_may_start_and_end_in_the_middle(tmp_path, codec, suffix, op
         assert any(np.array_equal(seen[-1], image) for image in whole[first + len(seen) - 1 :])
         if end == 1:
             assert Footage.of(path).fps == pytest.approx(25)
+
+
+def cut_at_key(source: Path, target: Path, number: int) -> Path:
+    """The packets from a key packet on, as ``ffmpeg -ss ... -c copy`` cuts."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as part:
+        stream = whole.streams.video[0]
+        copied = part.add_stream_from_template(stream)
+        packets = [packet for packet in whole.demux(stream) if packet.size]
+        packets = packets[[at for at, packet in enumerate(packets) if packet.is_keyframe][number] :]
+        first = packets[0].dts or 0
+        for packet in packets:
+            packet.pts, packet.dts, packet.stream = (packet.pts or 0) - first, (packet.dts or 0) - first, copied
+            part.mux(packet)
+    return target
+
+
+OPEN = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3:scenecut=0:b-adapt=0"}
+"""Groups whose first pictures lean on the group before."""
+
+
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.mp4", "cut.mov", "cut.flv", "cut.ts", "cut.h264"])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_cut_at_an_open_group_begins_with_its_key_frame(tmp_path, name, interlaced):
+    """What leans on the group that was cut off cannot be decoded, and comes before the first frame."""
+    options = {"x264-params": OPEN["x264-params"] + ":tff=1"} if interlaced else OPEN
+    images = moving(48, 64, 64)
+    whole = write(tmp_path / "whole.ts", images, rate=25, crf="8", **options)
+    path = cut_at_key(whole, tmp_path / name, 2)
+    seen = [moment.frame.to_ndarray(format="rgb24") for moment in file_moments(path)]
+    expected = [moment.frame.to_ndarray(format="rgb24") for moment in file_moments(whole)][-len(seen) :]
+    assert len(seen) == 24
+    assert np.array_equal(np.stack(seen), np.stack(expected))
+    assert Footage.of(path).fps == pytest.approx(25, rel=1e-2)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_damage_behind_the_key_frame_of_a_whole_file_is_refused(tmp_path, suffix):
+    """The decoder holds the first frame back, but nothing was cut off before it."""
+    path = write(tmp_path / f"a.{suffix}", moving(24, 64, 64), rate=25, g="12", bf="3")
+    with av.open(str(path)) as container:
+        second = [packet for packet in container.demux(video=0) if packet.size][1]
+        start, size = second.pos or 0, second.size
+    data = bytearray(path.read_bytes())
+    data[start + 8 : start + size] = np.random.default_rng(2).bytes(size - 8)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"no frame can be decoded|breaks off after"):
+        Footage.of(path)
 
 
 def test_a_video_that_changes_its_size_is_brought_to_that_of_its_first_frame(tmp_path):

@@ -11,6 +11,7 @@ import av
 from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
@@ -21,9 +22,8 @@ from motionlift.video.clock import RAW, STREAMED, Clock
 from motionlift.video.files import broken, check_size
 from motionlift.video.limits import MOST_PIXELS
 from motionlift.video.moment import Moment
+from motionlift.video.pixels import PixelAspect
 
-SQUARE = 0.01
-"""How far from square a file's pixels may be and count as square (ours: files exist that say 4319:4320)."""
 GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2")
 """Decoders that fill with grey what is missing in a video that starts in the middle: the first key frame is waited for.
 Others give no frame until one is whole."""
@@ -54,15 +54,13 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
     """
     with _open(source) as container:
         stream = _video_stream(container, source)
-        square = stream.sample_aspect_ratio or 1
-        pixel_aspect = 1.0 if abs(square - 1) < SQUARE or not 0.01 < square < 100 else float(square)
         decoder, told = _decoder_of(stream)
-        clock, notices = Clock(stream), (*_assumed(stream), *told)
+        clock, pixels, notices = Clock(stream), PixelAspect(stream), (*_assumed(stream), *told)
         count, moment = 0, None
         try:
-            for frame in _whole_frames(container, stream, decoder, clock):
+            for frame in _whole_frames(container, stream, decoder, clock, pixels):
                 check_size(source, frame.width, frame.height)
-                moment = Moment(frame, *clock.place(frame), pixel_aspect, () if count else notices)
+                moment = Moment(frame, *clock.place(frame), pixels.of(frame), () if count else notices)
                 count += 1
                 yield moment
         except FFmpegError as error:
@@ -131,7 +129,7 @@ def _decoder_of(stream: VideoStream) -> tuple[VideoCodecContext, tuple[str, ...]
 
 
 def _whole_frames(
-    container: InputContainer, stream: VideoStream, decoder: VideoCodecContext, clock: Clock
+    container: InputContainer, stream: VideoStream, decoder: VideoCodecContext, clock: Clock, pixels: PixelAspect
 ) -> Generator[VideoFrame, None, None]:
     """The frames of a stream from the first whole one on.
 
@@ -140,7 +138,9 @@ def _whole_frames(
     """
     streamed = container.format.name in STREAMED
     waits = stream.codec_context.name in GUESSING
-    begun, started, torn = False, False, None  # A key packet was taken; a frame came; what the last packet is
+    key: Packet | None = None
+    # Whether the first group may lack what its first pictures need; a frame came; what the last packet is.
+    lacking, started, torn = False, False, None
     for packet in container.demux(stream):
         last = not packet.size
         if torn:
@@ -148,15 +148,19 @@ def _whole_frames(
                 return
             raise torn
         clock.saw(packet)
+        lacking = lacking or (key is not None and not last and _leads(packet, key, streamed))
+        key = packet if key is None and packet.is_keyframe else key
         try:
-            frames = _decoded(decoder, packet, strict=begun or started or packet.is_keyframe)
-            begun = begun or packet.is_keyframe
+            frames = _decoded(
+                decoder, packet, strict=started or packet.is_keyframe or (key is not None and not lacking)
+            )
         except FFmpegError as error:
             if not streamed:
                 raise
             torn, frames = error, ()
+        pixels.saw(packet, decoder)
         for frame in frames:
-            if frame.is_corrupt and (started or not streamed):
+            if frame.is_corrupt and (started or not (streamed or lacking)):
                 if streamed and last:
                     return
                 raise InvalidDataError(-1, "a frame is damaged")
@@ -166,6 +170,17 @@ def _whole_frames(
                 yield frame
             else:
                 clock.lost()
+
+
+def _leads(packet: Packet, key: Packet, streamed: bool) -> bool:
+    """Whether a packet behind the first key packet is shown before it.
+
+    Its group of pictures is open, then, and it may need the group before, which was cut off. Raw streams do not say when their
+    pictures are shown: there it may be so of any.
+    """
+    if packet.pts is None or key.pts is None:
+        return streamed
+    return packet.pts < key.pts
 
 
 def _decoded(decoder: VideoCodecContext, packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:
