@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from av.stream import Disposition
 from av.video.reformatter import Colorspace
 from PIL import Image
 
@@ -232,11 +233,71 @@ def test_the_display_matrix_is_applied(tmp_path, degrees, flips):
     assert mean_error(clip.frames[0], shown) < 6
 
 
+@pytest.mark.parametrize(("degrees", "told"), [
+    (45, "-45 degrees; it was turned by the nearest quarter turn, 0"),
+    (100, "-100 degrees; it was turned by the nearest quarter turn, -90"),
+    (90.3, ""),
+])  # fmt: skip
+def test_a_turn_that_is_no_quarter_turn_is_told(tmp_path, degrees, told):
+    path = write(tmp_path / "a.mp4", [quadrants()] * 3, rotation=(degrees, False, False))
+    notices = [notice for notice in Footage.of(path).notices if "turn" in notice]
+    assert (told in notices[0]) if told else not notices
+
+
 def test_pixels_that_are_not_square_are_squeezed(tmp_path):
     path = write(tmp_path / "a.mp4", levels(3, 64, 64), pixel_aspect=Fraction(2))
     clip = Clip.read(path, frames=3, fps=8, aspect=(1, 2))
     assert clip.frames.shape == (3, 32, 64, 3)
     assert clip.notices == ()
+
+
+# Tracks
+
+
+def with_tracks(path: Path, tracks: list[list[np.ndarray]]) -> Path:
+    """A file of several videos."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=8, options={"bf": "0"}) for _ in tracks]
+        for stream, images in zip(streams, tracks, strict=True):
+            stream.height, stream.width = images[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
+        for number in range(max(map(len, tracks))):
+            for stream, images in zip(streams, tracks, strict=True):
+                if number < len(images):
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(images[number], format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_another_video_in_the_file_is_told(tmp_path, suffix):
+    path = with_tracks(tmp_path / f"a.{suffix}", [levels(6), levels(6, 96, 128)])
+    told = (
+        "the file holds 2 videos: track 0 (64x64) was read, and not track 1 (128x96); to have another, copy it out: "
+        "ffmpeg -i IN -map 0:1 -c copy OUT"
+    )
+    assert beside_rest(Clip.read(path, frames=6, fps=8, aspect=SQUARE)) == (told,)
+    assert Footage.of(path).notices == (told,)
+
+
+def test_a_picture_beside_the_video_is_no_other_video(tmp_path):
+    path = with_tracks(tmp_path / "a.mp4", [levels(6), levels(1, 96, 128)])
+    assert Footage.of(path).notices == ()
+    with av.open(str(tmp_path / "b.mp4"), "w") as container:
+        video = container.add_stream("libx264", rate=8)
+        cover = container.add_stream("mjpeg", rate=8)
+        cover.disposition = Disposition.attached_pic
+        cover.height, cover.width, cover.pix_fmt = 96, 128, "yuvj420p"
+        video.height, video.width, video.pix_fmt = 64, 64, "yuv420p"
+        for image in levels(6):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode(None))
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(levels(1, 96, 128)[0], format="rgb24")))
+        container.mux(cover.encode(None))
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert len(container.streams.video) == 2
+    assert Footage.of(tmp_path / "b.mp4").notices == ()
 
 
 # Refusals

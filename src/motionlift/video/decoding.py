@@ -21,7 +21,7 @@ from motionlift.errors import InputError
 from motionlift.video.clock import RAW, STREAMED, Clock
 from motionlift.video.files import broken, check_size
 from motionlift.video.limits import MOST_PIXELS
-from motionlift.video.moment import Moment
+from motionlift.video.moment import Moment, askew
 from motionlift.video.pixels import PixelAspect
 
 GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2")
@@ -35,6 +35,8 @@ LEFT_OUT = (
     "the video has transparent parts, which this build of FFmpeg cannot read: they look as what is hidden in them"
 )
 """What is said where such a decoder is not to be had."""
+COVERS = (Disposition.attached_pic, Disposition.timed_thumbnails)
+"""Kinds of video tracks that are pictures about a file, not its video."""
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,mxf,dv,nut,"
     "yuv4mpegpipe,wav,mp3,flac,aac,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
@@ -55,12 +57,14 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
     with _open(source) as container:
         stream = _video_stream(container, source)
         decoder, told = _decoder_of(stream)
-        clock, pixels, notices = Clock(stream), PixelAspect(stream), (*_assumed(stream), *told)
+        clock, pixels = Clock(stream), PixelAspect(stream)
+        notices = (*_unread(container, stream), *_assumed(stream), *told)
         count, moment = 0, None
         try:
             for frame in _whole_frames(container, stream, decoder, clock, pixels):
                 check_size(source, frame.width, frame.height)
-                moment = Moment(frame, *clock.place(frame), pixels.of(frame), () if count else notices)
+                told = () if count else (*notices, *askew(frame))
+                moment = Moment(frame, *clock.place(frame), pixels.of(frame), told)
                 count += 1
                 yield moment
         except FFmpegError as error:
@@ -90,8 +94,7 @@ def _open(source: Path) -> InputContainer:
 
 def _video_stream(container: InputContainer, source: Path) -> VideoStream:
     """The file's main video, checked; the cover picture of a song does not count."""
-    pictures = (Disposition.attached_pic, Disposition.timed_thumbnails)
-    videos = [item for item in container.streams.video if not any(kind in item.disposition for kind in pictures)]
+    videos = _videos(container)
     if not videos:
         held = "sound only" if container.streams.audio else "no video"
         raise InputError(f"{source} holds {held}; give a file with a video")
@@ -105,6 +108,27 @@ def _video_stream(container: InputContainer, source: Path) -> VideoStream:
     if stream.codec_context.name == "h264":
         stream.codec_context.thread_count = 1  # With more, errors in slices are not passed on.
     return stream
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    return [item for item in container.streams.video if not any(kind in item.disposition for kind in COVERS)]
+
+
+def _unread(container: InputContainer, stream: VideoStream) -> tuple[str, ...]:
+    """What is said where a file holds other videos beside the one that is read; one picture is none."""
+    others = [item for item in _videos(container) if item.index != stream.index and item.frames != 1]
+    if not others:
+        return ()
+    named = " and ".join(_named(item) for item in others)
+    return (
+        f"the file holds {len(others) + 1} videos: {_named(stream)} was read, and not {named}; to have another, copy it out: "
+        f"ffmpeg -i IN -map 0:{others[0].index} -c copy OUT",
+    )
+
+
+def _named(stream: VideoStream) -> str:
+    context = stream.codec_context
+    return f"track {stream.index}" + (f" ({context.width}x{context.height})" if context and context.width else "")
 
 
 def _assumed(stream: VideoStream) -> tuple[str, ...]:
