@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from motionlift.errors import InputError
 from motionlift.video.clock import RAW, STREAMED, Clock
-from motionlift.video.files import broken, check_size
+from motionlift.video.files import broken, check_size, edited
 from motionlift.video.limits import MOST_PIXELS
 from motionlift.video.moment import Moment, askew
 from motionlift.video.pixels import PixelAspect
@@ -38,11 +38,12 @@ LEFT_OUT = (
 COVERS = (Disposition.attached_pic, Disposition.timed_thumbnails)
 """Kinds of video tracks that are pictures about a file, not its video."""
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,mxf,dv,nut,"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,mjpeg,ivf,flv,asf,ogg,mxf,dv,nut,"
     "yuv4mpegpipe,wav,mp3,flac,aac,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
 """Demuxers of libavformat that may open a file: videos; also sound and images, to say that that is what they are.
-Playlists, which open other files and addresses, and plain text, which libavformat plays as a terminal, stay out."""
+Playlists, which open other files and addresses, and plain text, which libavformat plays as a terminal, stay out. That of raw Motion
+JPEG is the one of raw H.264 under another name: it cuts the bytes of the file into pictures and opens nothing else."""
 
 
 def file_moments(source: Path) -> Generator[Moment, None, None]:
@@ -70,11 +71,11 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
         except FFmpegError as error:
             raise broken(source, count, moment.end if moment else 0.0) from error
         if moment is None:
-            raise broken(source, 0, 0.0)
+            raise edited(source, 0) if clock.edited else broken(source, 0, 0.0)
         promised = clock.promised(container, stream)
         short = promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised)
         if (short or clock.lacking) and count > 1:
-            raise broken(source, count, moment.end)
+            raise edited(source, count) if clock.edited else broken(source, count, moment.end)
 
 
 def _open(source: Path) -> InputContainer:

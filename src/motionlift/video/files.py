@@ -92,3 +92,12 @@ def broken(source: Path, count: int, seconds: float) -> InputError:
         f"{source} breaks off after {count} frames ({seconds:.2f} s): it is damaged or cut short; "
         "copy it again, or re-encode it"
     )
+
+
+def edited(source: Path, count: int) -> InputError:
+    """What is said of a file that is whole, and of which an edit list lets so many frames be seen."""
+    shown = f"no more than {count} frames" if count else "no frame"
+    return InputError(
+        f"{source} is whole, but by its edit list {shown} can be shown of those that it holds; take the list out: "
+        "ffmpeg -ignore_editlist 1 -i IN -c copy OUT"
+    )
