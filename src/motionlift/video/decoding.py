@@ -23,6 +23,7 @@ from motionlift.video.files import broken, check_size, edited
 from motionlift.video.limits import MOST_PIXELS
 from motionlift.video.moment import Moment, askew
 from motionlift.video.pixels import PixelAspect
+from motionlift.video.transparency import alpha_track, colour_track, joined, unread
 
 GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2")
 """Decoders that fill with grey what is missing in a video that starts in the middle: the first key frame is waited for.
@@ -57,12 +58,11 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
     """
     with _open(source) as container:
         stream = _video_stream(container, source)
-        decoder, told = _decoder_of(stream)
         clock, pixels = Clock(stream), PixelAspect(stream)
-        notices = (*_unread(container, stream), *_assumed(stream), *told)
+        frames, notices = _frames_of(container, source, stream, clock, pixels)
         count, moment = 0, None
         try:
-            for frame in _whole_frames(container, stream, decoder, clock, pixels):
+            for frame in frames:
                 check_size(source, frame.width, frame.height)
                 told = () if count else (*notices, *askew(frame))
                 moment = Moment(frame, *clock.place(frame), pixels.of(frame), told)
@@ -100,7 +100,7 @@ def _video_stream(container: InputContainer, source: Path) -> VideoStream:
         held = "sound only" if container.streams.audio else "no video"
         raise InputError(f"{source} holds {held}; give a file with a video")
     best = container.streams.best("video")
-    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    stream = colour_track(container, best if isinstance(best, VideoStream) and best in videos else videos[0])
     if stream.codec_context is None:
         raise InputError(f"{source} holds a video of an unknown kind; re-encode it as H.264")
     if stream.codec_context.width and stream.codec_context.height:
@@ -115,9 +115,10 @@ def _videos(container: InputContainer) -> list[VideoStream]:
     return [item for item in container.streams.video if not any(kind in item.disposition for kind in COVERS)]
 
 
-def _unread(container: InputContainer, stream: VideoStream) -> tuple[str, ...]:
+def _unread(container: InputContainer, stream: VideoStream, alpha: VideoStream | None) -> tuple[str, ...]:
     """What is said where a file holds other videos beside the one that is read; one picture is none."""
-    others = [item for item in _videos(container) if item.index != stream.index and item.frames != 1]
+    read = [stream.index, *([] if alpha is None else [alpha.index])]
+    others = [item for item in _videos(container) if item.index not in read and item.frames != 1]
     if not others:
         return ()
     named = " and ".join(_named(item) for item in others)
@@ -151,6 +152,21 @@ def _decoder_of(stream: VideoStream) -> tuple[VideoCodecContext, tuple[str, ...]
     decoder.options = STRICT
     decoder.color_primaries, decoder.color_trc = own.color_primaries, own.color_trc
     return decoder, ()
+
+
+def _frames_of(
+    container: InputContainer, source: Path, stream: VideoStream, clock: Clock, pixels: PixelAspect
+) -> tuple[Generator[VideoFrame, None, None], tuple[str, ...]]:
+    """The whole frames of a stream with what of them is transparent, and what is to be said of the stream."""
+    decoder, told = _decoder_of(stream)
+    alpha = alpha_track(container, stream)
+    frames = _whole_frames(container, stream, decoder, clock, pixels)
+    notices = (*_unread(container, stream, alpha), *_assumed(stream), *told)
+    if alpha is None:
+        return frames, notices
+    if untold := unread(stream, alpha):
+        return frames, (*notices, *untold)
+    return _transparent(frames, source, container.streams.video.index(alpha)), notices
 
 
 def _whole_frames(
@@ -195,6 +211,18 @@ def _whole_frames(
                 yield frame
             else:
                 clock.lost()
+
+
+def _transparent(
+    frames: Generator[VideoFrame, None, None], source: Path, track: int
+) -> Generator[VideoFrame, None, None]:
+    """Frames with what of them is transparent, which another track of the file says, decoded in step."""
+    with _open(source) as container:
+        stream = container.streams.video[track]
+        stream.codec_context.options = STRICT
+        beside = container.decode(stream)
+        for frame in frames:
+            yield joined(frame, next(beside, None))
 
 
 def _leads(packet: Packet, key: Packet, streamed: bool) -> bool:
