@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from motionlift.errors import InputError
 from motionlift.video.clock import RAW, STREAMED, Clock
-from motionlift.video.files import broken, check_size, edited
+from motionlift.video.files import broken, check_size, edited, no_video
 from motionlift.video.limits import MOST_PIXELS
 from motionlift.video.moment import Moment, askew
 from motionlift.video.pixels import PixelAspect
@@ -87,10 +87,7 @@ def _open(source: Path) -> InputContainer:
     except PermissionError as error:
         raise InputError(f"{source} cannot be read: permission denied; give a file you may read") from error
     except (FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{source} is no video that can be read: not a video file, damaged, or cut short; "
-            "give an MP4, MOV, MKV, WebM, AVI, GIF, WebP, APNG or a folder of pictures"
-        ) from error
+        raise no_video(source) from error
 
 
 def _video_stream(container: InputContainer, source: Path) -> VideoStream:
