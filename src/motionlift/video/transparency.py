@@ -70,9 +70,7 @@ def joined(frame: VideoFrame, alpha: VideoFrame | None) -> VideoFrame:
         raise InvalidDataError(-1, "what is transparent does not go with the frames")
     found = frame.reformat(format=clear)  # with all that is known of it; of deep RGB the conversion loses some pixels
     for given, own in zip((*frame.planes, alpha.planes[0]), found.planes, strict=True):
-        rows, target = (
-            np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height] for plane in (given, own)
-        )
+        rows, target = (np.asarray(memoryview(plane)).reshape(-1, plane.line_size) for plane in (given, own))
         shared = min(given.line_size, own.line_size)
-        target[:, :shared] = rows[:, :shared]
+        target[: own.height, :shared] = rows[: own.height, :shared]
     return found
