@@ -83,6 +83,13 @@ def test_a_raw_stream_that_says_no_rate_is_told(tmp_path):
     assert Footage.of(path).notices == clip.notices
 
 
+def test_raw_motion_jpeg_is_read_at_an_assumed_rate(tmp_path):
+    path = write(tmp_path / "a.mjpeg", levels(9), rate=25, codec="mjpeg", pixels="yuvj420p", full=True)
+    assert shown(path) == list(range(9))
+    assert times(path) == [round(number / 25, 3) for number in range(9)]
+    assert Footage.of(path).notices == ("the file does not say how many frames a second it has; 25 were assumed",)
+
+
 @pytest.mark.parametrize("suffix", ["ts", "mpg", "h264"])
 def test_segments_that_were_joined_play_one_after_the_other(tmp_path, suffix):
     codec = "mpeg2video" if suffix == "mpg" else "libx264"
@@ -145,6 +152,48 @@ def test_what_an_edit_list_cuts_off_is_not_shown(tmp_path):
                 target.mux(packet)
     assert shown(tmp_path / "b.mp4") == [4, 5, 6, 7, 8, 9, 10, 11]
     assert times(tmp_path / "b.mp4") == [number / 8 for number in range(8)]
+
+
+def with_edit(path: Path, seconds: float, begins: float, rate: float = 1.0) -> Path:
+    """An MP4 whose edit list, of one entry, is another."""
+    data = bytearray(path.read_bytes())
+    entry, movie, media = data.index(b"elst") + 12, data.index(b"mvhd") + 16, data.index(b"mdhd") + 16
+    assert struct.unpack_from(">I", data, entry - 4) == (1,)
+    (clock,), (ticks,) = struct.unpack_from(">I", data, movie), struct.unpack_from(">I", data, media)
+    begin = round(begins * ticks) if begins >= 0 else -1
+    struct.pack_into(">Iii", data, entry, round(seconds * clock), begin, round(rate * 65536))
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(("seconds", "begins", "rate", "told"), [
+    (0, 1, 1, "no frame"), (2, 10, 1, "no frame"), (2, -1, 1, "no frame"), (2, 1, 0, "no more than 8 frames"),
+])  # fmt: skip
+def test_an_edit_list_that_shows_nothing_is_no_damage(tmp_path, seconds, begins, rate, told):
+    """An entry of no length, behind the end, empty, or a dwell."""
+    path = with_edit(write(tmp_path / "a.mp4", levels(16), rate=8, bf="0"), seconds, begins, rate)
+    with pytest.raises(InputError, match=f"is whole, but by its edit list {told} can be shown.* -ignore_editlist 1"):
+        Footage.of(path)
+
+
+def test_damage_in_a_file_with_an_edit_list_is_damage(tmp_path):
+    path = tmp_path / "a.mp4"
+    write(path, levels(16), rate=8, bf="0", g="4")
+    with (
+        av.open(str(path)) as source,
+        av.open(str(tmp_path / "b.mp4"), "w", options={"movflags": "faststart"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    path = with_edit(tmp_path / "b.mp4", 1.5, 0.5)
+    assert Footage.of(path).frames == 12
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 200])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        Footage.of(path)
 
 
 def test_a_late_start_and_a_longer_sound_are_no_break(tmp_path):

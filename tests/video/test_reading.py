@@ -18,12 +18,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from av.stream import Disposition
 from av.video.reformatter import Colorspace
 from PIL import Image
 
 from motionlift.errors import InputError, SettingError
 from motionlift.video import decoding
 from motionlift.video.clip import Clip
+from motionlift.video.decoding import file_moments
 from motionlift.video.footage import Footage
 from motionlift.video.woven import ENOUGH
 from tests.video.made import SQUARE, beside_rest, levels, mean_error, noisy, numbers, quadrants, write
@@ -231,11 +233,71 @@ def test_the_display_matrix_is_applied(tmp_path, degrees, flips):
     assert mean_error(clip.frames[0], shown) < 6
 
 
+@pytest.mark.parametrize(("degrees", "told"), [
+    (45, "-45 degrees; it was turned by the nearest quarter turn, 0"),
+    (100, "-100 degrees; it was turned by the nearest quarter turn, -90"),
+    (90.3, ""),
+])  # fmt: skip
+def test_a_turn_that_is_no_quarter_turn_is_told(tmp_path, degrees, told):
+    path = write(tmp_path / "a.mp4", [quadrants()] * 3, rotation=(degrees, False, False))
+    notices = [notice for notice in Footage.of(path).notices if "turn" in notice]
+    assert (told in notices[0]) if told else not notices
+
+
 def test_pixels_that_are_not_square_are_squeezed(tmp_path):
     path = write(tmp_path / "a.mp4", levels(3, 64, 64), pixel_aspect=Fraction(2))
     clip = Clip.read(path, frames=3, fps=8, aspect=(1, 2))
     assert clip.frames.shape == (3, 32, 64, 3)
     assert clip.notices == ()
+
+
+# Tracks
+
+
+def with_tracks(path: Path, tracks: list[list[np.ndarray]]) -> Path:
+    """A file of several videos."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=8, options={"bf": "0"}) for _ in tracks]
+        for stream, images in zip(streams, tracks, strict=True):
+            stream.height, stream.width = images[0].shape[:2]
+            stream.pix_fmt = "yuv420p"
+        for number in range(max(map(len, tracks))):
+            for stream, images in zip(streams, tracks, strict=True):
+                if number < len(images):
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(images[number], format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_another_video_in_the_file_is_told(tmp_path, suffix):
+    path = with_tracks(tmp_path / f"a.{suffix}", [levels(6), levels(6, 96, 128)])
+    told = (
+        "the file holds 2 videos: track 0 (64x64) was read, and not track 1 (128x96); to have another, copy it out: "
+        "ffmpeg -i IN -map 0:1 -c copy OUT"
+    )
+    assert beside_rest(Clip.read(path, frames=6, fps=8, aspect=SQUARE)) == (told,)
+    assert Footage.of(path).notices == (told,)
+
+
+def test_a_picture_beside_the_video_is_no_other_video(tmp_path):
+    path = with_tracks(tmp_path / "a.mp4", [levels(6), levels(1, 96, 128)])
+    assert Footage.of(path).notices == ()
+    with av.open(str(tmp_path / "b.mp4"), "w") as container:
+        video = container.add_stream("libx264", rate=8)
+        cover = container.add_stream("mjpeg", rate=8)
+        cover.disposition = Disposition.attached_pic
+        cover.height, cover.width, cover.pix_fmt = 96, 128, "yuvj420p"
+        video.height, video.width, video.pix_fmt = 64, 64, "yuv420p"
+        for image in levels(6):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode(None))
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(levels(1, 96, 128)[0], format="rgb24")))
+        container.mux(cover.encode(None))
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert len(container.streams.video) == 2
+    assert Footage.of(tmp_path / "b.mp4").notices == ()
 
 
 # Refusals
@@ -400,6 +462,53 @@ def test_a_recording_may_start_and_end_in_the_middle(tmp_path, codec, suffix, op
         assert any(np.array_equal(seen[-1], image) for image in whole[first + len(seen) - 1 :])
         if end == 1:
             assert Footage.of(path).fps == pytest.approx(25)
+
+
+def cut_at_key(source: Path, target: Path, number: int) -> Path:
+    """The packets from a key packet on, as ``ffmpeg -ss ... -c copy`` cuts."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as part:
+        stream = whole.streams.video[0]
+        copied = part.add_stream_from_template(stream)
+        packets = [packet for packet in whole.demux(stream) if packet.size]
+        packets = packets[[at for at, packet in enumerate(packets) if packet.is_keyframe][number] :]
+        first = packets[0].dts or 0
+        for packet in packets:
+            packet.pts, packet.dts, packet.stream = (packet.pts or 0) - first, (packet.dts or 0) - first, copied
+            part.mux(packet)
+    return target
+
+
+OPEN = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3:scenecut=0:b-adapt=0"}
+"""Groups whose first pictures lean on the group before."""
+
+
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.mp4", "cut.mov", "cut.flv", "cut.ts", "cut.h264"])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_cut_at_an_open_group_begins_with_its_key_frame(tmp_path, name, interlaced):
+    """What leans on the group that was cut off cannot be decoded, and comes before the first frame."""
+    options = {"x264-params": OPEN["x264-params"] + ":tff=1"} if interlaced else OPEN
+    images = moving(48, 64, 64)
+    whole = write(tmp_path / "whole.ts", images, rate=25, crf="8", **options)
+    path = cut_at_key(whole, tmp_path / name, 2)
+    seen = [moment.frame.to_ndarray(format="rgb24") for moment in file_moments(path)]
+    expected = [moment.frame.to_ndarray(format="rgb24") for moment in file_moments(whole)][-len(seen) :]
+    assert len(seen) == 24
+    assert np.array_equal(np.stack(seen), np.stack(expected))
+    assert Footage.of(path).fps == pytest.approx(25, rel=1e-2)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_damage_behind_the_key_frame_of_a_whole_file_is_refused(tmp_path, suffix):
+    """The decoder holds the first frame back, but nothing was cut off before it."""
+    path = write(tmp_path / f"a.{suffix}", moving(24, 64, 64), rate=25, g="12", bf="3")
+    with av.open(str(path)) as container:
+        second = [packet for packet in container.demux(video=0) if packet.size][1]
+        start, size = second.pos or 0, second.size
+    data = bytearray(path.read_bytes())
+    data[start + 8 : start + size] = np.random.default_rng(2).bytes(size - 8)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"no frame can be decoded|breaks off after"):
+        Footage.of(path)
 
 
 def test_a_video_that_changes_its_size_is_brought_to_that_of_its_first_frame(tmp_path):

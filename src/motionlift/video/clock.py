@@ -10,7 +10,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-RAW = ("h264", "hevc", "m4v", "mpegvideo", "obu")
+RAW = ("h264", "hevc", "m4v", "mpegvideo", "obu", "mjpeg")
 """Formats without times, only with a rate, if any: their frames are counted."""
 STREAMED = ("mpegts", "mpeg", *RAW)
 """Formats that may begin and end anywhere, as a recording does, and do not say how long they are."""
@@ -45,6 +45,7 @@ class Clock:
         entries = stream.index_entries if self._format.name == "avi" else ()
         self._last = entries[-1].timestamp if len(entries) > 1 else None
         self._unseen = len(entries) if len(entries) > 1 else 0
+        self._stream, self._seen, self._hidden = stream, 0, 0
         self._first = 0.0
         self._shift = 0.0
         self._time = self._end = 0.0
@@ -53,6 +54,8 @@ class Clock:
 
     def saw(self, packet: Packet) -> None:
         """Note a packet before it is decoded: AVI has no times, but empty chunks where a frame is held."""
+        self._seen += bool(packet.size)
+        self._hidden += packet.is_discard
         if self._format.name == "avi" and packet.size and packet.dts is not None and packet.time_base:
             self._unseen -= 1
             self._slots.append(float(packet.dts * packet.time_base))
@@ -99,6 +102,12 @@ class Clock:
     def lacking(self) -> bool:
         """Whether an AVI's index, once all is read, names more chunks than were found."""
         return self._unseen > 0
+
+    @property
+    def edited(self) -> bool:
+        """Whether pictures of an MP4 or MOV are left out by its edit list alone, once all is read: the file itself is whole."""
+        whole = self._format.name.startswith("mov,") and self._seen == len(self._stream.index_entries)
+        return whole and (self._hidden > 0 or self._seen < self._stream.frames)
 
     def promised(self, container: InputContainer, stream: VideoStream) -> float:
         """Seconds from the first frame to the end of the video, by what the file says; zero where it does not say."""

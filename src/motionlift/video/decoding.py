@@ -11,6 +11,7 @@ import av
 from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
@@ -18,12 +19,12 @@ from av.video.stream import VideoStream
 
 from motionlift.errors import InputError
 from motionlift.video.clock import RAW, STREAMED, Clock
-from motionlift.video.files import broken, check_size
+from motionlift.video.files import broken, check_size, edited, no_video
 from motionlift.video.limits import MOST_PIXELS
-from motionlift.video.moment import Moment
+from motionlift.video.moment import Moment, askew
+from motionlift.video.pixels import PixelAspect
+from motionlift.video.transparency import alpha_track, colour_track, joined, unread
 
-SQUARE = 0.01
-"""How far from square a file's pixels may be and count as square (ours: files exist that say 4319:4320)."""
 GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2")
 """Decoders that fill with grey what is missing in a video that starts in the middle: the first key frame is waited for.
 Others give no frame until one is whole."""
@@ -35,12 +36,15 @@ LEFT_OUT = (
     "the video has transparent parts, which this build of FFmpeg cannot read: they look as what is hidden in them"
 )
 """What is said where such a decoder is not to be had."""
+COVERS = (Disposition.attached_pic, Disposition.timed_thumbnails)
+"""Kinds of video tracks that are pictures about a file, not its video."""
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,mxf,dv,nut,"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,mjpeg,ivf,flv,asf,ogg,mxf,dv,nut,"
     "yuv4mpegpipe,wav,mp3,flac,aac,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
 """Demuxers of libavformat that may open a file: videos; also sound and images, to say that that is what they are.
-Playlists, which open other files and addresses, and plain text, which libavformat plays as a terminal, stay out."""
+Playlists, which open other files and addresses, and plain text, which libavformat plays as a terminal, stay out. That of raw Motion
+JPEG is the one of raw H.264 under another name: it cuts the bytes of the file into pictures and opens nothing else."""
 
 
 def file_moments(source: Path) -> Generator[Moment, None, None]:
@@ -54,25 +58,24 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
     """
     with _open(source) as container:
         stream = _video_stream(container, source)
-        square = stream.sample_aspect_ratio or 1
-        pixel_aspect = 1.0 if abs(square - 1) < SQUARE or not 0.01 < square < 100 else float(square)
-        decoder, told = _decoder_of(stream)
-        clock, notices = Clock(stream), (*_assumed(stream), *told)
+        clock, pixels = Clock(stream), PixelAspect(stream)
+        frames, notices = _frames_of(container, source, stream, clock, pixels)
         count, moment = 0, None
         try:
-            for frame in _whole_frames(container, stream, decoder, clock):
+            for frame in frames:
                 check_size(source, frame.width, frame.height)
-                moment = Moment(frame, *clock.place(frame), pixel_aspect, () if count else notices)
+                told = () if count else (*notices, *askew(frame))
+                moment = Moment(frame, *clock.place(frame), pixels.of(frame), told)
                 count += 1
                 yield moment
         except FFmpegError as error:
             raise broken(source, count, moment.end if moment else 0.0) from error
         if moment is None:
-            raise broken(source, 0, 0.0)
+            raise edited(source, 0) if clock.edited else broken(source, 0, 0.0)
         promised = clock.promised(container, stream)
         short = promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised)
         if (short or clock.lacking) and count > 1:
-            raise broken(source, count, moment.end)
+            raise edited(source, count) if clock.edited else broken(source, count, moment.end)
 
 
 def _open(source: Path) -> InputContainer:
@@ -84,21 +87,17 @@ def _open(source: Path) -> InputContainer:
     except PermissionError as error:
         raise InputError(f"{source} cannot be read: permission denied; give a file you may read") from error
     except (FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{source} is no video that can be read: not a video file, damaged, or cut short; "
-            "give an MP4, MOV, MKV, WebM, AVI, GIF, WebP, APNG or a folder of pictures"
-        ) from error
+        raise no_video(source) from error
 
 
 def _video_stream(container: InputContainer, source: Path) -> VideoStream:
     """The file's main video, checked; the cover picture of a song does not count."""
-    pictures = (Disposition.attached_pic, Disposition.timed_thumbnails)
-    videos = [item for item in container.streams.video if not any(kind in item.disposition for kind in pictures)]
+    videos = _videos(container)
     if not videos:
         held = "sound only" if container.streams.audio else "no video"
         raise InputError(f"{source} holds {held}; give a file with a video")
     best = container.streams.best("video")
-    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    stream = colour_track(container, best if isinstance(best, VideoStream) and best in videos else videos[0])
     if stream.codec_context is None:
         raise InputError(f"{source} holds a video of an unknown kind; re-encode it as H.264")
     if stream.codec_context.width and stream.codec_context.height:
@@ -107,6 +106,28 @@ def _video_stream(container: InputContainer, source: Path) -> VideoStream:
     if stream.codec_context.name == "h264":
         stream.codec_context.thread_count = 1  # With more, errors in slices are not passed on.
     return stream
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    return [item for item in container.streams.video if not any(kind in item.disposition for kind in COVERS)]
+
+
+def _unread(container: InputContainer, stream: VideoStream, alpha: VideoStream | None) -> tuple[str, ...]:
+    """What is said where a file holds other videos beside the one that is read; one picture is none."""
+    read = [stream.index, *([] if alpha is None else [alpha.index])]
+    others = [item for item in _videos(container) if item.index not in read and item.frames != 1]
+    if not others:
+        return ()
+    named = " and ".join(_named(item) for item in others)
+    return (
+        f"the file holds {len(others) + 1} videos: {_named(stream)} was read, and not {named}; to have another, copy it out: "
+        f"ffmpeg -i IN -map 0:{others[0].index} -c copy OUT",
+    )
+
+
+def _named(stream: VideoStream) -> str:
+    context = stream.codec_context
+    return f"track {stream.index}" + (f" ({context.width}x{context.height})" if context and context.width else "")
 
 
 def _assumed(stream: VideoStream) -> tuple[str, ...]:
@@ -130,8 +151,23 @@ def _decoder_of(stream: VideoStream) -> tuple[VideoCodecContext, tuple[str, ...]
     return decoder, ()
 
 
+def _frames_of(
+    container: InputContainer, source: Path, stream: VideoStream, clock: Clock, pixels: PixelAspect
+) -> tuple[Generator[VideoFrame, None, None], tuple[str, ...]]:
+    """The whole frames of a stream with what of them is transparent, and what is to be said of the stream."""
+    decoder, told = _decoder_of(stream)
+    alpha = alpha_track(container, stream)
+    frames = _whole_frames(container, stream, decoder, clock, pixels)
+    notices = (*_unread(container, stream, alpha), *_assumed(stream), *told)
+    if alpha is None:
+        return frames, notices
+    if untold := unread(stream, alpha):
+        return frames, (*notices, *untold)
+    return _transparent(frames, source, container.streams.video.index(alpha)), notices
+
+
 def _whole_frames(
-    container: InputContainer, stream: VideoStream, decoder: VideoCodecContext, clock: Clock
+    container: InputContainer, stream: VideoStream, decoder: VideoCodecContext, clock: Clock, pixels: PixelAspect
 ) -> Generator[VideoFrame, None, None]:
     """The frames of a stream from the first whole one on.
 
@@ -140,7 +176,9 @@ def _whole_frames(
     """
     streamed = container.format.name in STREAMED
     waits = stream.codec_context.name in GUESSING
-    begun, started, torn = False, False, None  # A key packet was taken; a frame came; what the last packet is
+    key: Packet | None = None
+    # Whether the first group may lack what its first pictures need; a frame came; what the last packet is.
+    lacking, started, torn = False, False, None
     for packet in container.demux(stream):
         last = not packet.size
         if torn:
@@ -148,15 +186,19 @@ def _whole_frames(
                 return
             raise torn
         clock.saw(packet)
+        lacking = lacking or (key is not None and not last and _leads(packet, key, streamed))
+        key = packet if key is None and packet.is_keyframe else key
         try:
-            frames = _decoded(decoder, packet, strict=begun or started or packet.is_keyframe)
-            begun = begun or packet.is_keyframe
+            frames = _decoded(
+                decoder, packet, strict=started or packet.is_keyframe or (key is not None and not lacking)
+            )
         except FFmpegError as error:
             if not streamed:
                 raise
             torn, frames = error, ()
+        pixels.saw(packet, decoder)
         for frame in frames:
-            if frame.is_corrupt and (started or not streamed):
+            if frame.is_corrupt and (started or not (streamed or lacking)):
                 if streamed and last:
                     return
                 raise InvalidDataError(-1, "a frame is damaged")
@@ -166,6 +208,29 @@ def _whole_frames(
                 yield frame
             else:
                 clock.lost()
+
+
+def _transparent(
+    frames: Generator[VideoFrame, None, None], source: Path, track: int
+) -> Generator[VideoFrame, None, None]:
+    """Frames with what of them is transparent, which another track of the file says, decoded in step."""
+    with _open(source) as container:
+        stream = container.streams.video[track]
+        stream.codec_context.options = STRICT
+        beside = container.decode(stream)
+        for frame in frames:
+            yield joined(frame, next(beside, None))
+
+
+def _leads(packet: Packet, key: Packet, streamed: bool) -> bool:
+    """Whether a packet behind the first key packet is shown before it.
+
+    Its group of pictures is open, then, and it may need the group before, which was cut off. Raw streams do not say when their
+    pictures are shown: there it may be so of any.
+    """
+    if packet.pts is None or key.pts is None:
+        return streamed
+    return packet.pts < key.pts
 
 
 def _decoded(decoder: VideoCodecContext, packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:

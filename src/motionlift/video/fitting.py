@@ -15,6 +15,8 @@ from motionlift.video.part import MOTION, WHOLE, Part
 
 RESIZED = "frames change their size in the middle of the video; all were brought to that of the first"
 """What is said of such a video."""
+RESHAPED = "the shape of the pixels changes in the middle of the video: each frame was fitted by its own"
+"""What is said of one whose frames keep their number of pixels, as broadcasts that go from 4:3 to 16:9."""
 
 
 @dataclass
@@ -33,7 +35,8 @@ class Fitting:
     notices: list[str] = field(default_factory=list, init=False)
     """What was done to the frames that came, each a plain sentence."""
     _size: tuple[int, int] = field(default=(0, 0), init=False)
-    _first: tuple[int, int] = field(default=(0, 0), init=False)
+    _first: tuple[int, int, float] = field(default=(0, 0, 1.0), init=False)
+    """Height, width and pixel aspect of the first frame."""
     _kept: tuple[float, float] = field(default=(1.0, 1.0), init=False)
     """Share of the first frame's height and width that a crop keeps."""
 
@@ -49,7 +52,7 @@ class Fitting:
         scale = min(1, self.longest / max(display))
         self._size = max(1, round(display[0] * scale)), max(1, round(display[1] * scale))
         check_bytes(self.frames, *self._size)
-        self._first = height, width
+        self._first = height, width, pixel_aspect
         self._kept = min(1.0, canvas[0] / height), min(1.0, canvas[1] / width)
         self._tell_shape(height, width, canvas)
         self._tell(*moment.notices)
@@ -63,8 +66,7 @@ class Fitting:
         if self.watch is not None:
             self.watch.see(image)
         height, width, pixel_aspect = upright_size(moment)
-        if (height, width) != self._first:
-            self._tell(RESIZED)
+        self._tell(*changed(self._first, (height, width, pixel_aspect)))
         canvas = self._canvas(height, width, pixel_aspect)
         across, down = self._middle
         top, left = begin(height, canvas[0], down), begin(width, canvas[1], across)
@@ -117,6 +119,13 @@ class Fitting:
         if self.fit == "stretch":
             return height, width
         return canvas_of(height, width, self.aspect[1] / self.aspect[0] / pixel_aspect, self.fit)
+
+
+def changed(first: tuple[int, int, float], own: tuple[int, int, float]) -> tuple[str, ...]:
+    """What is said of a frame whose height, width or pixel aspect is another than the first frame's."""
+    if first[:2] != own[:2]:
+        return (RESIZED,)
+    return (RESHAPED,) if first != own else ()
 
 
 def canvas_of(height: int, width: int, ratio: float, fit: str = "crop") -> tuple[int, int]:

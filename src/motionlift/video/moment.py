@@ -1,5 +1,6 @@
 """A decoded frame, when it is shown, and how it stands upright."""
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ class Moment:
     """What had to be assumed of the video, or was done to it, each a plain sentence."""
 
 
+LEVEL = 1.0
+"""Degrees by which a turn may miss a quarter turn and be none to speak of (ours)."""
 Moments = Callable[[], Generator[Moment, None, None]]
 """Gives the frames of a video from its first on, anew each time."""
 
@@ -42,6 +45,21 @@ def upright(image: np.ndarray, frame: VideoFrame) -> np.ndarray:
     if _turned(matrix):
         image, a, d = image.transpose(1, 0, 2), c, b
     return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def askew(frame: VideoFrame) -> tuple[str, ...]:
+    """What is said of a frame whose display matrix turns it by no quarter turn."""
+    matrix = _display_matrix(frame)
+    if matrix is None or not matrix[0].any():
+        return ()
+    angle = math.degrees(math.atan2(matrix[0, 1], matrix[0, 0]))
+    quarter = 90 * round(angle / 90)
+    if abs(angle - quarter) <= LEVEL:
+        return ()
+    return (
+        f"the file asks players to turn its video by {angle:.0f} degrees; it was turned by the nearest quarter turn, {quarter}: "
+        "where that matters, turn it before",
+    )
 
 
 def upright_size(moment: Moment) -> tuple[int, int, float]:

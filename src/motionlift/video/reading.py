@@ -14,7 +14,7 @@ from motionlift.video.animated import animated_moments, kind_of
 from motionlift.video.colour import rgb_of
 from motionlift.video.decoding import file_moments
 from motionlift.video.files import existing, hash_of_file
-from motionlift.video.fitting import RESIZED, Fitting
+from motionlift.video.fitting import Fitting, changed
 from motionlift.video.folder import folder_moments, hash_of_folder
 from motionlift.video.interlaced import deinterlaced
 from motionlift.video.limits import MOST_STREAMED, RATES
@@ -118,17 +118,16 @@ def measured(
         InputError: it cannot be read, or holds more than :data:`motionlift.video.limits.MOST_STREAMED` frames.
     """
     count, size, last = 0, (0, 0), 0.0
-    stored, notices = (0, 0), ()
+    first, notices = (0, 0, 1.0), ()
     with closing(moments):
         for moment in moments:
             told = moment.notices
             if not count:
                 height, width, pixel_aspect = upright_size(moment)
                 size = round(height / max(pixel_aspect, 1)), round(width * min(pixel_aspect, 1))
-                stored = height, width
+                first = height, width, pixel_aspect
                 told += rgb_of(moment.frame, part.colour, str(part.background))[1]
-            elif stored != upright_size(moment)[:2]:
-                told += (RESIZED,)
+            told += changed(first, upright_size(moment))
             notices += tuple(notice for notice in told if notice not in notices)
             count, last = count + 1, moment.time
             if count > MOST_STREAMED:
