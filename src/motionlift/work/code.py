@@ -30,7 +30,9 @@ READING = (
         "video/interlaced.py",
         "video/moment.py",
         "video/part.py",
+        "video/pixels.py",
         "video/reading.py",
+        "video/transparency.py",
     ),
 )
 """Files that decide which frames of a video a method sees, and in which colours."""
