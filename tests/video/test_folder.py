@@ -2,6 +2,7 @@
 
 import zipfile
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 from motionlift.errors import InputError
 from motionlift.video import folder
 from motionlift.video.clip import Clip
+from motionlift.video.flattening import eight_bits
 from motionlift.video.folder import pictures_of
 from motionlift.video.footage import Footage
 from motionlift.video.part import Part
@@ -203,6 +205,26 @@ def test_pictures_of_floats_are_refused_as_such(tmp_path):
         Image.fromarray(np.full((64, 64), number / 4, np.float32)).save(path / f"{number}.tif")
     with pytest.raises(InputError, match=r"0\.tif is a picture of floats, .* save it with 8 or 16 bits, such as PNG"):
         Clip.read(path, frames=3, fps=24, aspect=SQUARE)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int16])
+def test_pictures_of_wide_or_signed_integers_are_refused_as_such(tmp_path, kind):
+    path = tmp_path / "a"
+    path.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(path / f"{number}.tif"), np.full((64, 64), number * 9000, kind))
+    told = r"0\.tif holds integers of 32 bits, or signed ones, .* save it with 8 or 16 bits, such as PNG"
+    with pytest.raises(InputError, match=told):
+        Clip.read(path, frames=3, fps=24, aspect=SQUARE)
+
+
+def test_a_wide_picture_in_memory_is_read_as_far_as_it_is_of_sixteen_bits():
+    deep = Image.fromarray(np.full((8, 8), 200 << 8, np.int32))
+    assert np.asarray(eight_bits(deep)).tolist() == [[[200] * 3] * 8] * 8
+    for beyond in (-1, 65536):
+        deep.putpixel((0, 0), beyond)
+        with pytest.raises(InputError, match="the picture holds integers of 32 bits"):
+            eight_bits(deep)
 
 
 def test_a_folder_that_has_none_says_where_they_are(tmp_path):

@@ -6,7 +6,9 @@ from PIL import Image, ImageOps
 
 from motionlift.errors import InputError
 
-DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+WIDE = "I"
+"""Pillow's mode of integers of 32 bits, in which those of 16 bits may come."""
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N", WIDE)
 """Pillow's modes of sixteen bits a pixel."""
 
 
@@ -18,17 +20,32 @@ def eight_bits(picture: Image.Image, name: str = "the picture") -> Image.Image:
         name: what it is called in messages.
 
     Raises:
-        InputError: it holds floats, of which nothing says what is white.
+        InputError: it holds floats, or integers of 32 bits, of which nothing says what is white.
     """
     if picture.mode == "F":
         raise InputError(
             f"{name} is a picture of floats, which does not say what is white; save it with 8 or 16 bits, such as PNG"
+        )
+    if _is_wide(picture):
+        raise InputError(
+            f"{name} holds integers of 32 bits, or signed ones, which do not say what is white; save it with 8 or 16 bits, such as "
+            "PNG"
         )
     turned = ImageOps.exif_transpose(picture)
     if turned.mode in DEEP:
         deep = np.asarray(turned).astype(np.int64).clip(0, 65535)
         turned = Image.fromarray((deep >> 8).astype(np.uint8))
     return turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+
+
+def _is_wide(picture: Image.Image) -> bool:
+    """Whether a picture is of integers beyond the sixteen bits as which Pillow gives deep PPM in the same mode."""
+    if picture.mode != WIDE:
+        return False
+    if picture.format == "TIFF":  # which has a mode of its own for sixteen bits
+        return True
+    pixels = np.asarray(picture)
+    return bool(pixels.min() < 0 or pixels.max() > 65535)
 
 
 def frame_of(picture: Image.Image, name: str = "the picture") -> VideoFrame:
