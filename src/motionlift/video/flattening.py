@@ -1,5 +1,9 @@
 """What Pillow opened, as pixels of eight bits."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
@@ -10,6 +14,14 @@ WIDE = "I"
 """Pillow's mode of integers of 32 bits, in which those of 16 bits may come."""
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", WIDE)
 """Pillow's modes of sixteen bits a pixel."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Pillow warns of damage on the terminal, where it goes on all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def eight_bits(picture: Image.Image, name: str = "the picture") -> Image.Image:

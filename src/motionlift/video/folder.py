@@ -11,9 +11,9 @@ from pathlib import Path
 from PIL import Image
 
 from motionlift.errors import InputError
-from motionlift.video.animated import UNREADABLE, quiet
+from motionlift.video.animated import UNREADABLE
 from motionlift.video.files import check_size, hash_of_file
-from motionlift.video.flattening import frame_of
+from motionlift.video.flattening import frame_of, quiet
 from motionlift.video.moment import Moment
 from motionlift.video.series import NUMBERLESS, SUFFIXES, Series, missing, series_of
 
