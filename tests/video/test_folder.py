@@ -5,10 +5,11 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PpmImagePlugin
 
 from motionlift.errors import InputError
 from motionlift.video import folder
+from motionlift.video.animated import UNREADABLE
 from motionlift.video.clip import Clip
 from motionlift.video.flattening import eight_bits
 from motionlift.video.folder import pictures_of
@@ -216,6 +217,30 @@ def test_pictures_of_wide_or_signed_integers_are_refused_as_such(tmp_path, kind)
     told = r"0\.tif holds integers of 32 bits, or signed ones, .* save it with 8 or 16 bits, such as PNG"
     with pytest.raises(InputError, match=told):
         Clip.read(path, frames=3, fps=24, aspect=SQUARE)
+
+
+@pytest.mark.parametrize("white", [100, 1023, 65535])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_ppm_of_any_white_is_as_pillow_reads_it(tmp_path, white, bands):
+    numbers = np.random.default_rng(0).integers(0, white + 1, (9, 16, bands)).astype(">u2" if white > 255 else "u1")
+    path = tmp_path / "0.ppm"
+    path.write_bytes(b"P%d # white\n16 9 %d\n" % (4 + (bands + 1) // 2, white) + numbers.tobytes())
+    with Image.open(path) as picture:
+        own = np.asarray(picture, np.float64) / (65535 if picture.mode == "I" else 255)
+    with Image.open(path) as picture:
+        read = np.asarray(eight_bits(picture))
+    assert np.abs(read - 255 * own.reshape(9, 16, bands)).max() <= 1
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UNREADABLE), Image.open(path) as picture:
+        eight_bits(picture)
+
+
+def test_deep_ppm_is_not_scaled_number_by_number(tmp_path, monkeypatch):
+    path = tmp_path / "0.ppm"
+    path.write_bytes(b"P6 64 64 65535\n" + bytes(64 * 64 * 6))
+    monkeypatch.setattr(PpmImagePlugin.PpmDecoder, "decode", None)
+    with Image.open(path) as picture:
+        assert np.asarray(eight_bits(picture)).shape == (64, 64, 3)
 
 
 def test_a_wide_picture_in_memory_is_read_as_far_as_it_is_of_sixteen_bits():

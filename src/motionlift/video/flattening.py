@@ -1,5 +1,6 @@
 """What Pillow opened, as pixels of eight bits."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ def eight_bits(picture: Image.Image, name: str = "the picture") -> Image.Image:
         raise InputError(
             f"{name} is a picture of floats, which does not say what is white; save it with 8 or 16 bits, such as PNG"
         )
+    picture = _scaled_ppm(picture)
     if _is_wide(picture):
         raise InputError(
             f"{name} holds integers of 32 bits, or signed ones, which do not say what is white; save it with 8 or 16 bits, such as "
@@ -58,6 +60,19 @@ def _is_wide(picture: Image.Image) -> bool:
         return True
     pixels = np.asarray(picture)
     return bool(pixels.min() < 0 or pixels.max() > 65535)
+
+
+def _scaled_ppm(picture: Image.Image) -> Image.Image:
+    """A PPM that is open and whose white is not 255, in eight bits: Pillow scales such numbers one by one, in seconds a frame."""
+    file = getattr(picture, "fp", None)
+    if picture.format != "PPM" or file is None or not picture.tile or picture.tile[0].codec_name != "ppm":
+        return picture
+    (_, white), start = picture.tile[0].args, picture.tile[0].offset
+    shape = (picture.height, picture.width, len(picture.getbands()))
+    kind = np.dtype(">u2" if white > 255 else "u1")
+    file.seek(start)
+    numbers = np.frombuffer(file.read(math.prod(shape) * kind.itemsize), kind).reshape(shape)
+    return Image.fromarray(np.rint(numbers.clip(0, white) * np.float32(255 / white)).astype(np.uint8).squeeze())
 
 
 def frame_of(picture: Image.Image, name: str = "the picture") -> VideoFrame:
