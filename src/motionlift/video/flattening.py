@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
+from PIL.PpmImagePlugin import PpmImageFile
 
 from motionlift.errors import InputError
 
@@ -64,14 +65,16 @@ def _is_wide(picture: Image.Image) -> bool:
 
 def _scaled_ppm(picture: Image.Image) -> Image.Image:
     """A PPM that is open and whose white is not 255, in eight bits: Pillow scales such numbers one by one, in seconds a frame."""
-    file = getattr(picture, "fp", None)
-    if picture.format != "PPM" or file is None or not picture.tile or picture.tile[0].codec_name != "ppm":
+    if not isinstance(picture, PpmImageFile) or picture.fp is None or not picture.tile:
         return picture
-    (_, white), start = picture.tile[0].args, picture.tile[0].offset
+    codec, _, start, arguments = picture.tile[0]
+    if codec != "ppm" or not isinstance(arguments, tuple):
+        return picture
+    white = int(arguments[1])
     shape = (picture.height, picture.width, len(picture.getbands()))
     kind = np.dtype(">u2" if white > 255 else "u1")
-    file.seek(start)
-    numbers = np.frombuffer(file.read(math.prod(shape) * kind.itemsize), kind).reshape(shape)
+    picture.fp.seek(start)
+    numbers = np.frombuffer(picture.fp.read(math.prod(shape) * kind.itemsize), kind).reshape(shape)
     return Image.fromarray(np.rint(numbers.clip(0, white) * np.float32(255 / white)).astype(np.uint8).squeeze())
 
 
