@@ -42,6 +42,16 @@ def test_wrong_usage_is_one_line(arguments: list[str], words: list[str], capsys:
     assert all(word in told for word in words), told
 
 
+@pytest.mark.parametrize("name", ["-dash.mp4", "--dash.mp4"])
+def test_a_file_whose_name_begins_with_a_dash_is_no_option(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert "No such option" in refused(capsys, 2, "inspect", name)
+    Path(name).touch()
+    assert f"(for the file, give ./{name}); see motionlift inspect --help" in refused(capsys, 2, "inspect", name)
+
+
 def test_as_a_program_it_prints_one_line_and_no_traceback():
     told = subprocess.run(
         [sys.executable, "-m", "motionlift", "transfer", "no\nsuch\x1b.mp4", "--prompt", PROMPT],

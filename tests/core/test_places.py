@@ -24,6 +24,7 @@ from motionlift.errors import InputError
         ("on.mp4", r"on.mp4 does not exist \(did you mean one.mp4\?\); give a video file"),
         ("one.mp4", "one.mp4 is empty; give a video file"),
         ("a\0b", "does not exist; give a video file"),
+        ("-", "- stands for standard input, which is not read here; give a video file"),
     ],
 )
 def test_what_is_not_there_is_told(given: str | Path, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -66,6 +67,19 @@ def test_what_may_never_end_is_refused(tmp_path: Path):
     for place in (tmp_path / "pipe.mp4", Path(os.devnull), Path("/dev/zero")):
         with pytest.raises(InputError, match=f"{place} is not a regular file; give a video file"):
             check_there(place)
+
+
+def test_links_that_lead_nowhere_are_told(tmp_path: Path):
+    for name, target in (("loop1.mp4", "loop2.mp4"), ("loop2.mp4", "loop1.mp4"), ("own.mp4", "own.mp4")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "lost.mp4").symlink_to("gone.mp4")
+    for name in ("loop1.mp4", "own.mp4"):
+        told = f"{tmp_path / name} is a link that leads back to itself; give a video file"
+        with pytest.raises(InputError, match=re.escape(told)):
+            check_there(tmp_path / name)
+    told = f"{tmp_path / 'lost.mp4'} is a link to gone.mp4, which does not exist; give a video file"
+    with pytest.raises(InputError, match=re.escape(told)):
+        check_there(tmp_path / "lost.mp4")
 
 
 @pytest.mark.parametrize("name", ["one:two.mp4", "c:one.mp4", "https"])

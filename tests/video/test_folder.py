@@ -2,13 +2,16 @@
 
 import zipfile
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PpmImagePlugin
 
 from motionlift.errors import InputError
 from motionlift.video import folder
+from motionlift.video.animated import UNREADABLE
 from motionlift.video.clip import Clip
+from motionlift.video.flattening import eight_bits
 from motionlift.video.folder import pictures_of
 from motionlift.video.footage import Footage
 from motionlift.video.part import Part
@@ -54,7 +57,7 @@ def test_the_number_that_differs_is_the_one_that_counts(tmp_path, name):
 
 
 def test_a_few_of_another_name_are_left_out_wherever_their_number_stands(tmp_path):
-    names = [f"img_{number}_v{1 + (number > 8)}.png" for number in range(12)]
+    names = [f"img_{number % 9}_v{1 + (number > 8)}.png" for number in range(12)]
     found = pictures_of(laid(tmp_path / "a", names))
     assert [path.name for path in found.paths] == names[:9]
     assert found.notices == ("3 other pictures of the folder were left out, whose names differ in more than a number",)
@@ -205,6 +208,50 @@ def test_pictures_of_floats_are_refused_as_such(tmp_path):
         Clip.read(path, frames=3, fps=24, aspect=SQUARE)
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.int16])
+def test_pictures_of_wide_or_signed_integers_are_refused_as_such(tmp_path, kind):
+    path = tmp_path / "a"
+    path.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(path / f"{number}.tif"), np.full((64, 64), number * 9000, kind))
+    told = r"0\.tif holds integers of 32 bits, or signed ones, .* save it with 8 or 16 bits, such as PNG"
+    with pytest.raises(InputError, match=told):
+        Clip.read(path, frames=3, fps=24, aspect=SQUARE)
+
+
+@pytest.mark.parametrize("white", [100, 1023, 65535])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_ppm_of_any_white_is_as_pillow_reads_it(tmp_path, white, bands):
+    numbers = np.random.default_rng(0).integers(0, white + 1, (9, 16, bands)).astype(">u2" if white > 255 else "u1")
+    path = tmp_path / "0.ppm"
+    path.write_bytes(b"P%d # white\n16 9 %d\n" % (4 + (bands + 1) // 2, white) + numbers.tobytes())
+    with Image.open(path) as picture:
+        own = np.asarray(picture, np.float64) / (65535 if picture.mode == "I" else 255)
+    with Image.open(path) as picture:
+        read = np.asarray(eight_bits(picture))
+    assert np.abs(read - 255 * own.reshape(9, 16, bands)).max() <= 1
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UNREADABLE), Image.open(path) as picture:
+        eight_bits(picture)
+
+
+def test_deep_ppm_is_not_scaled_number_by_number(tmp_path, monkeypatch):
+    path = tmp_path / "0.ppm"
+    path.write_bytes(b"P6 64 64 65535\n" + bytes(64 * 64 * 6))
+    monkeypatch.setattr(PpmImagePlugin.PpmDecoder, "decode", None)
+    with Image.open(path) as picture:
+        assert np.asarray(eight_bits(picture)).shape == (64, 64, 3)
+
+
+def test_a_wide_picture_in_memory_is_read_as_far_as_it_is_of_sixteen_bits():
+    deep = Image.fromarray(np.full((8, 8), 200 << 8, np.int32))
+    assert np.asarray(eight_bits(deep)).tolist() == [[[200] * 3] * 8] * 8
+    for beyond in (-1, 65536):
+        deep.putpixel((0, 0), beyond)
+        with pytest.raises(InputError, match="the picture holds integers of 32 bits"):
+            eight_bits(deep)
+
+
 def test_a_folder_that_has_none_says_where_they_are(tmp_path):
     def refusal(path) -> str:
         with pytest.raises(InputError) as refused:
@@ -249,3 +296,104 @@ def test_names_without_numbers_follow_the_alphabet(tmp_path):
     found = pictures_of(laid(tmp_path / "a", ["c.png", "a.png", "b.jpg"]))
     assert [path.name for path in found.paths] == ["a.png", "b.jpg", "c.png"]
     assert found.notices == (folder.ALPHABETICAL,)
+
+
+def refused(path) -> str:
+    with pytest.raises(InputError) as error:
+        pictures_of(path)
+    return str(error.value)
+
+
+def moving(path, count: int = 3):
+    images = [Image.fromarray(image) for image in levels(count)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=125)
+    return path
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.MOV", "clip.3gp"])
+def test_a_cover_beside_a_video_is_no_reference(tmp_path, name):
+    path = laid(tmp_path / "a", ["thumb.jpg"])
+    (path / name).write_bytes(b"x")
+    assert refused(path) == f"{path} holds one picture; give the video that is in it: {path / name}"
+    (path / "other.mkv").write_bytes(b"x")
+    assert refused(path).endswith(f"give one of the videos that are in it: {path / name}")
+    laid(path, ["1.png", "2.png"])
+    assert f"{name} of the folder was left out: to read the video, give that file" in pictures_of(path).notices
+
+
+@pytest.mark.parametrize("name", ["cat.gif", "cat.png", "cat.apng", "cat.webp", "cat.avif"])
+def test_the_one_moving_picture_of_a_folder_is_to_be_given_itself(tmp_path, name):
+    path = tmp_path / "a"
+    path.mkdir()
+    moving(path / name)
+    assert refused(path) == f"{path} holds one picture; give the moving picture that is in it: {path / name}"
+
+
+def test_the_pages_of_one_tiff_are_to_be_saved_one_by_one(tmp_path):
+    path = tmp_path / "a"
+    path.mkdir()
+    moving(path / "stack.tif")
+    told = "holds one picture; stack.tif holds several, which are read as files of their own: save each as one, such as PNG"
+    assert refused(path).endswith(told)
+
+
+def test_that_the_pictures_of_a_folder_move_is_told(tmp_path):
+    path = tmp_path / "a"
+    path.mkdir()
+    for number in range(4):
+        moving(path / f"{number}.gif")
+    told = "pictures of the folder hold several frames each, such as 0.gif, and the first was taken"
+    clip = Clip.read(path, frames=4, fps=24, aspect=SQUARE)
+    assert f"{told}; to read one of them as it moves, give that file" in clip.notices
+    for number in range(4):
+        (path / f"{number}.gif").unlink()
+        moving(path / f"{number}.tif")
+    assert told.replace("gif", "tif") in Clip.read(path, frames=4, fps=24, aspect=SQUARE).notices
+
+
+@pytest.mark.parametrize("word", ["flow", "depth", "normal", "alpha"])
+def test_a_series_that_is_called_as_masks_are_is_taken_where_a_cover_alone_is_beside_it(tmp_path, word):
+    names = [f"{word}_{number:03}.png" for number in range(6)]
+    path = laid(tmp_path / "a", [*names, "cover.jpg"])
+    assert [each.name for each in pictures_of(path).paths] == names
+    laid(path, ["cover1.jpg", "cover2.jpg"])
+    found = pictures_of(path)
+    assert [each.name for each in found.paths] == ["cover1.jpg", "cover2.jpg"]
+    told = f"pictures such as {names[0]} were taken for masks by their names: to read them, give a folder of them alone"
+    assert told in found.notices
+
+
+def test_a_folder_that_may_not_be_read_is_passed_by(tmp_path, monkeypatch):
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "video").mkdir()
+    laid(tmp_path / "video" / "frames", ["0.png", "1.png"])
+    inside = type(tmp_path).iterdir
+
+    def iterdir(path):
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return inside(path)
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", iterdir)
+    assert refused(tmp_path).endswith(f"give the one below that has some: {tmp_path / 'video' / 'frames'}")
+
+
+def test_what_is_wrong_with_a_picture_is_told(tmp_path, monkeypatch):
+    def refusal() -> str:
+        with pytest.raises(InputError) as error:
+            Clip.read(path, frames=3, fps=24, aspect=SQUARE)
+        return str(error.value)
+
+    path = laid(tmp_path / "a", ["0.png", "1.png", "2.png"])
+    (path / "1.png").write_bytes(b"")
+    assert refusal() == f"{path / '1.png'} is empty; replace it, or take it out of the folder"
+    opened = Image.open
+
+    def denied(file, *given, **options):
+        if file == path / "0.png":
+            raise PermissionError(13, "Permission denied")
+        return opened(file, *given, **options)
+
+    monkeypatch.setattr(Image, "open", denied)
+    told = f"{path / '0.png'} may not be read (permission denied); allow it, or take it out of the folder"
+    assert refusal() == told

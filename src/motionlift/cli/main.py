@@ -106,7 +106,7 @@ def _invoke(arguments: Sequence[str], load: Load | None) -> int:
     except typer.TyperException as error:
         named = " ".join(["motionlift", *[word for word in arguments[:1] if not word.startswith("-")]])
         command = getattr(getattr(error, "ctx", None), "command_path", named)
-        return _failed(f"{_wrong(error).rstrip('.')}; see {command} --help", 2)
+        return _failed(f"{_wrong(error).rstrip('.')}{_file_meant(error, arguments)}; see {command} --help", 2)
     return 0
 
 
@@ -117,6 +117,13 @@ def _wrong(error: "TyperException") -> str:
         return error.format_message()
     bare = {option.lstrip("-"): option for option in near}  # their dashes alone make short ones look alike
     return f"{error.message}{asked([bare[own] for own in alike(name.lstrip('-'), bare)])}"
+
+
+def _file_meant(error: "TyperException", arguments: Sequence[str]) -> str:
+    """How to give a file whose name was taken for an option that there is not, as it begins with a dash."""
+    name = getattr(error, "option_name", None) or ""
+    file = next((word for word in arguments if name and word.startswith(name) and os.path.lexists(word)), None)
+    return "" if file is None else f" (for the file, give ./{file})"
 
 
 def _silence() -> None:

@@ -1,5 +1,6 @@
 """Files that are given by their path: looked for before anything heavy is imported."""
 
+import errno
 import re
 from pathlib import Path
 
@@ -33,6 +34,8 @@ SHOWN = {
 """How videos, pictures, and folders of them end; one may be meant by another."""
 RUNS = {".yaml", ".yml"}
 """How run files end."""
+STANDARD_INPUT = "-"
+"""What commands take for what is piped into them."""
 MOST_BESIDE = 1000
 """Most names of a folder that are compared with one that is not there (ours)."""
 
@@ -51,7 +54,7 @@ def check_there(given: str | Path, wanted: str = "give a video file") -> None:
     path = Path(given)
     try:
         if not path.exists():
-            raise InputError(f"{given} does not exist{asked(_beside(path))}; {wanted}")
+            raise InputError(f"{_absent(path, given)}; {wanted}")
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{given} is empty; {wanted}")
         if not path.is_file() and not path.is_dir():
@@ -81,6 +84,20 @@ def check_no_address(given: str | Path, wanted: str) -> None:
     raise InputError(
         f"{address} is an address on the web, and nothing is fetched from there: download it, then {wanted}"
     )
+
+
+def _absent(path: Path, given: str | Path) -> str:
+    """What is said of a path at which nothing can be found: what it stands for, where its link leads, or what is spelt alike."""
+    if str(given) == STANDARD_INPUT:
+        return f"{given} stands for standard input, which is not read here"
+    if path.is_symlink():
+        try:
+            path.stat()
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return f"{given} is a link that leads back to itself"
+        return f"{given} is a link to {path.readlink()}, which does not exist"
+    return f"{given} does not exist{asked(_beside(path))}"
 
 
 def _beside(path: Path) -> list[str]:

@@ -1,19 +1,17 @@
-"""Frames of animated pictures, GIF, PNG and WebP, as Pillow decodes them, each shown for as long as it says."""
+"""Frames of animated pictures, GIF, PNG and WebP, as browsers show them, each for as long as it says."""
 
 import io
 import struct
-import warnings
 import zlib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from av.video.frame import VideoFrame
 from PIL import Image, UnidentifiedImageError
 
 from motionlift.video.clock import calm
 from motionlift.video.files import broken, check_size
-from motionlift.video.flattening import frame_of
+from motionlift.video.flattening import frame_of, quiet
+from motionlift.video.layers import GIF_CONTROL, Opened, composed, gif_layers, png_layers
 from motionlift.video.moment import Moment
 
 UNREADABLE = (
@@ -33,10 +31,6 @@ WEBP_FLAGS, WEBP_ALPHA = 20, 0x10
 """Where an extended WebP has its flags, and the one that says that it may be transparent (specification of the WebP container)."""
 HEAD = 30
 """Bytes at a file's start by which its kind and size are known."""
-GIF_CONTROL = b"\xf9"
-"""Kind of the block that says how the picture behind it is shown (GIF89a, section 23)."""
-GIF_END = b";"
-"""The last byte of a GIF."""
 UNENDED = "the GIF lacks its last byte: the pictures that are there were taken"
 """What is said of one that ends behind a whole picture; browsers show it."""
 
@@ -68,16 +62,16 @@ def animated_moments(source: Path, kind: str) -> Generator[Moment, None, None]:
         with _opened(source, kind) as file:
             unended = kind == "GIF" and _lacks_end(file)
             file.seek(0)
-            picture = _picture(file, (kind,))
-            for frame in _frames(picture, unended):
-                shown = calm(float(picture.info.get("duration", 0)) / 1000)
-                yield Moment(frame, time, time + shown, notices=(UNENDED,) if unended and not count else ())
+            for picture, seconds in _pictures(file, kind):
+                shown = calm(seconds)
+                notices = (UNENDED,) if unended and not count else ()
+                yield Moment(frame_of(picture), time, time + shown, notices=notices)
                 time, count = time + shown, count + 1
     except UNREADABLE as error:
         raise broken(source, count, time) from error
 
 
-def _opened(source: Path, kind: str) -> io.BufferedReader | io.BytesIO:
+def _opened(source: Path, kind: str) -> Opened:
     """The file; a WebP with the flag that says that it may be transparent.
 
     Where no picture of it is transparent itself, but all are smaller than the whole, encoders leave the flag out, and Pillow then
@@ -88,19 +82,6 @@ def _opened(source: Path, kind: str) -> io.BufferedReader | io.BytesIO:
     data = bytearray(source.read_bytes())
     data[WEBP_FLAGS] |= WEBP_ALPHA
     return io.BytesIO(data)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Pillow warns of damage on the terminal, where it goes on all the same."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _picture(file: io.BufferedReader | io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
-    with quiet():
-        return Image.open(file, formats=formats)
 
 
 def _size(source: Path, kind: str) -> tuple[int, int]:
@@ -116,7 +97,7 @@ def _size(source: Path, kind: str) -> tuple[int, int]:
     return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
 
 
-def _lacks_end(file: io.BufferedReader | io.BytesIO) -> bool:
+def _lacks_end(file: Opened) -> bool:
     """Whether a GIF ends behind a whole picture and without its last byte (by GIF89a, of blocks in parts)."""
     flags = file.read(13)[10]
     if flags & 0x80:
@@ -140,36 +121,24 @@ def _lacks_end(file: io.BufferedReader | io.BytesIO) -> bool:
     return drawn
 
 
-def _frames(picture: Image.Image, unended: bool) -> Iterator[VideoFrame]:
-    """The frames of an open picture; what it says of one is known once that one is given.
-
-    Args:
-        picture: the picture.
-        unended: whether it is a GIF that ends behind a whole picture, without its last byte.
+def _pictures(file: Opened, kind: str) -> Iterator[tuple[Image.Image, float]]:
+    """The pictures of an animated one, and for how many seconds each says that it is shown.
 
     Raises:
         Exception: one of :data:`UNREADABLE`, for a damaged file.
     """
-    first = 1 if picture.info.get("default_image") else 0  # a PNG's picture for those who show no animation
-    promised = None if picture.format == "GIF" else getattr(picture, "n_frames", 1)
-    number = first
-    while promised is None or number < promised:
-        try:
+    with quiet():
+        picture = Image.open(file, formats=(kind,))
+    several = kind == "GIF" or getattr(picture, "is_animated", False)
+    if kind == "WEBP" or not several:
+        for number in range(getattr(picture, "n_frames", 1)):
             with quiet():
                 picture.seek(number)
-                frame = frame_of(picture)
-        except EOFError:
-            if promised is None and (unended or _is_ended(picture)):
-                return
-            raise
-        yield frame
-        number += 1
-
-
-def _is_ended(picture: Image.Image) -> bool:
-    """Whether reading a GIF has come to its end, and not to that of a file which is cut short."""
-    file = getattr(picture, "fp", None)
-    if file is None:
-        return True
-    file.seek(-1, 1)
-    return file.read(1) == GIF_END
+                picture.load()
+            yield picture, float(picture.info.get("duration", 0)) / 1000
+        return
+    file.seek(0)
+    for whole, seconds in composed(gif_layers(file) if kind == "GIF" else png_layers(file), picture.size):
+        if "exif" in picture.info:
+            whole.info["exif"] = picture.info["exif"]  # how it is turned
+        yield whole, seconds

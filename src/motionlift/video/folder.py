@@ -3,28 +3,22 @@
 import hashlib
 import itertools
 import re
-from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from av.video.frame import VideoFrame
 from PIL import Image
 
 from motionlift.errors import InputError
-from motionlift.video.animated import UNREADABLE, quiet
+from motionlift.video.animated import UNREADABLE
 from motionlift.video.files import check_size, hash_of_file
-from motionlift.video.flattening import frame_of
+from motionlift.video.flattening import frame_of, quiet
 from motionlift.video.moment import Moment
+from motionlift.video.series import NUMBERLESS, SUFFIXES, Series, missing, series_of
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "TGA", "JPEG2000", "AVIF", "DIB")
 """Formats of pictures, as Pillow names them."""
-SUFFIXES = {
-    ".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".jif": ".jpg", ".png": ".png", ".webp": ".webp",
-    ".bmp": ".bmp", ".dib": ".bmp", ".tif": ".tif", ".tiff": ".tif", ".gif": ".gif", ".ppm": ".ppm", ".pgm": ".ppm",
-    ".pbm": ".ppm", ".pnm": ".ppm", ".tga": ".tga", ".jp2": ".jp2", ".j2k": ".jp2", ".jpx": ".jp2", ".avif": ".avif",
-}  # fmt: skip
-"""Names of pictures end so; those of one format under one name."""
 OTHER_PICTURES = (
     ".heic",
     ".heif",
@@ -56,16 +50,17 @@ RATE = 24.0
 """Frames a second of a folder of which none are said (ours: that of cinema, at which DAVIS is shown)."""
 MOST_ENTRIES = 100_000
 """Most entries of a folder (ours: more than an hour at 24 frames a second)."""
-VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mpg", ".flv", ".wmv")
+VIDEOS = (
+    *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv"),
+    *(".3gp", ".ogv"),
+)
 """How names of videos end, to say which one is in a folder."""
-NUMBERLESS = -1
-"""Stands for the number of a name that has none."""
+PAGED = "TIFF"
+"""The format whose files may hold several pictures that are no motion to be read."""
+MOVING = ("GIF", "PNG", "WEBP", "AVIF", PAGED)
+"""Formats whose files may hold several frames; those of cameras (MPO) hold previews beside the picture."""
 ALPHABETICAL = "the pictures of the folder have no numbers in their names: they were taken in the order of the alphabet"
 """What is said of such a folder."""
-DIGITS = 18
-"""Last digits of a number that count (ours: those of 64 bits)."""
-MOST_NUMBERS = 12
-"""Most numbers of a name that are looked at, from the last on (ours: a date, a time, a size and a few more)."""
 
 
 @dataclass(frozen=True)
@@ -81,38 +76,59 @@ class Pictures:
 def pictures_of(folder: Path) -> Pictures:
     """The pictures of a folder in the order of their numbers.
 
-    Pictures whose names differ in nothing but a number, and perhaps the format, belong together; it is the one that differs among
-    the most of them that counts. Of several such series the longest is taken, but none of masks beside others, and the rest is
-    told. Names that hold no number at all are taken in the order of the alphabet.
+    Which belong together, and in which order, is said by :func:`motionlift.video.series.series_of`. Of several such series the
+    longest is taken, but none of masks beside others, and the rest is told. Names that hold no number at all are taken in the order
+    of the alphabet.
 
     Raises:
-        InputError: it holds none, several series of the same length, or too much.
+        InputError: it holds none, several series of the same length, or too much; or one beside what is the reference more likely.
     """
-    found: list[Path] = []
-    try:
-        for count, path in enumerate(folder.iterdir()):
-            if count >= MOST_ENTRIES:
-                raise InputError(f"{folder} holds more than {MOST_ENTRIES} entries; give a folder of fewer pictures")
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
-                found.append(path)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read ({error}); give a folder that you may read") from error
+    found, videos = _inside(folder)
     if not found:
         raise InputError(f"{folder} is a folder without pictures; {_meant(folder)}")
-    series = sorted(_series_of(found), key=len, reverse=True)
-    series = [each for each in series if not _are_masks(each)] or series
-    if len(series) > 1 and all(number == NUMBERLESS for each in series for number, _ in each):
-        lettered = tuple(sorted(path for each in series for _, path in each))
-        return Pictures(lettered, (ALPHABETICAL, *_left_out(len(found) - len(lettered))))
-    if len(series) > 1 and len(series[0]) == len(series[1]):
+    every = sorted(series_of(found), key=len, reverse=True)
+    series = _without_masks(every)
+    if len(series) > 1 and all(numbers == NUMBERLESS for each in series for numbers, _ in each):
+        paths, told = sorted(path for each in series for _, path in each), [ALPHABETICAL]
+    elif len(series) > 1 and len(series[0]) == len(series[1]):
         names = " and ".join(sorted(min(each)[1].name for each in series if len(each) == len(series[0]))[:2])
         raise InputError(
             f"{folder} holds several series of pictures, such as {names}, whose names differ in more than a number; give a "
             "folder of one series"
         )
-    pictures = series[0]
-    left_out = _left_out(len(found) - len(pictures))
-    return Pictures(tuple(path for _, path in pictures), (*left_out, *_missing(pictures)))
+    else:
+        paths, told = [path for _, path in series[0]], missing(series[0])
+    if len(paths) == 1:
+        _refuse_cover(folder, paths[0], videos)
+    left_out = [*_left_out(len(found) - len(paths)), *_left_as_masks(every, series), *_left_videos(videos)]
+    return Pictures(tuple(paths), (*left_out, *told))
+
+
+def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Pictures and videos that are in a folder, by their names."""
+    found: list[Path] = []
+    videos: list[Path] = []
+    try:
+        for count, path in enumerate(folder.iterdir()):
+            if count >= MOST_ENTRIES:
+                raise InputError(f"{folder} holds more than {MOST_ENTRIES} entries; give a folder of fewer pictures")
+            kind = path.suffix.lower()
+            if (kind in SUFFIXES or kind in VIDEOS) and not path.name.startswith(".") and path.is_file():
+                (found if kind in SUFFIXES else videos).append(path)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error}); give a folder that you may read") from error
+    return found, sorted(videos)
+
+
+def _without_masks(series: list[Series]) -> list[Series]:
+    """Those that are no masks by their names; all where beside these there are but single pictures, which are no frames."""
+    frames = [each for each in series if not _are_masks(each)]
+    single = bool(frames) and len(frames[0]) == 1 < len(series[0])
+    return series if single or not frames else frames
+
+
+def _are_masks(pictures: Series) -> bool:
+    return all(MASKS.search(path.stem) for _, path in pictures)
 
 
 def _left_out(others: int) -> list[str]:
@@ -120,8 +136,41 @@ def _left_out(others: int) -> list[str]:
     return [told] if others else []
 
 
-def _are_masks(pictures: list[tuple[int, Path]]) -> bool:
-    return all(MASKS.search(path.stem) for _, path in pictures)
+def _left_as_masks(every: list[Series], taken: list[Series]) -> list[str]:
+    """What is said where more pictures were left out as masks than were taken: they may be meant."""
+    if not _are_masks(every[0]) or any(each is every[0] for each in taken):
+        return []
+    name = every[0][0][1].name
+    return [f"pictures such as {name} were taken for masks by their names: to read them, give a folder of them alone"]
+
+
+def _left_videos(videos: list[Path]) -> list[str]:
+    return [f"{videos[0].name} of the folder was left out: to read the video, give that file"] if videos else []
+
+
+def _refuse_cover(folder: Path, picture: Path, videos: list[Path]) -> None:
+    """Refuse a folder of one picture where it holds what is the reference more likely: a video, or that picture, where it moves.
+
+    Raises:
+        InputError: so it is.
+    """
+    told = _video_in(videos)
+    if not told:
+        with _readable(picture), _image(picture) as opened:
+            if not _holds_several(opened):
+                return
+            paged = opened.format == PAGED
+        told = f"give the moving picture that is in it: {picture}"
+        if paged:
+            told = f"{picture.name} holds several, which are read as files of their own: save each as one, such as PNG"
+    raise InputError(f"{folder} holds one picture; {told}")
+
+
+def _video_in(videos: list[Path]) -> str:
+    """Which video of a folder to give, if it has any."""
+    if not videos:
+        return ""
+    return f"give {'the video that is' if len(videos) == 1 else 'one of the videos that are'} in it: {videos[0]}"
 
 
 def _meant(folder: Path) -> str:
@@ -135,28 +184,35 @@ def _meant(folder: Path) -> str:
     for suffixes, told in (
         (PACKED, "unpack {name}, which is in it, and give the folder of pictures"),
         (OTHER_PICTURES, "pictures such as {name} are not read: save them as PNG"),
-        (VIDEOS, "give the video that is in it: {path}"),
     ):
         for path in files:
             if path.suffix.lower() in suffixes:
-                return told.format(name=path.name, path=path)
+                return told.format(name=path.name)
+    videos = _video_in([path for path in files if path.suffix.lower() in VIDEOS])
+    if videos:
+        return videos
     below = _with_pictures(folder)
     return usual if below is None else f"give the one below that has some: {below}"
 
 
 def _with_pictures(folder: Path) -> Path | None:
-    """The first folder with pictures below one, the nearest first."""
+    """The first folder with pictures below one, the nearest first; those that may not be read are passed by."""
     level = [folder]
     for _ in range(DEEPEST):
-        try:
-            level = sorted(path for each in level for path in each.iterdir() if path.is_dir() and path.name[0] != ".")
-        except OSError:
-            return None
-        level = level[:MOST_LOOKED]
+        below = (path for each in level for path in _entries(each) if path.name[0] != "." and path.is_dir())
+        level = sorted(below)[:MOST_LOOKED]
         for each in level:
-            if any(path.suffix.lower() in SUFFIXES for path in itertools.islice(each.iterdir(), MOST_ENTRIES)):
+            if any(path.suffix.lower() in SUFFIXES for path in itertools.islice(_entries(each), MOST_ENTRIES)):
                 return each
     return None
+
+
+def _entries(folder: Path) -> Iterable[Path]:
+    """What is in a folder; nothing where it may not be read."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return ()
 
 
 def folder_moments(folder: Path, rate: float | None) -> Generator[Moment, None, None]:
@@ -172,9 +228,15 @@ def folder_moments(folder: Path, rate: float | None) -> Generator[Moment, None, 
     found = pictures_of(folder)
     assumed = () if rate else (f"a folder does not say how many pictures a second it has; {RATE:g} were assumed",)
     shown = 1 / (rate or RATE)
+    several = ""
     for number, path in enumerate(found.paths):
         notices = () if number else (*found.notices, *assumed)
-        yield Moment(_opened(path), number * shown, (number + 1) * shown, notices=notices)
+        with _readable(path), _image(path) as picture:
+            check_size(path, *picture.size)
+            if not several and (several := _told_several(picture, path)):
+                notices += (several,)
+            frame = frame_of(picture, str(path))
+        yield Moment(frame, number * shown, (number + 1) * shown, notices=notices)
 
 
 def hash_of_folder(folder: Path) -> str:
@@ -182,61 +244,43 @@ def hash_of_folder(folder: Path) -> str:
     return hashlib.sha256("".join(map(hash_of_file, pictures_of(folder).paths)).encode()).hexdigest()
 
 
-def _opened(path: Path) -> VideoFrame:
+def _image(path: Path) -> Image.Image:
     Image.init()
-    known = [form for form in FORMATS if form in Image.OPEN]
+    return Image.open(path, formats=[form for form in FORMATS if form in Image.OPEN])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Says in a line why a picture of a folder cannot be read.
+
+    Raises:
+        InputError: so it is.
+    """
     try:
-        with quiet(), Image.open(path, formats=known) as picture:
-            check_size(path, *picture.size)
-            return frame_of(picture, str(path))
+        with quiet():
+            yield
+    except PermissionError as error:
+        raise InputError(
+            f"{path} may not be read (permission denied); allow it, or take it out of the folder"
+        ) from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path} is too large a picture; make it smaller") from error
     except UNREADABLE as error:
-        raise InputError(f"{path} is no picture, or is damaged; replace it, or take it out of the folder") from error
+        wrong = "is empty" if path.is_file() and not path.stat().st_size else "is no picture, or is damaged"
+        raise InputError(f"{path} {wrong}; replace it, or take it out of the folder") from error
 
 
-def _series_of(paths: list[Path]) -> list[list[tuple[int, Path]]]:
-    """Pictures that belong together, each with its number, in their order."""
-    numbers = defaultdict[tuple[str, str], set[int]](set)
-    for path in paths:
-        for number, around in _places(path.stem):
-            numbers[around].add(number)
-    series = defaultdict[tuple[str, str], list[tuple[int, Path]]](list)
-    for path in paths:
-        # Where several differ among as many, it is the last: frames of a shot have theirs behind that of the shot.
-        number, around = max(reversed(_places(path.stem)), key=lambda place: len(numbers[place[1]]))
-        series[around].append((number, path))
-    return [sorted(each) for together in series.values() for each in _by_format(together)]
+def _holds_several(picture: Image.Image) -> bool:
+    """Whether a file holds more frames than the first, as far as that can be read."""
+    try:
+        return picture.format in MOVING and bool(getattr(picture, "is_animated", False))
+    except UNREADABLE:
+        return False
 
 
-def _by_format(pictures: list[tuple[int, Path]]) -> list[list[tuple[int, Path]]]:
-    """One series where no number comes in two formats, else one of each format."""
-    formats = defaultdict[str, list[tuple[int, Path]]](list)
-    for number, path in pictures:
-        formats[SUFFIXES[path.suffix.lower()]].append((number, path))
-    numbers = [{number for number, _ in each} for each in formats.values()]
-    return [pictures] if sum(map(len, numbers)) == len(set.union(*numbers)) else list(formats.values())
-
-
-def _places(stem: str) -> list[tuple[int, tuple[str, str]]]:
-    """The numbers in a name, each with what stands before and after it; :data:`NUMBERLESS` for a name without any."""
-    found = [
-        (int(number[0][-DIGITS:]), (stem[: number.start()], stem[number.end() :]))
-        for number in re.finditer("[0-9]+", stem)
-    ]
-    return found[-MOST_NUMBERS:] or [(NUMBERLESS, ("/", stem))]  # which no name begins with
-
-
-def _missing(pictures: list[tuple[int, Path]]) -> list[str]:
-    """What is said of numbers that are left out between others; those that go up by the same step leave none out."""
-    numbers = [number for number, _ in pictures]
-    steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
-    if len(steps) < 2 or len(set(steps)) == 1:
-        return []
-    least = min((step for step in steps if step > 0), default=1)
-    gap = next((place for place, step in enumerate(steps) if step > least), None)
-    if gap is None:
-        return []
-    return [
-        f"numbers are missing in the folder, first after {pictures[gap][1].name}: its pictures were taken one after the other"
-    ]
+def _told_several(picture: Image.Image, path: Path) -> str:
+    """What is said of a picture that holds more frames than the one that is taken; nothing of others."""
+    if not _holds_several(picture):
+        return ""
+    whole = "" if picture.format == PAGED else "; to read one of them as it moves, give that file"
+    return f"pictures of the folder hold several frames each, such as {path.name}, and the first was taken{whole}"
