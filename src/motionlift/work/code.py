@@ -28,10 +28,12 @@ READING = (
         "video/flattening.py",
         "video/folder.py",
         "video/interlaced.py",
+        "video/layers.py",
         "video/moment.py",
         "video/part.py",
         "video/pixels.py",
         "video/reading.py",
+        "video/series.py",
         "video/transparency.py",
     ),
 )
