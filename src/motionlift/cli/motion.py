@@ -75,7 +75,7 @@ from motionlift.cli.options import (
     whole,
 )
 from motionlift.cli.planned import is_planned
-from motionlift.cli.prompts import HELD
+from motionlift.cli.prompts import HELD, check_later
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
 from motionlift.errors import SettingError
 from motionlift.models.sources import DEFAULT_MODEL
@@ -534,11 +534,14 @@ def _prepared(
         notice(lines, said)
         said.extend(lines)
 
-    kept = held.models[0] if held is not None and held.models else Kept(model, memory, device, loras or (), dtype)
-    if held is not None and not held.models:
+    is_first = held is None or not held.models
+    kept = Kept(model, memory, device, loras or (), dtype) if is_first else held.models[0]
+    if held is not None and is_first:
         held.models.append(kept)
     job = kept.job(asked, tell)
     check_model(job.model.about)
+    if is_first:
+        check_later(asked, job)
     tell(job.notices)
     return job
 
