@@ -79,6 +79,24 @@ def test_what_was_asked_for_can_be_left_out(capsys: pytest.CaptureFixture[str]):
     assert not [word for word in again_ if word.startswith(("--lora", "--picture", "--compile", "--set"))]
     assert "both given" in refused(capsys, 1, "again", "made.json", "--no-seed", "--seed", "4")
     assert "No such option: --no-such" in refused(capsys, 2, "again", "made.json", "--no-such")
+    meant = refused(capsys, 2, "again", "made.json", "--methd", "none")
+    assert "No such option: --methd (did you mean --method?)" in meant
+
+
+@pytest.mark.parametrize(
+    ("file", "written", "place"),
+    [
+        ("frames.json", "a/frames", "frames-again"),
+        ("out.json", "out.mp4", "out-again.mp4"),
+        ("moved.json", "out.mp4", "moved-again.mp4"),
+        ("x.gif.json", "x.gif", "x-again.gif"),
+        ("out.json", "/etc/x.conf", "out-again.mp4"),
+        ("out.json", 3, "out-again.mp4"),
+        ("frames", "frames", "frames-again"),
+    ],
+)
+def test_it_is_written_in_the_form_of_the_first(file: str, written: str, place: str):
+    assert again._output(Path(file), {"output": {"path": written}}) == Path(place)
 
 
 @pytest.mark.usefixtures("here")

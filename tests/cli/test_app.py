@@ -61,6 +61,12 @@ def test_a_shell_completes_commands_models_methods_and_settings():
     assert completed("motionlift lift --method vmc --set form") == ["form="]
     assert completed("motionlift lift --set warp") == ["warp="]
     assert completed("motionlift lift --method nothing --set form") == []
+    assert completed("motionlift lift --method flowmotion --set read=") == ["read=prediction", "read=clean_latent"]
+    assert completed("motionlift transfer --read f") == ["flow"]
+    assert completed("motionlift transfer --sampler dpm") == ["dpm", "dpm-sde"]
+    assert completed("motionlift export a b --for k") == ["kohya"]
+    assert completed("motionlift bench q") == ["quick"]
+    assert completed("motionlift again a.mp4 --method motionm") == ["motionmatcher"]
     assert completed("motionlift edit a.safetensors m") == ["mirror", "move="]
 
 

@@ -12,19 +12,24 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from motionlift import lift
 from motionlift.bench.mtbench import MTBench
 from motionlift.bench.sources import Davis
 from motionlift.cli import early, given_files
 from motionlift.cli.main import run
+from motionlift.core.model import Pictures
 from motionlift.demo import PAGE
-from motionlift.errors import ModelError, SettingError
+from motionlift.errors import ModelError, MotionError, SettingError
 from motionlift.measure.score import figure_names
 from motionlift.measure.trackers import TRACKERS, CoTracker
 from motionlift.methods import methods
+from motionlift.models.loading import load
 from motionlift.models.precision import AUTO, DTYPES
-from motionlift.models.sources import check_name
+from motionlift.models.sources import BUNDLED_MODELS, check_name
 from motionlift.settings import METHODS, known, settings_of
 from motionlift.video.clip import Clip
+from motionlift.work.prepare import check_fit
+from tests.work.trials import refusal
 
 CLIP = ["clip.mp4", "-p", "a red star"]
 SLIPS = {
@@ -128,7 +133,7 @@ SLIPS = {
     ("score", "clip.mp4", "text.txt"): "text.txt is no video that can be read",
     ("score", "text.txt", "clip.mp4"): "text.txt is no video that can be read",
     (*("score", "clip.mp4", "clip.mp4"), "--clip-model", "https://a.b/c"): "https://a.b/c is an address on the web",
-    ("cast", "clip.mp4", "-p", "a red star"): "clip.mp4 is damaged or no motion file",
+    ("cast", "clip.mp4", "-p", "a red star"): "clip.mp4 is no safetensors file: it is a video; give a motion file",
     ("cast", "others", "-p", "a red star"): "'others' is a folder; give a motion file made by motionlift lift",
     (
         "cast",
@@ -136,8 +141,35 @@ SLIPS = {
         "-p",
         "a red star",
     ): "other.safetensors is a safetensors file but no motion; give a motion",
-    (*("cast", "tuned.safetensors", "-p", "a red star"), "--mix", "clip.mp4"): "clip.mp4 is damaged or no motion file",
-    ("export", "clip.mp4", "adapter.safetensors"): "clip.mp4 is damaged or no motion file",
+    (*("cast", "tuned.safetensors", "-p", "a red star"), "--mix", "clip.mp4"): "clip.mp4 is no safetensors file: it is",
+    ("export", "clip.mp4", "adapter.safetensors"): "clip.mp4 is no safetensors file: it is a video; give a motion file",
+    (
+        "export",
+        "record.json",
+        "adapter.safetensors",
+    ): "record.json is no safetensors file: it is JSON; give a motion file",
+    ("export", "clip.mp4", "adapter.safetensors", "--for", "comfui"): "--for is 'comfui' (did you mean comfyui?)",
+    ("export", "clip.mp4", "adapter.bin"): "the name must end in .safetensors",
+    ("adapter", "clip.mp4"): "clip.mp4 is no safetensors file: it is a video; give an adapter",
+    (
+        "transfer",
+        *CLIP,
+        "--set",
+        "tuning_steps=4",
+    ): "--set tuning_steps is of no use to ditflow; methods that take it: ",
+    ("transfer", *CLIP, "--model", "/nowhere/model"): "'/nowhere/model' is not to be had: there is no such folder",
+    ("transfer", *CLIP, "--model", "./nowhere/model"): "'./nowhere/model' is not to be had: there is no such folder",
+    (
+        *("transfer", *CLIP),
+        *("--model", "tiny-unet+nobody-x/nothing-y"),
+    ): "the motion adapter 'nobody-x/nothing-y' is not kept on this machine, and the hub is switched off (HF_HUB_OFFLINE)",
+    ("transfer", *CLIP, "--preset", "released", "--method", "inverted"): "of inverted no released program",
+    ("lift", "clip.mp4", "--set", "preset=fast", "--method", "none"): "preset is 'fast', but of none no cheaper",
+    ("transfer", *CLIP, "--picture", "picture.png", "--model", "tiny-unet"): "tiny-unet makes videos from text alone",
+    (
+        *("cast", "tiny.safetensors", "-p", "a red star"),
+        *("--model", "tiny-dit"),
+    ): "the motion was lifted with tiny-wan (lattice 5x4x4) and does not fit tiny-dit: cast it with that model",
     ("export", "motion.safetensors", "adapter.safetensors"): "a motion of smm holds no adapter",
     ("bench", "bad.yaml"): "bad.yaml, line 2: expected",
     ("bench", "list.yaml"): "list.yaml, line 1: the run needs models, methods, references, output",
@@ -202,6 +234,8 @@ SLIPS = {
     ("report", "none"): "none does not exist; give the records of motionlift bench",
 }
 """Command lines with a slip, and what is said of it."""
+GRID = {"frames": 5, "height": 4, "width": 4}
+"""The lattice of a motion."""
 PROGRAM = """
 import contextlib, io, json, sys
 from motionlift.cli.main import run
@@ -222,6 +256,7 @@ def _lay_out(folder: Path) -> None:
     Clip.of(frames, 8.0).save(folder / "clip.mp4")
     (folder / "empty.mp4").touch()
     (folder / "text.txt").write_text("no video\n")
+    (folder / "record.json").write_text('{"command": ["motionlift"]}\n')
     (folder / "bad.yaml").write_text("a: [1\n")
     (folder / "list.yaml").write_text("- 1\n")
     with zipfile.ZipFile(folder / "z.zip", "w") as archive:
@@ -233,6 +268,7 @@ def _lay_out(folder: Path) -> None:
     told = {
         "motion": {"motionlift": json.dumps({"method": "smm"})},
         "tuned": {"motionlift": json.dumps({"method": "vmc"})},
+        "tiny": {"motionlift": json.dumps({"method": "smm", "model": "tiny-wan", "grid": GRID})},
     }
     for name, about in {**told, "other": {"of": "others"}}.items():
         header = json.dumps({"__metadata__": about}).encode()
@@ -332,6 +368,31 @@ def test_a_method_in_one_file_is_asked_itself(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "own.py").write_text("\nMETHOD = None\n")
     assert settings_of("own") is None and settings_of("vmc") is methods()["vmc"].Settings
     assert early.every_settings().keys() == methods().keys()
+
+
+def test_presets_are_those_that_the_methods_have():
+    assert {name: {*own.published} for name, own in methods().items()} == {
+        name: {*own} for name, own in early.PUBLISHED.items()
+    }
+
+
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
+def test_a_picture_is_refused_in_the_words_of_the_model(name: str, tmp_path: Path):
+    model = load(name)
+    if model.about.pictures is not Pictures.NEVER:
+        early.check_begun(name, tmp_path)
+        return
+    told = refusal(SettingError, lambda: model.pictured(torch.zeros(1, 3, 64, 64)))
+    assert refusal(SettingError, lambda: early.check_begun(name, tmp_path)) == told
+
+
+def test_a_motion_of_another_bundled_model_is_refused_in_the_words_of_the_model(tmp_path: Path):
+    frames = torch.randint(0, 255, (17, 64, 64, 3), dtype=torch.uint8)
+    motion = lift(Clip.of(frames, 8.0), model="tiny-dit", method="none", settings={"steps": 1})
+    motion.save(tmp_path / "m.safetensors")
+    given_files.check_lifted_with(tmp_path / "m.safetensors", "tiny-dit")
+    told = refusal(MotionError, lambda: given_files.check_lifted_with(tmp_path / "m.safetensors", "tiny-unet"))
+    assert told == refusal(MotionError, lambda: check_fit(motion, load("tiny-unet")))
 
 
 def test_types_of_numbers_are_those_that_models_take():

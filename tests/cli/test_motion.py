@@ -100,8 +100,8 @@ def test_side_by_side_shows_the_reference_and_the_same_result(clips: Path, model
         assert (shown - own).abs().mean() < 0.2 * (shown - other).abs().mean()
 
 
-def with_sound(path: str, frames: np.ndarray) -> None:
-    """A video at 8 frames a second with a tone that rises after half a second."""
+def with_sound(path: str, frames: np.ndarray, seconds: float | None = None) -> None:
+    """A video at 8 frames a second with a tone that rises after half a second; it lasts as long as the video, or so long."""
     with av.open(path, "w") as container:
         video, sound = container.add_stream("libx264", rate=8), container.add_stream("aac", rate=48_000, layout="mono")
         video.height, video.width = frames.shape[1:3]
@@ -109,6 +109,7 @@ def with_sound(path: str, frames: np.ndarray) -> None:
             container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         times = np.arange(6 * len(frames) * 1000) / 48_000
         tone = 0.5 * np.sin(2 * np.pi * np.where(times < 0.5, 500, 1500) * times)
+        tone = tone if seconds is None else tone[: round(seconds * 48_000)]
         frame = av.AudioFrame.from_ndarray(tone[None].astype(np.float32), format="fltp", layout="mono")
         frame.sample_rate = 48_000
         container.mux([*sound.encode(frame), *sound.encode(None), *video.encode(None)])
@@ -139,6 +140,17 @@ def test_the_sound_of_the_part_that_is_read_is_kept(clips: Path, model: str, cap
     assert capsys.readouterr().err.count("one.mp4 has no sound to keep") == 1
     assert any("has no sound to keep" in told for told in json.loads(Path("y.json").read_text())["notices"])
     with av.open("y.mp4") as container:
+        assert not container.streams.audio
+
+
+def test_a_part_without_sound_is_told_and_gets_none(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
+    with_sound("r.mp4", frames_of(clips / "one.mp4"), seconds=0.3)
+    start = ["transfer", "r.mp4", "--prompt", PROMPT, "--model", model, "--method", "none", *QUICK[:2], "--keep-sound"]
+    assert run([*start, "--start", "1", "--output", "x.mp4"]) == 0
+    told = "r.mp4 has no sound to keep from 1 s to 2.12 s, which is the part that is read"
+    assert capsys.readouterr().err.count(told) == 1
+    assert told in json.loads(Path("x.json").read_text())["notices"]
+    with av.open("x.mp4") as container:
         assert not container.streams.audio
 
 

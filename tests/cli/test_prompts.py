@@ -164,3 +164,29 @@ def test_what_is_shown_beside_each_is_looked_for_first(clips: Path, model: str, 
     start = ["transfer", str(clips / "one.mp4"), "--prompts", "prompts.txt", "--model", model, "--method", "none"]
     told = refused(capsys, 1, *start, "--steps", "2", "-o", "v.mp4", "--side-by-side")
     assert "cannot write v-2-side-by-side.mp4" in told
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        (" ".join(["star"] * 1600), "prompt 3 of 3: the prompt has"),
+        ("a blue ring", "prompt 3 of 3: star is not in the prompt 'a blue ring'"),
+    ],
+    ids=["too long", "without the word"],
+)
+def test_a_later_prompt_that_cannot_be_made_is_refused_before_the_first_is(
+    later: str, words: str, clips: Path, model: str, capsys: pytest.CaptureFixture[str]
+):
+    Path("prompts.txt").write_text(f"a red star\na green star\n{later}\n")
+    start = ["transfer", str(clips / "one.mp4"), "--prompts", "prompts.txt", "--model", model, "--method", "motionflow"]
+    pair = ["--source-prompt", "a blue ring on the field", "--pair", "ring=star"]
+    assert run([*start, *pair, "--steps", "2", "-o", "v.mp4"]) == 1
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert not list(Path().glob("v-*"))
+
+
+def test_of_a_long_prompt_is_shown_what_a_line_of_the_terminal_holds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert prompts._on_one_line("a red star", 20) == "a red star"
+    assert prompts._on_one_line("a red star " * 9, 12) == ("a red star " * 9)[:45] + "..."
+    assert len(prompts._on_one_line("star " * 99, 58)) == prompts.LEAST_SHOWN

@@ -80,6 +80,35 @@ def test_only_of_what_is_not_kept_the_hub_is_asked_early(hub: SimpleNamespace):
     check_had(NAME)
 
 
+def test_a_motion_adapter_that_is_not_to_be_had_is_named_early(
+    hub: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    check_had("tiny-unet+owner/adapter")
+    hub.answer = raising(errors.RepositoryNotFoundError)
+    told = refusal(ModelError, lambda: check_had("tiny-unet+owner/adapter"))
+    assert "the motion adapter 'owner/adapter' is unknown to the hub, or private" in told
+    hub.answer = raising(errors.GatedRepoError)
+    assert "'owner/adapter' is gated" in refusal(ModelError, lambda: check_had("tiny-unet+owner/adapter"))
+    hub.kept = str(hub.index)
+    check_had("tiny-unet+owner/adapter")
+    told = refusal(ModelError, lambda: check_had("tiny-unet+/nowhere/adapter"))
+    assert "the motion adapter '/nowhere/adapter' is not to be had: there is no such folder" in told
+    assert "is there, but holds no config.json" in refusal(ModelError, lambda: check_had(f"tiny-unet+{tmp_path}"))
+    (tmp_path / "config.json").write_text("{}")
+    check_had(f"tiny-unet+{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "name", ["/nowhere/model", "./nowhere/model", "../model", "~/none", r"C:\models\mine", "a/b/c"]
+)
+def test_a_path_that_leads_nowhere_is_told_as_one(name: str):
+    assert "is not to be had: there is no such folder" in refusal(ModelError, lambda: sources.check_name(name))
+
+
+def test_an_address_is_no_path():
+    assert "no such folder" not in refusal(ModelError, lambda: sources.check_name("https://hf.co/a/b"))
+
+
 def test_a_model_that_is_no_pipeline(hub: SimpleNamespace):
     hub.fault = errors.EntryNotFoundError("no index")
     message = refusal(ModelError, lambda: found(NAME))

@@ -282,7 +282,10 @@ def test_what_is_no_adapter_is_refused_in_one_line(tmp_path: Path, monkeypatch: 
     refused("a.pt", "is a pickle, which is never read", b"x")
     refused("empty.safetensors", "is empty", b"")
     refused("short.safetensors", "damaged or no safetensors file", b"1234")
-    refused("large.safetensors", "its header tells .* bytes, and at most", b"\xff" * 40)
+    refused("large.safetensors", "its header tells .* bytes, and at most", struct.pack("<Q", 2**32) + b'{"a":{}}')
+    refused("noise.safetensors", "is no safetensors file; give an adapter", b"\xff" * 40)
+    refused("clip.mp4", "is no safetensors file: it is a video; give an adapter", b"\0\0\0 ftypisom" + b"\0" * 40)
+    refused("record.json", "is no safetensors file: it is JSON", b'{"version": {"a": 1}, "b": 2}')
     for text in (
         b"[]",
         b"null",
@@ -290,7 +293,7 @@ def test_what_is_no_adapter_is_refused_in_one_line(tmp_path: Path, monkeypatch: 
         b'{"a": 1}',
         b'{"a.diff": {"dtype": "F32", "shape": [1], "data_offsets": [0, 400]}}',
     ):
-        refused("odd.safetensors", "damaged or no safetensors file", struct.pack("<Q", len(text)) + text)
+        refused("odd.safetensors", "no safetensors file", struct.pack("<Q", len(text)) + text)
     refused("weights.safetensors", "no adapter: its tensors, such as 'a.weight'", {"a.weight": torch.zeros(2, 2)})
     refused("half.safetensors", "no adapter", {"a.lora_A.weight": torch.zeros(2, 2)})
     scale = {**factors(["a"], 4, 2), "a.alpha": torch.zeros(5)}

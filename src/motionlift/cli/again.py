@@ -7,6 +7,7 @@ command, which are read as any that are typed, and hashes, which are compared. W
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,11 +54,19 @@ EXPECTED: ContextVar[Expected | None] = ContextVar("EXPECTED", default=None)
 """What the command that runs repeats."""
 
 
+def completed(context: typer.Context, incomplete: str) -> list[str]:
+    """Values of the option that was typed last, as the commands that are repeated complete them."""
+    option = (context.params.get("words") or ("",))[-1]
+    own = (own for name in REPEATED for own in _command(name).params if option in own.opts)
+    return [item.value for each in islice(own, 1) for item in each.shell_complete(context, incomplete)]
+
+
 def again(
     words: Annotated[
         list[str],
         typer.Argument(
             metavar="FILE [REFERENCE] [OPTIONS]...",
+            autocompletion=completed,
             help="A video that transfer or cast wrote, or its .json; another reference, or motion, where it is to be another; and "
             "any options of that command, in place of those that were given. --no-NAME leaves one of these out, as --no-lora.",
             show_default=False,
@@ -81,7 +90,7 @@ def again(
     _tell_not_there(name, removed - gone)
     expected = _expected(Path(file), record, {**changes, **why, **dict.fromkeys(gone)})
     merged = _merged(kept, changes)
-    merged.setdefault("output", str(_output(Path(file))))
+    merged.setdefault("output", str(_output(Path(file), record)))
     _drop_sound(merged, changes)
     from motionlift.cli.recorded import same_files
 
@@ -221,12 +230,28 @@ def _positional(words: Sequence[str]) -> list[str]:
     try:
         given, beyond = _split(REPEATED[0], words, without=True)
         first = given.get(_argument(REPEATED[0]))
-    except typer.TyperException:
-        given, beyond = _split(REPEATED[1], words, without=True)
+    except typer.TyperException as error:
+        given, beyond = _split_otherwise(words, error)
         first = given.get(_argument(REPEATED[1]))
     if first is None:
         raise SettingError("no file came to make again; give a video that motionlift wrote, or its .json")
     return [first, *beyond]
+
+
+def _split_otherwise(words: Sequence[str], refused: typer.TyperException) -> tuple[dict[str, Any], list[str]]:
+    """Words as the second command takes them, which the first refused.
+
+    Raises:
+        typer.TyperException: the second refuses them too; an option that neither has may be meant as one of either.
+    """
+    try:
+        return _split(REPEATED[1], words, without=True)
+    except typer.TyperException as error:
+        unknown = [getattr(own, "option_name", None) for own in (refused, error)]
+        if unknown[0] is not None and unknown[0] == unknown[1]:
+            near = [option for own in (refused, error) for option in getattr(own, "possibilities", None) or ()]
+            vars(error)["possibilities"] = list(dict.fromkeys(near))
+        raise
 
 
 def _words(name: str, given: Given) -> list[str]:
@@ -337,11 +362,18 @@ def _expected(file: Path, record: Mapping[str, Any], changes: Given) -> Expected
     )
 
 
-def _output(file: Path) -> Path:
-    """Where it is written by itself: here, under the name of the file and ``-again``."""
+def _output(file: Path, record: Mapping[str, Any]) -> Path:
+    """Where it is written by itself: here, under the name of the file and ``-again``, in the form in which it was written."""
+    from motionlift.video.encoding import FORMS
+
     video = Path(file.name)
     if video.suffix.lower() == ".json":
-        video = Path(video.stem) if Path(video.stem).suffix else Path(f"{video.stem}.mp4")
+        video = Path(video.stem)
+        if not video.suffix:
+            output = record.get("output")
+            written = output.get("path") if isinstance(output, dict) else None
+            suffix = Path(written).suffix.lower() if isinstance(written, str) else ".mp4"
+            video = video.with_suffix(suffix if suffix in FORMS else ".mp4")
     return video.with_stem(f"{video.stem}-again")
 
 

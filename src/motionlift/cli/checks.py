@@ -91,10 +91,21 @@ def check_sound(output: Path, reference: Path) -> list[str]:
 
 
 def part_heard(reference: Path, start: float, clip: "Clip") -> "Sound | None":
-    """The sound of a reference from a second on for as long as a clip plays; none where it has none."""
+    """The sound of a reference from a second on for as long as a clip plays; none where nothing is heard then."""
     from motionlift.video.sound import Sound, has_sound
 
-    return Sound(reference, start, len(clip.frames) / clip.fps) if has_sound(reference) else None
+    if not has_sound(reference):
+        return None
+    sound = Sound(reference, start, len(clip.frames) / clip.fps)
+    return sound if any(piece.any() for piece in sound.pieces(lambda line: None)) else None
+
+
+def unheard_part(reference: Path, start: float, clip: "Clip") -> list[str]:
+    """What is to be known where a reference has sound, but none in the part that a clip of it shows."""
+    if part_heard(reference, start, clip) is not None:
+        return []
+    end = start + len(clip.frames) / clip.fps
+    return [f"{reference} has no sound to keep from {start:g} s to {end:.3g} s, which is the part that is read"]
 
 
 def check_run_folder(folder: Path | None) -> None:

@@ -1,5 +1,6 @@
 """What is looked at before PyTorch is imported, so that a slip costs half a second and not ten."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import typer
 from motionlift.cli.planned import IS_ASKED
 from motionlift.core.meant import meant
 from motionlift.core.places import check_no_address, check_there
+from motionlift.core.presets import FAST, PAPER, RELEASED, Preset, check_published
 from motionlift.environment import check_processes
 from motionlift.errors import ModelError, SettingError
 
@@ -17,6 +19,17 @@ SHARING = (2, 1024)
 """Fewest and most processes that share a sequence (ours: more than any published model has heads)."""
 ENLARGED = "tiny-dit"
 """The bundled model of the world from which the stage of ``--upscale`` learned."""
+FROM_TEXT = ("tiny-dit", "tiny-unet")
+"""The bundled models whose videos begin with no picture."""
+PUBLISHED: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("ditflow", "motionmatcher"), (FAST, PAPER, RELEASED)),
+    **dict.fromkeys(("injection", "moft", "none", "smm", "vmc"), (PAPER, RELEASED)),
+    "flowmotion": (FAST, PAPER),
+    "inverted": (),
+    "motiondirector": (RELEASED,),
+    "motionflow": (PAPER,),
+}
+"""The presets of each method beside ours, as the methods have them."""
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "meta")
 """Kinds of devices that PyTorch may find; whether it does, it says."""
 FIGURES = (
@@ -173,6 +186,29 @@ def settings_of(method: str) -> type[Any]:
     from motionlift.methods import method as method_named
 
     return method_named(method).Settings
+
+
+def check_preset(method: str, preset: str | None) -> None:
+    """Refuse a preset that a method lacks; of one whose presets are not known here, that is said later.
+
+    Raises:
+        SettingError: it lacks it.
+    """
+    if preset is not None and method in PUBLISHED:
+        check_published(preset, method, dict.fromkeys(PUBLISHED[method], Preset({})))
+
+
+def check_begun(model: str, picture: Path | None) -> None:
+    """Refuse a picture for a bundled model that begins with none, in the words in which it does itself once it is read.
+
+    Raises:
+        SettingError: so it is.
+    """
+    if picture is not None and model in FROM_TEXT:
+        raise SettingError(
+            f"{model} makes videos from text alone: leave the picture out, or take a model that begins with one, such as Wan 2.2 "
+            "TI2V or LTX-Video"
+        )
 
 
 def every_settings() -> dict[str, type[Any]]:

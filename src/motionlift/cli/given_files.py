@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from motionlift.cli.terminal import COMMAND_LINE
 from motionlift.core.meant import meant
 from motionlift.core.places import check_no_address, check_there
 from motionlift.errors import InputError, MotionError, OutputError, SettingError
+from motionlift.models.sources import BUNDLED_MODELS
 
 if TYPE_CHECKING:
     from motionlift.video.part import Part
@@ -93,22 +94,54 @@ def method_of(motion: Path) -> str:
         InputError: the file is not there.
         MotionError: it is no motion.
     """
+    return _told_by(motion)["method"]
+
+
+def check_lifted_with(motion: Path, model: str) -> None:
+    """Refuse a motion of another bundled model, in the words in which the model does itself once it is read.
+
+    Raises:
+        InputError: the file is not there.
+        MotionError: it is no motion, or of another bundled model than this one.
+    """
+    told = _told_by(motion)
+    own, grid = told.get("model"), told.get("grid")
+    if not (model in BUNDLED_MODELS and own in BUNDLED_MODELS and own != model and isinstance(grid, dict)):
+        return
+    lattice = "x".join(str(grid.get(side))[:6] for side in ("frames", "height", "width"))
+    raise MotionError(
+        f"the motion was lifted with {own} (lattice {lattice}) and does not fit {model}: cast it with that model, or lift it again "
+        "with this one"
+    )
+
+
+def _told_by(motion: Path) -> Mapping[str, Any]:
+    """What the header of a motion says of it, its method at least.
+
+    Raises:
+        InputError: the file is not there.
+        MotionError: it is no motion.
+    """
     check_there(motion, GIVE_MOTION)
     if motion.is_dir():
         raise MotionError(f"{str(motion)!r} is a folder; {GIVE_MOTION}")
+    from motionlift.motion.adapter_file import why_foreign
     from motionlift.video.marks import FOREIGN, MOTION_KEY, header_of
 
     try:
-        told = header_of(motion)
-        if MOTION_KEY not in told:
+        foreign = why_foreign(motion)
+        if foreign:
+            raise MotionError(f"{motion} {foreign}; {GIVE_MOTION}")
+        header = header_of(motion)
+        if MOTION_KEY not in header:
             raise MotionError(f"{motion} is a safetensors file but no motion; {GIVE_MOTION}")
-        method = json.loads(told[MOTION_KEY])["method"]
-        if not isinstance(method, str):
+        told = json.loads(header[MOTION_KEY])
+        if not isinstance(told["method"], str):
             raise ValueError("it names no method")
     except FOREIGN as error:
         reason = " ".join(str(error).split())[:200]
         raise MotionError(f"{motion} is damaged or no motion file ({reason}); {GIVE_MOTION}") from error
-    return method
+    return told
 
 
 def check_run_file(name: str) -> None:

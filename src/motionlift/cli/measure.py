@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli import early, given_files
+from motionlift.cli import completing, early, given_files
 from motionlift.cli.options import (
     FRAMES,
     MOST_SEED,
@@ -204,7 +204,10 @@ def bench(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run file in YAML, or a bundled one: quick, world, papers, kinds.", show_default=False
+            metavar="RUN",
+            autocompletion=completing.runs,
+            help="A run file in YAML, or a bundled one: quick, world, papers, kinds.",
+            show_default=False,
         ),
     ],
     jobs: Annotated[

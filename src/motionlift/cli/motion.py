@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionlift.cli import early, given_files
+from motionlift.cli import completing, early, given_files
 from motionlift.cli.again import check_model, repeatable_words, tell_sameness
 from motionlift.cli.checks import (
     check_kept,
@@ -19,6 +19,7 @@ from motionlift.cli.checks import (
     part_heard,
     place_now,
     side_by_side_of,
+    unheard_part,
 )
 from motionlift.cli.options import (
     AsJson,
@@ -75,7 +76,7 @@ from motionlift.cli.options import (
     whole,
 )
 from motionlift.cli.planned import is_planned
-from motionlift.cli.prompts import HELD
+from motionlift.cli.prompts import HELD, check_later
 from motionlift.cli.terminal import COMMAND_LINE, notice, report_costs, wrote
 from motionlift.errors import SettingError
 from motionlift.models.sources import DEFAULT_MODEL
@@ -168,6 +169,7 @@ def transfer(
         )
     _check_between(between, interpolate)
     given_files.check_files(reference, picture, loras)
+    early.check_begun(model, picture)
     from motionlift.video.marks import CLIP, RECORD, VIDEO
     from motionlift.video.writing import check_output
 
@@ -203,6 +205,8 @@ def transfer(
         costs.note(unheard)
         with resting(job.model):
             found = lifted(job, reference, how, costs, live.step)
+            if keep_sound and not unheard:
+                costs.note(unheard_part(reference, part.start, found.reference))
             told = [*found.reference.notices, *costs.notices]
             if is_first_process():
                 notice(told, [*job.notices, *unheard])
@@ -350,6 +354,8 @@ def cast(
         given_files.method_of(path)
     _check_between(between, interpolate)
     given_files.check_files(None, picture, loras)
+    early.check_begun(model, picture)
+    given_files.check_lifted_with(motion, model)
     from motionlift.video.marks import RECORD, VIDEO
 
     check_outputs(output, VIDEO, RECORD, overwrite=overwrite)
@@ -404,6 +410,7 @@ def export(
         typer.Option(
             "--for",
             metavar="READER",
+            autocompletion=completing.readers,
             help="Who will read it: diffusers, which kijai's CogVideoX wrapper calls too; comfyui, its core; kohya, for "
             "musubi-tuner; or peft, which loads it into any network.",
         ),
@@ -417,14 +424,14 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write what was tuned as an adapter that other programs load."""
-    check_tuned(given_files.method_of(motion))
-    check_not_same(output, motion)
     from motionlift.motion.readers import check_reader
     from motionlift.video.marks import ADAPTER
     from motionlift.video.writing import check_output
 
     check_reader(form, "--for")
+    check_not_same(output, motion)
     check_output(output, ADAPTER, overwrite)
+    check_tuned(given_files.method_of(motion))
     from motionlift.motion.file import Motion
     from motionlift.work.export import export_adapter
 
@@ -534,11 +541,14 @@ def _prepared(
         notice(lines, said)
         said.extend(lines)
 
-    kept = held.models[0] if held is not None and held.models else Kept(model, memory, device, loras or (), dtype)
-    if held is not None and not held.models:
+    earlier = held.models[0] if held is not None and held.models else None
+    kept = earlier or Kept(model, memory, device, loras or (), dtype)
+    if held is not None and earlier is None:
         held.models.append(kept)
     job = kept.job(asked, tell)
     check_model(job.model.about)
+    if earlier is None:
+        check_later(asked, job)
     tell(job.notices)
     return job
 

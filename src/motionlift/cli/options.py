@@ -200,13 +200,19 @@ Picture = Annotated[
 ]
 Steps = Annotated[str | None, typer.Option("--steps", metavar="N", help="Denoising steps; short for --set steps=N.")]
 Read = Annotated[
-    str | None, typer.Option("--read", help="Where ditflow reads motion: attention or flow; short for --set read=...")
+    str | None,
+    typer.Option(
+        "--read",
+        autocompletion=completing.values_of("read"),
+        help="Where ditflow reads motion: attention or flow; short for --set read=...",
+    ),
 ]
 Sampler = Annotated[
     str | None,
     typer.Option(
         "--sampler",
         metavar="NAME",
+        autocompletion=completing.values_of("sampler"),
         help="How a denoising step is taken: ddim, ddpm, dpm, dpm-sde, unipc; of flow models euler, dpm, dpm-sde, unipc; short for "
         "--set sampler=NAME.",
     ),
@@ -423,6 +429,7 @@ ReferenceForm = Annotated[
     typer.Option(
         "--reference",
         metavar="HOW",
+        autocompletion=completing.values_of("reference"),
         help="How ditflow takes the reference's attention: hard or soft; short for --set reference=...",
     ),
 ]
@@ -584,9 +591,26 @@ def given_settings(method: str, assigned: Sequence[str] | None, **options: str |
             raise SettingError(f"{option} and --set {setting}={values[setting]} are both given; give one of them")
         values |= own
         called |= dict.fromkeys(own, option)
+    _check_elsewhere(method, values)
     check_choices(early.settings_of(method), values, called)
-    read_values(early.settings_of(method), values, called)
+    early.check_preset(method, read_values(early.settings_of(method), values, called).get("preset"))
     return Given(values, called)
+
+
+def _check_elsewhere(method: str, named: Iterable[str]) -> None:
+    """Refuse settings that only other methods have.
+
+    Raises:
+        SettingError: there is one; the methods that take it are named.
+    """
+    own = {field.name for field in fields(early.settings_of(method))}
+    unknown = [name for name in named if name not in own]
+    if not unknown:
+        return
+    known = {field.name for kind in early.every_settings().values() for field in fields(kind)}
+    for name in unknown:
+        if name in known:
+            check_use(f"--set {name}", method, lambda kind, name=name: name in {field.name for field in fields(kind)})
 
 
 def check_use(option: str, method: str, of_use: Callable[[type], bool]) -> None:

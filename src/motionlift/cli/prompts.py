@@ -4,10 +4,12 @@ import codecs
 import inspect
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -18,10 +20,12 @@ from motionlift.cli.options import SEVERAL_PROMPTS
 from motionlift.cli.planned import IS_ASKED
 from motionlift.cli.terminal import COMMAND_LINE, notice
 from motionlift.core.places import check_there
-from motionlift.errors import InputError, SettingError, staying
+from motionlift.errors import InputError, MotionliftError, SettingError, staying
 
 if TYPE_CHECKING:
     from motionlift.work.keeping import Kept
+    from motionlift.work.planning import Asked
+    from motionlift.work.prepare import Job
 
 MOST_BYTES = 2**20
 """Largest file of prompts that is read (ours: a hundred of the longest prompts)."""
@@ -29,6 +33,10 @@ MOST_PROMPTS = 1000
 """Most prompts of a file (ours)."""
 MOST_TOLD = 3
 """Most prompts of a file of which it is told at once what a model cannot paint (ours)."""
+LEAST_SHOWN = 40
+"""Fewest letters of a prompt that are shown, however narrow the terminal (ours)."""
+CUT = "..."
+"""Stands for the rest of a prompt that is shown in part."""
 NUMBERED = {"output": "--output", "keep_motion": "--keep-motion"}
 """Arguments that say where something is written of which each video has its own, and their options."""
 STANDARD_INPUT = "-"
@@ -55,6 +63,8 @@ class Held(NamedTuple):
 
     models: list["Kept"]
     """The model, once the first asks for it."""
+    prompts: Sequence[str] = ()
+    """All prompts that it serves, where they are known; the first of them asks for it."""
 
 
 HELD: ContextVar[Held | None] = ContextVar("HELD", default=None)
@@ -183,13 +193,43 @@ def one_of_several(words: Sequence[str], prompt: str, places: Mapping[str, Path]
 
 
 @contextmanager
-def one_model() -> Iterator[None]:
-    """Let all commands within share the model that the first of them loads."""
-    token = HELD.set(Held([]))
+def one_model(prompts: Sequence[str] = ()) -> Iterator[None]:
+    """Let all commands within share the model that the first of them loads.
+
+    Args:
+        prompts: those of the commands, in their order, where they differ by that alone.
+    """
+    token = HELD.set(Held([], prompts))
     try:
         yield
     finally:
         HELD.reset(token)
+
+
+def check_later(asked: "Asked", job: "Job") -> None:
+    """Refuse later prompts that cannot be made on the model of the first, whose job is made.
+
+    Args:
+        asked: how the first is made.
+        job: that of the first.
+
+    Raises:
+        MotionliftError: as of its job, with the number of the prompt.
+    """
+    held = HELD.get()
+    prompts = () if held is None else held.prompts
+    alike = replace(asked, stages=lambda _: job.stages)  # which are loaded once
+    for number, prompt in enumerate(prompts[1:], 2):
+        try:
+            replace(alike, request=replace(asked.request, prompt=prompt)).job(job.model)
+        except MotionliftError as error:
+            raise type(error)(f"prompt {number} of {len(prompts)}: {error}") from error
+
+
+def _on_one_line(text: str, before: int) -> str:
+    """The beginning of a text, as much as a line of the terminal has room for behind so many letters."""
+    room = max(LEAST_SHOWN, shutil.get_terminal_size().columns - before)
+    return text if len(text) <= room else f"{text[: room - len(CUT)]}{CUT}"
 
 
 def _in_turn(command: Callable[..., None], prompts: Sequence[str], named: Mapping[str, Any]) -> None:
@@ -203,13 +243,14 @@ def _in_turn(command: Callable[..., None], prompts: Sequence[str], named: Mappin
         _check_places({**named, **places})
     if not IS_ASKED.get():
         notice(_of_later_ones(named["model"], prompts))
-    with one_model(), staying(lambda: f"{done} of {count} videos are written and stay"):
+    with one_model(prompts), staying(lambda: f"{done} of {count} videos are written and stay"):
         for prompt, places in zip(prompts, turns, strict=True):
             options = {NUMBERED[name]: place for name, place in places.items()}
             token = COMMAND_LINE.set(one_of_several(words, prompt, options))
             try:
                 if not IS_ASKED.get():
-                    notice([f"prompt {done + 1} of {count}: {prompt}"])
+                    turn = f"prompt {done + 1} of {count}: "
+                    notice([turn + _on_one_line(prompt, len(f"note: {turn}"))])
                 command(prompt=prompt, **{**named, **places})
             finally:
                 COMMAND_LINE.reset(token)

@@ -37,6 +37,11 @@ REFUSALS = {
 ON_HUB = re.compile(r"https?://(?:huggingface\.co|hf\.co|hf-mirror\.com)/([\w.-]+/[\w.-]+)", re.IGNORECASE)
 """The page of a model on the hub, and the model's name in it."""
 
+PATH = re.compile(r"(?!\w\w+://)(?:[/~.\\]|[A-Za-z]:[/\\]|[^/]*/[^/]*/)")
+"""How a name begins that can only be a folder's."""
+GIVE_ADAPTER = "give the folder of a motion adapter, or a hub name such as guoyww/animatediff-motion-adapter-v1-5-3"
+"""What may stand behind the plus."""
+
 HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 """What a model of somebody is called on the hub."""
 
@@ -117,9 +122,42 @@ def check_had(name: str) -> None:
     Raises:
         ModelError: so it is.
     """
-    base = name if _is_there(name) else name.partition("+")[0]
+    base, _, adapter = (name, "", "") if _is_there(name) else name.partition("+")
     if _folder(base) is None and _kept_index(base) is None:
         _on_hub(base)
+    if adapter.strip():
+        _check_adapter(adapter)
+
+
+def _check_adapter(name: str) -> None:
+    """Refuse a motion adapter that is neither here nor on the hub; of one that is kept the hub is not asked.
+
+    Raises:
+        ModelError: so it is.
+    """
+    from huggingface_hub import HfApi, errors, try_to_load_from_cache
+
+    if _is_there(name):
+        if not (Path(name).expanduser() / ADAPTER).is_file():
+            raise ModelError(f"the motion adapter {name[:200]!r} is there, but holds no {ADAPTER}; {GIVE_ADAPTER}")
+        return
+    if HUB_NAME.fullmatch(name) is None:
+        why = ": there is no such folder" if PATH.match(name) else ""
+        raise ModelError(f"the motion adapter {name[:200]!r} is not to be had{why}; {GIVE_ADAPTER}")
+    if isinstance(try_to_load_from_cache(name, ADAPTER), str):
+        return
+    try:
+        _within(PATIENCE, lambda: HfApi().model_info(name, timeout=PATIENCE))
+    except errors.GatedRepoError as error:
+        raise _gated(name) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelError(
+            f"the motion adapter {name!r} is unknown to {_hub()}, or private; check the name, or log in with: hf auth login"
+        ) from error
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"the motion adapter {name!r} is not kept on this machine, and {_why_nothing(error)}; without the hub {GIVE_ADAPTER}"
+        ) from error
 
 
 def joined_sources(name: str) -> tuple[Source, str | None]:
@@ -312,6 +350,8 @@ def _gated(name: str) -> ModelError:
 
 
 def _nowhere(name: str) -> ModelError:
+    if PATH.match(name):
+        return ModelError(f"model {name[:200]!r} is not to be had: there is no such folder; allowed: {_allowed()}")
     on_hub = ON_HUB.match(name)
     told = f" (did you mean {on_hub[1]}?)" if on_hub else meant(name, (*BUNDLED_MODELS, *_folders_beside()))
     return ModelError(f"model {name[:200]!r} is not to be had{told}; allowed: {_allowed()}")

@@ -5,6 +5,7 @@ The header alone is read, and the scales, which are single numbers; the weights 
 
 import json
 import math
+import re
 import struct
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -42,6 +43,17 @@ FOREIGN_KINDS: Mapping[str, str] = {
     ".lora_magnitude_vector.weight": "DoRA",
 }
 """Ends that tell adapters of other kinds, which are named and not looked into (LyCORIS and peft)."""
+HEAD = 32
+"""Bytes of a file by which its kind is told."""
+OTHERS: Mapping[str, re.Pattern[bytes]] = {
+    "a video": re.compile(
+        rb".{4}(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF.{4}AVI |FLV\x01|OggS|\0\0\x01[\xb3\xba]|\x30\x26\xb2\x75", re.S
+    ),
+    "a picture": re.compile(rb"GIF8|\x89PNG|\xff\xd8\xff|RIFF.{4}WEBP", re.S),
+    "an archive": re.compile(rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!", re.S),
+    "JSON": re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]"),
+}
+"""Kinds of files that are given by mistake, and how they begin: videos as MP4, MOV, Matroska, AVI, FLV, Ogg, MPEG and ASF do."""
 SAID = (
     "model",
     "family",
@@ -153,6 +165,25 @@ def look_into(path: Path) -> AdapterFile:
     return _told(path, told, said, (layers, sorted(kinds), rest), data)
 
 
+def why_foreign(path: Path) -> str:
+    """Why a file is no safetensors file, by how it begins, after its name in a sentence; empty where it may be one.
+
+    A safetensors file begins with the length of its header, eight bytes, and a brace.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as opened:
+        head = opened.read(HEAD)
+    has_brace = head[8:9] == b"{"
+    if len(head) <= 8 or (has_brace and int.from_bytes(head[:8], "little") <= MOST_HEADER):
+        return ""
+    kind = next((kind for kind, begins in OTHERS.items() if begins.match(head)), "")
+    if not kind and has_brace:
+        return ""
+    return f"is no safetensors file: it is {kind}" if kind else "is no safetensors file"
+
+
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
     """Say in one line why a file cannot be read."""
@@ -176,6 +207,9 @@ def _header(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it is too large; or others, where the file is none.
     """
+    foreign = why_foreign(path)
+    if foreign:
+        raise InputError(f"{path} {foreign}; {WANTED}")
     with path.open("rb") as opened:
         (length,) = struct.unpack("<Q", opened.read(8))
         if length > MOST_HEADER:
