@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from motionlift.work.edit import edit
     from motionlift.work.export import export_adapter
     from motionlift.work.lift import lift
-    from motionlift.work.record import Video
+    from motionlift.work.video import Video
     from motionlift.world.upscaling import super_resolution
 
     __version__: str
@@ -127,7 +127,7 @@ _HOMES = {
     "Stopped": "errors",
     "Taken": "video.part",
     "Tracker": "measure.trackers",
-    "Video": "work.record",
+    "Video": "work.video",
     "VideoToVideo": "loops.cascade",
     "Weights": "core.memory",
     "Windows": "core.windows",

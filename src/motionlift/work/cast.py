@@ -28,7 +28,7 @@ from motionlift.video.part import GREY, Part
 from motionlift.work.lift import Lifting, Referred, at_rate, finished, ignore, lifted, referred, resting, warn
 from motionlift.work.moved import UNMOVED, unlike_lines
 from motionlift.work.prepare import Job, ask, aspect_of, loaded
-from motionlift.work.record import Costs, Video, cast_record
+from motionlift.work.record import Costs, cast_record
 from motionlift.work.several import (
     Generators,
     OnStepEnd,
@@ -38,6 +38,7 @@ from motionlift.work.several import (
     wanted,
     with_negative,
 )
+from motionlift.work.video import Video
 
 
 class CastOptions(TypedDict, total=False):
