@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from motionlift import measure
+from motionlift.core.given import came, check_given
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.measure.compared import Asked, Compared, compared, shaped
 from motionlift.measure.fidelity import LEGACY
@@ -64,10 +65,10 @@ def score(
     Both are compared from beginning to end, whatever their rates and durations: say ``from_start`` where the generated video
     has the motion of the reference's beginning alone, as a transfer reads it, and ``start``, ``crop`` and so on where it has that
     of a part. Where the generated video's own record says which part of this reference was read, that part is taken, which a
-    notice says. The truth alone is never stretched: it is read from its beginning at the generated video's own times. Where the sizes differ,
-    the reference is brought to that of the generated video, and where the shapes differ the middle of it is taken, or as ``fit``
-    and ``crop`` say. Frames are decoded again for each measure, one at a time. Models are loaded when a figure first needs them,
-    and kept for the next videos; figures whose model is not to be had are left out. The network is not used, except by
+    notice says. The truth alone is never stretched: it is read from its beginning at the generated video's own times. Where the
+    sizes differ, the reference is brought to that of the generated video, and where the shapes differ the middle of it is taken, or
+    as ``fit`` and ``crop`` say. Frames are decoded again for each measure, one at a time. Models are loaded when a figure first
+    needs them, and kept for the next videos; figures whose model is not to be had are left out. The network is not used, except by
     transformers for a CLIP model that is named and is not there yet.
 
     Args:
@@ -95,9 +96,13 @@ def score(
         InputError: a video or the truth cannot be read, or the reference ends before the part.
         SettingError: an unknown metric or tracker, weights for a tracker that takes none, or no such part.
     """
+    check_given(prompt=prompt, truth=truth, metrics=metrics, tracker_weights=tracker_weights, legacy=legacy)
+    check_given(clip_model=clip_model, from_start=from_start, fit=fit, advance=advance)
     wanted = _wanted(metrics, legacy)
     if isinstance(tracker, str):
         check_tracker(tracker, tracker_weights)
+    elif not (hasattr(tracker, "name") and hasattr(tracker, "track")):
+        raise SettingError(f"tracker is {came(tracker)}; give flow, lucas-kanade, cotracker, or a Tracker")
     told = read_truth(truth) if truth is not None else None
     fps = None if fps is None else plain(fps)
     asked = Asked(start, duration, fit, crop, background, fps, from_start)
