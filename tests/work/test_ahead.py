@@ -24,6 +24,7 @@ def test_it_is_the_plan_of_the_command_and_reads_no_weights(tmp_path: Path, monk
         "plan",
         "transfer",
         str(file),
+        "--prompt",
         PROMPT,
         "--model",
         "tiny-wan",
@@ -39,7 +40,8 @@ def test_it_is_the_plan_of_the_command_and_reads_no_weights(tmp_path: Path, monk
     monkeypatch.setattr(loading, "_read", lambda *_: pytest.fail("weights are read"))
     own = plan(file, PROMPT, "tiny-wan", memory="2GB", device="cpu")
     assert isinstance(own, ml.Plan)
-    assert own.record()["predicted_bytes"] == told["predicted_bytes"]
+    # The first plan of a process may count some thousand bytes of what libraries keep.
+    assert own.record()["predicted_bytes"] == pytest.approx(told["predicted_bytes"], rel=0.01)
     assert (own.tokens, own.passes.forward, own.passes.backward) == (
         told["tokens"],
         told["passes"]["forward"],
