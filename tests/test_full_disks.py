@@ -16,7 +16,7 @@ from motionlift.motion.file import Motion
 from motionlift.video.clip import Clip
 from motionlift.video.sheets import contact_sheet, moving_picture
 from motionlift.work.export import export_adapter
-from motionlift.work.record import Video
+from motionlift.work.video import Video
 from motionlift.world.truth import write_world
 from tests.bench import made_records
 from tests.full_disk import FullDisk

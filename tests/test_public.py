@@ -87,7 +87,20 @@ SHOWN: dict[str, Callable[[], Any]] = {
     "Motion": lambda: MOTION,
     "Part": lambda: ml.Part(3.0, 2.0, (0.2, 0.5)),
     "Passes": lambda: ml.Passes(10, 2, 14.0),
+    "Phase": lambda: ml.Phase("guide", 10**10, 10**9),
+    "Plan": lambda: ml.Plan(
+        *(
+            ml.Room("cuda", "A card", 12 * 10**9),
+            ml.Measures(parts=True),
+            (ml.Phase("guide", 10**10, 10**9),),
+            "ab" * 32,
+            SHAPE,
+        ),
+        *(40_000, ml.Passes(10, 2, 14.0)),
+        before=("what is to be known of it",) * 50,
+    ),
     "PointTracks": lambda: ml.PointTracks(torch.zeros(400, 81, 2), torch.ones(400, 81).bool(), 720, 1280, 16.0),
+    "Room": lambda: ml.Room("cuda", "A card", 12 * 10**9, True, 64 * 10**9),
     "Scores": lambda: ml.Scores(
         {f"a_figure_of_motion_{n}": n / 7 for n in range(22)}, {"lpips": "why " * 99}, ("told",) * 9
     ),

@@ -17,7 +17,7 @@ from motionlift.bench.report.tables import interval, table
 from motionlift.measure.truth import judge_for
 from motionlift.motion.drawing import lattice_frames
 from motionlift.work.cast import transfer
-from motionlift.work.record import Video
+from motionlift.work.video import Video
 from motionlift.world.judge import judge_video
 from motionlift.world.scenes import Scene
 

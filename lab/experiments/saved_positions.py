@@ -18,7 +18,7 @@ from motionlift.bench.frozen import FROZEN
 from motionlift.bench.references import bundled, figures, prompt_scene, reference
 from motionlift.bench.report.tables import table
 from motionlift.work.cast import cast
-from motionlift.work.record import Video
+from motionlift.work.video import Video
 
 NAME = "saved_positions"
 COUNT = 32

@@ -12,7 +12,7 @@ from motionlift.errors import SettingError
 from motionlift.methods import method as method_named
 from motionlift.work.cast import transfer
 from motionlift.work.prepare import settings_for
-from motionlift.work.record import Video
+from motionlift.work.video import Video
 
 HEAD = ("aligned error", "absolute error", "direction", "colour, %", "background, %", "shape, %", "leakage, %")
 """Titles of what :func:`averages` gives."""

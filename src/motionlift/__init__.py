@@ -35,11 +35,14 @@ if TYPE_CHECKING:
     from motionlift.video.marks import Kind
     from motionlift.video.part import Part, Taken
     from motionlift.video.sound import Sound
+    from motionlift.work.ahead import plan
     from motionlift.work.cast import cast, interpolation, transfer
     from motionlift.work.edit import edit
     from motionlift.work.export import export_adapter
     from motionlift.work.lift import lift
-    from motionlift.work.record import Video
+    from motionlift.work.memory import Room
+    from motionlift.work.plan import Phase, Plan
+    from motionlift.work.video import Video
     from motionlift.world.upscaling import super_resolution
 
     __version__: str
@@ -66,8 +69,11 @@ __all__ = [
     "OutputError",
     "Part",
     "Passes",
+    "Phase",
     "Pictures",
+    "Plan",
     "PointTracks",
+    "Room",
     "Scores",
     "SettingError",
     "Shape",
@@ -89,6 +95,7 @@ __all__ = [
     "interpolation",
     "lift",
     "load",
+    "plan",
     "score",
     "super_resolution",
     "transfer",
@@ -115,8 +122,11 @@ _HOMES = {
     "OutputError": "errors",
     "Part": "video.part",
     "Passes": "core.cost",
+    "Phase": "work.plan",
     "Pictures": "core.model",
+    "Plan": "work.plan",
     "PointTracks": "measure.trackers",
+    "Room": "work.memory",
     "Scores": "measure.score",
     "SettingError": "errors",
     "Shape": "core.lattice",
@@ -127,7 +137,7 @@ _HOMES = {
     "Stopped": "errors",
     "Taken": "video.part",
     "Tracker": "measure.trackers",
-    "Video": "work.record",
+    "Video": "work.video",
     "VideoToVideo": "loops.cascade",
     "Weights": "core.memory",
     "Windows": "core.windows",
@@ -137,6 +147,7 @@ _HOMES = {
     "interpolation": "work.cast",
     "lift": "work.lift",
     "load": "models.loading",
+    "plan": "work.ahead",
     "score": "measure.score",
     "super_resolution": "world.upscaling",
     "transfer": "work.cast",

@@ -32,7 +32,8 @@ from motionlift.video.writing import check_local, check_output, check_place, rep
 from motionlift.work.cast import cast
 from motionlift.work.lift import Lifting, lifted
 from motionlift.work.prepare import ask, prepare
-from motionlift.work.record import Costs, Video, versions
+from motionlift.work.record import Costs, versions
+from motionlift.work.video import Video
 from motionlift.world import scenes
 from motionlift.world.judge import Judge, Verdict, judge_of, judge_video
 from motionlift.world.named import sample_named

@@ -270,7 +270,7 @@ def test_a_full_disk_stops_the_batch_and_is_no_fault_of_a_job(
     folder = tmp_path / "out"
     laid = lay_out(jobs, folder)
     with monkeypatch.context() as patch:
-        patch.setattr("motionlift.work.record.write_video", _full)
+        patch.setattr("motionlift.work.video.write_video", _full)
         with pytest.raises(OutputError, match="the disk is full"):
             list(laid.done(Here()))
     assert not any(folder.iterdir()), "nothing half written stays"

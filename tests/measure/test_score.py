@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from motionlift.core.lattice import Lattice, Shape
 from motionlift.errors import InputError, SettingError
@@ -27,12 +28,13 @@ from motionlift.measure.trackers import FlowTracker, Frames, PointTracks
 from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage, frames_of
-from motionlift.video.part import Part
-from motionlift.work.record import Video
+from motionlift.video.part import WHOLE, Part, Taken
+from motionlift.work.video import Video
 from motionlift.world import scenes
 from tests import twins
 from tests.measure.test_trackers import panned
 from tests.video.made import write
+from tests.work.trials import a_clip
 
 MOTION = ("motion_fidelity", "motion_fidelity_moving", "moving_share", "motion_discrepancy")
 
@@ -489,3 +491,38 @@ def test_frames_of_a_video_are_not_all_held(tmp_path: Path, monkeypatch: pytest.
     clip = panned((2, 1), frames=24)
     score(clip, clip, metrics=[*MOTION, "ssim", "histogram", "temporal_consistency"])
     assert 0 < most[0] <= 4
+
+
+def as_made(clip: Clip, reference: Clip, part: Part = WHOLE) -> Video:
+    """A video as transfer gives it, of a reference in memory."""
+    shape = Shape(*clip.frames.shape[:3])
+    motion = Motion({}, "none", {}, "twin", "0", Lattice(1, 1, 1), Source(reference.sha256, reference.fps, shape), "0")
+    return Video(clip, {"source": {"sha256": reference.sha256}, "part": Taken(part).told()}, motion)
+
+
+def test_a_video_just_made_is_scored_with_its_record(tmp_path: Path):
+    reference = a_clip(frames=16, fps=8.0)
+    part = Part(0.5, crop=(0.5, 0.5))
+    made = as_made(Clip.of(reference.frames[4:10], 8.0), reference, part)
+    found = score(reference, made, metrics=["ssim", "histogram"])
+    assert found.figures["ssim"] == 1.0
+    assert "as the generated video's record says that it was read: from 0.5 s on" in found.notices[0]
+    alone = score(reference, made.clip, metrics=["ssim"], start=0.5, from_start=True)
+    assert alone.figures["ssim"] == 1.0
+    assert score(made, made.clip, metrics=["ssim"]).figures["ssim"] == 1.0
+
+
+def test_frames_in_memory_are_scored_at_the_rate_of_the_other():
+    clip = a_clip(frames=9, fps=8.0)
+    pictures = [Image.fromarray(frame.numpy()) for frame in clip.frames]
+    for frames in (clip.frames, clip.frames.numpy(), clip.frames.movedim(-1, 1).float() / 255, pictures):
+        found = score(frames, clip, metrics=["ssim"])
+        assert found.figures["ssim"] == 1.0
+        (told,) = found.notices
+        assert told.startswith("the reference: frames in memory have no rate") and "taken as 8 a second" in told
+    (told,) = score(clip, pictures, metrics=["ssim"]).notices
+    assert told.startswith("the generated video: ") and "taken as 8 a second" in told
+    both = score(pictures, pictures, metrics=["ssim"]).notices
+    assert len(both) == 2 and all("taken as 24 a second" in told for told in both)
+    both = score(pictures, pictures, metrics=["ssim"], fps=np.int64(12)).notices
+    assert len(both) == 2 and all("taken as 12 a second" in told for told in both)

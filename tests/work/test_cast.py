@@ -17,7 +17,7 @@ from motionlift.video.clip import Clip
 from motionlift.video.marks import KEY
 from motionlift.work.cast import cast, transfer
 from motionlift.work.lift import lift
-from motionlift.work.record import Video
+from motionlift.work.video import Video
 from tests.frozen.measured import checksum
 from tests.motion.test_file import assert_same
 from tests.twins import EVERY_TWIN, TRANSFORMERS

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typer.core import TyperCommand
 
     from motionlift.core.model import About
-    from motionlift.work.record import Video
+    from motionlift.work.video import Video
 
 REPEATED = ("transfer", "cast")
 """The commands that make videos."""

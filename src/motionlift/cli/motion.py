@@ -88,7 +88,7 @@ if TYPE_CHECKING:
     from motionlift.video.sound import Sound
     from motionlift.work.planning import Asked
     from motionlift.work.prepare import Job
-    from motionlift.work.record import Video
+    from motionlift.work.video import Video
 
 SHOWN_HEIGHT = 256
 """Least height of a video that shows reference and result, pixels (ours)."""

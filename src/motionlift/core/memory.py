@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from numbers import Integral
 
 from motionlift.errors import SettingError
 
@@ -66,7 +67,7 @@ def read_memory(given: str | int) -> int:
     Raises:
         SettingError: no such text, or not more than nothing.
     """
-    if isinstance(given, int) and not isinstance(given, bool):
+    if isinstance(given, Integral) and not isinstance(given, bool):
         number = float(given)
     else:
         found = re.fullmatch(

@@ -1,8 +1,10 @@
 """Which part of a reference a generated video is compared with: what is asked for, else what the video's own record says."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from motionlift.errors import InputError, SettingError
 from motionlift.video.clip import Clip
@@ -48,14 +50,25 @@ class Compared:
     """What a person should know of it, each a plain sentence."""
 
 
-def compared(reference: str | Path | Clip, generated: str | Path | Clip, asked: Asked) -> Compared:
+def compared(
+    reference: str | Path | Clip,
+    generated: str | Path | Clip,
+    asked: Asked,
+    record: Mapping[str, Any] | None = None,
+) -> Compared:
     """What is asked for, and for the rest what the generated video's record says, where it is of this reference.
+
+    Args:
+        reference: the reference.
+        generated: the generated video.
+        asked: what is asked for.
+        record: of a generated video in memory; of a file it is read.
 
     Raises:
         InputError: the reference cannot be read.
         SettingError: there is no such part.
     """
-    recorded = _recorded(reference, generated)
+    recorded = _recorded(reference, _record(generated) if record is None else record)
     own = recorded or AS_IT_IS
     given = {"start": asked.start, "duration": asked.duration, "crop": asked.crop, "background": asked.background}
     is_folder = not isinstance(reference, Clip) and Path(reference).is_dir()
@@ -83,14 +96,18 @@ def shaped(taken: Taken) -> str:
     return "the middle of it" if (across, down) == MIDDLE else f"cropped about {across:.3g},{down:.3g}"
 
 
-def _recorded(reference: str | Path | Clip, generated: str | Path | Clip) -> Taken | None:
-    """What the record of a generated video says was read of this reference; None where it has none, or says nothing of it."""
+def _record(generated: str | Path | Clip) -> Mapping[str, Any]:
+    """The record of a generated video, within the file or beside it; an empty one where it has none."""
     if isinstance(generated, Clip):
-        return None
+        return {}
     try:
-        record = record_of(Path(generated))
+        return record_of(Path(generated))
     except InputError:  # that it is no video of ours, or was changed since, is no reason to refuse
-        return None
+        return {}
+
+
+def _recorded(reference: str | Path | Clip, record: Mapping[str, Any]) -> Taken | None:
+    """What a record says was read of this reference; None where it says nothing of it."""
     source, told = record.get("source"), record.get("part")
     if not isinstance(source, dict) or not isinstance(told, dict):
         return None
@@ -98,7 +115,7 @@ def _recorded(reference: str | Path | Clip, generated: str | Path | Clip) -> Tak
     if source.get("sha256") != digest:
         return None
     try:
-        return Taken.of(told)
+        return Taken.of(json.loads(json.dumps(told)))  # in memory it holds pairs, in files lists
     except SettingError:
         return None
 

@@ -3,18 +3,19 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from motionlift import measure
+from motionlift.core.given import came, check_given
 from motionlift.errors import InputError, ModelError, SettingError
 from motionlift.measure.compared import Asked, Compared, compared, shaped
 from motionlift.measure.fidelity import LEGACY
+from motionlift.measure.given import Measured, sources_of
 from motionlift.measure.metric import Job, Metric, durations_differ
 from motionlift.measure.trackers import Tracker, check_tracker
-from motionlift.video.clip import Clip
 from motionlift.video.footage import Footage, frames_of
-from motionlift.video.limits import FRAMES, Image
+from motionlift.video.limits import FRAMES, Image, Rate, plain
 from motionlift.world.truth import read_truth
 
 
@@ -40,8 +41,8 @@ Advance = Callable[[str], None]
 
 
 def score(
-    reference: str | Path | Clip,
-    generated: str | Path | Clip,
+    reference: Measured,
+    generated: Measured,
     *,
     prompt: str = "",
     truth: str | Path | None = None,
@@ -56,23 +57,25 @@ def score(
     fit: str | None = None,
     crop: Sequence[float | int] | str | None = None,
     background: str | tuple[int, int, int] | None = None,
-    fps: float | int | None = None,
+    fps: Rate | None = None,
     advance: Advance = lambda measure: None,
 ) -> Scores:
     """Measure a generated video beside its reference.
 
     Both are compared from beginning to end, whatever their rates and durations: say ``from_start`` where the generated video
     has the motion of the reference's beginning alone, as a transfer reads it, and ``start``, ``crop`` and so on where it has that
-    of a part. Where a file's own record says which part of this reference was read, that part is taken, and a notice says so.
-    The truth alone is never stretched: it is read from its beginning at the generated video's own times. Where the sizes differ,
-    the reference is brought to that of the generated video, and where the shapes differ the middle of it is taken, or as ``fit``
-    and ``crop`` say. Frames are decoded again for each measure, one at a time. Models are loaded when a figure first needs them,
-    and kept for the next videos; figures whose model is not to be had are left out. The network is not used, except by
+    of a part. Where the generated video's own record says which part of this reference was read, that part is taken, which a
+    notice says. The truth alone is never stretched: it is read from its beginning at the generated video's own times. Where the
+    sizes differ, the reference is brought to that of the generated video, and where the shapes differ the middle of it is taken, or
+    as ``fit`` and ``crop`` say. Frames are decoded again for each measure, one at a time. Models are loaded when a figure first
+    needs them, and kept for the next videos; figures whose model is not to be had are left out. The network is not used, except by
     transformers for a CLIP model that is named and is not there yet.
 
     Args:
-        reference: a video file, or a clip.
-        generated: likewise.
+        reference: a video file, an animated picture, a folder of pictures, a clip, a :class:`motionlift.Video`, or frames as
+            :meth:`motionlift.Clip.of` takes them. Frames have no rate of their own and are taken at ``fps``, or that of the other
+            video, or 24 a second where both are frames, which a notice says.
+        generated: likewise; of a :class:`motionlift.Video`, its own record says which part was read.
         prompt: what the generated video is to show.
         truth: the file that ``motionlift world`` wrote beside the reference.
         metrics: names of the figures wanted, as :func:`figure_names` has them; all by default, but those given on request alone.
@@ -86,21 +89,28 @@ def score(
         fit: how its frames get the shape of the generated video: ``"crop"``, ``"pad"`` with black, or ``"stretch"``.
         crop: where the middle of a crop lies, as shares of width and height from the left and from the top, or ``"motion"``.
         background: what lies behind what is transparent in it: a colour's name, ``#rrggbb``, or red, green and blue of 0 to 255.
-        fps: so many frames of every second are taken; of a folder of pictures, how many they are a second.
+        fps: so many frames of every second are taken; of a folder of pictures, and of frames in memory, how many they are a second.
         advance: called with the name of each measure before it is taken.
 
     Raises:
         InputError: a video or the truth cannot be read, or the reference ends before the part.
         SettingError: an unknown metric or tracker, weights for a tracker that takes none, or no such part.
     """
+    check_given(prompt=prompt, truth=truth, metrics=metrics, tracker_weights=tracker_weights, legacy=legacy)
+    check_given(clip_model=clip_model, from_start=from_start, fit=fit, advance=advance)
     wanted = _wanted(metrics, legacy)
     if isinstance(tracker, str):
         check_tracker(tracker, tracker_weights)
+    elif not (hasattr(tracker, "name") and hasattr(tracker, "track")):
+        raise SettingError(f"tracker is {came(tracker)}; give flow, lucas-kanade, cotracker, or a Tracker")
     told = read_truth(truth) if truth is not None else None
+    fps = None if fps is None else plain(fps)
     asked = Asked(start, duration, fit, crop, background, fps, from_start)
-    which = compared(reference, generated, asked)
-    whole = Footage.of(reference, taken=which.taken, rate=which.rate)
-    made = Footage.of(generated)
+    one, other = sources_of(reference, generated, background, fps)
+    which = compared(one.video, other.video, asked, other.record)
+    whole = Footage.of(one.video, taken=which.taken, rate=which.rate)
+    made = Footage.of(other.video)
+    whole, made = (replace(each, notices=(*own.notices, *each.notices)) for each, own in ((whole, one), (made, other)))
     beginning = _beginning(whole, made) if which.from_start else whole
     sized = beginning.sized(made.height, made.width)
     job = Job(sized, made, prompt, told, wanted, tracker, tracker_weights, clip_model)

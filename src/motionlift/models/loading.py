@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from motionlift.core.given import as_list, came, check_given
 from motionlift.core.memory import Measures, Weights
 from motionlift.core.model import Model
 from motionlift.core.shortage import shortage_behind, tried
@@ -75,7 +76,14 @@ def load(
             weight is out of range; a measure cannot be taken, or is one that changes the weights of a loaded pipeline; the tokens
             of a video cannot be shared, or other processes were started than are to share them.
     """
-    files = [loras] if isinstance(loras, (str, Path, LoraFile)) else loras
+    files = [loras] if isinstance(loras, (str, Path, LoraFile)) else as_list(loras)
+    if files is None:
+        raise ModelError(f"loras is {came(loras)}; give files of adapters, such as ['star.safetensors:0.8']")
+    if measures is not None and not isinstance(measures, Measures):
+        raise SettingError(f"measures is {came(measures)}; give motionlift.Measures(...)")
+    if not isinstance(device, str | torch.device):
+        raise SettingError(f"device is {came(device)}; give auto, cpu, cuda or mps")
+    check_given(dtype=dtype, compiled=compiled, parallel=parallel)
     check_dtype(dtype)
     place, asked = device_named(device), [_lora(each) for each in files]
     if place.type == "mps":

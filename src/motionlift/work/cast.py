@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack, overload
 from PIL import Image
 
 from motionlift.core.cost import Advance
+from motionlift.core.given import Whole, Wholes, check_given
 from motionlift.core.lattice import Shape
 from motionlift.core.method_settings import Sampled, Tuned
 from motionlift.core.model import Model, Pictures
@@ -24,20 +25,23 @@ from motionlift.motion import names
 from motionlift.motion.file import Motion
 from motionlift.motion.names import POSITIONS, Name
 from motionlift.video.clip import Clip
+from motionlift.video.limits import Rate
 from motionlift.video.part import GREY, Part
 from motionlift.work.lift import Lifting, Referred, at_rate, finished, ignore, lifted, referred, resting, warn
 from motionlift.work.moved import UNMOVED, unlike_lines
-from motionlift.work.prepare import Job, ask, aspect_of, loaded
-from motionlift.work.record import Costs, Video, cast_record
+from motionlift.work.prepare import Job, ask, aspect_of, check_motion, loaded
+from motionlift.work.record import Costs, cast_record
 from motionlift.work.several import (
     Generators,
     OnStepEnd,
     Prompts,
     driven,
     is_several,
+    step_end_of,
     wanted,
     with_negative,
 )
+from motionlift.work.video import Video
 
 
 class CastOptions(TypedDict, total=False):
@@ -47,6 +51,7 @@ class CastOptions(TypedDict, total=False):
     negative_prompt: str | None
     generator: Generators | None
     callback_on_step_end: OnStepEnd | None
+    callback_on_step_end_tensor_inputs: Sequence[str]
     advance: Advance
     mixed: Sequence[tuple[Motion, float]]
     stages: Sequence[Stage]
@@ -59,23 +64,24 @@ class TransferOptions(TypedDict, total=False):
     """What :func:`transfer` takes beside reference, prompt, model and seeds, for type checkers."""
 
     method: str
-    frames: int | None
-    size: tuple[int, int] | None
+    frames: Whole | None
+    size: Wholes | None
     settings: Mapping[str, Any] | None
     negative_prompt: str | None
     generator: Generators | None
     callback_on_step_end: OnStepEnd | None
+    callback_on_step_end_tensor_inputs: Sequence[str]
     cached: bool
     advance: Advance
-    folder: Path | None
-    previews: int
-    slower: int
+    folder: str | Path | None
+    previews: Whole
+    slower: Whole
     fit: str | None
     every_frame: bool | None
     stages: Sequence[Stage]
     cut_prompt: bool
     picture: "str | Path | Image.Image | Clip | None"
-    fps: float | None
+    fps: Rate | None
     memory: str | int | None
     start: float | int
     duration: float | int | None
@@ -89,7 +95,7 @@ def cast(
     prompt: str,
     model: Any = DEFAULT_MODEL,
     *,
-    seed: int = 0,
+    seed: Whole = 0,
     seeds: None = None,
     **options: Unpack[CastOptions],
 ) -> Video: ...
@@ -99,8 +105,8 @@ def cast(
     prompt: Prompts,
     model: Any = DEFAULT_MODEL,
     *,
-    seed: int = 0,
-    seeds: Sequence[int],
+    seed: Whole = 0,
+    seeds: Wholes,
     **options: Unpack[CastOptions],
 ) -> list[Video]: ...
 @overload
@@ -109,8 +115,8 @@ def cast(
     prompt: list[str] | tuple[str, ...],
     model: Any = DEFAULT_MODEL,
     *,
-    seed: int = 0,
-    seeds: Sequence[int] | None = None,
+    seed: Whole = 0,
+    seeds: Wholes | None = None,
     **options: Unpack[CastOptions],
 ) -> list[Video]: ...
 def cast(
@@ -118,12 +124,13 @@ def cast(
     prompt: Prompts,
     model: Any = DEFAULT_MODEL,
     *,
-    seed: int = 0,
-    seeds: Sequence[int] | None = None,
+    seed: Whole = 0,
+    seeds: Wholes | None = None,
     settings: Mapping[str, Any] | None = None,
     negative_prompt: str | None = None,
     generator: Generators | None = None,
     callback_on_step_end: OnStepEnd | None = None,
+    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     advance: Advance = ignore,
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
@@ -145,6 +152,7 @@ def cast(
             was made with; or one for each prompt.
         callback_on_step_end: diffusers' callback, called after every denoising step as ``callback(model, step, timestep,
             {"latents": latents})``; with latents that it gives back under that name is gone on. What it raises ends the work.
+        callback_on_step_end_tensor_inputs: diffusers' word for what the callback gets by name: ``["latents"]``, or nothing.
         advance: called with every step, those of guidance too.
         mixed: other motions that were tuned, whose adapters are added with a strength each.
         stages: of a cascade, such as :func:`interpolation` and :func:`motionlift.super_resolution` give, which the video then goes
@@ -167,6 +175,9 @@ def cast(
     """
     from motionlift.work.planning import Asked, fitting_jobs  # which runs what is here
 
+    check_motion(motion)
+    check_given(advance=advance)
+    on_step_end = step_end_of(callback_on_step_end, callback_on_step_end_tensor_inputs)
     values = with_negative(settings, negative_prompt)
     asked = [
         Asked(
@@ -182,8 +193,7 @@ def cast(
     warn(*jobs)
     with resting(jobs[0].model):
         videos = [
-            casted(job, motion, Costs(job.model, plan=job.plan), advance, on_step_end=callback_on_step_end)
-            for job in jobs
+            casted(job, motion, Costs(job.model, plan=job.plan), advance, on_step_end=on_step_end) for job in jobs
         ]
     return videos if is_several(prompt, seeds) else videos[0]
 
@@ -194,7 +204,7 @@ def transfer(
     prompt: str,
     model: Any = DEFAULT_MODEL,
     *,
-    seed: int = 0,
+    seed: Whole = 0,
     seeds: None = None,
     **options: Unpack[TransferOptions],
 ) -> Video: ...
@@ -204,8 +214,8 @@ def transfer(
     prompt: Prompts,
     model: Any = DEFAULT_MODEL,
     *,
-    seed: int = 0,
-    seeds: Sequence[int],
+    seed: Whole = 0,
+    seeds: Wholes,
     **options: Unpack[TransferOptions],
 ) -> list[Video]: ...
 @overload
@@ -214,8 +224,8 @@ def transfer(
     prompt: list[str] | tuple[str, ...],
     model: Any = DEFAULT_MODEL,
     *,
-    seed: int = 0,
-    seeds: Sequence[int] | None = None,
+    seed: Whole = 0,
+    seeds: Wholes | None = None,
     **options: Unpack[TransferOptions],
 ) -> list[Video]: ...
 def transfer(
@@ -224,25 +234,26 @@ def transfer(
     model: Any = DEFAULT_MODEL,
     *,
     method: str = "ditflow",
-    seed: int = 0,
-    seeds: Sequence[int] | None = None,
-    frames: int | None = None,
-    size: tuple[int, int] | None = None,
+    seed: Whole = 0,
+    seeds: Wholes | None = None,
+    frames: Whole | None = None,
+    size: Wholes | None = None,
     settings: Mapping[str, Any] | None = None,
     negative_prompt: str | None = None,
     generator: Generators | None = None,
     callback_on_step_end: OnStepEnd | None = None,
+    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     cached: bool = True,
     advance: Advance = ignore,
-    folder: Path | None = None,
-    previews: int = 0,
-    slower: int = 1,
+    folder: str | Path | None = None,
+    previews: Whole = 0,
+    slower: Whole = 1,
     fit: str | None = None,
     every_frame: bool | None = None,
     stages: Sequence[Stage] = (),
     cut_prompt: bool = False,
     picture: "str | Path | Image.Image | Clip | None" = None,
-    fps: float | None = None,
+    fps: Rate | None = None,
     memory: str | int | None = None,
     start: float | int = 0.0,
     duration: float | int | None = None,
@@ -256,6 +267,8 @@ def transfer(
     """
     from motionlift.work.planning import Asked, fitting_jobs  # which runs what is here
 
+    check_given(advance=advance, folder=folder)
+    on_step_end = step_end_of(callback_on_step_end, callback_on_step_end_tensor_inputs)
     given, values = referred(reference, background), with_negative(settings, negative_prompt)
     aspect = aspect_of(given)
     asked = [
@@ -272,8 +285,8 @@ def transfer(
     jobs = fitting_jobs(asked, model, memory)
     warn(*jobs)
     part = Part(start, duration, crop, background)
-    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps, part)
-    videos = [*transfers(jobs, at_rate(given, fps, jobs[0].model), how, advance, callback_on_step_end)]
+    how = Lifting(cached, folder and Path(folder), previews, slower, fit, every_frame, fps, part)
+    videos = [*transfers(jobs, at_rate(given, fps, jobs[0].model), how, advance, on_step_end)]
     return videos if is_several(prompt, seeds) else videos[0]
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from motionlift.core.given import check_given
 from motionlift.methods import method as method_named
 from motionlift.motion.checking import check_held
 from motionlift.motion.edits import edit_named
 from motionlift.motion.file import Motion
+from motionlift.work.prepare import check_motion
 
 
 def edit(motion: Motion, name: str) -> Motion:
@@ -22,6 +24,8 @@ def edit(motion: Motion, name: str) -> Motion:
         MotionError: the method cannot say what becomes of its motion, or the motion lacks latents.
         SettingError: there is no such edit, it takes other amounts, or it would change nothing.
     """
+    check_motion(motion)
+    check_given(name=name)
     chosen = edit_named(name)
     method = method_named(motion.method)
     check_held(motion.tensors, method.holds, ())

@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
+from motionlift.core.given import Whole, as_int, check_given
 from motionlift.models.families import families
 from motionlift.motion.export import Exported, write_adapter
 from motionlift.motion.file import Motion
 from motionlift.motion.original import Readers
+from motionlift.work.prepare import check_motion
 
 FORMER = {"transformer": "cogvideox", "unet": "unet3d"}
 """Families by the part that was tuned, for motions of version 0.1, which do not say theirs."""
 
 
 def export_adapter(
-    motion: Motion, path: str | Path, reader: str = "diffusers", rank: int | None = None, overwrite: bool = True
+    motion: Motion, path: str | Path, reader: str = "diffusers", rank: Whole | None = None, overwrite: bool = True
 ) -> Exported:
     """Write what was tuned as an adapter that another program loads.
 
@@ -31,7 +33,9 @@ def export_adapter(
         SettingError: another reader, or a rank that is missing or not needed.
         OutputError: a file cannot be written.
     """
-    return write_adapter(motion, Path(path), reader, _readers(motion), rank, overwrite)
+    check_motion(motion)
+    check_given(path=path, reader=reader, overwrite=overwrite)
+    return write_adapter(motion, Path(path), reader, _readers(motion), as_int(rank), overwrite)
 
 
 def _readers(motion: Motion) -> Readers:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from motionlift.core.cost import Advance, Step
+from motionlift.core.given import Whole, Wholes, as_int, check_given
 from motionlift.core.lattice import Shape
 from motionlift.core.method import Guide, Reference, Tuner
 from motionlift.core.method_settings import Tuned
@@ -34,7 +35,7 @@ from motionlift.motion.file import Motion, Source
 from motionlift.video.clip import Clip
 from motionlift.video.files import existing
 from motionlift.video.given import Frames, Given, frames_of
-from motionlift.video.limits import RATES, check_rate
+from motionlift.video.limits import RATES, Rate, check_rate, plain
 from motionlift.video.part import GREY, WHOLE, Part, check_part
 from motionlift.video.reading import seconds_of
 from motionlift.work.code import code_of
@@ -76,6 +77,11 @@ class Lifting:
     which say none, how many they are a second."""
     part: Part = WHOLE
     """What of it is read."""
+
+    def __post_init__(self) -> None:
+        for name in ("slower", "previews"):
+            object.__setattr__(self, name, as_int(getattr(self, name)))
+        object.__setattr__(self, "fps", None if self.fps is None else plain(self.fps))
 
     def of(self, reference: str | Path | Clip) -> "Lifting":
         """The same for a reference: what is asked for of the rate of a folder is said of its pictures; a crop has its place."""
@@ -130,18 +136,18 @@ def lift(
     model: Any = DEFAULT_MODEL,
     method: str = "ditflow",
     *,
-    frames: int | None = None,
-    size: tuple[int, int] | None = None,
+    frames: Whole | None = None,
+    size: Wholes | None = None,
     settings: Mapping[str, Any] | None = None,
     cached: bool = True,
     advance: Advance = ignore,
-    folder: Path | None = None,
-    previews: int = 0,
-    slower: int = 1,
+    folder: str | Path | None = None,
+    previews: Whole = 0,
+    slower: Whole = 1,
     fit: str | None = None,
     every_frame: bool | None = None,
     cut_prompt: bool = False,
-    fps: float | None = None,
+    fps: Rate | None = None,
     memory: str | int | None = None,
     start: float | int = 0.0,
     duration: float | int | None = None,
@@ -189,12 +195,13 @@ def lift(
     """
     from motionlift.work.planning import Asked, fitting_job  # which runs what is here
 
+    check_given(advance=advance, folder=folder)
     given = referred(reference, background)
     asked = Asked(ask(method, settings), frames, size, cut_prompt=cut_prompt, aspect=aspect_of(given))
     job = fitting_job(asked, model, memory)
     warn(job)
     part = Part(start, duration, crop, background)
-    how = Lifting(cached, folder, previews, slower, fit, every_frame, fps, part)
+    how = Lifting(cached, folder and Path(folder), previews, slower, fit, every_frame, fps, part)
     with resting(job.model):
         return lifted_alone(job, at_rate(given, fps, job.model), how, Costs(job.model, plan=job.plan), advance).motion
 
@@ -213,11 +220,16 @@ def referred(reference: Referred, background: str | tuple[int, int, int]) -> str
     return reference if isinstance(reference, str | Path | Clip) else frames_of(reference, background)
 
 
-def at_rate(reference: str | Path | Clip | Given, fps: float | None, model: Model) -> str | Path | Clip:
-    """A reference, with frames in memory as a clip at the rate that is asked for, or the model's own, which a notice tells."""
+def at_rate(reference: str | Path | Clip | Given, fps: Rate | None, model: Model) -> str | Path | Clip:
+    """A reference, with frames in memory as a clip at the rate that is asked for, or the model's own, which a notice tells.
+
+    Raises:
+        SettingError: the rate is out of range, or no number.
+    """
     if not isinstance(reference, Given):
         return reference
-    rate = model.about.fps if fps is None else fps
+    rate = plain(model.about.fps if fps is None else fps)
+    check_rate(rate)
     notice = f"frames in memory have no rate of their own and were taken as {rate:g} a second: Clip.of(frames, fps) says another"
     told = () if fps is not None else (notice,)
     return replace(Clip.of(reference.frames, rate), notices=(*reference.notices, *told))
@@ -418,6 +430,7 @@ def _staying(how: Lifting, name: str) -> str:
 
 def _check_lifting(job: Job, how: Lifting) -> None:
     """Refuse before the network runs what can be refused then."""
+    check_given(cached=how.cached, folder=how.folder, previews=how.previews, fit=how.fit, every_frame=how.every_frame)
     launched()  # refuses what makes no sense now, not once the work is done
     if how.cached:
         cache.most_bytes()  # likewise

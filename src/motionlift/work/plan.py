@@ -77,6 +77,10 @@ class Plan:
     usual: tuple[str, ...] = ()
     """Of what is done, what the model does whether or not it is needed."""
 
+    def __repr__(self) -> str:
+        need = f"{told(self.need(self.largest))} of {told(self.room.bytes)}, most in {self.largest.name}"
+        return f"Plan({self.shape}, {need}; done for that: {self.taken or 'nothing'})"
+
     @property
     def largest(self) -> Phase:
         """The phase that takes most."""

@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from motionlift.core.given import Whole, Wholes
 from motionlift.core.lattice import Shape
 from motionlift.core.memory import Measures, Weights
 from motionlift.core.model import Model
@@ -63,9 +64,9 @@ class Asked:
 
     request: Request
     """What is asked for."""
-    frames: int | None = None
+    frames: Whole | None = None
     """As of :func:`motionlift.work.prepare.prepare`, as are the others."""
-    size: tuple[int, int] | None = None
+    size: Wholes | None = None
     motion: Motion | None = None
     mixed: Sequence[tuple[Motion, float]] = ()
     stages: Callable[[Model], Sequence[Stage]] = lambda _: ()
@@ -203,8 +204,7 @@ def _on_loaded(asked: Asked, model: Model, space: Room, explained: bool) -> Job:
     if not isinstance(model, PipelineModel) or _is_plenty(job, space):
         return job
     try:
-        away = held_on(model, model.about.device) if model.about.measures.waiting else 0
-        plan = _Planner(lambda: blank_of(model), asked, space, _Settled(model.about.measures, away)).plan(explained)
+        plan = _plan_on(model, asked, space, explained)
     except MotionliftError:
         raise
     except Exception as error:
@@ -212,6 +212,12 @@ def _on_loaded(asked: Asked, model: Model, space: Room, explained: bool) -> Job:
             raise _unpredicted(model.about.name, error) from error
         return _unplanned(job, error)
     return _with(asked.job(model.saving(plan.measures)), plan)
+
+
+def _plan_on(model: PipelineModel, asked: Asked, space: Room, explained: bool = True) -> Plan:
+    """The plan of a job on a model that is there; what was settled when it was loaded stays."""
+    away = held_on(model, model.about.device) if model.about.measures.waiting else 0
+    return _Planner(lambda: blank_of(model), asked, space, _Settled(model.about.measures, away)).plan(explained)
 
 
 def _is_plenty(job: Job, space: Room) -> bool:
@@ -246,21 +252,23 @@ def _weights_of(name: str) -> int:
     return sum(file.stat().st_size for file in files) if files else SMALL + 1
 
 
-def planned(asked: Asked, model: str, space: Room, dtype: str = AUTO) -> Plan:
-    """The plan of a job on a model by its name; nothing of its weights is read.
+def planned(asked: Asked, model: str | PipelineModel, space: Room, dtype: str = AUTO) -> Plan:
+    """The plan of a job on a model by its name, of whose weights nothing is read, or on one that is loaded.
 
     Raises:
         MemoryShortError: nothing fits.
         MotionliftError: another of its kinds, for what cannot be asked for.
     """
     try:
+        if not isinstance(model, str):
+            return _plan_on(model, asked, space)
         is_full = dtype == "fp32" or (dtype == AUTO and space.is_main)
         halved = partial(blank, model, space.kind, HALF) if is_full else None
         return plan_of(partial(blank, model, space.kind, dtype), asked, space, halved)
     except MotionliftError:
         raise
     except Exception as error:
-        raise _unpredicted(model, error) from error
+        raise _unpredicted(model if isinstance(model, str) else model.about.name, error) from error
 
 
 def plan_of(

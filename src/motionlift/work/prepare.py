@@ -6,9 +6,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from motionlift.core.given import Whole, Wholes, as_int, as_list, came, check_given
 from motionlift.core.lattice import Shape
 from motionlift.core.method import AnySettings, Guide, Method, Tuner
 from motionlift.core.method_settings import MOST_STRENGTH, Guided, Sampled, Tuned
@@ -117,7 +121,7 @@ def ask(
     values: Mapping[str, Any] | None = None,
     *,
     prompt: str | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     motion: Motion | None = None,
     called: Mapping[str, str] | None = None,
     picture: Any = None,
@@ -138,7 +142,8 @@ def ask(
         MotionError: the motion lacks what its method reads.
         SettingError: an unknown method or setting, a value that is not allowed, or a bad seed.
     """
-    chosen = method_named(method)
+    check_given(method=method, settings=values)
+    chosen, seed = method_named(method), as_int(seed)
     given = {**(motion.settings if motion is not None else {}), **(values or {})}
     check_choices(chosen.Settings, given, called)
     read = read_values(chosen.Settings, given, called)
@@ -150,7 +155,14 @@ def ask(
         check_held(motion.part(0), chosen.holds, read.get("block", ()))
         if read.get("inversion"):
             _check_inverted(read.get("beta", 0), motion.tensors)
-    return Request(chosen, read, prompt, seed, None if picture is None else read_picture(picture))
+    return Request(chosen, read, prompt, seed, None if picture is None else _picture(picture))
+
+
+def _picture(given: Any) -> Clip:
+    """What a video begins with."""
+    if not isinstance(given, str | Path | Image.Image | Clip):
+        raise InputError(f"picture is {came(given)}; give a file, a picture of Pillow's, or a Clip")
+    return read_picture(given)
 
 
 def loaded(model: Any) -> Model:
@@ -170,8 +182,8 @@ def prepare(
     request: Request,
     model: Model,
     *,
-    frames: int | None = None,
-    size: tuple[int, int] | None = None,
+    frames: Whole | None = None,
+    size: Wholes | None = None,
     motion: Motion | None = None,
     mixed: Sequence[tuple[Motion, float]] = (),
     stages: Sequence[Stage] = (),
@@ -197,7 +209,9 @@ def prepare(
     Raises:
         MotionliftError: one of its kinds.
     """
+    check_given(stages=stages, mixed=mixed, cut_prompt=cut_prompt)
     stages = tuple(checked_stage(stage) for stage in stages)
+    frames, size = as_int(frames), None if size is None else _sides(size)
     view = model.counted()
     notices = _left_out(view)
     if motion is not None:
@@ -446,19 +460,28 @@ def _fitting(model: Model, frames: int | None, size: tuple[int, int] | None) -> 
     """The size of a video to be made; ``size`` is width and height.
 
     Raises:
-        SettingError: no whole numbers, out of range, or such as the model cannot make.
+        SettingError: no whole number of frames, out of range, or such as the model cannot make.
     """
     if frames is not None and (type(frames) is not int or not FRAMES[0] <= frames <= FRAMES[1]):
         raise SettingError(f"frames is {str(frames)[:40]}; allowed is a whole number from {FRAMES[0]} to {FRAMES[1]}")
     if size is None:
         return model.codec.fitting(frames)
-    low, high = SIDES
-    if len(size) != 2 or not all(type(side) is int and low <= side <= high for side in size):
+    width, height = size
+    return model.codec.fitting(frames, height, width)
+
+
+def _sides(size: Wholes) -> tuple[int, int]:
+    """Width and height as Python's numbers.
+
+    Raises:
+        SettingError: they are no two whole numbers, or out of range.
+    """
+    (low, high), sides = SIDES, [as_int(side) for side in as_list(size) or ()]
+    if len(sides) != 2 or not all(type(side) is int and low <= side <= high for side in sides):
         raise SettingError(
             f"size is {str(size)[:40]}; allowed are width and height, whole numbers from {low} to {high}"
         )
-    width, height = size
-    return model.codec.fitting(frames, height, width)
+    return sides[0], sides[1]
 
 
 def _lifting(method: Method[Any], model: Model, settings: Sampled) -> Sampled:
@@ -662,9 +685,14 @@ def _check_mixed(method: Method[Any], mixed: Sequence[tuple[Motion, float]], mod
         MotionError: one was not tuned, or on another model.
         SettingError: a strength out of range, or a method that tunes nothing.
     """
-    if mixed and not isinstance(method, Tuner):
+    if len(mixed) and not isinstance(method, Tuner):
         raise SettingError(f"the motion is of {method.name}, which tunes nothing; only tuned motions can be mixed")
-    for motion, strength in mixed:
+    for pair in mixed:
+        if not isinstance(pair, Sequence) or len(pair) != 2 or not isinstance(pair[0], Motion):
+            raise MotionError(f"mixed holds what is {came(pair)}; give pairs of a motion and its strength")
+        motion, strength = pair
+        if not isinstance(strength, Real):
+            raise SettingError(f"strength is {came(strength)}; allowed is a number from 0 to {MOST_STRENGTH:g}")
         tuner = method_named(motion.method)
         if not isinstance(tuner, Tuner):
             raise MotionError(
@@ -704,6 +732,18 @@ def _unknown_words(job: Job) -> list[str]:
         prompts |= {" of the source prompt": settings.source_prompt}
         prompts |= {" of the tuning prompt": settings.tuning_prompt} if isinstance(settings, Tuned) else {}
     return unknown_lines(job.model, prompts)
+
+
+def check_motion(motion: Motion) -> None:
+    """Refuse what is no motion, such as the path of one.
+
+    Raises:
+        MotionError: so it is.
+    """
+    if not isinstance(motion, Motion):
+        raise MotionError(
+            f"motion is {came(motion)}; give what motionlift.lift gave, or motionlift.Motion.load(path) of its file"
+        )
 
 
 def check_reference(path: str | Path, part: Part = WHOLE) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from motionlift.core.cost import Advance, Step
+from motionlift.core.given import Whole, Wholes, as_int, as_list, came, check_given
 from motionlift.core.tensors import Latents
 from motionlift.errors import InputError, SettingError, Stopped
 from motionlift.work.prepare import SEEDS, Job
@@ -34,51 +35,112 @@ class Wanted:
     """Seed of its noise."""
 
 
-def is_several(prompt: Prompts, seeds: Sequence[int] | None) -> bool:
+def is_several(prompt: Prompts, seeds: Wholes | None) -> bool:
     """Whether a list of videos is asked for."""
     return not isinstance(prompt, str) or seeds is not None
 
 
 def wanted(
-    prompt: Prompts, seed: int = 0, seeds: Sequence[int] | None = None, generator: Generators | None = None
+    prompt: Prompts, seed: Whole = 0, seeds: Wholes | None = None, generator: Generators | None = None
 ) -> list[Wanted]:
     """The videos that are asked for: every prompt with every seed, prompt after prompt.
 
     Args:
         prompt: one, or a list.
         seed: the one of all, where neither of the others is given.
-        seeds: several.
+        seeds: several, of any type of whole numbers.
         generator: seeds are drawn from it, a new one for each video; or one for each prompt.
 
     Raises:
-        InputError: no prompts.
-        SettingError: several of them say what the noise is, too many videos, or generators that are not one for each prompt.
+        InputError: no prompts, or what is no text.
+        SettingError: several of them say what the noise is, too many videos, what are no seeds or no generators, or generators
+            that are not one for each prompt.
     """
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if not prompts:
-        raise InputError("an empty list of prompts came; give at least one")
+    prompts, numbers = _texts(prompt), None if seeds is None else _numbers(seeds)
+    own_seed, generators = as_int(seed), None if generator is None else _generators(generator)
+    unset = isinstance(own_seed, int) and own_seed == 0
     given = [
-        name for name, own in {"seed": seed or None, "seeds": seeds, "generator": generator}.items() if own is not None
+        *([] if unset else ["seed"]),
+        *([] if numbers is None else ["seeds"]),
+        *([] if generators is None else ["generator"]),
     ]
     if len(given) > 1:
         raise SettingError(
             f"{' and '.join(given)} are given, which each say what noise a video begins with; give one of them"
         )
-    if seeds is not None and not len(seeds):
+    each = [own_seed] if numbers is None else numbers
+    if len(prompts) * len(each) > MOST_VIDEOS:
+        raise SettingError(
+            f"{len(prompts) * len(each)} videos are asked for; at most {MOST_VIDEOS} are made: split them"
+        )
+    if generators is None:
+        return [Wanted(text, own) for text in prompts for own in each]
+    if isinstance(generators, torch.Generator):
+        return [Wanted(text, seed_of(generators)) for text in prompts]
+    if len(generators) != len(prompts):
+        raise SettingError(
+            f"{len(generators)} generators came for {len(prompts)} prompts; give one for each, or one for all"
+        )
+    return [Wanted(text, seed_of(own)) for text, own in zip(prompts, generators, strict=True)]
+
+
+def _texts(prompt: Prompts) -> list[str]:
+    """One prompt or several, as a list."""
+    prompts = [prompt] if isinstance(prompt, str) else as_list(prompt)
+    if prompts is None:
+        raise InputError(f"the prompt is {came(prompt)}; give text that says what the video shows, or a list of such")
+    if not prompts:
+        raise InputError("an empty list of prompts came; give at least one")
+    for number, text in enumerate(prompts):
+        if not isinstance(text, str):
+            raise InputError(f"prompt {number} of the list is {came(text)}; give text that says what the video shows")
+    return prompts
+
+
+def _numbers(seeds: Wholes) -> list[int]:
+    """Wholes as Python's numbers; each is looked at where it is used."""
+    numbers = as_list(seeds)
+    if numbers is None:
+        raise SettingError(
+            f"seeds is {came(seeds)}; give a list of whole numbers, such as [0, 1, 2]; one goes to seed="
+        )
+    if not numbers:
         raise SettingError("an empty list of seeds came; give at least one")
-    if len(prompts) * len(seeds or (0,)) > MOST_VIDEOS:
+    return [as_int(number) for number in numbers]
+
+
+def _generators(generator: Generators) -> torch.Generator | list[torch.Generator]:
+    """PyTorch's generators."""
+    several = [generator] if isinstance(generator, torch.Generator) else as_list(generator)
+    others = [generator] if several is None else [own for own in several if not isinstance(own, torch.Generator)]
+    if several is None or others:
         raise SettingError(
-            f"{len(prompts) * len(seeds or (0,))} videos are asked for; at most {MOST_VIDEOS} are made: split them"
+            f"generator is {came(others[0])}; give torch.Generator().manual_seed(3), or a list with one for each prompt; a "
+            "number goes to seed="
         )
-    if generator is None:
-        return [Wanted(text, own) for text in prompts for own in ((seed,) if seeds is None else seeds)]
-    if isinstance(generator, torch.Generator):
-        return [Wanted(text, seed_of(generator)) for text in prompts]
-    if len(generator) != len(prompts):
+    return generator if isinstance(generator, torch.Generator) else several
+
+
+def step_end_of(on_step_end: OnStepEnd | None, inputs: Sequence[str]) -> OnStepEnd | None:
+    """Diffusers' callback, which gets those of its inputs that are asked for by name.
+
+    Args:
+        on_step_end: the callback.
+        inputs: diffusers' ``callback_on_step_end_tensor_inputs``: ``("latents",)``, or none.
+
+    Raises:
+        SettingError: it cannot be called, or another input is asked for.
+    """
+    check_given(callback_on_step_end=on_step_end)
+    names = as_list(inputs)
+    others = [inputs] if names is None else [name for name in names if name != "latents"]
+    if names is None or others:
         raise SettingError(
-            f"{len(generator)} generators came for {len(prompts)} prompts; give one for each, or one for all"
+            f'callback_on_step_end_tensor_inputs has {came(others[0])}; allowed is ["latents"], which is so by itself, or []'
         )
-    return [Wanted(text, seed_of(own)) for text, own in zip(prompts, generator, strict=True)]
+    if on_step_end is None or names:
+        return on_step_end
+    return lambda model, step, timestep, _: on_step_end(model, step, timestep, {})
 
 
 def seed_of(generator: torch.Generator) -> int:
@@ -97,8 +159,9 @@ def with_negative(settings: Mapping[str, Any] | None, negative_prompt: str | Non
     """Settings with a negative prompt that came beside them.
 
     Raises:
-        SettingError: they have another.
+        SettingError: they have another, or one of both is of another kind.
     """
+    check_given(settings=settings, negative_prompt=negative_prompt)
     own = dict(settings or {})
     if negative_prompt is None:
         return own
