@@ -229,7 +229,7 @@ def test_guidance_lowers_every_loss(model, reference, variant, monkeypatch):
 def test_every_method_reuses_saved_positions_or_says_that_it_has_none(model, reference, variant):
     if not model.positions(reference.shape) or not allows(variant[0], "positions"):
         pytest.skip("there are no positional tensors to optimise")
-    if lacks_words(variant[0], model) or is_of_latents_alone(variant, "positions"):
+    if lacks_words(variant[0], model) or is_of_latents_alone(variant, model, "positions"):
         pytest.skip("it is refused")
     first = job_for(variant, model, reference, "positions")
     made = finished(sample.cast(first))

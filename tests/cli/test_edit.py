@@ -26,7 +26,7 @@ def test_what_cannot_be_edited_is_refused(motion: Path, clips: Path, capsys: pyt
     assert "allowed are mirror, move=RIGHT,DOWN" in refused(capsys, 1, "edit", own, "turn")
     assert "mirror takes no numbers" in refused(capsys, 1, "edit", own, "mirror=1")
     assert "changes nothing" in refused(capsys, 1, "edit", own, "move=0,0")
-    assert "no motion file" in refused(capsys, 1, "edit", str(clips / "one.mp4"), "mirror")
+    assert "is a video; give a motion file" in refused(capsys, 1, "edit", str(clips / "one.mp4"), "mirror")
     assert "it is the motion itself" in refused(capsys, 1, "edit", own, "mirror", "-o", own)
     Path("there.safetensors").write_bytes(motion.read_bytes())
     assert "there.safetensors" in refused(capsys, 1, "edit", own, "mirror", "-o", "there.safetensors")

@@ -475,7 +475,7 @@ def test_bad_motions_are_refused(
         "none.safetensors": "does not exist",
         "cut.safetensors": "damaged",
         "weights.safetensors": "no motion",
-        str(clips / "one.mp4"): "damaged",
+        str(clips / "one.mp4"): "it is a video; give a motion file",
     }.items():
         told = refused(capsys, 1, "cast", name, "--prompt", PROMPT, "--model", model)
         assert name in told

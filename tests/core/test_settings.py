@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from motionlift.core.method_settings import Guided
-from motionlift.core.settings import assignments, described, setting, with_values
+from motionlift.core.settings import assignments, described, setting, unsaid, with_values
 from motionlift.errors import SettingError
 from motionlift.methods import methods
 
@@ -195,6 +195,15 @@ def test_every_setting_says_what_it_does():
     for method in methods().values():
         lacking = [name for name, about in described(method.Settings).items() if not about.help.endswith(".")]
         assert not lacking, f"{method.name}: {lacking}"
+
+
+def test_a_motion_means_what_was_done_before_settings_that_it_does_not_say():
+    @dataclass(frozen=True)
+    class Newer(Example):
+        way: str = setting("new", choices=("new", "old"), before="old")
+
+    assert unsaid(Newer, {"count": 3}) == {"way": "old"}
+    assert unsaid(Newer, {"count": 3, "way": "new"}) == unsaid(Newer, {}) == unsaid(Example, {"count": 3}) == {}
 
 
 def test_half_a_character_is_no_text():

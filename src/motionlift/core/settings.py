@@ -22,6 +22,7 @@ def setting(
     when: Literal["lift", "cast", "both"] = "both",
     help: str = "",
     later: bool = False,
+    before: Any = None,
 ) -> Any:
     """A field of a settings dataclass with the values it allows, which :func:`with_values` enforces.
 
@@ -35,8 +36,9 @@ def setting(
             decides what is read, and casting may change it as far as the motion holds what it then needs.
         help: one short sentence for users on what the setting does.
         later: it came after results were measured, and does at its default what was done before, so that they stay.
+        before: what was done before it came, where its default does otherwise: what motions mean that do not say it.
     """
-    about = {"low": low, "high": high, "choices": choices, "when": when, "help": help, "later": later}
+    about = {"low": low, "high": high, "choices": choices, "when": when, "help": help, "later": later, "before": before}
     return field(default=default, metadata=about)
 
 
@@ -53,6 +55,17 @@ class Described:
     """What it allows."""
     help: str
     """What it does; a setting that changes one of its base says it once, there."""
+
+
+def unsaid(settings: type, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a motion means by not saying settings that came later; nothing of one that says none at all.
+
+    Args:
+        settings: the class of its method's settings.
+        said: those that it says.
+    """
+    before = {item.name: item.metadata["before"] for item in dataclasses.fields(settings)} if said else {}
+    return {name: value for name, value in before.items() if value is not None and name not in said}
 
 
 def described(settings: type) -> dict[str, Described]:

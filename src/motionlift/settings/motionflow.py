@@ -71,6 +71,7 @@ class MotionFlowSettings(Guided):
         when="cast",
         help="What the three weights are of: the losses scaled so that their gradients are equally large, or the losses as they "
         "are.",
+        before="none",
     )
     """What the three weights are of. ``none`` (paper): the losses as they are, of which that over frames pulls hundreds to
     thousands of times less than that to words. ``gradients`` (ours): each loss by the root mean square of its own gradient by the

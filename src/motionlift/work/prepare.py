@@ -20,7 +20,7 @@ from motionlift.core.model import Model, Pictures, checked_model
 from motionlift.core.presets import OURS, Constants, check_published
 from motionlift.core.prompts import check_prompt
 from motionlift.core.schedule import Schedule
-from motionlift.core.settings import read_values, with_values
+from motionlift.core.settings import read_values, unsaid, with_values
 from motionlift.core.tensors import INVERTED, Tensors
 from motionlift.core.windows import Windows
 from motionlift.errors import InputError, MotionError, SettingError
@@ -144,7 +144,8 @@ def ask(
     """
     check_given(method=method, settings=values)
     chosen, seed = method_named(method), as_int(seed)
-    given = {**(motion.settings if motion is not None else {}), **(values or {})}
+    lifted = motion.settings if motion is not None else {}
+    given = {**unsaid(chosen.Settings, lifted), **lifted, **(values or {})}
     check_choices(chosen.Settings, given, called)
     read = read_values(chosen.Settings, given, called)
     if prompt is not None:
