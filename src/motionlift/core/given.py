@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from os import PathLike
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -31,6 +31,12 @@ class Kind:
     """Whether None may stand for it."""
 
 
+@overload
+def as_int(value: None) -> None: ...
+@overload
+def as_int(value: Whole) -> int: ...
+@overload
+def as_int(value: Whole | None) -> int | None: ...
 def as_int(value: Any) -> Any:
     """Whole numbers of any library, such as NumPy's, as Python's; anything else as it is, true and false too."""
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value

@@ -285,7 +285,7 @@ def transfer(
     jobs = fitting_jobs(asked, model, memory)
     warn(*jobs)
     part = Part(start, duration, crop, background)
-    how = Lifting(cached, folder and Path(folder), previews, slower, fit, every_frame, fps, part)
+    how = Lifting.asked(cached, folder, previews, slower, fit, every_frame, fps, part)
     videos = [*transfers(jobs, at_rate(given, fps, jobs[0].model), how, advance, on_step_end)]
     return videos if is_several(prompt, seeds) else videos[0]
 

@@ -78,10 +78,21 @@ class Lifting:
     part: Part = WHOLE
     """What of it is read."""
 
-    def __post_init__(self) -> None:
-        for name in ("slower", "previews"):
-            object.__setattr__(self, name, as_int(getattr(self, name)))
-        object.__setattr__(self, "fps", None if self.fps is None else plain(self.fps))
+    @classmethod
+    def asked(
+        cls,
+        cached: bool,
+        folder: str | Path | None,
+        previews: Whole,
+        slower: Whole,
+        fit: str | None,
+        every_frame: bool | None,
+        fps: Rate | None,
+        part: Part,
+    ) -> "Lifting":
+        """The same of what programs give: numbers and paths of any kind."""
+        place, rate = None if folder is None else Path(folder), None if fps is None else plain(fps)
+        return cls(cached, place, as_int(previews), as_int(slower), fit, every_frame, rate, part)
 
     def of(self, reference: str | Path | Clip) -> "Lifting":
         """The same for a reference: what is asked for of the rate of a folder is said of its pictures; a crop has its place."""
@@ -201,7 +212,7 @@ def lift(
     job = fitting_job(asked, model, memory)
     warn(job)
     part = Part(start, duration, crop, background)
-    how = Lifting(cached, folder and Path(folder), previews, slower, fit, every_frame, fps, part)
+    how = Lifting.asked(cached, folder, previews, slower, fit, every_frame, fps, part)
     with resting(job.model):
         return lifted_alone(job, at_rate(given, fps, job.model), how, Costs(job.model, plan=job.plan), advance).motion
 

@@ -216,7 +216,7 @@ def _on_loaded(asked: Asked, model: Model, space: Room, explained: bool) -> Job:
 
 def _plan_on(model: PipelineModel, asked: Asked, space: Room, explained: bool = True) -> Plan:
     """The plan of a job on a model that is there; what was settled when it was loaded stays."""
-    away = held_on(model, model.about.device) if model.about.measures.waiting else 0
+    away = held_on(cast(Model, model), model.about.device) if model.about.measures.waiting else 0
     return _Planner(lambda: blank_of(model), asked, space, _Settled(model.about.measures, away)).plan(explained)
 
 
