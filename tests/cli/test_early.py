@@ -60,6 +60,19 @@ SLIPS = {
     ("transfer", *CLIP, "--parallel", "context=1"): "--parallel is 'context=1'; give context=N",
     ("transfer", *CLIP, "--parallel", "context=2"): "2 processes are to share the sequence, and 1 was started",
     ("transfer", *CLIP, "--size", "big"): "--size is 'big'",
+    ("transfer", *CLIP, "--method", "motionflow"): "motionflow needs to know what the reference shows",
+    (
+        "lift",
+        "clip.mp4",
+        "--output",
+        "m.safetensors",
+        "--method",
+        "inverted",
+    ): "inverted needs to know what the reference",
+    (
+        *("transfer", *CLIP, "--method", "motionflow", "--source-prompt", "a blue ring"),
+        *("--set", "subjects=ring,blue", "--set", "targets=star"),
+    ): "there are 2 subjects (ring, blue) and 1 targets (star); name as many targets",
     ("transfer", *CLIP, "--size", "70x70"): "70x70 pixels do not fit tiny-wan: allowed are multiples of 16",
     (
         "lift",

@@ -222,6 +222,23 @@ def every_settings() -> dict[str, type[Any]]:
     return {name: settings_of(name) for name in settings.known()}
 
 
+def check_words(method: str, values: Mapping[str, Any], called: Mapping[str, str]) -> None:
+    """Refuse to lift with words that lack, or do not go together.
+
+    Args:
+        method: its name.
+        values: settings that were given.
+        called: the options by which they came.
+
+    Raises:
+        SettingError: so it is, or a value that is not allowed.
+    """
+    from motionlift.core.settings import read_values
+
+    kind = settings_of(method)
+    kind(**read_values(kind, values, called)).check_words()
+
+
 def foretell(
     model: str,
     prompt: str | None = None,

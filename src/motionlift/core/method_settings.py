@@ -86,6 +86,13 @@ class Sampled:
         """The prompt with which the reference is inverted."""
         return self.source_prompt
 
+    def check_words(self) -> None:
+        """Refuse words that lack, or do not go together, whatever the model is; by itself none are needed.
+
+        Raises:
+            SettingError: so it is.
+        """
+
     def lifting_values(self) -> dict[str, Any]:
         """The settings that decide what is lifted. Without an inversion, steps do only where a method says so."""
         decisive = [item for item in fields(self) if item.metadata["when"] != "cast"]

@@ -16,7 +16,6 @@ from motionlift.core.lattice import Lattice
 from motionlift.core.method import Guide, Reference
 from motionlift.core.model import Model
 from motionlift.core.tensors import Tensors
-from motionlift.errors import SettingError
 from motionlift.motion.edits import moved
 from motionlift.settings.inverted import InvertedSettings
 
@@ -38,11 +37,7 @@ class Inverted(Guide[InvertedSettings]):
         Raises:
             SettingError: no source prompt.
         """
-        if settings.inverted_with == "source" and not settings.source_prompt.strip():
-            raise SettingError(
-                "inverted needs to know what the reference shows: give source_prompt, such as 'a red star on a blue plain "
-                "background', or invert with the empty prompt, by inverted_with=empty"
-            )
+        settings.check_words()
 
     def lift(
         self, reference: Reference, model: Model, settings: InvertedSettings

@@ -144,16 +144,10 @@ class MotionFlow(Guide[MotionFlowSettings]):
         Raises:
             SettingError: no subjects, one that is not in the source prompt, or another number of targets.
         """
-        if not settings.source_prompt.strip() or not settings.subjects:
-            raise SettingError(
-                "motionflow needs to know what the reference shows and which words of it move: give source_prompt, such as "
-                "'a red star on a blue plain background', subjects, such as star, and targets, words of the new prompt"
-            )
+        settings.check_words()
         lacking = [word for word in settings.subjects if not model.text.places(settings.source_prompt, word)]
         if lacking:
             raise SettingError(f"{named(lacking)} is not in the source prompt {settings.source_prompt!r}")
-        if settings.targets:
-            self._targets(settings)
         if settings.balance == "gradients" and settings.target != "latents":
             raise SettingError(
                 f"balance is 'gradients', which are those by the latents, and target is {settings.target!r}; allowed is "
@@ -174,11 +168,7 @@ class MotionFlow(Guide[MotionFlowSettings]):
         Raises:
             SettingError: not as many as there are subjects.
         """
-        if len(settings.targets) != len(settings.subjects):
-            raise SettingError(
-                f"there are {len(settings.subjects)} subjects ({', '.join(settings.subjects)}) and {len(settings.targets)} "
-                f"targets ({', '.join(settings.targets) or 'none'}); name as many targets, in the same order"
-            )
+        settings.check_targets()
         return settings.targets
 
     def loss(self, observed: Observed, aim: Aim, settings: MotionFlowSettings) -> Float[Tensor, ""]:

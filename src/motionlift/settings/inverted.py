@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from motionlift.core.method_settings import Guided
 from motionlift.core.settings import setting
+from motionlift.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,18 @@ class InvertedSettings(Guided):
     def inversion_prompt(self) -> str:
         """The source prompt, or the empty one."""
         return "" if self.inverted_with == "empty" else self.source_prompt
+
+    def check_words(self) -> None:
+        """Refuse a reference of which nothing is said, where its caption is to be the prompt of the inversion.
+
+        Raises:
+            SettingError: no source prompt.
+        """
+        if self.inverted_with == "source" and not self.source_prompt.strip():
+            raise SettingError(
+                "inverted needs to know what the reference shows: give source_prompt, such as 'a red star on a blue plain "
+                "background', or invert with the empty prompt, by inverted_with=empty"
+            )
 
 
 SETTINGS = InvertedSettings

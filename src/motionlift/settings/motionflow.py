@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from motionlift.core.method_settings import Guided
 from motionlift.core.settings import setting
+from motionlift.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,32 @@ class MotionFlowSettings(Guided):
     thousands of times less than that to words. ``gradients`` (ours): each loss by the root mean square of its own gradient by the
     latents, so that every one acts as much as its weight says, whatever the model and the size; a ``plain`` step is then ``lr``
     times that weight in units of the latents. It takes a backward pass for each loss instead of one for all."""
+
+    def check_words(self) -> None:
+        """Refuse a reference of which nothing is said, and another number of targets.
+
+        Raises:
+            SettingError: so it is.
+        """
+        if not self.source_prompt.strip() or not self.subjects:
+            raise SettingError(
+                "motionflow needs to know what the reference shows and which words of it move: give source_prompt, such as "
+                "'a red star on a blue plain background', subjects, such as star, and targets, words of the new prompt"
+            )
+        if self.targets:
+            self.check_targets()
+
+    def check_targets(self) -> None:
+        """Refuse another number of targets than of subjects.
+
+        Raises:
+            SettingError: so it is.
+        """
+        if len(self.targets) != len(self.subjects):
+            raise SettingError(
+                f"there are {len(self.subjects)} subjects ({', '.join(self.subjects)}) and {len(self.targets)} targets "
+                f"({', '.join(self.targets) or 'none'}); name as many targets, in the same order"
+            )
 
 
 SETTINGS = MotionFlowSettings
