@@ -13,6 +13,7 @@ import torch
 
 from motionlift.core.method import Guide, Method, Reference, Tuner
 from motionlift.core.method_settings import Guided, Tuned
+from motionlift.core.presets import OURS
 from motionlift.core.tensors import INVERTED
 from motionlift.errors import MotionError, SettingError
 from motionlift.loops import sample, tuning
@@ -106,7 +107,8 @@ def reference(model):
 def tried(method: Method[Any], model: Any, **values: Any) -> Any:
     """A method's settings for a trial."""
     known = {item.name for item in fields(method.Settings)}
-    return replace(method.settings(model), **{name: value for name, value in TRIED.items() if name in known}, **values)
+    ours = method.with_preset(OURS, model, values)
+    return replace(ours, **{name: value for name, value in TRIED.items() if name in known}, **values)
 
 
 def inverted(model: Any, reference: Reference, settings: Any) -> Reference:
@@ -143,12 +145,6 @@ def lacks_words(method: Guide[Any], model: Any) -> bool:
     return lacking and bool(method.needs(tried(method, model)).words)
 
 
-def is_of_latents_alone(variant: tuple[Guide[Any], Mapping[str, Any]], model: Any, target: str) -> bool:
-    """Whether a way to run a method goes by the latents, and something else is to be optimised."""
-    settings = tried(variant[0], model, **variant[1])
-    return getattr(settings, "balance", "none") == "gradients" and target != "latents"
-
-
 def optimises(job: sample.Casting) -> bool:
     needs = job.method.needs(job.settings)
     return bool(needs.blocks or needs.output)
@@ -174,10 +170,6 @@ def test_every_method_guides_every_target_of_every_model(model, reference, varia
         with pytest.raises(
             SettingError, match="so that no attention to a word can be read; use a method that needs no words"
         ):
-            job_for(variant, model, reference, target)
-        return
-    if is_of_latents_alone(variant, model, target):
-        with pytest.raises(SettingError, match="balance is 'gradients', which are those by the latents"):
             job_for(variant, model, reference, target)
         return
     job = job_for(variant, model, reference, target)
@@ -229,7 +221,7 @@ def test_guidance_lowers_every_loss(model, reference, variant, monkeypatch):
 def test_every_method_reuses_saved_positions_or_says_that_it_has_none(model, reference, variant):
     if not model.positions(reference.shape) or not allows(variant[0], "positions"):
         pytest.skip("there are no positional tensors to optimise")
-    if lacks_words(variant[0], model) or is_of_latents_alone(variant, model, "positions"):
+    if lacks_words(variant[0], model):
         pytest.skip("it is refused")
     first = job_for(variant, model, reference, "positions")
     made = finished(sample.cast(first))
