@@ -222,21 +222,17 @@ def every_settings() -> dict[str, type[Any]]:
     return {name: settings_of(name) for name in settings.known()}
 
 
-def check_words(method: str, values: Mapping[str, Any], called: Mapping[str, str]) -> None:
+def check_words(method: str, values: Mapping[str, Any]) -> None:
     """Refuse to lift with words that lack, or do not go together.
 
     Args:
         method: its name.
-        values: settings that were given.
-        called: the options by which they came.
+        values: settings that were given, as their types have them.
 
     Raises:
-        SettingError: so it is, or a value that is not allowed.
+        SettingError: so it is.
     """
-    from motionlift.core.settings import read_values
-
-    kind = settings_of(method)
-    kind(**read_values(kind, values, called)).check_words()
+    settings_of(method)(**values).check_words()
 
 
 def foretell(

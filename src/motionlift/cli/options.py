@@ -562,6 +562,8 @@ class Given:
     """By name."""
     called: Mapping[str, str]
     """The options by which they came, for messages."""
+    read: Mapping[str, Any]
+    """The values as the settings' types have them."""
 
 
 def given_settings(method: str, assigned: Sequence[str] | None, **options: str | Sequence[str] | None) -> Given:
@@ -593,8 +595,9 @@ def given_settings(method: str, assigned: Sequence[str] | None, **options: str |
         called |= dict.fromkeys(own, option)
     _check_elsewhere(method, values)
     check_choices(early.settings_of(method), values, called)
-    early.check_preset(method, read_values(early.settings_of(method), values, called).get("preset"))
-    return Given(values, called)
+    read = read_values(early.settings_of(method), values, called)
+    early.check_preset(method, read.get("preset"))
+    return Given(values, called, read)
 
 
 def _check_elsewhere(method: str, named: Iterable[str]) -> None:
