@@ -2,7 +2,8 @@
 
 import shutil
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -38,3 +39,21 @@ def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return listening.getsockname()[1]
+
+
+def repeated(act: Callable[[], None], seen, seconds: float = 60) -> None:
+    """Do what can be done twice until it is seen: what is typed or pressed before a tab is alive is lost.
+
+    Raises:
+        AssertionError: it is never seen.
+    """
+    from playwright.sync_api import TimeoutError as NotSeen
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        act()
+        try:
+            return seen.wait_for(timeout=5_000)
+        except NotSeen:
+            continue
+    raise AssertionError(f"{seen} is not seen")

@@ -22,9 +22,9 @@ from motionlift.video.clip import Clip
 from motionlift.work.lift import lift
 from motionlift.world.scenes import render, sample
 from tests import twins
-from tests.app.conftest import UNNAMED
+from tests.app.conftest import UNNAMED, repeated
 from tests.app.test_page import chosen
-from tests.app.test_pieces import open_tab
+from tests.app.test_pieces import begun, open_tab
 
 pytestmark = pytest.mark.slow
 WAIT = 60_000
@@ -133,13 +133,9 @@ def filled(browser, address: str, width: int, picture: Path, **more):
     chosen(page, "#history-number")
     page.wait_for_selector("#history-seen iframe")
     open_tab(page, "Draw")
-    page.locator("#path-example").click()
-    page.wait_for_selector("#path-seen img")
+    repeated(page.locator("#path-example").click, page.locator("#path-seen img"))
     open_tab(page, "Study")
-    page.wait_for_timeout(1000)  # what is typed before a tab is alive is lost
-    page.locator("#code input, #code textarea").fill("p1")
-    page.locator("#study-begin").click()
-    page.wait_for_selector("#study-pair iframe")
+    begun(page, page.locator("#study-pair iframe"))
     return page
 
 

@@ -12,6 +12,7 @@ from motionlift.app.study import ANSWERS
 from motionlift.bench.report.answers import read_answers
 from motionlift.video.reading import check_moves
 from motionlift.world.truth import write_world
+from tests.app.conftest import repeated
 
 pytestmark = pytest.mark.slow
 WAIT = 60_000
@@ -69,8 +70,7 @@ def test_a_path_becomes_a_task_and_a_study_an_answer(browser, address: str, data
     tab = "() => { const all = [...document.querySelectorAll('[role=tab]')]; return all.length }"
     page.wait_for_function(f"({tab})() > 4")
     open_tab(page, "Draw")
-    page.locator("#path-example").click()
-    page.locator("#path-seen img").wait_for()
+    repeated(page.locator("#path-example").click, page.locator("#path-seen img"))
     page.locator("#path-seen img").click(position={"x": 20, "y": 20})
     page.wait_for_function(
         "document.querySelector('#path-points textarea, #path-points input').value.split(' ').length == 4"
@@ -88,9 +88,7 @@ def test_a_path_becomes_a_task_and_a_study_an_answer(browser, address: str, data
     page.locator("#frames img").wait_for()
     page.wait_for_selector("#lift:visible")
     open_tab(page, "Study")
-    page.locator("#code input, #code textarea").fill("p1")
-    page.locator("#study-begin").click()
-    page.get_by_text("Pair 1 of 1").wait_for()
+    begun(page, page.get_by_text("Pair 1 of 1"))
     page.locator("#study-pair iframe").wait_for()
     page.locator("#study-next").scroll_into_view_if_needed()
     page.wait_for_timeout(
@@ -107,6 +105,16 @@ def test_a_path_becomes_a_task_and_a_study_an_answer(browser, address: str, data
     motion, looks = read_answers(data / STUDY / ANSWERS).answers
     assert {motion.preferred, looks.preferred} == {"ditflow", "none"} and motion.participant == "p1"
     context.close()
+
+
+def begun(page, seen) -> None:
+    """A study that a participant begins or goes on with."""
+
+    def begin() -> None:
+        page.locator("#code input, #code textarea").fill("p1")
+        page.locator("#study-begin").click()
+
+    repeated(begin, seen)
 
 
 def open_tab(page, title: str) -> None:

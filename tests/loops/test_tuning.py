@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from motionlift.cli import main
@@ -26,6 +27,7 @@ from motionlift.motion import cache, names, run_files
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, with_end
 from motionlift.motion.file import Motion
 from motionlift.motion.lock import LOCK
+from motionlift.motion.run_files import CHECKPOINT
 from motionlift.video.marks import SHEET
 from motionlift.video.sheets import contact_sheet
 from motionlift.work.cast import cast, transfer
@@ -450,32 +452,36 @@ def started(arguments: list[str], *launcher: str, **environment: str) -> subproc
     )
 
 
+def steps_done(folder: Path) -> int:
+    """Of a run that goes on: those of its last checkpoint, 0 where there is none yet."""
+    try:
+        with safe_open(folder / CHECKPOINT, "pt") as file:
+            return json.loads(file.metadata()["step"])
+    except OSError:
+        return 0
+
+
 @pytest.mark.slow
 def test_killed_at_random_points_it_ends_the_same(place: Path, tmp_path: Path):
-    arguments = ["--run", str(tmp_path / "run")]
+    """Points are steps and not seconds: a slow machine and a fast one are killed as often."""
+    folder, killed = tmp_path / "run", tmp_path / "killed.safetensors"
     whole = started(words(place, tmp_path / "whole.safetensors", steps=1500), MOTIONLIFT_CACHE=str(tmp_path / "one"))
     assert whole.wait(300) == 0, whole.stderr.read()
-    generator, kills = random.Random(0), 0  # so many steps that a fast machine is killed more than once too
-    while True:
-        run = started(
-            words(place, tmp_path / "killed.safetensors", *arguments, steps=1500),
-            MOTIONLIFT_CACHE=str(tmp_path / "two"),
-        )
-        lock = tmp_path / "run" / LOCK
-        while run.poll() is None and not lock.exists():
+    again = words(place, killed, "--run", str(folder), steps=1500)
+    generator = random.Random(0)
+    points = [0, *sorted(generator.sample(range(1, 1200), 3))]
+    for point in points:
+        run = started(again, MOTIONLIFT_CACHE=str(tmp_path / "two"))
+        lock = folder / LOCK
+        while run.poll() is None and not (lock.exists() and steps_done(folder) >= point):
             time.sleep(0.01)
-        if kills < 8:  # a slow machine needs more time than that to end
-            time.sleep(generator.uniform(0.3, 5))
-            run.send_signal(signal.SIGKILL)
-        if (
-            run.wait() == 0 or (tmp_path / "killed.safetensors").exists()
-        ):  # killed after the last of its work, it has nothing left
-            break
-        kills += 1
-        assert kills <= 8, run.stderr.read()
+        time.sleep(generator.uniform(0, 0.2))
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL, run.stderr.read()
         lock.unlink(missing_ok=True)
-    assert kills >= 2
-    assert Motion.load(tmp_path / "killed.safetensors").digest() == Motion.load(tmp_path / "whole.safetensors").digest()
+    last = started(again, MOTIONLIFT_CACHE=str(tmp_path / "two"))
+    assert last.wait(300) == 0, last.stderr.read()
+    assert Motion.load(killed).digest() == Motion.load(tmp_path / "whole.safetensors").digest()
 
 
 @pytest.mark.slow
