@@ -117,20 +117,20 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         "the classifier; *leakage* is how often the object or the background has the reference's colour, and *SSIM* the structural "
         "similarity with the reference, which rises with leaked looks, and a little where only the motion is the same; passes are "
         "forward and backward, of lifting and casting, and not told where the motion was lifted for a row above. "
-        f"{_controls_told(found)}{_not_measured(lacking(records))}\n\n"
+        f"{_controls_told(found)}{_not_measured(lacking(records, records[0]['source']))}\n\n"
     )
     head = ["", *[f"{figure(name).title}{', %' * figure(name).share}" for name in FIGURES], "passes"]
     lines = table(head, [_line(row, references) for row in rows])
     return text + lines + _standings(standings(found)) + _claims(found) + _by_kind(found) + _agreement(found)
 
 
-def lacking(records: Sequence[Mapping[str, Any]]) -> list[MethodRun]:
+def lacking(records: Sequence[Mapping[str, Any]], run_name: str) -> list[MethodRun]:
     """Methods of the run of which the model has no record, though it runs them."""
-    model, source = records[0]["model"], records[0]["source"]
+    model = records[0]["model"]
     done = {MethodRun(each["method"], each["settings"]).title for each in records if "error" not in each}
     return [
         each
-        for each in read_run(source).methods
+        for each in read_run(run_name).methods
         if each.title not in done and refusal({"method": each.name, "settings": each.settings}, model) is None
     ]
 
@@ -168,8 +168,8 @@ def _standings(found: Standings | None) -> str:
         [
             line.title,
             _text(found.figure, line.mean),
-            *_difference(line.strongest),
-            *_difference(line.noise),
+            *difference_cells(line.strongest),
+            *difference_cells(line.noise),
             _noise(line),
         ]
         for line in found.lines
@@ -190,7 +190,7 @@ def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
     stand = standings(found)
     if stand is None:
         return []
-    controls = [each for each in lacking(records) if each.name in CONTROLS]
+    controls = [each for each in lacking(records, records[0]["source"]) if each.name in CONTROLS]
     listed = ", ".join(each.title for each in controls)
     told = [f"Controls that are not measured yet, so that verdicts may become worse: {listed}."] if listed else []
     return [*failures(stand), *told]
@@ -207,7 +207,7 @@ def _claims(found: Section) -> str:
     ]
     if not pairs:
         return ""
-    rows = [[pair.title, f"less {pair.baseline}", figure(pair.figure).title, *_difference(pair)] for pair in pairs]
+    rows = [[pair.title, f"less {pair.baseline}", figure(pair.figure).title, *difference_cells(pair)] for pair in pairs]
     return (
         "\n### Methods beside each other\n\nMethods that their papers set above others, DiTFlow by motion fidelity and "
         "MotionMatcher by motion discrepancy, less these; paired as above.\n\n"
@@ -215,7 +215,8 @@ def _claims(found: Section) -> str:
     )
 
 
-def _difference(pair: Pair | None) -> list[str]:
+def difference_cells(pair: Pair | None) -> list[str]:
+    """Cells of a difference: its estimate, its p and its verdict; dashes of none."""
     if pair is None:
         return ["-", "-", "-"]
     found = pair.difference

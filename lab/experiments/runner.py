@@ -19,6 +19,7 @@ from lab.experiments import (
     given_picture,
     intervals,
     inversion,
+    kinds,
     lag,
     longer,
     looks,
@@ -53,21 +54,21 @@ from motionlift.work.record import versions
 EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
-        *(looks, reconstruction, exchange, signal, masks, inversion, retrieval, stages, comparison, things),
+        *(looks, reconstruction, exchange, signal, masks, inversion, retrieval, stages, comparison, things, kinds),
         *(speed, saved_positions, several_seeds, sweep, told_motion, given_picture, told_unlike),
         *(ghosts, fast_turning, longer, lag),
         *(footage, intervals, trackers, metric_checks),
     )
 }
 """By name, in the order of the page. All measure cells of their own, but for :data:`COMPARISONS`."""
-COMPARISONS = (comparison.NAME, things.NAME)
+COMPARISONS = (comparison.NAME, things.NAME, kinds.NAME)
 """Those that are runs of ``motionlift bench``."""
 MODEL_FREE = (intervals.NAME, trackers.NAME, metric_checks.NAME)
 """Experiments that need no model: they are run once, and their records name none."""
 OF_A_TASK = ("method", "settings", "source", "reference", "prompt", "seed")
 """Keys that say the cell of a record of a run of bench."""
-ON_REQUEST = (fast_turning.NAME,)
-"""Experiments that are run where they are named: they tune hundreds of times, for hours."""
+ON_REQUEST = (fast_turning.NAME, kinds.NAME)
+"""Experiments that are run where they are named: they take days."""
 NO_MODEL = "no model"
 """In the place of a model's name for those."""
 HEAD = f"""# Results

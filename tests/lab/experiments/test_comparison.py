@@ -196,7 +196,7 @@ def test_controls_are_told_as_they_are_there(monkeypatch: pytest.MonkeyPatch):
 def test_what_a_run_lacks_is_told_of_a_model_that_is_there(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
     records = [record("none", 0, {"aligned_error": 0.1}, model="tiny-unet")]
-    lacking = {each.title for each in comparison.lacking(records)}
+    lacking = {each.title for each in comparison.lacking(records, "world")}
     assert {"ditflow", "inverted beta=1.0"} < lacking and not {"none", "ditflow target=positions"} & lacking
 
 
