@@ -29,8 +29,8 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
     title = figure("aligned_error").title
     text = (
         f"## By kind of motion and of camera\n\nReferences of each kind are drawn for it; *{title}* and the controls are as "
-        "above, the strongest is sought anew for each kind, and differences are paired. Motion fidelity is better where it is more, "
-        f"errors where they are less.{_not_measured(records)}\n"
+        "above, the strongest is sought anew for each kind, and differences are paired. Motion fidelity is better where it is "
+        f"more, errors where they are less.{_not_measured(records)}\n"
     )
     for kind, stand in _by_scenes(records).items():
         count = len({each["reference"] for each in _of(kind, records)})
@@ -45,14 +45,15 @@ def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Methods that are not better than the strongest control, by kind."""
     told = []
     for kind, stand in _by_scenes(records).items():
-        lost = [
-            f"{line.title} ({shown(stand.figure, found.mean, signed=True)}, p {found.p:.2g})"
-            for line in stand.lines
-            if (found := line.strongest.difference) and line.strongest.verdict != "better"
-        ]
+        lost = [_told(stand.figure, line) for line in stand.lines if line.strongest.verdict != "better"]
         if lost:
             told.append(f"On references of {kind} no better than {stand.control} in aligned error: {', '.join(lost)}.")
     return told
+
+
+def _told(name: str, line: Standing) -> str:
+    found = line.strongest.difference
+    return f"{line.title} ({shown(name, found.mean, signed=True)}, p {found.p:.2g})"
 
 
 def _of(kind: str, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
