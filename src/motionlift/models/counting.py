@@ -111,6 +111,25 @@ def _told(given: Any) -> Any:
     return type(given), given
 
 
+def _tensors(given: Iterable[Any]) -> Iterator[Tensor]:
+    """Those among an operation's arguments, of which lists alone hold more."""
+    for each in given:
+        if isinstance(each, Tensor):
+            yield each
+        elif isinstance(each, list | tuple):
+            yield from _tensors(each)
+
+
+def _without_any(tensor: Tensor) -> Tensor:
+    """On the meta device: what has no values meets nothing that has."""
+    return tensor if tensor.device == META else torch.empty_like(tensor, device=META)
+
+
+def _emptied(known: Any) -> Any:
+    """Tensors without values for what an operation gave before."""
+    return known.empty() if isinstance(known, _Sizes) else tree_map_only(_Sizes, _Sizes.empty, known)
+
+
 @cache
 def _makes_anew(func: Any) -> bool:
     """Whether all that an operation gives are tensors of their own, which share nothing with its arguments."""
@@ -155,31 +174,23 @@ class _Counting(TorchDispatchMode):
         except TypeError:  # of what has no hash
             key = known = None
         if known is not None:
-            return self._counted(tree_map_only(_Sizes, _Sizes.empty, known))
-        args, named = self._together(func, args, named)
-        devices = {each.device for each in tree_iter((args, named)) if isinstance(each, Tensor)}
+            return self._counted(_emptied(known))
+        devices = {each.device for each in _tensors((*args, *named.values()))}
+        if len(devices) > 1 and func is not aten.index.Tensor:  # truths that have values choose by them
+            args, named = tree_map_only(Tensor, _without_any, (args, named))
+            devices = {META}
         if key is None or devices != {META}:
             return self._counted(func(*args, **named))
         # Twins of the arguments: PyTorch's own functions for sizes may leave circles behind, which would hold the arguments.
         twins = tree_map_only(Tensor, lambda each: _Sizes.of(each).empty(), (args, named))
         self.made[key] = tree_map_only(Tensor, _Sizes.of, func(*twins[0], **twins[1]))
-        return self._counted(tree_map_only(_Sizes, _Sizes.empty, self.made[key]))
+        return self._counted(_emptied(self.made[key]))
 
     def _counted(self, out: Any) -> Any:
         for tensor in (out,) if isinstance(out, Tensor) else tree_iter(out):
             if isinstance(tensor, Tensor) and tensor.device.type in self.counted:
                 self.count.take(tensor)
         return out
-
-    @staticmethod
-    def _together(func: Any, args: Any, named: Any) -> tuple[Any, Any]:
-        """What has no values meets nothing that has: of tensors on both devices all go to the meta device."""
-        devices = {each.device.type for each in tree_iter((args, named)) if isinstance(each, Tensor)}
-        if len(devices) < 2 or func is aten.index.Tensor:  # truths that have values choose by them
-            return args, named
-        return tree_map_only(
-            Tensor, lambda each: each if each.device == META else torch.empty_like(each, device=META), (args, named)
-        )
 
     def copied(self, source: Tensor, **named: Any) -> Any:
         """A copy to main memory of what has no values: one value over and over, which takes no memory.
