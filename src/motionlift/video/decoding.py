@@ -6,6 +6,7 @@ turns it on.
 
 import re
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +84,19 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
         short = promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised)
         if (short or clock.lacking) and count > 1:
             raise edited(source, count) if clock.edited else broken(source, count, moment.end)
+
+
+def first_time(source: Path) -> float:
+    """When the first frame that is read of a file is shown, seconds by the file's own clock, by which its sound goes too.
+
+    It is not where the file begins, nor its first stream: another may be the one that is read, and its first frames may lack what
+    they need.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with closing(file_moments(source)) as moments:
+        return next(moments).frame.time or 0.0
 
 
 def _open(source: Path) -> InputContainer:
