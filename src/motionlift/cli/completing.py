@@ -47,7 +47,7 @@ def _put_together(environment: MutableMapping[str, str]) -> str:
             words[-1] += part
         else:
             words.append(part)
-    environment |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
+    environment.update({"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)})
     return words[-1] if _breaks(parts[-1]) else words[-1].removesuffix(parts[-1])
 
 

@@ -262,7 +262,7 @@ def foretell(
     from motionlift.models.sources import check_had
     from motionlift.work.foreseen import check_shape, foreseen
 
-    check_had(model)
+    check_had(model, lambda line: notice([line]))
     check_shape(model, frames, size)
     lines = foreseen(model, prompt, frames)
     if upscale and prompt is not None:
