@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import typer.main
 from motionlift.cli.app import app
 from motionlift.cli.main import run
 from motionlift.models.sources import BUNDLED_MODELS
+from motionlift.settings.vmc import CLEAN, FORMS, NOISE
 
 HEAVY = ("torch", "diffusers", "transformers", "cv2", "av", "matplotlib", "numpy")
 
@@ -58,8 +61,9 @@ def test_a_shell_completes_commands_models_methods_and_settings():
     assert completed("motionlift tr") == ["transfer"]
     assert completed("motionlift transfer --model tiny-") == list(BUNDLED_MODELS)
     assert completed("motionlift lift --method motionm") == ["motionmatcher"]
-    assert completed("motionlift lift --method vmc --set form") == ["form="]
-    assert completed("motionlift lift --set warp") == ["warp="]
+    assert completed("motionlift lift --method vmc --set fo") == [f"form={form}" for form in (*FORMS, CLEAN, NOISE)]
+    assert completed("motionlift lift --set lr_") == ["lr_end="]
+    assert completed("motionlift lift --set re") == ["read=", "reference="]
     assert completed("motionlift lift --method nothing --set form") == []
     assert completed("motionlift lift --method flowmotion --set read=") == ["read=prediction", "read=clean_latent"]
     assert completed("motionlift transfer --read f") == ["flow"]
@@ -68,6 +72,39 @@ def test_a_shell_completes_commands_models_methods_and_settings():
     assert completed("motionlift bench q") == ["quick"]
     assert completed("motionlift again a.mp4 --method motionm") == ["motionmatcher"]
     assert completed("motionlift edit a.safetensors m") == ["mirror", "move="]
+
+
+TYPED = {
+    ("lift", "--method", "vmc", "--set", "fo"): [f"form={form}" for form in (*FORMS, CLEAN, NOISE)],
+    ("lift", "--method", "vmc", "--set", "form", "="): [*FORMS, CLEAN, NOISE],
+    ("lift", "--method", "vmc", "--set", "form", "=", "c"): ["cos", "clean"],
+    ("lift", "--method", "vmc", "--set", "inversion", "=", ""): [],
+    ("lift", "--set", "re"): ["read=", "reference="],
+    ("lift", "--method", "=", "vmc", "--set", "form", "=", "l"): ["l2"],
+    ("lift", "--method", "=", "vm"): ["vmc"],
+    ("lift", "--set", "lr", "=", "0.1", "--method", "fl"): ["flowmotion"],
+    ("transfer", "a", ":", "b.mp4", "--set", "optimizer", "=", "a"): ["adam"],
+    ("edit", "a.safetensors", "mo"): ["move="],
+}
+"""Words as bash takes a line apart, and what replaces the last of them."""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_what_it_takes_for_several_words(tmp_path: Path):
+    """With the script that the program itself gives, and a blank as it stands behind nothing that may go on."""
+    program = tmp_path / "motionlift"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import motionlift.cli.main as m; m.main()' \"$@\"\n")
+    program.chmod(0o755)
+    asked = 'eval "$(_MOTIONLIFT_COMPLETE=source_bash motionlift)"\n'
+    for words in TYPED:
+        asked += f"COMP_WORDS=(motionlift {shlex.join(words)}); COMP_CWORD={len(words)}; COMPREPLY=()\n"
+        asked += '_motionlift_completion motionlift; echo "${COMPREPLY[*]}"\n'
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    told = subprocess.run(
+        ["bash", "--norc", "-c", asked], capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
+    assert told.stderr == ""
+    assert dict(zip(TYPED, map(str.split, told.stdout.split("\n")), strict=False)) == TYPED
 
 
 def test_completion_is_installed_by_the_programs_own_option():

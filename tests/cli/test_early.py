@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,29 @@ SLIPS = {
         "--set",
         "form=cosine",
     ): "--set form is 'cosine' (did you mean cos?); allowed is cos or l2",
+    (
+        *("lift", "clip.mp4"),
+        "--method",
+        "vmc",
+    ): "the source prompt '' has no subject once looks and places are left out",
+    (
+        "transfer",
+        *CLIP,
+        "--method",
+        "vmc",
+        "--source-prompt",
+        "red",
+    ): "the source prompt 'red' has no subject once looks",
+    (
+        *("lift", "clip.mp4"),
+        "--method",
+        "vmc",
+        "--model",
+        "tiny-dit",
+        "--set",
+        "reduced=true",
+    ): "prompt '' has no subject",
+    ("plan", "transfer", *CLIP, "--method", "vmc", "--source-prompt", "on a hill"): "'on a hill' has no subject",
     ("lift", "none.mp4"): "none.mp4 does not exist",
     ("cast", "none.safetensors", "-p", "a red star"): "none.safetensors does not exist; give a motion file",
     ("cast", "motion.safetensors", "-p", "a red star", "--strength", "1"): "--strength is of no use to smm",
@@ -220,7 +244,16 @@ SLIPS = {
     ): "https://civitai.com/models/1 is an address on the web",
     ("transfer", *CLIP, "--model", "tiny-unet+https://a.b/c"): "https://a.b/c is an address on the web",
     ("transfer", *CLIP, "--model", "tiny-unet+https://hf.co/a/b"): "is not to be had (did you mean tiny-unet+a/b?)",
-    ("transfer", *CLIP, "--method", "vmc", "--run", "s3://a/b"): "cannot write s3://a/b: it is an address",
+    (
+        "transfer",
+        *CLIP,
+        "--method",
+        "vmc",
+        "--source-prompt",
+        "a red star",
+        "--run",
+        "s3://a/b",
+    ): "cannot write s3://a/b: it is an address",
     ("again", "https://a.b/c.mp4"): "https://a.b/c.mp4 is an address on the web, and nothing is fetched from there",
     ("again", "."): ". is a folder without a name of its own; give a video that motionlift transfer or cast wrote",
     ("again", "/dev/zero"): "/dev/zero is not a regular file; give a video that motionlift",
@@ -297,6 +330,30 @@ def test_a_slip_is_told_in_one_line_before_torch_is_imported(tmp_path: Path):
         assert words in line, arguments
         assert code == 1 and line.startswith("error: ") and line.count("\n") == 1, line
         assert not imported, arguments
+
+
+@pytest.mark.parametrize(
+    ("values", "model"),
+    [
+        ({"source_prompt": "a red star on a hill"}, "tiny-wan"),
+        ({"tuning_prompt": "a star"}, "tiny-wan"),
+        ({"reduced": False}, "tiny-wan"),
+        ({}, "tiny-dit"),
+        ({}, "folder"),
+    ],
+)
+def test_words_that_vmc_takes_are_not_refused_early(
+    values: dict[str, Any], model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    early.check_words("vmc", values, model)
+
+
+def test_the_models_that_are_known_early_to_have_whole_captions_are_those_of_vmc():
+    assert {name for name, own in methods()["vmc"].presets.items() if not own.get("reduced", True)} == {
+        *early.UNREDUCED
+    }
 
 
 def test_what_a_bundled_model_cannot_do_is_told_before_torch_is_imported(tmp_path: Path):

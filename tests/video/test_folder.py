@@ -80,12 +80,52 @@ def test_one_series_may_be_in_several_formats(tmp_path):
 
 def test_numbers_that_come_in_two_formats_are_two_series(tmp_path):
     path = laid(tmp_path / "a", [*[f"{number}.jpg" for number in range(5)], *[f"{number}.png" for number in range(5)]])
-    with pytest.raises(InputError, match=r"several series of pictures, such as 0\.jpg and 0\.png"):
+    with pytest.raises(InputError, match=r"2 series of pictures: 0\.jpg to 4\.jpg \(5\), 0\.png to 4\.png \(5\);"):
         pictures_of(path)
     laid(path, ["5.png"])
     found = pictures_of(path)
     assert [path.name for path in found.paths] == [f"{number}.png" for number in range(6)]
     assert found.notices[0].startswith("5 other pictures")
+
+
+SEVERAL = {
+    "takes": ([f"take{take}_{number}.png" for take in (1, 2) for number in range(1, 13)], "take1_1.png to take1_12.png (12)"),
+    "takes of other lengths": (
+        [f"take{take}_{number}.png" for take in (1, 2, 3) for number in range(1, 8 + take)],
+        "take1_1.png to take1_8.png (8), take2_1.png to take2_9.png (9), take3_1.png to take3_10.png (10);",
+    ),
+    "more takes than are named": (
+        [f"s{take}_{number:04}.png" for take in range(1, 7) for number in range(12 + take)],
+        "s1_0000.png to s1_0012.png (13), s2_0000.png to s2_0013.png (14), s3_0000.png to s3_0014.png (15) and 3 more;",
+    ),
+    "eyes": (
+        [f"{number:04}_{eye}.png" for eye, frames in (("left", 9), ("right", 7)) for number in range(frames)],
+        "0000_left.png to 0008_left.png (9), 0000_right.png to 0006_right.png (7);",
+    ),
+    "cameras": (
+        [f"{number:04}_cam{camera}.png" for camera in (1, 2) for number in range(7 + camera)],
+        "0000_cam1.png to 0007_cam1.png (8), 0000_cam2.png to 0008_cam2.png (9);",
+    ),
+}  # fmt: skip
+"""Names of several series in one folder, and how they are told."""
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_several_series_of_which_any_may_be_meant_are_refused_by_their_names(tmp_path, kind):
+    names, told = SEVERAL[kind]
+    for name in names:
+        (tmp_path / name).touch()
+    message = refused(tmp_path)
+    assert told in message and message.endswith("; put each into a folder of its own, and give one of these")
+    assert "\n" not in message
+
+
+def test_a_long_series_is_taken_beside_short_ones(tmp_path):
+    names = [f"take1_{number}.png" for number in range(1, 31)]
+    for name in [*names, *(f"take2_{number}.png" for number in range(1, 6))]:
+        (tmp_path / name).touch()
+    found = pictures_of(tmp_path)
+    assert [path.name for path in found.paths] == names and found.notices[0].startswith("5 other pictures")
 
 
 def test_the_rate_says_how_fast_pictures_follow_each_other(tmp_path):
@@ -147,7 +187,9 @@ def test_what_is_no_folder_of_frames_is_refused(tmp_path, monkeypatch):
     assert "is a folder without pictures; give one of pictures (JPEG, PNG, ...), or a video file" in refusal(empty)
     assert "holds one frame; a motion needs at least two" in refusal(laid(tmp_path / "one", ["0.png"]))
     several = laid(tmp_path / "two", ["a0.png", "a1.png", "b0.png", "b1.png"])
-    assert "holds several series of pictures, such as a0.png and b0.png" in refusal(several)
+    assert "holds 2 series of pictures: a0.png to a1.png (2), b0.png to b1.png (2); put each into a folder" in refusal(
+        several
+    )
     damaged = laid(tmp_path / "damaged", ["0.png", "1.png", "2.png", "3.png"])
     (damaged / "1.png").write_bytes((damaged / "1.png").read_bytes()[:50])
     assert "1.png is no picture, or is damaged; replace it, or take it out of the folder" in refusal(damaged)

@@ -464,13 +464,13 @@ def test_a_recording_may_start_and_end_in_the_middle(tmp_path, codec, suffix, op
             assert Footage.of(path).fps == pytest.approx(25)
 
 
-def cut_at_key(source: Path, target: Path, number: int) -> Path:
-    """The packets from a key packet on, as ``ffmpeg -ss ... -c copy`` cuts."""
+def cut_at_key(source: Path, target: Path, number: int, before: int = 0) -> Path:
+    """The packets from a key packet on, as ``ffmpeg -ss ... -c copy`` cuts; or from a few packets before it on."""
     with av.open(str(source)) as whole, av.open(str(target), "w") as part:
         stream = whole.streams.video[0]
         copied = part.add_stream_from_template(stream)
         packets = [packet for packet in whole.demux(stream) if packet.size]
-        packets = packets[[at for at, packet in enumerate(packets) if packet.is_keyframe][number] :]
+        packets = packets[[at for at, packet in enumerate(packets) if packet.is_keyframe][number] - before :]
         first = packets[0].dts or 0
         for packet in packets:
             packet.pts, packet.dts, packet.stream = (packet.pts or 0) - first, (packet.dts or 0) - first, copied
@@ -482,7 +482,7 @@ OPEN = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3:scenecut=0:
 """Groups whose first pictures lean on the group before."""
 
 
-@pytest.mark.parametrize("name", ["cut.mkv", "cut.mp4", "cut.mov", "cut.flv", "cut.ts", "cut.h264"])
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.mp4", "cut.mov", "cut.flv", "cut.ts", "cut.h264", "cut.avi"])
 @pytest.mark.parametrize("interlaced", [False, True])
 def test_a_cut_at_an_open_group_begins_with_its_key_frame(tmp_path, name, interlaced):
     """What leans on the group that was cut off cannot be decoded, and comes before the first frame."""
@@ -497,7 +497,29 @@ def test_a_cut_at_an_open_group_begins_with_its_key_frame(tmp_path, name, interl
     assert Footage.of(path).fps == pytest.approx(25, rel=1e-2)
 
 
-@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mpeg2video", "mpeg1video"])
+@pytest.mark.parametrize("begins", ["at a key frame", "between key frames"])
+def test_an_avi_that_was_cut_begins_with_its_first_whole_frame(tmp_path, codec, begins):
+    """AVI does not say when frames are shown that are stored in another order; what lacks what it needs gives no frame."""
+    options = {"crf": "8", **OPEN} if codec == "libx264" else {"g": "12", "bf": "2"}
+    suffix = "ts" if codec == "libx264" else "mkv"  # H.264 is not stored alike in MKV and AVI
+    whole = write(tmp_path / f"whole.{suffix}", moving(48, 64, 64), codec=codec, rate=25, **options)
+    before = 0 if begins == "at a key frame" else 5
+    path = cut_at_key(whole, tmp_path / "cut.avi", 2, before)
+    moments = list(file_moments(path))
+    seen = [moment.frame.to_ndarray(format="rgb24") for moment in moments]
+    expected = [moment.frame.to_ndarray(format="rgb24") for moment in file_moments(whole)][24:]
+    assert len(seen) == 24
+    assert np.array_equal(np.stack(seen), np.stack(expected))
+    assert [moment.time for moment in moments] == pytest.approx([number / 25 for number in range(24)], abs=1e-3)
+    with av.open(str(path)) as container:
+        torn = [packet for packet in container.demux(video=0) if packet.size][20]
+    path.write_bytes(path.read_bytes()[: (torn.pos or 0) + 8 + torn.size // 2])
+    with pytest.raises(InputError, match="breaks off after"):
+        list(file_moments(path))
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "avi"])
 def test_damage_behind_the_key_frame_of_a_whole_file_is_refused(tmp_path, suffix):
     """The decoder holds the first frame back, but nothing was cut off before it."""
     path = write(tmp_path / f"a.{suffix}", moving(24, 64, 64), rate=25, g="12", bf="3")

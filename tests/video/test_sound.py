@@ -9,16 +9,24 @@ import pytest
 
 from motionlift.video.encoding import Beside, write_video
 from motionlift.video.marks import CLIP
+from motionlift.video.reading import moments_of
 from motionlift.video.sound import RATE, Sound, has_sound
 
 
 def a_film(
-    path: Path, codec: str = "aac", rate: int = 44_100, layout: str = "mono", late: float = 0.0, seconds: float = 3.0
+    path: Path,
+    codec: str = "aac",
+    rate: int = 44_100,
+    layout: str = "mono",
+    late: float = 0.0,
+    seconds: float = 3.0,
+    gop: int = 250,
 ) -> Path:
     """Three seconds of pictures, and a tone that rises every second: 440, 880, 1320 Hz; it begins ``late``."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=10)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.gop_size = gop
         sound = container.add_stream(codec, rate=rate, layout=layout)
         for number in range(30):
             image = np.full((48, 64, 3), 8 * number, np.uint8)
@@ -87,6 +95,47 @@ def test_sound_of_any_kind_is_taken(tmp_path, name: str, how: dict):
     found = np.concatenate(pieces, axis=1)[0]
     assert len(found) == 2 * RATE
     assert [heard(found, time) for time in (0.2, 0.4, 0.6, 1.4, 1.6, 1.9)] == [440, 440, 880, 880, 1320, 1320]
+
+
+def two_tracks(path: Path, late: float) -> Path:
+    """A film whose first video is a short one that is not read; the one that is read begins later."""
+    source = a_film(path.with_name("one.mkv"))
+    with av.open(str(source)) as film, av.open(str(path), "w") as container:
+        small = container.add_stream("libx264", rate=10)
+        small.width, small.height, small.pix_fmt = 32, 24, "yuv420p"
+        streams = {stream: container.add_stream_from_template(stream) for stream in film.streams}
+        dark = np.zeros((24, 32, 3), np.uint8)
+        packets = [small.encode(av.VideoFrame.from_ndarray(dark, format="rgb24")) for _ in range(2)]
+        container.mux([packet for each in [*packets, small.encode(None)] for packet in each])
+        for packet in film.demux():
+            if packet.size and packet.time_base:
+                moved = round(late / packet.time_base) if packet.stream.type == "video" else 0
+                packet.pts, packet.dts = (packet.pts or 0) + moved, (packet.dts or 0) + moved
+                packet.stream = streams[packet.stream]
+                container.mux(packet)
+    return path
+
+
+def test_sound_goes_by_the_video_that_is_read(tmp_path):
+    """Not by another in the file, which begins at another time."""
+    source = two_tracks(tmp_path / "two.mkv", late=0.75)
+    (told,) = next(moments_of(source)).notices
+    assert "track 1 (64x48) was read, and not track 0 (32x24)" in told
+    found = np.concatenate(list(Sound(source, 0.5, 1.5).pieces(pytest.fail)), axis=1)[0]  # from 1.25 s on
+    assert [heard(found, time) for time in (0.3, 0.7, 0.8, 1.4)] == [880, 880, 1320, 1320]
+
+
+def test_sound_goes_by_the_first_frame_that_is_whole(tmp_path):
+    """What was cut in the middle of a group begins with the next key frame."""
+    source = a_film(tmp_path / "s.mkv", gop=10)
+    with av.open(str(source)) as film, av.open(str(tmp_path / "cut.mkv"), "w") as container:
+        streams = {stream: container.add_stream_from_template(stream) for stream in film.streams}
+        for packet in film.demux():
+            if packet.size and packet.time_base and float((packet.pts or 0) * packet.time_base) >= 0.45:
+                packet.stream = streams[packet.stream]
+                container.mux(packet)
+    found = np.concatenate(list(Sound(tmp_path / "cut.mkv", 0, 1.5).pieces(pytest.fail)), axis=1)[0]  # from 1 s on
+    assert [heard(found, time) for time in (0.1, 0.9, 1.1)] == [880, 880, 1320]
 
 
 def test_where_there_is_none_it_is_still(tmp_path):

@@ -1,6 +1,10 @@
 """What a shell may complete: names of models, methods, presets, settings and their values, edits, readers and runs."""
 
-from collections.abc import Callable, Sequence
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import Field, fields
 from typing import Any
 
@@ -8,6 +12,47 @@ import typer
 
 from motionlift.cli import early
 from motionlift.errors import MotionliftError
+
+BREAKS = "=:@"
+"""Signs at which bash takes words apart that are one to a program (released program: bash, COMP_WORDBREAKS, without those that end
+words)."""
+
+
+@contextmanager
+def in_bash(environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """Answer bash, which takes ``form=cos`` for three words, and replaces the last of them alone.
+
+    Args:
+        environment: where bash says what is typed; it is changed to the words that are meant.
+    """
+    before = _put_together(environment)
+    told = io.StringIO()
+    try:
+        with redirect_stdout(told):
+            yield
+    finally:
+        for line in told.getvalue().splitlines():
+            print(line.removeprefix(before))
+
+
+def _put_together(environment: MutableMapping[str, str]) -> str:
+    """Put the words together that bash took apart; gives what of the last one stands before the part that bash completes."""
+    parts = environment.get("COMP_WORDS", "").split("\n")
+    if len(parts) == 1:
+        return ""
+    parts = parts[: int(environment["COMP_CWORD"]) + 1]
+    words = parts[:1]
+    for previous, part in itertools.pairwise(parts):
+        if _breaks(part) or (_breaks(previous) and part):
+            words[-1] += part
+        else:
+            words.append(part)
+    environment.update({"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)})
+    return words[-1] if _breaks(parts[-1]) else words[-1].removesuffix(parts[-1])
+
+
+def _breaks(part: str) -> bool:
+    return bool(part) and not part.strip(BREAKS)
 
 
 def models(incomplete: str) -> list[str]:
@@ -51,11 +96,14 @@ def edits(incomplete: str) -> list[str]:
 
 
 def settings(context: typer.Context, incomplete: str) -> list[str]:
-    """Settings of the method that was typed, or of the default one, each with its equals sign; behind it, its values."""
+    """Settings of the method that was typed, or of the default one, each with its equals sign; behind it, its values.
+
+    Where but one setting is meant, those come at once: a shell sets a blank behind what can be nothing else.
+    """
     name, equals, _ = incomplete.partition("=")
-    if equals:
-        return _beginning([f"{name}={value}" for value in _values(context, name)], incomplete)
-    return _beginning([f"{field.name}=" for field in _fields(context)], incomplete)
+    names = [name] if equals else _beginning([field.name for field in _fields(context)], name)
+    values = [f"{names[0]}={value}" for value in _values(context, names[0])] if len(names) == 1 else []
+    return _beginning(values or [f"{each}=" for each in names if not equals], incomplete)
 
 
 def values_of(setting: str) -> Callable[[typer.Context, str], list[str]]:

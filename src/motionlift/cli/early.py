@@ -30,6 +30,8 @@ PUBLISHED: Mapping[str, Sequence[str]] = {
     "motionflow": (PAPER,),
 }
 """The presets of each method beside ours, as the methods have them."""
+UNREDUCED = ("tiny-dit",)
+"""Models with which VMC does not reduce the source prompt by itself, as the method has them."""
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu", "hpu", "mtia", "meta")
 """Kinds of devices that PyTorch may find; whether it does, it says."""
 FIGURES = (
@@ -222,17 +224,25 @@ def every_settings() -> dict[str, type[Any]]:
     return {name: settings_of(name) for name in settings.known()}
 
 
-def check_words(method: str, values: Mapping[str, Any]) -> None:
+def check_words(method: str, values: Mapping[str, Any], model: str) -> None:
     """Refuse to lift with words that lack, or do not go together.
 
     Args:
         method: its name.
         values: settings that were given, as their types have them.
+        model: the model that is asked for.
 
     Raises:
-        SettingError: so it is.
+        InputError: a source prompt that is to be reduced to subject and action has none.
+        SettingError: words lack, or do not go together; or what reduces them is not installed.
     """
-    settings_of(method)(**values).check_words()
+    own = settings_of(method)(**values)
+    own.check_words()
+    is_known = model not in UNREDUCED and not Path(model).expanduser().is_dir()  # what is in a folder is seen later
+    if values.get("reduced", is_known and getattr(own, "reduced", False)) and not own.tuning_prompt:
+        from motionlift.methods.captions import subject_and_action
+
+        subject_and_action(own.source_prompt)
 
 
 def foretell(
@@ -252,7 +262,7 @@ def foretell(
     from motionlift.models.sources import check_had
     from motionlift.work.foreseen import check_shape, foreseen
 
-    check_had(model)
+    check_had(model, lambda line: notice([line]))
     check_shape(model, frames, size)
     lines = foreseen(model, prompt, frames)
     if upscale and prompt is not None:

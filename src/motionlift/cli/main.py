@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from motionlift.cli.apple import fall_back
@@ -90,13 +91,15 @@ def _invoke(arguments: Sequence[str], load: Load | None) -> int:
     import typer.main  # here, so that Ctrl-C at once finds run() ready for it
 
     from motionlift.cli.app import app
+    from motionlift.cli.completing import in_bash
 
     if load is not None:
         load.leave_room()
     COMMAND_LINE.set(("motionlift", *arguments))
     program = typer.main.get_command(app)
     if COMPLETE in os.environ:
-        program.main([], prog_name="motionlift")  # answers the shell, and leaves
+        with in_bash() if os.environ[COMPLETE] == "complete_bash" else nullcontext():
+            program.main([], prog_name="motionlift")  # answers the shell, and leaves
     try:
         # Not app(...), which makes an exit of its own of Ctrl-C, without a word of what stays.
         with program.make_context("motionlift", list(arguments) or ["--help"]) as context:

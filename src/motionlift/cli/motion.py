@@ -159,8 +159,8 @@ def transfer(
     }
     shorthands |= {"steps": steps, "sampler": sampler, "reference": reference_form}
     given = given_settings(method, settings, read=read, pair=pairs or None, **shorthands)
-    early.check_words(method, given.read)
     check_run(method, folder, previews)
+    early.check_words(method, given.read, model)
     early.check_started(parallel)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
@@ -263,8 +263,8 @@ def lift(
     shorthands = {"steps": steps, "read": read, "source_prompt": source_prompt, "preset": preset}
     shorthands |= {"reference": reference_form}
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
-    early.check_words(method, given.read)
     check_run(method, folder, previews)
+    early.check_words(method, given.read, model)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
     given_files.check_files(reference, None, loras)
@@ -477,7 +477,7 @@ def inspect(
     """Draw what is lifted from a reference over its frames: displacement as arrows, or attention maps and their masks."""
     shorthands = {"read": read, "source_prompt": source_prompt, "preset": preset, "reference": reference_form}
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
-    early.check_words(method, given.read)
+    early.check_words(method, given.read, model)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
     given_files.check_files(reference, None, loras)

@@ -3,15 +3,14 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from motionlift.core.meant import meant
 from motionlift.core.places import MOST_BESIDE
 from motionlift.errors import ModelError
+from motionlift.models.hub import HUB, UnansweredError, ask, hub_called, in_log
 
 BUNDLED = Path(__file__).resolve().parents[1] / "world" / "weights"
 """Folder of the models that come with the package."""
@@ -24,10 +23,6 @@ ADAPTER = "config.json"
 """File that every motion adapter has."""
 MOST_INDEX = 2**20
 """Largest index that is read, bytes (ours: published ones have a few hundred)."""
-PATIENCE = 1.5
-"""Seconds that the hub has to answer for a model that may be kept here (ours: a person waits at the terminal)."""
-HUB = "https://huggingface.co"
-"""Address of the hub, where no mirror is named by ``HF_ENDPOINT``."""
 REFUSALS = {
     401: "does not take the token that it is shown (401): log in again with hf auth login, or unset HF_TOKEN",
     403: "refuses you (403): the token lacks permission; give one that may read it, in HF_TOKEN or by hf auth login",
@@ -103,39 +98,43 @@ def check_given(name: str) -> None:
 
 def _is_given(name: str, file: str) -> bool:
     """Whether a name is one of the hub's, and the file of that model is kept here, or the hub gives the model."""
-    from huggingface_hub import HfApi, errors, try_to_load_from_cache
+    from huggingface_hub import errors, try_to_load_from_cache
 
     if HUB_NAME.fullmatch(name) is None:
         return False
     try:
         if isinstance(try_to_load_from_cache(name, file), str):
             return True
-        _within(PATIENCE, lambda: HfApi().model_info(name, timeout=PATIENCE))
+        ask(name)
     except (errors.HTTPError, OSError, ValueError, RuntimeError):
         return False
     return True
 
 
-def check_had(name: str) -> None:
+def check_had(name: str, tell: Callable[[str], None] = in_log) -> None:
     """Refuse a model of which nothing is kept here and which the hub does not give; of one that is kept the hub is not asked.
+
+    Args:
+        name: the model.
+        tell: is called with a line where the hub is slow.
 
     Raises:
         ModelError: so it is.
     """
     base, _, adapter = (name, "", "") if _is_there(name) else name.partition("+")
     if _folder(base) is None and _kept_index(base) is None:
-        _on_hub(base)
+        _on_hub(base, tell)
     if adapter.strip():
-        _check_adapter(adapter)
+        _check_adapter(adapter, tell)
 
 
-def _check_adapter(name: str) -> None:
+def _check_adapter(name: str, tell: Callable[[str], None]) -> None:
     """Refuse a motion adapter that is neither here nor on the hub; of one that is kept the hub is not asked.
 
     Raises:
         ModelError: so it is.
     """
-    from huggingface_hub import HfApi, errors, try_to_load_from_cache
+    from huggingface_hub import errors, try_to_load_from_cache
 
     if _is_there(name):
         if not (Path(name).expanduser() / ADAPTER).is_file():
@@ -147,12 +146,12 @@ def _check_adapter(name: str) -> None:
     if isinstance(try_to_load_from_cache(name, ADAPTER), str):
         return
     try:
-        _within(PATIENCE, lambda: HfApi().model_info(name, timeout=PATIENCE))
+        ask(name, tell)
     except errors.GatedRepoError as error:
         raise _gated(name) from error
     except errors.RepositoryNotFoundError as error:
         raise ModelError(
-            f"the motion adapter {name!r} is unknown to {_hub()}, or private; check the name, or log in with: hf auth login"
+            f"the motion adapter {name!r} is unknown to {hub_called()}, or private; check the name, or log in with: hf auth login"
         ) from error
     except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:
         raise ModelError(
@@ -238,17 +237,17 @@ def read_config(source: Source, part: str) -> Mapping[str, Any]:
         return {}
 
 
-def _on_hub(name: str) -> Source:
+def _on_hub(name: str, tell: Callable[[str], None] = in_log) -> Source:
     """A model on the hub; where the hub does not answer, or lets nobody in, what is kept here of it.
 
     Raises:
         ModelError: it is unknown, gated, switched off, no pipeline, or not kept here while the hub gives nothing.
     """
-    from huggingface_hub import HfApi, errors, hf_hub_download
+    from huggingface_hub import errors, hf_hub_download
 
     kept = _kept_index(name)
     try:
-        _within(PATIENCE, lambda: HfApi().model_info(name, timeout=PATIENCE))
+        ask(name, tell, waits=kept is None or not any(kept.parent.rglob("*.safetensors")))
     except errors.GatedRepoError as error:
         if kept is None:
             raise _gated(name) from error
@@ -273,12 +272,12 @@ def _kept_though(name: str, kept: Path | None, error: Exception) -> Path:
         raise _gated(name) from error
     if isinstance(error, errors.RepositoryNotFoundError):
         raise ModelError(
-            f"model {name!r} is unknown to {_hub()}, or private; check the name, or log in with: hf auth login"
+            f"model {name!r} is unknown to {hub_called()}, or private; check the name, or log in with: hf auth login"
         ) from error
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
         raise ModelError(
-            f"model {name!r} is on {_hub()}, but is no diffusers pipeline (no {INDEX}); many models have such a form under a name "
-            "that ends in -Diffusers"
+            f"model {name!r} is on {hub_called()}, but is no diffusers pipeline (no {INDEX}); many models have such a form under a "
+            "name that ends in -Diffusers"
         ) from error
     if kept is None:
         raise ModelError(
@@ -295,38 +294,15 @@ def _why_nothing(error: Exception) -> str:
     if isinstance(error, errors.OfflineModeIsEnabled):
         return "the hub is switched off (HF_HUB_OFFLINE): unset that"
     if isinstance(error, errors.DisabledRepoError):
-        return f"{_hub()} has switched it off: take another"
+        return f"{hub_called()} has switched it off: take another"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in REFUSALS:
-        return f"{_hub()} {REFUSALS[status]}"
+        return f"{hub_called()} {REFUSALS[status]}"
     if isinstance(status, int) and status >= 500:
-        return f"{_hub()} has a fault of its own ({status}): try again later"
-    return f"{_hub()} does not answer: there may be no network; connect"
-
-
-def _hub() -> str:
-    """What the hub is called: a mirror by its address."""
-    from huggingface_hub import constants
-
-    return "the hub" if constants.ENDPOINT == HUB else f"the hub {constants.ENDPOINT} (HF_ENDPOINT)"
-
-
-def _within(seconds: float, call: Callable[[], object]) -> None:
-    """Call something in a thread of its own, which is left behind when it takes too long: looking a name up knows no limit.
-
-    Raises:
-        TimeoutError: it takes longer.
-    """
-    ended: Future[object] = Future()
-
-    def run() -> None:
-        try:
-            ended.set_result(call())
-        except Exception as error:
-            ended.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    ended.result(seconds)
+        return f"{hub_called()} has a fault of its own ({status}): try again later"
+    if isinstance(error, UnansweredError):
+        return str(error)
+    return f"{hub_called()} does not answer: there may be no network; connect"
 
 
 def _kept_index(name: str) -> Path | None:

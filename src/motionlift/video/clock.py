@@ -51,6 +51,8 @@ class Clock:
         self._time = self._end = 0.0
         self._started = False
         self._restarted = False
+        self.is_cut = False
+        """Whether its beginning was cut off: some of its first packets give no frame, then."""
 
     def saw(self, packet: Packet) -> None:
         """Note a packet before it is decoded: AVI has no times, but empty chunks where a frame is held."""
@@ -113,6 +115,9 @@ class Clock:
         """Seconds from the first frame to the end of the video, by what the file says; zero where it does not say."""
         if self._format.name in STREAMED or self._restarted:
             return 0.0
+        whole = self._last is not None and not self._unseen
+        if whole and self.is_cut and self._slots:  # so many gave no frame
+            return self._slots[0] - self._first
         if stream.duration and stream.time_base:
             end = (stream.start_time or 0) + stream.duration if self._last is None else self._last + 1
             return float(end * stream.time_base) - self._first

@@ -4,7 +4,10 @@ Everything a file says about itself (sizes, times, counts) is bounded before it 
 turns it on.
 """
 
+import re
 from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -28,6 +31,11 @@ from motionlift.video.transparency import alpha_track, colour_track, joined, unr
 GUESSING = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4", "h263", "flv", "wmv1", "wmv2")
 """Decoders that fill with grey what is missing in a video that starts in the middle: the first key frame is waited for.
 Others give no frame until one is whole."""
+IDR = re.compile(rb"\x00\x00\x01[\x05\x25\x45\x65]").search
+"""Finds in a packet of H.264 a picture before which nothing is needed, an instantaneous decoding refresh (ITU-T H.264, 7.4.1: 5 in
+the last five bits behind a start code)."""
+PLACE = re.compile(rb"\x00\x00\x01\x00(..)", re.DOTALL).search
+"""Finds in a packet of MPEG-1 the place of its picture in its group, as shown, in the first ten bits (ISO 11172-2, 2.4.3.4)."""
 STRICT = {"err_detect": "crccheck+explode", "max_pixels": str(MOST_PIXELS)}
 """Options of libavcodec: damage that a decoder notices is an error, not something to paint over."""
 CLEAR = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -76,6 +84,19 @@ def file_moments(source: Path) -> Generator[Moment, None, None]:
         short = promised - moment.end > max(3 * (moment.end - moment.time), 0.05 * promised)
         if (short or clock.lacking) and count > 1:
             raise edited(source, count) if clock.edited else broken(source, count, moment.end)
+
+
+def first_time(source: Path) -> float:
+    """When the first frame that is read of a file is shown, seconds by the file's own clock, by which its sound goes too.
+
+    It is not where the file begins, nor its first stream: another may be the one that is read, and its first frames may lack what
+    they need.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with closing(file_moments(source)) as moments:
+        return next(moments).frame.time or 0.0
 
 
 def _open(source: Path) -> InputContainer:
@@ -176,9 +197,8 @@ def _whole_frames(
     """
     streamed = container.format.name in STREAMED
     waits = stream.codec_context.name in GUESSING
-    key: Packet | None = None
-    # Whether the first group may lack what its first pictures need; a frame came; what the last packet is.
-    lacking, started, torn = False, False, None
+    beginning = _Beginning(streamed)
+    started, torn = False, None  # whether a frame came; what is wrong with the last packet
     for packet in container.demux(stream):
         last = not packet.size
         if torn:
@@ -186,19 +206,17 @@ def _whole_frames(
                 return
             raise torn
         clock.saw(packet)
-        lacking = lacking or (key is not None and not last and _leads(packet, key, streamed))
-        key = packet if key is None and packet.is_keyframe else key
+        beginning.saw(packet, started)
+        clock.is_cut = beginning.is_cut
         try:
-            frames = _decoded(
-                decoder, packet, strict=started or packet.is_keyframe or (key is not None and not lacking)
-            )
+            frames = _decoded(decoder, packet, strict=started or packet.is_keyframe or not beginning.is_cut)
         except FFmpegError as error:
             if not streamed:
                 raise
             torn, frames = error, ()
         pixels.saw(packet, decoder)
         for frame in frames:
-            if frame.is_corrupt and (started or not (streamed or lacking)):
+            if frame.is_corrupt and (started or not (streamed or beginning.lacking)):
                 if streamed and last:
                     return
                 raise InvalidDataError(-1, "a frame is damaged")
@@ -222,15 +240,44 @@ def _transparent(
             yield joined(frame, next(beside, None))
 
 
+@dataclass
+class _Beginning:
+    """What is known of how a stream begins, until its first frame comes."""
+
+    streamed: bool
+    """Whether its format may begin anywhere."""
+    lacking: bool = field(default=False, init=False)
+    """Whether the first group may lack what its first pictures need."""
+    _key: Packet | None = field(default=None, init=False)
+
+    def saw(self, packet: Packet, started: bool) -> None:
+        """Note the next packet, and whether a frame came before it."""
+        if self._key is None:
+            self._key = packet if packet.is_keyframe else None
+        elif packet.size and not started:
+            self.lacking = self.lacking or _leads(packet, self._key, self.streamed)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was cut off in the middle of a group, as far as that is seen."""
+        return self.lacking or self._key is None
+
+
 def _leads(packet: Packet, key: Packet, streamed: bool) -> bool:
     """Whether a packet behind the first key packet is shown before it.
 
-    Its group of pictures is open, then, and it may need the group before, which was cut off. Raw streams do not say when their
-    pictures are shown: there it may be so of any.
+    Its group of pictures is open, then, and it may need the group before, which was cut off. Raw streams, and AVI with H.264, do
+    not say when their pictures are shown: there it may be so of any.
     """
-    if packet.pts is None or key.pts is None:
-        return streamed
-    return packet.pts < key.pts
+    codec = packet.stream.codec_context.name if packet.stream.container.format.name == "avi" else ""
+    if codec == "h264":
+        return IDR(bytes(key)) is None
+    if codec == "mpeg1video":  # the time of whose first picture is not known
+        numbers = [number and int.from_bytes(number[1]) >> 6 for number in (PLACE(bytes(packet)), PLACE(bytes(key)))]
+    else:
+        numbers = [packet.pts, key.pts]
+    first, second = numbers
+    return streamed if first is None or second is None else first < second
 
 
 def _decoded(decoder: VideoCodecContext, packet: av.Packet, strict: bool) -> Sequence[VideoFrame]:

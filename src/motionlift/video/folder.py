@@ -59,6 +59,11 @@ PAGED = "TIFF"
 """The format whose files may hold several pictures that are no motion to be read."""
 MOVING = ("GIF", "PNG", "WEBP", "AVIF", PAGED)
 """Formats whose files may hold several frames; those of cameras (MPO) hold previews beside the picture."""
+RIVAL = 1 / 3
+"""Share of the pictures of the longest series above which another series may be meant as well (ours: takes of one scene are longer,
+and what lies beside the frames by chance is shorter)."""
+MOST_NAMED = 3
+"""Most series that are named where there are several (ours: they fit a line)."""
 ALPHABETICAL = "the pictures of the folder have no numbers in their names: they were taken in the order of the alphabet"
 """What is said of such a folder."""
 
@@ -76,12 +81,12 @@ class Pictures:
 def pictures_of(folder: Path) -> Pictures:
     """The pictures of a folder in the order of their numbers.
 
-    Which belong together, and in which order, is said by :func:`motionlift.video.series.series_of`. Of several such series the
-    longest is taken, but none of masks beside others, and the rest is told. Names that hold no number at all are taken in the order
-    of the alphabet.
+    Which belong together, and in which order, is said by :func:`motionlift.video.series.series_of`. Of a long series and short ones
+    the longest is taken, but none of masks beside others, and the rest is told. Names that hold no number at all are taken in the
+    order of the alphabet.
 
     Raises:
-        InputError: it holds none, several series of the same length, or too much; or one beside what is the reference more likely.
+        InputError: it holds none, several series that may be meant, or too much; or one beside what is the reference more likely.
     """
     found, videos = _inside(folder)
     if not found:
@@ -90,13 +95,8 @@ def pictures_of(folder: Path) -> Pictures:
     series = _without_masks(every)
     if len(series) > 1 and all(numbers == NUMBERLESS for each in series for numbers, _ in each):
         paths, told = sorted(path for each in series for _, path in each), [ALPHABETICAL]
-    elif len(series) > 1 and len(series[0]) == len(series[1]):
-        names = " and ".join(sorted(min(each)[1].name for each in series if len(each) == len(series[0]))[:2])
-        raise InputError(
-            f"{folder} holds several series of pictures, such as {names}, whose names differ in more than a number; give a "
-            "folder of one series"
-        )
     else:
+        _refuse_several(folder, _rivals(series))
         paths, told = [path for _, path in series[0]], missing(series[0])
     if len(paths) == 1:
         _refuse_cover(folder, paths[0], videos)
@@ -129,6 +129,34 @@ def _without_masks(series: list[Series]) -> list[Series]:
 
 def _are_masks(pictures: Series) -> bool:
     return all(MASKS.search(path.stem) for _, path in pictures)
+
+
+def _rivals(series: list[Series]) -> list[Series]:
+    """Those of which each may be the one that is meant, the longest first; a part of it in another format is none."""
+    longest, names = len(series[0]), {path.stem for _, path in series[0]}
+    least = max(1.0, RIVAL * longest)
+
+    def is_meant(other: Series) -> bool:
+        return len(other) == longest or (len(other) > least and not names.issuperset(path.stem for _, path in other))
+
+    return [series[0], *filter(is_meant, series[1:])]
+
+
+def _refuse_several(folder: Path, rivals: list[Series]) -> None:
+    """Refuse a folder of several series that may be meant, as takes of one scene, or the left and the right eye.
+
+    Raises:
+        InputError: there are several.
+    """
+    if len(rivals) < 2:
+        return
+    ends = [(each[0][1].name, each[-1][1].name, len(each)) for each in rivals]
+    named = [f"{first} to {last} ({count})" if count > 1 else first for first, last, count in sorted(ends)]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    raise InputError(
+        f"{folder} holds {len(named)} series of pictures: {', '.join(named[:MOST_NAMED])}{more}; put each into a folder of its "
+        "own, and give one of these"
+    )
 
 
 def _left_out(others: int) -> list[str]:

@@ -14,7 +14,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from jaxtyping import Float32
 
-from motionlift.video.decoding import FORMATS
+from motionlift.errors import InputError
+from motionlift.video.decoding import FORMATS, first_time
 
 RATE = 48_000
 """Samples a second of sound that is written (ours: what Opus has, and video mostly)."""
@@ -60,7 +61,7 @@ class Sound:
                     done += min(samples.shape[1], wanted - done)
                 if done >= wanted:
                     break
-        except (FFmpegError, OSError, ValueError) as error:
+        except (InputError, FFmpegError, OSError, ValueError) as error:
             tell(f"the sound of {self.source} breaks off after {done / RATE:.1f} s ({error})")
         yield from _silence(wanted - done)
 
@@ -68,9 +69,7 @@ class Sound:
         """Samples with the number of the first, counted from the part's start; it may be negative."""
         with opened(self.source) as container:
             stream = container.streams.audio[0]
-            video = container.streams.video[0]
-            first = float((video.start_time or 0) * video.time_base) if video.time_base else 0.0
-            start = first + self.start
+            start = first_time(self.source) + self.start
             if start > EARLY:
                 with suppress(FFmpegError):  # what cannot be searched is gone through from its beginning
                     container.seek(int((start - EARLY) * av.time_base))
