@@ -1,6 +1,8 @@
 """Weights that quantizers hold: refused in a line where they cannot be, planned as they are held, and exact gradients."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -151,7 +153,13 @@ def test_plans_count_what_quantizers_hold(weights: Weights, tmp_path: Path):
 
     from motionlift.models.precision import quantizing
 
-    sizes = {"num_attention_heads": 4, "attention_head_dim": 64, "ffn_dim": 1024, "num_layers": 1, "text_dim": 256}
+    sizes: dict[str, Any] = {
+        "num_attention_heads": 4,
+        "attention_head_dim": 64,
+        "ffn_dim": 1024,
+        "num_layers": 1,
+        "text_dim": 256,
+    }
     plain = WanTransformer3DModel(**sizes, freq_dim=64)
     plain.save_pretrained(tmp_path)
     held = WanTransformer3DModel.from_pretrained(
@@ -173,10 +181,9 @@ def test_a_job_on_a_loaded_model_is_planned(weights: Weights, folder: str):
 
 def test_the_graph_keeps_the_weights_of_torchao_as_they_are_held():
     installed(Weights.TORCHAO_INT8)
-    from torchao.quantization import Int8WeightOnlyConfig, quantize_
-
+    torchao = import_module("torchao.quantization")
     network = nn.Sequential(nn.Linear(64, 64)).requires_grad_(False)
-    quantize_(network, Int8WeightOnlyConfig())
+    torchao.quantize_(network, torchao.Int8WeightOnlyConfig())
     given = torch.randn(3, 64, generator=torch.Generator().manual_seed(1), requires_grad=True)
     (slope,) = torch.autograd.grad(network(given).square().sum(), given)
     plain = network(given).detach()
