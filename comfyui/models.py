@@ -64,7 +64,8 @@ class LoadModel:
                 "memory": described(
                     [*MEMORY],
                     "What is done so that it fits: usual goes by the model's size; offloaded keeps blocks in main memory, slower; "
-                    "fp8, int8 and nf4 hold weights in fewer bits.",
+                    "the others hold weights in fewer bits: fp8 by itself, int8 and nf4 by bitsandbytes, and those named for a "
+                    "package by that.",
                     default="usual",
                 ),
             }

@@ -55,17 +55,18 @@ Written by `python -m lab.families_page`. `motionlift models` lists the same fam
 
 """
 COLUMNS = (
-    *("family", "pipelines of diffusers", "known by name or settings", "size by default", "rate", "steps", "guidance"),
-    *("samples by", "words", "positions", "pictures", "adapters load in"),
+    *("family", "pipelines of diffusers", "known by name or settings", "size by default", "sizes by aspect"),
+    *("rate", "steps", "guidance", "samples by", "words", "positions", "pictures", "adapters load in"),
 )
 """Columns of the first table."""
 EVIDENCE = """
-*Words*: whether attention to a word can be read, as MotionFlow needs it. *Positions*: whether they can be optimised
-(`target=positions`). *Pictures*: whether a video can begin with one (`--picture`): of a TI2V or LTX model with or without, of the
-pipelines named for it always, and of the others never. *Adapters*: for
-which readers `motionlift export` writes what was tuned, tested against diffusers' own loaders and the names that ComfyUI's take. A
-scheduler of a higher order remembers former steps; the loops here take the first order of the same levels, so that a step can be
-guided, turned back and asked again.
+*Sizes by aspect*: without `--size`, a video is as wide and as high as that of them whose shape is nearest to the reference's, of
+those about as large as the model's own (of 480p none of 720p); *its own alone*: its models were published for one shape, and make
+that of every reference. *Words*: whether attention to a word can be read, as MotionFlow needs it. *Positions*: whether they can be
+optimised (`target=positions`). *Pictures*: whether a video can begin with one (`--picture`): of a TI2V or LTX model with or
+without, of the pipelines named for it always, and of the others never. *Adapters*: for which readers `motionlift export` writes
+what was tuned, tested against diffusers' own loaders and the names that ComfyUI's take. A scheduler of a higher order remembers
+former steps; the loops here take the first order of the same levels, so that a step can be guided, turned back and asked again.
 
 ## What shows that it is right
 
@@ -182,6 +183,7 @@ def _family(facts: Facts) -> str:
         ", ".join(f"`{name}`" for name in facts.pipelines),
         ", ".join(facts.published),
         facts.size,
+        facts.aspects,
         "" if facts.fps is None else f"{facts.fps:g}",
         str(facts.steps),
         f"{facts.cfg:g}",

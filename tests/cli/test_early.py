@@ -55,6 +55,20 @@ SLIPS = {
     (
         "transfer",
         *CLIP,
+        "--weights",
+        "int7",
+    ): "--weights is 'int7' (did you mean int8?); allowed are own, fp8, int8, nf4",
+    ("batch", "jobs.yaml", "--weights", "nf5"): "--weights is 'nf5' (did you mean nf4?); allowed are own, fp8",
+    (
+        "transfer",
+        *CLIP,
+        "--weights",
+        "fp8",
+        "--compile",
+    ): "--weights fp8 changes weights while a pass runs, which --compile cannot",
+    (
+        "transfer",
+        *CLIP,
         "--parallel",
         "2",
     ): "--parallel is '2'; give context=N, as context=2, with a whole number N from 2 to",
@@ -483,3 +497,19 @@ def test_a_folder_beside_that_holds_a_model_may_be_meant(tmp_path: Path, monkeyp
         check_name("my-mode")
     with pytest.raises(ModelError, match="is not to be had; allowed"):
         check_name("one-of-nobody's")
+
+
+@pytest.mark.parametrize("weights", ["nf4", "quanto-int8"])
+def test_a_quantizer_is_for_models_that_are_not_bundled(weights: str):
+    told = rf"^tiny-dit is small, and no quantizer holds its weights: leave --weights {weights} out$"
+    with pytest.raises(SettingError, match=told):
+        early.check_held("tiny-dit", weights)
+    early.check_held("tiny-dit", "fp8")
+    early.check_held("somewhere", weights)
+
+
+def test_a_quantizer_that_is_not_installed_is_told_as_its_option_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("motionlift.core.memory.find_spec", lambda _name: None)
+    with pytest.raises(SettingError, match=r"^weights in nf4 need the package bitsandbytes, which is not installed"):
+        early.weights("nf4")
+    assert early.weights("own") == "own"

@@ -182,7 +182,7 @@ def test_the_bundled_model_is_the_librarys_own(comfy: Comfy, monkeypatch: pytest
         own().run("bundled", "bf16", memory)
     assert {given for given, _ in asked} == {(DEFAULT_MODEL, "cpu")}
     assert [more["measures"] and more["measures"].taken[3:] for _, more in asked] == [
-        None, ("offloaded",), ("fp8",), ("int8",), ("nf4",)
+        None, ("offloaded",), ("fp8",), ("int8",), ("nf4",), ("torchao-int8",), ("quanto-int8",), ("quanto-int4",)
     ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from motionlift.jobs.planning import PROCESS, forecast, needs
 from motionlift.jobs.records import read_records
 from motionlift.jobs.runner import DIED
 from motionlift.jobs.stores import deliver, fetched
-from motionlift.jobs.work import HERE, Placed, Where, command_of, finished, record_of
+from motionlift.jobs.work import HERE, Placed, Where, asked_of, command_of, finished, record_of
 from motionlift.jobs.workers import Workers
 from motionlift.video.clip import Clip
 from motionlift.video.files import hash_of_file
@@ -447,6 +447,12 @@ def test_a_record_says_what_makes_the_video_alone(jobs: list[Job], tmp_path: Pat
     assert wanted | {f"--output={tmp_path / job.output}", "--method=none", f"--model={job.model}", "--seed=0"} <= {
         *command
     }
+
+
+def test_how_weights_are_held_is_of_each_job(jobs: list[Job], tmp_path: Path):
+    placed = Placed(jobs[0], {}, tmp_path, Where(weights="fp8"))
+    assert asked_of(placed).weights == "fp8" and "--weights=fp8" in command_of(placed)
+    assert asked_of(replace(placed, where=HERE)).weights is None
 
 
 def test_every_record_says_all_of_its_job(jobs: list[Job]):

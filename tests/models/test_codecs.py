@@ -102,3 +102,24 @@ def test_a_decoder_that_is_told_a_time_gets_a_little_noise_always_the_same():
     first, second = (codec(vae=vae).decode(latents) for _ in range(2))
     assert torch.equal(first, second) and 0.02 < first.std() < 0.03
     assert [time.tolist() for time in vae.times] == [[pytest.approx(0.05)]] * 2
+
+
+class Half:
+    """A decoder that gives what it is given, beyond the range, in half precision."""
+
+    dtype = torch.bfloat16
+    config = FrozenDict({})
+
+    def named_buffers(self, recurse: bool) -> list[Any]:
+        return []
+
+    def decode(self, latents: torch.Tensor) -> Any:
+        return SimpleNamespace(sample=3 * latents)
+
+
+def test_what_is_decoded_is_in_the_autoencoders_type_until_it_is_cut():
+    own = codec(vae=Half())
+    latents = torch.randn(1, 3, 37, 4, 4, generator=torch.Generator().manual_seed(1))
+    made = own.decoded(latents)
+    assert made.dtype is torch.bfloat16 and made.abs().max() > 1
+    assert torch.equal(own.decode(latents), made.float().clamp(-1, 1))

@@ -153,7 +153,7 @@ def test_which_autoencoders_can_work_in_parts():
 def test_a_quantizer_that_is_not_installed_is_named_before_any_weights_are_read(
     weights, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("motionlift.models.precision.find_spec", lambda _name: None)
+    monkeypatch.setattr("motionlift.core.memory.find_spec", lambda _name: None)
     monkeypatch.setattr("motionlift.models.loading.device_named", lambda _name: torch.device("cuda"))
     monkeypatch.setattr("motionlift.models.loading._read", None)
     told = rf"^weights in {weights} need the package bitsandbytes, which is not installed: pip install bitsandbytes, or hold .*$"
@@ -170,7 +170,7 @@ def test_a_quantizer_that_is_not_installed_is_named_before_any_weights_are_read(
     ],
 )
 def test_what_does_not_go_with_a_quantizer(measures, more, told, tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("motionlift.models.precision.find_spec", lambda _name: object())
+    monkeypatch.setattr("motionlift.models.precision.check_quantizer", lambda _weights: None)
     monkeypatch.setattr("motionlift.models.loading.device_named", lambda _name: torch.device("cuda"))
     monkeypatch.setattr("motionlift.models.loading._read", None)
     monkeypatch.setattr("motionlift.models.loras.LoraFile.check", lambda _own: None)

@@ -92,7 +92,10 @@ class Averages:
         return functional.avg_pool2d(pixels, SIDE).transpose(0, 1)[None]
 
     def decode(self, latents):
-        return functional.interpolate(latents[0].transpose(0, 1), scale_factor=SIDE).clamp(-1, 1)
+        return self.decoded(latents).clamp(-1, 1)
+
+    def decoded(self, latents):
+        return functional.interpolate(latents[0].transpose(0, 1), scale_factor=SIDE)
 
     def fitting(self, frames=None, height=None, width=None):
         return Shape(frames or 8, 32, 32)

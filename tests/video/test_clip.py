@@ -1,9 +1,12 @@
 """Clips in memory."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.long_video import apart
 from motionlift.errors import DivergenceError, InputError, SettingError
 from motionlift.video.clip import Clip, side_by_side
 from tests.video.made import SQUARE, beside_rest, levels, noisy, numbers
@@ -162,3 +165,24 @@ def test_the_whole_frame_is_stretched_and_never_enlarged():
     assert beside_rest(same) == () and same.frames.shape == (3, 40, 40, 3)
     with pytest.raises(SettingError, match="fit is 'squeeze'; allowed is crop or pad or stretch"):
         clip.sampled(frames=3, fps=8, aspect=(32, 32), fit="squeeze")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process held at most since then")
+def test_a_long_decoded_video_becomes_a_clip_beside_nothing_but_its_frames():
+    """Bytes for each value: one of the clip, and little else; in one piece they are twelve."""
+    assert apart("pieces", 600, 256) < 2.5
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_pieces_are_the_same_as_the_whole(kind: torch.dtype):
+    pixels = (torch.randn(37, 3, 5, 7, generator=torch.Generator().manual_seed(2)) / 2).to(kind)
+    made = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+    assert torch.equal(Clip.from_pixels(pixels, 8.0).frames, made)
+    assert Clip.from_pixels(pixels, 8.0).sha256 == Clip.of(made, 8.0).sha256
+
+
+def test_a_value_that_is_not_finite_is_found_in_the_last_piece():
+    pixels = torch.zeros(40, 3, 4, 4)
+    pixels[-1, 0, 0, 0] = torch.nan
+    with pytest.raises(DivergenceError, match="not finite"):
+        Clip.from_pixels(pixels, 8.0)

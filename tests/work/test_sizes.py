@@ -88,3 +88,59 @@ def test_sizes_come_upright_and_wide():
     sizes = every_size()
     assert len(sizes) > 10 and all((width, height) in sizes for height, width in sizes)
     assert all(side % 16 == 0 for size in sizes for side in size)
+
+
+def own_sizes(twin: str, name: str = "twin", target: int | None = None) -> Transformer:
+    """A twin that has the size of its published model."""
+    pipeline, family = TRANSFORMERS[twin].build(), TRANSFORMERS[twin].row.family
+    if target is not None:
+        pipeline.target_size = target
+        pipeline.video_processor.register_to_config(vae_scale_factor=16)
+    return families()[family](pipeline, name, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("twin", "name", "own", "upright"),
+    [
+        ("ltx-2", "twin", (768, 512), (512, 768)),
+        ("skyreels", "twin", (960, 544), (544, 960)),
+        ("skyreels", "Skywork/SkyReels-V2-T2V-14B-720P-Diffusers", (1280, 720), (720, 1280)),
+        ("hunyuan", "Skywork/SkyReels-V1-Hunyuan-T2V", (960, 544), (544, 960)),
+    ],
+)
+def test_published_sizes_are_upright_for_upright_references(
+    twin: str, name: str, own: tuple[int, int], upright: tuple[int, int]
+):
+    model = own_sizes(twin, name)
+    assert (model.about.shape.width, model.about.shape.height) == own
+    assert nearest_size(model, 16 / 9) is None and nearest_size(model, 9 / 16) == upright
+
+
+def test_lengths_and_guidance_are_those_of_the_named_model():
+    assert own_sizes("skyreels", "SkyReels-V2-T2V-14B-720P-Diffusers").about.shape.frames == 121
+    first = own_sizes("hunyuan", "SkyReels-V1-Hunyuan-T2V")
+    assert first.about.shape.frames == 97 and first.about.defaults["cfg"] == 6.0
+    assert nearest_size(first, 1.0) == (720, 720) and first._said["guidance_scale"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("target", "aspect", "size"),
+    [
+        (640, 16 / 9, None),
+        (640, 9 / 16, (480, 848)),
+        (640, 1.0, (640, 640)),
+        (640, 4 / 3, (720, 544)),
+        (960, 9 / 16, (720, 1280)),
+        (960, 1.0, (960, 960)),
+        (960, 100.0, (1920, 480)),
+    ],
+)
+def test_hunyuan15_has_a_size_for_every_shape(target: int, aspect: float, size: tuple[int, int] | None):
+    model = own_sizes("hunyuan-1.5", target=target)
+    assert nearest_size(model, aspect) == size
+    assert all(abs(height * width / target**2 - 1) < 0.1 for height, width in model.about.sizes)
+
+
+@pytest.mark.parametrize("twin", ["mochi", "allegro"])
+def test_models_published_for_one_size_keep_it(twin: str):
+    assert nearest_size(own_sizes(twin), 9 / 16) is None

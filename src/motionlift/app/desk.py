@@ -55,6 +55,8 @@ class Desk:
     """Where models run."""
     folders: bool = False
     """Whether a model may be named by its folder: where nobody else reaches the page."""
+    weights: str | None = None
+    """How the weights of models that are not bundled are held; by default as it fits."""
     motions: gr.State = field(default_factory=lambda: gr.State(""))
     """What changes whenever the visitor's motions do."""
     changing: RLock = field(default_factory=RLock)

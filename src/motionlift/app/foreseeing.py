@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
+from motionlift.app.tasks import held_in
 from motionlift.errors import MotionliftError
 from motionlift.models.loading import device_named
 from motionlift.motion.file import Motion
@@ -22,6 +23,7 @@ def foreseen(
     qualities: Mapping[str, Mapping[str, str]],
     settings: Mapping[str, str],
     picture: Clip | None = None,
+    weights: str | None = None,
 ) -> str:
     """A table, as HTML: for each quality memory and seconds of one video, or why it cannot be.
 
@@ -33,6 +35,7 @@ def foreseen(
         qualities: settings of each.
         settings: what is set beside.
         picture: what the video would begin with.
+        weights: how the weights of a model that is not bundled would be held.
 
     Raises:
         SettingError: there is no such device.
@@ -42,7 +45,9 @@ def foreseen(
     for quality, values in qualities.items():
         try:
             request = ask(motion.method, {**values, **settings}, prompt=prompt, motion=motion, picture=picture)
-            memory, seconds = _cells(planned(Asked(request, motion=motion), model, space))
+            memory, seconds = _cells(
+                planned(Asked(request, motion=motion, weights=held_in(model, weights)), model, space)
+            )
         except MotionliftError as error:
             memory, seconds = "cannot be", str(error)
         rows.append(

@@ -57,7 +57,7 @@ def _listed(desk: Desk, token: str, number: int | None, before: str) -> tuple[st
     items = desk.jobs.history.items(own.owner)
     choices = [(f"{item.number}. {title_of(item)}", item.number) for item in items]
     is_gone = number is not None and number not in [item.number for item in items]
-    listed = history_of(items, own.folder, desk.places(items), desk.stopping(items))
+    listed = history_of(items, own.folder, desk.places(items), desk.stopping(items), desk.weights)
     chosen = gr.Dropdown(choices=choices, value=None) if is_gone else gr.Dropdown(choices=choices)
     return listed, chosen, *_looked_at(desk, token, None if is_gone else number, before)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from motionlift.app.tasks import LIFT, Task, command_of
+from motionlift.app.tasks import LIFT, Task, command_of, held_in
 from motionlift.app.workspace import DRAWN, MOTION, REFERENCE, Workspace
 from motionlift.core.cost import Step
 from motionlift.errors import MotionliftError
@@ -82,10 +82,11 @@ class Maker:
 
     Args:
         device: where models run, as :func:`motionlift.models.loading.load` has it.
+        weights: how the weights of models that are not bundled are held; by default as it fits.
     """
 
-    def __init__(self, device: str = "auto"):
-        self._device = device
+    def __init__(self, device: str = "auto", weights: str | None = None):
+        self._device, self._weights = device, weights
         self._kept: Kept | None = None
         self._projection: Projection | None = None
 
@@ -109,7 +110,9 @@ class Maker:
     def _lifted(self, task: Task, clip: Path, workspace: Workspace, live: Live) -> tuple[str, ...]:
         request = prepare.ask(task.method, task.settings)
         prepare.check_reference(clip, task.part)
-        job = self._job(task.model, Asked(request, aspect=prepare.aspect_of(clip)), live)
+        job = self._job(
+            task.model, Asked(request, aspect=prepare.aspect_of(clip), weights=held_in(task.model, self._weights)), live
+        )
         costs = Costs(job.model, plan=job.plan)
         found = lifted_alone(job, clip, Lifting(part=task.part), costs, self._watching(live))
         with workspace.placed(task.name, MOTION) as motion:
@@ -127,12 +130,12 @@ class Maker:
         request = prepare.ask(
             motion.method, task.settings, prompt=task.prompt, seed=task.seed, motion=motion, picture=picture
         )
-        job = self._job(task.model, Asked(request, motion=motion), live)
+        job = self._job(task.model, Asked(request, motion=motion, weights=held_in(task.model, self._weights)), live)
         costs = Costs(job.model, plan=job.plan)
         with resting(job.model):
             video = casting.casted(job, motion, costs, self._watching(live))
         with workspace.placed(task.name, ".mp4") as output:
-            video.save(output, {"command": command_of(task, workspace.folder)})
+            video.save(output, {"command": command_of(task, workspace.folder, self._weights)})
         return output.name, output.with_suffix(".json").name
 
     def _job(self, name: str, asked: Asked, live: Live) -> prepare.Job:

@@ -71,7 +71,9 @@ name() }"""
 """Names them, whenever they come."""
 
 
-def built(jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bool = False) -> gr.Blocks:
+def built(
+    jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bool = False, weights: str | None = None
+) -> gr.Blocks:
     """The page over a queue.
 
     Args:
@@ -80,10 +82,11 @@ def built(jobs: Jobs, data: Path, secret: str, device: str = "auto", folders: bo
         secret: by which visitors' tokens are sealed in their browsers; another one makes new visitors of them.
         device: where models run.
         folders: whether a model may be named by its folder.
+        weights: how the weights of models that are not bundled are held; by default as it fits.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT, KEPT)) as page:
         token = gr.BrowserState("", storage_key="motionlift", secret=secret)
-        desk = Desk(jobs, data, token, gr.State(""), device, folders, gr.State(""))
+        desk = Desk(jobs, data, token, gr.State(""), device, folders, weights, gr.State(""))
         gr.Markdown(
             "# motionlift\nThe motion of one video in another: lift it from a clip, then say what is to move like it."
         )

@@ -41,8 +41,8 @@ def serve(serving: Serving, data: Path) -> None:
         raise OutputError(f"cannot write to {data} ({error.strerror}); give another folder by --data") from error
     # A second program would take what the first is at for what was left when it ended.
     with held(data):
-        jobs = Jobs(data, Maker(serving.device))
-        page = built(jobs, data, secret, serving.device, serving.is_private)
+        jobs = Jobs(data, Maker(serving.device, serving.weights))
+        page = built(jobs, data, secret, serving.device, serving.is_private, serving.weights)
         page.queue(default_concurrency_limit=AT_ONCE, api_open=False)
         try:
             _launch(page, serving)

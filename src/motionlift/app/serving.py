@@ -27,6 +27,8 @@ class Serving:
     """Whether it gets a public address by Gradio's tunnel."""
     device: str = "auto"
     """Where models run."""
+    weights: str | None = None
+    """How the weights of models that are not bundled are held; by default as it fits."""
 
     @property
     def is_private(self) -> bool:

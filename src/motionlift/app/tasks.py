@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from motionlift.models.sources import DEFAULT_MODEL
+from motionlift.models.sources import BUNDLED_MODELS, DEFAULT_MODEL
 from motionlift.video.part import Part, crop_of
 
 LIFT, CAST = "lift", "cast"
@@ -63,15 +63,22 @@ class Task:
         return Part(self.start, self.duration, crop_of(self.crop) if self.crop.strip() else None)
 
 
-def command_of(task: Task, folder: Path) -> str:
+def held_in(model: str, weights: str | None) -> str | None:
+    """How the weights of a model are held: those of bundled ones as they are."""
+    return None if model in BUNDLED_MODELS else weights
+
+
+def command_of(task: Task, folder: Path, weights: str | None = None) -> str:
     """The command line that makes the same file.
 
     Args:
         task: the task.
         folder: where its files lie.
+        weights: how the weights of models that are not bundled are held.
     """
     suffix = ".safetensors" if task.kind == LIFT else ".mp4"
     words = ["motionlift", task.kind, str(folder / task.source), "--model", task.model]
+    words += [] if held_in(task.model, weights) is None else ["--weights", str(weights)]
     if task.kind == LIFT:
         words += ["--method", task.method]
         words += ["--start", f"{task.start:g}"] if task.start else []

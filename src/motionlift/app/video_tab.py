@@ -132,7 +132,7 @@ def _planning(desk: Desk) -> Any:
         qualities = QUALITIES if steps is None else {", ".join(QUALITIES): {}}
         told = f"<p>{settled_told(steps)}</p>" if steps is not None else ""
         shown = None if picture is None else Clip.of(torch.from_numpy(picture_of(picture))[None], 1.0)
-        return foreseen(found, prompt, model.strip(), desk.device, qualities, settings, shown) + told
+        return foreseen(found, prompt, model.strip(), desk.device, qualities, settings, shown, desk.weights) + told
 
     return planned
 

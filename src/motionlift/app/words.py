@@ -97,7 +97,11 @@ def _curve(losses: Sequence[float]) -> str:
 
 
 def history_of(
-    items: Sequence[Item], folder: Path, places: Mapping[int, int], stopping: Collection[int] = frozenset()
+    items: Sequence[Item],
+    folder: Path,
+    places: Mapping[int, int],
+    stopping: Collection[int] = frozenset(),
+    weights: str | None = None,
 ) -> str:
     """The history as a list, newest first, each with the command line that does the same.
 
@@ -106,6 +110,7 @@ def history_of(
         folder: where their files lie.
         places: by number, how many tasks come before those that wait.
         stopping: numbers of those that were cancelled and are still worked on.
+        weights: how the page holds the weights of models that are not bundled.
     """
     if not items:
         return '<p class="quiet">Nothing was made yet.</p>'
@@ -114,10 +119,11 @@ def history_of(
         told = f"<br><span class='quiet'>{escape(item.told)}</span>" if item.told else ""
         place = f", {_before(places[item.number])}" if item.number in places else ""
         state = STOPPING if item.number in stopping else STATES[item.state]
+        command = command_of(item.task, folder, weights)
         lines.append(
             f"<li><strong>{item.number}. {escape(title_of(item))}</strong> "
             f"<span class='state {item.state}'>{state}{place}</span>{told}"
-            f"<details><summary>the same from the command line</summary><code>{escape(command_of(item.task, folder))}</code>"
+            f"<details><summary>the same from the command line</summary><code>{escape(command)}</code>"
             "</details></li>"
         )
     return f"<ul class='history'>{''.join(lines)}</ul>"

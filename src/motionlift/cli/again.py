@@ -352,7 +352,7 @@ def _expected(file: Path, record: Mapping[str, Any], changes: Given) -> Expected
     model, frames, versions = record.get("model"), record.get("frames_sha256"), record.get("versions")
     threads = record.get("threads")
     is_same = not _without_writing(changes).keys() - {"side_by_side", "keep_sound", "memory"}
-    keeps_model = not {"model", "loras", "dtype", "device"} & changes.keys()
+    keeps_model = not {"model", "loras", "dtype", "device", "weights"} & changes.keys()
     return Expected(
         file,
         model if keeps_model and isinstance(model, dict) else None,

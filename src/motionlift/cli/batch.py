@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motionlift.cli import given_files
-from motionlift.cli.options import Device, Dtype, Memory, OnRay, Overwrite, Quiet, whole
+from motionlift.cli.options import Device, Dtype, HeldWeights, Memory, OnRay, Overwrite, Quiet, whole
 from motionlift.cli.terminal import notice
 from motionlift.errors import InputError, MotionliftError, SettingError, staying
 
@@ -80,6 +80,7 @@ def batch(
     device: Device = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
+    weights: HeldWeights = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -108,7 +109,7 @@ def batch(
         check_address(store)
     contents = Contents()
     asked = Jobs(()) if jobs is None else read_jobs(jobs, watch is not None, contents)
-    where = Where(device, dtype, memory)
+    where = Where(device, dtype, memory, weights)
     folder = output or Path((jobs or watch or Path("batch")).stem)
     if watch is not None and folder.resolve() == watch.resolve():
         raise SettingError("--output and --watch are one folder; what is made would be taken for what arrives")

@@ -108,6 +108,35 @@ def memory(given: str) -> str:
     return given
 
 
+def weights(given: str) -> str:
+    """How weights are held, whose package is installed."""
+    from motionlift.core.memory import Weights, check_quantizer
+
+    if given not in tuple(Weights):
+        raise SettingError(
+            f"--weights is {given[:40]!r}{meant(given, tuple(Weights))}; allowed are {', '.join(Weights)}"
+        )
+    check_quantizer(Weights(given))
+    return given
+
+
+def check_held(model: str, weights: str | None, compiled: bool = False) -> None:
+    """Refuse to hold a bundled model's weights by a quantizer, and to compile a network whose weights change.
+
+    Raises:
+        SettingError: that is asked for.
+    """
+    from motionlift.core.memory import QUANTIZERS, Weights
+    from motionlift.models.sources import BUNDLED_MODELS
+
+    if weights in QUANTIZERS and model in BUNDLED_MODELS:
+        raise SettingError(f"{model} is small, and no quantizer holds its weights: leave --weights {weights} out")
+    if compiled and weights not in (None, Weights.OWN):
+        raise SettingError(
+            f"--weights {weights} changes weights while a pass runs, which --compile cannot: leave one out"
+        )
+
+
 def parallel(given: str) -> int:
     """How many processes share a sequence, of ``context=N``."""
     kind, _, number = given.partition("=")

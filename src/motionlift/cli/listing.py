@@ -43,6 +43,7 @@ def print_models() -> None:
         print(f"{', '.join(facts.pipelines)}: a folder or hub name of any such pipeline (family {facts.family})")
         rate = "" if facts.fps is None else f", {facts.fps:g} frames a second"
         print(f"  size {facts.size}{rate}; {facts.steps} steps, guidance {facts.cfg:g}; {facts.sampling}")
+        print(f"  sizes by the shape of a reference: {facts.aspects}")
         print(f"  --sampler {', '.join(facts.samplers)}; licence of the published weights: {facts.licence}")
         lacking = {"words": facts.words, "positions": facts.positions, "pictures": facts.pictures}
         if not all(lacking.values()):
@@ -94,6 +95,7 @@ def _listed_family(facts: Facts) -> dict[str, Any]:
         "width": facts.width,
         "height": facts.height,
         "frames": facts.frames,
+        "sizes": [list(size) for size in facts.sizes],
         "fps": facts.fps,
         "licence": facts.licence,
         "memory_bytes": min((own["weights_bytes"] + own["guided_bytes"] for own in counted), default=None),

@@ -35,6 +35,7 @@ from motionlift.cli.options import (
     Fit,
     Fps,
     Frames,
+    HeldWeights,
     Interpolate,
     Loras,
     Memory,
@@ -127,6 +128,7 @@ def transfer(
     dtype: Dtype = "auto",
     fps: Fps = None,
     memory: Memory = None,
+    weights: HeldWeights = None,
     compiled: Compiled = False,
     parallel: Parallel = None,
     slower: Slower = 1,
@@ -162,6 +164,7 @@ def transfer(
     check_run(method, folder, previews)
     early.check_words(method, given.read, model)
     early.check_started(parallel)
+    early.check_held(model, weights, compiled)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
     if side_by_side and (interpolate or upscale):
@@ -196,7 +199,7 @@ def transfer(
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
     stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
     how_made = {"stages": stages, "cut_prompt": cut_prompt, "aspect": aspect, "parallel": parallel or 1}
-    asked = Asked(request, frames, pixels, **how_made, compiled=compiled)
+    asked = Asked(request, frames, pixels, **how_made, compiled=compiled, weights=weights)
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
@@ -255,6 +258,7 @@ def lift(
     device: Device = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
+    weights: HeldWeights = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -265,6 +269,7 @@ def lift(
     given = given_settings(method, settings, subject=subjects or None, **shorthands)
     check_run(method, folder, previews)
     early.check_words(method, given.read, model)
+    early.check_held(model, weights)
     pixels = size_of(size)
     part = part_of(start, duration, crop, background, fit)
     given_files.check_files(reference, None, loras)
@@ -287,7 +292,7 @@ def lift(
     aspect = prepare.aspect_of(reference)
     reading = {"fps": fps, "slower": slower, "fit": fit, "every_frame": every_frame, "part": part}
     how = Lifting(folder=folder, previews=_previews(previews, folder), **reading)
-    asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect)
+    asked = Asked(request, frames, pixels, cut_prompt=cut_prompt, aspect=aspect, weights=weights)
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():
@@ -338,6 +343,7 @@ def cast(
     device: Device = "auto",
     dtype: Dtype = "auto",
     memory: Memory = None,
+    weights: HeldWeights = None,
     compiled: Compiled = False,
     parallel: Parallel = None,
     keep_motion: Annotated[
@@ -349,6 +355,7 @@ def cast(
 ) -> None:
     """Cast a lifted motion onto a prompt."""
     early.check_started(parallel)
+    early.check_held(model, weights, compiled)
     told = given_files.method_of(motion)
     shorthands = {"steps": steps, "sampler": sampler, "strength": strength, "negative_prompt": negative_prompt}
     given_settings(told, settings, target=targets or None, **shorthands)
@@ -382,7 +389,7 @@ def cast(
     others = [(Motion.load(path), part) for path, part in mixtures]
     stages = partial(_stages, interpolate=interpolate, between=between, upscale=upscale, device=device, dtype=dtype)
     how_made = {"stages": stages, "cut_prompt": cut_prompt, "parallel": parallel or 1, "compiled": compiled}
-    asked = Asked(request, motion=lifted, mixed=others, **how_made)
+    asked = Asked(request, motion=lifted, mixed=others, **how_made, weights=weights)
     if is_planned(asked, model, device, dtype, memory, as_json):
         return
     with Live(quiet, as_json) as live, unfinished.at_work():

@@ -502,6 +502,17 @@ Memory = Annotated[
         "what is free.",
     ),
 ]
+HeldWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="HOW",
+        parser=early.weights,
+        help="How the network's weights are held: own, fp8, or by a quantizer that is installed: int8 or nf4 (bitsandbytes, on a "
+        "GPU), torchao-int8, quanto-int8 or quanto-int4. By default own, or fp8 where nothing else fits.",
+        show_default=False,
+    ),
+]
 OnRay = Annotated[
     str | None,
     typer.Option(

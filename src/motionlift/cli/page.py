@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from motionlift.cli.given_files import check_folder
-from motionlift.cli.options import Device
+from motionlift.cli.options import Device, HeldWeights
 from motionlift.errors import SettingError
 
 
@@ -29,11 +29,12 @@ def app(
         typer.Option("--data", help="Folder for motions, videos and the history.", show_default="the user's"),
     ] = None,
     device: Device = "auto",
+    weights: HeldWeights = None,
 ) -> None:
     """Open a web page on this machine: upload a clip, lift its motion, and make videos of it."""
     from motionlift.app.serving import Serving, data_folder
 
-    serving = Serving(host, port, password, share, device)
+    serving = Serving(host, port, password, share, device, weights)
     serving.check()
     if data is not None:
         check_folder(data)

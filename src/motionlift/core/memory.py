@@ -1,8 +1,11 @@
 """Memory as people write it, and what is done so that a model takes less of it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from importlib import metadata
+from importlib.util import find_spec
 from numbers import Integral
 
 from motionlift.errors import SettingError
@@ -19,9 +22,72 @@ class Weights(StrEnum):
     FP8 = "fp8"
     """In 8 bits a number, cast to the type that they compute in while a layer runs."""
     INT8 = "int8"
-    """As whole numbers of 8 bits, by a quantizer."""
+    """As whole numbers of 8 bits, by bitsandbytes; on Nvidia's and AMD's GPUs."""
     NF4 = "nf4"
-    """In 4 bits a number, by a quantizer."""
+    """In 4 bits a number, by bitsandbytes; on the same."""
+    TORCHAO_INT8 = "torchao-int8"
+    """As whole numbers of 8 bits, by torchao."""
+    QUANTO_INT8 = "quanto-int8"
+    """As whole numbers of 8 bits, by optimum-quanto."""
+    QUANTO_INT4 = "quanto-int4"
+    """As whole numbers of 4 bits, by optimum-quanto."""
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """A package that holds the weights of linear layers in fewer bits, from their reading on."""
+
+    module: str
+    """What is imported of it."""
+    package: str
+    """What it is installed as."""
+    oldest: tuple[int, ...]
+    """Its first version that diffusers takes."""
+    size: float
+    """Bytes of a weight, with the factors that it is scaled by."""
+    on_gpus: bool = False
+    """Whether it works on Nvidia's and AMD's GPUs alone."""
+
+
+QUANTIZERS: Mapping[Weights, Quantizer] = {
+    Weights.INT8: Quantizer("bitsandbytes", "bitsandbytes", (0, 43, 3), 1.0, on_gpus=True),
+    Weights.NF4: Quantizer("bitsandbytes", "bitsandbytes", (0, 43, 3), 0.5 + 4 / 64, on_gpus=True),
+    Weights.TORCHAO_INT8: Quantizer("torchao", "torchao", (0, 15), 1.0),
+    Weights.QUANTO_INT8: Quantizer("optimum.quanto", "optimum-quanto", (0, 2, 6), 1.0),
+    Weights.QUANTO_INT4: Quantizer("optimum.quanto", "optimum-quanto", (0, 2, 6), 0.5 + 4 / 128),
+}
+"""Versions by diffusers' own checks of them. In 4 bits, bitsandbytes has a factor of 4 bytes for 64 weights and optimum-quanto two
+of 2 bytes for 128, by their defaults; in 8 bits each has one for a row, which counts for nothing here. GGUF is not among them:
+diffusers reads weights that are in it, and puts none into it."""
+
+
+def check_quantizer(weights: Weights) -> None:
+    """Refuse a way of holding weights whose package is not installed; nothing of it is imported.
+
+    Raises:
+        SettingError: it is not there, or too old.
+    """
+    known = QUANTIZERS.get(weights)
+    if known is None:
+        return
+    least, instead = ".".join(map(str, known.oldest)), f"or hold them in {Weights.FP8}, which needs none"
+    if not _is_there(known.module):
+        raise SettingError(
+            f"weights in {weights} need the package {known.package}, which is not installed: pip install {known.package}, {instead}"
+        )
+    version = metadata.version(known.package)
+    if tuple(map(int, re.findall(r"\d+", version)[: len(known.oldest)])) < known.oldest:
+        raise SettingError(
+            f"weights in {weights} need {known.package} {least} or newer, and {version} is installed: "
+            f"pip install -U {known.package}, {instead}"
+        )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of what is before its dot
+        return False
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,10 @@ class Codec(Protocol):
         """The video of latents."""
         ...
 
+    def decoded(self, latents: Latents) -> Pixels:
+        """The video of latents as the autoencoder makes it: where it runs, in its own type, and not cut to -1..1."""
+        ...
+
     def fitting(self, frames: int | None = None, height: int | None = None, width: int | None = None) -> Shape:
         """The size of a video of so many frames, rows and columns of pixels; by default the model's own.
 

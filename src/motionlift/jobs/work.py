@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -48,6 +48,8 @@ class Where:
     """As of :func:`motionlift.load`."""
     memory: str | None = None
     """What a worker may use of the device, such as ``12GB``; by default what is free."""
+    weights: str | None = None
+    """How the weights of networks are held, as of :class:`motionlift.core.memory.Weights`; by default as it fits."""
 
 
 HERE = Where()
@@ -106,7 +108,8 @@ def asked_of(placed: Placed) -> Asked:
     Raises:
         MotionliftError: one of its kinds.
     """
-    return asked_with(placed.job, aspect_of(placed.reference()), placed.picture())
+    asked = asked_with(placed.job, aspect_of(placed.reference()), placed.picture())
+    return replace(asked, weights=placed.where.weights)
 
 
 def asked_with(job: Job, aspect: float | None, picture: Path | None = None) -> Asked:
@@ -337,6 +340,7 @@ def _shared(placed: Placed) -> list[str]:
         "device": None if where.device == "auto" else where.device,
         "dtype": None if where.dtype == AUTO else where.dtype,
         "memory": where.memory,
+        "weights": where.weights,
     }
     told = [f"--{name}={value}" for name, value in given.items() if value is not None]
     return told + [f"--set={name}={plain(value)}" for name, value in job.settings.items()]

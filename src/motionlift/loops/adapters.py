@@ -15,13 +15,13 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from motionlift.core.memory import Weights
 from motionlift.core.method import LOOKS, MOTION, Plan
 from motionlift.core.model import Model
 from motionlift.core.schedule import Level
 from motionlift.core.tensors import Tensors
 from motionlift.errors import ModelError, MotionError
-from motionlift.models.offloading import STORED, held_as, reading
+from motionlift.models.offloading import STORED, reading
+from motionlift.models.quantized import is_quantized
 from motionlift.motion.adapter import DIFFERENCE, DOWN, UP, check_adapter, with_end
 
 _LOOKS_HEAD = f"{LOOKS}:"
@@ -196,7 +196,7 @@ def _check_bare(network: nn.Module) -> None:
 
 
 def _check_learnable(network: nn.Module) -> None:
-    if any(held_as(own) in (Weights.NF4, Weights.INT8) for own in network.children()):
+    if any(is_quantized(own) for own in network.children()):
         raise ModelError(
             "the model's weights are held by a quantizer, and nothing is tuned on such: load it with weights as they are, or in "
             "fp8, or offloaded; or take a method that guides"

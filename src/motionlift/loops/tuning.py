@@ -130,7 +130,7 @@ def _preview(job: Tuning, reference: Reference, path: Path, done: int) -> Genera
     path.parent.mkdir(exist_ok=True)
     said = {"step": str(done), "seed": str(PREVIEW_SEED), "prompt": settings.source_prompt}
     told = f"step {done} of {settings.tuning_steps}, seed {PREVIEW_SEED}, prompt: {settings.source_prompt}"
-    clip = Clip.from_pixels(model.codec.decode(result.latents), model.about.fps)
+    clip = Clip.from_pixels(model.codec.decoded(result.latents), model.about.fps)
     contact_sheet(clip, path, said={"Description": f"preview of tuning, {told}", **said})
     LOG.info("wrote preview %s, %s", path, told)
 

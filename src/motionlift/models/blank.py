@@ -20,6 +20,7 @@ from motionlift.models.families import serving
 from motionlift.models.loading import check_parts, precision
 from motionlift.models.parts import LIBRARIES, Parts
 from motionlift.models.precision import AUTO, chosen
+from motionlift.models.quantized import is_quantized, plain_like, within
 from motionlift.models.quiet import quiet
 from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import BUNDLED, Source, joined_sources
@@ -181,11 +182,17 @@ def emptied_pipeline(pipeline: Any) -> Any:
 def _without_values(part: nn.Module) -> nn.Module:
     """A module like another, whose tensors have no values."""
     held = [*part.parameters(), *part.buffers()]
+    memo: dict[int, Any] = {}
     for module in part.modules():
         held += [value for value in vars(module).values() if isinstance(value, Tensor)]
-    memo: dict[int, Any] = {}
-    for tensor in held:
+        plain = plain_like(module) if is_quantized(part) else None
+        if plain is not None:
+            memo[id(module)] = plain
+    for tensor in (own for own in held if next(within(own)) is own):  # those of quantizers go with their layers
         empty = torch.empty_like(tensor, device=META)
         is_weight = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(empty, requires_grad=tensor.requires_grad) if is_weight else empty
-    return copy.deepcopy(part, memo)
+    twin = copy.deepcopy(part, memo)
+    if is_quantized(part):  # its layers are plain ones now
+        twin.hf_quantizer = None
+    return twin

@@ -18,6 +18,8 @@ from motionlift.video.limits import FRAMES
 
 FRAMEWISE = ("use_framewise_encoding", "use_framewise_decoding")
 """Switches of autoencoders that code a few frames at a time."""
+PIECE = 16
+"""Frames that are taken over at once, of a video that was decoded (ours)."""
 DECODED_AT, DECODED_NOISE = 0.05, 0.025
 """Time and share of noise at which autoencoders that are told a time decode (LTX-Video's model cards)."""
 
@@ -96,8 +98,18 @@ class Autoencoder(ABC):
         """Mean latents, scaled."""
 
     @abstractmethod
+    def decoded(self, latents: Latents) -> Pixels:
+        """The video of latents as the autoencoder makes it: where it runs, in its own type, and not cut to -1..1."""
+
     def decode(self, latents: Latents) -> Pixels:
-        """The video of latents, cut to -1..1."""
+        """The video of latents, cut to -1..1; in single precision in main memory, whose copy is the only one of that size."""
+        made = self.decoded(latents)
+        if made.device.type == "meta":
+            return made.float()
+        pixels = made if made.device.type == "cpu" and made.dtype is torch.float32 else torch.empty(made.shape)
+        for own, part in zip(pixels.split(PIECE), made.split(PIECE), strict=True):
+            own.copy_(part).clamp_(-1, 1)
+        return pixels
 
     @abstractmethod
     def latent_frames(self, frames: int) -> int:
@@ -168,16 +180,15 @@ class VideoAutoencoder(Autoencoder):
             return latents * self._scale
 
     @torch.no_grad()
-    def decode(self, latents: Latents) -> Pixels:
-        """The video of latents, cut to -1..1."""
+    def decoded(self, latents: Latents) -> Pixels:
+        """The video of latents, not cut yet."""
         with self._work(**self._bit_by_bit(latents.shape[2])):
             kind = self.vae.dtype
             scaled = latents.to(self.device, torch.float32 if self._moments else kind) / self._scale
             if self._moments is not None:
                 mean, deviation = self._moments
                 scaled = (scaled * deviation + mean).to(kind)
-            video = self._video(self.vae.decode(*self._told(scaled)).sample)
-            return video[0].transpose(0, 1).float().clamp(-1, 1).cpu()
+            return self._video(self.vae.decode(*self._told(scaled)).sample)[0].transpose(0, 1)
 
     def _bit_by_bit(self, latent: int) -> dict[str, bool]:
         """Switches by which a video longer than the model's own is coded a few frames at a time, where there are such.
@@ -303,11 +314,11 @@ class FrameAutoencoder(Autoencoder):
         return latents.float().transpose(0, 1)[None] * self.vae.config.scaling_factor
 
     @torch.no_grad()
-    def decode(self, latents: Latents) -> Pixels:
-        """The video of latents, cut to -1..1."""
+    def decoded(self, latents: Latents) -> Pixels:
+        """The video of latents, not cut yet."""
         with self._work():
             frames = latents[0].transpose(0, 1).to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
-            return self.vae.decode(frames).sample.float().clamp(-1, 1).cpu()
+            return self.vae.decode(frames).sample
 
     def latent_frames(self, frames: int) -> int:
         """As many."""

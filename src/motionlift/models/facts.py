@@ -10,8 +10,12 @@ from motionlift.core.method_settings import Sampled
 from motionlift.core.sampler_names import DIFFUSION_SAMPLERS, FLOW_SAMPLERS, OWN
 from motionlift.models.families import families
 from motionlift.models.positions import NoPositions
+from motionlift.models.sources import BUNDLED_MODELS
 from motionlift.models.transformer import Row
 from motionlift.motion.readers import READERS
+
+MOST_TOLD = 12
+"""Sizes that are told one by one; of more only the ends are (ours)."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class Facts:
     """Height, likewise."""
     frames: int | None
     """Length, likewise."""
+    sizes: tuple[tuple[int, int], ...]
+    """Widths and heights that its published models were made for; none where each was made for one alone. A model takes, of those
+    about as large as its own, the nearest to the shape of a reference."""
     fps: float | None
     """Their rate; none where each model has one of its own."""
     steps: int
@@ -57,6 +64,14 @@ class Facts:
         sides = f"{self.width}x{self.height}" if self.width and self.height else "by its configuration"
         return f"{sides}, {self.frames} frames" if self.frames else sides
 
+    @property
+    def aspects(self) -> str:
+        """The sizes that go by the shape of a reference, in words; of many the widest and the tallest."""
+        if not self.sizes:
+            return "its own alone"
+        told = [f"{width}x{height}" for width, height in sorted(self.sizes, key=lambda size: size[1] / size[0])]
+        return ", ".join(told) if len(told) <= MOST_TOLD else f"{len(told)}, from {told[0]} to {told[-1]}"
+
 
 def served() -> list[Facts]:
     """All families, by name."""
@@ -74,6 +89,7 @@ def _facts(family: Any) -> Facts:
         pipelines=family.pipelines,
         published=tuple(name for name in variants if name != family.family),
         **_size(pipeline),
+        sizes=_sizes(family) if is_row else (),
         fps=getattr(family, "fps", None),
         steps=own.get("steps", common.steps),
         cfg=own.get("cfg", common.cfg),
@@ -98,6 +114,12 @@ def _size(pipeline: Any) -> dict[str, int | None]:
     parameters = {} if pipeline is None else inspect.signature(pipeline.__call__).parameters
     named = {"width": "width", "height": "height", "frames": "num_frames"}
     return {own: parameters[name].default if name in parameters else None for own, name in named.items()}
+
+
+def _sizes(row: Row) -> tuple[tuple[int, int], ...]:
+    """Widths and heights of a row and of its published models, but for those that are bundled."""
+    known = [own.sizes for name, own in row.published.items() if name not in BUNDLED_MODELS]
+    return tuple(dict.fromkeys((width, height) for own in (row.sizes, *known) for height, width in own))
 
 
 def _samplers(family: Any) -> tuple[str, ...]:

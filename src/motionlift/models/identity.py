@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from motionlift.models.offloading import reading
+from motionlift.models.quantized import within
 
 SAMPLED_VALUES = 64
 """About so many values of every weight, evenly spread, tell models of one configuration apart (ours)."""
@@ -60,7 +61,7 @@ def digest(*parts: Any) -> str:
 def sample_of(part: nn.Module) -> str:
     """Hash of some values of every weight of a module: even a fine-tuning of a few layers changes it."""
     hashed, read = hashlib.sha256(), reading(part)
-    for weights in part.state_dict(keep_vars=True).values():
-        values = read(weights).reshape(-1)
+    for own in (own for weights in part.state_dict(keep_vars=True).values() for own in within(read(weights))):
+        values = own.reshape(-1)
         hashed.update(values[:: max(1, len(values) // SAMPLED_VALUES)].float().cpu().numpy().tobytes())
     return hashed.hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from motionlift.core.given import as_list, came, check_given
-from motionlift.core.memory import Measures, Weights
+from motionlift.core.memory import QUANTIZERS, Measures, Weights
 from motionlift.core.model import Model
 from motionlift.core.shortage import shortage_behind, tried
 from motionlift.environment import fallback_line, launched
@@ -21,7 +21,7 @@ from motionlift.models.lora_files import LoraFile
 from motionlift.models.loras import fuse
 from motionlift.models.parallel import check_sharing
 from motionlift.models.parts import read_parts
-from motionlift.models.precision import AUTO, QUANTIZED, check_dtype, check_weights, chosen, quantizing, typed
+from motionlift.models.precision import AUTO, check_dtype, check_weights, chosen, quantizing, typed
 from motionlift.models.quiet import quiet
 from motionlift.models.sources import BUNDLED, DEFAULT_MODEL, Source, joined_sources
 from motionlift.models.words import read_plainly
@@ -103,13 +103,11 @@ def load(
     check_parallel(str(model), place, parallel, compiled, measures)
     LOG.info("reads the model %s for %s", model, place)
     if measures is not None:
-        _check_measures(measures, place, bool(asked), bool(adapter))
+        check_measures(measures, place, source, bool(asked), bool(adapter))
     kind = chosen(dtype, place, source.name, family.breaking(source))
     pipeline = _read(source, adapter, family, kind, quantizing(measures, kind))
     check_parts(family, pipeline, source.name)
-    if (
-        Path(source.place).resolve().parent == BUNDLED
-    ):  # others know capital letters and punctuation, or are to be as they are
+    if _is_bundled(source):  # others know capital letters and punctuation, or are to be as they are
         read_plainly(pipeline.tokenizer)
     added = fuse(pipeline, asked, source.name, family.readers)
     loaded = family(pipeline, str(model), place, measures=measures)
@@ -172,11 +170,32 @@ def _check_given(dtype: str, measures: Measures | None) -> None:
         )
 
 
-def _check_measures(measures: Measures, device: torch.device, adapted: bool, animated: bool) -> None:
-    """Refuse measures that cannot be taken here, or not together with others or with adapters."""
+def _is_bundled(source: Source) -> bool:
+    return Path(source.place).resolve().parent == BUNDLED
+
+
+def check_measures(
+    measures: Measures, device: torch.device, source: Source, adapted: bool = False, animated: bool = False
+) -> None:
+    """Refuse measures that cannot be taken here, or not together with others or with adapters; nothing is read.
+
+    Args:
+        measures: what is to be done.
+        device: where the model runs.
+        source: where it is.
+        adapted: whether adapters become part of its weights.
+        animated: whether a motion adapter is put into its network.
+
+    Raises:
+        SettingError: they cannot.
+    """
     check_weights(measures.weights, device)
-    if measures.weights not in QUANTIZED:
+    if measures.weights not in QUANTIZERS:
         return
+    if _is_bundled(source):
+        raise SettingError(
+            f"{source.name} is small, and no quantizer holds its weights: leave {measures.weights} out, or take a larger model"
+        )
     against = {"offloaded, which moves weights as they are": measures.offloaded}
     against |= {"adapters, which become part of the weights": adapted}
     against |= {"a motion adapter, which is put into the network after it is read": animated}

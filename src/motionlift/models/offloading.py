@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from motionlift.core.memory import Weights
+from motionlift.models.quantized import quantizer_of
 
 STORED = torch.float8_e4m3fn
 """How weights of 8 bits are held: four bits of exponent and three of fraction (what diffusers stores by default)."""
@@ -107,11 +108,7 @@ def held_as(network: Any) -> Weights:
     """How the weights of one of diffusers' networks are held."""
     if is_cast(network):
         return Weights.FP8
-    told = getattr(network, "hf_quantizer", None)
-    config = getattr(told, "quantization_config", None)
-    if getattr(config, "load_in_8bit", False):
-        return Weights.INT8
-    return Weights.NF4 if getattr(config, "load_in_4bit", False) else Weights.OWN
+    return quantizer_of(network)
 
 
 def is_moved(part: nn.Module) -> bool:

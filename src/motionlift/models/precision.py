@@ -1,12 +1,12 @@
 """The type of the numbers that a model computes with: asked for or chosen, and refused before any weights are read."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 import torch
 
-from motionlift.core.memory import Measures, Weights
+from motionlift.core.memory import QUANTIZERS, Measures, Weights, check_quantizer
 from motionlift.errors import SettingError
 
 AUTO = "auto"
@@ -17,8 +17,6 @@ AMPERE = (8, 0)
 """Compute capability of Nvidia's first GPUs that have convolutions in bf16."""
 MACOS = (14, 0)
 """First macOS whose GPUs compute in bf16 (PyTorch)."""
-QUANTIZER = "bitsandbytes"
-"""The package that holds weights in 4 bits, or as whole numbers of 8."""
 
 
 def named(kind: torch.dtype) -> str:
@@ -92,19 +90,13 @@ def check_weights(weights: Weights | str, device: torch.device) -> None:
     """
     if weights is Weights.FP8 and device.type == "mps":
         raise SettingError("weights cannot be held in fp8 on Apple's GPUs; leave that measure out, or take offloaded")
-    if weights in QUANTIZED and device.type != "cuda":
+    known = QUANTIZERS.get(Weights(weights))
+    if known is not None and known.on_gpus and device.type != "cuda":
+        others = ", ".join(name for name, own in QUANTIZERS.items() if not own.on_gpus)
         raise SettingError(
-            f"weights in {weights} need an Nvidia or AMD GPU; hold them in fp8, or leave that measure out"
+            f"weights in {weights} need an Nvidia or AMD GPU; hold them in fp8, or in {others}, or leave that measure out"
         )
-    if weights in QUANTIZED and find_spec(QUANTIZER) is None:
-        raise SettingError(
-            f"weights in {weights} need the package {QUANTIZER}, which is not installed: pip install {QUANTIZER}, or hold them in "
-            "fp8, which needs none"
-        )
-
-
-QUANTIZED = (Weights.INT8, Weights.NF4)
-"""Ways of holding weights that a quantizer does while they are read."""
+    check_quantizer(Weights(weights))
 
 
 def quantizing(measures: Measures | None, kind: torch.dtype) -> Any:
@@ -114,10 +106,15 @@ def quantizing(measures: Measures | None, kind: torch.dtype) -> Any:
         measures: what is asked for.
         kind: what the network computes with.
     """
-    from diffusers import BitsAndBytesConfig
+    from diffusers import BitsAndBytesConfig, QuantoConfig, TorchAoConfig
 
-    if measures is None or measures.weights not in QUANTIZED:
-        return None
-    if measures.weights is Weights.INT8:
+    held = Weights.OWN if measures is None else measures.weights
+    if held is Weights.INT8:
         return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=kind)
+    if held is Weights.NF4:
+        return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=kind)
+    if held is Weights.TORCHAO_INT8:
+        return TorchAoConfig(import_module("torchao.quantization").Int8WeightOnlyConfig())
+    if held in (Weights.QUANTO_INT8, Weights.QUANTO_INT4):
+        return QuantoConfig(weights_dtype=held.removeprefix("quanto-"))
+    return None

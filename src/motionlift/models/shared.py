@@ -27,6 +27,7 @@ from motionlift.models.offloading import cast, exact_gradients, held_as, is_offl
 from motionlift.models.parallel import Parallel, check_sharing
 from motionlift.models.precision import named
 from motionlift.models.prompts import Prompts
+from motionlift.models.quantized import is_quantized, keep_held
 from motionlift.models.sources import Source
 from motionlift.models.turns import Turns
 from motionlift.motion.original import Readers
@@ -109,9 +110,11 @@ class PipelineModel(ABC):
         self.network = nn.ModuleDict(own)
         self.passes = Passes()
         asked = measures or self._usual()
-        if asked.weights is Weights.FP8:
-            for network in self._networks:
+        for network in self._networks:
+            if asked.weights is Weights.FP8:
                 cast(network)
+            elif not given and is_quantized(network):
+                keep_held(network)
         self._parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
         if asked.offloaded:
             self._offload()

@@ -82,6 +82,8 @@ class Published:
     """Sampling and guiding, where they differ."""
     broken: Mapping[str, str] = field(default_factory=dict)
     """Types of numbers that break it, by name, and what is known of that; beside those that break its family."""
+    call: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the pipeline's call, where they differ from its family's."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,7 @@ class Transformer(PipelineModel):
         variant = row.variant(pipeline.config, pipeline.transformer.config, name)
         known = row.published.get(variant, Published({}))
         self.defaults = {variant: {**row.defaults, **known.defaults}}
+        self._said = {**row.call, **known.call}
         self.codec = self._coding(known)
         widths = {f"block {number}": self._width for number in range(len(self._numbered(self._network)))}
         self.about = replace(
@@ -377,7 +380,7 @@ class Transformer(PipelineModel):
         if self._picture is not None or self._pictures is Pictures.MUST:
             call["image"] = shown(self._picture, shape)
         with self._turns.using(*self._beside):
-            return self._asking.ask(prompt=prompt, num_inference_steps=steps, **{**call, **self._row.call})
+            return self._asking.ask(prompt=prompt, num_inference_steps=steps, **{**call, **self._said})
 
     def _asked_condition(self, prompt: str, shape: Shape | None) -> Condition:
         """What the network is given of a prompt; of its latents only the channels that stand beside those of the video.

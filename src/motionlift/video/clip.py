@@ -37,6 +37,8 @@ from motionlift.video.part import WHOLE, Part, Taken, check_part
 from motionlift.video.reading import cut, hash_of, moments_of, part_frames
 from motionlift.video.writing import replacing
 
+PIECE = 16
+"""Frames of numbers that become whole ones at once (ours)."""
 LOG = logging.getLogger(__name__)
 
 
@@ -120,27 +122,39 @@ class Clip:
         fps = plain(fps)
         check_rate(fps)
         given = frames_of(frames)
-        frames = given.frames
+        return cls._own(given.frames, fps, given.notices)
+
+    @classmethod
+    def _own(cls, frames: Tensor, fps: Rate, notices: tuple[str, ...] = ()) -> "Clip":
+        """A clip of frames that nobody else holds."""
         if not (1 <= len(frames) <= FRAMES[1] and all(1 <= side <= SIDES[1] for side in frames.shape[1:3])):
             raise InputError(
                 f"frames are {tuple(frames.shape)}; give 1 to {FRAMES[1]} frames of 1 to {SIDES[1]} pixels a side"
             )
         digest = hashlib.sha256(f"{tuple(frames.shape)} {float(fps)!r}".encode())
         digest.update(frames.numpy().data)
-        return cls(frames, float(fps), digest.hexdigest(), given.notices)
+        return cls(frames, float(fps), digest.hexdigest(), notices)
 
     @classmethod
     def from_pixels(cls, pixels: Pixels, fps: Rate) -> "Clip":
-        """A clip of pixels in -1..1; values beyond are clamped.
+        """A clip of pixels in -1..1, of any type on any device; values beyond are clamped.
+
+        They become whole numbers a few frames at a time, so that of a long video nothing but these is there once more.
 
         Raises:
             DivergenceError: a value that is not finite.
             SettingError: ``fps`` out of range.
         """
-        pixels = pixels.detach().to("cpu", torch.float32)
-        if not torch.isfinite(pixels).all():
-            raise DivergenceError("the video holds values that are not finite; try another seed or a lower lr")
-        return cls.of(((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), fps)
+        fps = plain(fps)
+        check_rate(fps)
+        count, _, height, width = pixels.shape
+        frames = torch.empty((count, height, width, 3), dtype=torch.uint8)
+        for own, part in zip(frames.split(PIECE), pixels.detach().split(PIECE), strict=True):
+            piece = part.to("cpu", torch.float32)
+            if not torch.isfinite(piece).all():
+                raise DivergenceError("the video holds values that are not finite; try another seed or a lower lr")
+            own.copy_(((piece.clamp(-1, 1) + 1) * 127.5).round().permute(0, 2, 3, 1))
+        return cls._own(frames, fps)
 
     def __repr__(self) -> str:
         count, height, width = self.frames.shape[:3]

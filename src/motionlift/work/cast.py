@@ -361,7 +361,7 @@ def casted(
         result = driven(sample.cast(casting_of(job, model, motion)), job, advance, on_step_end)
     costs.losses.extend(result.losses)
     with costs.phase("decode"):
-        keyframes = Clip.from_pixels(model.codec.decode(result.latents), motion.source.fps)
+        keyframes = Clip.from_pixels(model.codec.decoded(result.latents), motion.source.fps)
     costs.keep(job)
     costs.note(_compared(job, motion, keyframes, reference))
     clip, cascade = keyframes, []
@@ -387,7 +387,7 @@ def _compared(job: Job, motion: Motion, video: Clip, reference: Clip | None) -> 
     if job.method.name == UNMOVED or motion.edits:
         return []
     if reference is None:
-        reference = Clip.from_pixels(job.model.codec.decode(motion.tensors[names.LATENTS]), motion.source.fps)
+        reference = Clip.from_pixels(job.model.codec.decoded(motion.tensors[names.LATENTS]), motion.source.fps)
     return unlike_lines(motion, reference, video)
 
 

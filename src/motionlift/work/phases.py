@@ -138,6 +138,10 @@ class _Codec:
         with self.stretches.of("decode"):
             return self.own.decode(latents)
 
+    def decoded(self, latents: Latents) -> Pixels:
+        with self.stretches.of("decode"):
+            return self.own.decoded(latents)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.own, name)
 
@@ -365,4 +369,4 @@ def _cast(job: Job, motion: Motion, stretches: Stretches) -> None:
     model = few.model if job.picture is None else few.model.pictured(job.picture.pixels())
     result = finished(sample.cast(casting_of(few, model, motion)), stretches.advance)
     stretches.end()
-    model.codec.decode(result.latents)
+    model.codec.decoded(result.latents)

@@ -25,6 +25,9 @@ WORDS: Mapping[str, str] = {
     "fp8": "weights in 8 bits",
     "int8": "weights as whole numbers of 8 bits",
     "nf4": "weights in 4 bits",
+    "torchao-int8": "weights as whole numbers of 8 bits",
+    "quanto-int8": "weights as whole numbers of 8 bits",
+    "quanto-int4": "weights as whole numbers of 4 bits",
 }
 """The measures as people are told of them."""
 

@@ -17,18 +17,19 @@ from torch import nn
 
 from motionlift.core.given import Whole, Wholes
 from motionlift.core.lattice import Shape
-from motionlift.core.memory import Measures, Weights
+from motionlift.core.memory import QUANTIZERS, Measures, Weights
 from motionlift.core.model import Model
 from motionlift.errors import MemoryShortError, ModelError, MotionliftError, SettingError
 from motionlift.loops.cascade import Stage
 from motionlift.methods import method as method_named
 from motionlift.models.blank import blank, blank_of, is_here
 from motionlift.models.counting import Count, counting
-from motionlift.models.loading import check_parallel, device_named, load
+from motionlift.models.loading import check_measures, check_parallel, device_named, load
 from motionlift.models.lora_files import LoraFile
 from motionlift.models.offloading import cast_layers
 from motionlift.models.parallel import check_same
 from motionlift.models.precision import AUTO, check_weights
+from motionlift.models.quantized import bytes_of
 from motionlift.models.shared import PipelineModel
 from motionlift.models.sources import joined_sources
 from motionlift.motion.file import Motion
@@ -79,6 +80,17 @@ class Asked:
     compiled: bool = False
     """Whether a model that is loaded for it samples compiled, as :func:`motionlift.models.loading.load` has it. That is not in a
     plan, but that weights stay as and where they are is."""
+    weights: Weights | str | None = None
+    """How the weights of the network of a model that is loaded for it are held; None where the plan decides."""
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            return
+        object.__setattr__(self, "weights", Measures(weights=self.weights).weights)
+        if self.compiled and self.weights is not Weights.OWN:
+            raise SettingError(
+                f"weights in {self.weights} change while a pass runs, and a compiled network's cannot: leave one of them out"
+            )
 
     def job(self, model: Model) -> Job:
         """The job on a model.
@@ -136,7 +148,7 @@ def fitting_job(
     check_parallel(str(model), device_named(device), asked.parallel, asked.compiled)
     read = partial(load, model, device, loras, dtype, compiled=asked.compiled, parallel=asked.parallel)
     space = room(device_named(device), memory)
-    if _weights_of(str(model)) <= SMALL:
+    if asked.weights is None and _weights_of(str(model)) <= SMALL:
         with suppress(MemoryShortError):  # more can be done with one that is yet to be loaded
             return _together(_on_loaded(asked, read(), space, explained=False))
     try:
@@ -146,7 +158,8 @@ def fitting_job(
     except Exception as error:
         if space.asked or isinstance(error, MotionliftError):
             raise
-        return _together(_unplanned(asked.job(read()), error))
+        held = None if asked.weights is None else Measures(waiting=True, weights=asked.weights)
+        return _together(_unplanned(asked.job(read(measures=held)), error))
     tell(plan.before)
     return _together(_with(asked.job(read(measures=plan.measures)), plan))
 
@@ -229,12 +242,12 @@ def _is_plenty(job: Job, space: Room) -> bool:
 
 def _held(model: Model) -> int:
     """Bytes of the weights of a model, wherever they are."""
-    return sum(tensor.nbytes for tensor in _tensors(model))
+    return sum(map(bytes_of, _tensors(model)))
 
 
 def held_on(model: Model, device: torch.device) -> int:
     """Bytes of the weights of a model that lie on a device; of main memory those that are not in files alone."""
-    size = sum(tensor.nbytes for tensor in _tensors(model) if tensor.device == device)
+    size = sum(bytes_of(tensor) for tensor in _tensors(model) if tensor.device == device)
     return min(size, own_memory()) if device.type == "cpu" else size
 
 
@@ -262,6 +275,10 @@ def planned(asked: Asked, model: str | PipelineModel, space: Room, dtype: str = 
     try:
         if not isinstance(model, str):
             return _plan_on(model, asked, space)
+        if asked.weights is not None:
+            source, adapter = joined_sources(model)
+            held = Measures(weights=asked.weights)
+            check_measures(held, torch.device(space.kind), source, animated=adapter is not None)
         is_full = dtype == "fp32" or (dtype == AUTO and space.is_main)
         halved = partial(blank, model, space.kind, HALF) if is_full else None
         return plan_of(partial(blank, model, space.kind, dtype), asked, space, halved)
@@ -298,22 +315,29 @@ def _unpredicted(model: str, error: Exception) -> ModelError:
 
 
 def _layers(network: Any, held: Weights | str) -> Collection[nn.Module]:
-    """The layers of a network whose weights are held otherwise than they compute."""
+    """The layers of a network whose weights are held otherwise than they compute: by quantizers all linear ones, and no others.
+
+    Those that a network keeps in single precision beside others they leave as they are.
+    """
     if held == Weights.OWN:
         return ()
     if held == Weights.FP8:
         return frozenset(cast_layers(network))
-    return frozenset(own for own in network.modules() if isinstance(own, nn.Linear | nn.Conv2d | nn.Conv3d))
+    kept = getattr(network, "_keep_in_fp32_modules", None) or ()
+    linear = ((name.split("."), own) for name, own in network.named_modules() if isinstance(own, nn.Linear))
+    return frozenset(own for words, own in linear if not any(word in kept for word in words))
 
 
 def _size(part: nn.Module, held: Weights | str = Weights.OWN, layers: Collection[nn.Module] | None = None) -> int:
     """Bytes of a part's weights; of its layers as they are held, those of :func:`_layers` of it where no others are given."""
     layers = _layers(part, held) if layers is None else layers
     total = sum(buffer.nbytes for buffer in part.buffers())
-    per = {Weights.FP8: 1.0, Weights.INT8: 1.0, Weights.NF4: 0.5}.get(Weights(held))
+    by = QUANTIZERS.get(Weights(held))
+    per = 1.0 if by is None else by.size
     for module in part.modules():
-        for weight in module.parameters(recurse=False):
-            total += round(weight.numel() * per) if per is not None and module in layers else weight.nbytes
+        for name, weight in module.named_parameters(recurse=False):
+            is_held = module in layers and (by is None or name == "weight")
+            total += round(weight.numel() * per) if is_held else weight.nbytes
     return total
 
 
@@ -412,11 +436,12 @@ def beside(model: PipelineModel, measures: Measures, space: Room) -> int:
 def _pixels(shape: Shape, is_lifted: bool) -> int:
     """Most bytes of pixels in main memory beside a device: of a reference as it is read and as it is lifted, or of what was made.
 
-    Each is there as whole numbers of a byte, and, while these become numbers in single precision, as two of such.
+    Of a reference each is there as whole numbers of a byte, and, while these become numbers in single precision, as two of such.
+    What is made is beside its reference as whole numbers, and some models see that reference in single precision.
     """
     own = 3 * shape.frames * shape.height * shape.width
     wide = 3 * max(min(shape.frames * LONGEST_SIDE**2, MOST_WIDE), shape.frames * shape.height * shape.width)
-    return 9 * (own + wide) if is_lifted else 9 * own
+    return 9 * (own + wide) if is_lifted else 6 * own
 
 
 @dataclass(frozen=True)
@@ -504,7 +529,10 @@ class _Planner:
         if name == "waiting":
             return not self.space.is_main
         if name == "offloaded":
-            return not self.space.is_main and not asked.compiled and asked.parallel == 1
+            can_move = not asked.compiled and asked.parallel == 1 and asked.weights not in QUANTIZERS
+            return not self.space.is_main and can_move
+        if asked.weights is not None:
+            return False
         anew = 0 if not self.space.is_main else self.space.bytes if model.anew is None else model.anew
         if asked.compiled or anew > ALLOWED * self.space.bytes:  # weights are read before they are cast
             return False
@@ -652,7 +680,7 @@ class _Trial:
     def __init__(self, model: PipelineModel, asked: Asked, space: Room, count: Count, settled: _Settled | None):
         self.model, self.asked, self.space, self.count = model, replace(asked, stages=lambda _: ()), space, count
         self.settled = settled
-        own = Measures() if settled is None else settled.measures
+        own = Measures(weights=asked.weights or Weights.OWN) if settled is None else settled.measures
         self.first = self.possible(replace(own, **dict.fromkeys(BY_VIEW, False)))
         self.run: dict[Measures, tuple[Job, Taken]] = {}
 

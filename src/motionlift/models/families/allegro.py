@@ -40,4 +40,4 @@ MODEL = Row(
     frames=_frames,
     defaults={"cfg": 7.5, "steps": 100},
 )
-"""Size, steps and guidance by the published pipeline's defaults."""
+"""Size, steps and guidance by the published pipeline's defaults. It was published for 1280x720 alone (model card)."""

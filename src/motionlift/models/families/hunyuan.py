@@ -4,7 +4,7 @@ from typing import Any
 
 from motionlift.models.positions import RotaryModule
 from motionlift.models.prompts import Laid
-from motionlift.models.transformer import Row, call_default
+from motionlift.models.transformer import Published, Row, call_default
 from motionlift.motion.original import ADDED_QKV, QKV, Blocks, Readers
 
 EMBEDDED = 6.0
@@ -62,5 +62,16 @@ MODEL = Row(
     readers=Readers("transformer", BLOCKS, BLOCKS),
     broken={"fp16": "it overflows and the video is black (Tencent-Hunyuan/HunyuanVideo, issue 60)"},
     defaults={"cfg": 1.0},
+    published={
+        "skyreels-v1": Published(
+            {"name": "skyreels-v1-hunyuan-t2v"},
+            size=(544, 960),
+            sizes=((544, 960), (960, 544), (720, 720)),
+            frames=97,
+            defaults={"cfg": 6.0},
+            call={"guidance_scale": 1.0},
+        ),
+    },
 )
-"""With a guidance scale above 1 the prompt is weighed against the negative prompt too, in passes of its own."""
+"""Sizes by the model cards; of SkyReels V1, which is HunyuanVideo trained further, length and both guidance scales too.
+With a guidance scale above 1 the prompt is weighed against the negative prompt too, in passes of its own."""

@@ -3,12 +3,25 @@
 from typing import Any
 
 from diffusers import ClassifierFreeGuidance
+from diffusers.pipelines.hunyuan_video1_5.image_processor import generate_crop_size_list
 from diffusers.pipelines.hunyuan_video1_5.pipeline_hunyuan_video1_5 import extract_glyph_texts
 
 from motionlift.models.positions import RotaryModule
 from motionlift.models.prompts import Laid
 from motionlift.models.transformer import Row
 from motionlift.motion.original import ADDED_QKV, QKV, Blocks, Readers
+
+TARGETS = (640, 960)
+"""What the models for 480p and for 720p have as ``target_size``: the side of a square of as many pixels as their videos have
+(configurations of the published networks)."""
+SIDES, STEEPEST = 16, 4.0
+"""The multiple of both sides, and how many times longer one may be than the other: the defaults of the published program's
+``generate_crop_size_list``, by whose sizes the model was trained (``hyvideo/utils/data_utils.py``, copied by diffusers)."""
+
+
+def _buckets() -> tuple[tuple[int, int], ...]:
+    """Heights and widths of all aspects of both targets."""
+    return tuple(dict.fromkeys(size for own in TARGETS for size in generate_crop_size_list(own, SIDES, STEEPEST)))
 
 
 def _size(pipeline: Any) -> tuple[int, int]:
@@ -79,7 +92,8 @@ MODEL = Row(
     placing=RotaryModule("rope"),
     readers=Readers("transformer", BLOCKS, APART),
     size=_size,
+    sizes=_buckets(),
     window=lambda pipeline: pipeline.tokenizer_max_length,
     defaults={"cfg": 6.0},
 )
-"""Guidance by the published pipeline's guider."""
+"""Guidance by the published pipeline's guider; sizes are all of its target size."""

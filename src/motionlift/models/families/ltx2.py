@@ -13,6 +13,7 @@ MODEL = Row(
     fps=24.0,
     multiple=32,
     axes="bnc",
+    sizes=((512, 768), (768, 512)),
     picturing=Picturing("LTX2ImageToVideoPipeline"),
     call={
         **UNGUIDED,
@@ -30,5 +31,6 @@ MODEL = Row(
     finds_words=False,
     defaults={"cfg": 3.0},
 )
-"""Length, rate and guidance by the published pipeline's defaults. Its connectors mix the tokens of a prompt, so that no word can be
-told among them."""
+"""Length, rate and guidance by the published pipeline's defaults; size by those of the published program for one stage
+(``ltx_pipelines/utils/constants.py``), and the same upright (ours: it takes any multiples of 32).
+Its connectors mix the tokens of a prompt, so that no word can be told among them."""

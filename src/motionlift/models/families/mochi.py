@@ -44,4 +44,4 @@ MODEL = Row(
     size=_size,
     defaults={"cfg": 4.5, "steps": 64},
 )
-"""Length, steps and guidance by the published pipeline's defaults."""
+"""Size, length, steps and guidance by the published pipeline's defaults. It was published for 848x480 alone (model card: 480p)."""
