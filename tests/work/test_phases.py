@@ -153,6 +153,25 @@ def test_the_peak_is_that_of_the_allocator(twin: str, method: str):
     assert max(told.peaks.values()) == pytest.approx(found, rel=WITHIN)
 
 
+@pytest.mark.parametrize("is_main", [True, False])
+def test_what_is_known_of_an_autoencoder_is_not_run_again(is_main: bool):
+    pipeline, family = built("wan-2.2")
+    codings: phases.Codings = {}
+    with counting(is_main=is_main) as count:
+        own = job(emptied_pipeline(pipeline), family, "ditflow", META, TRIED | SHORT, count)
+        size = own.shape.height, own.shape.width
+        found = [phases.phases(own, count, is_main, size) for _ in range(2)][1:]  # the first encodes the prompts, once
+        found += [phases.phases(own, count, is_main, size, codings) for _ in range(2)]
+        assert {name for name, *_ in codings} == {"encode", "decoded"}
+        (decoded,) = (key for key in codings if key[0] == "decoded")
+        codings[decoded] = replace(codings[decoded], peak=10**9)
+        changed = phases.phases(own, count, is_main, size, codings)
+    assert found[0].passes == found[1].passes == found[2].passes
+    for name, peak in found[0].peaks.items():
+        assert found[1].peaks[name] == found[2].peaks[name] == pytest.approx(peak, rel=0.01), name
+    assert changed.peaks["decode"] >= 10**9, "what is known is what is told"
+
+
 def test_what_the_tuned_network_inverts_is_not_held_while_it_is_tuned():
     values = TRIED | SHORT | {"steps": 100, "inverted_by": "tuned"}
     told, (found, passes) = predicted("cogvideox-table", "vmc", values), measured("cogvideox-table", "vmc", values)

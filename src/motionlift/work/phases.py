@@ -1,12 +1,13 @@
 """What every phase of a job takes: the job is run on a model without weights, by the same code, and what it makes is counted."""
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from motionlift.core.cost import Passes, Step, all_of
 from motionlift.core.lattice import Shape
@@ -42,6 +43,22 @@ GROWING = ("invert", "lift")
 """Phases whose steps leave something behind each."""
 
 
+@dataclass(frozen=True)
+class Coding:
+    """What a video or its latents took to be coded."""
+
+    peak: int
+    """Most bytes beside what was held before."""
+    shape: torch.Size
+    """Of what came of it."""
+    kind: torch.dtype
+    """Of its numbers."""
+
+
+Codings = dict[tuple[object, ...], Coding]
+"""By what is coded and how, of one model."""
+
+
 @dataclass
 class Stretches:
     """Peaks by phase: prompts and autoencoder say when they are at work, and all else goes by the step that ends it."""
@@ -52,6 +69,8 @@ class Stretches:
     is_exact: bool = False
     """Whether what waits in circles to be collected, more after one step and less after another, is none of what a step leaves: it
     is collected, which takes longer than a step of a tiny model."""
+    codings: Codings = field(default_factory=dict)
+    """Those that are known: what is coded once more in the same way is not run again."""
     peaks: dict[str, int] = field(default_factory=dict)
     """Most bytes of tensors beyond the weights, by phase."""
     left: dict[str, list[int]] = field(default_factory=dict)
@@ -129,18 +148,31 @@ class _Codec:
 
     own: Codec
     stretches: Stretches
+    in_parts: bool
+    """Whether it works in parts."""
 
     def encode(self, pixels: Pixels) -> Latents:
-        with self.stretches.of("encode"):
-            return self.own.encode(pixels)
+        return self._coded("encode", self.own.encode, pixels)
 
     def decode(self, latents: Latents) -> Pixels:
-        with self.stretches.of("decode"):
-            return self.own.decode(latents)
+        return self._coded("decode", self.own.decode, latents)
 
     def decoded(self, latents: Latents) -> Pixels:
-        with self.stretches.of("decode"):
-            return self.own.decoded(latents)
+        return self._coded("decode", self.own.decoded, latents)
+
+    def _coded(self, phase: str, call: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+        """What comes of a call; of what has no values it may be known already."""
+        count, known = self.stretches.count, self.stretches.codings
+        key = (call.__name__, self.in_parts, given.shape, given.dtype)
+        with self.stretches.of(phase):
+            before = count.live
+            if key in known:
+                count.peak = max(count.peak, before + known[key].peak)
+                return torch.empty(known[key].shape, dtype=known[key].kind, device=META)
+            made = call(given)
+            if made.device == META:
+                known[key] = Coding(count.peak - before, made.shape, made.dtype)
+            return made
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.own, name)
@@ -152,7 +184,7 @@ def _watched(model: Model, stretches: Stretches) -> Model:
     view = model.counted()
     view.passes = stretches.passes
     view.text = cast(Text, _Text(model.text, stretches))
-    view.codec = cast(Codec, _Codec(model.codec, stretches))
+    view.codec = cast(Codec, _Codec(model.codec, stretches, model.about.measures.parts))
 
     def shown(picture: Pixels) -> Model:
         with stretches.of("text"):
@@ -200,7 +232,13 @@ class _InFew(Job):
         return replace(own, starts=own.starts[: self.first])
 
 
-def phases(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None = None) -> Taken:
+def phases(
+    job: Job,
+    count: Count,
+    is_main: bool,
+    wide: tuple[int, int] | None = None,
+    codings: Codings | None = None,
+) -> Taken:
     """What a job takes by phase.
 
     Args:
@@ -208,18 +246,20 @@ def phases(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None =
         count: of the meta device.
         is_main: whether that stands for main memory.
         wide: height and width at which a reference is read; by default the most that they can be.
+        codings: what is known of the model's autoencoder; what is seen of it is added.
     """
+    codings = {} if codings is None else codings
     windows = len(job.windows)
     if windows <= FEW_WINDOWS[1]:
-        return _run(job, count, is_main, wide)
+        return _run(job, count, is_main, wide, codings)
     given = {item.name: getattr(job, item.name) for item in fields(Job)}
     fewer, more = (_InFew(**given, first=first) for first in FEW_WINDOWS)
     before = _collected(count)
-    runs = [_run(fewer, count, is_main, wide)]
+    runs = [_run(fewer, count, is_main, wide, codings)]
     if _collected(count) > before:  # prompts and tables are remembered from now on, and are none of what a window takes
-        runs.append(_run(fewer, count, is_main, wide))
+        runs.append(_run(fewer, count, is_main, wide, codings))
         _collected(count)
-    runs.append(_run(more, count, is_main, wide))
+    runs.append(_run(more, count, is_main, wide, codings))
     return _in_all(runs, windows)
 
 
@@ -248,9 +288,9 @@ def _in_all(runs: Sequence[Taken], windows: int) -> Taken:
     return Taken({name: peak(name) for name in runs[0].peaks}, all_of([more.passes, added]))
 
 
-def _run(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None) -> Taken:
+def _run(job: Job, count: Count, is_main: bool, wide: tuple[int, int] | None, codings: Codings) -> Taken:
     """What a job takes in all windows that it has."""
-    stretches = Stretches(count, Passes(), is_exact=True)
+    stretches = Stretches(count, Passes(), is_exact=True, codings=codings)
     job = replace(job, model=_watched(job.model, stretches))
     beside: Mapping[str, int] = {}
     if job.motion is None:

@@ -36,7 +36,7 @@ from motionlift.motion.file import Motion
 from motionlift.work import measured
 from motionlift.work.lift import LONGEST_SIDE, MOST_WIDE
 from motionlift.work.memory import Room, own_memory, room, told
-from motionlift.work.phases import Taken, phases
+from motionlift.work.phases import Codings, Taken, phases
 from motionlift.work.plan import ALLOWED, LEAST, Phase, Plan
 from motionlift.work.prepare import Job, Request, loaded, prepare
 
@@ -683,6 +683,7 @@ class _Trial:
         own = Measures(weights=asked.weights or Weights.OWN) if settled is None else settled.measures
         self.first = self.possible(replace(own, **dict.fromkeys(BY_VIEW, False)))
         self.run: dict[Measures, tuple[Job, Taken]] = {}
+        self.codings: Codings = {}
 
     def possible(self, measures: Measures) -> Measures:
         """Some measures, with those that the model cannot do without."""
@@ -698,7 +699,7 @@ class _Trial:
         view = self._viewed(measures)
         if view.about.measures not in self.run:
             job = self.asked.job(cast(Model, view))
-            self.run[view.about.measures] = job, phases(job, self.count, self.space.is_main)
+            self.run[view.about.measures] = job, phases(job, self.count, self.space.is_main, codings=self.codings)
         job, taken = self.run[view.about.measures]
         first = next(iter(self.run.values()))[1]  # prompts are encoded once, and remembered
         peaks = {"text": 0, **taken.peaks}
