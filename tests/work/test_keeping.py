@@ -29,7 +29,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def by_frames(monkeypatch: pytest.MonkeyPatch):
     """Nothing is run: what a job takes beside the weights goes by its frames."""
 
-    def phases(job: Job, *_: object) -> Taken:
+    def phases(job: Job, *_: object, **_named: object) -> Taken:
         return Taken({"sample": job.shape.frames * 10**6}, Passes())
 
     monkeypatch.setattr(planning, "phases", phases)

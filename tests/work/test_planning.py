@@ -251,7 +251,9 @@ def test_what_loading_would_refuse_is_not_planned(kind: str, changes: dict[str, 
 
 def taking(size: int) -> Callable[..., Taken]:
     """What a job takes, where that is the same in all phases, whatever is done."""
-    return lambda *_: Taken(dict.fromkeys(("text", "encode", "lift", "guide", "sample", "decode"), size), Passes())
+    return lambda *_, **_named: Taken(
+        dict.fromkeys(("text", "encode", "lift", "guide", "sample", "decode"), size), Passes()
+    )
 
 
 def weights_of(name: str, kind: str, measures: Measures, dtype: str = "auto") -> int:
@@ -360,7 +362,7 @@ def test_prompts_take_what_they_took_as_they_were_encoded(folder: str, monkeypat
     """They are remembered from then on, so that a later view of the model encodes none."""
     first, later = {"text": 9 * 10**6, "guide": 10**8}, {"text": 10, "guide": 10}
     runs = iter([Taken(first, Passes()), Taken(later, Passes())])
-    monkeypatch.setattr(planning, "phases", lambda *_: next(runs))
+    monkeypatch.setattr(planning, "phases", lambda *_, **_named: next(runs))
     plan = planned(ASKED, folder, gpu(8e7))
     assert {phase.name: phase.beyond for phase in plan.phases} == {"text": 9 * 10**6, "guide": 10}
 
