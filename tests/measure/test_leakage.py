@@ -102,6 +102,8 @@ def torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision.models", models)
     for place in ("torchmetrics.functional.image.lpips", "torchmetrics.image.lpip"):
         monkeypatch.setattr(f"{place}._TORCHVISION_AVAILABLE", True)
+    lpips = "torchmetrics.functional.image.lpips._TORCHVISION_GREATER_EQUAL_0_13"  # asked by older torchmetrics
+    monkeypatch.setattr(lpips, True, raising=False)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / leakage.LPIPS_WEIGHTS).touch()
