@@ -96,7 +96,9 @@ def torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A torchvision that holds AlexNet alone, and its weights in torch.hub's cache."""
     module, models = ModuleType("torchvision"), ModuleType("torchvision.models")
     models.alexnet = alexnet
-    models.AlexNet_Weights = type("AlexNet_Weights", (), {"DEFAULT": "weights that are there", "IMAGENET1K_V1": None})
+    models.AlexNet_Weights = type(
+        "AlexNet_Weights", (), dict.fromkeys(("DEFAULT", "IMAGENET1K_V1"), "weights that are there")
+    )
     module.models = models
     monkeypatch.setitem(sys.modules, "torchvision", module)
     monkeypatch.setitem(sys.modules, "torchvision.models", models)
