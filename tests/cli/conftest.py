@@ -29,14 +29,14 @@ def _no_progress_bars() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("models") / "twin"
-    twins.cogvideox().save_pretrained(folder)
+    twins.EVERY_TWIN["cogvideox-rotary"]().save_pretrained(folder)
     return str(folder)
 
 
 @pytest.fixture(scope="package")
 def other_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("models") / "table"
-    twins.cogvideox(rotary=False).save_pretrained(folder)
+    twins.EVERY_TWIN["cogvideox-table"]().save_pretrained(folder)
     return str(folder)
 
 

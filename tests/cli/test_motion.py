@@ -53,7 +53,8 @@ def test_json_is_all_that_is_printed(clips: Path, model: str, capsys: pytest.Cap
     assert record["passes"]["forward"] > record["passes"]["backward"] > 0
     assert record["peak_memory_bytes"] > 10**6
     assert record["output"]["path"] == "out.mp4"
-    assert without_phases(told.err) == ""
+    # whether a twin moves as its reference does is a matter of its random weights and of OpenCV's version
+    assert all("hardly moves like its motion" in line for line in without_phases(told.err).splitlines())
 
 
 def test_a_transfer_judges_nothing_though_the_truth_lies_beside_the_reference(clips: Path, model: str):

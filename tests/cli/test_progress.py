@@ -141,9 +141,8 @@ def test_a_run_into_files_has_its_phases_in_one_and_its_record_in_the_other(clip
         program = [sys.executable, "-m", "motionlift", *command]
         assert subprocess.run(program, stdout=out, stderr=err, timeout=300).returncode == 0
     assert json.loads(Path("out").read_text()) == json.loads(Path("out.json").read_text())
-    assert Path("err").read_text().splitlines() == [
-        f"phase: {phase}" for phase in ("load", "lift", "guide", "sample", "decode")
-    ]
+    told = [line for line in Path("err").read_text().splitlines() if "hardly moves like its motion" not in line]
+    assert told == [f"phase: {phase}" for phase in ("load", "lift", "guide", "sample", "decode")]
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import torch
 
 import motionlift
 from motionlift import Clip
-from tests.twins import EVERY_TWIN, unet3d
+from tests.twins import EVERY_TWIN
 
 NUMBERS = Path(__file__).parent / "numbers.json"
 """Where the numbers lie."""
@@ -79,7 +79,7 @@ def measured_transfer(twin: str, method: str) -> dict[str, list[float]]:
 
 def measured_cascade() -> dict[str, list[float]]:
     """Frames of a cascade: more of them, then more pixels."""
-    model = motionlift.load(unet3d(), "cpu")
+    model = motionlift.load(EVERY_TWIN["unet3d"](), "cpu")
     stages = [motionlift.interpolation(model, 2), motionlift.super_resolution("cpu")]
     video = motionlift.transfer(
         reference(8), PROMPT, model, method="ditflow", frames=3, settings={"steps": 2}, cached=False, stages=stages

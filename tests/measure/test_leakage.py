@@ -96,12 +96,16 @@ def torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A torchvision that holds AlexNet alone, and its weights in torch.hub's cache."""
     module, models = ModuleType("torchvision"), ModuleType("torchvision.models")
     models.alexnet = alexnet
-    models.AlexNet_Weights = type("AlexNet_Weights", (), {"DEFAULT": "weights that are there", "IMAGENET1K_V1": None})
+    models.AlexNet_Weights = type(
+        "AlexNet_Weights", (), dict.fromkeys(("DEFAULT", "IMAGENET1K_V1"), "weights that are there")
+    )
     module.models = models
     monkeypatch.setitem(sys.modules, "torchvision", module)
     monkeypatch.setitem(sys.modules, "torchvision.models", models)
     for place in ("torchmetrics.functional.image.lpips", "torchmetrics.image.lpip"):
         monkeypatch.setattr(f"{place}._TORCHVISION_AVAILABLE", True)
+    lpips = "torchmetrics.functional.image.lpips._TORCHVISION_GREATER_EQUAL_0_13"  # asked by older torchmetrics
+    monkeypatch.setattr(lpips, True, raising=False)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / leakage.LPIPS_WEIGHTS).touch()

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 from torch.overrides import _len_torch_function_stack
-from torch.utils.checkpoint import checkpoint
 
 from motionlift.errors import ModelError
 from motionlift.models.probe import catching, only_first
+from motionlift.models.recomputation import recomputed
 
 MASK = torch.linspace(-2, 2, 25).view(5, 5)
 """Added to the logits: the arguments after query, key and value must arrive too."""
@@ -63,7 +63,7 @@ class Blocks(nn.Module):
     def forward(self, tokens):
         for block in self.blocks:
             self.ran += 1
-            mixed = checkpoint(block, tokens, use_reentrant=False) if self.checkpointed else block(tokens)
+            mixed = recomputed(block, tokens) if self.checkpointed else block(tokens)
             tokens = tokens + mixed
         return tokens
 

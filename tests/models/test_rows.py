@@ -425,9 +425,13 @@ def test_two_casts_in_turns_are_what_each_is_alone(twin, model):
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def test_half_precision_is_near_single_precision(twin, model, kind):
-    """Rounding adds up over some thirty operations of three blocks, as the root of their number: below eight of its steps."""
+    """Rounding adds up over some thirty operations of three blocks, as the root of their number: below eight of its steps.
+
+    Kandinsky 5's two text encoders make it up to three times that, by the weights that transformers draws for them: 4 to 13 steps
+    with those of five seeds, 17 with those of version 5.10.
+    """
     half = twin.model(as_kind(twin.build(), kind))
     latents, level = noise_of(model, twin.shape), level_of(model, twin)
     found, wanted = (each.predict(latents, level, each.text.encode(PROMPT, twin.shape)) for each in (half, model))
     assert found.dtype == torch.float32
-    assert difference(found, wanted) < 8 * torch.finfo(kind).eps
+    assert difference(found, wanted) < (24 if twin is TRANSFORMERS["kandinsky5"] else 8) * torch.finfo(kind).eps

@@ -61,7 +61,7 @@ from diffusers import CogVideoXTransformer3DModel
 from motionlift.work.memory import own_memory
 
 before = own_memory()
-own = CogVideoXTransformer3DModel.from_pretrained(sys.argv[1], torch_dtype=getattr(torch, sys.argv[2]))
+own = CogVideoXTransformer3DModel.from_pretrained(sys.argv[1], dtype=getattr(torch, sys.argv[2]))
 sum(weight.data.sum() for weight in own.parameters())
 print(own_memory() - before)
 """

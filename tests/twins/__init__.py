@@ -1,6 +1,7 @@
 """Tiny random twins of the models: the real classes with sizes that run in milliseconds."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from motionlift.core.lattice import Shape
 from tests.twins.allegro import allegro
@@ -10,6 +11,7 @@ from tests.twins.hunyuan import hunyuan, hunyuan15
 from tests.twins.kandinsky5 import kandinsky5
 from tests.twins.ltx import ltx, ltx2
 from tests.twins.mochi import mochi
+from tests.twins.settled import settled
 from tests.twins.text import WINDOW, WORDS
 from tests.twins.twin import GUIDED, Twin, as_kind, ready, small
 from tests.twins.unet3d import unet3d
@@ -19,8 +21,10 @@ __all__ = ["GUIDED", "WINDOW", "WORDS", "Twin", "as_kind", "clip", "cogvideox", 
 
 TWINS = {"cogvideox-rotary": lambda: cogvideox(True), "cogvideox-table": lambda: cogvideox(False)}
 """Every kind of positions by name, at one size."""
-EVERY_TWIN = {**TWINS, "unet3d": unet3d, "cogvideox-1.5": lambda: cogvideox(True, temporal_patch=2)}
+DRAWN = {**TWINS, "unet3d": unet3d, "cogvideox-1.5": lambda: cogvideox(True, temporal_patch=2)}
 """Every twin of the models that come with the package and of their kinds, by name."""
+EVERY_TWIN = {name: partial(settled, build, name) for name, build in DRAWN.items()}
+"""The same with text encoders that are those of the frozen numbers, whatever the version of transformers."""
 
 SMALL = Shape(9, 32, 32)
 TRANSFORMERS: Mapping[str, Twin] = {

@@ -74,7 +74,8 @@ class Live:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._bars.stop()
+        if not self._bars.disable:  # before 15, Rich ends the bars with an empty line also where it shows none
+            self._bars.stop()
 
     def _watch(self, lines: Lines) -> None:
         """Have phases that take no steps, such as decoding, say that they are at work."""

@@ -47,7 +47,10 @@ class ClipModel:
         Raises:
             ModelError: there is none, it is no CLIP model, or a part of it is missing.
         """
-        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+        from transformers import AutoTokenizer, CLIPModel
+
+        # from its own place: older transformers want torchvision of whoever imports it from theirs
+        from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
         self.name = name
         try:

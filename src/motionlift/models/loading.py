@@ -21,7 +21,7 @@ from motionlift.models.lora_files import LoraFile
 from motionlift.models.loras import fuse
 from motionlift.models.parallel import check_sharing
 from motionlift.models.parts import read_parts
-from motionlift.models.precision import AUTO, check_dtype, check_weights, chosen, quantizing, typed
+from motionlift.models.precision import AUTO, check_dtype, check_weights, chosen, quantizing
 from motionlift.models.quiet import quiet
 from motionlift.models.sources import BUNDLED, DEFAULT_MODEL, Source, joined_sources
 from motionlift.models.words import read_plainly
@@ -276,7 +276,7 @@ def _read(source: Source, adapter: str | None, family: Any, kind: torch.dtype, q
                 pipeline = _animated(source, adapter, kind, variant)
             else:
                 more = _quantized(source, family, quantized)
-                pipeline = _read_pipeline(source, source.pipeline, variant, **typed(precision(kind, family)), **more)
+                pipeline = _read_pipeline(source, source.pipeline, variant, dtype=precision(kind, family), **more)
             _check_tokenizers(pipeline)
             return pipeline
         except Exception as error:  # damaged files make the libraries raise errors of every kind
@@ -322,8 +322,8 @@ def _animated(source: Source, adapter: str, kind: torch.dtype, variant: str | No
     """A picture model with a motion adapter, and the noise schedule that adapters are trained with (published examples)."""
     from diffusers import DDIMScheduler, MotionAdapter
 
-    motion = MotionAdapter.from_pretrained(adapter, use_safetensors=True, **typed(kind))
-    pipeline = _read_pipeline(source, "AnimateDiffPipeline", variant, motion_adapter=motion, **typed(kind))
+    motion = MotionAdapter.from_pretrained(adapter, use_safetensors=True, dtype=kind)
+    pipeline = _read_pipeline(source, "AnimateDiffPipeline", variant, motion_adapter=motion, dtype=kind)
     pipeline.scheduler = DDIMScheduler.from_config(
         pipeline.scheduler.config,
         clip_sample=False,

@@ -22,10 +22,10 @@ from diffusers.hooks.group_offloading import (
 from diffusers.hooks.layerwise_casting import _LAYERWISE_CASTING_HOOK, DEFAULT_SKIP_MODULES_PATTERN
 from safetensors import safe_open
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from motionlift.core.memory import Weights
 from motionlift.models.quantized import quantizer_of
+from motionlift.models.recomputation import checkpointed
 
 STORED = torch.float8_e4m3fn
 """How weights of 8 bits are held: four bits of exponent and three of fraction (what diffusers stores by default)."""
@@ -198,7 +198,7 @@ on the device."""
 
 def recomputing(module: nn.Module, *arguments: Any) -> Any:
     """What diffusers' networks call of each block with moved weights where activations are recomputed."""
-    return checkpoint(module.__call__, *arguments, **RECOMPUTED)
+    return checkpointed(module.__call__, *arguments, **RECOMPUTED)
 
 
 def _hooks(part: nn.Module, name: str) -> Iterator[Any]:

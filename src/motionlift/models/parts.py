@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from motionlift.errors import ModelError
-from motionlift.models.precision import typed
 from motionlift.models.sources import Source
 
 LIBRARIES = ("diffusers", "transformers")
@@ -57,8 +56,7 @@ def read_parts(
                 f"its index names {library}.{cls} for the {name}; allowed are classes of {', '.join(LIBRARIES)}"
             )
         reader = getattr(importlib.import_module(library), cls)
-        told = {"dtype": kind} if library == "transformers" else typed(kind)
-        weights = {"use_safetensors": True, "variant": variant, **told}
+        weights = {"use_safetensors": True, "variant": variant, "dtype": kind}
         more = {**weights, **(only or {}).get(name, {})} if issubclass(reader, torch.nn.Module) else {}
         found[name] = reader.from_pretrained(source.place, subfolder=name, local_files_only=source.is_local, **more)
     return Parts(found, {"_class_name": source.pipeline})

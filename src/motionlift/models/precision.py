@@ -24,22 +24,6 @@ def named(kind: torch.dtype) -> str:
     return next((name for name, own in DTYPES.items() if own is kind), str(kind).removeprefix("torch."))
 
 
-DTYPE_SINCE = (0, 40)
-"""First diffusers whose readers of weights call the numbers' type ``dtype``; before, it is ``torch_dtype``."""
-
-
-def typed(kind: Any) -> dict[str, Any]:
-    """The numbers' type, as diffusers' readers of weights are told it.
-
-    Args:
-        kind: a type, or a type for each part by its name.
-    """
-    import diffusers
-
-    release = tuple(int(number) for number in diffusers.__version__.split(".")[:2])
-    return {"dtype" if release >= DTYPE_SINCE else "torch_dtype": kind}
-
-
 def check_dtype(asked: str) -> None:
     """Refuse a type that has no name here.
 

@@ -32,6 +32,7 @@ from motionlift.models.offloading import is_moved, recomputing
 from motionlift.models.picturing import Picturing, remade, shown
 from motionlift.models.positions import NoPositions, Placing
 from motionlift.models.prompts import Laid, Prompts
+from motionlift.models.recomputation import recomputed
 from motionlift.models.schedules import TRAINED, asked_schedule, diffusion_schedule
 from motionlift.models.shared import PipelineModel, weights_of
 from motionlift.models.sources import Source, read_config
@@ -472,7 +473,7 @@ class Transformer(PipelineModel):
             for network in self._networks:
                 already, moved = network.is_gradient_checkpointing, is_moved(network)
                 if (self._measures.recomputed and not already) or (already and moved):
-                    network.enable_gradient_checkpointing(recomputing if moved else None)
+                    network.enable_gradient_checkpointing(recomputing if moved else recomputed)
                     stack.callback(
                         network.enable_gradient_checkpointing if already else network.disable_gradient_checkpointing
                     )
