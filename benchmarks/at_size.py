@@ -308,7 +308,7 @@ def watched(job: Job, meter: Meter) -> tuple[Job, Watch]:
     job = replace(job, model=view)
     watch = Watch(job, meter)
     view.text = Telling(view.text, watch, {"encode": "text"})
-    view.codec = Telling(view.codec, watch, {"encode": "encode", "decode": "decode"})
+    view.codec = Telling(view.codec, watch, {"encode": "encode", "decode": "decode", "decoded": "decode"})
     return job, watch
 
 
