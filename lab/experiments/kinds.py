@@ -7,28 +7,30 @@ from lab.experiments.comparison import difference_cells, lacking
 from motionlift.bench.references import ONE_MOVES, SCENES
 from motionlift.bench.report.catalogue import figure, shown
 from motionlift.bench.report.controls import Standing, Standings, standings
+from motionlift.bench.report.estimates import Estimate
 from motionlift.bench.report.summary import sections
 from motionlift.bench.report.tables import estimate_text, table
 
 NAME = "kinds"
 """Of the run, and of the folder of its records."""
 ABOUT: Mapping[str, str] = {
-    "rotation": "an object that turns in its place: its centre says little there, and the two figures that follow points say more",
-    "camera": "an object at rest, which the camera passes or nears",
-    "two": "two objects that go their own ways",
+    "rotation": "an object that turns in its place: one that does nothing has its centre right, so that the error tells what "
+    "methods spoil, and the figures that follow points say more",
+    "camera": "an object at rest, which the camera passes or nears: one that stands still on the screen is wrong by the camera "
+    "alone",
+    "two": "two objects that go their own ways, of which the exact error is not known",
     "occlusion": "an object that passes behind a wall, of which no caption knows",
     "fast": "an object that goes twice as far as others and turns meanwhile",
 }
 """What is seen in references of each kind of :data:`~motionlift.bench.references.SCENES` but the first."""
-BESIDE = ("motion_fidelity_moving", "motion_discrepancy")
-"""Figures of points that are followed, which stand beside the exact error."""
+FOLLOWED = ("motion_fidelity_moving", "motion_discrepancy")
+"""Figures of points that are followed, which stand beside the exact error, or in its place."""
 
 
 def section(records: Sequence[Mapping[str, Any]]) -> str:
     """A table for each kind: every method, and its paired difference to the strongest control of that kind."""
-    title = figure("aligned_error").title
     text = (
-        f"## By kind of motion and of camera\n\nReferences of each kind are drawn for it; *{title}* and the controls are as "
+        "## By kind of motion and of camera\n\nReferences of each kind are drawn for it; figures and the controls are as "
         "above, the strongest is sought anew for each kind, and differences are paired. Motion fidelity is better where it is "
         f"more, errors where they are less.{_not_measured(records)}\n"
     )
@@ -36,7 +38,7 @@ def section(records: Sequence[Mapping[str, Any]]) -> str:
         count = len({each["reference"] for each in _of(kind, records)})
         text += (
             f"\n### {kind.capitalize()}\n\n{count} references: {ABOUT[kind]}. The strongest control is *{stand.control}*: "
-            f"{estimate_text(stand.control_mean, lambda value: shown('aligned_error', value))}.\n\n{_table(stand)}"
+            f"{_mean(stand.figure, stand.control_mean)} in {figure(stand.figure).title}.\n\n{_table(stand)}"
         )
     return text
 
@@ -47,7 +49,8 @@ def failed(records: Sequence[Mapping[str, Any]]) -> list[str]:
     for kind, stand in _by_scenes(records).items():
         lost = [_told(stand.figure, line) for line in stand.lines if line.strongest.verdict != "better"]
         if lost:
-            told.append(f"On references of {kind} no better than {stand.control} in aligned error: {', '.join(lost)}.")
+            title = figure(stand.figure).title
+            told.append(f"On references of {kind} no better than {stand.control} in {title}: {', '.join(lost)}.")
     return told
 
 
@@ -80,14 +83,18 @@ def _not_measured(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(stand: Standings) -> str:
-    head = ["", figure("aligned_error").title, "less the control", "p", "verdict"]
-    for name in BESIDE:
+    others = [name for name in FOLLOWED if name != stand.figure]
+    head = ["", figure(stand.figure).title, "less the control", "p", "verdict"]
+    for name in others:
         head += [f"{figure(name).title}, less the control", "p", "verdict"]
-    return table(head, [_line(stand.figure, line) for line in stand.lines])
+    return table(head, [_line(stand.figure, others, line) for line in stand.lines])
 
 
-def _line(name: str, line: Standing) -> list[str]:
-    others = {each.figure: each for each in line.others}
-    cells = [cell for other in BESIDE for cell in difference_cells(others.get(other))]
-    mean = estimate_text(line.mean, lambda value: shown(name, value))
-    return [line.title, mean, *difference_cells(line.strongest), *cells]
+def _line(name: str, others: Sequence[str], line: Standing) -> list[str]:
+    found = {each.figure: each for each in line.others}
+    cells = [cell for other in others for cell in difference_cells(found.get(other))]
+    return [line.title, _mean(name, line.mean), *difference_cells(line.strongest), *cells]
+
+
+def _mean(name: str, found: Estimate) -> str:
+    return estimate_text(found, lambda value: shown(name, value))

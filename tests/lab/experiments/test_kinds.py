@@ -40,6 +40,20 @@ def test_every_kind_has_a_table_beside_its_own_strongest_control():
     assert told.startswith("On references of fast no better than frozen in aligned error: ditflow (+0.100, p ")
 
 
+def test_what_has_no_exact_error_is_told_by_points_that_are_followed():
+    """Known answer: the method is 0.2 better than the control, in a figure of which more is better."""
+    records = [
+        {**each, "reference": f"two-{each['reference']}"}
+        for method, value in (("none", 0.3), ("ditflow", 0.5))
+        for each in (record(method, index, {"motion_fidelity_moving": value}) for index in range(12))
+    ]
+    text = kinds.section(records)
+    assert "The strongest control is *none*: 0.300" in text and "in motion fidelity, moving" in text
+    assert "aligned error" not in text.split("### ")[1]
+    assert rows_of(text)["ditflow"][3] == "better"
+    assert kinds.failed(records) == []
+
+
 def test_what_is_not_measured_is_said():
     text = kinds.section(of_kind("two", "none", [0.3] * 3) + of_kind("two", "ditflow", [0.1] * 3))
     assert "Not measured: *frozen*, " in text and "*ditflow*" not in text.split("\n### ")[0]
