@@ -18,11 +18,16 @@ from motionlift.bench.cell import Cell, file_names, forget_peak_memory, measured
 from motionlift.bench.frozen import FROZEN
 from motionlift.bench.measures import Measuring, measured
 from motionlift.bench.report.summary import measurement
-from motionlift.bench.run_file import MethodRun, ModelRun
+from motionlift.bench.run_file import MethodRun, ModelRun, Place
 from motionlift.bench.sources import Asked, Folder, Opened, World
 from motionlift.cli.main import run
+from motionlift.core.cost import Passes
+from motionlift.core.memory import Weights
 from motionlift.errors import SettingError
 from motionlift.video.clip import Clip
+from motionlift.work import planning
+from motionlift.work.phases import Taken
+from motionlift.work.prepare import Job
 from motionlift.work.record import peak_memory
 from tests import no_posix, twins
 from tests.bench.made_records import video
@@ -42,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_stays_loaded() -> Iterator[None]:
     yield
-    cell.loaded.cache_clear()
+    cell.kept.cache_clear()
 
 
 @pytest.fixture
@@ -107,6 +112,45 @@ def test_a_cell_of_a_folder(clips: Path, model: str, tmp_path: Path):
     other = measured_cell(cell_of(Folder(clips, (PROMPT,)), model, tmp_path / "run", seed=4))
     assert other["lifted_from_cache"] and other["video"] != record["video"]
     assert other["reference_video"] == record["reference_video"]
+
+
+def kept_in(cell_: Cell, memory: str) -> dict[str, Any]:
+    """The record of a cell where a process may use so much."""
+    cell.kept.cache_clear()
+    return record_of(replace(cell_, place=Place("cpu", memory)), measured_cell)
+
+
+def test_a_cell_is_measured_with_what_makes_it_fit(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its figures are those of a cell with memory in plenty, and it is found by the same; what was done is in its record."""
+    one = cell_of(World(1), model, tmp_path)
+    free = record_of(one, measured_cell)
+    assert "measures" not in free and free["dtype"] == "fp32"
+
+    def phases(job: Job, *_: object, **_named: object) -> Taken:
+        return Taken({"guide": 10**6 if job.model.about.measures.recomputed else 10**12}, Passes())
+
+    monkeypatch.setattr(planning, "phases", phases)
+    fitting = kept_in(one, "200MB")
+    assert fitting["measures"] == ["recomputed"] and "error" not in fitting
+    assert fitting["figures"] == pytest.approx(free["figures"], abs=1e-3)
+    assert fitting.items() >= one.stated().items()
+
+
+def test_a_cell_that_fits_in_no_way_says_so_and_does_not_hold_its_weights_otherwise(model: str, tmp_path: Path):
+    one = cell_of(World(1), model, tmp_path)
+    record = kept_in(one, "1MB")
+    assert record["error"].startswith("it does not fit") and "figures" not in record
+    held = cell_of(World(1), model, tmp_path)
+    held = replace(held, model=replace(held.model, weights=Weights.FP8))
+    record = kept_in(held, "2GB")
+    assert record["measures"] == ["fp8"] and record["model"].endswith(", weights in fp8") and "error" not in record
+
+
+def test_weights_that_cannot_be_held_so_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("motionlift.work.keeping.load", pytest.fail)
+    cell.kept.cache_clear()
+    with pytest.raises(SettingError, match="quanto-int8"):
+        surveyed(ModelRun("tiny-dit", weights=Weights.QUANTO_INT8), (MethodRun("none", {}),))
 
 
 def test_a_cell_of_the_world_has_its_truth(model: str, tmp_path: Path):

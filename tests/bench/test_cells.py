@@ -36,7 +36,7 @@ class Here(Workers):
 def _no_models(monkeypatch: pytest.MonkeyPatch):
     """One model runs both methods, the other only plain sampling."""
 
-    def survey(run: ModelRun, methods: tuple[MethodRun, ...], _: Any) -> Survey:
+    def survey(run: ModelRun, methods: tuple[MethodRun, ...], *_: Any) -> Survey:
         model = run.name
         if model not in ("both", "plain"):
             raise ModelError(f"model {model!r} is not to be had")
@@ -231,7 +231,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path):
 
 def test_a_survey_of_the_bundled_models():
     found = surveyed(ModelRun("tiny-unet"), (*METHODS, MethodRun("ditflow", {"block": [99]})))
-    cell.loaded.cache_clear()
+    cell.kept.cache_clear()
     assert found.frames == 16 and list(found.states) == ["none"]
     assert "no positional tensors" in found.refused[METHODS[1].title]
     assert "block 99 does not exist" in found.refused["ditflow block=99"]
@@ -242,7 +242,7 @@ def test_words_that_a_model_does_not_know_are_told_once(tmp_path: Path):
     source = replace(files(tmp_path / "clips", a=b"1"), prompts=("A star.", "a zebra", "a zebra and a quagga"))
     methods = (METHODS[0], MethodRun("none", {"negative_prompt": "ugly"}))
     found = surveyed(ModelRun("tiny-dit"), methods, (source,))
-    cell.loaded.cache_clear()
+    cell.kept.cache_clear()
     assert found.unknown.startswith(
         "tiny-dit does not know the word(s) zebra, quagga, ugly; zebra, quagga, ugly: it knows"
     )
@@ -283,7 +283,7 @@ def test_references_of_which_too_little_is_said_are_left_out(tmp_path: Path, mon
         ("vmc", "motionmatcher", "motionflow"), laid.left_out, strict=True)] == [True] * 3  # fmt: skip
     with pytest.raises(SettingError, match="vmc: it must be told what the reference shows"):
         lay_out(run_of(tmp_path, models=("tiny-dit",), methods=methods[:2], references=(clips,)), Here())
-    cell.loaded.cache_clear()
+    cell.kept.cache_clear()
 
 
 def test_a_word_that_is_not_in_its_caption_leaves_out_that_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -298,7 +298,7 @@ def test_a_word_that_is_not_in_its_caption_leaves_out_that_reference(tmp_path: P
     source = Folder(tmp_path / "clips", (prompt,), table, ((prompt, ("green ring",)),))
     flow = (MethodRun("motionflow", {}),)
     laid = lay_out(run_of(tmp_path, models=("tiny-dit",), methods=flow, references=(source,), seeds=(0,)), Here())
-    cell.loaded.cache_clear()
+    cell.kept.cache_clear()
     assert [each.asked.reference for each in laid.waiting] == ["a.mp4"]
     (line,) = laid.left_out
     assert line.startswith("motionflow on tiny-dit, folder (1 of 2 prompts): red star is not in the source prompt")

@@ -38,7 +38,7 @@ def test_every_clip_with_its_own_prompts(tmp_path: Path):
     told = {"source_prompt": "A dog running between poles."}
     assert source.told(asked[3], "motiondirector", {}, 17) == source.told(asked[3], "motionflow", {}, 17) == told
     assert source.told(asked[3], "none", {}, 17) == {}
-    opened = source.open(asked[3], unet_twin())
+    opened = source.open(asked[3], unet_twin().about)
     assert opened.reference == tmp_path / "dog" / "videos" / "dog.mp4"
     assert (opened.frames, opened.pixels, opened.truth) == (4, (32, 16), None)
 

@@ -26,6 +26,7 @@ from motionlift.errors import InputError
 from motionlift.methods import methods
 from motionlift.methods.captions import subject_and_action
 from motionlift.models.families.animatediff import AnimateDiff
+from motionlift.work.keeping import Kept
 from tests.bench.test_cells import Here
 from tests.bench.test_mtbench import made
 from tests.twins.animatediff import animatediff
@@ -93,7 +94,9 @@ def test_every_method_is_told_what_it_needs(davis: Path, name: str):
 def twin(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A model that reads letters: the bundled ones' few words and short windows are not for DAVIS."""
     model = AnimateDiff(animatediff(), "twin", torch.device("cpu"))
-    monkeypatch.setattr(cell, "loaded", lambda _: model)
+    kept = Kept("twin")
+    kept.model = model
+    monkeypatch.setattr(cell, "kept", lambda *_: kept)
     return model
 
 

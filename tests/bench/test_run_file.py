@@ -17,6 +17,7 @@ from motionlift.bench.measures import Measuring
 from motionlift.bench.references import ONE_MOVES, SCENES
 from motionlift.bench.run_file import MethodRun, ModelRun, as_read, read_run
 from motionlift.bench.sources import Davis, Folder, Things, World
+from motionlift.core.memory import Weights
 from motionlift.errors import InputError
 from motionlift.models.sources import BUNDLED_MODELS
 
@@ -65,6 +66,20 @@ def test_a_model_may_have_adapters(tmp_path: Path):
     )
     assert "loras is a list" in refused(RUN.replace("[tiny-dit]", "[{name: tiny-dit, loras: a}]"))
     assert "a model lacks name" in refused(RUN.replace("[tiny-dit]", "[{loras: [a]}]"))
+
+
+def test_a_model_may_compute_and_be_held_otherwise():
+    """In the file and not at the command line: its videos change with it, and one run may set both beside each other."""
+    run = read(RUN.replace("[tiny-dit]", "[tiny-dit, {name: tiny-dit, dtype: bf16, weights: fp8}]"))
+    assert run.models == (ModelRun("tiny-dit"), ModelRun("tiny-dit", (), "bf16", Weights.FP8))
+    assert [str(model) for model in run.models] == ["tiny-dit", "tiny-dit in bf16, weights in fp8"]
+    assert read(RUN.replace("[tiny-dit]", "[{name: tiny-dit, dtype: auto, weights: own}]")).models == (
+        ModelRun("tiny-dit"),
+    )
+    told = refused(RUN.replace("[tiny-dit]", "[{name: tiny-dit, dtype: int8}]"))
+    assert "line 1: dtype is 'int8'; allowed are auto, bf16" in told
+    told = refused(RUN.replace("[tiny-dit]", "[{name: tiny-dit, weights: fp4}]"))
+    assert "line 1: weights are to be held as 'fp4'; allowed are own, fp8" in told
 
 
 def test_a_grid_is_a_method_for_each_combination():

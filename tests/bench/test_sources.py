@@ -48,7 +48,7 @@ def test_the_world(model: Model):
         ("0005", 5, "0"), ("0005", 5, "1"), ("0006", 6, "0"), ("0006", 6, "1")
     ]  # fmt: skip
     assert asked[1].prompt == prompt_scene(5, 1, 17).caption() != asked[0].prompt
-    opened, told = world.open(asked[1], model), world.told(asked[1], "motionflow", {}, 17)
+    opened, told = world.open(asked[1], model.about), world.told(asked[1], "motionflow", {}, 17)
     scene = reference(5, 17)
     assert isinstance(opened.reference, Clip) and torch.equal(opened.reference.frames, clip_of(scene, 8.0).frames)
     assert told["source_prompt"] == scene.caption()
@@ -58,7 +58,7 @@ def test_the_world(model: Model):
 def test_the_truth_of_the_world_itself(model: Model):
     """The reference moves as it should, and does not look as the prompt says."""
     world = World(1)
-    opened = world.open(world.asked(17)[0], model)
+    opened = world.open(world.asked(17)[0], model.about)
     assert opened.truth is not None and isinstance(opened.reference, Clip)
     figures = opened.truth(opened.reference.frames)
     assert figures["aligned_error"] < 0.01 and figures["direction_cosine"] > 0.95
@@ -74,7 +74,7 @@ def test_things(model: Model):
     assert asked[0].prompt == wanted.caption() and (things.kind, World.kind) == ("things", "world")
     told = things.told(asked[0], "motionflow", {}, 17)
     assert told["source_prompt"] == scene.caption() and told["targets"][0] in asked[0].prompt
-    opened = things.open(asked[0], model)
+    opened = things.open(asked[0], model.about)
     assert opened.truth is not None and isinstance(opened.reference, Clip)
     figures = opened.truth(opened.reference.frames)
     assert figures["aligned_error"] < 0.01 and figures["direction_cosine"] > 0.9 and figures["seen_share"] == 1
@@ -93,7 +93,7 @@ def test_a_folder(tmp_path: Path, model: Model):
     assert [(each.reference, each.number, each.prompt) for each in asked] == [
         ("a.MP4", 0, "a star"), ("a.MP4", 0, "a ring"), ("b.mp4", 1, "a star"), ("b.mp4", 1, "a ring")
     ]  # fmt: skip
-    assert folder.open(asked[2], model).reference == tmp_path / "b.mp4"
+    assert folder.open(asked[2], model.about).reference == tmp_path / "b.mp4"
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path):
@@ -130,13 +130,13 @@ def test_davis(davis: Davis, model: Model):
     assert [(each.reference, each.kind, each.prompt) for each in asked[:3]] == [
         ("bear", "caption", "a bear, walking"), ("bear", "subject", "a dog"), ("bear", "scene", "a dog in snow")
     ]  # fmt: skip
-    opened = davis.open(asked[1], model)
+    opened = davis.open(asked[1], model.about)
     assert opened.frames == 4 and opened.truth is None
     assert davis.told(asked[1], "vmc", {}, 17) == {"source_prompt": "a bear, walking"}
     assert isinstance(opened.reference, Clip) and opened.reference.fps == 8.0
     means = opened.reference.frames.float().mean(dim=(1, 2, 3))
     assert torch.allclose(means, torch.tensor([0.0, 40.0, 80.0, 120.0]), atol=2), "the first frames, in order"
-    wide = davis.open(asked[4], model)
+    wide = davis.open(asked[4], model.about)
     assert isinstance(wide.reference, Clip) and davis.told(asked[4], "ditflow", {}, 17) == {}
     assert wide.reference.frames.shape[1:3] == (512, 1024), "no larger than any model needs"
 

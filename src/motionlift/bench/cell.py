@@ -16,19 +16,23 @@ import torch
 from motionlift.bench.completing import MEASURED_BY, completed, without
 from motionlift.bench.frozen import FROZEN, held_clip
 from motionlift.bench.measures import Measuring, measured
-from motionlift.bench.run_file import MethodRun, ModelRun
+from motionlift.bench.run_file import HERE, MethodRun, ModelRun, Place
 from motionlift.bench.sources import CONTENT, Asked, Opened, Source
 from motionlift.bench.state import state_of
 from motionlift.bench.words import NEEDED, untold
-from motionlift.core.model import Model
+from motionlift.core.memory import Measures, Weights
+from motionlift.core.model import About, Model
 from motionlift.errors import MotionliftError, OutputError, SettingError
 from motionlift.jobs.runner import MOST_TOLD, told_of
 from motionlift.methods import method as method_named
-from motionlift.models.loading import load
+from motionlift.models.loading import check_measures, device_named
+from motionlift.models.sources import joined_sources
 from motionlift.video.clip import Clip
+from motionlift.work import planning
 from motionlift.work.cast import casted
+from motionlift.work.keeping import Kept
 from motionlift.work.lift import Lifting, lifted, read_reference
-from motionlift.work.prepare import ask, prepare, settings_for
+from motionlift.work.prepare import Job, ask, prepare, settings_for
 from motionlift.work.record import Costs, versions
 from motionlift.work.unknown import unknown_line
 
@@ -73,6 +77,8 @@ class Cell:
     """The cell's record, where it is measured but for :attr:`lacking`."""
     lacking: tuple[str, ...] = ()
     """Figures that the record left out and that can be measured now, of the kept videos."""
+    place: Place = HERE
+    """Where it is measured, which no record is found by."""
 
     def stated(self) -> dict[str, Any]:
         """What a record says of the cell, and is found by."""
@@ -119,19 +125,23 @@ class Survey:
 
 
 @functools.lru_cache(maxsize=1)
-def loaded(model: ModelRun) -> Model:
-    """The model; one at a time in each process."""
-    return load(model.name, loras=model.loras)
+def kept(model: ModelRun, place: Place) -> Kept:
+    """The model, which is read when it is asked for; one at a time in each process."""
+    return Kept(model.name, place.memory, place.device, model.loras, model.dtype)
 
 
-def surveyed(model: ModelRun, methods: tuple[MethodRun, ...], references: tuple[Source, ...] = ()) -> Survey:
+def surveyed(
+    model: ModelRun, methods: tuple[MethodRun, ...], references: tuple[Source, ...] = (), place: Place = HERE
+) -> Survey:
     """Load a model and see which methods it runs, and on which references.
 
     Raises:
         InputError: references or prompts cannot be read.
         ModelError: there is no such model.
+        SettingError: it cannot run so here.
     """
-    backbone = loaded(model)
+    _check_held(model, place)
+    backbone = kept(model, place).before_jobs()
     states, refused = {}, {}
     for each in methods:
         try:
@@ -153,6 +163,15 @@ def surveyed(model: ModelRun, methods: tuple[MethodRun, ...], references: tuple[
                     (one.reference, one.kind): reason for one, reason in reasons if reason is not None
                 }
     return Survey(frames, states, refused, refused_cells, unknown_line(backbone, sorted(prompts)))
+
+
+def _check_held(model: ModelRun, place: Place) -> None:
+    """Refuse how weights are to be held, where they cannot, before any are read."""
+    if model.weights is Weights.OWN:
+        return
+    source, adapter = joined_sources(model.name)
+    measures = Measures(weights=model.weights)
+    check_measures(measures, device_named(place.device), source, bool(model.loras), bool(adapter))
 
 
 def _prompts(method: MethodRun, source: Source, asked: Asked, frames: int) -> set[str]:
@@ -215,18 +234,13 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     Raises:
         MotionliftError: one of its kinds.
     """
-    backbone = loaded(cell.model)
-    forget_peak_memory(backbone.about.device)
-    opened = cell.source.open(cell.asked, backbone)
+    about = kept(cell.model, cell.place).before_jobs().about
+    forget_peak_memory(about.device)
+    opened = cell.source.open(cell.asked, about)
     if cell.method.name == FROZEN:
-        return _held_still(cell, opened, backbone)
-    told = cell.source.told(cell.asked, cell.method.name, cell.method.settings, backbone.about.shape.frames)
-    settings = {**told, **cell.method.settings}
-    request = ask(cell.method.name, settings, prompt=cell.asked.prompt, seed=cell.seed)
-    own = backbone.about.shape  # all methods are to see the same of a reference, whatever their presets say of reading
-    pixels = opened.pixels or (own.width, own.height)
-    job = prepare(request, backbone, frames=opened.frames or own.frames, size=pixels)
-    costs = Costs(job.model)
+        return _held_still(cell, opened)
+    job = _job(cell, opened, about)
+    costs = Costs(job.model, plan=job.plan)
     taken = lifted(job, opened.reference, Lifting(fit=opened.fit, every_frame=opened.every_frame), costs)
     video = casted(job, taken.motion, costs, reference=taken.reference)
     found = measured(opened, taken.reference, video.clip, cell.asked.prompt, cell.measuring)
@@ -236,6 +250,7 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
         MEASURED_BY: {name: dict(own) for name, own in found.measured_by.items()},
         "lifted_from_cache": taken.from_cache,
         **{name: video.record[name] for name in COSTS},
+        **_held(job.model.about),
         "clip": video.record["source"],
         "all_settings": video.record["settings"],
         "notices": [*taken.reference.notices, *costs.notices],
@@ -244,8 +259,25 @@ def measured_cell(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _held_still(cell: Cell, opened: Opened, backbone: Model) -> dict[str, Any]:
+def _job(cell: Cell, opened: Opened, about: About) -> Job:
+    """The job of a cell, on a model that is held so that it fits."""
+    own = about.shape  # all methods are to see the same of a reference, whatever their presets say of reading
+    told = cell.source.told(cell.asked, cell.method.name, cell.method.settings, own.frames)
+    settings = {**told, **cell.method.settings}
+    request = ask(cell.method.name, settings, prompt=cell.asked.prompt, seed=cell.seed)
+    frames, pixels = opened.frames or own.frames, opened.pixels or (own.width, own.height)
+    asked = planning.Asked(request, frames, pixels, weights=cell.model.weights)
+    return kept(cell.model, cell.place).job(asked)
+
+
+def _held(about: About) -> dict[str, Any]:
+    """What a model computes with and what was done so that it fits, where something was."""
+    return {"dtype": about.dtype, **({"measures": list(about.measures.taken)} if about.measures.taken else {})}
+
+
+def _held_still(cell: Cell, opened: Opened) -> dict[str, Any]:
     """What a video that does not move is measured to be: of the prompt where it can be drawn, else of the reference."""
+    backbone = kept(cell.model, cell.place).before_jobs()
     job = prepare(ask("none", prompt=cell.asked.prompt), backbone, frames=opened.frames, size=opened.pixels)
     costs, size = Costs(job.model), (job.shape.height, job.shape.width)
     with costs.phase("read"):

@@ -149,7 +149,7 @@ def _left_out(run: RunFile, model: ModelRun, survey: Survey) -> Iterator[str]:
 
 
 def _survey(run: RunFile, model: ModelRun) -> tuple[ModelRun, Survey]:
-    return model, surveyed(model, run.methods, run.references)
+    return model, surveyed(model, run.methods, run.references, run.place)
 
 
 def _died(model: ModelRun) -> NoReturn:
@@ -170,7 +170,7 @@ def _cells(run: RunFile, model: ModelRun, survey: Survey, contents: Sequence[Map
                     if (asked.reference, asked.kind) in survey.refused_cells.get((method.title, number), {}):
                         continue
                     state = {**survey.states[method.title], **content}
-                    yield Cell(model, method, source, asked, seed, run.measuring, state, run.output)
+                    yield Cell(model, method, source, asked, seed, run.measuring, state, run.output, place=run.place)
 
 
 def _check_count(run: RunFile) -> None:

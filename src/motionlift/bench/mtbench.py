@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from motionlift.bench.sources import CONTENT_CHARACTERS, Asked, Opened, check_count, hash_of, listed
 from motionlift.bench.words import SUBJECTS, TARGETS, Words, told_to
-from motionlift.core.model import Model
+from motionlift.core.model import About
 from motionlift.core.prompts import check_prompt
 from motionlift.errors import InputError
 
@@ -68,7 +68,7 @@ class MTBench:
         """The caption."""
         return told_to(method, settings, asked.words)
 
-    def open(self, asked: Asked, model: Model) -> Opened:
+    def open(self, asked: Asked, about: About) -> Opened:
         """The video."""
         return Opened(self.video(asked.reference), self.frames, None, self.pixels, self.fit, self.every_frame)
 

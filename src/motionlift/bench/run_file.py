@@ -5,6 +5,7 @@ A run is a grid: every model with every method, on every reference, for each of 
     models:
       - tiny-wan                                # a name
       - {name: tiny-unet, loras: [star.safetensors:0.8]}  # or with adapters of others in its weights, as --lora has them
+      - {name: tiny-dit, dtype: bf16, weights: fp8}       # or computing, or its weights held, as --dtype and --weights have it
     methods:
       - none                                    # a name
       - {name: ditflow, settings: {read: flow}} # or with settings
@@ -60,12 +61,14 @@ from motionlift.bench.mtbench import MTBench
 from motionlift.bench.references import ONE_MOVES
 from motionlift.bench.sources import DAVIS_TABLE, MOST_REFERENCES, Davis, Folder, Source, Things, World, lacking
 from motionlift.bench.words import NEEDED, TARGETS
+from motionlift.core.memory import Measures, Weights
 from motionlift.core.prompts import check_prompt
 from motionlift.core.settings import read_size
 from motionlift.jobs.job import as_read, titled
 from motionlift.jobs.page import MOST_LISTED, Page, Value
 from motionlift.methods import method as method_named
 from motionlift.models.lora_files import LoraFile
+from motionlift.models.precision import AUTO, check_dtype
 from motionlift.settings import with_meant_values
 from motionlift.video.limits import FRAMES, check_fit
 from motionlift.work.prepare import SEEDS
@@ -80,16 +83,36 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class ModelRun:
-    """A model, with adapters of others in its weights where it is to have some."""
+    """A model, with adapters of others in its weights where it is to have some, and all else that its videos depend on."""
 
     name: str
     """Bundled name, folder, or hub name."""
     loras: tuple[str, ...] = ()
     """Adapters, as :class:`motionlift.models.loras.LoraFile` reads them."""
+    dtype: str = AUTO
+    """What it computes with, as :func:`motionlift.models.loading.load` takes it."""
+    weights: Weights = Weights.OWN
+    """How the weights of its network are held: nothing but what is said here decides, since videos change with it."""
 
     def __str__(self) -> str:
-        """How tables name it, such as ``tiny-dit + star.safetensors:0.8``."""
-        return " + ".join([self.name, *self.loras])
+        """How tables name it, such as ``tiny-dit + star.safetensors:0.8 in bf16``."""
+        kind = "" if self.dtype == AUTO else f" in {self.dtype}"
+        held = "" if self.weights is Weights.OWN else f", weights in {self.weights}"
+        return f"{' + '.join([self.name, *self.loras])}{kind}{held}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where models run and what they may take: no video depends on it but by rounding."""
+
+    device: str = "auto"
+    """As of :func:`motionlift.models.loading.load`."""
+    memory: str | None = None
+    """What each process may use of the device, such as ``12GB``; by default what is free."""
+
+
+HERE = Place()
+"""On what this machine has."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +146,8 @@ class RunFile:
     """What is measured, and by what."""
     output: Path
     """Folder of the records and videos."""
+    place: Place = HERE
+    """Where it runs, of which the file says nothing."""
 
 
 def read_run(name: str) -> RunFile:
@@ -160,17 +185,25 @@ class _Page(Page):
         )
 
     def _model(self, node: yaml.Node) -> ModelRun:
-        """A model, by its name alone or with adapters, which are looked at."""
+        """A model, by its name alone or with what it has beside, which is looked at."""
         parts = (
             {"name": node}
             if isinstance(node, yaml.ScalarNode)
-            else self.mapping(node, "a model", ("name",), ("loras",))
+            else self.mapping(node, "a model", ("name",), ("loras", "dtype", "weights"))
         )
         loras = []
         for item in self.items(parts["loras"], "loras") if "loras" in parts else ():
             loras.append(self.text(item, "an adapter"))
             self.checked(item, lambda: LoraFile.parsed(loras[-1]).check())
-        return ModelRun(self.text(parts["name"], "a model"), tuple(loras))
+        dtype = self._word(parts, "dtype", AUTO)
+        self.checked(parts.get("dtype", node), lambda: check_dtype(dtype))
+        weights = self._word(parts, "weights", Weights.OWN)
+        held = self.checked(parts.get("weights", node), lambda: Measures(weights=weights).weights)
+        return ModelRun(self.text(parts["name"], "a model"), tuple(loras), dtype, Weights(held))
+
+    def _word(self, parts: Mapping[str, yaml.Node], key: str, usual: str) -> str:
+        """A word, where it is given."""
+        return self.text(parts[key], key) if key in parts else usual
 
     def _method(self, node: yaml.Node) -> list[MethodRun]:
         """A method, or one for every combination of its grid."""

@@ -30,7 +30,7 @@ from motionlift.bench.references import (
     words_of,
 )
 from motionlift.bench.words import CAPTION, SUBJECTS, TARGETS, Words, told_to, untold
-from motionlift.core.model import Model
+from motionlift.core.model import About
 from motionlift.core.prompts import check_prompt
 from motionlift.errors import InputError
 from motionlift.measure.truth import looks_right
@@ -136,8 +136,8 @@ class Source(Protocol):
         """Settings by which a method is told what the reference shows, where it asks; for a model of so many frames."""
         ...
 
-    def open(self, asked: Asked, model: Model) -> Opened:
-        """One reference, as a model takes it.
+    def open(self, asked: Asked, about: About) -> Opened:
+        """One reference, as the model takes that this is about.
 
         Raises:
             InputError: it cannot be read.
@@ -197,10 +197,10 @@ class World:
         """The right words of the scene and of the prompt's, where the method asks."""
         return words_of(method, *self._scenes(asked, frames))
 
-    def open(self, asked: Asked, model: Model) -> Opened:
+    def open(self, asked: Asked, about: About) -> Opened:
         """The scene, rendered, with its truth."""
-        scene, wanted = self._scenes(asked, model.about.shape.frames)
-        clip, still = (clip_of(each, model.about.fps) for each in (scene, held_scene(wanted)))
+        scene, wanted = self._scenes(asked, about.shape.frames)
+        clip, still = (clip_of(each, about.fps) for each in (scene, held_scene(wanted)))
         truth = (lambda made: exact_figures(made, scene, wanted)) if len(scene.objects) == 1 else None
         return Opened(clip, None, truth, still=still)  # the judge tells one object's place alone
 
@@ -286,7 +286,7 @@ class Folder:
         """Caption, subjects and targets, as far as the table and the run file say them."""
         return told_to(method, settings, asked.words)
 
-    def open(self, asked: Asked, model: Model) -> Opened:
+    def open(self, asked: Asked, about: About) -> Opened:
         """The file."""
         return Opened(self.path / asked.reference, self.frames, None, self.pixels, self.fit, self.every_frame)
 
@@ -367,10 +367,10 @@ class Davis:
         """The caption, and the subjects and targets that the table says."""
         return told_to(method, settings, asked.words)
 
-    def open(self, asked: Asked, model: Model) -> Opened:
+    def open(self, asked: Asked, about: About) -> Opened:
         """The frames at the model's rate."""
         frames = read_pictures(self.path / asked.reference, self.frames)
-        return Opened(Clip.of(frames, model.about.fps), self.frames, None, self.pixels, self.fit)
+        return Opened(Clip.of(frames, about.fps), self.frames, None, self.pixels, self.fit)
 
     def _content(self, row: Mapping[str, str]) -> str:
         try:

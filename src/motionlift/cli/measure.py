@@ -13,6 +13,8 @@ from motionlift.cli.options import (
     FRAMES,
     MOST_SEED,
     AsJson,
+    Device,
+    Memory,
     OnRay,
     Overwrite,
     PartBackground,
@@ -223,6 +225,8 @@ def bench(
         Path | None, typer.Option("--output", "-o", help="The folder of records and videos; by default the run file's.")
     ] = None,
     ray: OnRay = None,
+    device: Device = "auto",
+    memory: Memory = None,
     again: Annotated[
         bool, typer.Option("--again", help="Measure once more what failed, and what does not name its code.")
     ] = False,
@@ -231,12 +235,12 @@ def bench(
     """Measure methods beside each other: every cell of a run that has no record yet. Cells that failed make the exit code 1."""
     given_files.check_run_file(run)
     from motionlift.bench.cells import at_work, lay_out
-    from motionlift.bench.run_file import read_run
+    from motionlift.bench.run_file import Place, read_run
     from motionlift.cli import unfinished
     from motionlift.cli.progress import Live
     from motionlift.jobs.pools import one_gpu, pool_of
 
-    asked = read_run(run)
+    asked = replace(read_run(run), place=Place(device, memory))
     if output is not None:
         asked = replace(asked, output=output)
     word = unfinished.at_work("fewer --jobs")

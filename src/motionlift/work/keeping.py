@@ -6,19 +6,22 @@ from weakref import WeakSet
 
 import torch
 
+from motionlift.core.memory import Measures
 from motionlift.core.model import Model
 from motionlift.errors import MemoryShortError
+from motionlift.models.loading import device_named, load
 from motionlift.models.lora_files import LoraFile
 from motionlift.models.precision import AUTO
 from motionlift.work.memory import Room, let_go, room
-from motionlift.work.planning import Asked, fitting_job, held_on, planned
+from motionlift.work.planning import Asked, fitting_job, held_on, is_small, planned
 from motionlift.work.prepare import Job
 
 
 class Kept:
     """A model by its name, which is read as its first job asks for it.
 
-    What that job needs settles where its weights are and how they are held. A later one that does not fit so has it read again.
+    What that job needs settles where its weights are and how they are held. A later one that does not fit so, or that asks for them to be
+    held otherwise, has it read again.
 
     Args:
         name: as of :func:`motionlift.models.loading.load`.
@@ -32,6 +35,8 @@ class Kept:
     """The model, once it was read."""
     reads: int = 0
     """How often it was read."""
+    is_asked_only: bool = False
+    """Whether it was read to be asked about, and not for a job."""
 
     def __init__(
         self,
@@ -43,6 +48,21 @@ class Kept:
     ):
         self.name, self.memory, self.device, self.loras, self.dtype = name, memory, device, loras, dtype
         _KEPT.add(self)
+
+    def before_jobs(self) -> Model:
+        """The model, which is read if need be; before its first job it is to be asked about, and nothing runs on it.
+
+        The weights of a large one for a GPU stay in main memory until then. The first job has it read again, with what that needs.
+
+        Raises:
+            MotionliftError: as of :func:`motionlift.models.loading.load`.
+        """
+        if self.model is None:
+            is_plain = device_named(self.device).type == "cpu" or is_small(self.name)
+            measures = None if is_plain else Measures(waiting=True)
+            self.model = load(self.name, self.device, self.loras, self.dtype, measures)
+            self.reads, self.is_asked_only = self.reads + 1, not is_plain
+        return self.model
 
     def job(self, asked: Asked, tell: Callable[[Sequence[str]], None] = lambda lines: None) -> Job:
         """A job on the model; nothing else is to hold the model of an earlier one by then.
@@ -59,7 +79,7 @@ class Kept:
         if found is not None:
             return found
         job = fitting_job(asked, self.name, self.memory, self.device, self.loras, self.dtype, tell)
-        self.model, self.reads = job.model, self.reads + 1
+        self.model, self.reads, self.is_asked_only = job.model, self.reads + 1, False
         return job
 
     def forget(self) -> None:
@@ -71,10 +91,12 @@ class Kept:
         """A job on the model as it is; None where there is none, or none that serves."""
         if self.model is None:
             return None
-        try:
-            return fitting_job(asked, self.model, self.memory, explained=False)
-        except MemoryShortError:
-            pass  # its traceback holds the model, and goes with this
+        is_held_so = asked.weights in (None, self.model.about.measures.weights)
+        if is_held_so and not self.is_asked_only:
+            try:
+                return fitting_job(asked, self.model, self.memory, explained=False)
+            except MemoryShortError:
+                pass  # its traceback holds the model, and goes with this
         planned(asked, self.name, room_without(self.model.about.device, self.memory), self.dtype)
         self.forget()
         return None

@@ -148,7 +148,7 @@ def fitting_job(
     check_parallel(str(model), device_named(device), asked.parallel, asked.compiled)
     read = partial(load, model, device, loras, dtype, compiled=asked.compiled, parallel=asked.parallel)
     space = room(device_named(device), memory)
-    if asked.weights is None and _weights_of(str(model)) <= SMALL:
+    if asked.weights in (None, Weights.OWN) and is_small(str(model)):
         with suppress(MemoryShortError):  # more can be done with one that is yet to be loaded
             return _together(_on_loaded(asked, read(), space, explained=False))
     try:
@@ -258,11 +258,15 @@ def _tensors(model: Model) -> Iterator[torch.Tensor]:
         yield from (*part.parameters(), *part.buffers())
 
 
-def _weights_of(name: str) -> int:
-    """Bytes of a model's files of weights that are here; more than :data:`SMALL` where they are not known."""
+def is_small(name: str) -> bool:
+    """Whether a model's files of weights are here and hold at most :data:`SMALL`.
+
+    Raises:
+        ModelError: there is no such model.
+    """
     source, adapter = joined_sources(name)
     files = [*Path(source.place).rglob("*.safetensors")] if Path(source.place).is_dir() and adapter is None else []
-    return sum(file.stat().st_size for file in files) if files else SMALL + 1
+    return bool(files) and sum(file.stat().st_size for file in files) <= SMALL
 
 
 def planned(asked: Asked, model: str | PipelineModel, space: Room, dtype: str = AUTO) -> Plan:

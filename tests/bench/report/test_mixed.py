@@ -45,6 +45,16 @@ def test_devices_are_told_model_by_model():
     assert told(of(0), of(1, device=None)) == ["means of tiny on world mix devices: cpu (1), unknown (1)"]
 
 
+def test_what_was_done_for_memory_is_told_where_others_did_without():
+    """Their seconds are not what the methods cost."""
+    short = [of(number, method="smm", measures=["recomputed", "waiting"]) for number in range(2)]
+    assert told(of(0), *short) == [
+        "seconds and memory of tiny on world do not compare: so that they fit, some were measured with what takes more time: "
+        "smm (recomputed, waiting)"
+    ]
+    assert told(*short) == told(of(0), of(1, measures=[])) == []
+
+
 def test_records_that_do_not_say_by_what_they_were_measured_are_counted():
     """Of figures of a tracker or of CLIP; the others are the judge's and the pixels', which have no version of their own."""
     figures = {"motion_fidelity": 0.5}

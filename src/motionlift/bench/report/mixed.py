@@ -1,4 +1,4 @@
-"""What a reader must be told of records that stand side by side: of which code they are, and on what they were measured."""
+"""What a reader must be told of records that stand side by side: of which code they are, and on what and how they were measured."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +9,8 @@ from motionlift.bench.report.summary import Section
 
 BY_A_MEASURE = ("motion_", "clip_")
 """What names of figures begin with that a tracker or a CLIP model measures."""
+MEASURES = "measures"
+"""Key of a record under which stands what was done so that its video fits (:class:`motionlift.core.memory.Measures`)."""
 UNKNOWN = "unknown"
 """In the place of what a record does not say."""
 
@@ -22,12 +24,26 @@ def mixtures(found: Sequence[Section]) -> list[str]:
         if len(devices) > 1:
             counts = ", ".join(f"{name} ({count})" for name, count in sorted(devices.items()))
             told.append(f"means of {section.model} on {section.source} mix devices: {counts}")
+        told += _mixed_measures(section)
     told += unsaid_measures(each.record for each in done)
     later = Counter(name for each in done for name in _names(each.record.get(OF_FILES)) if name in each.figures)
     if later:
         counts = ", ".join(f"{name} ({count})" for name, count in sorted(later.items()))
         told.append(f"figures that were measured later, of the kept videos, which are compressed: {counts}")
     return told
+
+
+def _mixed_measures(section: Section) -> list[str]:
+    """A sentence where some videos of a model were made with what takes less memory and more time, and others without."""
+    done = [each for each in section.measurements if not each.error]
+    taken = [(each.title, _names(each.record.get(MEASURES))) for each in done]
+    if len({tuple(own) for _, own in taken}) < 2:
+        return []
+    listed = "; ".join(sorted({f"{title} ({', '.join(own)})" for title, own in taken if own}))
+    return [
+        f"seconds and memory of {section.model} on {section.source} do not compare: so that they fit, some were measured with "
+        f"what takes more time: {listed}"
+    ]
 
 
 def mixed_code(records: Iterable[tuple[str, Mapping[str, object]]]) -> list[str]:
