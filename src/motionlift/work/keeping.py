@@ -20,8 +20,8 @@ from motionlift.work.prepare import Job
 class Kept:
     """A model by its name, which is read as its first job asks for it.
 
-    What that job needs settles where its weights are and how they are held. A later one that does not fit so, or that asks for them to be
-    held otherwise, has it read again.
+    What that job needs settles where its weights are and how they are held. A later one that does not fit so, or that asks for
+    weights that are held otherwise, has it read again.
 
     Args:
         name: as of :func:`motionlift.models.loading.load`.
