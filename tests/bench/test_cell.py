@@ -146,11 +146,13 @@ def test_a_cell_that_fits_in_no_way_says_so_and_does_not_hold_its_weights_otherw
     assert record["measures"] == ["fp8"] and record["model"].endswith(", weights in fp8") and "error" not in record
 
 
-def test_weights_that_cannot_be_held_so_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch):
+def test_what_cannot_be_had_of_memory_is_refused_before_weights_are_read(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("motionlift.work.keeping.load", pytest.fail)
     cell.kept.cache_clear()
     with pytest.raises(SettingError, match="quanto-int8"):
         surveyed(ModelRun("tiny-dit", weights=Weights.QUANTO_INT8), (MethodRun("none", {}),))
+    with pytest.raises(SettingError, match="give no more than it has"):
+        surveyed(ModelRun("tiny-dit"), (MethodRun("none", {}),), (), Place("cpu", "900TB"))
 
 
 def test_a_cell_of_the_world_has_its_truth(model: str, tmp_path: Path):

@@ -214,7 +214,7 @@ def test_the_command_line_is_frozen():
             *("--fps", "--quiet", "--json"),
         ],
         "world": ["folder", "--count", "--seed", "--frames", "--size", "--things", "--overwrite", "--quiet"],
-        "bench": ["run", "--jobs", "--output", "--ray", "--again", "--quiet"],
+        "bench": ["run", "--jobs", "--output", "--ray", "--device", "--memory", "--again", "--quiet"],
         "report": ["records", "--output", "--overwrite"],
         "protocol": ["name", "folder", "--prompts", "--frames"],
         "models": ["--json"],

@@ -51,6 +51,8 @@ SLIPS = {
     ("transfer", *CLIP, "--device", "cdua"): "--device 'cdua' is not there (did you mean cuda?)",
     ("transfer", *CLIP, "--device", "cuda:one"): "--device 'cuda:one' is not there",
     ("transfer", *CLIP, "--dtype", "fp61"): "--dtype is 'fp61' (did you mean fp16?)",
+    ("bench", "quick", "--device", "cdua"): "--device 'cdua' is not there (did you mean cuda?)",
+    ("bench", "quick", "--memory", "12"): "--memory is '12'; give a number and a unit",
     ("transfer", *CLIP, "--memory", "12"): "--memory is '12'; give a number and a unit",
     (
         "transfer",

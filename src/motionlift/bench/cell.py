@@ -30,7 +30,7 @@ from motionlift.models.sources import joined_sources
 from motionlift.video.clip import Clip
 from motionlift.work import planning
 from motionlift.work.cast import casted
-from motionlift.work.keeping import Kept
+from motionlift.work.keeping import Kept, room_without
 from motionlift.work.lift import Lifting, lifted, read_reference
 from motionlift.work.prepare import Job, ask, prepare, settings_for
 from motionlift.work.record import Costs, versions
@@ -140,7 +140,7 @@ def surveyed(
         ModelError: there is no such model.
         SettingError: it cannot run so here.
     """
-    _check_held(model, place)
+    _check_fits(model, place)
     backbone = kept(model, place).before_jobs()
     states, refused = {}, {}
     for each in methods:
@@ -165,13 +165,15 @@ def surveyed(
     return Survey(frames, states, refused, refused_cells, unknown_line(backbone, sorted(prompts)))
 
 
-def _check_held(model: ModelRun, place: Place) -> None:
-    """Refuse how weights are to be held, where they cannot, before any are read."""
+def _check_fits(model: ModelRun, place: Place) -> None:
+    """Refuse what may be used, or how weights are to be held, where that cannot be, before any are read."""
+    device = device_named(place.device)
+    room_without(device, place.memory)
     if model.weights is Weights.OWN:
         return
     source, adapter = joined_sources(model.name)
     measures = Measures(weights=model.weights)
-    check_measures(measures, device_named(place.device), source, bool(model.loras), bool(adapter))
+    check_measures(measures, device, source, bool(model.loras), bool(adapter))
 
 
 def _prompts(method: MethodRun, source: Source, asked: Asked, frames: int) -> set[str]:
