@@ -143,7 +143,8 @@ def test_a_cell_that_fits_in_no_way_says_so_and_does_not_hold_its_weights_otherw
     held = cell_of(World(1), model, tmp_path)
     held = replace(held, model=replace(held.model, weights=Weights.FP8))
     record = kept_in(held, "2GB")
-    assert record["measures"] == ["fp8"] and record["model"].endswith(", weights in fp8") and "error" not in record
+    assert "measures" not in record and record["model"].endswith(", weights in fp8") and "error" not in record
+    assert record["figures"] != record_of(one, measured_cell)["figures"], "they are held so"
 
 
 def test_what_cannot_be_had_of_memory_is_refused_before_weights_are_read(monkeypatch: pytest.MonkeyPatch):

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers import AutoencoderKLWan
@@ -12,6 +13,7 @@ from torch import nn
 
 import motionlift
 from motionlift.core.method import Guide, Reference
+from motionlift.errors import ModelError
 from motionlift.loops import sample, tuning
 from motionlift.loops.adapters import Addition, fitted
 from motionlift.methods import methods
@@ -47,6 +49,17 @@ def finished(steps):
             next(steps)
         except StopIteration as stop:
             return stop.value
+
+
+@pytest.mark.parametrize("kind", ["FirstBlockCacheConfig", "FasterCacheConfig", "PyramidAttentionBroadcastConfig"])
+def test_a_cache_between_steps_is_refused(kind):
+    """It ended in an error of diffusers, or in a reading that was refused without a reason."""
+    pipeline = EVERY_TWIN["cogvideox-rotary"]()
+    pipeline.transformer.enable_cache(getattr(diffusers, kind)())
+    with pytest.raises(ModelError, match=r"call pipeline.transformer.disable_cache\(\) first"):
+        motionlift.load(pipeline, "cpu")
+    pipeline.transformer.disable_cache()
+    assert motionlift.load(pipeline, "cpu").about.shape.frames
 
 
 def castings(model):

@@ -225,6 +225,30 @@ def test_of_a_loaded_model_only_what_goes_into_main_memory_counts():
         assert plan.main == counted + planning._pixels(plan.shape, is_lifted=True)
 
 
+@pytest.mark.parametrize("held", [Measures(weights="fp8"), Measures(offloaded=True)])
+@pytest.mark.parametrize("twin", WAITING)
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("none", {}),
+        ("ditflow", {"inner": 1, "share": 0.5}),
+        ("vmc", {"source_prompt": "a red star", "tuning_steps": 1}),
+    ],
+)
+def test_what_a_loaded_model_takes_beside_its_weights_does_not_go_by_how_they_are_held(
+    method: str, settings: dict[str, Any], twin: str, held: Measures
+):
+    """The copy that is counted once ran the model that it was copied from, whose weights are there, and in 8 bits."""
+    asked = Asked(ask(method, {"steps": 2, **settings}, prompt="a red star"))
+
+    def taken(measures: Measures) -> dict[str, int]:
+        pipeline = WAITING[twin]()
+        model = serving(type(pipeline).__name__)(pipeline, "twin", torch.device("cpu"), measures=measures)
+        return {phase.name: phase.beyond for phase in planned(asked, model, gpu(1e12)).phases}
+
+    assert taken(held) == taken(Measures())
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "left_out"),
     [

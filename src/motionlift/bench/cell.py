@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -273,8 +273,9 @@ def _job(cell: Cell, opened: Opened, about: About) -> Job:
 
 
 def _held(about: About) -> dict[str, Any]:
-    """What a model computes with and what was done so that it fits, where something was."""
-    return {"dtype": about.dtype, **({"measures": list(about.measures.taken)} if about.measures.taken else {})}
+    """What a model computes with and what was done so that it fits, where something was; not what the run file asks for."""
+    taken = replace(about.measures, weights=Weights.OWN).taken
+    return {"dtype": about.dtype, **({"measures": list(taken)} if taken else {})}
 
 
 def _held_still(cell: Cell, opened: Opened) -> dict[str, Any]:

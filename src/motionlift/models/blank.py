@@ -18,6 +18,7 @@ from motionlift.errors import ModelError
 from motionlift.models.counting import META
 from motionlift.models.families import serving
 from motionlift.models.loading import check_parts, precision
+from motionlift.models.offloading import copied_plainly
 from motionlift.models.parts import LIBRARIES, Parts
 from motionlift.models.precision import AUTO, chosen
 from motionlift.models.quantized import is_quantized, plain_like, within
@@ -192,7 +193,7 @@ def _without_values(part: nn.Module) -> nn.Module:
         empty = torch.empty_like(tensor, device=META)
         is_weight = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(empty, requires_grad=tensor.requires_grad) if is_weight else empty
-    twin = copy.deepcopy(part, memo)
+    twin = copied_plainly(part, memo)
     if is_quantized(part):  # its layers are plain ones now
         twin.hf_quantizer = None
     return twin

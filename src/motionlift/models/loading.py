@@ -97,6 +97,7 @@ def load(
             )
         family, name = serving(type(model).__name__), getattr(model, "name_or_path", "") or type(model).__name__
         check_parts(family, model, name)
+        _check_caches(model)
         return _viewed(family(model, name, place, given=True, measures=measures), compiled, parallel)
     source, adapter = joined_sources(str(model))
     family = serving("AnimateDiffPipeline" if adapter else source.pipeline)
@@ -168,6 +169,16 @@ def _check_given(dtype: str, measures: Measures | None) -> None:
             "this pipeline is yours, and its weights stay where and as they are: leave offloaded and weights out of the measures, "
             "or set its hooks before, such as pipeline.transformer.enable_group_offload()"
         )
+
+
+def _check_caches(pipeline: Any) -> None:
+    """Refuse a network that uses in one pass what it computed in another: what is read and guided is every pass's own."""
+    for name, part in pipeline.components.items():
+        if getattr(part, "is_cache_enabled", False):
+            raise ModelError(
+                f"the {name} of this pipeline uses in one step what it computed in another, and every step is read and guided by "
+                f"itself: call pipeline.{name}.disable_cache() first"
+            )
 
 
 def _is_bundled(source: Source) -> bool:

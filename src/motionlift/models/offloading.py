@@ -5,6 +5,7 @@ number, without an error, and whatever the graph keeps is not saved. So it keeps
 backward.
 """
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -134,6 +135,33 @@ def reading(part: nn.Module) -> Callable[[Tensor], Tensor]:
             return file.get_tensor(key)
 
     return read
+
+
+def copied_plainly(part: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A copy of a part that runs as if none of it were ever moved or cast; layers that are cast have the type they compute in.
+
+    Hooks cannot be copied: those that move weights hold streams and modules of Python, and what diffusers puts in the place of
+    a module's ``forward`` calls the module that it was copied from.
+
+    Args:
+        part: what is copied.
+        memo: copies by the identity of what they are copies of, as of :func:`copy.deepcopy`.
+    """
+    hooked = {
+        name: registry
+        for name, module in part.named_modules(remove_duplicate=False)
+        if (registry := vars(module).get(REGISTRY)) is not None and registry.hooks
+    }
+    memo |= {id(registry): HookRegistry(nn.Identity()) for registry in hooked.values()}
+    twin = copy.deepcopy(part, memo)
+    for name, registry in hooked.items():
+        module = twin.get_submodule(name)
+        for own in (REGISTRY, "forward"):
+            vars(module).pop(own, None)
+        cast_by = registry.get_hook(_LAYERWISE_CASTING_HOOK)
+        if cast_by is not None:
+            module.to(cast_by.compute_dtype)
+    return twin
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def test_what_was_done_for_memory_is_told_where_others_did_without():
         "seconds and memory of tiny on world do not compare: so that they fit, some were measured with what takes more time: "
         "smm (recomputed, waiting)"
     ]
-    assert told(*short) == told(of(0), of(1, measures=[])) == []
+    assert told(*short) == told(of(0), of(1, measures=[])) == told(*short, of(0, method="frozen")) == []
 
 
 def test_records_that_do_not_say_by_what_they_were_measured_are_counted():

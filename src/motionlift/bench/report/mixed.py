@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from motionlift.bench.completing import MEASURED_BY, OF_FILES
+from motionlift.bench.frozen import FROZEN
 from motionlift.bench.records import CODE
 from motionlift.bench.report.summary import Section
 
@@ -35,7 +36,7 @@ def mixtures(found: Sequence[Section]) -> list[str]:
 
 def _mixed_measures(section: Section) -> list[str]:
     """A sentence where some videos of a model were made with what takes less memory and more time, and others without."""
-    done = [each for each in section.measurements if not each.error]
+    done = [each for each in section.measurements if not each.error and each.title != FROZEN]
     taken = [(each.title, _names(each.record.get(MEASURES))) for each in done]
     if len({tuple(own) for _, own in taken}) < 2:
         return []
