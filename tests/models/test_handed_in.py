@@ -51,7 +51,7 @@ def finished(steps):
             return stop.value
 
 
-@pytest.mark.parametrize("kind", ["FirstBlockCacheConfig", "FasterCacheConfig", "PyramidAttentionBroadcastConfig"])
+@pytest.mark.parametrize("kind", ["FirstBlockCacheConfig", "FasterCacheConfig"])
 def test_a_cache_between_steps_is_refused(kind):
     """It ended in an error of diffusers, or in a reading that was refused without a reason."""
     pipeline = EVERY_TWIN["cogvideox-rotary"]()
