@@ -124,11 +124,14 @@ ALONE: Mapping[str, Mapping[str, Changes]] = {
     }
 }
 """What is varied on one model alone, since its defaults lie elsewhere: half and double, and blocks that know of motion."""
-TUNED = ("vmc", "motionmatcher")
-"""Methods of which it is told what tuning adds to the noise that videos begin with."""
+TUNED: Mapping[str, Mapping[float, str]] = {
+    "vmc": {0.0: "plain sampling", 0.3: "0.3 of the noise, empty prompt", 1.0: "noise alone, empty prompt"},
+    "motionmatcher": {0.0: "plain sampling", 0.3: "0.3 of the noise, caption", 1.0: "noise alone, caption"},
+}
+"""Methods of which it is told what tuning adds to the noise that videos begin with; by its share, the control that is the same to
+the bit as the method with nothing of what was tuned (``tests/work/test_strength.py``), with the model's own sampler."""
 STARTS, WAYS = (0.0, 0.3, 1.0), ("own", "ddpm")
-"""Shares of the noise, and samplers, at which it is told. With nothing tuned and none of the noise, the own sampler's is the plain
-sampling that the controls have."""
+"""Shares of the noise, and samplers, at which it is told."""
 ONE_CLIP = (
     "All that was tuned was tuned to one clip, which is what the methods take: tuning to several clips of one motion, such as "
     "ten of one path, was not tried."
@@ -255,8 +258,8 @@ def _by_start(records: Sequence[Mapping[str, Any]], method: str) -> str:
     for way, start in itertools.product(WAYS, STARTS):
         tuned = rows_of(records, method, _at(method, way, start))
         alone = rows_of(records, method, {**_at(method, way, start), "strength": 0.0})
-        if (way, start) == (WAYS[0], 0.0):
-            alone = rows_of(records, **CONTROLS["plain sampling"])  # the same, to the bit
+        if way == WAYS[0]:
+            alone = max(alone, rows_of(records, **CONTROLS[TUNED[method][start]]), key=len)
         if tuned and alone:
             means = [averages(each)[0] for each in (alone, tuned)]
             rows.append([way, f"{start:g}", *means, difference_text(difference(tuned, alone, "aligned"))])
