@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.experiments.trial import refusal
+from lab.experiments.trial import is_chosen, refusal
 from motionlift.bench.cells import RECORDS, at_work, lay_out
 from motionlift.bench.frozen import FROZEN
 from motionlift.bench.report.agreement import TRUE, Agreement, agreement, interval_text
@@ -75,7 +75,7 @@ def run(
     wanted = tuple(ModelRun(each) for each in models if each not in BUNDLED_MODELS or ModelRun(each) in asked.models)
     if not wanted:
         return
-    chosen = tuple(each for each in asked.methods if not methods or each.name in methods)
+    chosen = tuple(each for each in asked.methods if is_chosen(each.name, each.settings, methods))
     if not chosen:
         return
     asked = replace(asked, models=wanted, methods=chosen, output=folder)

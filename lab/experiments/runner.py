@@ -38,6 +38,7 @@ from lab.experiments import (
     told_unlike,
     trackers,
 )
+from lab.experiments.trial import is_chosen
 from motionlift.bench.cells import RECORDS
 from motionlift.bench.records import CODE, missing
 from motionlift.bench.report.mixed import mixed_code, unsaid_measures
@@ -135,7 +136,11 @@ def run(
     The extent of an experiment is how many clips of the world it takes, or the folder of its videos. Where methods are named, cells
     of others are left for another time.
     """
-    cells = [cell for cell in EXPERIMENTS[name].cells(extent) if not methods or cell.get("method", "none") in methods]
+    cells = [
+        cell
+        for cell in EXPERIMENTS[name].cells(extent)
+        if is_chosen(cell.get("method", "none"), cell.get("settings", {}), methods)
+    ]
     cells = [stated(cell, model) for cell in cells]
     cells = missing(cells, read_records(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,7 +261,10 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, help="folder of MP4 files for footage, which is left out without it")
     parser.add_argument("--count", type=int, help="clips; by default each experiment's own")
     parser.add_argument(
-        "--methods", nargs="+", default=(), help="measure cells of these alone, and the others another time"
+        "--methods",
+        nargs="+",
+        default=(),
+        help="measure cells of these alone, and the others another time: vmc, 'vmc beta=0.0' as tables have it, or 'vmc defaults'",
     )
     parser.add_argument("--records", type=Path, default=Path("docs/results"), help="folder of the records")
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))

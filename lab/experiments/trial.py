@@ -1,6 +1,6 @@
 """One cell of the comparison and of the sweeps: a reference's motion cast onto its prompt, measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from motionlift.bench.frozen import FROZEN, held_scene
@@ -9,6 +9,7 @@ from motionlift.bench.references import bundled, clip_of, figures, prompt_scene,
 from motionlift.bench.report.estimates import Estimate, estimate, flipped
 from motionlift.bench.report.tables import estimate_text, interval
 from motionlift.errors import SettingError
+from motionlift.jobs.job import titled
 from motionlift.methods import method as method_named
 from motionlift.work.cast import transfer
 from motionlift.work.prepare import settings_for
@@ -16,7 +17,8 @@ from motionlift.work.video import Video
 
 HEAD = ("aligned error", "absolute error", "direction", "colour, %", "background, %", "shape, %", "leakage, %")
 """Titles of what :func:`averages` gives."""
-
+DEFAULTS = "defaults"
+"""Word for a method with none of its settings changed, where it is not to stand for all of them."""
 
 RECORDED = {
     "aligned_error": "aligned",
@@ -41,6 +43,18 @@ def refusal(cell: Mapping[str, Any], model: str) -> str | None:
     except SettingError as error:
         return str(error)
     return None
+
+
+def is_chosen(method: str, settings: Mapping[str, Any], chosen: Collection[str]) -> bool:
+    """Whether a method with settings is among those that were asked for: by its name, its title, or as its defaults; or none was.
+
+    Args:
+        method: its name.
+        settings: in which it differs from its defaults.
+        chosen: names such as ``vmc``, which is all of its settings, titles such as ``vmc beta=0.0``, and ``vmc defaults``.
+    """
+    title = titled(method, settings) if settings else f"{method} {DEFAULTS}"
+    return not chosen or method in chosen or title in chosen
 
 
 def held_still(cell: Mapping[str, Any], model: str, turn: int = 0) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 
 from lab.experiments import runner
 from lab.experiments.runner import append_record, main, missing, read_records, run, write_results
+from lab.experiments.trial import is_chosen
 from motionlift.methods import ditflow
 from motionlift.models.sources import BUNDLED_MODELS
 
@@ -95,6 +96,22 @@ def test_all_cells_are_measured_once(tmp_path: Path, experiment: Experiment):
         "square": 0,
         "with": "new",
     }
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ((), 3),
+        (("vmc",), 3),
+        (("vmc defaults",), 1),
+        (("vmc beta=0.0", "vmc defaults"), 2),
+        (("vmc form=cos tuning_steps=5",), 1),
+        (("smm", "vmc beta=0"), 0),
+    ],
+)
+def test_methods_are_chosen_by_name_or_by_title(chosen: tuple[str, ...], expected: int):
+    kinds: list[dict[str, Any]] = [{}, {"beta": 0.0}, {"form": "cos", "tuning_steps": 5}]
+    assert sum(is_chosen("vmc", settings, chosen) for settings in kinds) == expected
 
 
 def test_cells_of_some_methods_are_measured_and_the_others_another_time(
