@@ -28,8 +28,8 @@ demo: $(READY) ## transfer motion to new prompts, into demo-output/
 test: $(READY) ## the quick tests
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not slow and not network"
 
-test-slow: $(READY) ## the tests that take their time
-	$(BIN)/pytest -q -n auto --dist worksteal -m slow
+test-slow: $(READY) ## the tests that take their time; with MINUTES=20 none begins after so many
+	$(BIN)/pytest -q -n auto --dist worksteal -m slow $(if $(MINUTES),--minutes $(MINUTES))
 
 test-no-posix: $(READY) ## the quick tests where the package finds nothing that POSIX alone has
 	WITHOUT_POSIX=1 $(BIN)/pytest -q -n auto -m "not slow and not network"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import annotations, no_posix
+from tests import annotations, no_posix, time_limit
 from tests.full_disk import FullDisk, mounted
 
 # Before anything imports torch: the tensors are small, and threads that wait for each other stall on a busy machine.
@@ -18,6 +18,14 @@ os.environ["MPLBACKEND"] = "Agg"
 annotations.install()
 if no_posix.is_asked_for():
     no_posix.hide()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    time_limit.add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    time_limit.register(config)
 
 
 @pytest.hookimpl(tryfirst=True)

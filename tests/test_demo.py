@@ -21,6 +21,8 @@ from motionlift.world.places import PLACES
 from motionlift.world.things import THINGS
 from tests import twins
 
+pytestmark = pytest.mark.slow  # one demo is made for all
+
 RESULTS = [f"{number}-{way}" for number in (1, 2, 3) for way in ("without", "attention", "flow")]
 VIDEOS = ["reference", "attention", "flow", *RESULTS]
 EMPTY_TAGS = {"meta"}

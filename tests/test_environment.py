@@ -58,6 +58,7 @@ def test_what_cannot_be(environment, values: dict[str, str], words: str):
         launched()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "named", "found"),
     [("", "Step", "1"), ("0", "Step", "0"), ("", "InputError", "1")],

@@ -63,22 +63,15 @@ each_variant = pytest.mark.parametrize("variant", list(_variants()), ids=_title)
 
 
 KINDS = ("float32", "bfloat16")
-TWINS_OF_KINDS = [
-    *[(name, kind) for name in sorted(EVERY_TWIN) for kind in KINDS],
-    *[
-        pytest.param((name, kind), marks=[pytest.mark.slow] if kind == "bfloat16" else [])
-        for name in sorted(TRANSFORMERS.keys() - EVERY_TWIN.keys())
-        for kind in KINDS
-    ],
-]
-"""Every twin in both precisions; of those that a row alone tells apart, half precision is slow."""
+TWINS_OF_KINDS = [(name, kind) for name in sorted({*EVERY_TWIN, *TRANSFORMERS}) for kind in KINDS]
+"""Every twin in both precisions."""
 
 
 def slow_where(
     model: tuple[str, str], variant: tuple[Guide[Any], Mapping[str, Any]] | None = None, **_others: Any
 ) -> bool:
-    """Which tests are slow beside: of twins that a row alone tells apart, other choices than a method's own."""
-    return model[0] not in EVERY_TWIN and variant is not None and bool(variant[1])
+    """Which tests are slow: half precision, and other choices than a method's own."""
+    return model[1] == "bfloat16" or (variant is not None and bool(variant[1]))
 
 
 @pytest.fixture(scope="module", params=TWINS_OF_KINDS, ids="-".join)
@@ -233,6 +226,7 @@ def test_every_method_reuses_saved_positions_or_says_that_it_has_none(model, ref
         torch.testing.assert_close(finished(again).latents, made.latents, atol=0, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TUNERS))
 def test_every_tuned_method_tunes_every_model(model, reference, name):
     method = TUNERS[name]

@@ -24,10 +24,12 @@ def without_posix(folder: Path, *arguments: str) -> str:
     return told.stdout
 
 
+@pytest.mark.slow
 def test_every_module_is_imported(tmp_path: Path):
     without_posix(tmp_path, "--import-all")
 
 
+@pytest.mark.slow
 def test_clips_are_made(tmp_path: Path):
     without_posix(tmp_path, "world", "clips", "--count", "1", "--size", "32")
     assert {path.name for path in (tmp_path / "clips").iterdir()} == {"0000.mp4", "0000.json"}

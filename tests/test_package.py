@@ -100,6 +100,7 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_named_as_a_dependency():
     """Not left to come along with another library; and each has its tested version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

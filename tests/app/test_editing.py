@@ -29,6 +29,7 @@ def motion() -> Motion:
     return lift(clip, twins.cogvideox(), "ditflow", settings={"steps": 2}, cached=False)
 
 
+@pytest.mark.slow
 def test_an_edited_motion_stands_beside_the_other_with_its_pictures(tmp_path: Path, motion: Motion):
     own = Workspace(tmp_path)
     motion.save(own.new("to the side", MOTION))
@@ -45,6 +46,7 @@ def test_an_edited_motion_stands_beside_the_other_with_its_pictures(tmp_path: Pa
     assert (own.folder / f"to the side mirror{DRAWN}").is_file()
 
 
+@pytest.mark.slow
 def test_every_button_edits_the_motion_that_is_chosen(tmp_path: Path):
     own = Workspace(tmp_path)
     clip = Clip.of(torch.zeros(9, 128, 128, 3, dtype=torch.uint8), 8)
@@ -57,6 +59,7 @@ def test_every_button_edits_the_motion_that_is_chosen(tmp_path: Path):
         assert Motion.load(own.kept(name)).edits == (by,)
 
 
+@pytest.mark.slow
 def test_one_without_a_clip_is_drawn_on_grey(tmp_path: Path, motion: Motion):
     own, upload = Workspace(tmp_path / "own"), tmp_path / "bare.safetensors"
     motion.save(upload)

@@ -48,6 +48,7 @@ def _marked(picture: Image.Image, number: int) -> Image.Image:
     return picture
 
 
+@pytest.mark.slow
 def test_many_frames_are_held_thinly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     grey = (torch.arange(200) // 25 * 30).to(torch.uint8)
     Clip.of(grey[:, None, None, None].expand(200, 64, 64, 3).contiguous(), 24).save(tmp_path / "long.mp4")

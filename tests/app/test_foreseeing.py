@@ -28,6 +28,7 @@ def motion() -> Motion:
     return lift(clip, load(DEFAULT_MODEL, "cpu"), "ditflow", cached=False)
 
 
+@pytest.mark.slow
 def test_time_is_known_once_it_was_measured(motion: Motion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path / "cache"))
     one = {"draft": QUALITIES["draft"]}
@@ -40,6 +41,7 @@ def test_time_is_known_once_it_was_measured(motion: Motion, monkeypatch: pytest.
     assert "about" in told and "known after" not in told and "MB of" in told
 
 
+@pytest.mark.slow
 def test_a_model_that_is_kept_is_no_memory_that_is_taken(motion: Motion, monkeypatch: pytest.MonkeyPatch):
     """The next video is made with it, or it goes first."""
     monkeypatch.setattr("motionlift.work.keeping._KEPT", WeakSet())
@@ -59,6 +61,7 @@ def test_a_model_that_is_kept_is_no_memory_that_is_taken(motion: Motion, monkeyp
     assert rooms[0].bytes > rooms[1].bytes == 10**9
 
 
+@pytest.mark.slow
 def test_a_motion_can_be_cast_in_every_quality(motion: Motion):
     model = load(DEFAULT_MODEL, "cpu")
     for values in QUALITIES.values():

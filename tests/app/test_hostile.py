@@ -230,6 +230,7 @@ def asked(data: Path, pipeline: tuple[Path, Motion], model: str, folders: bool) 
     return told, idle.tasks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["{}", "tiny-dit+{}", "{}+tiny-dit"])
 def test_a_path_of_the_server_is_no_model_and_nothing_is_told_of_it(tmp_path: Path, pipeline, way: str):
     place, _ = pipeline
@@ -242,6 +243,7 @@ def test_a_path_of_the_server_is_no_model_and_nothing_is_told_of_it(tmp_path: Pa
     assert len(said) == 1
 
 
+@pytest.mark.slow
 def test_where_nobody_else_reaches_the_page_a_folder_is_a_model(tmp_path: Path, pipeline):
     told, _ = asked(tmp_path, pipeline, str(pipeline[0]), folders=True)
     assert "The model gets 9 frames" in told[0] and "GB" in told[1] and all("in the queue" in each for each in told[2:])

@@ -157,6 +157,7 @@ def test_a_history_that_cannot_be_written_for_a_while_ends_nothing(
     assert refused == [State.RUNNING] * 5
 
 
+@pytest.mark.slow
 def test_after_a_while_without_tasks_no_model_is_held(tmp_path: Path, maker: Stepping, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("motionlift.app.jobs.IDLE", 0.2)
     jobs = Jobs(tmp_path / "data", maker)

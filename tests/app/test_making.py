@@ -31,6 +31,7 @@ class Noted(Live):
                 self.unwanted.set()
 
 
+@pytest.mark.slow
 def test_a_tuning_that_was_cancelled_and_is_asked_for_again_goes_on(tmp_path: Path):
     twins.cogvideox(window=32).save_pretrained(tmp_path / "model")
     own = Workspace(tmp_path / "own")
@@ -46,6 +47,7 @@ def test_a_tuning_that_was_cancelled_and_is_asked_for_again_goes_on(tmp_path: Pa
     assert again.tuned == list(range(CANCELLED + 2, STEPS + 1)) and own.motions() == [motion]
 
 
+@pytest.mark.slow
 def test_what_is_called_so_while_a_lift_is_drawn_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     twins.cogvideox(window=32).save_pretrained(tmp_path / "model")
     own = Workspace(tmp_path / "own")

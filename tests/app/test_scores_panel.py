@@ -31,6 +31,7 @@ def test_nothing_is_said_of_what_is_not_left_out():
     assert "not measured" not in scores_of(Scores({next(iter(figures())): float("nan")}, {}))
 
 
+@pytest.mark.slow
 def test_how_well_a_video_goes_with_its_text_is_measured_by_a_clip_model(tmp_path: Path):
     token, clip = new_token(), tmp_path / "clip"
     twins.clip(clip)

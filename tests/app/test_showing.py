@@ -51,6 +51,7 @@ def test_of_a_large_video_a_small_copy_is_made_once(tmp_path: Path, monkeypatch:
     assert embedded(tmp_path / "renamed.mp4") == address
 
 
+@pytest.mark.slow
 def test_copies_go_with_their_videos(tmp_path: Path):
     own = Workspace(tmp_path)
     for name in ("one.mp4", "two.mp4"):

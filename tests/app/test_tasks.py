@@ -48,6 +48,7 @@ def test_a_task_is_kept_as_it_was():
     assert task.part.crop == (0.2, 0.5) and task.part.duration == 1.5
 
 
+@pytest.mark.slow
 def test_the_command_that_is_told_makes_the_same(
     own: Workspace, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -70,6 +71,7 @@ def test_the_command_that_is_told_makes_the_same(
     assert frames[0].equal(frames[1])
 
 
+@pytest.mark.slow
 def test_a_video_begins_with_a_picture_as_by_the_command(
     own: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -87,6 +89,7 @@ def test_a_video_begins_with_a_picture_as_by_the_command(
     assert made.equal(same) and not made[0].equal(other[0])
 
 
+@pytest.mark.slow
 def test_of_a_cast_that_is_cancelled_no_latents_are_left_and_of_a_forgotten_model_nothing(
     own: Workspace, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

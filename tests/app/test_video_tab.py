@@ -145,6 +145,7 @@ def test_an_earlier_version_kept_steps_that_are_settled_and_they_are_left_out(de
         assert again.number > old.number and again.task == replace(old.task, settings=kept)
 
 
+@pytest.mark.slow
 def test_what_is_settled_is_planned_once_and_told(desk: Desk, place: str):
     own, motion = desk.workspace(TOKEN), motion_of(place, "inverted")
     motion.save(own.new("m", ".safetensors"))
@@ -155,6 +156,7 @@ def test_what_is_settled_is_planned_once_and_told(desk: Desk, place: str):
     assert told.count("<tr>") == 4 and "lifted for" not in told and "cannot be" not in told
 
 
+@pytest.mark.slow
 def test_videos_of_a_press_begin_with_one_picture(desk: Desk, place: str, tmp_path: Path):
     own, motion, upload = desk.workspace(TOKEN), motion_of(place, "none"), tmp_path / "photo.png"
     motion.save(own.new("m", ".safetensors"))

@@ -95,6 +95,7 @@ def test_files_of_other_content_are_named_otherwise(clips: Path):
     assert one["video"] != other["video"] and one["reference_video"] != other["reference_video"]
 
 
+@pytest.mark.slow
 def test_a_cell_of_a_folder(clips: Path, model: str, tmp_path: Path):
     one = cell_of(Folder(clips, (PROMPT,)), model, tmp_path / "run")
     record = json.loads(json.dumps(record_of(one, measured_cell)))
@@ -120,6 +121,7 @@ def kept_in(cell_: Cell, memory: str) -> dict[str, Any]:
     return record_of(replace(cell_, place=Place("cpu", memory)), measured_cell)
 
 
+@pytest.mark.slow
 def test_a_cell_is_measured_with_what_makes_it_fit(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its figures are those of a cell with memory in plenty, and it is found by the same; what was done is in its record."""
     one = cell_of(World(1), model, tmp_path)
@@ -136,6 +138,7 @@ def test_a_cell_is_measured_with_what_makes_it_fit(model: str, tmp_path: Path, m
     assert fitting.items() >= one.stated().items()
 
 
+@pytest.mark.slow
 def test_a_cell_that_fits_in_no_way_says_so_and_does_not_hold_its_weights_otherwise(model: str, tmp_path: Path):
     one = cell_of(World(1), model, tmp_path)
     record = kept_in(one, "1MB")
@@ -156,6 +159,7 @@ def test_what_cannot_be_had_of_memory_is_refused_before_weights_are_read(monkeyp
         surveyed(ModelRun("tiny-dit"), (MethodRun("none", {}),), (), Place("cpu", "900TB"))
 
 
+@pytest.mark.slow
 def test_a_cell_of_the_world_has_its_truth(model: str, tmp_path: Path):
     """The twin makes frames of 32x32, the world of 64x64: the classifier takes both."""
     record = record_of(cell_of(World(1), model, tmp_path), measured_cell)
@@ -163,6 +167,7 @@ def test_a_cell_of_the_world_has_its_truth(model: str, tmp_path: Path):
     assert 0 < record["figures"]["aligned_error"] < 1 and record["figures"]["looks"] in (0, 1 / 3, 2 / 3, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["folder", "world", "two"])
 def test_a_cell_that_holds_still(what: str, clips: Path, model: str, tmp_path: Path):
     """Nothing is sampled: of a folder it is the middle picture, of the world the prompt's scene."""
@@ -204,6 +209,7 @@ def test_an_unreadable_video_fails_alone(clips: Path, model: str, tmp_path: Path
     assert record["seconds"] >= 0 and "torch" in record["versions"]
 
 
+@pytest.mark.slow
 def test_names_of_files_are_tame(clips: Path, model: str, tmp_path: Path):
     strange = clips / "a strange “name” with ../ and more than forty letters.mp4".replace("/", "-")
     (clips / "square.mp4").rename(strange)

@@ -73,6 +73,7 @@ def test_what_was_left_out_is_measured_once_it_can_be(tmp_path: Path, monkeypatc
     assert measured(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_what_it_was_measured_by_is_added(tmp_path: Path):
     """Of a record of before too, which says nothing of it."""
     for name in ("video", "reference_video"):

@@ -100,9 +100,8 @@ def twin(monkeypatch: pytest.MonkeyPatch) -> Any:
     return model
 
 
-@pytest.mark.parametrize(
-    ("runs", "clips"), [(RUNS, 1), pytest.param((MethodRun("motionflow", {}),), 50, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("runs", "clips"), [(RUNS, 1), ((MethodRun("motionflow", {}),), 50)])
 def test_no_cell_is_left_out_when_a_run_is_laid_out(davis: Path, twin: Any, runs: tuple[MethodRun, ...], clips: int):
     """All that a model finds out before it runs: that prompts fit, subjects are in the caption and targets in the prompt."""
     survey = surveyed(ModelRun("twin"), runs, (Davis(davis, clips=clips),))

@@ -20,6 +20,7 @@ from motionlift.errors import InputError
 from motionlift.world import scenes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(SCENES))
 def test_every_kind_is_held_out_and_its_prompts_differ(kind: str):
     for index in range(4):
@@ -35,6 +36,7 @@ def test_every_kind_is_held_out_and_its_prompts_differ(kind: str):
         assert wanted.caption() != third.caption()
 
 
+@pytest.mark.slow
 def test_what_each_kind_shows():
     for index in range(6):
         turning, passed, two, hidden, fast = (
@@ -67,6 +69,7 @@ def test_a_name_says_all_of_a_reference_of_things():
             thing_named(wrong, 17)
 
 
+@pytest.mark.slow
 def test_frames_in_which_the_object_is_hidden_do_not_count():
     for index in range(3):
         scene, wanted = named_reference(index, 17, "hidden"), named_prompt_scene(index, 0, 17, "hidden")

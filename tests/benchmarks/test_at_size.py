@@ -44,6 +44,7 @@ def test_the_whole_map_is_the_displacement(temperature: float | None):
     torch.testing.assert_close(by_whole_map(q, k, lattice, temperature), expected)
 
 
+@pytest.mark.slow
 def test_a_cell_is_run_once_and_is_a_row(records: Path):
     wanted = [replace(CELL, way="80"), CELL]
     assert fill(records, wanted, "cpu", 10, TINY) == 2
@@ -92,6 +93,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, ended: str = "done", **plan: Any) -> 
     return taken
 
 
+@pytest.mark.slow
 def test_a_cell_takes_the_measures_of_its_plan(records: Path, monkeypatch: pytest.MonkeyPatch):
     taken = fakes(monkeypatch, measures=["recomputed", "waiting", "fp8"])
     fill(records, [CELL], "cpu", 10, TINY)
@@ -105,6 +107,7 @@ def test_what_does_not_fit_by_its_plan_is_not_run(records: Path, monkeypatch: py
     assert table(read(records)).endswith("| it does not fit |")
 
 
+@pytest.mark.slow
 def test_memory_that_is_short_in_spite_of_a_plan_is_told(records: Path, monkeypatch: pytest.MonkeyPatch):
     fakes(monkeypatch, OUT_OF_MEMORY, gib={"guide": 2.5})
     fill(records, [CELL], "cpu", 10, TINY)
@@ -118,6 +121,7 @@ def test_cells_can_be_planned_without_being_run(records: Path, monkeypatch: pyte
     assert table(read(records)).startswith("Measured on: nothing. ")
 
 
+@pytest.mark.slow
 def test_a_cell_that_ended_nothing_comes_last_and_a_torn_line_is_nothing(
     records: Path, monkeypatch: pytest.MonkeyPatch
 ):

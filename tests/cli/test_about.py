@@ -11,6 +11,7 @@ from motionlift.cli.main import run
 from motionlift.methods import methods
 
 
+@pytest.mark.slow
 def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert run(["methods", "--json"]) == 0
     listed = {method["name"]: method for method in json.loads(capsys.readouterr().out)}
@@ -34,6 +35,7 @@ def test_methods_and_models_are_listed(capsys: pytest.CaptureFixture[str]):
     assert "CogVideoXPipeline" in told and "licence of the published weights: Apache-2.0 (2B)" in told
 
 
+@pytest.mark.slow
 def test_models_as_json_say_what_a_program_needs(capsys: pytest.CaptureFixture[str]):
     assert run(["models", "--json"]) == 0
     listed = {model["name"]: model for model in json.loads(capsys.readouterr().out)}

@@ -46,6 +46,7 @@ def written(path: str, told: dict[str, Any]) -> None:
     Path(path).write_text(json.dumps(marked_json(RECORD, {key: told[key] for key in told if key != KEY})))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_video_alone_is_made_again_with_the_same_frames(capsys: pytest.CaptureFixture[str]):
     record = json.loads(Path("out.json").read_text())
@@ -65,6 +66,7 @@ def test_a_video_alone_is_made_again_with_the_same_frames(capsys: pytest.Capture
     assert command[:2] == ["motionlift", "transfer"] and "--seed=3" in command, "as it would have been typed"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_what_was_asked_for_can_be_left_out(capsys: pytest.CaptureFixture[str]):
     told = comment("out.mp4")
@@ -99,6 +101,7 @@ def test_it_is_written_in_the_form_of_the_first(file: str, written: str, place: 
     assert again._output(Path(file), {"output": {"path": written}}) == Path(place)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_options_change_what_was_asked_for(capsys: pytest.CaptureFixture[str]):
     assert run(["again", "--seed", "4", "out.json", "--set", "steps=3", "--output", "other.gif"]) == 0
@@ -111,6 +114,7 @@ def test_options_change_what_was_asked_for(capsys: pytest.CaptureFixture[str]):
     assert (record["seed"], record["settings"]["steps"], record["prompt"]) == (4, 2, "a blue star")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_what_is_typed_takes_the_place_of_what_it_excludes(model: str, capsys: pytest.CaptureFixture[str]):
     shown = ["transfer", "r.mp4", "--prompt", PROMPT, "--model", model, "--method", "none", "--steps", "2"]
@@ -125,6 +129,7 @@ def test_what_is_typed_takes_the_place_of_what_it_excludes(model: str, capsys: p
     assert record["prompt"] == "a red star" and "--crop=0.3,0.5" not in record["again"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_file_that_changed_since_is_refused_unless_it_is_given_anew(
     clips: Path, model: str, capsys: pytest.CaptureFixture[str]
@@ -149,6 +154,7 @@ def test_a_file_that_changed_since_is_refused_unless_it_is_given_anew(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_cast_is_made_again_of_the_same_motion(
     model: str, motion: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -167,6 +173,7 @@ def test_a_cast_is_made_again_of_the_same_motion(
     assert "m.safetensors was changed since" in refused(capsys, 1, "again", "cast.webm")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_what_has_no_record_of_ours_is_refused_in_a_line(capsys: pytest.CaptureFixture[str]):
     Clip.read("r.mp4", frames=9, fps=8, aspect=(32, 32)).save("clip.mp4")
@@ -199,6 +206,7 @@ def test_what_has_no_record_of_ours_is_refused_in_a_line(capsys: pytest.CaptureF
         assert words in refused(capsys, 1, "again", f"{name}.json"), name
 
 
+@pytest.mark.slow
 def test_what_is_in_a_comment_is_json_and_bounded(capsys: pytest.CaptureFixture[str]):
     """Whatever another program wrote there."""
     frames = np.zeros((2, 16, 16, 3), np.uint8)
@@ -214,6 +222,7 @@ def test_what_is_in_a_comment_is_json_and_bounded(capsys: pytest.CaptureFixture[
         assert ("holds no record" if number != 4 else "was changed since") in told
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_record_says_nothing_of_where_files_are_written(capsys: pytest.CaptureFixture[str]):
     """Though somebody put it there."""

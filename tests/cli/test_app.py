@@ -35,6 +35,7 @@ def test_prompt_output_and_seed_have_short_forms_wherever_they_are():
             assert short == ([SHORT[long]] if long in SHORT else []), (command.name, parameter.opts)
 
 
+@pytest.mark.slow
 def test_each_help_ends_with_an_example_that_the_command_takes(capsys: pytest.CaptureFixture[str]):
     program = typer.main.get_command(app)
     plans = program.commands["plan"].commands  # pyright: ignore[reportAttributeAccessIssue]
@@ -57,6 +58,7 @@ def completed(line: str) -> list[str]:
     return told.stdout.split()
 
 
+@pytest.mark.slow
 def test_a_shell_completes_commands_models_methods_and_settings():
     assert completed("motionlift tr") == ["transfer"]
     assert completed("motionlift transfer --model tiny-") == list(BUNDLED_MODELS)
@@ -89,6 +91,7 @@ TYPED = {
 """Words as bash takes a line apart, and what replaces the last of them."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_completes_what_it_takes_for_several_words(tmp_path: Path):
     """With the script that the program itself gives, and a blank as it stands behind nothing that may go on."""

@@ -62,6 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_batch_is_done_and_then_is_there(here: Path, capsys: pytest.CaptureFixture[str]):
     capsys.readouterr()
     assert run(["batch", "night.yaml"]) == 0
@@ -79,6 +80,7 @@ def test_a_batch_is_done_and_then_is_there(here: Path, capsys: pytest.CaptureFix
     assert "did 0 of 4 jobs, 4 were there" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_is_told_and_makes_the_exit_code_one(here: Path, capsys: pytest.CaptureFixture[str]):
     Path("clips/0000.mp4").write_bytes(b"no video at all")
     assert run(["batch", "night.yaml", "-o", "out"]) == 1
@@ -94,6 +96,7 @@ def test_a_job_that_fails_is_told_and_makes_the_exit_code_one(here: Path, capsys
     assert run(["batch", "night.yaml", "-o", "out", "--retry"]) == 0
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_run_and_writes_nothing(here: Path, capsys: pytest.CaptureFixture[str]):
     before = sorted(here.rglob("*"))
     assert run(["batch", "night.yaml", "--dry-run"]) == 0
@@ -105,6 +108,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(here: Path, capsys: py
     assert sorted(here.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_cannot_run(here: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["batch", "night.yaml", "--dry-run", "--memory", "1MB"]) == 1
     err = capsys.readouterr().err
@@ -114,6 +118,7 @@ def test_a_dry_run_says_what_cannot_run(here: Path, capsys: pytest.CaptureFixtur
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused_at_once(here: Path, capsys: pytest.CaptureFixture[str]):
     Path("bad.yaml").write_text(FILE.replace("seeds", "sedes"), encoding="utf-8")
     for arguments, words in {
@@ -187,6 +192,7 @@ def test_two_of_one_folder_are_refused(here: Path, capsys: pytest.CaptureFixture
     assert "error: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_clips_and_job_files_are_taken_as_they_arrive(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

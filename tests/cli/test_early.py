@@ -337,6 +337,7 @@ def _lay_out(folder: Path) -> None:
         (folder / f"{name}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
 
 
+@pytest.mark.slow
 def test_a_slip_is_told_in_one_line_before_torch_is_imported(tmp_path: Path):
     _lay_out(tmp_path)
     asked = json.dumps([list(arguments) for arguments in SLIPS])
@@ -429,6 +430,7 @@ def test_names_that_options_take_are_meant(options: tuple[str, str], words: str,
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_an_adapter_is_is_told_without_torch(tmp_path: Path):
     factors = {f"transformer.blocks.0.attn1.to_q.lora_{end}.weight": np.zeros((2, 2), np.float32) for end in "AB"}
     save_file(factors, tmp_path / "adapter.safetensors")
@@ -472,6 +474,7 @@ def test_a_picture_is_refused_in_the_words_of_the_model(name: str, tmp_path: Pat
     assert refusal(SettingError, lambda: early.check_begun(name, tmp_path)) == told
 
 
+@pytest.mark.slow
 def test_a_motion_of_another_bundled_model_is_refused_in_the_words_of_the_model(tmp_path: Path):
     frames = torch.randint(0, 255, (17, 64, 64, 3), dtype=torch.uint8)
     motion = lift(Clip.of(frames, 8.0), model="tiny-dit", method="none", settings={"steps": 1})

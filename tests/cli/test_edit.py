@@ -11,6 +11,7 @@ from motionlift.motion.file import Motion
 from tests.cli.calls import left_behind, refused
 
 
+@pytest.mark.slow
 def test_a_motion_is_edited_in_the_order_of_the_words(motion: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["edit", str(motion), "mirror", "move=0.25,0", "-o", "there.safetensors"]) == 0
     assert "wrote there.safetensors" in capsys.readouterr().out

@@ -140,6 +140,7 @@ def test_a_command_that_is_repeated_refuses_to_overwrite(
     assert contents(Path.cwd()) == before
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_overwritten_and_what_comes_meanwhile_is_not_either(
     given: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -169,6 +170,7 @@ def test_what_is_there_is_not_overwritten_and_what_comes_meanwhile_is_not_either
     assert Path("x-2.mp4").is_file() and json.loads(Path("x-2.json").read_text())["output"]["path"] == "x-2.mp4"
 
 
+@pytest.mark.slow
 def test_reference_and_result_take_no_place_that_another_took_meanwhile(
     given: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -227,6 +229,7 @@ def test_what_is_read_is_not_written_over(given: dict[str, str], capsys: pytest.
     assert contents(Path.cwd()) == before
 
 
+@pytest.mark.slow
 def test_a_project_is_no_cache(
     given: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
@@ -304,6 +307,7 @@ def test_a_full_disk_is_told_in_a_line_and_what_was_there_stays(
     assert contents(full_disk.folder) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_motion_of_the_cache_is_lifted_anew_and_told(
     given: dict[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):

@@ -52,6 +52,7 @@ def test_a_file_whose_name_begins_with_a_dash_is_no_option(
     assert f"(for the file, give ./{name}); see motionlift inspect --help" in refused(capsys, 2, "inspect", name)
 
 
+@pytest.mark.slow
 def test_as_a_program_it_prints_one_line_and_no_traceback():
     told = subprocess.run(
         [sys.executable, "-m", "motionlift", "transfer", "no\nsuch\x1b.mp4", "--prompt", PROMPT],

@@ -33,6 +33,7 @@ def test_the_world_is_written_and_can_be_read_again():
     assert Path("again/0000.mp4").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_clips_of_things_that_have_names_are_written_and_judged(capsys: pytest.CaptureFixture[str]):
     assert run(["world", "clips", "--count", "2", "--seed", "5", "--frames", "9", "--things"]) == 0
     truth = json.loads(Path("clips/0001.json").read_text())
@@ -58,6 +59,7 @@ def test_clips_of_things_that_have_names_are_written_and_judged(capsys: pytest.C
     assert judged
 
 
+@pytest.mark.slow
 def test_score_gives_each_figure_as_a_key(clips: Path, capsys: pytest.CaptureFixture[str]):
     one, truth = str(clips / "one.mp4"), str(clips / "one.json")
     caption = json.loads(Path(truth).read_text())["caption"]
@@ -90,6 +92,7 @@ def test_score_writes_what_is_undefined_as_null(
     assert told.err == "note: a notice\n"
 
 
+@pytest.mark.slow
 def test_score_gives_what_is_asked(clips: Path, capsys: pytest.CaptureFixture[str]):
     one, two = str(clips / "one.mp4"), str(clips / "two.mp4")
     assert run(["score", one, two, "--metrics", "ssim, motion_fidelity", "--tracker", "lucas-kanade", "--json"]) == 0
@@ -101,6 +104,7 @@ def test_score_gives_what_is_asked(clips: Path, capsys: pytest.CaptureFixture[st
     assert (record["tracker"], record["left_out"]) == ("lucas-kanade", {})
 
 
+@pytest.mark.slow
 def test_score_without_weights_gives_what_it_can(clips: Path, capsys: pytest.CaptureFixture[str]):
     one = str(clips / "one.mp4")
     names = "motion_fidelity,clip_text,clip_frames,ssim"
@@ -125,6 +129,7 @@ def test_score_takes_the_beginning_of_a_longer_reference(clips: Path, capsys: py
     assert len(notices) == 1 and f"the first {5 / whole.fps:.2f} s are taken" in notices[0]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_scored_is_refused(clips: Path, capsys: pytest.CaptureFixture[str]):
     one = str(clips / "one.mp4")
     for name, words in bad_references(Path.cwd(), (clips / "one.mp4").read_bytes()).items():

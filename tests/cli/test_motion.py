@@ -23,6 +23,7 @@ ENDS = ("lora_A.weight", "lora_B.weight")
 MOTIONFLOW = ("--method", "motionflow", "--source-prompt", "a blue ring on the field")
 
 
+@pytest.mark.slow
 def test_transfer_writes_a_video_and_its_record_and_repeats_bit_for_bit(
     clips: Path, model: str, capsys: pytest.CaptureFixture[str]
 ):
@@ -44,6 +45,7 @@ def test_transfer_writes_a_video_and_its_record_and_repeats_bit_for_bit(
     assert Clip.read("first.mp4", frames=9, fps=8, aspect=(32, 32)).frames.shape == (9, 32, 32, 3)
 
 
+@pytest.mark.slow
 def test_json_is_all_that_is_printed(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     assert run(["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK, "--json"]) == 0
     told = capsys.readouterr()
@@ -57,6 +59,7 @@ def test_json_is_all_that_is_printed(clips: Path, model: str, capsys: pytest.Cap
     assert all("hardly moves like its motion" in line for line in without_phases(told.err).splitlines())
 
 
+@pytest.mark.slow
 def test_a_transfer_judges_nothing_though_the_truth_lies_beside_the_reference(clips: Path, model: str):
     assert (clips / "one.json").is_file()
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--method", "none"]
@@ -64,6 +67,7 @@ def test_a_transfer_judges_nothing_though_the_truth_lies_beside_the_reference(cl
     assert not {key for key in json.loads(Path("out.json").read_text()) if "error" in key}
 
 
+@pytest.mark.slow
 def test_a_video_begins_with_a_picture(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     model = tmp_path / "ti2v"
     twins.TRANSFORMERS["wan-2.2-ti2v"].build().save_pretrained(model)
@@ -84,6 +88,7 @@ def test_a_model_of_text_alone_refuses_a_picture(clips: Path, model: str, capsys
     assert "from text alone" in refused(capsys, 1, *start, "--picture", "photo.png")
 
 
+@pytest.mark.slow
 def test_side_by_side_shows_the_reference_and_the_same_result(clips: Path, model: str):
     arguments = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK]
     assert run([*arguments, "--output", "alone.mp4"]) == 0
@@ -116,6 +121,7 @@ def with_sound(path: str, frames: np.ndarray, seconds: float | None = None) -> N
         container.mux([*sound.encode(frame), *sound.encode(None), *video.encode(None)])
 
 
+@pytest.mark.slow
 def test_the_sound_of_the_part_that_is_read_is_kept(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     with_sound("r.mp4", frames_of(clips / "one.mp4"))
     start = ["transfer", "r.mp4", "--prompt", PROMPT, "--model", model, "--method", "none", *QUICK[:2], "--keep-sound"]
@@ -144,6 +150,7 @@ def test_the_sound_of_the_part_that_is_read_is_kept(clips: Path, model: str, cap
         assert not container.streams.audio
 
 
+@pytest.mark.slow
 def test_a_part_without_sound_is_told_and_gets_none(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     with_sound("r.mp4", frames_of(clips / "one.mp4"), seconds=0.3)
     start = ["transfer", "r.mp4", "--prompt", PROMPT, "--model", model, "--method", "none", *QUICK[:2], "--keep-sound"]
@@ -155,6 +162,7 @@ def test_a_part_without_sound_is_told_and_gets_none(clips: Path, model: str, cap
         assert not container.streams.audio
 
 
+@pytest.mark.slow
 def test_frames_are_written_to_a_folder_and_drawings_in_any_form(clips: Path, model: str):
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--method", "none", *QUICK[:2]]
     assert run([*start, "--output", "frames"]) == 0
@@ -168,6 +176,7 @@ def test_frames_are_written_to_a_folder_and_drawings_in_any_form(clips: Path, mo
         assert picture.n_frames == 9  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.mark.slow
 def test_words_and_crops_are_mentioned(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     frames = torch.arange(12, dtype=torch.uint8)[:, None, None, None].expand(12, 48, 64, 3) * 16
     Clip.of(frames, 8.0).save("wide.mp4")
@@ -178,6 +187,7 @@ def test_words_and_crops_are_mentioned(clips: Path, model: str, capsys: pytest.C
     json.loads(told.out)
 
 
+@pytest.mark.slow
 def test_unknown_words_of_every_prompt_are_told_once(
     clips: Path, model: str, motion: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -202,6 +212,7 @@ def test_unknown_words_of_every_prompt_are_told_once(
     ]
 
 
+@pytest.mark.slow
 def test_lift_then_cast_is_transfer(clips: Path, model: str, motion: Path):
     common = ["--prompt", PROMPT, "--model", model, "--seed", "1"]
     assert run(["transfer", str(clips / "one.mp4"), *common, *QUICK, "--output", "at-once.mp4"]) == 0
@@ -213,6 +224,7 @@ def test_lift_then_cast_is_transfer(clips: Path, model: str, motion: Path):
 TUNED = ("--method", "vmc", "--source-prompt", "a blue ring on the field", "--steps", "2", "--set", "tuning_steps=2")
 
 
+@pytest.mark.slow
 def test_a_transfer_that_tunes_keeps_its_run_and_is_cast_at_a_strength(clips: Path, model: str):
     one, common = str(clips / "one.mp4"), ["--prompt", PROMPT, "--model", model]
     kept = ("--run", "run", "--previews", "1")
@@ -245,6 +257,7 @@ def test_what_a_transfer_cannot_keep_or_weigh_is_refused(clips: Path, model: str
     assert "--strength is '2'" in refused(capsys, 1, *start, *TUNED, "--strength", "2")
 
 
+@pytest.mark.slow
 def test_what_is_not_to_be_shown_is_told_in_one_command_or_in_two(clips: Path, model: str, motion: Path):
     common = ["--prompt", PROMPT, "--model", model]
     away = ("--negative-prompt", "a blue dog")
@@ -256,6 +269,7 @@ def test_what_is_not_to_be_shown_is_told_in_one_command_or_in_two(clips: Path, m
     assert not np.array_equal(frames_of("once.mp4"), frames_of("without.mp4"))
 
 
+@pytest.mark.slow
 def test_lifting_again_runs_no_network(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     records = []
     for name in ("first.safetensors", "second.safetensors"):
@@ -274,6 +288,7 @@ def test_lifting_again_runs_no_network(clips: Path, model: str, capsys: pytest.C
     assert "0 motions " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_kept_positions_are_reused(model: str, motion: Path, capsys: pytest.CaptureFixture[str]):
     common = ["--prompt", PROMPT, "--model", model, "--json", "--overwrite"]
     optimised = ["--set", "target=positions", "--keep-motion", "kept.safetensors"]
@@ -285,6 +300,7 @@ def test_kept_positions_are_reused(model: str, motion: Path, capsys: pytest.Capt
     assert "no saved positions" in refused(capsys, 1, "cast", str(motion), *common, "--set", "target=saved")
 
 
+@pytest.mark.slow
 def test_inspect_draws_arrows(clips: Path, model: str):
     assert run(["inspect", str(clips / "one.mp4"), "--model", model, "--read", "flow"]) == 0
     assert left_behind() == ["inspect.mp4", "inspect.png"]
@@ -292,6 +308,7 @@ def test_inspect_draws_arrows(clips: Path, model: str):
     assert Path("inspect.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_inspect_draws_attention_maps(clips: Path, model: str):
     subjects = ("--subject", "ring", "--subject", "field", "--set", "block=1,2", "--set", "steps=3")
     assert run(["inspect", str(clips / "one.mp4"), "--model", model, *MOTIONFLOW, *subjects]) == 0
@@ -300,6 +317,7 @@ def test_inspect_draws_attention_maps(clips: Path, model: str):
     assert drawn.shape[1] > 2 * 192 and drawn.shape[2] > 2 * 192, "two subjects in two layers"
 
 
+@pytest.mark.slow
 def test_words_are_paired_in_one_command_or_in_two(clips: Path, model: str):
     common = [*MOTIONFLOW, "--model", model, *QUICK]
     pairs = ("--pair", "ring=star", "--pair", "field=field")
@@ -313,6 +331,7 @@ def test_words_are_paired_in_one_command_or_in_two(clips: Path, model: str):
     assert np.array_equal(frames_of("once.mp4"), frames_of("two.mp4"))
 
 
+@pytest.mark.slow
 def test_words_that_cannot_be_paired_are_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--method", "motionflow", "--model", model]
     told = [*start, "--source-prompt", "a blue ring on the field"]
@@ -337,6 +356,7 @@ def unloadable(tmp_path: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_bad_references_are_refused_before_a_model_is_loaded(
     clips: Path, unloadable: str, capsys: pytest.CaptureFixture[str]
 ):
@@ -347,6 +367,7 @@ def test_bad_references_are_refused_before_a_model_is_loaded(
             assert words in told
 
 
+@pytest.mark.slow
 def test_bad_outputs_are_refused_before_a_model_is_loaded(clips: Path, capsys: pytest.CaptureFixture[str]):
     reference = str(clips / "one.mp4")
     Path("folder.mp4").mkdir()
@@ -378,6 +399,7 @@ def test_bad_outputs_are_refused_before_a_model_is_loaded(clips: Path, capsys: p
     assert "s3://a/b: it is an address" in refused(capsys, 1, "bench", "run.yaml")
 
 
+@pytest.mark.slow
 def test_bad_words_and_settings_are_refused_before_a_model_is_loaded(clips: Path, capsys: pytest.CaptureFixture[str]):
     start = ["transfer", str(clips / "one.mp4"), "--model", "no/such"]
     assert "the prompt is empty" in refused(capsys, 1, *start, "--prompt", "  ")
@@ -409,6 +431,7 @@ def test_bad_words_and_settings_are_refused_before_a_model_is_loaded(clips: Path
     assert ", ".join(sorted(methods())) in told
 
 
+@pytest.mark.slow
 def test_what_the_model_refuses(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     start = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT]
     assert "no/such" in refused(capsys, 1, *start, "--model", "./no/such")
@@ -422,6 +445,7 @@ def test_what_the_model_refuses(clips: Path, model: str, capsys: pytest.CaptureF
     assert "the prompt has 10 tokens" in refused(capsys, 1, *long)
 
 
+@pytest.mark.slow
 def test_an_adapter_becomes_part_of_the_model(
     clips: Path, model: str, motion: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -452,6 +476,7 @@ def test_an_adapter_becomes_part_of_the_model(
     assert run(["inspect", str(clips / "one.mp4"), "--model", model, *again[:2]]) == 0
 
 
+@pytest.mark.slow
 def test_bad_adapters_are_refused(clips: Path, model: str, capsys: pytest.CaptureFixture[str]):
     save_file({f"transformer.single_blocks.0.q.{end}": torch.ones(2, 2) for end in ENDS}, "foreign.safetensors")
     Path("star.ckpt").touch()
@@ -485,6 +510,7 @@ def test_bad_motions_are_refused(
     assert "does not fit" in told
 
 
+@pytest.mark.slow
 def test_a_model_that_gives_no_numbers_is_refused(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     broken = twins.cogvideox()
     with torch.no_grad():
@@ -494,6 +520,7 @@ def test_a_model_that_gives_no_numbers_is_refused(clips: Path, tmp_path: Path, c
     assert "no longer finite after step 1" in refused(capsys, 1, *start, *QUICK)
 
 
+@pytest.mark.slow
 def test_the_part_that_is_read_is_chosen_by_options(model: str, capsys: pytest.CaptureFixture[str]):
     """A folder of a square that rests for a second and then moves at the right edge, on nothing."""
     Path("frames").mkdir()

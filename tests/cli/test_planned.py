@@ -27,6 +27,7 @@ def reference(tmp_path: Path) -> str:
     return str(tmp_path / "clip.mp4")
 
 
+@pytest.mark.slow
 def test_a_plan_needs_no_weights_and_writes_nothing(tmp_path: Path, reference: str, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cogvideox().save_pretrained(tmp_path / "model")

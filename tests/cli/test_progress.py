@@ -135,6 +135,7 @@ def test_of_several_processes_the_first_speaks(
     assert capsys.readouterr().err.count("\n") == lines
 
 
+@pytest.mark.slow
 def test_a_run_into_files_has_its_phases_in_one_and_its_record_in_the_other(clips: Path, model: str):
     command = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, *QUICK, "--json"]
     with Path("out").open("w") as out, Path("err").open("w") as err:

@@ -97,6 +97,7 @@ def test_one_of_the_two_options_is_given(clips: Path, capsys: pytest.CaptureFixt
     assert "p.txt does not exist" in refused(capsys, 1, "transfer", clip, "--prompts", "p.txt")
 
 
+@pytest.mark.slow
 def test_a_video_is_made_for_each_with_one_model(
     clips: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -131,6 +132,7 @@ def test_what_later_prompts_ask_in_vain_is_told_before_the_first_is_made(
     assert prompts._of_later_ones("a/model", [good, strange]) == []
 
 
+@pytest.mark.slow
 def test_each_video_keeps_its_own_motion(motion: Path, model: str, capsys: pytest.CaptureFixture[str]):
     shutil.copy(motion, "m.safetensors")
     Path("prompts.txt").write_text("a red star\na blue ring\n")

@@ -59,6 +59,7 @@ def tuning(clips: Path, model: str, steps: int, previews: int = 0) -> list[str]:
     return ["lift", str(clips / "one.mp4"), "--method", "vmc", "--model", model, *told, "--run", "run"]
 
 
+@pytest.mark.slow
 def test_a_stopped_transfer_leaves_nothing_but_the_cached_motion(clips: Path, model: str, motion_cache: Path):
     command = ["transfer", str(clips / "one.mp4"), "--prompt", PROMPT, "--model", model, "--steps", "1000"]
     program = started(command, lambda: list(motion_cache.glob("motions/*.safetensors")))
@@ -124,6 +125,7 @@ LONG, FIRST_PREVIEW = {"steps": 1000, "previews": 100}, Path("run/previews/00001
 SLOWLY = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGHUP)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, *SLOWLY])
 def test_a_stopped_tuning_run_keeps_every_step(clips: Path, model: str, number: signal.Signals):
     program = started(tuning(clips, model, **LONG), FIRST_PREVIEW.is_file)
@@ -155,6 +157,7 @@ def test_a_terminal_that_is_closed(clips: Path, model: str):
     assert left_behind() == ["run"] and 10 <= kept() < CHECKPOINT_EVERY
 
 
+@pytest.mark.slow
 def test_called_from_python_it_installs_no_handlers(clips: Path, model: str):
     before = [signal.getsignal(number) for number in STOPPING]
     assert run(tuning(clips, model, 1)) == 0

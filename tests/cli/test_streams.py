@@ -35,6 +35,7 @@ def transfer(clips: Path, model: str, *more: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", LISTS, ids=" ".join)
 @pytest.mark.parametrize(("ending", "reason"), [(">&-", CLOSED), (">/dev/full", FULL)])
 def test_what_cannot_be_printed_is_said_of_standard_output(command: list[str], ending: str, reason: str):

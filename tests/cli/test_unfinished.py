@@ -54,6 +54,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_next_run_of_a_killed_one_says_so_once(capsys: pytest.CaptureFixture[str]):
     killed(*COMMAND)
     began = time.strftime("%Y-%m-%d")
@@ -64,6 +65,7 @@ def test_the_next_run_of_a_killed_one_says_so_once(capsys: pytest.CaptureFixture
     assert not cache.at_work().exists()
 
 
+@pytest.mark.slow
 def test_another_command_and_another_folder_are_not_told(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -74,6 +76,7 @@ def test_another_command_and_another_folder_are_not_told(
     assert told(capsys) == ""
 
 
+@pytest.mark.slow
 def test_the_same_command_at_work_is_not_taken_for_dead(capsys: pytest.CaptureFixture[str]):
     process = other(*COMMAND)
     assert told(capsys) == ""
@@ -106,6 +109,7 @@ def test_a_folder_that_is_gone_is_no_reason_to_fail(
     assert told(capsys) == ""
 
 
+@pytest.mark.slow
 def test_processes_beside_the_first_say_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     killed(*COMMAND)
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -115,6 +119,7 @@ def test_processes_beside_the_first_say_nothing(capsys: pytest.CaptureFixture[st
     assert told(capsys)
 
 
+@pytest.mark.slow
 def test_old_words_are_forgotten_and_the_cache_is_cleared_of_all():
     killed("motionlift", "lift", "b.mp4")
     killed("motionlift", "lift", "c.mp4")
@@ -127,6 +132,7 @@ def test_old_words_are_forgotten_and_the_cache_is_cleared_of_all():
     assert not new.exists()
 
 
+@pytest.mark.slow
 def test_a_file_of_somebody_else_is_left_alone(capsys: pytest.CaptureFixture[str]):
     killed(*COMMAND)
     (word,) = cache.at_work().iterdir()

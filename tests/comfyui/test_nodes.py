@@ -235,6 +235,7 @@ def a_graph(*, steps: int = 3) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_graph_makes_what_the_library_makes(comfy: Comfy, held: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
     """Also in inference mode, where nothing has gradients; the bar goes up, and nodes are not run again without need."""
     model, images, told = TRANSFORMERS["wan-2.1"].model(), images_of(), []
@@ -269,6 +270,7 @@ def test_a_motion_is_moved_by_two_numbers(comfy: Comfy):
     assert (there.edits, mirrored.edits) == (("move=0.5,-0.25",), ("mirror",))
 
 
+@pytest.mark.slow
 def test_work_is_stopped_at_the_next_step(comfy: Comfy, held: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
     model, told = TRANSFORMERS["wan-2.1"].model(), []
 
@@ -333,6 +335,7 @@ def test_what_was_not_tuned_is_no_lora(line: Callable[..., str]):
     assert "holds no adapter" in told
 
 
+@pytest.mark.slow
 def test_what_is_tuned_in_a_graph_is_saved_as_a_lora(comfy: Comfy, held: Callable[..., Any]):
     """Tuning too has gradients."""
     executor = comfy.graph.Executor(held(model=TRANSFORMERS["wan-2.1"].model(), images=images_of()))

@@ -122,6 +122,7 @@ def test_the_workflow_with_words_runs_on_the_bundled_model(filled: Comfy):
     assert json.loads(scores[0])["figures"]["motion_fidelity"] is not None
 
 
+@pytest.mark.slow
 def test_the_workflow_with_a_picture_runs_on_a_small_twin(filled: Comfy):
     """The same graph, with the twin's size, few steps, and a twin of the model in the place of the model."""
     folder: Path = filled.base / "models" / "diffusers" / PICTURED

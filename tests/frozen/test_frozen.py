@@ -28,6 +28,7 @@ def assert_equal(found: dict[str, Any], frozen: dict[str, Any], tolerance: Mappi
         assert found[name] == pytest.approx(value, **tolerance), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("twin", "method"), transfers())
 def test_a_transfer_keeps_its_losses_and_latents(twin: str, method: str) -> None:
     assert_equal(measured_transfer(twin, method), FROZEN["transfer"][twin][method])
@@ -37,9 +38,11 @@ def test_every_method_is_frozen_on_every_twin() -> None:
     assert all(named.keys() == methods().keys() for named in FROZEN["transfer"].values())
 
 
+@pytest.mark.slow
 def test_a_cascade_keeps_its_frames() -> None:
     assert_equal(measured_cascade(), FROZEN["cascade"])
 
 
+@pytest.mark.slow
 def test_a_score_keeps_its_figures() -> None:
     assert_equal(measured_score(), FROZEN["score"], TOLERANCE if cv2.__version__.startswith("5.") else FOLLOWED)

@@ -86,6 +86,7 @@ def jobs(clips: Path, model: str) -> list[Job]:
     ]
 
 
+@pytest.mark.slow
 def test_jobs_are_done_once_and_each_has_its_record(jobs: list[Job], tmp_path: Path):
     pool = Here()
     records = list(lay_out(jobs, tmp_path).done(pool))
@@ -106,6 +107,7 @@ def done(jobs: list[Job], tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_video_that_is_gone_is_made_again_and_is_the_same(jobs: list[Job], done: Path):
     video = done / jobs[0].output
     before = hash_of_file(video)
@@ -125,6 +127,7 @@ def test_a_video_whose_record_was_never_written_is_not_made_again(
     assert record_of(placed)["sha256"] == hash_of_file(done / jobs[0].output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoiled", ["video", "record", "seed"])
 def test_what_is_not_whole_or_of_another_job_is_made_again(jobs: list[Job], done: Path, spoiled: str):
     (done / RECORDS).unlink()
@@ -138,6 +141,7 @@ def test_what_is_not_whole_or_of_another_job_is_made_again(jobs: list[Job], done
     assert finished(placed) is None
 
 
+@pytest.mark.slow
 def test_what_another_job_made_stays_unless_it_may_be_replaced(jobs: list[Job], done: Path):
     other = replace(jobs[0], seed=1)
     before = hash_of_file(done / other.output)
@@ -147,6 +151,7 @@ def test_what_another_job_made_stays_unless_it_may_be_replaced(jobs: list[Job], 
     assert hash_of_file(done / other.output) == record["sha256"] != before
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_before_another_job_took_its_place_is_made_again(jobs: list[Job], done: Path):
     """The record of the first says nothing of the video that is there now."""
     list(lay_out([replace(jobs[0], seed=1)], done, overwrite=True).done(Here()))
@@ -165,6 +170,7 @@ def test_a_folder_of_one_s_own_that_is_called_as_ours_stays(jobs: list[Job], don
     assert [path.name for path in (done / INPUTS).iterdir()] == ["mine.mp4"]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_would_be_left_out_and_what_replaced(jobs: list[Job], done: Path):
     others = [replace(job, seed=1) for job in jobs[:2]]
     before = sorted(done.rglob("*"))
@@ -178,6 +184,7 @@ def test_a_plan_says_what_would_be_left_out_and_what_replaced(jobs: list[Job], d
     assert sorted(done.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_workers_have_as_many_gpus_as_tune_one_motion(jobs: list[Job], tmp_path: Path):
     several = [jobs[0], replace(jobs[1], processes=4)]
     assert needs(several, tmp_path, HERE, has_gpus=True).gpus == 4
@@ -186,6 +193,7 @@ def test_workers_have_as_many_gpus_as_tune_one_motion(jobs: list[Job], tmp_path:
     assert needs(jobs[:1], tmp_path, Where(device="cpu"), has_gpus=True).gpus == 0
 
 
+@pytest.mark.slow
 def test_what_waits_in_main_memory_beside_a_gpu_is_asked_for(jobs: list[Job], tmp_path: Path):
     """Where it is said what a GPU has, by which is known what of a model waits there."""
     card = replace(HERE, memory="12GB")
@@ -196,12 +204,14 @@ def test_what_waits_in_main_memory_beside_a_gpu_is_asked_for(jobs: list[Job], tm
     assert needs(jobs[:1], tmp_path, HERE, has_gpus=True).memory == 0, "what its GPUs have is not known"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [Where(device="cpu"), Where(device="cuda", memory="12GB")])
 def test_processes_that_tune_together_take_memory_of_their_own(where: Where, jobs: list[Job], tmp_path: Path):
     one, two = (needs([replace(jobs[0], processes=count)], tmp_path, where).memory for count in (1, 2))
     assert two == 3 * one > 0, "that of the worker that waits for them, too"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_planned_fails_by_itself_and_the_others_say_what_a_worker_needs(
     jobs: list[Job], clips: Path, store: str, tmp_path: Path
 ):
@@ -218,6 +228,7 @@ def test_what_cannot_be_planned_fails_by_itself_and_the_others_say_what_a_worker
     assert kind.plan is not None and "10 frames do not fit" in first.reason and "steps is 0" in second.reason
 
 
+@pytest.mark.slow
 def test_what_failed_before_counts_for_a_worker_only_where_it_is_tried_again(jobs: list[Job], tmp_path: Path):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video at all")
@@ -243,11 +254,13 @@ def test_what_is_made_where_nobody_sees_it_ends_the_batch(
     assert len([*elsewhere.glob("*.mp4")]) == 1, "it ends with the first"
 
 
+@pytest.mark.slow
 def test_a_video_whose_record_was_not_yet_written_is_nobody_s(jobs: list[Job], done: Path):
     (done / jobs[0].output).with_suffix(".json").unlink()
     assert len(lay_out([replace(jobs[0], seed=1)], done).waiting) == 1
 
 
+@pytest.mark.slow
 def test_a_line_that_was_cut_off_is_no_record(jobs: list[Job], done: Path):
     records = done / RECORDS
     records.write_bytes(records.read_bytes()[:-20])
@@ -257,6 +270,7 @@ def test_a_line_that_was_cut_off_is_no_record(jobs: list[Job], done: Path):
     assert [len(read_records(records)), len(records.read_bytes().splitlines())] == [1, 1]
 
 
+@pytest.mark.slow
 def test_records_of_other_jobs_stay(jobs: list[Job], done: Path):
     list(lay_out(jobs[1:2], done).done(Here()))
     (done / jobs[1].output).unlink()
@@ -264,6 +278,7 @@ def test_records_of_other_jobs_stay(jobs: list[Job], done: Path):
     assert [record["output"] for record in read_records(done / RECORDS)] == [job.output for job in jobs[:2]]
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_batch_and_is_no_fault_of_a_job(
     jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -281,6 +296,7 @@ def _full(*_: Any) -> list[str]:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_changes_nothing(jobs: list[Job], done: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("time.time", lambda: 0.0)
     assert [placed.job for placed in lay_out(jobs, done).waiting] == jobs[1:]
@@ -288,6 +304,7 @@ def test_a_clock_that_is_set_back_changes_nothing(jobs: list[Job], done: Path, m
     assert lay_out(jobs, done).waiting == ()
 
 
+@pytest.mark.slow
 def test_a_clip_that_changed_makes_another_job(jobs: list[Job], clips: Path, tmp_path: Path):
     clip = tmp_path / "own.mp4"
     shutil.copy(clips / "0000.mp4", clip)
@@ -314,6 +331,7 @@ def frames_of(place: Path) -> Any:
     return Clip.read(place, frames=17, fps=8, aspect=(1, 1)).frames
 
 
+@pytest.mark.slow
 def test_a_job_with_a_picture_makes_what_its_command_makes(begun: Job, tmp_path: Path):
     """The same with another picture, or none, or cropped elsewhere, is another job; jobs that differ in pictures share a motion."""
     others = [replace(begun, picture="", output="bare.mp4"), replace(begun, crop="0,0.5", output="cut.mp4")]
@@ -329,6 +347,7 @@ def test_a_job_with_a_picture_makes_what_its_command_makes(begun: Job, tmp_path:
     assert alone.equal(same) and not alone.equal(whole)
 
 
+@pytest.mark.slow
 def test_a_picture_that_changed_makes_another_job_which_may_take_its_place(begun: Job, tmp_path: Path):
     list(lay_out([begun], tmp_path / "b").done(Here()))
     Image.new("RGB", (64, 64), (0, 200, 0)).save(begun.picture)
@@ -338,6 +357,7 @@ def test_a_picture_that_changed_makes_another_job_which_may_take_its_place(begun
     assert [placed.job for placed in laid.waiting] == [begun], "as a watch does it"
 
 
+@pytest.mark.slow
 def test_a_picture_is_read_of_a_store(begun: Job, store: str, tmp_path: Path):
     fsspec.filesystem("memory").pipe("/night/photo.png", Path(begun.picture).read_bytes())
     stored = replace(begun, picture=f"{store}/photo.png")
@@ -347,6 +367,7 @@ def test_a_picture_is_read_of_a_store(begun: Job, store: str, tmp_path: Path):
     assert frames_of(tmp_path / "b" / "begun.mp4").equal(frames_of(tmp_path / "c" / "begun.mp4"))
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_none_spoils_no_other_job_s_plan(begun: Job, tmp_path: Path):
     (tmp_path / "bad.png").write_text("no picture")
     bad = replace(begun, picture=str(tmp_path / "bad.png"), output="bad.mp4")
@@ -360,6 +381,7 @@ def test_a_picture_that_is_none_spoils_no_other_job_s_plan(begun: Job, tmp_path:
     assert "bad.png is no picture" in record["error"]
 
 
+@pytest.mark.slow
 def test_what_fails_is_recorded_and_tried_again_when_asked(jobs: list[Job], clips: Path, tmp_path: Path):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"no video at all")
@@ -375,6 +397,7 @@ def test_what_fails_is_recorded_and_tried_again_when_asked(jobs: list[Job], clip
     assert [record["output"] for record in read_records(tmp_path / "out" / RECORDS)] == ["0000-1.mp4", "0000-0.mp4"]
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_recorded_so(jobs: list[Job], tmp_path: Path):
     records = list(lay_out(jobs[:2], tmp_path).done(Here(dies="-0.mp4")))
     assert [record.get("error") for record in records] == [DIED, None]
@@ -467,6 +490,7 @@ def store() -> Iterator[str]:
     MemoryFileSystem.store.clear()
 
 
+@pytest.mark.slow
 def test_what_is_read_of_a_store_and_put_there(jobs: list[Job], clips: Path, store: str, tmp_path: Path):
     memory = fsspec.filesystem("memory")
     memory.pipe_file("/clips/one.mp4", (clips / "0000.mp4").read_bytes())
@@ -516,6 +540,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_store_is_asked_little_before_the_first_of_many_jobs(
     jobs: list[Job], clips: Path, store: str, asked: list[str], tmp_path: Path
 ):
@@ -543,6 +568,7 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     Flaky.empty()
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_every_third_write_gets_every_video_whole(jobs: list[Job], flaky: str, tmp_path: Path):
     records = list(lay_out(jobs, tmp_path, store=flaky).done(Here()))
     assert [record["sha256"] for record in records] and not any("error" in record for record in records)
@@ -552,6 +578,7 @@ def test_a_store_that_fails_every_third_write_gets_every_video_whole(jobs: list[
     assert lay_out(jobs, tmp_path, store=flaky).waiting == ()
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_for_good_stops_the_batch_which_goes_on_later(
     jobs: list[Job], flaky: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -571,6 +598,7 @@ def test_a_store_that_fails_for_good_stops_the_batch_which_goes_on_later(
     assert (tmp_path / first.output).stat().st_mtime_ns == before, "what was made is not made again"
 
 
+@pytest.mark.slow
 def test_what_is_whole_in_the_store_is_done(jobs: list[Job], store: str, tmp_path: Path):
     """As on another machine, which has nothing of it."""
     list(lay_out(jobs[:2], tmp_path / "here", store=store).done(Here()))
@@ -581,6 +609,7 @@ def test_what_is_whole_in_the_store_is_done(jobs: list[Job], store: str, tmp_pat
     assert lay_out(jobs[:2], tmp_path / "there", store=store).stored == ()
 
 
+@pytest.mark.slow
 def test_what_another_job_put_into_the_store_stays_unless_it_may_be_replaced(
     jobs: list[Job], store: str, tmp_path: Path
 ):
@@ -607,6 +636,7 @@ def either(
     return "moving://night", lambda name: (tmp_path / "store" / "night" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_was_cut_off_between_a_record_and_its_video_is_delivered_later(
     jobs: list[Job], either: tuple[str, Callable[[str], bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -225,6 +225,7 @@ def test_what_tables_and_lines_are_refused_with(name: str, text: str, told: str)
     assert told in str(refusal.value) and str(refusal.value).startswith(name)
 
 
+@pytest.mark.slow
 def test_what_is_no_text_or_too_large_is_refused():
     Path("j.jsonl").write_bytes(b"\xff\xfe{}")
     with pytest.raises(InputError, match="no text in UTF-8"):

@@ -61,6 +61,7 @@ def test_a_folder_is_known_by_the_name_that_a_link_gives_it(tmp_path: Path):
         assert ends(process)
 
 
+@pytest.mark.slow
 def test_a_killed_process_takes_the_others_and_users_of_their_folder_with_it(tmp_path: Path):
     folder = tmp_path / "theirs"
     folder.mkdir()

@@ -80,6 +80,7 @@ def test_an_address_where_nothing_listens_is_refused_at_once():
         assert time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_what_listens_and_is_no_cluster_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ray_pool, "ANSWERS_WITHIN", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as own:

@@ -162,6 +162,7 @@ def delivering(path: Path, place: str, how: str) -> tuple[subprocess.Popen[str],
     return process, Path(process.stdout.readline().strip())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
 @pytest.mark.parametrize("write", [deliver, lambda _, place: check_store(place)], ids=["deliver", "check_store"])
 def test_what_a_killed_process_left_in_a_store_goes_with_the_next_write(tmp_path: Path, write: Any):

@@ -35,6 +35,7 @@ def test_a_motion_is_lifted_with_what_the_job_says(tuned: Job, tmp_path: Path):
     assert wanted < {*words} and not [word for word in words if word.startswith(("--prompt", "--seed"))]
 
 
+@pytest.mark.slow
 def test_what_a_command_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Those of accelerate have sessions of their own."""
     sleeps = "[sys.executable, '-c', 'import time; time.sleep(60)']"
@@ -72,6 +73,7 @@ def test_what_a_command_started_ends_with_a_worker_that_is_killed(tmp_path: Path
     assert not psutil.wait_procs(started, 5 * GRACE)[1]
 
 
+@pytest.mark.slow
 def test_processes_are_not_started_for_a_motion_that_is_there(
     tuned: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -115,6 +115,7 @@ def test_what_cannot_be_interpolated_is_refused(unet: Any):
         finished(Interpolation(unet, factor=4).run(a_clip(frames=2501), PROMPT, 0))
 
 
+@pytest.mark.slow
 def test_of_frames_of_another_shape_the_middle_is_kept_and_that_is_told(unet: Any, upscaler: SuperResolution):
     clip = a_clip(frames=3, height=32, width=64, fps=2.0)
     told = "frames were cropped from 64x32 to 32x32 for the shape 32x32"
@@ -143,6 +144,7 @@ def test_weighted_means_of_neighbours():
 # Super-resolution
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 8, 9, 17])
 def test_twice_the_size_for_any_length(upscaler: SuperResolution, count: int):
     clip = a_clip(frames=count)
@@ -151,6 +153,7 @@ def test_twice_the_size_for_any_length(upscaler: SuperResolution, count: int):
     assert len(steps) == 2 * len(windows(count, 8))
 
 
+@pytest.mark.slow
 def test_a_window_is_given_the_frame_that_the_one_before_ended_with(
     upscaler: SuperResolution, monkeypatch: pytest.MonkeyPatch
 ):
@@ -210,6 +213,7 @@ def test_squares_of_pixels_fold_and_unfold():
     assert torch.equal(upscaling.unfolded(upscaling.folded(frames)), frames)
 
 
+@pytest.mark.slow
 def test_given_frames_and_only_they_are_out_of_the_loss():
     small, large, _ = tiny_upscaler.batch(0)
     torch.manual_seed(0)
@@ -254,6 +258,7 @@ def test_a_pipeline_paints_every_window_anew():
         finished(VideoToVideo(painter, 48, 64, strength=1.2).run(clip, PROMPT, 3))
 
 
+@pytest.mark.slow
 def test_a_real_pipeline_of_diffusers_serves():
     from diffusers import CogVideoXVideoToVideoPipeline
 
@@ -281,6 +286,7 @@ def test_every_stage_says_beforehand_what_will_come_of_it(unet: Any, upscaler: S
         assert told == (Shape(*made.frames.shape[:3]), made.fps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["interpolation", "super-resolution"])
 def test_runs_that_take_turns_give_what_each_gives_alone(unet: Any, upscaler: SuperResolution, kind: str):
     stage: Any = Interpolation(unet, factor=2, steps=2) if kind == "interpolation" else upscaler
@@ -382,6 +388,7 @@ def test_more_frames_a_second_than_can_be_written_are_refused_before_anything_ru
     assert not seen
 
 
+@pytest.mark.slow
 def test_a_slower_motion_is_filled_in_to_the_model_s_rate(unet: Any, upscaler: SuperResolution):
     reference = a_clip(frames=21)
     motion = lift(reference, unet, "none", frames=6, settings={"steps": 2}, cached=False, slower=4)

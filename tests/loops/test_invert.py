@@ -71,6 +71,7 @@ def test_it_is_exact_where_the_prediction_is_constant(model, monkeypatch: pytest
         torch.testing.assert_close(one, trajectory[index + 1], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_it_nears_the_clean_video_as_steps_grow_finer(model):
     latents, condition = clean(model), encoded(model)
     errors = []

@@ -78,6 +78,7 @@ def check(folder: Path, every: int, first: int) -> None:
             assert "is damaged or no checkpoint of this run" in told, f"{mutation}: {told!r}"
 
 
+@pytest.mark.slow
 def test_some_mutations(tmp_path: Path):
     """As it is, it is gone on with."""
     _, _, data = written()

@@ -108,6 +108,7 @@ def test_a_damaged_run_of_the_cache_begins_anew(tmp_path: Path, kept: int):
         assert (tmp_path / "run" / MARKER).exists()
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_share_a_folder(tmp_path: Path):
     other = (
         "import sys; from pathlib import Path; from motionlift.loops import run_folder\n"

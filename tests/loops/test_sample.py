@@ -398,6 +398,7 @@ def test_a_value_whose_gradient_ends_stays_from_then_on(model):
 # Turns
 
 
+@pytest.mark.slow
 def test_two_casts_in_turn_are_what_each_is_alone(model):
     """Of other numbers of steps, settings and prompts; each counts its own passes alone."""
     jobs = (

@@ -265,6 +265,7 @@ def test_the_second_order_needs_the_step_right_before():
 # In the loop
 
 
+@pytest.mark.slow
 def test_a_video_by_unipc_is_that_of_the_published_pipeline_of_wan():
     """Whose own scheduler is UniPC of the second order."""
     twin, chosen = TRANSFORMERS["wan-2.1"], method("none")
@@ -281,6 +282,7 @@ def test_a_video_by_unipc_is_that_of_the_published_pipeline_of_wan():
     assert difference(plain, own.latents) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ddpm", "dpm", "dpm-sde", "unipc"])
 def test_every_sampler_guides_and_is_recorded_and_made_again(name: str):
     model = motionlift.load(unet3d(), "cpu")
@@ -296,6 +298,7 @@ def test_every_sampler_guides_and_is_recorded_and_made_again(name: str):
     assert not torch.equal(own.clip.frames, first.clip.frames)
 
 
+@pytest.mark.slow
 def test_two_casts_with_memory_in_turns_are_what_each_is_alone():
     model, chosen = motionlift.load(unet3d(), "cpu"), method("none")
     shape = model.codec.fitting(3)

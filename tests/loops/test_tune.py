@@ -73,6 +73,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", TUNERS)
 def test_it_repeats_exactly_and_the_seed_matters(model: Any, given: Reference, method: str):
     first, again, other = (run(model, given, method=method, tuning_seed=seed) for seed in (0, 0, 1))
@@ -80,6 +81,7 @@ def test_it_repeats_exactly_and_the_seed_matters(model: Any, given: Reference, m
     assert not same(first[0], other[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", TUNERS)
 def test_its_loss_falls_for_the_draws_it_learns(
     model: Any, given: Reference, method: str, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +93,7 @@ def test_its_loss_falls_for_the_draws_it_learns(
     assert losses[-1] < 0.9 * losses[0], losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", TUNERS)
 @pytest.mark.parametrize("killed_at", [1, 2, 4, 5])
 def test_a_killed_run_ends_as_one_that_was_not(
@@ -158,6 +161,7 @@ def test_ctrl_c_never_cuts_a_step_or_a_checkpoint(
     assert same(run(model, given, tmp_path / "run")[0], run(model, given)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [RuntimeError, DivergenceError])
 def test_an_error_within_the_optimiser_is_never_kept_as_a_step(
     model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
@@ -215,6 +219,7 @@ def test_one_pass_each_way_for_every_draw(model: Any, given: Reference):
     assert (model.passes.forward - before[0], model.passes.backward - before[1]) == (6, 4)
 
 
+@pytest.mark.slow
 def test_timesteps_are_drawn_from_the_noisy_share_alone(model: Any, given: Reference, monkeypatch: pytest.MonkeyPatch):
     drawn = []
 
@@ -270,6 +275,7 @@ def sampled(model: Any, given: Reference, adapter: dict[str, torch.Tensor]) -> A
     yield result.latents
 
 
+@pytest.mark.slow
 def test_two_tuning_runs_and_a_cast_in_turn_are_what_each_is_alone(model: Any, given: Reference):
     """Nothing of an adapter is on the network between steps, and no run changes the precision or accumulation of another."""
     adapter, _ = run(model, given)

@@ -61,6 +61,7 @@ def frames(motion: Motion, model: Any, **more: Any) -> torch.Tensor:
 # Casting
 
 
+@pytest.mark.slow
 def test_a_tuned_motion_is_a_file_like_any_other(model: Any, walk: Motion, tmp_path: Path):
     walk.save(tmp_path / "walk.safetensors")
     again = Motion.load(tmp_path / "walk.safetensors")
@@ -69,6 +70,7 @@ def test_a_tuned_motion_is_a_file_like_any_other(model: Any, walk: Motion, tmp_p
     assert names == {f"adapter.transformer.transformer_blocks.{n}.attn1.to_{part}" for n in range(3) for part in "qkv"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["walk", "matched"])
 def test_strength_goes_from_nothing_to_more_than_all(model: Any, name: str, request: pytest.FixtureRequest):
     motion = request.getfixturevalue(name)
@@ -84,6 +86,7 @@ def test_strength_goes_from_nothing_to_more_than_all(model: Any, name: str, requ
     assert "strength is 1.6; allowed is a number from 0 to 1.5" in said
 
 
+@pytest.mark.slow
 def test_factors_are_on_where_they_were_tuned_alone(model: Any, matched: Motion):
     """With all timesteps left alone, the adapter is never on."""
     never = replace(matched, settings={**matched.settings, "clean_share": 0.99})
@@ -97,6 +100,7 @@ def test_factors_are_on_where_they_were_tuned_alone(model: Any, matched: Motion)
     assert not torch.equal(only_first, frames(bare, model)) and not torch.equal(only_first, frames(matched, model))
 
 
+@pytest.mark.slow
 def test_motions_are_mixed(model: Any, walk: Motion, matched: Motion):
     both = cast(walk, PROMPT, model, mixed=[(matched, 0.5)])
     assert not torch.equal(both.clip.frames, frames(walk, model))
@@ -104,6 +108,7 @@ def test_motions_are_mixed(model: Any, walk: Motion, matched: Motion):
     assert torch.equal(frames(walk, model, mixed=[(matched, 0.0)]), frames(walk, model))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_mixed_is_refused(model: Any, walk: Motion):
     guided = lift(a_clip(), model, "none", settings={"steps": 3}, cached=False)
     assert "none holds no adapter" in refusal(MotionError, lambda: frames(walk, model, mixed=[(guided, 1.0)]))
@@ -131,6 +136,7 @@ def test_other_settings_of_tuning_need_another_lift(model: Any, walk: Motion):
     assert "tuning_lr is 0.5, but the motion was lifted with 0.01: lift it again with tuning_lr=0.5" in said
 
 
+@pytest.mark.slow
 def test_a_stopped_cast_says_that_what_was_tuned_stays(model: Any, tmp_path: Path):
     def stop(step: Any) -> None:
         if step.phase == "sample":
@@ -147,6 +153,7 @@ def test_a_stopped_cast_says_that_what_was_tuned_stays(model: Any, tmp_path: Pat
 # Lifting
 
 
+@pytest.mark.slow
 def test_only_what_matters_to_lifting_tunes_anew(model: Any):
     def tuned(**changes: Any) -> int:
         steps: list[Step] = []
@@ -157,6 +164,7 @@ def test_only_what_matters_to_lifting_tunes_anew(model: Any):
     assert [tuned(tuning_steps=3), tuned(source_prompt="a red dog")] == [3, 2]
 
 
+@pytest.mark.slow
 def test_a_named_folder_gets_its_run_even_where_the_motion_is_cached(model: Any, tmp_path: Path):
     first = lift(a_clip(), model, "vmc", settings=QUICK)
     again = lift(a_clip(), model, "vmc", settings=QUICK, folder=tmp_path / "run", previews=1)
@@ -164,6 +172,7 @@ def test_a_named_folder_gets_its_run_even_where_the_motion_is_cached(model: Any,
     assert (tmp_path / "run" / run_files.LOSSES).exists() and (tmp_path / "run" / run_files.CHECKPOINT).exists()
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -175,6 +184,7 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(
     )
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_the_run_and_pictures_of_it(model: Any, tmp_path: Path):
     folder = tmp_path / "run"
     settings = {**QUICK, "tuning_steps": 4}
@@ -194,6 +204,7 @@ def test_a_folder_keeps_the_run_and_pictures_of_it(model: Any, tmp_path: Path):
     assert "holds another run: its frames, source differ" in said
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, motion_cache: Path):
     settings = {**QUICK, "tuning_steps": 6}
 
@@ -223,6 +234,7 @@ def test_an_interrupted_run_is_gone_on_with_even_without_a_folder(model: Any, mo
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "settings"), [("vmc", QUICK), ("motionmatcher", MATCHED)])
 def test_the_tuned_network_inverts_where_that_is_asked(model: Any, method: str, settings: dict[str, Any]):
     """As the same network with what was tuned added to its weights does, at every level, wherever it was tuned."""
@@ -249,6 +261,7 @@ def test_the_tuned_network_inverts_where_that_is_asked(model: Any, method: str, 
     assert (before.tensors[INVERTED] - expected).abs().max() > 0.01, "else this test could not tell"
 
 
+@pytest.mark.slow
 def test_a_motion_that_a_tuned_network_inverted_takes_as_many_passes(model: Any):
     settings = {**QUICK, "inverted_by": "tuned"}
     video = transfer(a_clip(), PROMPT, model, method="vmc", settings=settings, cached=False)
@@ -269,6 +282,7 @@ def same_pixels(one: Path, other: Path) -> bool:
         return shown.size == expected.size and shown.tobytes() == expected.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PREVIEWED)
 def test_a_preview_is_the_cast_of_the_same_prompt_and_seed(model: Any, name: str, tmp_path: Path):
     settings, method = {**QUICK, "tuning_steps": 4, **PREVIEWED[name]}, name.split(",")[0]
@@ -294,6 +308,7 @@ def test_a_preview_is_the_cast_of_the_same_prompt_and_seed(model: Any, name: str
     assert not torch.equal(cast(bare, QUICK["source_prompt"], model).clip.frames, later.clip.frames), "it was tuned"
 
 
+@pytest.mark.slow
 def test_a_preview_in_windows_that_begin_with_pictures_is_the_cast_with_its_first(tmp_path: Path):
     model, settings = PICTURED["cogvideox"].model(), {**QUICK, "window": 9}
     clip = a_clip(frames=17)
@@ -307,6 +322,7 @@ def test_a_preview_in_windows_that_begin_with_pictures_is_the_cast_with_its_firs
     assert same_pixels(preview, tmp_path / "later.png")
 
 
+@pytest.mark.slow
 def test_a_preview_that_was_stopped_is_made_when_the_run_goes_on(model: Any, tmp_path: Path):
     def stop(step: Any) -> None:
         if step.phase == "sample":
@@ -339,6 +355,7 @@ def test_what_cannot_be_lifted_is_refused(model: Any, tmp_path: Path):
     assert "attends jointly" in said
 
 
+@pytest.mark.slow
 def test_a_written_prompt_of_tuning_and_a_motion_that_holds_one_need_no_tagger(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ):
@@ -354,6 +371,7 @@ def test_a_written_prompt_of_tuning_and_a_motion_that_holds_one_need_no_tagger(
     assert "the tuning prompt does not fit" in refusal(InputError, lambda: lift(a_clip(), model, "vmc", settings=long))
 
 
+@pytest.mark.slow
 def test_transfer_tunes_and_casts(model: Any):
     video = transfer(a_clip(), PROMPT, model, method="vmc", settings=QUICK, cached=False)
     assert video.record["passes"] == {"forward": 3 + 2 + 6, "backward": 2, "work": 3 + 2 + 6 + 2 * 2}
@@ -394,6 +412,7 @@ def words(place: Path, output: Path, *more: str, method: str = "vmc", model: str
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "twin"), [("vmc", "unet"), ("motionmatcher", "dit")])
 def test_lift_cast_mix_and_export(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str, twin: str

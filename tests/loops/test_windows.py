@@ -89,6 +89,7 @@ def casting(method: Any, model: Any, settings: Any, motion: Mapping[str, Tensor]
     return sample.Casting(model, method, settings, motion, shape, PROMPT, 0, adapter, windows=windows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", methods().values(), ids=lambda method: method.name)
 def test_every_method_lifts_and_casts_in_windows(model: Any, method: Any):
     settings = replace(tried(method, model), window=WINDOW)
@@ -118,6 +119,7 @@ def test_a_window_over_everything_is_no_window_to_the_bit(model: Any, name: str)
     assert torch.equal(made.latents, plain.latents) and made.losses == plain.losses
 
 
+@pytest.mark.slow
 def test_positions_of_windows_are_saved_and_used_again(model: Any):
     if not model.positions(model.about.shape):
         pytest.skip("it has none")
@@ -132,6 +134,7 @@ def test_positions_of_windows_are_saved_and_used_again(model: Any):
     torch.testing.assert_close(finished(sample.cast(saved)).latents, made.latents, atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_what_windows_leave_waits_in_main_memory():
     """The meta device stands for a GPU, on which as much would lie as there are windows, and steps of an inversion."""
     with counting():
@@ -143,6 +146,7 @@ def test_what_windows_leave_waits_in_main_memory():
     assert places.pop(names.LATENTS) == "meta" and INVERTED in places and set(places.values()) == {"cpu"}
 
 
+@pytest.mark.slow
 def test_the_network_never_sees_more_than_a_window(model: Any):
     seen = []
     method = methods()["ditflow"]

@@ -13,6 +13,7 @@ def test_a_video_at_rest_is_wholly_consistent():
     assert temporal_consistency(panned((0, 0))) == 1.0
 
 
+@pytest.mark.slow
 def test_motion_alone_is_consistent_and_flicker_is_not():
     moving = panned((3.0, 1.5))
     flicker = moving.frames.clone().float()
@@ -23,6 +24,7 @@ def test_motion_alone_is_consistent_and_flicker_is_not():
     assert temporal_consistency(moving) - temporal_consistency(flickering) > 0.1
 
 
+@pytest.mark.slow
 def test_cuts_between_pictures_are_not_consistent():
     one, other = panned((0, 0)).frames[:1], panned((0, 0)).frames[:1].flip(1, 2)
     assert temporal_consistency(Clip.of(torch.cat([one, other] * 3), 8.0)) < 0.9

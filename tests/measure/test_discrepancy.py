@@ -50,6 +50,7 @@ def test_other_lengths_are_resampled():
     assert motion_discrepancy(one, one[:, ::2], 64, 64) == 0.0
 
 
+@pytest.mark.slow
 def test_2500_tracks_need_little_memory():
     measure = "lambda tracks: discrepancy.motion_discrepancy(tracks, tracks, 480, 720)"
     assert bytes_taken(measure, ROWS) < LITTLE

@@ -222,6 +222,7 @@ def test_many_tracks_are_cheap():
     assert time.process_time() - start < 30  # some 0.3 s; pair by pair in Python it would be hours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("legacy", [False, True])
 def test_2500_tracks_need_little_memory(legacy: bool):
     measure = f"lambda tracks: fidelity.motion_fidelity(tracks, tracks, legacy={legacy})"

@@ -68,6 +68,7 @@ def shown(which: scenes.Scene, side: int = 64) -> Clip:
     return Clip.of(scenes.render([which], side, side).frames[0], 8.0)
 
 
+@pytest.mark.slow
 def test_a_video_beside_itself():
     found = score(panned((3, 1)), panned((3, 1)))
     assert found.figures["motion_fidelity"] == found.figures["motion_fidelity_moving"] == 1.0
@@ -78,6 +79,7 @@ def test_a_video_beside_itself():
     assert "motion_fidelity_legacy" not in found.figures and "motion_fidelity_legacy" not in found.left_out
 
 
+@pytest.mark.slow
 def test_what_needs_weights_is_left_out_and_said():
     found = score(panned((3, 1)), panned((3, 1)), prompt="a picture")
     assert found.left_out.keys() | found.figures.keys() == {*figure_names()} - {"motion_fidelity_legacy"}
@@ -87,6 +89,7 @@ def test_what_needs_weights_is_left_out_and_said():
     assert "motionlift world" in found.left_out["aligned_error"]
 
 
+@pytest.mark.slow
 def test_other_motion_is_told_apart():
     right = panned((3, 0))
     others = {step: score(right, panned(step), metrics=MOTION).figures for step in ((1.5, 0), (0, 3), (-3, 0), (0, 0))}
@@ -98,6 +101,7 @@ def test_other_motion_is_told_apart():
     assert others[1.5, 0]["motion_discrepancy"] < others[-3, 0]["motion_discrepancy"]
 
 
+@pytest.mark.slow
 def test_only_what_is_asked_is_measured(monkeypatch: pytest.MonkeyPatch):
     taken = []
     found = score(panned((3, 1)), panned((3, 1)), metrics=["ssim", "clip_text"], advance=taken.append)
@@ -105,6 +109,7 @@ def test_only_what_is_asked_is_measured(monkeypatch: pytest.MonkeyPatch):
     assert taken == ["alignment", "leakage"]
 
 
+@pytest.mark.slow
 def test_the_older_figure_is_given_beside_the_others():
     found = score(panned((3, 1)), panned((3, 1)), metrics=["motion_fidelity"], legacy=True)
     assert found.figures.keys() == {"motion_fidelity", "motion_fidelity_legacy"}
@@ -112,6 +117,7 @@ def test_the_older_figure_is_given_beside_the_others():
     assert asked.figures["motion_fidelity_legacy"] == found.figures["motion_fidelity_legacy"] < 1.0
 
 
+@pytest.mark.slow
 def test_clip_figures_need_a_model_and_a_prompt(tmp_path: Path):
     twins.clip(tmp_path)
     names = ["clip_text", "clip_frames"]
@@ -121,6 +127,7 @@ def test_clip_figures_need_a_model_and_a_prompt(tmp_path: Path):
     assert silent.figures.keys() == {"clip_frames"} and "--prompt" in silent.left_out["clip_text"]
 
 
+@pytest.mark.slow
 def test_models_that_are_not_to_be_had_take_their_own_figures_alone(tmp_path: Path):
     clip, absent = panned((3, 1)), str(tmp_path / "none")
     for names in (None, ["motion_fidelity", "clip_text", "clip_frames", "ssim"]):
@@ -148,6 +155,7 @@ def test_truth_gives_the_exact_figures(tmp_path: Path):
     assert math.isnan(score(shown(resting), shown(resting), truth=path, metrics=exact).figures["direction_cosine"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(80, 100), (320, 400), (160, 160)])
 def test_other_sizes_are_brought_together_and_said(size: tuple[int, int]):
     """Also another shape: of the reference the middle is taken, whose motion is the same."""
@@ -159,6 +167,7 @@ def test_other_sizes_are_brought_together_and_said(size: tuple[int, int]):
         assert "the reference was brought from" in found.notices[0]
 
 
+@pytest.mark.slow
 def test_other_rates_and_lengths_are_compared_by_time_and_said():
     whole = panned((2, 1), frames=13)
     halved = Clip.of(whole.frames[::2], 6.0)
@@ -171,6 +180,7 @@ def test_other_rates_and_lengths_are_compared_by_time_and_said():
     assert "--from-start" not in slower.notices[0], "the reference is the shorter one"
 
 
+@pytest.mark.slow
 def test_of_a_longer_reference_the_beginning_can_be_taken():
     """As a transfer reads it: from its start, at the rate of what was made."""
     whole = panned((1.5, 1), frames=24)
@@ -204,6 +214,7 @@ def wide(path: Path) -> Path:
     return write(path, images, lossless=True, rate=12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -250,6 +261,7 @@ def of_a_part(place: Path, reference: Path, which: Part, **changes: Any) -> Path
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
 def test_the_part_is_that_of_the_videos_record(tmp_path: Path, suffix: str):
     """Of a GIF it is beside it. What is asked for goes before what it says."""
@@ -272,6 +284,7 @@ def test_the_part_is_that_of_the_videos_record(tmp_path: Path, suffix: str):
     )
 
 
+@pytest.mark.slow
 def test_a_record_of_another_reference_or_of_no_part_says_nothing(tmp_path: Path):
     file = wide(tmp_path / "wide.mp4")
     part = Part(0.5, crop=(0.9, 0.5))
@@ -296,6 +309,7 @@ def test_of_a_part_the_truth_of_the_whole_is_not_told(tmp_path: Path):
     assert found.figures.keys() == {"colour"} and "another part" in found.left_out["aligned_error"]
 
 
+@pytest.mark.slow
 def test_what_follows_the_beginning_is_not_decoded(monkeypatch: pytest.MonkeyPatch):
     decoded = []
 
@@ -310,6 +324,7 @@ def test_what_follows_the_beginning_is_not_decoded(monkeypatch: pytest.MonkeyPat
     assert found.figures["histogram"] == pytest.approx(1.0) and decoded == list(range(8))
 
 
+@pytest.mark.slow
 def test_how_the_truth_is_read_is_said_where_that_is_not_all_of_it(tmp_path: Path):
     """It is in seconds, and is not stretched as the other measures stretch."""
     path, own = tmp_path / "clip.json", scene()
@@ -417,6 +432,7 @@ def test_models_that_nothing_needs_are_not_loaded(loads: dict[str, int], tmp_pat
     assert found.left_out == dict.fromkeys(("clip_text", "image_reward"), "give a prompt (--prompt)")
 
 
+@pytest.mark.slow
 def test_files_are_streamed_and_measured_as_clips_are(tmp_path: Path):
     panned((3, 1)).save(tmp_path / "a.mp4")
     panned((0, 3)).save(tmp_path / "b.mp4")
@@ -433,6 +449,7 @@ class Blind(FlowTracker):
         return replace(found, visible=torch.zeros_like(found.visible))
 
 
+@pytest.mark.slow
 def test_nothing_that_can_be_followed_is_no_failure():
     found = score(panned((3, 1)), panned((3, 1)), tracker=Blind(4))
     assert {*FIDELITY.names, *DISCREPANCY.names} - {"motion_fidelity_legacy"} <= found.left_out.keys()
@@ -440,6 +457,7 @@ def test_nothing_that_can_be_followed_is_no_failure():
     assert "ssim" in found.figures
 
 
+@pytest.mark.slow
 def test_that_little_could_be_followed_is_said():
     seen = panned((3, 1))
     generator = torch.Generator().manual_seed(0)
@@ -448,6 +466,7 @@ def test_that_little_could_be_followed_is_said():
     assert notice.startswith("only ") and "of the points of the generated video could be followed" in notice
 
 
+@pytest.mark.slow
 def test_a_tracker_of_ones_own():
     few = FlowTracker(grid=4)
     assert score(panned((3, 1)), panned((3, 1)), metrics=MOTION, tracker=few).figures["motion_fidelity"] == 1.0
@@ -473,6 +492,7 @@ def test_what_is_wrong_is_refused(tmp_path: Path):
             score(*pair)
 
 
+@pytest.mark.slow
 def test_frames_of_a_video_are_not_all_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each measure goes through the stream frame by frame: at no time are more than a few of its frames alive."""
     alive: list[weakref.ref] = []

@@ -47,6 +47,7 @@ def panned(step: tuple[float, float], frames: int = 8, height: int = 160, width:
     return Clip.of(torch.from_numpy(np.stack(images)), 12.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BUILT_IN)
 def test_a_known_shift_is_followed(kind: type):
     step = (2.5, -1.25)
@@ -61,6 +62,7 @@ def test_a_known_shift_is_followed(kind: type):
     assert not tracks.visible[~shown & (true > 205).any(dim=-1)].any(), "what left the frame is not seen"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BUILT_IN)
 def test_a_still_picture_stays_where_it_is(kind: type):
     tracks = kind(10).track(panned((0, 0)))
@@ -68,6 +70,7 @@ def test_a_still_picture_stays_where_it_is(kind: type):
     assert (tracks.positions - tracks.positions[:, :1]).norm(dim=-1).max() < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BUILT_IN)
 def test_a_point_that_is_lost_stays_lost(kind: type):
     clip = panned((1, 0), frames=9)
@@ -102,6 +105,7 @@ def test_flat_pictures_have_nothing_for_lucas_kanade():
     assert FlowTracker(5).track(clip).visible.all()
 
 
+@pytest.mark.slow
 def test_small_frames_are_followed_in_their_own_pixels():
     large = panned((4.0, 0.0), height=160, width=160)
     small = large.resized(40, 40)
@@ -112,6 +116,7 @@ def test_small_frames_are_followed_in_their_own_pixels():
     assert (moved.median(dim=0).values - torch.tensor([7.0, 0.0])).norm() < 0.5
 
 
+@pytest.mark.slow
 def test_files_and_clips_are_followed_alike(tmp_path: Path):
     clip = panned((2.0, 1.0))
     clip.save(tmp_path / "a.mp4")

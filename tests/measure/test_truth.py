@@ -55,6 +55,7 @@ def test_the_middle_of_the_square_becomes_the_whole_frame(height: int, width: in
     assert torch.allclose(read, torch.tensor([expected, [0.5, 0.5]]))
 
 
+@pytest.mark.slow
 def test_what_a_world_clip_shows_is_where_its_truth_says(tmp_path: Path):
     truth.write_world(tmp_path / "clips", 12, 3, 17, 64)
     measured = 0

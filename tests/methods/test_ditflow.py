@@ -159,6 +159,7 @@ def still(model, given):
     return torch.zeros(lattice.frames, lattice.frames, lattice.area, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [twin, flow_twin], ids=["cogvideox", "wan"])
 def test_a_warp_that_optimises_nothing_costs_no_more_than_plain_sampling(build):
     model = build()

@@ -87,6 +87,7 @@ def test_the_gradient_reaches_the_latents_through_the_estimate_alone(step: int):
     assert (gradient * direction).sum().item() == pytest.approx(slope.item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_it_runs_the_network_forward_alone():
     """At the paper's settings 1.7 times as often as plain sampling; the paper sees the reference with two prompts: 1.8."""
     model = twin().counted()
@@ -98,6 +99,7 @@ def test_it_runs_the_network_forward_alone():
     assert result.latents.isfinite().all() and len(result.losses) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cfg", "plain"), [(5.0, 2), (1.0, 1)])
 @pytest.mark.parametrize("read", ["prediction", "clean_latent"])
 def test_on_a_flow_model_it_costs_at_most_1_8_times_the_passes_of_plain_sampling(cfg: float, plain: int, read: str):
@@ -168,6 +170,7 @@ def test_the_first_step_is_as_the_network_says_and_later_ones_are_damped(kind: s
     torch.testing.assert_close(schedule.noised(clean, noise, level), latents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", ["prediction", "clean_latent"])
 @pytest.mark.parametrize("build", [twin, flow_twin], ids=["diffusion", "flow"])
 def test_a_run_is_adam_on_the_latents_with_the_output_held(build: Callable[[], Model], read: str):

@@ -38,6 +38,7 @@ def test_nothing_is_guided_and_nothing_injected(model):
     assert METHOD.needs(settings) == Needs() and not METHOD.blocks(settings)
 
 
+@pytest.mark.slow
 def test_its_noise_is_that_of_the_tuned_methods(model, clip):
     """By either prompt: VMC's inversion of the same clip with as many steps."""
     for chosen in ("source", "empty"):
@@ -48,6 +49,7 @@ def test_its_noise_is_that_of_the_tuned_methods(model, clip):
         assert set(own.tensors) == {"latents", INVERTED}
 
 
+@pytest.mark.slow
 def test_the_prompts_of_inversion_differ(model, clip):
     by_source, by_empty = (lifted(model, clip, source_prompt=SHOWN, inverted_with=each) for each in ("source", "empty"))
     plain = lifted(model, clip, "none", inversion=True)
@@ -55,6 +57,7 @@ def test_the_prompts_of_inversion_differ(model, clip):
     torch.testing.assert_close(plain.tensors[INVERTED], by_empty.tensors[INVERTED], atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_all_of_the_noise_leaves_a_seed_nothing_to_do(model, clip):
     motion = lifted(model, clip, source_prompt=SHOWN)
     whole = [motionlift.cast(motion, PROMPT, model, seed=seed).clip.frames for seed in (0, 1)]

@@ -67,6 +67,7 @@ def test_an_unknown_method_is_refused():
         method("magic")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", BLOCKS)
 def test_a_model_is_known_by_its_architecture_or_its_bundled_name(models, variant):
     assert models[variant].about.variant == variant

@@ -56,6 +56,7 @@ def test_motion_lies_over_time_and_looks_within_frames():
     assert (plan.rank, plan.dropout) == (32, 0.1)
 
 
+@pytest.mark.slow
 def test_both_kinds_of_factors_may_begin_as_released():
     unet = unet_twin()
     settings = replace(METHOD.settings(unet), rank=4, factors="released")
@@ -87,6 +88,7 @@ def test_a_model_that_is_shown_a_picture_gets_no_factors_for_looks():
     assert len(losses) == 1 and losses[0].isfinite()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unet3d", "wan-2.1", "cogvideox-1.5", "allegro"])
 def test_a_still_is_the_shortest_that_the_network_takes(name: str):
     """A picture; where tokens join latent frames, as many as one token; where frames are joined from the first, one group."""
@@ -100,6 +102,7 @@ def test_a_still_is_the_shortest_that_the_network_takes(name: str):
     assert held == per_lattice_frame
 
 
+@pytest.mark.slow
 def test_stills_of_an_autoencoder_of_pictures_are_the_frames_of_the_video():
     given = draw(unet_twin())
     assert given.stills is not None
@@ -142,6 +145,7 @@ def test_the_variance_of_debiased_noise():
     assert float(moved[:, :, 0].std()) == pytest.approx(math.sqrt(2) - 1, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_networks_own_output(model: Any):
     settings = replace(METHOD.settings(model), debias=0.7)
     given = draw(model)
@@ -162,6 +166,7 @@ def test_the_loss_is_that_of_the_networks_own_output(model: Any):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_each_loss_reaches_its_own_factors_alone(model: Any):
     settings = replace(METHOD.settings(model), rank=2, without_looks=0.0)
     adapter = Tunable(model.network, METHOD.plan(model, settings), 0)
@@ -185,6 +190,7 @@ def test_each_loss_reaches_its_own_factors_alone(model: Any):
     )
 
 
+@pytest.mark.slow
 def test_motion_is_tuned_with_looks_on_but_for_some_draws():
     """The loss of motion is that of a network with the looks of the reference; in the other draws, of one without."""
     model = unet_twin()
@@ -210,6 +216,7 @@ def test_motion_is_tuned_with_looks_on_but_for_some_draws():
             assert seen == expected
 
 
+@pytest.mark.slow
 def test_activations_that_are_computed_again_are_those_of_the_same_factors():
     """A network that keeps no activations runs again in the backward pass, within what is switched for the loss."""
     model, tuned = twin(), []

@@ -43,6 +43,7 @@ def lattices(model, given: Reference) -> dict[int, Lattice]:
     return {number: model.lattice(given.shape, number) for number in (1, 2)}
 
 
+@pytest.mark.slow
 def test_it_lifts_masks_and_temporal_attention_of_the_guided_steps(model, given):
     motion, steps = lifted(METHOD, given, model, SETTINGS)
     assert len(steps) == 2
@@ -84,6 +85,7 @@ def test_maps_are_laid_out_by_frame_row_and_column(model):
         torch.testing.assert_close(maps[0, frame, row, column], share, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_loss_of_the_reference_itself_is_that_of_its_own_attention(model, given):
     """Temporal attention is matched; what lies outside the masks is lost; a high threshold leaves something outside."""
     settings = replace(SETTINGS, tau=0.97)
@@ -199,6 +201,7 @@ def test_each_loss_that_is_balanced_costs_a_backward_pass():
     assert METHOD.needs(replace(balanced, balance="none")).backward == 1
 
 
+@pytest.mark.slow
 def test_balanced_losses_pull_as_much_as_their_weights_say(model, given):
     """By the latents: the sum of unit gradients, each times its weight; the loss that is told stays as it is."""
     motion, _ = lifted(METHOD, given, model, SETTINGS)

@@ -112,6 +112,7 @@ def test_features_are_means_over_heads_layers_and_both_attentions_over_time():
     torch.testing.assert_close(found.temporal, temporal / count)
 
 
+@pytest.mark.slow
 def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytest.MonkeyPatch):
     settings = replace(METHOD.settings(model), steps=20)
     adapter = Tunable(model.network, METHOD.plan(model, settings), 0)
@@ -127,6 +128,7 @@ def test_what_predicts_the_true_noise_has_no_loss(model: Any, monkeypatch: pytes
         assert float(METHOD.loss(given, model, settings)) > 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recomputed", "factors"), [(False, "peft"), (True, "peft"), (False, "none")])
 def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool, factors: str):
     """Against one graph from what is tuned to the features, with a second network in the place of the one without it.
@@ -168,6 +170,7 @@ def test_its_gradient_is_that_of_the_whole_step(model: Any, recomputed: bool, fa
             torch.testing.assert_close(one, other, rtol=2e-3, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_second_look_ends_with_the_last_layer_and_without_factors(model: Any):
     settings = replace(METHOD.settings(model), block=(0,))
     seen: list[bool] = []

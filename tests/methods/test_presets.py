@@ -94,6 +94,7 @@ def test_ditflow_as_in_the_paper(large: Any):
     held("ditflow", "paper", large, **LOOP, lr_end=0.001, block=(20,), steps=50, cfg=7.0, negative_prompt="")
 
 
+@pytest.mark.slow
 def test_the_varying_guidance_of_5b_is_the_programs(large: Any):
     """In the preset of the paper it is the model's own, which is the same."""
     source = method("ditflow").constants("released", large)["dynamic_cfg"].source
@@ -113,6 +114,7 @@ def test_the_baselines_of_ditflow(large: Any):
     )
 
 
+@pytest.mark.slow
 def test_vmc_in_the_paper_and_as_released():
     held(
         "vmc",
@@ -147,6 +149,7 @@ def test_motiondirector_as_released():
     held("motiondirector", "released", unet_twin("zeroscope_v2_576w"), **factors, **tuning, steps=30, cfg=12.0)
 
 
+@pytest.mark.slow
 def test_motionmatcher_as_released():
     tuning = {"tuning_steps": 400, "tuning_lr": 5e-4, "weight_decay": 0.01, "clip": 0.0, "rank": 32, "dropout": 0.1}
     held("motionmatcher", "released", unet_twin(), **tuning, cross=2000.0, temporal=2000.0, clean_share=0.5, beta=0.3)
@@ -168,6 +171,7 @@ def shares_of_one_timestep(model: Any) -> list[float]:
     return [abs(float(each)) for each in ends]
 
 
+@pytest.mark.slow
 def test_one_timestep_is_told_apart_in_bf16_where_the_program_ran_and_not_on_flows():
     """So flows are not given it, and what is said of CogVideoX is so. The distance of bf16 numbers just below one is 2**-8."""
     half = 2.0**-9
@@ -178,6 +182,7 @@ def test_one_timestep_is_told_apart_in_bf16_where_the_program_ran_and_not_on_flo
             assert max(shares_of_one_timestep(model)) < half, name
 
 
+@pytest.mark.slow
 def test_constants_of_diffusion_hold_on_every_model_of_diffusion_and_on_no_flow():
     others = [unet_twin(), AnimateDiff(animatediff(), "twin", torch.device("cpu"))]
     models = [*others, *[each.model() for each in TRANSFORMERS.values()]]

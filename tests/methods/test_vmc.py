@@ -33,6 +33,7 @@ def draw(model: Any, timestep: int, frames: int = 9) -> Draw:
     return Draw(given.latents, noise, timestep, model.schedule(10), condition, given.shape, nullcontext)
 
 
+@pytest.mark.slow
 def test_published_settings(unet: Any):
     settings = vmc.METHOD.settings(unet)
     assert (settings.steps, settings.cfg, settings.beta, settings.form) == (75, 9.0, 1.0, "cos")

@@ -36,6 +36,7 @@ def test_what_the_network_is_given_in_the_first_step():
     assert asked.scheduler.timesteps.tolist() == pipeline.scheduler.timesteps.tolist()
 
 
+@pytest.mark.slow
 def test_nothing_of_the_pipeline_is_changed():
     pipeline = ready(wan_of_two())
     before, scheduler = dict(vars(pipeline)), repr(vars(pipeline.scheduler))

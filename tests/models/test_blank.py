@@ -21,6 +21,7 @@ def without_weights(folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [cogvideox, unet3d, TRANSFORMERS["wan-2.1"].build])
 def test_configurations_are_enough(build, tmp_path: Path):
     build().save_pretrained(tmp_path / "model")
@@ -36,6 +37,7 @@ def test_configurations_are_enough(build, tmp_path: Path):
     assert levels == [level.timestep for level in own.schedule(4).levels]
 
 
+@pytest.mark.slow
 def test_on_a_gpu_its_numbers_are_of_half_precision(tmp_path: Path):
     TRANSFORMERS["wan-2.1"].build().save_pretrained(tmp_path / "model")
     with counting():

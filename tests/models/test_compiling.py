@@ -53,6 +53,7 @@ def twin(name: str) -> PipelineModel:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_are_the_same_with_adapters_and_without(name: str, counting: Counting):
     model = twin(name)
@@ -68,6 +69,7 @@ def test_numbers_are_the_same_with_adapters_and_without(name: str, counting: Cou
     assert not torch.allclose(outputs(model)[0], outputs(model, adapters[1])[0])
 
 
+@pytest.mark.slow
 def test_what_looks_changes_or_learns_runs_plain(counting: Counting):
     model = twin("wan-2.1")
     compiled, shape = model.compiling(), model.about.shape
@@ -105,6 +107,7 @@ def test_without_a_compiler_it_is_one_line(monkeypatch: pytest.MonkeyPatch):
         compiling.check_compiler(torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_a_compiler_that_gives_up_is_one_line_and_the_model_is_as_it_was(monkeypatch: pytest.MonkeyPatch):
     def broken(*_: Any) -> Any:
         raise ValueError("no such operation")

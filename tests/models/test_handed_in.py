@@ -80,7 +80,8 @@ def castings(model):
     return made
 
 
-@pytest.mark.parametrize("twin", ["cogvideox-rotary", pytest.param("unet3d", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("twin", ["cogvideox-rotary", "unet3d"])
 def test_eight_threads_give_what_eight_calls_give_where_activations_are_recomputed(twin, monkeypatch):
     monkeypatch.setattr("motionlift.models.shared.CHECKPOINTED_PARAMETERS", 0)
     model, clip = model_of(twin), reference(8)
@@ -154,6 +155,7 @@ def pipeline(twin, request):
     return made
 
 
+@pytest.mark.slow
 @each_twin
 def test_a_pipeline_makes_the_videos_that_it_made_before_while_and_after_it_is_used(twin, pipeline):
     video = own_video(pipeline)
@@ -192,6 +194,7 @@ def test_a_pipeline_is_as_it_was_when_work_fails_in_the_middle(twin, pipeline, p
     assert_same(state(pipeline), before)
 
 
+@pytest.mark.slow
 @each_twin
 @pytest.mark.parametrize("steps", [1, 2])
 def test_a_pipeline_is_as_it_was_when_a_loop_is_abandoned(twin, pipeline, steps):
@@ -212,6 +215,7 @@ def row_twin(request):
     return TRANSFORMERS[request.param]
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_every_row_is_as_it_was_while_a_model_is_used_and_when_work_fails(row_twin):
     pipeline, shape = row_twin.build(), row_twin.shape
     for part in pipeline.components.values():

@@ -82,6 +82,7 @@ def told(address: str, folder: Path, name: str = "owner/model", longest: float =
     return lines, float(seconds)
 
 
+@pytest.mark.slow
 def test_a_hub_that_is_slow_is_waited_for_and_that_is_said(address: str, tmp_path: Path):
     """Also once the index is kept, beside which there are no weights yet."""
     (slow, found), seconds = told(address, tmp_path)
@@ -90,6 +91,7 @@ def test_a_hub_that_is_slow_is_waited_for_and_that_is_said(address: str, tmp_pat
     assert seconds >= 2 * SLOW
 
 
+@pytest.mark.slow
 def test_a_slow_hub_is_not_waited_for_where_the_model_is_kept(address: str, tmp_path: Path):
     told(address, tmp_path)
     (index,) = tmp_path.rglob("model_index.json")
@@ -98,11 +100,13 @@ def test_a_slow_hub_is_not_waited_for_where_the_model_is_kept(address: str, tmp_
     assert "is_local=True" in found and seconds < SLOW
 
 
+@pytest.mark.slow
 def test_a_slow_hub_that_has_no_such_model_is_believed(address: str, tmp_path: Path):
     (slow, unknown), _ = told(address, tmp_path, "owner/other")
     assert "is slow to answer" in slow and "model 'owner/other' is unknown to the hub" in unknown
 
 
+@pytest.mark.slow
 def test_a_hub_that_is_reached_and_does_not_answer_is_called_that(address: str, tmp_path: Path):
     (_, unanswered), seconds = told(address, tmp_path, longest=2)
     assert f"{address} (HF_ENDPOINT) was reached, and gave no answer within 2 s: try again later" in unanswered

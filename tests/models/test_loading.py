@@ -106,6 +106,7 @@ def weights(folder: Path, part: str) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_weights_in_half_precision_alone(copied: Path):
     """As many published folders hold them: ``*.fp16.safetensors``."""
     whole = load(copied).network.state_dict()

@@ -80,6 +80,7 @@ def test_several_are_added_and_a_weight_may_take_away(tmp_path: Path):
         torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_forms_of_other_programs_are_read(tmp_path: Path):
     model = TRANSFORMERS["wan-2.1"].model()
     adapter = adapter_of(linear_of(model))
@@ -98,6 +99,7 @@ def test_forms_of_other_programs_are_read(tmp_path: Path):
             torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_scale_in_a_file_counts(tmp_path: Path):
     """diffusers keeps it beside the tensors."""
     model = TRANSFORMERS["ltx"].model()
@@ -125,6 +127,7 @@ def test_weights_in_half_precision_are_the_nearest(tmp_path: Path):
     torch.testing.assert_close(found, own + change, rtol=2**-6, atol=2**-6)
 
 
+@pytest.mark.slow
 def test_a_model_with_an_adapter_is_another_of_the_same_identity(folders: dict[str, Path], tmp_path: Path):
     twin = TRANSFORMERS["wan-2.1"]
     adapter = adapter_of(linear_of(twin.model()))
@@ -141,6 +144,7 @@ def test_a_model_with_an_adapter_is_another_of_the_same_identity(folders: dict[s
         torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "parts"), [("high", 1), ("low", 1), ("both", 2)])
 def test_of_two_networks_the_named_one_is_changed(network: str, parts: int, tmp_path: Path):
     twin = TRANSFORMERS["wan-2.2"]
@@ -270,6 +274,7 @@ def test_models_without_a_loader_are_refused(build: Any, tmp_path: Path):
         fused(build(), [LoraFile(path)])
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_is_handed_in_is_not_changed(tmp_path: Path):
     path = written(tmp_path / "star.safetensors", {"a": torch.ones(1)})
     with pytest.raises(MotionliftError, match=r"pipeline\.fuse_lora\(\) and pipeline\.unload_lora_weights\(\)"):

@@ -137,6 +137,7 @@ def test_an_autoencoder_that_cannot_work_in_parts_is_told_of_before_any_work():
         model.saving(Measures(parts=True))
 
 
+@pytest.mark.slow
 def test_which_autoencoders_can_work_in_parts():
     tiled = {name: can_tile(twin.build().vae) for name, twin in TRANSFORMERS.items()}
     assert {name for name, can in tiled.items() if not can} == {"cogvideox-1.5", "cogvideox-rotary", "cogvideox-table"}

@@ -70,6 +70,7 @@ def recomputing(model: Any, is_on: bool) -> Any:
 every_twin = pytest.mark.parametrize("twin", [*sorted(TRANSFORMERS), *UNETS])
 
 
+@pytest.mark.slow
 @every_twin
 @pytest.mark.parametrize("level", ["block_level", "leaf_level"])
 def test_gradients_through_weights_that_wait_are_those_of_weights_that_stay(twin: str, level: str, tmp_path: Path):
@@ -128,6 +129,7 @@ def test_positions_have_the_same_gradients(twin: str, tmp_path: Path):
         assert difference(kept[name], tensor) < CLOSE and difference(again[name], tensor) < CLOSE
 
 
+@pytest.mark.slow
 def test_both_at_once_and_in_half_precision():
     pipelines = [as_kind(built("wan-2.1"), torch.bfloat16) for _ in range(2)]
     both = taken("wan-2.1", pipelines[0], measures=Measures(offloaded=True, weights=Weights.FP8, recomputed=True))
@@ -193,6 +195,7 @@ def test_as_they_are_convolutions_of_8_bits_have_no_gradients(monkeypatch: pytes
 # Pipelines that came with hooks
 
 
+@pytest.mark.slow
 def test_what_waits_is_moved_by_nothing_else(monkeypatch: pytest.MonkeyPatch):
     pipeline = built("wan-2.1")
     model = taken("wan-2.1", pipeline, measures=Measures(offloaded=True, waiting=True))

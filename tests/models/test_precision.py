@@ -154,6 +154,7 @@ def test_a_configuration_that_cannot_be_read_says_nothing(tmp_path: Path):
 # As models are loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUNDLED_MODELS)
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 def test_the_bundled_models_run_in_half_precision(name: str, dtype: str):

@@ -20,6 +20,7 @@ def counted(twin):
     return motionlift.load(pipeline, "cpu"), runs
 
 
+@pytest.mark.slow
 @each_twin
 def test_a_transfer_encodes_each_prompt_once(counted):
     model, runs = counted

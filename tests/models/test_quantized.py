@@ -100,6 +100,7 @@ def test_weights_that_change_in_a_pass_do_not_go_with_a_compiled_network():
 # Plans
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [Weights.FP8, *ANYWHERE])
 def test_what_is_asked_for_is_planned_and_is_no_measure_to_fit(
     weights: Weights, folder: str, monkeypatch: pytest.MonkeyPatch
@@ -120,6 +121,7 @@ def test_a_quantizer_holds_linear_layers_alone():
     assert planning._size(network, Weights.NF4) == linear * 0.5625 + rest
 
 
+@pytest.mark.slow
 def test_weights_that_are_to_stay_as_they_are_are_never_cast(folder: str, monkeypatch: pytest.MonkeyPatch):
     """fp8 is what the planner takes at last; here it is not wanted."""
     monkeypatch.setattr(

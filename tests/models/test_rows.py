@@ -113,6 +113,7 @@ def test_a_prompt_is_weighed_as_the_pipeline_weighs_it(twin, row, model):
     assert difference(found, video(model, twin.shape, STEPS, cfg=1.0)) > 100 * CLOSE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second_cfg", [1.0, 5.0])
 def test_a_second_network_weighs_the_prompt_as_the_pipeline_has_it_weigh(second_cfg):
     twin = TRANSFORMERS["wan-2.2"]
@@ -125,6 +126,7 @@ def test_a_second_network_weighs_the_prompt_as_the_pipeline_has_it_weigh(second_
     assert difference(found, video(two, twin.shape, STEPS, cfg=GUIDED)) > 100 * CLOSE
 
 
+@pytest.mark.slow
 def test_one_network_weighs_the_prompt_alike_at_all_levels():
     twin = TRANSFORMERS["wan-2.1"]
     assert twin.model().about.second_below == 0
@@ -366,6 +368,7 @@ def test_inversion_is_exact_where_the_prediction_is_constant(twin, model, monkey
     torch.testing.assert_close(back, latents, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_inversion_nears_the_clean_video_as_steps_grow_finer(twin, row, model):
     if row.family in STEEP:
         pytest.skip("it takes hundreds of steps")
@@ -406,6 +409,7 @@ def castings(twin, model):
         yield Casting(model, chosen, settings, motion, twin.shape, PROMPT, seed)
 
 
+@pytest.mark.slow
 def test_two_casts_in_turns_are_what_each_is_alone(twin, model):
     alone = [finished(cast(casting)).latents for casting in castings(twin, model)]
     running = [cast(casting) for casting in castings(twin, model)]

@@ -180,6 +180,7 @@ def test_the_family_is_a_model(model):
     assert isinstance(model, Model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(methods()))
 def test_every_method_lifts_and_casts_on_it(model, name):
     known = methods()[name].Settings.__dataclass_fields__
@@ -197,6 +198,7 @@ def test_every_method_lifts_and_casts_on_it(model, name):
     assert torch.equal(guided, plain) == (name == "none"), "the motion changes the video"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUNDLED_MODELS)
 def test_watching_gives_the_output_and_what_was_seen_with_gradients(name: str):
     model = load(name, "cpu")

@@ -170,6 +170,7 @@ def test_what_is_kept_here_serves_without_the_hub(hub: SimpleNamespace, kind: ty
     assert source.is_local == (kind is not errors.GatedRepoError), "the hub that answers is asked for the rest"
 
 
+@pytest.mark.slow
 def test_a_hub_that_is_not_reached_is_waited_for_no_longer_than_patience(
     hub: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ):

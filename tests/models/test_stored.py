@@ -37,6 +37,7 @@ def test_of_what_is_not_there_or_damaged_nothing_is_known(content: bytes | None,
     assert stored_type(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_weights_of_another_type_are_made_anew(tmp_path: Path):
     cogvideox().save_pretrained(tmp_path)
     anew: list[int | None] = []

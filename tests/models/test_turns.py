@@ -78,6 +78,7 @@ def adapted_casting(model: Any) -> Casting:
     return Casting(model.counted(), method, settings, {}, model.codec.fitting(8), OTHER, 1, adapter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("twin", BOTH)
 def test_two_loops_that_take_turns_make_what_each_makes_alone_and_count_their_own_passes(twin: str):
     model = load(BOTH[twin](), "cpu")
@@ -96,6 +97,7 @@ def test_two_loops_that_take_turns_make_what_each_makes_alone_and_count_their_ow
     assert together[0].model.passes.backward == 2 * 2
 
 
+@pytest.mark.slow
 def test_eight_threads_on_one_model_make_what_eight_calls_make():
     model = load(cogvideox(), "cpu")
 
@@ -111,6 +113,7 @@ def test_eight_threads_on_one_model_make_what_eight_calls_make():
     assert len({each.clip.sha256 for each in truths}) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("twin", BOTH)
 def test_guidance_in_two_passes_is_guidance_in_one_batch(twin: str):
     model = load(BOTH[twin](), "cpu")
@@ -137,6 +140,7 @@ def test_guidance_in_two_passes_is_guidance_in_one_batch(twin: str):
         assert view.passes.forward == 1 and torch.equal(found, model.predict(latents, level, condition))
 
 
+@pytest.mark.slow
 def test_a_negative_prompt_changes_the_video_and_an_empty_one_does_not():
     model = load(cogvideox(), "cpu")
     assert len(model.text.encode("").tensors["encoder_hidden_states"][0]) == WINDOW

@@ -51,6 +51,7 @@ def read_by(path: Path) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     "name", [name for name in sorted(TRANSFORMERS) if name not in ("cogvideox-table", "wan-2.2-ti2v")]
@@ -221,6 +222,7 @@ def test_what_fits_models_of_several_families_may_be_for_any_of_them(tmp_path: P
     assert {"AnimateDiff", "Stable Diffusion 1 or 2"} <= {*found.models}
 
 
+@pytest.mark.slow
 def test_the_names_of_models_that_are_not_served_are_those_of_their_networks():
     with torch.device("meta"):
         networks = {

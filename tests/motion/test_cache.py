@@ -420,6 +420,7 @@ def test_what_an_interrupted_write_left_is_cleared_but_not_what_is_being_written
     assert runs_left() == set()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="needs to become another user")
 def test_a_cache_of_another_user_is_named_and_not_used(tmp_path: Path):
     keep("walk")

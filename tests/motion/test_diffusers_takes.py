@@ -174,6 +174,7 @@ def every_form(family: str, pipeline: Any) -> Iterator[tuple[str, Weights, int]]
                         yield about, factors(layers, start, kind, flat, alpha), many
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(TWINS))
 def test_diffusers_takes_the_forms_that_it_is_told_to_and_no_others(family: str, tmp_path: Path):
     assert TWINS.keys() == known().readers["diffusers"].families.keys()

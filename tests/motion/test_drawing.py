@@ -56,6 +56,7 @@ def test_directions_have_the_colours_of_the_wheel():
     assert down[1] == 255 and up[2] == 255
 
 
+@pytest.mark.slow
 def test_an_arrow_reaches_from_the_token_to_where_it_goes_in_the_frames_of_its_group():
     field = still()
     field[1, 2, 5] = torch.tensor([2.0, 0.0])  # row 1, column 1: from (192, 192) to (448, 192) of 512
@@ -128,6 +129,7 @@ def test_what_cannot_be_drawn_as_maps():
         draw_maps(maps_motion(maps_1=maps_of({0: (0, 0)})), grey_clip(7))
 
 
+@pytest.mark.slow
 def test_the_last_lattice_frame_shows_where_its_tokens_came_from():
     field = still()
     field[2, 1, 5] = torch.tensor([0.0, 2.0])  # came from two rows below, so the arrow points up
@@ -139,6 +141,7 @@ def test_the_last_lattice_frame_shows_where_its_tokens_came_from():
     assert tuple(drawn.tolist()) == direction_colour(0.0, -1.0)
 
 
+@pytest.mark.slow
 def test_unknown_tokens_get_a_grey_dot_and_small_moves_nothing():
     field = still()
     field[0, 1, 5] = torch.nan

@@ -238,6 +238,7 @@ print(json.dumps([sum(tensor.nbytes for tensor in tensors.values()), after - bef
 """
 
 
+@pytest.mark.slow
 def test_hash_and_file_take_no_copy_of_the_tensors(target: Path):
     ran = subprocess.run([sys.executable, "-c", STREAMED, str(target)], capture_output=True, text=True, check=True)
     held, hashed, saved = json.loads(ran.stdout)
@@ -468,6 +469,7 @@ def test_nothing_is_unpickled(tmp_path: Path, name: str):
     assert trap.exists(), "the trap itself does not work"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["header", "anywhere"])
 def test_flipped_bytes(target: Path, part: str):
     """A damaged file gives a motion or a refusal, nothing else."""

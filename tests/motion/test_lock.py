@@ -44,6 +44,7 @@ def test_a_folder_is_made_held_and_left_as_it_was(tmp_path: Path):
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["kept"]
 
 
+@pytest.mark.slow
 def test_another_process_is_refused_or_waits(tmp_path: Path):
     with held(tmp_path):
         _, told = other(tmp_path).communicate(timeout=300)

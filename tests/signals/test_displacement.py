@@ -76,6 +76,7 @@ def test_gradient_equals_that_of_the_plain_form(grid):
     torch.testing.assert_close(found, truth)
 
 
+@pytest.mark.slow
 def test_gradient_equals_finite_differences(monkeypatch):
     monkeypatch.setattr("motionlift.signals.displacement.LOGITS_AT_ONCE", 30)  # runs of 5 queries of 12
     grid = Lattice(2, 2, 3)

@@ -167,6 +167,7 @@ def test_the_whole_frame_is_stretched_and_never_enlarged():
         clip.sampled(frames=3, fps=8, aspect=(32, 32), fit="squeeze")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process held at most since then")
 def test_a_long_decoded_video_becomes_a_clip_beside_nothing_but_its_frames():
     """Bytes for each value: one of the clip, and little else; in one piece they are twelve."""

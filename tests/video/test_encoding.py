@@ -15,6 +15,7 @@ from motionlift.world import scenes
 from tests.video.made import SQUARE, beside_rest, levels, mean_error, noisy, numbers
 
 
+@pytest.mark.slow
 def test_the_world_survives_a_file(tmp_path):
     """Stated beforehand: 3 levels of 255 and 32 dB on average. Halved colour planes are nearly all of the error."""
     errors, ratios = [], []

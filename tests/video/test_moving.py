@@ -51,6 +51,7 @@ def test_a_camera_that_follows_something_at_the_side_is_led_there_by_motion():
     assert all(((frame == 240) | (frame == 10)).all(-1).sum() == 32 * 24 for frame in found.frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [12, 24, 30, 60])
 def test_where_motion_begins_is_told(tmp_path, rate):
     rest, moved = square_at([10])[0], square_at(range(10, 60))
@@ -110,6 +111,7 @@ CAMERAS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("camera", CAMERAS)
 def test_rest_before_motion_is_told_of_what_cameras_and_codecs_give(tmp_path, camera):
     grain, wavering, options = CAMERAS[camera]

@@ -32,6 +32,7 @@ def test_what_is_written_below_is_text():
     assert "&lt;b&gt;" in playing(a_clip(), "<b>")
 
 
+@pytest.mark.slow
 def test_large_and_long_clips_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Noise, which no codec makes small: in fewer frames as fast, and at a smaller size."""
     monkeypatch.setattr(notebook, "MOST_BYTES", 200_000)

@@ -209,6 +209,7 @@ def test_odd_sizes_are_read_whole(tmp_path):
     assert np.array_equal(clip.frames.numpy(), np.stack(images))
 
 
+@pytest.mark.slow
 def test_4k_is_read_small(tmp_path):
     images = [
         np.roll(np.kron(quadrants(), np.ones((68, 60, 1), np.uint8)), 60 * number, 1)[:2160] for number in range(3)
@@ -331,6 +332,7 @@ def test_noise_and_text_are_refused_in_silence(tmp_path, capfd, seed):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_truncated_file_is_refused(tmp_path, capfd):
     whole = write(tmp_path / "a.mp4", noisy(17, 64, 64)).read_bytes()
     front = write(tmp_path / "b.mkv", noisy(17, 64, 64)).read_bytes()
@@ -430,6 +432,7 @@ def test_checksums_in_the_stream_are_checked(tmp_path):
         Footage.of(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("codec", "suffix"),
     [

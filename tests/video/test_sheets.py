@@ -40,6 +40,7 @@ def test_a_contact_sheet_is_written_whole_or_refused(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_moving_picture_plays_the_clips_side_by_side_below_their_labels(tmp_path: Path):
     path = tmp_path / "moving.webp"
     moving_picture([("a long label that needs lines", shades(5)), ("b", shades(3))], path, height=64)
@@ -56,6 +57,7 @@ def test_a_moving_picture_plays_the_clips_side_by_side_below_their_labels(tmp_pa
             assert image.crop((0, 0, 64, top)).getbbox() is not None
 
 
+@pytest.mark.slow
 def test_a_moving_picture_has_rows_whose_labels_stay_as_they_are(tmp_path: Path):
     path = tmp_path / "moving.webp"
     moving_picture([("a", shades(5)), ("b", shades(5)), ("c", shades(5))], path, height=64, across=2)

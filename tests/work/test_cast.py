@@ -28,6 +28,7 @@ FORMER = json.loads((MOTIONS / "v01.json").read_text())
 """What version 0.1 made of each of its motions."""
 
 
+@pytest.mark.slow
 def test_lift_and_cast_equal_transfer(model: Model, motion: Motion, tmp_path: Path):
     path = tmp_path / "walk.safetensors"
     motion.save(path)
@@ -40,6 +41,7 @@ def test_lift_and_cast_equal_transfer(model: Model, motion: Motion, tmp_path: Pa
     assert torch.equal(together.reference.frames, a_clip().frames)
 
 
+@pytest.mark.slow
 def test_what_is_known_of_a_reference_is_told_of_each_cast(model: Model, tmp_path: Path):
     """As of one in which little moves, cut to the model's shape: after lifting, saving, loading and casting."""
     still = Clip.of(a_clip(width=64).frames[:1].expand(9, -1, -1, -1), 8)
@@ -60,6 +62,7 @@ def test_what_is_known_of_a_reference_is_told_of_each_cast(model: Model, tmp_pat
     assert {*told} <= {*at_once["reference_notices"], *at_once["notices"]}
 
 
+@pytest.mark.slow
 def test_noise_that_was_found_with_another_shift_is_refused(tmp_path: Path):
     """The models are one by their identity: how far a schedule is shifted is a matter of sampling."""
 
@@ -79,6 +82,7 @@ def test_noise_that_was_found_with_another_shift_is_refused(tmp_path: Path):
     cast(lifted, PROMPT, other, settings={"beta": 0.0})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FORMER))
 def test_motions_of_version_0_1_are_cast_as_they_were(name: str):
     """Their settings hold every name, and their identity is the former one; the numbers are that version's own."""
@@ -103,6 +107,7 @@ def kept(latents: list[torch.Tensor]) -> Advance:
     return advance
 
 
+@pytest.mark.slow
 def test_a_cast_within_another_changes_neither(model: Model, motion: Motion):
     """As for a preview, on the same model, with another number of steps."""
     values = {"steps": 2, "share": 0.5}
@@ -120,6 +125,7 @@ def test_a_cast_within_another_changes_neither(model: Model, motion: Motion):
     assert {video.record["passes"]["forward"] for video in within} == {inner.record["passes"]["forward"]}
 
 
+@pytest.mark.slow
 def test_eight_threads_on_one_model_are_eight_calls(model: Model, motion: Motion):
     calls = [{"seed": number, "settings": {"steps": 2 + number % 2, "share": 0.5}} for number in range(8)]
     apart = [cast(motion, PROMPT, model, **call) for call in calls]
@@ -130,6 +136,7 @@ def test_eight_threads_on_one_model_are_eight_calls(model: Model, motion: Motion
         assert one.record["passes"] == other.record["passes"] and one.record["losses"] == other.record["losses"]
 
 
+@pytest.mark.slow
 def test_the_motion_matters(model: Model, motion: Motion):
     """Neither guidance nor injection is without effect: the test above compares something."""
     other = lift(a_clip(seed=1), model, settings=QUICK, cached=False)
@@ -138,6 +145,7 @@ def test_the_motion_matters(model: Model, motion: Motion):
     assert not torch.equal(cast(motion, PROMPT, model).clip.frames, cast(other, PROMPT, model).clip.frames)
 
 
+@pytest.mark.slow
 def test_seeds(model: Model, motion: Motion, tmp_path: Path):
     digests = []
     for number, seed in enumerate((3, 3, 4)):
@@ -148,6 +156,7 @@ def test_seeds(model: Model, motion: Motion, tmp_path: Path):
     cast(motion, PROMPT, model, seed=2**63 - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["none", "injection", "smm", "moft", "ditflow"])
 def test_a_run_repeats_from_its_record(model: Model, tmp_path: Path, method: str):
     values = {name: value for name, value in QUICK.items() if name != "block" or method in ("smm", "moft", "ditflow")}
@@ -174,6 +183,7 @@ def test_a_run_repeats_from_its_record(model: Model, tmp_path: Path, method: str
     }
 
 
+@pytest.mark.slow
 def test_files_and_other_clips(model: Model, tmp_path: Path):
     """A file made by ``Clip.save``, with both readers; the flow reads it at its own size."""
     path = tmp_path / "reference.mp4"
@@ -189,6 +199,7 @@ def test_files_and_other_clips(model: Model, tmp_path: Path):
     assert not field.isnan().all()
 
 
+@pytest.mark.slow
 def test_positions_are_saved_and_reused(model: Model, tmp_path: Path):
     values = QUICK | {"target": "positions", "inner": 2}
     first = transfer(a_clip(), PROMPT, model, settings=values)
@@ -203,6 +214,7 @@ def test_positions_are_saved_and_reused(model: Model, tmp_path: Path):
     assert torch.equal(same.clip.frames, first.clip.frames), "the same prompt and seed with the positions kept"
 
 
+@pytest.mark.slow
 def test_later_positions_replace_earlier_ones(model: Model):
     """Those of other steps would be taken for theirs."""
     first = transfer(a_clip(), PROMPT, model, settings=QUICK | {"target": "positions", "share": 1.0})
@@ -212,6 +224,7 @@ def test_later_positions_replace_earlier_ones(model: Model):
     assert (second.motion.settings["steps"], second.motion.settings["share"]) == (2, 0.5)
 
 
+@pytest.mark.slow
 def test_positions_of_other_steps_do_not_pass_inverted_noise_off_as_theirs(model: Model):
     inverted = lift(a_clip(), model, settings=QUICK | {"inversion": True}, cached=False)
     same, other = (
@@ -222,6 +235,7 @@ def test_positions_of_other_steps_do_not_pass_inverted_noise_off_as_theirs(model
         cast(other, PROMPT, model, settings={"beta": 0.5})
 
 
+@pytest.mark.slow
 def test_a_cached_lift_costs_the_same_video(model: Model):
     videos = [transfer(a_clip(), PROMPT, model, settings=QUICK) for _ in range(2)]
     assert torch.equal(videos[0].clip.frames, videos[1].clip.frames)
@@ -229,6 +243,7 @@ def test_a_cached_lift_costs_the_same_video(model: Model):
     assert passes[0] == passes[1] + 1
 
 
+@pytest.mark.slow
 def test_stopping_leaves_the_model_as_it_was(model: Model, motion: Motion):
     """Ctrl-C in a notebook: the traceback lives on, and with it whatever the loop had hooked in."""
     before = cast(motion, PROMPT, model).clip.frames
@@ -244,6 +259,7 @@ def test_stopping_leaves_the_model_as_it_was(model: Model, motion: Motion):
     assert torch.equal(cast(motion, PROMPT, model).clip.frames, before)
 
 
+@pytest.mark.slow
 def test_sampling_can_start_from_the_inverted_noise(model: Model):
     motion = lift(a_clip(), model, "none", settings={"steps": 3, "inversion": True}, cached=False)
     seeds = [cast(motion, PROMPT, model, seed=seed, settings={"beta": 1.0}).clip.frames for seed in (1, 2)]

@@ -68,6 +68,7 @@ def test_what_only_another_method_imports_does_not_count(edited: Edited):
     assert edited("methods/captions.py", "ditflow") == code.code_of("ditflow", "cogvideox")
 
 
+@pytest.mark.slow
 def test_methods_and_families_differ():
     assert len({code.code_of(method, family) for method in methods() for family in families()}) == len(methods()) * len(
         families()
@@ -92,6 +93,7 @@ def test_a_family_from_outside_counts_with_what_is_shared(edited: Edited):
     assert edited("core/lattice.py", family="elsewhere") != code.code_of("vmc", "elsewhere")
 
 
+@pytest.mark.slow
 def test_another_process_tells_the_same():
     told = "from motionlift.work.code import code_of; print(code_of('vmc', 'cogvideox'))"
     ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)

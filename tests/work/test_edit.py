@@ -41,6 +41,7 @@ def test_mirror_twice_is_the_motion(network, method):
     assert not torch.equal(once.tensors["latents"], motion.tensors["latents"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [cogvideox, unet3d], ids=["dit", "unet"])
 def test_a_mirrored_displacement_is_that_of_the_mirrored_clip(network):
     pixels = drifting()

@@ -94,6 +94,7 @@ def test_two_networks_are_two_files_named_by_their_noise(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) == 8
 
 
+@pytest.mark.slow
 def test_a_motion_that_was_tuned_on_two_networks_is_mixed_and_exported(tmp_path: Path):
     model = TRANSFORMERS["wan-2.2"].model()
     lifted = {
@@ -217,6 +218,7 @@ def of(adapter: dict[str, Tensor], name: str) -> Tensor:
     return up @ (down @ torch.randn(down.shape[1], generator=torch.Generator().manual_seed(3)).double())
 
 
+@pytest.mark.slow
 def test_blocks_of_one_stream_are_read_by_diffusers_at_their_true_width():
     width = 3072
     names = {
@@ -269,6 +271,7 @@ def test_peft_loads_what_is_written_for_it(name: str, tmp_path: Path):
         torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_row_has_a_twin_here():
     rows = {name for name, family in families().items() if isinstance(family, Row)}
     assert {TRANSFORMERS[name].row.family for name in TRANSFORMERS} == rows

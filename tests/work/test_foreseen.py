@@ -96,6 +96,7 @@ def test_two_things_that_were_never_seen_are_told_each():
     assert ["names no background" in told[0], "cat that is brown" in told[1]] == [True, True]
 
 
+@pytest.mark.slow
 def test_what_may_be_seen_together_is_what_the_worlds_draw():
     for index in range(400):
         for model, scene in (("tiny-wan", named.sample_named(3, index)), ("tiny-dit", scenes.sample(3, index))):

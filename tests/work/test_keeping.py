@@ -45,6 +45,7 @@ def needed(asked: Asked, size: int = 10**12) -> int:
     return round(plan.need(plan.largest))
 
 
+@pytest.mark.slow
 def test_a_later_job_that_fits_only_otherwise_has_its_model_read_again():
     most = needed(LARGE) - 4 * 10**6
     kept = Kept("tiny-dit", most, "cpu")
@@ -62,6 +63,7 @@ def test_a_small_model_is_asked_about_and_then_serves_its_first_job():
     assert kept.before_jobs() is model and kept.job(SMALL).model.network is model.network and kept.reads == 1
 
 
+@pytest.mark.slow
 def test_a_model_whose_weights_are_held_otherwise_than_a_job_asks_is_read_again():
     kept = Kept("tiny-dit", device="cpu")
     kept.before_jobs()
@@ -70,6 +72,7 @@ def test_a_model_whose_weights_are_held_otherwise_than_a_job_asks_is_read_again(
     assert kept.job(replace(SMALL, weights="own")).model.about.measures.weights == "own" and kept.reads == 3
 
 
+@pytest.mark.slow
 def test_a_large_one_waits_in_main_memory_until_its_first_job(monkeypatch: pytest.MonkeyPatch):
     """Else it would be on the device before it is known what it takes there; it goes once its job is known to fit."""
     reads: list[Measures | None] = []
@@ -95,6 +98,7 @@ def test_a_large_one_waits_in_main_memory_until_its_first_job(monkeypatch: pytes
     assert kept.before_jobs().network is job.model.network and not kept.is_asked_only
 
 
+@pytest.mark.slow
 def test_what_fits_in_no_way_is_refused_as_it_is_alone_and_the_model_stays(monkeypatch: pytest.MonkeyPatch):
     most = needed(SMALL) + 10**6
     kept = Kept("tiny-dit", most, "cpu")
@@ -108,6 +112,7 @@ def test_what_fits_in_no_way_is_refused_as_it_is_alone_and_the_model_stays(monke
     assert kept.model is model and kept.reads == 1
 
 
+@pytest.mark.slow
 def test_what_the_model_holds_is_free_once_it_goes(monkeypatch: pytest.MonkeyPatch):
     """Of a GPU's memory, and of main memory: else the job would be refused for what the kept model takes."""
     monkeypatch.setattr("motionlift.work.keeping._KEPT", WeakSet())

@@ -53,6 +53,7 @@ def test_a_clip_of_one_frame(model: Model):
     assert "at least two" in refusal(InputError, lambda: lift(a_clip(frames=1), model, settings=QUICK))
 
 
+@pytest.mark.slow
 def test_more_frames(model: Model):
     longer = lift(a_clip(frames=17), model, frames=17, settings=QUICK)
     assert longer.lattice.frames == 5
@@ -70,6 +71,7 @@ def test_lifting_again_costs_nothing(model: Model, method: str, monkeypatch: pyt
     assert counted.forward == 0
 
 
+@pytest.mark.slow
 def test_what_is_lifted_anew(model: Model, motion_cache: Path):
     def forwards(clip: Clip | None = None, used: Any = model, method: str = "ditflow", **values: Any) -> int:
         return passes(used, lambda: lift(clip or a_clip(), used, method, settings=QUICK | values))
@@ -91,6 +93,7 @@ def test_what_is_lifted_anew(model: Model, motion_cache: Path):
     assert (forwards(), forwards()) == (1, 0)
 
 
+@pytest.mark.slow
 def test_steps_matter_to_lifting_where_the_reference_is_inverted_or_a_method_says_so(model: Model):
     def lifted(method: str, **values: Any) -> int:
         return passes(model, lambda: lift(a_clip(), model, method, settings=values))
@@ -117,6 +120,7 @@ def test_after_an_edit_of_the_code_a_motion_is_lifted_anew(model: Model, monkeyp
     code.code_of.cache_clear()
 
 
+@pytest.mark.slow
 def test_clips_cut_out_of_one_file_are_lifted_apart(model: Model, tmp_path: Path):
     """They share the hash of the file."""
     path = tmp_path / "reference.mp4"
@@ -169,6 +173,7 @@ def test_inverted_noise_is_part_of_the_motion_and_kept(model: Model, tmp_path: P
     assert not torch.equal(first.tensors["inverted"], other.tensors["inverted"])
 
 
+@pytest.mark.slow
 def test_a_displacement_on_a_coarse_lattice_is_saved_and_cast(tmp_path: Path):
     """Layers of a UNet have lattices of their own."""
     unet = load(unet3d(), "cpu")
@@ -181,6 +186,7 @@ def test_a_displacement_on_a_coarse_lattice_is_saved_and_cast(tmp_path: Path):
     assert torch.equal(frames, cast(motion, PROMPT, unet).clip.frames)
 
 
+@pytest.mark.slow
 def test_a_reference_is_stretched_and_taken_as_it_comes_where_asked_or_where_the_preset_says(model: Model):
     clip = a_clip(frames=20, height=32, width=64, fps=24)
     wanted = {"cached": False, "settings": QUICK}
@@ -279,6 +285,7 @@ def test_what_cannot_be_read_of_a_reference_is_refused(model: Model):
     assert both == "crop is given, and fit is pad, which crops nothing; give one of them"
 
 
+@pytest.mark.slow
 def test_a_part_is_transferred_and_told(model: Model):
     """A square that moves at the right edge alone."""
     frames = torch.full((9, 32, 96, 3), 60, dtype=torch.uint8)
@@ -307,6 +314,7 @@ def test_equal_motion_at_any_rate_gives_equal_displacement_a_second(model: Model
     assert all(abs(place - places[0] - 20 * number / 8) <= 20 / rate + 1 for number, place in enumerate(places))
 
 
+@pytest.mark.slow
 def test_what_a_lift_alone_took_is_kept_for_later_plans(tmp_path: Path):
     model = load(cogvideox(), "cpu")
     lift(a_clip(), model, "ditflow", settings={"steps": 2})

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from motionlift.models.loading import load
@@ -13,6 +14,7 @@ from motionlift.work.lift import read_reference
 from motionlift.work.looking import look
 
 
+@pytest.mark.slow
 def test_it_is_what_a_lift_reads(tmp_path: Path):
     frames = np.random.default_rng(0).integers(0, 255, (20, 48, 96, 3), np.uint8)
     Clip.of(frames, 8).save(tmp_path / "clip.mp4")

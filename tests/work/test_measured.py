@@ -20,6 +20,7 @@ def test_seconds_and_factors_are_kept():
     assert found.seconds == {"a": 1.5} and found.factors == {"b": pytest.approx(1.15**2, abs=1e-4)}
 
 
+@pytest.mark.slow
 def test_both_are_bounded():
     for number in range(measured.MOST + 5):
         measured.keep_seconds(str(number), 1.0)

@@ -73,6 +73,7 @@ def test_of_what_is_no_displacement_the_reference_is_looked_at():
     assert found_lines(other, Clip.of(noise[:4], 8.0)) == []
 
 
+@pytest.mark.slow
 def test_likeness_of_known_motions():
     right = moving(24, 0)
     for other, low, high in (
@@ -86,12 +87,14 @@ def test_likeness_of_known_motions():
         assert found is not None and low <= found <= high
 
 
+@pytest.mark.slow
 def test_a_reference_that_stands_and_another_length_are_not_compared():
     right, still = moving(24, 0), moving(0, 0)
     assert likeness(still, right) is None and likeness(still, still) is None
     assert likeness(right, Clip.of(right.frames[:8], 8.0)) is None
 
 
+@pytest.mark.slow
 def test_a_reference_that_flow_mostly_cannot_follow_is_no_measure():
     """A part that is new in each frame cannot be followed, and what little is left says nothing of the video."""
     pushed, other = moving(24, 0), moving(-24, 0, seed=1)
@@ -101,6 +104,7 @@ def test_a_reference_that_flow_mostly_cannot_follow_is_no_measure():
     assert likeness(Clip.of(frames, 8.0), other) is None
 
 
+@pytest.mark.slow
 def test_an_unlike_video_is_told():
     right = moving(24, 0)
     other = motion_of(displaced(4))
@@ -109,6 +113,7 @@ def test_an_unlike_video_is_told():
     assert unlike_lines(other, right, moving(24, 4, seed=1)) == []
 
 
+@pytest.mark.slow
 def test_a_video_that_stands_still_is_told():
     right, other = moving(24, 0), motion_of(displaced(4))
     for still in (moving(0, 0), moving(1, 0, seed=1), Clip.of(torch.full((9, 64, 64, 3), 90, dtype=torch.uint8), 8.0)):
@@ -118,6 +123,7 @@ def test_a_video_that_stands_still_is_told():
     assert unlike_lines(other, moving(8, 0), moving(4, 0, seed=1)) == [], "slow ones are not said to stand"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(6))
 def test_of_scenes_that_move_those_that_stand_are_told_and_those_of_other_looks_are_not(number: int):
     scene = scenes.sample(21, number, motion="arc", camera="still", objects=1)
@@ -131,6 +137,7 @@ def test_of_scenes_that_move_those_that_stand_are_told_and_those_of_other_looks_
     assert unlike_lines(motion, reference, same) == [] and found_lines(motion, reference) == []
 
 
+@pytest.mark.slow
 def test_what_has_windows_is_compared_in_spans_of_their_length():
     """To and fro in each window: over the whole video, both begin and end each moment where they did before."""
     there = moving(24, 0).frames

@@ -166,6 +166,7 @@ def cases() -> list[tuple[str, str]]:
 SOME = [number for number, case in enumerate(cases()) if case[0] == TRIED[0] or case[1] in ("smm", "motionflow")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SOME, ids=lambda number: " ".join(cases()[number]))
 def test_some_mutations(tmp_path: Path, number: int):
     """As it is, each method's motion is cast; a few mutations of each are told, others for each method."""
@@ -234,6 +235,7 @@ def with_tensors(motion: Motion, path: Path, **tensors: torch.Tensor) -> Path:
     return write(path, {**own, **{name.replace("__", "."): tensor for name, tensor in tensors.items()}}, metadata)
 
 
+@pytest.mark.slow
 def test_channels_that_the_block_has_not(tmp_path: Path):
     name = TRIED[0]
     moft, smm = lifted(name, "moft"), lifted(name, "smm")
@@ -257,6 +259,7 @@ def test_a_coarser_lattice_than_the_blocks(tmp_path: Path):
     assert found.when == "prepared" and "'displacement.1' of (3, 3, 4, 2)" in found.error
 
 
+@pytest.mark.slow
 def test_an_adapter_without_one_of_its_layers(tmp_path: Path):
     motion = lifted(TRIED[0], "vmc")
     path = tmp_path / "m.safetensors"
@@ -267,6 +270,7 @@ def test_an_adapter_without_one_of_its_layers(tmp_path: Path):
     assert found.when == "prepared" and "the adapter holds 8 layers" in found.error
 
 
+@pytest.mark.slow
 def test_saved_positions_of_another_size(tmp_path: Path):
     motion = lifted(TRIED[0], "saved")
     smaller = {
@@ -294,6 +298,7 @@ except MotionError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sizes", "said"),
     [

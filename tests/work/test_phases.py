@@ -121,6 +121,7 @@ def measured(
         return stretches.peaks, stretches.passes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("twin", "method"),
     [
@@ -153,6 +154,7 @@ def test_the_peak_is_that_of_the_allocator(twin: str, method: str):
     assert max(told.peaks.values()) == pytest.approx(found, rel=WITHIN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_main", [True, False])
 def test_what_is_known_of_an_autoencoder_is_not_run_again(is_main: bool):
     pipeline, family = built("wan-2.2")
@@ -172,6 +174,7 @@ def test_what_is_known_of_an_autoencoder_is_not_run_again(is_main: bool):
     assert changed.peaks["decode"] >= 10**9, "what is known is what is told"
 
 
+@pytest.mark.slow
 def test_what_the_tuned_network_inverts_is_not_held_while_it_is_tuned():
     values = TRIED | SHORT | {"steps": 100, "inverted_by": "tuned"}
     told, (found, passes) = predicted("cogvideox-table", "vmc", values), measured("cogvideox-table", "vmc", values)
@@ -197,11 +200,11 @@ LONG = TRIED | SHORT | {"window": 9}
 """A video of 17 frames is then made in three windows, one of 25 in five, one of 33 in seven."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("twin", "method", "frames", "steps"),
     [
-        ("wan-2.1", "ditflow", 17, 2),
-        pytest.param("wan-2.1", "ditflow", 25, 2, marks=pytest.mark.slow),
+        *[("wan-2.1", "ditflow", frames, 2) for frames in (17, 25)],
         *[("cogvideox-table", method, frames, 8) for method in ("motionflow", "vmc") for frames in (17, 33)],
     ],
 )
@@ -252,13 +255,14 @@ def test_a_long_reference_is_planned_at_the_size_at_which_it_is_read():
 EVERY_MEASURE = Measures(one_by_one=True, parts=True, recomputed=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("twin", "measures"),
     [
         ("unet3d", EVERY_MEASURE),
-        pytest.param("unet3d", Measures(parts=True), marks=pytest.mark.slow),
-        pytest.param("wan-2.1", EVERY_MEASURE, marks=pytest.mark.slow),
-        pytest.param("wan-2.1", Measures(recomputed=True), marks=pytest.mark.slow),
+        ("unet3d", Measures(parts=True)),
+        ("wan-2.1", EVERY_MEASURE),
+        ("wan-2.1", Measures(recomputed=True)),
     ],
 )
 def test_measures_take_what_they_are_predicted_to(twin: str, measures: Measures):

@@ -50,6 +50,7 @@ def must():
     return MUST.model()
 
 
+@pytest.mark.slow
 def test_it_is_seen_read_and_recorded(may, photo, tmp_path):
     made = transfer(clip_of(MAY), PROMPTED, may, settings=QUICK, cached=False, picture=photo)
     plain = transfer(clip_of(MAY), PROMPTED, may, settings=QUICK, cached=False)
@@ -61,6 +62,7 @@ def test_it_is_seen_read_and_recorded(may, photo, tmp_path):
     assert torch.equal(again.clip.frames, made.clip.frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(methods()))
 @pytest.mark.parametrize("twin", [MAY, MUST], ids=["may", "must"])
 def test_every_method_runs_with_one(twin, may, must, photo, method):
@@ -81,6 +83,7 @@ def test_every_method_runs_with_one(twin, may, must, photo, method):
     assert made.clip.frames.shape == other.clip.frames.shape and not torch.equal(made.clip.frames, other.clip.frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["flowmotion", "ditflow"])
 @pytest.mark.parametrize("share", [0.34, 1.0])
 def test_what_is_given_stays_as_it_is_however_much_is_guided(may, photo, method, share):
@@ -97,6 +100,7 @@ def test_what_is_given_stays_as_it_is_however_much_is_guided(may, photo, method,
     torch.testing.assert_close(final[:, :, :1].cpu(), given.latents.to(final).cpu(), atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_reference_is_seen_without_the_picture(may, photo, monkeypatch):
     """What is injected, and what is predicted of the reference, knows nothing of what the new video begins with."""
     motion = lift(clip_of(MAY), may, "flowmotion", settings={"steps": 3}, cached=False)
@@ -160,6 +164,7 @@ def test_what_its_shape_takes_is_told(may, photo):
     assert told == ("the picture: frames were cropped from 256x128 to 128x128 for the shape 64x64",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ditflow", "flowmotion", "vmc"])
 @pytest.mark.parametrize("twin", [MAY, MUST], ids=["may", "must"])
 def test_a_video_in_windows_begins_with_one(twin, may, must, photo, method):
@@ -174,6 +179,7 @@ def test_a_video_in_windows_begins_with_one(twin, may, must, photo, method):
     assert f"made in 3 overlapping windows of 9 frames{again}" in made.record["notices"]
 
 
+@pytest.mark.slow
 def test_each_window_of_the_reference_is_seen_with_the_frame_that_it_was_lifted_with(must, photo):
     """Latents of a window alone would be decoded as if its first stood for one frame."""
     clip = a_clip(frames=17, height=MUST.shape.height, width=MUST.shape.width, fps=16.0)

@@ -72,6 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_measures_are_taken_one_after_the_other_until_all_fits(folder: str):
     plenty = planned(ASKED, folder, gpu(1e12))
     assert plenty.measures == Measures() and not plenty.short and plenty.notices == ()
@@ -108,6 +109,7 @@ def main(size: float, kind: str = "cuda", device: float = 1e12) -> Room:
     return Room(kind, "a card", round(device), main=round(size))
 
 
+@pytest.mark.slow
 def test_weights_that_have_no_room_in_main_memory_stay_on_the_device(monkeypatch: pytest.MonkeyPatch):
     """In 8 bits all fit there, and none waits; each measure by its price would have them wait first."""
     monkeypatch.setattr(planning, "phases", taking(10))
@@ -146,6 +148,7 @@ def test_weights_that_are_in_files_alone_are_not_held_in_main_memory(monkeypatch
     assert planning.held_on(model, torch.device("cpu")) == 1000
 
 
+@pytest.mark.slow
 def test_main_memory_is_planned_beside_a_gpu(folder: str):
     plan = planned(ASKED, folder, main(1e12))
     pixels = planning._pixels(plan.shape, is_lifted=True)
@@ -159,6 +162,7 @@ def test_main_memory_is_planned_beside_a_gpu(folder: str):
         planned(ASKED, folder, main(0.1 * need))
 
 
+@pytest.mark.slow
 def test_levels_of_an_inversion_in_windows_wait_in_main_memory_and_are_planned(
     folder: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -172,6 +176,7 @@ def test_levels_of_an_inversion_in_windows_wait_in_main_memory_and_are_planned(
     assert plans[1].main - plans[0].main == 3 * latents
 
 
+@pytest.mark.slow
 def test_weights_that_wait_in_main_memory_are_planned(folder: str):
     """Where a device is too small for all weights, those that are not used lie there."""
     whole, waiting = (weights_of(folder, "cuda", Measures(waiting=is_so)) for is_so in (False, True))
@@ -205,6 +210,7 @@ def test_weights_that_wait_for_a_gpu_are_pinned_in_powers_of_two(folder: str):
     assert planning.beside(model, offloaded, main(1)) == planning.beside(model, Measures(), main(1)) == 2 * whole
 
 
+@pytest.mark.slow
 def test_what_is_on_apples_gpus_is_in_main_memory_too(folder: str):
     plan = planned(ASKED, folder, main(1e12, "mps"))
     largest = max(plan.phases, key=lambda phase: phase.beyond)
@@ -215,6 +221,7 @@ def test_what_is_on_apples_gpus_is_in_main_memory_too(folder: str):
         planned(ASKED, folder, main(plan.main, "mps"))
 
 
+@pytest.mark.slow
 def test_of_a_loaded_model_only_what_goes_into_main_memory_counts():
     asked, space = ASKED, main(1e12)
     model = load(cogvideox(), "cpu")
@@ -225,6 +232,7 @@ def test_of_a_loaded_model_only_what_goes_into_main_memory_counts():
         assert plan.main == counted + planning._pixels(plan.shape, is_lifted=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [Measures(weights="fp8"), Measures(offloaded=True)])
 @pytest.mark.parametrize("twin", WAITING)
 @pytest.mark.parametrize(
@@ -288,6 +296,7 @@ def weights_of(name: str, kind: str, measures: Measures, dtype: str = "auto") ->
     return max(resident(model, phase, measures) for phase in ("text", "decode", "sample"))
 
 
+@pytest.mark.slow
 def test_a_compiled_model_that_only_fits_offloaded_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(planning, "SMALL", 0)
     monkeypatch.setattr(planning, "phases", taking(10))
@@ -300,6 +309,7 @@ def test_a_compiled_model_that_only_fits_offloaded_is_refused_before_it_is_read(
         fitting_job(replace(ASKED, compiled=True), "tiny-dit", device="cuda")
 
 
+@pytest.mark.slow
 def test_without_a_gpu_weights_are_held_in_eight_bits(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(planning, "phases", taking(20 * 10**6))
     whole = weights_of("tiny-dit", "cpu", Measures())
@@ -307,6 +317,7 @@ def test_without_a_gpu_weights_are_held_in_eight_bits(monkeypatch: pytest.Monkey
     assert planned(ASKED, "tiny-dit", space).measures == Measures(weights="fp8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anew", [None, 10**12])
 def test_without_a_gpu_weights_that_are_too_many_to_be_read_are_not(anew: int | None, monkeypatch: pytest.MonkeyPatch):
     """In 8 bits they would fit once they are there; numbers of half the size are asked for by name."""
@@ -321,6 +332,7 @@ def test_without_a_gpu_weights_that_are_too_many_to_be_read_are_not(anew: int | 
         planned(ASKED, "tiny-dit", replace(space, bytes=round(0.3 * whole)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["fp32", "auto"])
 def test_half_precision_is_named_where_it_is_not_there_already(
     dtype: str, folder: str, monkeypatch: pytest.MonkeyPatch
@@ -333,6 +345,7 @@ def test_half_precision_is_named_where_it_is_not_there_already(
     assert ("--dtype bf16" in str(caught.value)) is (dtype == "fp32")
 
 
+@pytest.mark.slow
 def test_weights_in_eight_bits_on_a_cpu_take_what_is_planned():
     asked = Asked(ask("flowmotion", {"steps": 2}, prompt="a red star on a dark field"))
     with counting("cpu") as count:
@@ -357,10 +370,8 @@ def test_small_models_with_plenty_of_memory_are_not_planned(monkeypatch: pytest.
     assert fitting_job(ASKED, "tiny-dit", device="cpu").plan is None
 
 
-@pytest.mark.parametrize(
-    ("twin", "options"),
-    [("cogvideox", {"size"}), pytest.param("unet3d", {"method", "frames", "size"}, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("twin", "options"), [("cogvideox", {"size"}), ("unet3d", {"method", "frames", "size"})])
 def test_what_is_advised_fits(twin: str, options: set[str], tmp_path: Path):
     """Below what fits with all that can be done, what a refusal names is planned and fits."""
     WAITING[twin]().save_pretrained(tmp_path / "twin")
@@ -382,6 +393,7 @@ def test_what_is_advised_fits(twin: str, options: set[str], tmp_path: Path):
         assert not planned(less, name, short).short
 
 
+@pytest.mark.slow
 def test_prompts_take_what_they_took_as_they_were_encoded(folder: str, monkeypatch: pytest.MonkeyPatch):
     """They are remembered from then on, so that a later view of the model encodes none."""
     first, later = {"text": 9 * 10**6, "guide": 10**8}, {"text": 10, "guide": 10}
@@ -476,6 +488,7 @@ def test_what_cannot_be_raised_is_not_said_to_be():
     assert least.endswith("ask for fewer frames or a smaller size")
 
 
+@pytest.mark.slow
 def test_a_job_that_was_not_planned_raises_later_plans_too(folder: str):
     model: Any = load(cogvideox(), "cpu")
     job = ASKED.job(model)
@@ -506,6 +519,7 @@ def test_a_plan_that_was_enough_is_smaller_the_next_time(
     assert measured.kept().factors == {key: pytest.approx(after, abs=1e-5)}
 
 
+@pytest.mark.slow
 def test_seconds_are_known_after_a_job_that_was_not_planned(tmp_path: Path):
     cogvideox().save_pretrained(tmp_path / "twin")
     model = load(str(tmp_path / "twin"), "cpu")
@@ -542,6 +556,7 @@ def test_a_plan_that_was_short_is_larger_the_next_time(folder: str):
     assert after.need(after.largest) == pytest.approx(1.15 * before.need(before.largest), rel=0.01)
 
 
+@pytest.mark.slow
 def test_seconds_are_told_where_they_were_measured(folder: str):
     plan = planned(ASKED, folder, gpu(1e12))
     assert plan.seconds is None

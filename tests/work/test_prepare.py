@@ -49,6 +49,7 @@ def test_long_prompts(model: Model, motion: Motion):
     assert "at most 10000" in refusal(InputError, lambda: cast(motion, "a " * 10**6, model))
 
 
+@pytest.mark.slow
 def test_prompts_that_are_cut(model: Model):
     """As many of the first words as the window of eight tokens holds, and a note of each."""
     longer, fits = "a dog on a red field the star", "a dog on a red field the"
@@ -64,6 +65,7 @@ def test_prompts_that_are_cut(model: Model):
     assert video.record["prompt"] == fits
 
 
+@pytest.mark.slow
 def test_videos_of_another_size(model: Model):
     motion = lift(a_clip(), model, frames=9, size=(48, 32), settings=QUICK)
     assert (motion.source.shape.height, motion.source.shape.width) == (32, 48)
@@ -113,6 +115,7 @@ def test_blocks_that_the_model_lacks(model: Model):
         assert "allowed are 0 to 2" in message
 
 
+@pytest.mark.slow
 def test_blocks_that_were_not_lifted(model: Model, motion: Motion):
     assert "no displacement of block 2" in refusal(
         MotionError, lambda: cast(motion, PROMPT, model, settings={"block": 2})
@@ -146,6 +149,7 @@ def test_motions_of_another_lattice(model: Model, motion: Motion):
     assert "3x4x5" in message and "3x4x4" in message
 
 
+@pytest.mark.slow
 def test_saved_positions_of_other_steps_or_too_few_are_refused_before_sampling(model: Model):
     made = transfer(a_clip(), PROMPT, model, settings=QUICK | {"steps": 6, "share": 0.34, "target": "positions"}).motion
     for changes, said in (
@@ -193,6 +197,7 @@ def test_a_transfer_is_refused_before_the_network_runs(model: Model):
         assert said in told and counted.forward == 0, (said, told)
 
 
+@pytest.mark.slow
 def test_stages_are_refused_before_the_network_runs(model: Model):
     with counting(model) as counted:
         said = refusal(
@@ -219,6 +224,7 @@ class Parsed:
 GIVEN = {"steps": "2", "share": "0.5", "inner": "1", "block": "1"}
 
 
+@pytest.mark.slow
 def test_settings_are_read_once_from_python(model: Model, motion: Motion, monkeypatch: pytest.MonkeyPatch):
     parsed = Parsed(monkeypatch)
     transfer(a_clip(), PROMPT, model, settings=GIVEN, cached=False)
@@ -228,6 +234,7 @@ def test_settings_are_read_once_from_python(model: Model, motion: Motion, monkey
     assert sorted(parsed.names) == sorted(motion.settings)
 
 
+@pytest.mark.slow
 def test_from_the_command_line_settings_are_looked_at_and_read_and_the_reference_read_once_after_the_model_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -266,6 +273,7 @@ def test_from_the_command_line_settings_are_looked_at_and_read_and_the_reference
     assert done == ["look", "load", "read 9"]
 
 
+@pytest.mark.slow
 def test_every_prompt_is_encoded_once_a_transfer(monkeypatch: pytest.MonkeyPatch):
     pipeline = cogvideox()
     encoded, original = [], pipeline.encode_prompt

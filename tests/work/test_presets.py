@@ -21,6 +21,7 @@ from tests.work.trials import PROMPT, QUICK, a_clip, refusal
 PAPER = {"preset": "paper", "steps": 3, "inner": 1}
 
 
+@pytest.mark.slow
 def test_a_record_says_each_constant_with_its_source_and_what_was_changed(model: Model):
     record = transfer(a_clip(), PROMPT, model, settings=PAPER, cached=False).record
     assert record["settings"]["preset"] == "paper" and record["settings"]["lr"] == 0.002
@@ -32,6 +33,7 @@ def test_a_record_says_each_constant_with_its_source_and_what_was_changed(model:
     assert "preset" not in ours and ours["settings"]["preset"] == "ours"
 
 
+@pytest.mark.slow
 def test_a_motion_keeps_the_preset_that_it_was_lifted_with(model: Model, tmp_path: Path):
     lift(a_clip(), model, settings=PAPER, cached=False).save(tmp_path / "motion.safetensors")
     motion = Motion.load(tmp_path / "motion.safetensors")
@@ -41,6 +43,7 @@ def test_a_motion_keeps_the_preset_that_it_was_lifted_with(model: Model, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_a_motion_from_before_there_were_presets_is_of_ours(model: Model, motion: Motion):
     old = replace(motion, settings={name: value for name, value in motion.settings.items() if name != "preset"})
     assert cast(old, PROMPT, model).record["settings"]["preset"] == "ours"

@@ -20,6 +20,7 @@ from motionlift.work.lift import lift
 from tests.work.trials import PROMPT, QUICK, a_clip, refusal
 
 
+@pytest.mark.slow
 def test_the_record(model: Model, tmp_path: Path):
     steps: list[Step] = []
     video = transfer(a_clip(), PROMPT, model, seed=2, settings=QUICK, cached=False, advance=steps.append)
@@ -46,6 +47,7 @@ def test_the_record(model: Model, tmp_path: Path):
     assert all(0 <= step.index < step.total for step in steps)
 
 
+@pytest.mark.slow
 def test_phases_add_up(model: Model):
     started = time.perf_counter()
     video = transfer(a_clip(), PROMPT, model, settings=QUICK, cached=False)
@@ -59,6 +61,7 @@ def test_phases_add_up(model: Model):
     assert [phase["passes"]["forward"] for phase in record["phases"]] == [0, 1, 10, 0]
 
 
+@pytest.mark.slow
 def test_saving_writes_both_files(model: Model, motion: Motion, tmp_path: Path):
     video = cast(motion, PROMPT, model)
     video.save(tmp_path / "out.mp4")
@@ -91,6 +94,7 @@ def test_nothing_is_written_where_the_record_cannot_be(
     assert {*tmp_path.iterdir()} - {motion_cache} == {tmp_path / "out.json"}
 
 
+@pytest.mark.slow
 def test_the_log_tells_phases_notices_and_what_was_read_and_written(
     model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

@@ -19,6 +19,7 @@ from tests.work.trials import PROMPT, QUICK, TUNED, a_clip, counting, refusal
 OTHER = "the dog"
 
 
+@pytest.mark.slow
 def test_every_prompt_with_every_seed(model: Model, motion: Motion):
     videos = cast(motion, [PROMPT, OTHER], model, seeds=[1, 2])
     assert [(video.record["prompt"], video.record["seed"]) for video in videos] == [
@@ -32,12 +33,14 @@ def test_every_prompt_with_every_seed(model: Model, motion: Motion):
     assert videos[2].record["passes"] == alone.record["passes"]
 
 
+@pytest.mark.slow
 def test_a_list_of_one_gives_a_list(model: Model, motion: Motion):
     (one,) = cast(motion, [PROMPT], model, settings={"steps": 1, "share": 0.0})
     (other,) = cast(motion, PROMPT, model, seeds=[0], settings={"steps": 1, "share": 0.0})
     assert torch.equal(one.clip.frames, other.clip.frames)
 
 
+@pytest.mark.slow
 def test_a_transfer_of_several_lifts_once(model: Model):
     with counting(model) as both:
         first, second = transfer(a_clip(), [PROMPT, OTHER], model, settings=QUICK, cached=False)
@@ -68,6 +71,7 @@ def test_a_bad_prompt_of_several_is_refused_before_any_work(model: Model, motion
     assert counted.forward == 0
 
 
+@pytest.mark.slow
 def test_negative_prompt_is_the_setting(model: Model, motion: Motion):
     values = {"steps": 2, "share": 0.5}
     one = cast(motion, PROMPT, model, settings=values, negative_prompt=OTHER)
@@ -88,12 +92,14 @@ def test_a_fresh_generator_is_its_seed_and_gives_others_after():
     assert [own.seed for own in wanted(["a", "b"], generator=each)] == [5, 6]
 
 
+@pytest.mark.slow
 def test_generator_makes_the_video_of_its_seed(model: Model, motion: Motion):
     one = cast(motion, PROMPT, model, generator=torch.Generator().manual_seed(4))
     assert one.record["seed"] == 4
     assert torch.equal(one.clip.frames, cast(motion, PROMPT, model, seed=4).clip.frames)
 
 
+@pytest.mark.slow
 def test_the_callback_is_called_as_diffusers_does(model: Model, motion: Motion):
     told: list[tuple[int, float, torch.Size]] = []
 
@@ -111,6 +117,7 @@ def test_the_callback_is_called_as_diffusers_does(model: Model, motion: Motion):
     assert_same(called.motion, plain.motion)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["ddim", "unipc"])
 def test_latents_that_the_callback_gives_back_are_gone_on_with(model: Model, motion: Motion, sampler: str):
     """Whatever was before: two runs that differ end alike, once both are given the same latents."""
@@ -126,6 +133,7 @@ def test_latents_that_the_callback_gives_back_are_gone_on_with(model: Model, mot
     assert "gave back latents of (1,)" in told
 
 
+@pytest.mark.slow
 def test_cancelling_by_the_callback_leaves_the_model_as_it_was(model: Model, motion: Motion):
     class EnoughError(Exception):
         pass
@@ -147,6 +155,7 @@ def test_cancelling_by_the_callback_leaves_the_model_as_it_was(model: Model, mot
     assert torch.equal(cast(motion, PROMPT, model).clip.frames, before.clip.frames)
 
 
+@pytest.mark.slow
 def test_frames_in_memory_are_a_reference(model: Model):
     """Taken at the model's own rate, which is told, or at the one that is asked for."""
     clip = a_clip(fps=model.about.fps)
@@ -168,6 +177,7 @@ def test_type_checkers_know_every_argument():
         assert own.keys() - named == table.__annotations__.keys()
 
 
+@pytest.mark.slow
 def test_notes_go_to_the_log_and_into_the_record(model: Model, caplog: pytest.LogCaptureFixture):
     """Of the reference, of the cache, and of weights that a motion was not tuned on."""
     caplog.set_level("INFO", "motionlift")

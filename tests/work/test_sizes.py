@@ -45,6 +45,7 @@ def test_the_nearest_shape_is_taken(model: Transformer, aspect: float | None, si
     assert nearest_size(model, aspect) == size
 
 
+@pytest.mark.slow
 def test_an_upright_clip_makes_an_upright_video(model: Transformer):
     clip = a_clip(height=96, width=54, fps=16.0)
     motion = lift(clip, model, settings=QUICK, cached=False)

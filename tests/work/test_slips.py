@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # one program runs for all
+
 PROGRAM = """
 import json
 import numpy as np

@@ -18,6 +18,7 @@ from tests.work.trials import PROMPT, TUNED, a_clip
 METHODS = {"vmc": {}, "motionmatcher": {"rank": 4}, "motiondirector": {"rank": 4}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("built", "method"), [(unet3d, "vmc"), *((cogvideox, method) for method in METHODS)])
 def test_strength_0_is_no_method_at_all_bit_for_bit(built: Callable[[], Any], method: str):
     model = load(built(), "cpu")

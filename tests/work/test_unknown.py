@@ -180,6 +180,7 @@ def notes(act: Any) -> list[str]:
     return [str(each.message) for each in found if "does not know" in str(each.message)]
 
 
+@pytest.mark.slow
 def test_callers_from_python_are_warned_and_the_record_keeps_it(model: Model, motion: Motion):
     purple = f"{model.about.name} does not know the word(s) purple; purple: it knows the colours red, blue"
     videos: list[Any] = []

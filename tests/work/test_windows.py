@@ -36,6 +36,7 @@ def motion(model: Model) -> Motion:
     return lift(a_clip(frames=LONG), model, frames=LONG, settings=QUICK, cached=False)
 
 
+@pytest.mark.slow
 def test_a_motion_in_windows_is_kept_and_cast_as_it_was_lifted(model: Model, motion: Motion, tmp_path: Path):
     assert motion.windows is not None and motion.windows.told() == {
         "windows": {"frames": 9, "length": 3, "starts": [0, 1, 2]}
@@ -49,6 +50,7 @@ def test_a_motion_in_windows_is_kept_and_cast_as_it_was_lifted(model: Model, mot
     assert one.record["notices"] == ["made in 3 overlapping windows of 9 frames"]
 
 
+@pytest.mark.slow
 def test_a_cast_in_windows_is_compared_with_its_reference(
     model: Model, motion: Motion, monkeypatch: pytest.MonkeyPatch
 ):
@@ -70,6 +72,7 @@ def test_a_longer_window_makes_none(model: Model):
         cast(whole, PROMPT, model, settings={"window": 9})
 
 
+@pytest.mark.slow
 def test_a_long_motion_from_before_there_were_windows_is_cast_whole(model: Model):
     settings = {**QUICK, "window": LONG}
     whole = lift(a_clip(frames=LONG), model, frames=LONG, settings=settings, cached=False)
@@ -87,6 +90,7 @@ def test_a_mirrored_motion_in_windows_is_that_of_every_window_mirrored(motion: M
         torch.testing.assert_close(mirrored.tensors[name], field, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_a_motion_in_windows_is_drawn(model: Model, motion: Motion):
     clip = a_clip(frames=LONG)
     assert len(draw_lifted(motion, clip).frames) == LONG
@@ -128,6 +132,7 @@ def test_optical_flow_is_read_in_windows(model: Model):
     assert sum(name.endswith("displacement") for name in flow.tensors) == 3
 
 
+@pytest.mark.slow
 def test_a_rate_is_that_of_reading_and_of_the_video(model: Model):
     clip, wanted = a_clip(frames=40, fps=8.0), {"cached": False, "settings": QUICK}
     plain, fast, slow = (lift(clip, model, fps=fps, **wanted) for fps in (None, 8.0, 2))
@@ -173,6 +178,7 @@ def test_no_such_windows(model: Model, settings: Mapping[str, Any], told: str):
     )
 
 
+@pytest.mark.slow
 def test_a_motion_that_was_lifted_upright_is_cast_upright(model: Model):
     upright = lift(a_clip(height=64, width=32), model, size=(32, 64), settings=QUICK, cached=False)
     assert tuple(cast(upright, PROMPT, model).clip.frames.shape[1:3]) == (64, 32)

@@ -52,6 +52,7 @@ def test_a_stream_stays_what_it_was():
     assert records.hexdigest()[:16] == "89ba8ee8347cfe03"
 
 
+@pytest.mark.slow
 def test_its_streams_are_not_those_of_shapes():
     assert sample_named(3, 5).record() == sample_named(3, 5).record()
     assert all(sample_named(3, index).caption() != scenes.sample(3, index).caption() for index in range(10))
@@ -143,6 +144,7 @@ class TestMotions:
             radius = self.lone("approach", index).objects[0].radius
             assert radius[-1] / radius[0] > 1.85
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("motion", "gone", "there"), [("leave", -1, 0), ("enter", 0, -1)])
     def test_leaving_and_entering(self, motion: str, gone: int, there: int):
         for index in range(15):
@@ -151,6 +153,7 @@ class TestMotions:
             assert shown[gone] == 0
             assert shown[there] > 0.9
 
+    @pytest.mark.slow
     def test_passing_behind_a_wall(self):
         for index in range(10):
             scene = self.lone("behind", index)
@@ -219,6 +222,7 @@ class TestCaptions:
         assert scene.objects[0].doing in scene.caption(name_motion=True)
         assert scene.objects[0].doing not in scene.caption()
 
+    @pytest.mark.slow
     def test_streams_share_no_caption_even_behind_a_wall(self):
         def bare(scene: Scene) -> str:
             return scene.caption().replace(" behind a wall", "")
@@ -253,6 +257,7 @@ class TestTruth:
             known = canvas.reshape(64, 8, 64, 8).mean(axis=(1, 3)) > 0.5
             assert (known != masks_of(scene)[0, number].numpy()).sum() < 0.06 * known.sum() + 6
 
+    @pytest.mark.slow
     def test_masks_are_centred_on_the_tracks(self):
         errors = []
         for index in range(40):
@@ -309,6 +314,7 @@ class TestTruth:
         field = scenes.displacement(scene, 0, 9)
         assert field[:, hidden].abs().max() < 1e-4
 
+    @pytest.mark.slow
     def test_records_are_json_and_say_what_is_seen(self):
         for index in range(30):
             scene = sample_named(17, index)
@@ -320,6 +326,7 @@ class TestTruth:
                 assert max(entry["shown"]) <= 1
             assert ("wall" in record) == (scene.wall is not None)
 
+    @pytest.mark.slow
     def test_the_picture_can_be_made_again_from_the_record(self):
         cameras = set()
         for index in range(24):
@@ -365,6 +372,7 @@ class TestReferences:
         pairs = {(scene.objects[0].shape, scene.motion) for scene in scenes_there}
         assert len(pairs) == 32, "no thing goes the same way twice"
 
+    @pytest.mark.slow
     def test_hidden_ones_are_out_of_sight_for_a_while(self):
         for index in range(6):
             scene = named_reference(index, kind="hidden")

@@ -140,6 +140,7 @@ class TestSampling:
             assert tracks.min() > 0
             assert tracks.max() < 1
 
+    @pytest.mark.slow
     def test_two_objects_are_told_apart(self):
         for index in range(40):
             scene = sample(6, index, objects=2)
@@ -191,6 +192,7 @@ class TestHeldOut:
         assert len(captions) == 1344
         assert sum(map(held_out, captions)) / len(captions) == pytest.approx(0.1, abs=0.025)
 
+    @pytest.mark.slow
     def test_streams_share_no_caption(self):
         training = {sample(12, index).caption() for index in range(250)}
         unseen = {sample(12, index, unseen=True).caption() for index in range(60)}
@@ -214,6 +216,7 @@ class TestRecord:
                 assert entry["rgb"] == list(COLOURS[item.colour])
                 np.testing.assert_allclose(entry["track"], track, atol=1e-6)
 
+    @pytest.mark.slow
     def test_size_is_the_diameter_on_the_screen(self):
         """A circle of size s has the area of a disc of diameter 0.95 s."""
         for index in range(60):
@@ -260,6 +263,7 @@ class TestRender:
             assert clear.mean() > 0.99
             assert ((inward > 0) == masks[number].numpy())[clear].all()
 
+    @pytest.mark.slow
     def test_masks_are_centred_on_the_tracks(self):
         """A mask of whole pixels may be off by chance, up to most of a pixel; on the whole it is not."""
         errors = []

@@ -73,6 +73,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_needs_nothing_else(page: Path):
     text = page.read_text()
     read = Reader(text)
@@ -120,6 +121,7 @@ def test_the_tables_for_latex(page: Path):
         assert {len(re.split(r"(?<!\\)&", line)) for line in lines} == {len(tabular[0])}
 
 
+@pytest.mark.slow
 def test_the_charts_as_pictures(page: Path):
     for number in (1, 2):
         with Image.open(page.parent / f"report-chart-{number}.png") as picture:
@@ -143,6 +145,7 @@ def test_rank_agreement_where_the_true_error_is_known(tmp_path: Path):
     assert "| motion fidelity, moving | 1.00 (1.00 to 1.00) | 12 (12 references) |" in written[1].read_text()
 
 
+@pytest.mark.slow
 def test_methods_stand_beside_the_strongest_control(tmp_path: Path):
     errors = {
         "none": [0.5 + number / 100 for number in range(14)],
@@ -182,6 +185,7 @@ def test_records_of_older_weights_are_told(tmp_path: Path):
     assert notices == ["records of older weights, defaults, trackers or CLIP models, and left out: 1 of tiny on world"]
 
 
+@pytest.mark.slow
 def test_a_cut_line_is_told_and_left_out(records: Path, tmp_path: Path):
     records.write_bytes(records.read_bytes()[:-20])
     _, notices = write_report(records, tmp_path / "page.html")
@@ -307,6 +311,7 @@ def test_only_failures(tmp_path: Path):
     assert "<li>1: no</li>" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_command(
     records: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

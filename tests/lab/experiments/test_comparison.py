@@ -92,6 +92,7 @@ def test_records_of_other_weights_and_defaults_do_not_count(tmp_path: Path):
     assert comparison.records_of(tmp_path / "nowhere", "tiny", "now", str) == []
 
 
+@pytest.mark.slow
 def test_the_states_of_cells_are_those_of_the_page():
     """Else the page would leave out what the run has measured."""
     from motionlift.bench.cell import surveyed
@@ -193,6 +194,7 @@ def test_controls_are_told_as_they_are_there(monkeypatch: pytest.MonkeyPatch):
     assert "inverted beta=1.0" not in lacking and "*ditflow target=positions*" not in lacking
 
 
+@pytest.mark.slow
 def test_what_a_run_lacks_is_told_of_a_model_that_is_there(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
     records = [record("none", 0, {"aligned_error": 0.1}, model="tiny-unet")]

@@ -177,6 +177,7 @@ def test_cells_are_all_different():
         assert runner.EXPERIMENTS[module.NAME] is module
 
 
+@pytest.mark.slow
 def test_looks():
     record = measured(looks, {"index": 1})
     assert record["true_rendering"] == {"colour": True, "shape": True, "background": True}
@@ -196,6 +197,7 @@ def test_looks_of_a_model_that_knows_things(twin: Any, monkeypatch: pytest.Monke
     assert all(scenes.held_out(scene.caption()) and len(scene.tracks()) == 1 for scene in drawn)
 
 
+@pytest.mark.slow
 def test_exchanged_colours(twin: Any):
     for index in range(4):
         scene = exchange.exchangeable(index, twin)
@@ -210,6 +212,7 @@ def test_exchanged_colours(twin: Any):
     assert_table(exchange.section(records), sum("refused" not in record for record in records))
 
 
+@pytest.mark.slow
 def test_told_motion(wan: Any, monkeypatch: pytest.MonkeyPatch):
     (first, *_) = told_motion.cells(1)
     assert measured(told_motion, first) == {**first, "refused": "it has no words for motions"}
@@ -237,6 +240,7 @@ def test_what_is_told_is_found_in_the_truth_and_not_in_other_motions(kind: str):
         assert told_motion.told_of(kind, frames.flip(0), scene)["amount"] < 0
 
 
+@pytest.mark.slow
 def test_given_picture(wan: Any, monkeypatch: pytest.MonkeyPatch):
     assert "begin with no picture" in measured(given_picture, given_picture.cells(1)[0])["refused"]
     for module in (given_picture, trial):
@@ -252,6 +256,7 @@ def test_given_picture(wan: Any, monkeypatch: pytest.MonkeyPatch):
     assert "of the motion moved less as it is: FlowMotion " in text
 
 
+@pytest.mark.slow
 def test_a_motion_is_moved_to_where_the_picture_has_its_thing(wan: Any):
     clip = Clip.of(torch.zeros(9, 64, 64, 3, dtype=torch.uint8), 8.0)
     motion = lift(clip, wan, "none", cached=False)
@@ -260,6 +265,7 @@ def test_a_motion_is_moved_to_where_the_picture_has_its_thing(wan: Any):
     assert given_picture.moved_to(motion, (0.3, 0.8), (0.31, 0.79)) is motion
 
 
+@pytest.mark.slow
 def test_told_unlike(twin: Any):
     records = [measured(told_unlike, cell) for cell in told_unlike.cells(1)]
     for record in records:
@@ -290,6 +296,7 @@ def test_decibels_between_pictures():
     assert given_picture.psnr(black, black) == math.inf
 
 
+@pytest.mark.slow
 def test_signal(twin: Any):
     moving = next(
         index for index in range(50)
@@ -304,6 +311,7 @@ def test_signal(twin: Any):
     assert_table(signal.section([record]), twin.about.blocks + 1)
 
 
+@pytest.mark.slow
 def test_fast_turning(twin: Any):
     """The references are what they are said to be, and methods are measured on them."""
     for index in range(6):
@@ -341,6 +349,7 @@ def test_fast_turning_beside_the_strongest_control():
                                 for each in records]) == []  # fmt: skip
 
 
+@pytest.mark.slow
 def test_saved_positions(twin: Any):
     cells = saved_positions.cells(1)
     cell, controls = cells[0], [own for own in cells if "turn" in own]
@@ -413,6 +422,7 @@ def test_saved_positions_beside_what_costs_as_little():
     assert "| saved, lr=0.05 | 0.055 " in saved_positions.section([*records, swept])
 
 
+@pytest.mark.slow
 def test_ghosts(twin: Any):
     """Latents of every kind give a row, also where nothing is seen in their frames."""
     per_frame = twin.about.family == "unet3d"
@@ -426,6 +436,7 @@ def test_ghosts(twin: Any):
     assert measured(ghosts, things)["refused"] == "it has no words for things"
 
 
+@pytest.mark.slow
 def test_reconstruction(twin: Any):
     record = measured(reconstruction, {"index": 0})
     assert 0 < record["first"] < 60 and 0 < record["others"] < 60
@@ -434,6 +445,7 @@ def test_reconstruction(twin: Any):
     assert "| car | 1 | 26.0 " in text
 
 
+@pytest.mark.slow
 def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One lift for all seeds; noise of one's own differs, and noise that is wholly inverted does not."""
     monkeypatch.setenv("MOTIONLIFT_CACHE", str(tmp_path))
@@ -462,6 +474,7 @@ def test_several_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert "-0.100 [-0.100 -0.100 -0.100 -0.100], p 0.12 |" in text
 
 
+@pytest.mark.slow
 def test_sweep():
     records = [
         measured(sweep, {"index": sweep.FIRST, "method": method, "settings": settings})
@@ -542,6 +555,7 @@ def test_the_sweep_has_every_start_sampler_and_strength():
                 assert (alone in kinds) == ((way, start) != ("own", 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sweep.TUNED)
 def test_with_nothing_tuned_and_fresh_noise_it_is_plain_sampling(method: str):
     alone, plain = (
@@ -587,6 +601,7 @@ def test_baselines_are_swept_as_the_method_that_they_are_compared_with():
     assert len({cell["index"] for cell in sweep.cells(sweep.COUNT)}) == 32
 
 
+@pytest.mark.slow
 def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
     lacking = {"index": sweep.FIRST, "method": "ditflow", "settings": {"block": twin.about.blocks}}
     record = measured(sweep, lacking)
@@ -600,6 +615,7 @@ def test_what_a_model_refuses_is_left_out_of_the_sweep(twin: Any):
     assert f"block={twin.about.blocks}" not in sweep.section([record, plain])
 
 
+@pytest.mark.slow
 def test_sweeps_are_of_settings_that_exist(twin: Any):
     """A model may lack a block or positions, but no name or value is wrong."""
     for change in sweep._changes():
@@ -611,6 +627,7 @@ def test_sweeps_are_of_settings_that_exist(twin: Any):
 # Masks and inversion
 
 
+@pytest.mark.slow
 def test_masks(twin: Any):
     record = measured(masks, {"index": masks.FIRST, "method": "motionflow"})
     assert len(record["iou"]) == twin.about.blocks * len(masks.TAUS)
@@ -641,6 +658,7 @@ def test_the_true_mask_is_where_the_object_is():
         assert abs(columns.mean() + 0.5 - centre[0]) < 1 and abs(rows.mean() + 0.5 - centre[1]) < 1
 
 
+@pytest.mark.slow
 def test_inversion(twin: Any):
     record = measured(inversion, {"index": 0, "method": "none", "steps": 2})
     assert math.isfinite(record["psnr"]) and record["noise_deviation"] > 0
@@ -651,6 +669,7 @@ def test_inversion(twin: Any):
 # Neighbours and stages
 
 
+@pytest.mark.slow
 def test_retrieval(twin: Any):
     record = measured(retrieval, {"method": "motionmatcher", "level": 0.4, "clips": 12, "looks": retrieval.LOOKS})
     assert set(record["precision"]) == set(retrieval.KINDS)
@@ -744,6 +763,7 @@ def test_frames_between_and_noise_ratios():
 # Footage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(footage.RUNS))
 def test_footage(name: str, twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(footage, "VIDEOS", tmp_path / "videos")
@@ -894,6 +914,7 @@ def test_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         card.write_figures(tmp_path / "none.jsonl", "tiny-dit", tmp_path / "figures.json")
 
 
+@pytest.mark.slow
 def test_the_grid(twin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     captions = tiny_dit.GRID_CAPTIONS[:2]
     monkeypatch.setattr(card, "MODELS", {"twin": SimpleNamespace(GRID_CAPTIONS=captions)})

@@ -30,6 +30,7 @@ SAMPLES = {**dict.fromkeys(intervals.POPULATIONS, (32, 1500)), **dict.fromkeys(i
 """Rank agreement of the fewest references, where percentiles of the bootstrap held less."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(SAMPLES))
 def test_they_hold_when_they_are_drawn_again(name: str):
     size, samples = SAMPLES[name]

@@ -50,6 +50,7 @@ def test_what_does_not_follow_has_no_shift():
     assert np.isnan(lag_of(agreement(path(times - 9), path(times))))  # best beyond what is tried
 
 
+@pytest.mark.slow
 def test_a_page_of_known_records():
     found = agreement(path(np.arange(17.0) - 2), path(np.arange(17.0)))
     record = {"method": "ditflow", "index": 0, "lag": lag_of(found), "agreement": list(found)}

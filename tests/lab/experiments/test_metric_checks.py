@@ -18,6 +18,7 @@ def frames(case: str) -> torch.Tensor:
     return changed(case, reference(INDEX), INDEX)[0].frames
 
 
+@pytest.mark.slow
 def test_the_cases_are_what_they_are_called():
     own, other = frames("itself"), frames("same motion, other looks")
     assert torch.equal(frames("mirrored"), own.flip(2)) and torch.equal(frames("reversed in time"), own.flip(0))
@@ -62,6 +63,7 @@ def test_pairs_in_order():
     assert set(SAME) | set(OTHER) | {"itself"} == set(CASES)
 
 
+@pytest.mark.slow
 def test_a_record_and_its_section():
     record = json.loads(json.dumps(runner.measure_cell(metric_checks.NAME, {"index": INDEX}, runner.NO_MODEL, 1)))
     assert all(record[case].keys() == COLUMNS.keys() for case in CASES)

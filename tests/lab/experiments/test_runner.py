@@ -205,6 +205,7 @@ def test_what_did_not_work_comes_first(tmp_path: Path, experiment: Experiment, m
     assert "### What did not work\n\n- 3 squares are round.\n\n### Squares" in text
 
 
+@pytest.mark.slow
 def test_the_defaults_tell_settings_apart_method_by_method(monkeypatch: pytest.MonkeyPatch):
     runner.defaults.cache_clear()
     first, other = runner.defaults("tiny-dit", "ditflow"), runner.defaults("tiny-dit", "smm")

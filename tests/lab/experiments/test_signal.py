@@ -21,6 +21,7 @@ def track_at(scene: scenes.Scene, time: float) -> np.ndarray:
     return np.array([np.interp(time, np.arange(len(track)), track[:, axis]) for axis in (0, 1)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(6))
 @pytest.mark.parametrize("grid", [GRID, Lattice(5, 4, 16)])
 def test_a_line_moves_every_token_as_its_centre(index: int, grid: Lattice):
@@ -44,6 +45,7 @@ def test_covered_tokens_lie_on_the_object():
     assert 0 < int(tokens[0].sum()) < 64
 
 
+@pytest.mark.slow
 def test_rest_is_zero_and_a_pan_moves_all():
     still = scenes.sample(3, 2, objects=1, motion="rest", camera="still")
     assert not true_displacement(still, TIMES, GRID)[0].any()
@@ -54,6 +56,7 @@ def test_rest_is_zero_and_a_pan_moves_all():
     torch.testing.assert_close(field[0, 4][tokens[0]], moved.expand(int(tokens[0].sum()), 2), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_spin_turns_about_the_centre():
     """A token of the object goes where its turn takes it; the mean over a whole round object is the centre's, nothing."""
     scene = scenes.sample(3, 5, objects=1, motion="spin", camera="still")

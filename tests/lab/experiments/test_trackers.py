@@ -74,6 +74,7 @@ def test_agreement_is_over_what_both_say_is_seen():
     assert all(math.isnan(value) for value in nothing.values())
 
 
+@pytest.mark.slow
 def test_a_record_and_its_section():
     cells = trackers.cells(2)
     assert len(cells) == 6 and len({json.dumps(cell) for cell in cells}) == 6

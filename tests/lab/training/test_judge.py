@@ -21,6 +21,7 @@ def judge() -> Judge:
     return load_judge()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [False, True])
 def test_the_shipped_judges_are_right_on_held_out_captions(named: bool):
     # Bounds below the figures of `python -m lab.training.judge --measure`, for a small sample; fresh scenes.
@@ -32,6 +33,7 @@ def test_the_shipped_judges_are_right_on_held_out_captions(named: bool):
     assert measured.seen == 1.0
 
 
+@pytest.mark.slow
 def test_the_shipped_judge_stands_blur_and_noise(judge: Judge):
     frames, labels = draw_batch(seed=7, step=0, size=128)
     distorted = judging.distort(frames, torch.Generator().manual_seed(0))
@@ -68,6 +70,7 @@ def test_distortion_keeps_the_range_and_blurs_the_last_quarter_most():
     assert contrast[-2:].max() < 0.1
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_on_frames_it_has_seen():
     torch.manual_seed(0)
     judge = Judge()
@@ -84,6 +87,7 @@ def test_training_lowers_the_loss_on_frames_it_has_seen():
     assert loss() < before - 0.1
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path):
     def fresh() -> tuple[Judge, torch.optim.Optimizer]:
         torch.manual_seed(0)
@@ -149,6 +153,7 @@ def test_the_command_trains_resumes_and_measures(
     assert capsys.readouterr().out.count("centre_error") == 2
 
 
+@pytest.mark.slow
 def test_a_judge_of_things_that_have_names_learns_and_is_read_again(tmp_path: Path):
     frames, labels = judging.draw_batch(1, 0, 32, NAMED_WORLD)
     assert frames.shape == (32, 3, 64, 64)

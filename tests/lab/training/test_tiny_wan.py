@@ -17,6 +17,7 @@ from tests.lab.training.test_training import (
 )
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_is_small_and_of_the_published_kind(tmp_path: Path):
     pipeline = tiny_wan.pipeline(tiny_wan.autoencoder())
     modules = (pipeline.vae, pipeline.text_encoder, pipeline.transformer)
@@ -33,6 +34,7 @@ def test_the_whole_pipeline_is_small_and_of_the_published_kind(tmp_path: Path):
     assert pictured(image=picture, prompt="a red car", **asked).frames.shape == (1, 5, 64, 64, 3)
 
 
+@pytest.mark.slow
 def test_captions_fit_the_text_window():
     tokenizer = tiny_wan.tokenizer()
     captions = {sample_named(17, index, 5).caption(name_motion=index % 2 == 0) for index in range(600)}
@@ -45,6 +47,7 @@ def test_captions_fit_the_text_window():
         assert len(tokens) == len(caption.split()) + 1 <= tiny_wan.TEXT_TOKENS, caption
 
 
+@pytest.mark.slow
 def test_a_short_window_counts_as_the_pipelines_own():
     """The flow of the training's module equals the published network's, on text as the pipeline encodes it."""
     torch.manual_seed(0)
@@ -118,6 +121,7 @@ def test_words_tell_what_they_are_about():
         assert not found[len(known) :].any()
 
 
+@pytest.mark.slow
 def test_latents_have_unit_variance_in_every_channel():
     torch.manual_seed(0)
     vae = tiny_wan.autoencoder()
@@ -133,6 +137,7 @@ def test_latents_have_unit_variance_in_every_channel():
     torch.testing.assert_close(shown, vae.decode(own.float()).sample, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_banks_name_motions_and_single_frames_show_their_object():
     torch.manual_seed(0)
     pipeline = tiny_wan.pipeline(tiny_wan.autoencoder())
@@ -152,7 +157,8 @@ def test_banks_name_motions_and_single_frames_show_their_object():
         assert scenes.shown(scene).min() > 0.3
 
 
-@pytest.mark.parametrize("name", ["autoencoder", pytest.param("decoder", marks=pytest.mark.slow), "denoiser"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["autoencoder", "decoder", "denoiser"])
 def test_a_killed_run_ends_as_an_unbroken_one(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     if name != "autoencoder":
         torch.manual_seed(0)

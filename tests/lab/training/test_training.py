@@ -81,6 +81,7 @@ def assert_killed_runs_end_as_unbroken_ones(name: str, unbroken: Path, killed: P
     assert run_whole(name, killed, model) == [], "a finished stage is not trained again"
 
 
+@pytest.mark.slow
 def test_a_killed_autoencoder_ends_as_an_unbroken_one(tmp_path: Path):
     assert_killed_runs_end_as_unbroken_ones("autoencoder", tmp_path / "unbroken", tmp_path / "killed")
 
@@ -104,6 +105,7 @@ def test_a_step_that_is_not_a_number_changes_nothing(tmp_path: Path):
     assert float(module.weight.detach()) == pytest.approx(0.8)
 
 
+@pytest.mark.slow
 def test_time_alone_brings_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Where steps are slow, no more is lost than what the most time between checkpoints allows."""
     monkeypatch.setattr(train, "MOST_SECONDS", -1.0)
@@ -149,6 +151,7 @@ def exported_model_loads(folder: Path, weights: Path) -> None:
     assert sum(path.stat().st_size for path in weights.rglob("*.safetensors")) < 12e6
 
 
+@pytest.mark.slow
 def test_latents_have_unit_variance(tmp_path: Path):
     """However the autoencoder happens to scale them."""
     run_whole("autoencoder", tmp_path)
@@ -164,7 +167,8 @@ def test_latents_have_unit_variance(tmp_path: Path):
     )
 
 
-@pytest.mark.parametrize("model", ["tiny-dit", pytest.param("tiny-wan", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["tiny-dit", "tiny-wan"])
 def test_training_goes_on_from_what_was_shipped(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     parts = PARTS[model]
     torch.manual_seed(5)
@@ -180,6 +184,7 @@ def test_training_goes_on_from_what_was_shipped(model: str, tmp_path: Path, monk
     assert [report.step for report in run_whole("denoiser", tmp_path / "run", model)] == [4, 5]
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         sys, "argv", ["train", "tiny-dit", "--folder", str(tmp_path / "run"), "--stages", "autoencoder"]
@@ -196,6 +201,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 # What the parts promise
 
 
+@pytest.mark.slow
 def test_captions_fit_the_text_window():
     """Every word is known and no caption is cut."""
     tokenizer = tiny_dit.tokenizer()

@@ -30,6 +30,7 @@ def model_of(pipeline=None) -> AnimateDiff:
     return serving("AnimateDiffPipeline")(pipeline, "twin", torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_diffusers_loads_what_is_written_for_it_and_it_is_fused_alike(tmp_path: Path):
     model = model_of()
     adapter = adapter_of(linear_of(model))
@@ -51,6 +52,7 @@ def release(package: str) -> tuple[int, ...]:
     return tuple(int(number) for number in version(package).split(".")[:3] if number.isdecimal())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     release("diffusers") < (0, 42, 1) or release("peft") < (0, 19),
     reason="diffusers before 0.42.1, or with peft 0.18, does not load what changes the text encoder: docs/versions.md",
@@ -67,6 +69,7 @@ def test_a_picture_model_s_adapter_changes_its_text_encoder_too(tmp_path: Path):
     torch.testing.assert_close(own[name], before[name] + 0.5 * RANK)
 
 
+@pytest.mark.slow
 def test_diffusers_reads_kohya_s_adapters_of_the_picture_model(tmp_path: Path):
     """So the data of readers tells."""
     model = model_of()
@@ -89,6 +92,7 @@ def test_diffusers_reads_kohya_s_adapters_of_the_picture_model(tmp_path: Path):
         torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["motionmatcher", "motiondirector"])
 def test_what_was_tuned_is_exported(tmp_path: Path, method: str):
     settings = {**TUNED, "tuning_steps": 2}

@@ -128,6 +128,7 @@ def test_its_attention_equals_the_stock_one(rotary):
     torch.testing.assert_close(found, truth, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_gradients_of_its_attention_to_each_of_four_positional_tensors():
     attention = cogvideox().transformer.transformer_blocks[0].attn1.double()
     video, text = (random(1, tokens, 32, seed=tokens, dtype=torch.float64) for tokens in (4, 3))
@@ -162,6 +163,7 @@ def test_half_precision_weights_give_single_precision_results():
     torch.testing.assert_close(found, single.predict(latents, at(single, 500), text), atol=0.05, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_parts_are_frozen_and_have_no_dropout_while_they_run(twin):
     pipeline, ran = TWINS[twin](), []
     parts = (pipeline.transformer, pipeline.vae, pipeline.text_encoder)
@@ -408,6 +410,7 @@ def test_a_record_under_injection_shows_what_the_model_uses(model):
 # Videos
 
 
+@pytest.mark.slow
 def test_encoding_and_decoding_are_the_pipelines(model, stock):
     for vae in (stock.vae, model.codec.vae):
         vae.register_to_config(scaling_factor=0.7)
@@ -434,6 +437,7 @@ def accepted(model, frames):
         return False
 
 
+@pytest.mark.slow
 def test_exactly_the_frame_counts_that_the_autoencoder_gives_back_are_accepted():
     model = MODEL(cogvideox(), "twin", CPU)
     for frames in [*range(2, 26), 48, 49]:
@@ -458,6 +462,7 @@ def test_sizes_of_latents_and_lattice(model):
     assert model.lattice(Shape(9, 32, 64)) == Lattice(3, 4, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [8, 9, 16, 17, 24, 25])
 def test_frame_times_are_the_middles_of_the_pixel_frames_behind_each_latent_frame(frames):
     """Without its norms the autoencoder is causal: a pixel frame belongs to the first latent frame that it changes."""
@@ -535,6 +540,7 @@ def test_another_scheduler_becomes_ddim_of_the_same_noise():
 # Names, files and hashes
 
 
+@pytest.mark.slow
 def test_a_saved_model_predicts_bit_for_bit_and_keeps_its_hashes(twin, model, tmp_path):
     pipeline = TWINS[twin]()
     fresh = MODEL(pipeline, twin, CPU)

@@ -75,6 +75,7 @@ def test_lattices(model: UNet3D):
         model.codec.fitting(1)
 
 
+@pytest.mark.slow
 def test_plain_sampling_is_the_pipelines(model: UNet3D):
     """With guidance by text, step for step."""
     start, steps = noise(model), 4
@@ -136,6 +137,7 @@ def test_what_is_recorded_is_what_the_layers_see(model: UNet3D, clips: int):
                 torch.testing.assert_close(own.key[clip, :, place::area], key[0])
 
 
+@pytest.mark.slow
 def test_a_pass_stops_after_the_last_layer_and_is_exact(model: UNet3D):
     text, latents = model.text.encode(PROMPT), noise(model).requires_grad_()
     ran: list[str] = []
@@ -210,6 +212,7 @@ def test_recomputed_blocks_are_given_their_tensors_as_arguments(recomputing: UNe
     assert len(told) == len(model.network["unet"].down_blocks) + 1 + len(model.network["unet"].up_blocks) and all(told)
 
 
+@pytest.mark.slow
 def test_a_network_that_is_taken_over_again_recomputes_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("motionlift.models.shared.CHECKPOINTED_PARAMETERS", 0)
     pipeline = unet3d()
@@ -226,6 +229,7 @@ def test_a_network_that_is_taken_over_again_recomputes_once(monkeypatch: pytest.
         assert len(ran) == times
 
 
+@pytest.mark.slow
 def test_checkpointing_changes_nothing_but_memory(model: UNet3D, recomputing: UNet3D):
     def gradient(model: UNet3D) -> torch.Tensor:
         latents = noise(model).requires_grad_()
@@ -237,6 +241,7 @@ def test_checkpointing_changes_nothing_but_memory(model: UNet3D, recomputing: UN
     torch.testing.assert_close(gradient(recomputing), gradient(model))
 
 
+@pytest.mark.slow
 def test_injecting_own_keys_and_values_changes_nothing_and_others_do(model: UNet3D):
     text, latents = model.text.encode(PROMPT), noise(model)
     other = torch.randn(latents.shape, generator=torch.Generator().manual_seed(9))
@@ -304,6 +309,7 @@ def test_layers_of_a_published_network():
     assert [layer.level for layer in layers][7:] == [2, 2, 2, 1, 1, 1, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_saved_pipeline_loads_by_the_door_of_every_model(tmp_path: Path):
     unet3d().save_pretrained(tmp_path / "model", safe_serialization=True)
     loaded = load(tmp_path / "model", "cpu")
@@ -318,6 +324,7 @@ def saved(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler"])
 def test_a_part_of_the_folder_is_missing(saved: Path, part: str):
     shutil.rmtree(saved / part)
@@ -342,6 +349,7 @@ def test_weights_saved_as_pickles_are_refused_with_the_way_out(saved: Path):
     assert (converted.about.variant, converted.about.shape) == ("zeroscope", Shape(16, 320, 576))
 
 
+@pytest.mark.slow
 def test_the_published_models_go_by_name(saved: Path):
     for name, row in {
         "cerspense/zeroscope_v2_576w": "zeroscope",
@@ -397,6 +405,7 @@ def test_words_that_are_spelt_letter_by_letter_are_unknown():
     assert small.text.unknown_words("a red zebra on a moonlit background") == ["zebra", "moonlit"]
 
 
+@pytest.mark.slow
 def test_it_loads_without_the_class_that_diffusers_has_given_up():
     """In a process in which importing that class fails."""
     program = (
