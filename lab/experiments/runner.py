@@ -44,6 +44,7 @@ from motionlift.bench.records import CODE, missing
 from motionlift.bench.report.mixed import mixed_code, unsaid_measures
 from motionlift.bench.report.tables import HOW_SURE
 from motionlift.bench.state import code_for, defaults_of, fingerprint_of
+from motionlift.core.model import Model
 from motionlift.errors import OutputError
 from motionlift.jobs.records import append_record, read_records
 from motionlift.jobs.runner import DIED
@@ -83,21 +84,27 @@ large, either way, comes by chance: of the ways of flipping the signs of all ref
 
 
 @functools.cache
+def _loaded(model: str) -> Model:
+    """A bundled model, read once: what records carry is asked of it for every method."""
+    return load(model)
+
+
+@functools.cache
 def fingerprint(model: str) -> str:
     """Start of the model's fingerprint: every record carries it, so that weights trained anew are measured anew."""
-    return fingerprint_of(load(model))
+    return fingerprint_of(_loaded(model))
 
 
 @functools.cache
 def defaults(model: str, method: str) -> str:
     """Start of a hash of a method's settings for the model: records carry it too, since most runs build on them."""
-    return defaults_of(method, load(model))
+    return defaults_of(method, _loaded(model))
 
 
 @functools.cache
 def code(model: str, method: str) -> str:
     """Hash of the code that a method runs through on the model, which records carry as well."""
-    return code_for(method, load(model))
+    return code_for(method, _loaded(model))
 
 
 def stated(cell: Mapping[str, Any], model: str) -> dict[str, Any]:

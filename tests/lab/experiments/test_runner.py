@@ -64,7 +64,7 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> Experiment:
     fake = Experiment()
     monkeypatch.setattr(runner, "EXPERIMENTS", {"squares": fake})
     monkeypatch.setattr(runner, "Workers", Threads)
-    monkeypatch.setattr(runner, "load", lambda model: model)
+    monkeypatch.setattr(runner, "_loaded", lambda model: model)
     monkeypatch.setattr(runner, "fingerprint_of", lambda model: f"{model}-fingerprint"[:12])
     monkeypatch.setattr(runner, "defaults", lambda _model, _method: "as-they-are")
     monkeypatch.setattr(runner, "code", lambda _model, _method: "first")
