@@ -34,6 +34,7 @@ from lab.experiments import (
     stages,
     sweep,
     things,
+    thrift,
     told_motion,
     told_unlike,
     trackers,
@@ -57,7 +58,7 @@ EXPERIMENTS: Mapping[str, ModuleType] = {
     module.NAME: module
     for module in (
         *(looks, reconstruction, exchange, signal, masks, inversion, retrieval, stages, comparison, things, kinds),
-        *(speed, saved_positions, several_seeds, sweep, told_motion, given_picture, told_unlike),
+        *(speed, thrift, saved_positions, several_seeds, sweep, told_motion, given_picture, told_unlike),
         *(ghosts, fast_turning, longer, lag),
         *(footage, intervals, trackers, metric_checks),
     )

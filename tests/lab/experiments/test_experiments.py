@@ -40,6 +40,7 @@ from lab.experiments import (
     signal,
     stages,
     sweep,
+    thrift,
     told_motion,
     told_unlike,
     trial,
@@ -76,6 +77,7 @@ MODULES = (
     told_motion,
     given_picture,
     told_unlike,
+    thrift,
 )
 """Those whose extent is a count."""
 
