@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 ROWS = [
     line.strip("| ").split(" | ")
@@ -17,6 +19,7 @@ def test_every_case_is_there_once_and_in_order():
     assert all(len(row) == 4 and all(row) for row in ROWS)
 
 
+@pytest.mark.slow
 def test_its_tests_exist():
     told = [place for row in ROWS for place in re.findall(r"`(tests/[^`]+)`", row[3])]
     assert len(told) >= len(ROWS)

@@ -74,6 +74,7 @@ def test_one_without_a_clip_is_drawn_on_grey(tmp_path: Path, motion: Motion):
     assert np.abs(one - other).max() > 50, "they are mirrored, too"
 
 
+@pytest.mark.slow
 def test_of_what_would_take_long_nothing_is_drawn(motion: Motion):
     assert drawn_on_grey(replace(motion, source=replace(motion.source, shape=Shape(9999, 16384, 16384)))) is None
     assert drawn_on_grey(replace(motion, tensors={})) is None

@@ -69,6 +69,7 @@ def test_a_motion_can_be_cast_in_every_quality(motion: Motion):
         assert Asked(request, motion=motion).job(model)
 
 
+@pytest.mark.slow
 def test_why_not_is_told_as_text(motion: Motion):
     told = foreseen(motion, "a red star", DEFAULT_MODEL, "cpu", {"<b>": {"steps": "<i>"}}, {})
     assert "cannot be" in told and "<b>" not in told and "<i>" not in told

@@ -81,6 +81,7 @@ def test_all_of_a_visitor_are_cancelled(desk: Desk, maker: Stepping):
     until(lambda: states(desk) == [State.CANCELLED] * 3)
 
 
+@pytest.mark.slow
 def test_a_player_is_sent_anew_when_its_video_is_another_and_not_when_the_queue_is(
     desk: Desk, maker: Stepping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -38,6 +38,7 @@ def _limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(showing, "MOST_THUMBNAIL", LIMIT // 2)
 
 
+@pytest.mark.slow
 def test_of_a_large_video_a_small_copy_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     large = noise(tmp_path / "large.mp4")
     assert large.stat().st_size > 2 * LIMIT

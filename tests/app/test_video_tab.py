@@ -95,6 +95,7 @@ def steps(motion: Motion, values: Any, place: str) -> int:
     return prepare.prepare(request, model_of(place), motion=motion).settings.steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", list(methods()))
 def test_each_quality_can_be_had(desk: Desk, place: str, method: str):
     motion = motion_of(place, method)

@@ -229,6 +229,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path):
         raise AssertionError("it began")
 
 
+@pytest.mark.slow
 def test_a_survey_of_the_bundled_models():
     found = surveyed(ModelRun("tiny-unet"), (*METHODS, MethodRun("ditflow", {"block": [99]})))
     cell.kept.cache_clear()

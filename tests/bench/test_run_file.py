@@ -98,6 +98,7 @@ def test_what_holds_still_stands_among_the_methods():
     assert "line 3: frozen is no method and has no settings; write its name alone" in told
 
 
+@pytest.mark.slow
 def test_kinds_of_scenes():
     run = read(RUN.replace("count: 2", "count: 2, scenes: two"))
     assert run.references == (World(2, scenes="two"),)

@@ -22,6 +22,7 @@ def test_a_motion_is_edited_in_the_order_of_the_words(motion: Path, capsys: pyte
     assert not torch.equal(found.tensors["latents"], lifted.tensors["latents"])
 
 
+@pytest.mark.slow
 def test_what_cannot_be_edited_is_refused(motion: Path, clips: Path, capsys: pytest.CaptureFixture[str]):
     own = str(motion)
     assert "allowed are mirror, move=RIGHT,DOWN" in refused(capsys, 1, "edit", own, "turn")

@@ -551,6 +551,7 @@ def test_the_part_that_is_read_is_chosen_by_options(model: str, capsys: pytest.C
     )
 
 
+@pytest.mark.slow
 def test_parts_that_cannot_be_read_are_refused_before_a_model_is_loaded(
     clips: Path, unloadable: str, capsys: pytest.CaptureFixture[str]
 ):

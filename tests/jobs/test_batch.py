@@ -118,6 +118,7 @@ def test_a_video_that_is_gone_is_made_again_and_is_the_same(jobs: list[Job], don
     assert hash_of_file(video) == before
 
 
+@pytest.mark.slow
 def test_a_video_whose_record_was_never_written_is_not_made_again(
     jobs: list[Job], done: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -66,6 +66,7 @@ def test_a_window_of_one_frame_is_refused():
 # Interpolation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4, 9])
 def test_given_frames_stay_and_others_come_between(unet: Any, count: int):
     clip = a_clip(frames=count, fps=2.0)
@@ -97,6 +98,7 @@ def test_at_every_step_the_network_sees_the_given_frames_at_its_noise_level(unet
         torch.testing.assert_close(latents[:, :, ::4], schedule.noised(clean, noise[:, :, ::4], level))
 
 
+@pytest.mark.slow
 def test_the_seed_decides_what_lies_between(unet: Any):
     clip, stage = a_clip(frames=3, fps=2.0), Interpolation(unet, steps=2)
     one, again, other = (finished(stage.run(clip, PROMPT, seed))[0].frames for seed in (0, 0, 1))

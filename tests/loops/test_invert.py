@@ -100,6 +100,7 @@ class Marking:
         self.on = None
 
 
+@pytest.mark.slow
 def test_an_adapter_is_on_at_every_level_and_off_between(model, monkeypatch: pytest.MonkeyPatch):
     adapter, asked = Marking(), []
 

@@ -218,6 +218,7 @@ def injection(model, job, noise, level):
         return model.injecting(model.record(noised, level, model.text.encode(PROMPT), [0]))
 
 
+@pytest.mark.slow
 def test_optimising_latents_is_torchs_adam_on_the_conditional_branch(model):
     job = casting(model, inner=3, inject=True)
     latents = noise = starting_noise(job)
@@ -243,6 +244,7 @@ def test_optimising_latents_is_torchs_adam_on_the_conditional_branch(model):
     assert result.positions == {}
 
 
+@pytest.mark.slow
 def test_optimising_positions_is_torchs_adam_kept_from_step_to_step_and_dropped_after(model):
     job = casting(model, inner=3, inject=False, target="positions")
     latents = starting_noise(job)
@@ -268,6 +270,7 @@ def test_optimising_positions_is_torchs_adam_kept_from_step_to_step_and_dropped_
     torch.testing.assert_close(dict(result.positions), kept, atol=2e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["latents", "positions"])
 def test_a_run_is_the_same_when_activations_are_recomputed(model, target):
     """Backward runs the network again: a change of its attention that is gone by then gives gradients that are 3 % off."""
@@ -288,6 +291,7 @@ def test_every_positional_tensor_is_moved(model):
         assert (result.positions[f"positions.1.{name}"] - start[name]).abs().max() > 0.01
 
 
+@pytest.mark.slow
 def test_only_the_prompt_is_optimised_and_only_guided_steps_change_positions(model, monkeypatch):
     condition, spy = model.text.encode(PROMPT), Spy(model, monkeypatch)
     run(casting(model, target="positions", inject=True))
@@ -363,6 +367,7 @@ def test_work_is_counted_by_the_share_of_the_network_that_ran(model, shared):
     assert spent.backward == 2 * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["latents", "positions"])
 def test_the_loss_falls(model, target):
     result = run(casting(model, target=target, inner=20, share=0.25, inject=False, lr=0.01))
@@ -437,6 +442,7 @@ def test_a_weight_of_one_or_none_asks_the_network_once_a_step(model, monkeypatch
         assert all(torch.equal(tensor, condition.tensors[name]) for name, tensor in asked[3].tensors.items())
 
 
+@pytest.mark.slow
 def test_steps_whose_formula_gives_a_weight_of_one_ask_the_network_once(model, monkeypatch):
     job = casting(model, Plain(), inject=False, steps=50, cfg=7.0, dynamic_cfg=True, share=0.0)
     weights = [guidance_scale(job.settings, level) for level in model.schedule(50).levels]
@@ -513,6 +519,7 @@ def test_injection_alone_is_its_definition(model):
 # Saved positions
 
 
+@pytest.mark.slow
 def test_saved_positions_reproduce_the_run_that_saved_them(model):
     job = casting(model, target="positions")
     first = run(job)
@@ -612,6 +619,7 @@ def test_nothing_stays_behind_when_ctrl_c_arrives_within_the_network(model):
     assert len(network(model).transformer_blocks) == 3
 
 
+@pytest.mark.slow
 def test_the_result_carries_no_graph(model):
     for target in ("latents", "positions"):
         result = run(casting(model, target=target))

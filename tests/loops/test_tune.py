@@ -119,6 +119,7 @@ def logged(folder: Path) -> list[tuple[int, float]]:
         return [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_stopped_it_keeps_every_step_and_may_go_on_for_longer(model: Any, given: Reference, tmp_path: Path):
     adapter = tunable(model)
     with run_folder.opened(tmp_path / "run", {"run": 1}) as folder:
@@ -137,6 +138,7 @@ def test_a_run_of_more_steps_is_not_passed_off_as_shorter(model: Any, given: Ref
         run(model, given, tmp_path / "run", tuning_steps=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["optimiser", "saving"])
 def test_ctrl_c_never_cuts_a_step_or_a_checkpoint(
     model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
@@ -199,6 +201,7 @@ def test_a_finished_run_does_nothing_more(model: Any, given: Reference, tmp_path
     assert losses == [] and same(again, expected)
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_are_the_mean_of_their_draws(
     model: Any, given: Reference, monkeypatch: pytest.MonkeyPatch
 ):
@@ -210,6 +213,7 @@ def test_accumulated_gradients_are_the_mean_of_their_draws(
         torch.testing.assert_close(once[name], thrice[name], atol=2e-4, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_one_pass_each_way_for_every_draw(model: Any, given: Reference):
     before = model.passes.forward, model.passes.backward
     run(model, given, tuning_steps=2, accumulation=3)
@@ -235,6 +239,7 @@ def test_timesteps_are_drawn_from_the_noisy_share_alone(model: Any, given: Refer
     assert min(drawn) < 30
 
 
+@pytest.mark.slow
 def test_a_diverging_run_says_so_and_keeps_the_last_good_state(
     model: Any, given: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -37,6 +37,7 @@ def written_out(seen, lattice, temperature=None):
     return weights @ places - places
 
 
+@pytest.mark.slow
 def test_it_lifts_the_hard_displacement_of_the_clean_video_at_timestep_zero_and_an_empty_prompt(model, given):
     settings = DiTFlowSettings(block=(2, 0))
     tensors, steps = lifted(METHOD, given, model, settings)

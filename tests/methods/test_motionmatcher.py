@@ -65,6 +65,7 @@ def test_the_loss_of_known_features():
     assert float(feature_loss(own + own, true + own, settings)) == pytest.approx((2 * 0.5 + 300 * 0.01) / 2)
 
 
+@pytest.mark.slow
 def test_features_are_probabilities_of_every_lattice(model: Any):
     given = reference(model)
     blocks = tuple(range(model.about.blocks))

@@ -178,6 +178,7 @@ def test_a_pipeline_makes_the_videos_that_it_made_before_while_and_after_it_is_u
     assert torch.equal(own_video(pipeline), video)
 
 
+@pytest.mark.slow
 @each_twin
 @pytest.mark.parametrize("phase", ["guide", "sample", "tune"])
 def test_a_pipeline_is_as_it_was_when_work_fails_in_the_middle(twin, pipeline, phase):

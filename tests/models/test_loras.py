@@ -54,6 +54,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOADED)
 def test_a_fused_adapter_gives_what_a_cast_gives_with_it(name: str, tmp_path: Path):
     model = TRANSFORMERS[name].model()
@@ -69,6 +70,7 @@ def test_a_fused_adapter_gives_what_a_cast_gives_with_it(name: str, tmp_path: Pa
     assert outputs(own, adapter_of(linear_of(own))), "it can be tuned and cast with adapters as any other"
 
 
+@pytest.mark.slow
 def test_several_are_added_and_a_weight_may_take_away(tmp_path: Path):
     name = "wan-2.1"
     model, pipeline = TRANSFORMERS[name].model(), TRANSFORMERS[name].build()

@@ -40,6 +40,7 @@ def test_what_a_model_cannot_do_without_is_so_whatever_is_asked_for():
     assert allegro.about.measures == allegro.saving(Measures()).about.measures == Measures(one_by_one=True, parts=True)
 
 
+@pytest.mark.slow
 def test_they_are_as_asked_for_and_the_bundled_models_take_none():
     assert load("tiny-dit", "cpu").about.measures == Measures()
     asked = Measures(one_by_one=True, recomputed=True, offloaded=True, weights=Weights.FP8)
@@ -48,6 +49,7 @@ def test_they_are_as_asked_for_and_the_bundled_models_take_none():
     assert load("tiny-unet", "cpu", measures=Measures(parts=True)).codec.in_parts
 
 
+@pytest.mark.slow
 def test_nothing_waits_where_all_is_on_the_device():
     assert not load("tiny-dit", "cpu", measures=Measures(waiting=True)).about.measures.waiting
 
@@ -72,6 +74,7 @@ def test_parts_wait_where_they_were_unless_they_are_to_stay_on_the_device(waitin
     assert moves == [(0, CPU), *(back if waiting else [(1, CPU)])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [TRANSFORMERS["wan-2.1"].build, unet3d])
 def test_a_view_has_its_own_and_leaves_the_model_as_it_is(build):
     model = load(build(), "cpu")

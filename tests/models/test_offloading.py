@@ -88,6 +88,7 @@ def test_gradients_through_weights_that_wait_are_those_of_weights_that_stay(twin
         assert difference(slope(recomputing(model, is_on), twin), wanted) < CLOSE
 
 
+@pytest.mark.slow
 @every_twin
 def test_gradients_through_weights_of_8_bits_are_those_of_weights_rounded_to_them(twin: str):
     cast, rounded = (taken(twin, measures=measures) for measures in (Measures(weights=Weights.FP8), None))
@@ -220,6 +221,7 @@ def test_a_pipeline_that_recomputes_already_is_right_too_and_stays_so(tmp_path: 
     assert pipeline.transformer.is_gradient_checkpointing and is_offloaded(pipeline.transformer)
 
 
+@pytest.mark.slow
 def test_weights_in_files_are_read_there(tmp_path: Path):
     plain, pipeline = taken("wan-2.1"), built("wan-2.1")
     weight = pipeline.transformer.blocks[0].attn1.to_q.weight

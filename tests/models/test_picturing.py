@@ -49,6 +49,7 @@ def test_it_says_whether_its_videos_begin_with_a_picture(name, model):
     assert model.about.pictures is (Pictures.MAY if name in BOTH else Pictures.MUST)
 
 
+@pytest.mark.slow
 def test_a_video_is_the_pipelines_own(twin, model, pictured):
     own = owned(twin, pictured, {})
     found = video(pictured, twin.shape, STEPS, cfg=1.0)
@@ -139,6 +140,7 @@ def test_positions_are_there_before_a_picture_is(twin, model, pictured):
         torch.testing.assert_close(own, after[key])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOTH)
 def test_a_pipeline_of_either_class_is_the_same_model(kind):
     twin = PICTURED[kind]
@@ -148,6 +150,7 @@ def test_a_pipeline_of_either_class_is_the_same_model(kind):
     torch.testing.assert_close(found, wanted, atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_saved_model_that_begins_with_a_picture_is_loaded(tmp_path):
     twin = PICTURED["wan-2.1"]
     twin.build().save_pretrained(tmp_path / "saved")

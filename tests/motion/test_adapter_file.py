@@ -269,6 +269,7 @@ def test_adapters_of_other_models_and_kinds_are_told_as_such(tmp_path: Path):
     assert adapter_lines(loha)[0].startswith(f"{loha.path}: LoHa; ")
 
 
+@pytest.mark.slow
 def test_what_is_no_adapter_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refused(name: str, said: str, content: bytes | dict[str, Tensor] | None = None) -> None:
         path = tmp_path / name

@@ -57,6 +57,7 @@ def test_a_change_of_what_does_not_run_is_the_same_code(edited: Edited, path: st
     assert edited(path) == code.code_of("vmc", "cogvideox")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [b"# a comment\n", b"\n\n", b'"""Words that stand alone."""\n'])
 def test_what_is_said_about_code_is_not_code(words: bytes, monkeypatch: pytest.MonkeyPatch):
     real, expected = code._source, code.code_of("vmc", "cogvideox")

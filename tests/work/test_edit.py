@@ -30,6 +30,7 @@ def lifted(network, method, pixels, **settings) -> Motion:
     return motionlift.lift(clip, motionlift.load(network, "cpu"), method, frames=9, settings=settings, cached=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [cogvideox, unet3d], ids=["dit", "unet"])
 @pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_mirror_twice_is_the_motion(network, method):
@@ -66,6 +67,7 @@ def test_every_motion_that_is_mirrored_is_moved(method):
     assert torch.equal(moved[..., 2:], latents[..., :-2]) and not torch.equal(moved, latents)
 
 
+@pytest.mark.slow
 def test_a_moved_displacement_is_that_of_the_moved_clip():
     pixels = drifting()
     pixels[..., 32:] = pixels[:1, ..., 32:]  # the right half stands still
@@ -79,6 +81,7 @@ def test_a_moved_displacement_is_that_of_the_moved_clip():
     assert (still - wanted).abs().max() > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", REFUSED)
 def test_a_method_that_cannot_say_is_refused_by_name(method):
     motion = lifted(cogvideox(), method, drifting(), **({"channel_share": 0.2} if method == "moft" else {}))
@@ -99,6 +102,7 @@ def test_an_unknown_edit_is_refused():
         motionlift.edit(motion, "rotate")
 
 
+@pytest.mark.slow
 def test_an_edited_motion_is_saved_and_cast_and_told_in_the_record(tmp_path):
     motion = motionlift.edit(lifted(cogvideox(), "ditflow", drifting()), "mirror")
     motion.save(tmp_path / "motion.safetensors")

@@ -54,6 +54,7 @@ def load_into(pipeline: Any, paths: tuple[Path, ...]) -> None:
         pipeline.load_lora_weights(str(path), load_into_transformer_2=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READ)
 def test_diffusers_loads_what_is_written_for_it(name: str, tmp_path: Path):
     model = TRANSFORMERS[name].model()
@@ -67,6 +68,7 @@ def test_diffusers_loads_what_is_written_for_it(name: str, tmp_path: Path):
         assert (ours - plain).abs().mean() > 1e-3, "the adapter changes something"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORIGINAL_IN_DIFFUSERS)
 def test_diffusers_reads_original_names_too(name: str, tmp_path: Path):
     model = TRANSFORMERS[name].model()
@@ -255,6 +257,7 @@ def back_from_comfyui(adapter: dict[str, Tensor]) -> dict[str, Tensor]:
     return _convert_hunyuan_video_lora_to_diffusers(dict(written["transformer"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TRANSFORMERS))
 def test_peft_loads_what_is_written_for_it(name: str, tmp_path: Path):
     model = TRANSFORMERS[name].model()

@@ -61,6 +61,7 @@ def test_more_frames(model: Model):
     assert len(video.clip.frames) == 17 and video.record["frames"] == 17
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ditflow", "smm", "moft"])
 def test_lifting_again_costs_nothing(model: Model, method: str, monkeypatch: pytest.MonkeyPatch):
     first = lift(a_clip(), model, method, settings=QUICK)
@@ -105,6 +106,7 @@ def test_steps_matter_to_lifting_where_the_reference_is_inverted_or_a_method_say
     assert runs[0] == runs[1] > 0 and runs[2] == 0, "its loss looks one sampling step on"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["methods/ditflow.py", "signals/displacement.py", "models/families/cogvideox.py"])
 def test_after_an_edit_of_the_code_a_motion_is_lifted_anew(model: Model, monkeypatch: pytest.MonkeyPatch, path: str):
     def lifted() -> int:
@@ -206,6 +208,7 @@ def test_a_reference_is_stretched_and_taken_as_it_comes_where_asked_or_where_the
     )
 
 
+@pytest.mark.slow
 def test_a_part_is_lifted_from_a_file_as_from_memory(model: Model, tmp_path: Path):
     clip = a_clip(frames=30)
     clip.save(tmp_path / "a.mp4")
@@ -227,6 +230,7 @@ def test_a_duration_is_covered_by_the_frames_there_are(model: Model):
     assert by_rate.fps == 4 and not any("cover" in told for told in by_rate.notices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_memory", [True, False])
 @pytest.mark.parametrize("duration", [12, 500, 86400])
 def test_a_duration_beyond_the_end_is_one_to_the_end(model: Model, tmp_path: Path, duration: int, in_memory: bool):
@@ -256,6 +260,7 @@ def test_a_duration_is_covered_as_far_as_the_lowest_rate_reaches(model: Model):
     )
 
 
+@pytest.mark.slow
 def test_a_folder_is_lifted_by_its_own_rate(model: Model, tmp_path: Path):
     clip = a_clip(frames=27)
     for number, frame in enumerate(clip.frames.numpy()):
@@ -271,6 +276,7 @@ def test_a_folder_is_lifted_by_its_own_rate(model: Model, tmp_path: Path):
     assert "is by time" in refusal(SettingError, lambda: lift(clip, model, fps=24, every_frame=True, **own))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_of_a_reference_is_refused(model: Model):
     for wrong, told in {
         "start": (-1, "start is -1; give seconds from 0 to 86400"),

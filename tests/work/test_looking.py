@@ -27,6 +27,7 @@ def test_it_is_what_a_lift_reads(tmp_path: Path):
     assert torch.equal(found.clip.frames, read.frames) and found.clip.notices == read.notices
 
 
+@pytest.mark.slow
 def test_where_nothing_moves_it_says_so(tmp_path: Path):
     still = np.full((20, 48, 96, 3), 80, np.uint8)
     still[1] = 82

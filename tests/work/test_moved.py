@@ -62,6 +62,7 @@ def test_what_moves_enough_is_not_spoken_of_nor_what_is_no_displacement():
     assert len(found_lines(motion_of(unknown), moving(24, 0))) == 1
 
 
+@pytest.mark.slow
 def test_of_what_is_no_displacement_the_reference_is_looked_at():
     other = replace(motion_of(displaced(0)), tensors={"means.1": torch.zeros(3, 4)}, method="smm")
     assert found_lines(other, moving(24, 0)) == []

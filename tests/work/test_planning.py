@@ -477,6 +477,7 @@ def failed(costs: Costs) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_raised_is_not_said_to_be():
     plan = Plan(gpu(1e9), Measures(), (Phase("guide", 10, 20),), "f" * 64, Shape(9, 32, 32), 10, Passes())
     told = [failed(Costs(load(cogvideox(), "cpu"), plan=plan)) for _ in range(7)]

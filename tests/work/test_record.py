@@ -77,6 +77,7 @@ def test_saving_writes_both_files(model: Model, motion: Motion, tmp_path: Path):
     assert Clip.read(tmp_path / "out.mp4", frames=9, fps=8, aspect=(32, 32)).frames.shape == (9, 32, 32, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.avi", "none/out.mp4", "folder.mp4"])
 def test_saving_where_it_cannot_be(model: Model, motion: Motion, tmp_path: Path, name: str):
     (tmp_path / "folder.mp4").mkdir()
@@ -85,6 +86,7 @@ def test_saving_where_it_cannot_be(model: Model, motion: Motion, tmp_path: Path,
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_nothing_is_written_where_the_record_cannot_be(
     model: Model, motion: Motion, tmp_path: Path, motion_cache: Path
 ):

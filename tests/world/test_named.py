@@ -241,6 +241,7 @@ class TestCaptions:
 
 
 class TestTruth:
+    @pytest.mark.slow
     def test_masks_are_the_silhouettes(self):
         """Filled by OpenCV, turned and mirrored by hand."""
         for index, motion in itertools.product(range(8), ("line", "circle")):

@@ -276,6 +276,7 @@ class TestRender:
         assert np.abs(errors).max() < 0.8
         assert np.abs(np.mean(errors, axis=0)).max() < 0.05
 
+    @pytest.mark.slow
     def test_masks_hold_the_colour(self):
         for index in range(20):
             clip = seen(19, index, objects=2)
@@ -283,6 +284,7 @@ class TestRender:
                 inner = depth(clip.mask(8, place)) > 2
                 assert (clip.frame(8)[inner] == torch.tensor(COLOURS[item.colour]).float()).all()
 
+    @pytest.mark.slow
     def test_masks_do_not_overlap(self):
         for index in range(20):
             masks = seen(20, index, objects=2).rendering.masks[0]

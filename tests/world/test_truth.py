@@ -67,6 +67,7 @@ def test_looks_say_whether_they_have_names(caption: str, is_named: bool):
     assert looks is not None and looks.named == is_named
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motion", ["jump", "leave", "behind"])
 def test_the_truth_of_a_thing_is_read_with_how_much_of_it_is_seen(tmp_path: Path, motion: str):
     scene = named.sample_named(3, 1, 17, objects=1, motion=motion, only_named=True)

@@ -43,6 +43,7 @@ def test_a_control_of_few_references_is_not_the_strongest():
     assert found is not None and found.control == "none"
 
 
+@pytest.mark.slow
 def test_a_method_is_compared_with_the_noise_that_it_begins_with():
     """As much, inverted by the same network with the same prompt in as many steps, and sampled alike."""
     empty = {**NOISE, "source_prompt": ""}

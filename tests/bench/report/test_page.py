@@ -82,6 +82,7 @@ def test_the_page_is_whole_and_needs_nothing_else(page: Path):
     assert "default-src 'none'" in text and "http://" not in text and "https://" not in text
 
 
+@pytest.mark.slow
 def test_nothing_from_records_becomes_markup(page: Path):
     text = page.read_text()
     read = Reader(text)
@@ -91,6 +92,7 @@ def test_nothing_from_records_becomes_markup(page: Path):
     assert "<img" not in markdown and "<b>" not in markdown and "&lt;b&gt;" in markdown
 
 
+@pytest.mark.slow
 def test_the_tables_as_files(page: Path):
     rows = list(csv.DictReader((page.parent / "report-means.csv").open(newline="")))
     (mean,) = [row for row in rows if (row["method"], row["figure"]) == ("none", "aligned_error")]
@@ -234,6 +236,7 @@ def test_bad_outputs_are_refused(records: Path, tmp_path: Path):
     assert not (tmp_path / "mine.html").exists()
 
 
+@pytest.mark.slow
 def test_neighbours_of_the_page_stay_as_they_are(records: Path, tmp_path: Path):
     """A page goes where other files have its name: ``docs/results.html`` beside ``docs/results.md``."""
     others = [tmp_path / f"results.{kind}" for kind in ("md", "csv", "json")]

@@ -45,6 +45,7 @@ def found(records: list[dict[str, Any]], folder: Path, told: str = "figures") ->
     return [each.get(told, {}).get("diversity") for each in results]
 
 
+@pytest.mark.slow
 def test_one_figure_for_all_seeds_of_a_prompt(tmp_path: Path, records: list[dict[str, Any]]):
     values = found(records, tmp_path)
     frames = [Clip.read(tmp_path / f"noise-{seed}.mp4", frames=9, fps=8, aspect=(32, 32)) for seed in range(3)]

@@ -37,6 +37,7 @@ def test_a_line_moves_every_token_as_its_centre(index: int, grid: Lattice):
             torch.testing.assert_close(seen, torch.tensor(moved).float().expand_as(seen), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_covered_tokens_lie_on_the_object():
     scene = scenes.sample(3, 1, objects=1, motion="rest", camera="still")
     _, tokens = true_displacement(scene, TIMES, GRID)

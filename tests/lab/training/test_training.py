@@ -239,6 +239,7 @@ def test_batches_are_the_same_each_time_and_never_alike():
     assert one.min() >= -1 and one.max() <= 1
 
 
+@pytest.mark.slow
 def test_faster_clips_go_to_and_fro_and_come_in_turns():
     scene = worlds.NAMED_WORLD.draw(1, 0, 9)
     assert worlds.faster(scene, 1) is scene
@@ -347,6 +348,7 @@ def test_a_greater_shift_draws_noisier_levels():
 # The UNet's layers over time
 
 
+@pytest.mark.slow
 def test_temporal_layers_begin_without_effect_and_pass_single_frames_on():
     torch.manual_seed(0)
     unet = tiny_unet.network().eval()

@@ -49,6 +49,7 @@ def noise(model: UNet3D, frames: int = 4, clips: int = 1) -> torch.Tensor:
     return torch.randn(clips, *shape[1:], generator=torch.Generator().manual_seed(2))
 
 
+@pytest.mark.slow
 def test_layers_are_found_by_name_and_come_in_running_order(model: UNet3D):
     assert model.about.places == ("down 0.0", "down 1.0", "mid 0", "up 0.0", "up 0.1", "up 1.0", "up 1.1")
     assert [layer.level for layer in layers_of(model.network["unet"], "temp_attentions")] == [0, 1, 1, 1, 1, 0, 0]
